@@ -1,0 +1,63 @@
+# Everything a person or a build machine does with this repository.
+# The environment in .venv is made from hash-locked requirements by tools/environment and is only
+# touched again when a lock or the package's own description changes.
+
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+RUNTIME := .venv/.runtime
+DEVELOPMENT := .venv/.development
+CODE := src $(wildcard tests bench tools)
+DESCRIPTION := pyproject.toml src/ordergate/__init__.py
+
+# Which tests, and how: make test TESTS=tests/core PYTEST_ARGS=-x
+TESTS ?= tests
+PYTEST_ARGS ?=
+PYTEST := $(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
+
+.PHONY: help run test test-long bench lint types docs fix lock clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
+
+$(RUNTIME): requirements.txt $(DESCRIPTION) tools/environment
+	@tools/environment runtime
+
+$(DEVELOPMENT): requirements.txt requirements-dev.txt $(DESCRIPTION) tools/environment
+	@tools/environment development
+
+run: $(RUNTIME) ## the gateway, its venue and its database, until Ctrl-C (ARGS="--port 9000")
+	@exec $(BIN)/ordergate run $(ARGS)
+
+test: $(DEVELOPMENT) ## the whole suite
+	$(PYTEST) $(TESTS)
+
+test-long: $(DEVELOPMENT) ## the same tests in longer doses
+	ORDERGATE_DOSE=long $(PYTEST) --timeout 3600 $(TESTS)
+
+bench: $(DEVELOPMENT) ## the performance suite; writes bench/results/
+	$(BIN)/python -m bench $(ARGS)
+
+lint: $(DEVELOPMENT) ## style and import contracts
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/lint-imports
+
+types: $(DEVELOPMENT) ## mypy, strict
+	$(BIN)/mypy $(CODE)
+
+docs: $(DEVELOPMENT) ## the documentation as a site in build/site, every link checked
+	$(BIN)/python tools/site.py
+
+fix: $(DEVELOPMENT) ## mend what ruff can mend by itself
+	$(BIN)/ruff check --fix $(CODE)
+
+lock: ## resolve the requirements anew (needs uv)
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate requirements.in -o requirements.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate requirements-dev.in -o requirements-dev.txt
+
+clean: ## remove what make made; a gateway's own state stays
+	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
