@@ -1,0 +1,1 @@
+"""The architecture as tests: what may import what, and the house rules no type checker knows."""
