@@ -1,0 +1,110 @@
+"""Log lines: one JSON object each, an event called noun.verb, fields beside it.
+
+Every line, also one from a library through the standard logger, passes the redactor last. A
+line below the configured level costs a call to an empty function. The correlation id of the
+request or the background task rides in a context variable and is on every line it causes.
+Nothing here opens files or rotates them; whoever runs the process owns its streams.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, Final, Literal, TextIO, cast
+
+import msgspec
+import structlog
+from structlog.typing import FilteringBoundLogger, Processor
+
+from ordergate.telemetry.redactor import redact, redact_text
+
+Level = Literal["debug", "info", "warning", "error", "critical"]
+
+_LEVELS: Final[dict[str, int]] = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+    "critical": logging.CRITICAL,
+}
+# These write whole requests and tokens at debug level, which we never want formatted at all.
+_CHATTY: Final = ("authlib", "httpx", "httpcore", "aiohttp", "asyncio", "websockets", "uvicorn.access")
+
+_correlation: ContextVar[str | None] = ContextVar("ordergate_correlation", default=None)
+
+
+def configure(level: Level = "info", stream: TextIO | None = None) -> None:
+    """Send every log line of this process, ours and the libraries', to the stream as JSON."""
+    target = stream if stream is not None else sys.stderr
+    structlog.configure(
+        processors=[*_shared(), _redacted, _rendered],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=target),
+        cache_logger_on_first_use=False,
+    )
+    handler = logging.StreamHandler(target)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*_shared(), structlog.stdlib.add_logger_name],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _redacted, _rendered],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(_LEVELS[level])
+    for name in _CHATTY:
+        logging.getLogger(name).setLevel(logging.WARNING)
+
+
+def logger(room: str) -> FilteringBoundLogger:
+    """The logger of one part of the system; `log.info("order.sent", order=order_id)`."""
+    return cast(FilteringBoundLogger, structlog.get_logger(room=room))
+
+
+def correlation_id() -> str | None:
+    """The id of what this task works on, if anything gave it one."""
+    return _correlation.get()
+
+
+@contextmanager
+def correlated(identifier: str) -> Iterator[None]:
+    """Everything logged inside, by this task and those it starts, carries the identifier."""
+    token = _correlation.set(identifier)
+    try:
+        yield
+    finally:
+        _correlation.reset(token)
+
+
+def _shared() -> list[Processor]:
+    return [
+        _with_correlation,
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
+        structlog.processors.StackInfoRenderer(),
+        structlog.processors.format_exc_info,
+    ]
+
+
+def _with_correlation(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    identifier = _correlation.get()
+    if identifier is not None:
+        event.setdefault("correlation_id", identifier)
+    return event
+
+
+def _redacted(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    return cast(MutableMapping[str, Any], redact(event))
+
+
+def _rendered(_: Any, __: str, event: MutableMapping[str, Any]) -> str:
+    try:
+        return msgspec.json.encode(event).decode()
+    except (TypeError, ValueError, UnicodeError):
+        # A number or a text that JSON cannot hold must not cost us the line it is on.
+        plain = {name: redact_text(repr(value)) for name, value in event.items()}
+        return msgspec.json.encode(plain).decode()

@@ -1,0 +1,95 @@
+"""Every line is JSON, carries its correlation id, and holds no secret."""
+
+import asyncio
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+
+from ordergate.telemetry import log
+from ordergate.telemetry.secret import Secret
+
+CANARY = "Zq7canaryXw9Kd"
+
+
+@pytest.fixture
+def stream() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    stream = io.StringIO()
+    log.configure("info", stream)
+    yield stream
+    root.handlers[:], root.level = before
+    structlog.reset_defaults()
+
+
+def lines(stream: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in stream.getvalue().splitlines()]
+
+
+def test_a_line_is_one_json_object_with_its_event_and_fields(stream: io.StringIO) -> None:
+    log.logger("gate").info("order.accepted", order="P-1", quantity=2)
+
+    (line,) = lines(stream)
+    assert line["event"] == "order.accepted"
+    assert (line["room"], line["order"], line["quantity"], line["level"]) == ("gate", "P-1", 2, "info")
+    assert line["at"].endswith("Z")
+
+
+def test_the_correlation_id_follows_the_work_into_tasks(stream: io.StringIO) -> None:
+    async def child() -> None:
+        log.logger("a").info("child.ran")
+
+    async def work() -> None:
+        with log.correlated("c-1"):
+            assert log.correlation_id() == "c-1"
+            await asyncio.create_task(child())
+        log.logger("a").info("work.ended")
+
+    asyncio.run(work())
+
+    child_line, ended = lines(stream)
+    assert child_line["correlation_id"] == "c-1"
+    assert "correlation_id" not in ended
+
+
+def test_a_level_that_is_off_formats_nothing(stream: io.StringIO) -> None:
+    class Loud:
+        def __str__(self) -> str:
+            raise AssertionError("a line that is off was formatted")
+
+    log.logger("a").debug("thing.seen", thing=Loud())
+
+    assert stream.getvalue() == ""
+
+
+def test_no_kind_of_field_lets_a_secret_through(stream: io.StringIO) -> None:
+    write = log.logger("a")
+    write.info("client.known", client_secret=CANARY, secret=Secret(CANARY), headers={"Authorization": CANARY})
+    write.warning("call.failed", detail=f"client_secret={CANARY}", body={"deep": [f"Bearer {CANARY}"]})
+    try:
+        raise ValueError(f"refused token={CANARY}")
+    except ValueError:
+        write.exception("call.crashed")
+
+    assert CANARY not in stream.getvalue()
+    assert "ValueError" in stream.getvalue()
+
+
+def test_lines_of_libraries_are_json_and_redacted_too(stream: io.StringIO) -> None:
+    logging.getLogger("some.library").warning("login with password=%s failed", CANARY)
+    logging.getLogger("authlib.oauth2").debug("Issue token %r", CANARY)
+
+    (line,) = lines(stream)
+    assert line["logger"] == "some.library"
+    assert CANARY not in stream.getvalue()
+
+
+def test_what_json_cannot_hold_does_not_lose_the_line(stream: io.StringIO) -> None:
+    log.logger("a").info("text.odd", text="\ud800", number=float("nan"), big=2**200)
+
+    assert lines(stream)[0]["room"] is not None
