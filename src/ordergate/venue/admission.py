@@ -1,0 +1,98 @@
+"""Decides whether a ticket may become an order: its shape first, then its money.
+
+Equity and crypto are bought on four times the account's own money, futures on a flat margin for each
+contract; the part of an order that closes a position needs no margin. Never rounds: a price off the tick
+or a quantity off the lot is refused.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from msgspec import UNSET, Struct
+
+from ordergate.venue.ledger import ZERO, Ledger
+from ordergate.venue.words import Changes, Listing, Refusal, Ticket, VenueOrder
+
+LEVERAGE = Decimal(4)
+CLIENT_ORDER_ID_LENGTH_MAX = 128
+DIGITS_MAX = 15
+
+
+class Hold(Struct, frozen=True):
+    """What an order keeps back: `unit` for each open unit beyond the first `closing` ones."""
+
+    unit: Decimal
+    closing: Decimal
+
+    def amount(self, leaves: Decimal) -> Decimal:
+        return self.unit * max(ZERO, leaves - self.closing)
+
+
+def refuse_ticket(ticket: Ticket, listing: Listing, *, open_now: bool) -> Refusal | None:
+    """The first thing wrong with the ticket itself, or None."""
+    if not 0 < len(ticket.client_order_id) <= CLIENT_ORDER_ID_LENGTH_MAX:
+        return _invalid(f"client_order_id must have 1 to {CLIENT_ORDER_ID_LENGTH_MAX} characters")
+    if not _is_step(ticket.qty, listing.lot):
+        return _invalid(f"qty must be a positive multiple of {listing.lot}")
+    wants_limit = ticket.type in ("limit", "stop_limit")
+    wants_stop = ticket.type in ("stop", "stop_limit")
+    for name, price, wanted in (
+        ("limit_price", ticket.limit_price, wants_limit),
+        ("stop_price", ticket.stop_price, wants_stop),
+    ):
+        if wanted and price is None:
+            return _invalid(f"{ticket.type} orders require a {name}")
+        if not wanted and price is not None:
+            return _invalid(f"{ticket.type} orders take no {name}")
+        if price is not None and not _is_step(price, listing.tick):
+            return _invalid(f"{name} must be a positive multiple of {listing.tick}")
+    immediate = ticket.time_in_force in ("ioc", "fok")
+    if immediate and wants_stop:
+        return _invalid(f"{ticket.type} orders cannot be {ticket.time_in_force}")
+    if not open_now and (immediate or ticket.type == "market"):
+        return _invalid("before the open only limit, stop and stop_limit orders that may rest are taken")
+    return None
+
+
+def hold_for(ticket: Ticket, listing: Listing, ledger: Ledger, market_price: Decimal | None) -> Hold:
+    """The margin this order keeps back while it is open."""
+    position = ledger.qty(ticket.symbol)
+    closes = position < 0 if ticket.side == "buy" else position > 0
+    closing = min(abs(position), ticket.qty) if closes else ZERO
+    if listing.asset_class == "future":
+        return Hold(listing.margin, closing)
+    price = ticket.limit_price or ticket.stop_price or market_price or ZERO
+    return Hold(price * listing.multiplier / LEVERAGE, closing)
+
+
+def changed_ticket(old: VenueOrder, changes: Changes, new_id: Callable[[], str]) -> Ticket | Refusal:
+    """The ticket of the order that replaces this one.
+
+    The quantity asked for is the whole one. What is filled stays filled, so the new order is for the rest:
+    a fill that came in while the change was on its way can never make the whole larger than was asked for.
+    """
+    ticket = old.ticket
+    qty = ticket.qty if changes.qty is UNSET else changes.qty
+    if qty <= old.filled_qty:
+        return _invalid(f"qty must be greater than the filled quantity of {old.filled_qty}")
+    return Ticket(
+        client_order_id=new_id() if changes.client_order_id is UNSET else changes.client_order_id,
+        symbol=ticket.symbol,
+        side=ticket.side,
+        type=ticket.type,
+        qty=qty - old.filled_qty,
+        limit_price=ticket.limit_price if changes.limit_price is UNSET else changes.limit_price,
+        stop_price=ticket.stop_price if changes.stop_price is UNSET else changes.stop_price,
+        time_in_force=ticket.time_in_force if changes.time_in_force is UNSET else changes.time_in_force,
+        extended_hours=ticket.extended_hours,
+        replaces=old.id,
+    )
+
+
+def _is_step(value: Decimal, step: Decimal) -> bool:
+    """Whether the value is a positive, sanely sized multiple of the step."""
+    return value.is_finite() and value > 0 and value.adjusted() < DIGITS_MAX and not value % step
+
+
+def _invalid(message: str) -> Refusal:
+    return Refusal("invalid", message)

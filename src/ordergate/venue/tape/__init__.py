@@ -1,0 +1,1 @@
+"""Recorded or made-up order flow, played into a real matching book."""
