@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 REPOSITORY: Final = Path(__file__).resolve().parents[2]
 
-WRITTEN: Final = {".py", ".sql", ".md", ".toml", ".in", ".txt", ".yaml", ".json", ".csv", ".css", ".html", ".sh", ""}
+WRITTEN: Final = {".py", ".sql", ".md", ".toml", ".in", ".txt", ".yaml", ".json", ".csv", ".css", ".html", ""}
 TOOL_FOLDERS: Final = {"__pycache__", "build", "dist", "node_modules", "schemathesis-report"}
 OUR_HIDDEN: Final = {".ci", ".github", ".gitignore", ".dockerignore"}
 
