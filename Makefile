@@ -47,7 +47,7 @@ types: $(DEVELOPMENT) ## mypy, strict
 	$(BIN)/mypy $(CODE)
 
 docs: $(DEVELOPMENT) ## the documentation as a site in build/site, every link checked
-	$(BIN)/python tools/site.py
+	$(BIN)/python -m tools.documentation
 
 fix: $(DEVELOPMENT) ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix $(CODE)
