@@ -66,13 +66,9 @@ def test_a_python_without_venv_says_which_package_brings_it(checkout: Path) -> N
 
 
 def test_an_unreachable_package_index_is_a_sentence(checkout: Path) -> None:
-    python = stand_in(
-        checkout,
-        """case "$2" in
-            venv) mkdir -p .venv/bin; printf '#!/bin/sh\\ncase "$2" in pip) exit 1;; esac\\n' > .venv/bin/python
-                  chmod +x .venv/bin/python;;
-        esac""",
-    )
+    pip_fails = """printf '#!/bin/sh\\ncase "$2" in pip) exit 1;; esac\\n' > .venv/bin/python"""
+    makes_venv = f"mkdir -p .venv/bin; {pip_fails}; chmod +x .venv/bin/python"
+    python = stand_in(checkout, f'case "$2" in venv) {makes_venv};; esac')
     told = make(checkout, "run", PYTHON=python)
     assert told.returncode != 0
     assert "Is a package index reachable from here?" in told.stderr
