@@ -1,0 +1,81 @@
+"""Decides who is calling and whether they have called too often.
+
+Keys and tokens are compared in constant time. Time comes in as a number; nothing here reads a clock.
+"""
+
+from collections.abc import Iterable, Mapping
+from hmac import compare_digest
+from math import ceil
+from typing import Final
+
+from msgspec import Struct
+
+WINDOW_S: Final = 60.0
+
+
+class Keyring(Struct, frozen=True, kw_only=True):
+    """What opens one account. An empty token opens nothing."""
+
+    account: str
+    key: str
+    secret: str
+    token: str = ""
+
+
+class Doorkeeper:
+    """Knows every account's keys; answers with the account or with None."""
+
+    def __init__(self, keyrings: Iterable[Keyring]) -> None:
+        rings = tuple(keyrings)
+        self._by_key = {ring.key: ring for ring in rings}
+        self._with_token = tuple(ring for ring in rings if ring.token)
+        if len(self._by_key) != len(rings):
+            raise ValueError("two accounts share one API key")
+
+    def by_key(self, key: str, secret: str) -> str | None:
+        ring = self._by_key.get(key)
+        if ring is None or not compare_digest(ring.secret.encode(), secret.encode()):
+            return None
+        return ring.account
+
+    def by_token(self, token: str) -> str | None:
+        for ring in self._with_token:
+            if compare_digest(ring.token.encode(), token.encode()):
+                return ring.account
+        return None
+
+    def by_headers(self, headers: Mapping[str, str]) -> str | None:
+        """The two ways Alpaca takes a caller: the key pair, or a bearer token."""
+        key = headers.get("APCA-API-KEY-ID")
+        if key is not None:
+            return self.by_key(key, headers.get("APCA-API-SECRET-KEY", ""))
+        scheme, _, token = headers.get("Authorization", "").partition(" ")
+        return self.by_token(token.strip()) if scheme.lower() == "bearer" else None
+
+
+class Allowance(Struct, frozen=True):
+    """One call's place in the window. `reset_at` is in seconds of the epoch."""
+
+    allowed: bool
+    limit: int
+    remaining: int
+    reset_at: int
+
+
+class RateLimiter:
+    """A fixed window of one minute per account, as Alpaca counts. A limit of 0 is no limit."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._windows: dict[str, tuple[float, int]] = {}
+
+    def take(self, account: str, now_s: float) -> Allowance | None:
+        if self._limit == 0:
+            return None
+        started, used = self._windows.get(account, (now_s, 0))
+        if now_s - started >= WINDOW_S:
+            started, used = now_s, 0
+        allowed = used < self._limit
+        used += allowed
+        self._windows[account] = (started, used)
+        return Allowance(allowed, self._limit, self._limit - used, ceil(started + WINDOW_S))
