@@ -20,7 +20,10 @@ LINES_MAX: Final = 420
 TEST_SLEEP_S_MAX: Final = 0.1
 
 # Where catching everything is right, and why. A file that stops doing so must leave this list.
-BROAD_EXCEPT: Final[Mapping[str, str]] = {}
+BROAD_EXCEPT: Final[Mapping[str, str]] = {
+    "src/ordergate/api/edge.py": "our own defect must answer as a defect, once, and be logged",
+    "src/ordergate/venue/faces/alpaca/endpoint.py": "one broken request must not look like a broken wire",
+}
 
 
 def unbroken(text: str) -> str:
