@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ordergate.venue.book.levels import BookSide, Level
-from ordergate.venue.book.orders import BUY, SELL, Drop, Fill, Happening, Life, Order, Wake
+from ordergate.venue.book.orders import BUY, SELL, Drop, Fill, Happening, Level, Life, Order, Wake
+from ordergate.venue.book.sides import BookSide
 from ordergate.venue.book.stops import Stops, reached
 
 

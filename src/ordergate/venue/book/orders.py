@@ -6,10 +6,8 @@ it keeps it, and the book hands it back in what happened. Never knows a price in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Literal, NamedTuple
-
-if TYPE_CHECKING:
-    from ordergate.venue.book.levels import Level
+from collections.abc import Iterator
+from typing import Final, Literal, NamedTuple
 
 BUY: Final = 1
 SELL: Final = -1
@@ -70,6 +68,57 @@ class Order:
     def __repr__(self) -> str:
         side = "buy" if self.side == BUY else "sell"
         return f"Order({side} {self.leaves} at {self.price}, stop={self.stop}, {self.life}, tag={self.tag!r})"
+
+
+class Level:
+    """All orders at one price, oldest first: a list linked through the orders, so that joining, leaving and
+    jumping to the front cost the same however long it is. `total` is the quantity they show.
+    """
+
+    __slots__ = ("head", "price", "tail", "total")
+
+    def __init__(self, price: int) -> None:
+        self.price = price
+        self.total = 0
+        self.head: Order | None = None
+        self.tail: Order | None = None
+
+    def __iter__(self) -> Iterator[Order]:
+        order = self.head
+        while order is not None:
+            following = order.next
+            yield order
+            order = following
+
+    def append(self, order: Order) -> None:
+        order.level, order.prev, order.next = self, self.tail, None
+        if self.tail is None:
+            self.head = order
+        else:
+            self.tail.next = order
+        self.tail = order
+        self.total += order.leaves
+
+    def append_front(self, order: Order) -> None:
+        order.level, order.prev, order.next = self, None, self.head
+        if self.head is None:
+            self.tail = order
+        else:
+            self.head.prev = order
+        self.head = order
+        self.total += order.leaves
+
+    def unlink(self, order: Order) -> None:
+        if order.prev is None:
+            self.head = order.next
+        else:
+            order.prev.next = order.next
+        if order.next is None:
+            self.tail = order.prev
+        else:
+            order.next.prev = order.prev
+        order.level = order.prev = order.next = None
+        self.total -= order.leaves
 
 
 class Fill(NamedTuple):

@@ -43,6 +43,10 @@ class DbnTape:
     def listing(self) -> Listing:
         return self._listing
 
+    @property
+    def opens_at_ns(self) -> int | None:
+        return next((packet.at_ns for packet in self._packets if packet.phase == "open"), None)
+
     def packets(self) -> Iterator[Packet]:
         return iter(self._packets)
 

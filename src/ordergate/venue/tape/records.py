@@ -49,6 +49,10 @@ class Tape(Protocol):
     @property
     def listing(self) -> Listing: ...
 
+    @property
+    def opens_at_ns(self) -> int | None:
+        """When the market opens on this tape; None when it is open from its first packet."""
+
     def packets(self) -> Iterator[Packet]: ...
 
 
