@@ -12,22 +12,23 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from aiohttp import web
-from msgspec import Struct
 
 from ordergate.venue.exchange import Exchange
-from ordergate.venue.faces.admin import PREFIX, AdminFace, TapeCommand
+from ordergate.venue.faces.admin import PREFIX, AdminFace
 from ordergate.venue.faces.alpaca.access import Doorkeeper, Keyring, RateLimiter
 from ordergate.venue.faces.alpaca.calls import Counter
-from ordergate.venue.faces.alpaca.endpoint import AlpacaFace, StreamBounds
+from ordergate.venue.faces.alpaca.endpoint import AlpacaFace
 from ordergate.venue.faults import FaultPlan
-from ordergate.venue.state import FileLog
-from ordergate.venue.words import Listing
+from ordergate.venue.settings import TapeSettings, VenueSettings, tape_of
+from ordergate.venue.state import FileLog, StateCorrupt
+from ordergate.venue.tape.player import Player
+from ordergate.venue.tape.records import TapeUnreadable
+from ordergate.venue.tape_deck import TapeDeck
 
 HOST: Final = "127.0.0.1"
 SHUTDOWN_TIMEOUT_S: Final = 5.0
@@ -35,43 +36,8 @@ LOG_NAME: Final = "decisions.jsonl"
 LOCK_NAME: Final = "venue.lock"
 
 
-class AccountSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One account and what opens it. `cash` counts when the account is new to the state folder."""
-
-    id: str
-    key: str
-    secret: str
-    token: str = ""
-    cash: Decimal = Decimal(1_000_000)
-
-
-class VenueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How a venue is started. Port 0 takes a free one; no data_dir means nothing is remembered.
-
-    `rate_limit` is requests per minute and account, 0 for none. Without an admin token there is no
-    admin face, and so no faults.
-    """
-
-    accounts: tuple[AccountSettings, ...]
-    listings: tuple[Listing, ...]
-    port: int = 0
-    data_dir: Path | None = None
-    rate_limit: int = 200
-    admin_token: str = ""
-    seed: int = 0
-    stream_bounds: StreamBounds = StreamBounds()
-
-
 class VenueCannotStart(Exception):
     """What is in the way, in one sentence that says what to do."""
-
-
-class _NoTapes:
-    def states(self) -> list[Any]:
-        return []
-
-    def command(self, command: TapeCommand) -> None:
-        raise ValueError("this venue plays no tape")
 
 
 class Venue:
@@ -86,26 +52,26 @@ class Venue:
         self.base_url = ""
 
     async def start(self) -> None:
-        self._open_state()
+        """Answer requests once this returns. Raises VenueCannotStart, and leaves nothing behind then."""
+        self._deck = TapeDeck(self._players())
         self._face = self._alpaca_face()
         self._admin = self._admin_face()
         # access_log: one line per request would cost more than the request.
-        self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), handle_signals=False)
+        server = web.Server(self._handle, access_log=None)
+        self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, HOST, self._settings.port, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
         try:
-            await site.start()
-        except OSError as fault:
+            self._open_state()
+            self._deck.start()
+            await self._listen()
+        except VenueCannotStart:
             await self.stop()
-            raise VenueCannotStart(
-                f"the venue cannot listen on {HOST}:{self._settings.port}: {fault.strerror}; "
-                "choose another port or stop what uses this one"
-            ) from fault
-        port = self._runner.addresses[0][1]
-        self.base_url = f"http://{HOST}:{port}"
+            raise
+        self.base_url = f"http://{HOST}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
         """Close streams, let requests finish, and leave the state folder to the next one."""
+        await self._deck.stop()
         await self._face.stop()
         await self._runner.cleanup()
         if self._log is not None:
@@ -119,13 +85,46 @@ class Venue:
             return await self._admin.handle(request)
         return await self._face.handle(request)
 
+    async def _listen(self) -> None:
+        try:
+            await web.TCPSite(self._runner, HOST, self._settings.port).start()
+        except OSError as fault:
+            raise VenueCannotStart(
+                f"the venue cannot listen on {HOST}:{self._settings.port} ({os.strerror(fault.errno or 0)}): "
+                "choose another port, or stop what uses this one"
+            ) from fault
+
     def _open_state(self) -> None:
         now = _now()
         if self._log is not None and self._settings.data_dir is not None:
             self._lock = _lock(self._settings.data_dir)
-            self.exchange.restore(self._log.read(), now)
+            try:
+                self.exchange.restore(self._log.read(), now)
+            except StateCorrupt as fault:
+                raise VenueCannotStart(
+                    f"{fault}; move {self._settings.data_dir} away to start afresh"
+                ) from fault
         for account in self._settings.accounts:
             self.exchange.open_account(account.id, account.cash, now)
+
+    def _players(self) -> list[Player]:
+        return [self._player(settings) for settings in self._settings.tapes]
+
+    def _player(self, settings: TapeSettings) -> Player:
+        listing = self.exchange.listings.get(settings.symbol)
+        if listing is None:
+            raise VenueCannotStart(f"a tape plays {settings.symbol}, which is not listed")
+        try:
+            return Player(
+                self.exchange,
+                tape_of(settings, listing, self._settings.seed),
+                speed=self._settings.speed,
+                offset_s=settings.offset_s,
+                loop=settings.loop,
+                paused=self._settings.paused,
+            )
+        except (OSError, TapeUnreadable, ValueError) as fault:
+            raise VenueCannotStart(f"the tape of {settings.symbol} cannot be played: {fault}") from fault
 
     def _alpaca_face(self) -> AlpacaFace:
         return AlpacaFace(
@@ -142,7 +141,7 @@ class Venue:
 
     def _admin_face(self) -> AdminFace | None:
         token = self._settings.admin_token
-        return AdminFace(token, self.exchange, self.faults, _NoTapes()) if token else None
+        return AdminFace(token, self.exchange, self.faults, self._deck) if token else None
 
 
 def _now() -> datetime:

@@ -6,7 +6,7 @@ exchange's own account of itself, which is the truth the gateway's books are mea
 
 import asyncio
 from hmac import compare_digest
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -14,6 +14,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from ordergate.venue.exchange import Exchange
 from ordergate.venue.faults import Fault, FaultPlan, UnfitFault
+from ordergate.venue.tape_deck import TapeCommand, TapeDeck
 from ordergate.venue.words import AccountView, Execution, Position, VenueOrder
 
 PREFIX: Final = "/_admin/"
@@ -30,31 +31,12 @@ class AccountLedger(Struct, frozen=True, kw_only=True):
     positions: list[Position]
 
 
-class TapeCommand(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What to do with the tapes: all of them, or the one of `symbol`."""
-
-    symbol: str | None = None
-    paused: bool | UnsetType = UNSET
-    speed: float | UnsetType = UNSET
-    steps: int | UnsetType = UNSET
-
-
-class Tapes(Protocol):
-    """What this face may do with the tapes. Raises ValueError with a sentence when it cannot."""
-
-    def states(self) -> list[Any]:
-        """How each tape stands."""
-
-    def command(self, command: TapeCommand) -> None:
-        """Pause, resume, change the speed, or play a number of steps now."""
-
-
 class _Reseed(Struct, frozen=True, forbid_unknown_fields=True):
     seed: int | UnsetType = UNSET
 
 
 class AdminFace:
-    def __init__(self, token: str, exchange: Exchange, faults: FaultPlan, tapes: Tapes) -> None:
+    def __init__(self, token: str, exchange: Exchange, faults: FaultPlan, tapes: TapeDeck) -> None:
         if not token:
             raise ValueError("the admin face needs a token")
         self._token = token.encode()

@@ -5,14 +5,12 @@ driven elsewhere. Nothing here knows what an order is.
 """
 
 import asyncio
-import logging
 from collections.abc import Callable
 from typing import Final
 from urllib.parse import parse_qsl
 from uuid import uuid4
 
 from aiohttp import web
-from msgspec import Struct
 
 from ordergate.venue.faces.alpaca import codec, interference
 from ordergate.venue.faces.alpaca.access import Allowance, Doorkeeper, RateLimiter
@@ -24,12 +22,13 @@ from ordergate.venue.faces.alpaca.conversation import (
     Session,
     converse,
 )
-from ordergate.venue.faces.alpaca.errors import INTERNAL, NO_ENDPOINT, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED
+from ordergate.venue.faces.alpaca.errors import NO_ENDPOINT, RATE_LIMITED, TOO_LARGE, UNAUTHORIZED
 from ordergate.venue.faces.alpaca.market_data import MarketHub, MarketSession
 from ordergate.venue.faces.alpaca.outlet import Outlet
 from ordergate.venue.faces.alpaca.router import Route, resolve
 from ordergate.venue.faces.alpaca.trade_updates import UpdatesHub, UpdatesSession
 from ordergate.venue.faults import FaultPlan, StreamScope
+from ordergate.venue.settings import StreamBounds
 from ordergate.venue.words import OrderUpdated, QuoteChanged, TradePrinted, VenueEvent
 
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -37,15 +36,7 @@ BODY_TIMEOUT_S: Final = 10.0
 CLOSE_TIMEOUT_S: Final = 2.0
 STOCK_FEEDS: Final = frozenset({"/v2/iex", "/v2/sip", "/v2/delayed_sip", "/v2/boats", "/v2/test"})
 CRYPTO_FEEDS: Final = frozenset({"/v1beta3/crypto/us", "/v1beta3/crypto/global"})
-_log = logging.getLogger(__name__)
 _NO_HEADERS: Final[dict[str, str]] = {}
-
-
-class StreamBounds(Struct, frozen=True, kw_only=True):
-    """How much a slow stream client may have waiting before it is closed."""
-
-    updates_max: int = 20_000
-    trades_max: int = 20_000
 
 
 class AlpacaFace:
@@ -59,14 +50,14 @@ class AlpacaFace:
         faults: FaultPlan,
         *,
         epoch_s: Callable[[], float],
-        bounds: StreamBounds | None = None,
+        bounds: StreamBounds,
     ) -> None:
         self._counter = counter
         self._doorkeeper = doorkeeper
         self._limiter = limiter
         self._faults = faults
         self._epoch_s = epoch_s
-        self._bounds = bounds or StreamBounds()
+        self._bounds = bounds
         self._updates = UpdatesHub()
         self._market = MarketHub()
         self._sessions: set[Session] = set()
@@ -78,15 +69,11 @@ class AlpacaFace:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request, or hold one stream until it ends."""
         path = request.path
-        try:
-            if path == "/stream":
-                return await self._trade_updates(request)
-            if path in STOCK_FEEDS or path in CRYPTO_FEEDS:
-                return await self._market_data(request, crypto=path in CRYPTO_FEEDS)
-            return await self._answer(request, path)
-        except Exception:  # the last resort: one broken request must not look like a broken wire
-            _log.exception("request failed", extra={"path": path})
-            return self._response(denied(INTERNAL))
+        if path == "/stream":
+            return await self._trade_updates(request)
+        if path in STOCK_FEEDS or path in CRYPTO_FEEDS:
+            return await self._market_data(request, crypto=path in CRYPTO_FEEDS)
+        return await self._answer(request, path)
 
     async def stop(self) -> None:
         """Let held requests go and close every stream."""

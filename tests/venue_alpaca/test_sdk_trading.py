@@ -1,0 +1,339 @@
+"""The official SDK, unmodified, trades here: every order type, queries, paging, replace and cancel."""
+
+from datetime import date
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+from alpaca.trading.client import TradingClient
+from alpaca.trading.enums import (
+    AssetClass,
+    OrderSide,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    QueryOrderStatus,
+    TimeInForce,
+)
+from alpaca.trading.models import Order
+from alpaca.trading.requests import (
+    ClosePositionRequest,
+    GetAssetsRequest,
+    GetCalendarRequest,
+    GetOrdersRequest,
+    LimitOrderRequest,
+    MarketOrderRequest,
+    ReplaceOrderRequest,
+    StopLimitOrderRequest,
+    StopOrderRequest,
+)
+
+from ordergate.venue.server import Venue
+from tests.venue_alpaca import floor
+from tests.venue_alpaca.floor import ACME, COIN, EMINI, Sdk
+
+
+def placed(client: Sdk, request: Any) -> Order:
+    order = client.submit_order(request)
+    assert isinstance(order, Order)
+    return order
+
+
+def shown(client: Sdk, order: Order) -> Order:
+    found = client.get_order_by_id(order.id)
+    assert isinstance(found, Order)
+    return found
+
+
+def offer(client: Sdk, price: str, qty: float = 100, symbol: str = ACME) -> Order:
+    return placed(
+        client,
+        LimitOrderRequest(
+            symbol=symbol,
+            qty=qty,
+            side=OrderSide.SELL,
+            time_in_force=TimeInForce.GTC,
+            limit_price=float(price),
+        ),
+    )
+
+
+def bid(client: Sdk, price: str, qty: float = 100, force: TimeInForce = TimeInForce.DAY) -> Order:
+    return placed(
+        client,
+        LimitOrderRequest(
+            symbol=ACME, qty=qty, side=OrderSide.BUY, time_in_force=force, limit_price=float(price)
+        ),
+    )
+
+
+def test_a_limit_order_rests_and_shows_every_field(alice: Sdk) -> None:
+    order = placed(
+        alice,
+        LimitOrderRequest(
+            symbol=ACME,
+            qty=7,
+            side=OrderSide.BUY,
+            time_in_force=TimeInForce.GTC,
+            limit_price=9.87,
+            extended_hours=True,
+            client_order_id="mine-1",
+        ),
+    )
+    assert (order.client_order_id, order.symbol, order.qty, order.limit_price) == (
+        "mine-1",
+        ACME,
+        "7",
+        "9.87",
+    )
+    assert (order.status, order.type, order.order_type) == (OrderStatus.NEW, OrderType.LIMIT, OrderType.LIMIT)
+    assert (order.time_in_force, order.extended_hours, order.filled_qty) == (TimeInForce.GTC, True, "0")
+    assert order.asset_class is AssetClass.US_EQUITY
+    assert order.filled_avg_price is None
+    assert order.submitted_at.utcoffset() is not None
+    assert shown(alice, order) == order
+    assert alice.get_order_by_client_id("mine-1") == order
+
+
+def test_a_market_order_takes_the_best_price_first(alice: Sdk, bob: Sdk) -> None:
+    offer(bob, "10.03", 60)
+    offer(bob, "10.01", 40)
+    order = placed(
+        alice, MarketOrderRequest(symbol=ACME, qty=60, side=OrderSide.BUY, time_in_force=TimeInForce.DAY)
+    )
+    order = shown(alice, order)
+    assert (order.status, order.filled_qty) == (OrderStatus.FILLED, "60")
+    assert order.filled_avg_price == "10.016666667"
+    assert order.filled_at is not None
+
+
+def test_a_partly_filled_order_says_how_far_it_got(alice: Sdk, bob: Sdk) -> None:
+    order = bid(alice, "10.00", 100)
+    offer(bob, "10.00", 30)
+    order = shown(alice, order)
+    assert (order.status, order.filled_qty, order.qty) == (OrderStatus.PARTIALLY_FILLED, "30", "100")
+
+
+def test_a_stop_sleeps_until_the_market_trades_there(alice: Sdk, bob: Sdk) -> None:
+    offer(bob, "10.05", 10)
+    offer(bob, "10.10", 100)
+    stop = placed(
+        alice,
+        StopOrderRequest(
+            symbol=ACME, qty=5, side=OrderSide.BUY, time_in_force=TimeInForce.GTC, stop_price=10.05
+        ),
+    )
+    assert (stop.type, stop.stop_price, shown(alice, stop).status) == (
+        OrderType.STOP,
+        "10.05",
+        OrderStatus.NEW,
+    )
+    bid(bob, "10.05", 10)
+    stop = shown(alice, stop)
+    assert (stop.status, stop.filled_avg_price) == (OrderStatus.FILLED, "10.1")
+
+
+def test_a_stop_limit_rests_at_its_limit_once_awake(alice: Sdk, bob: Sdk) -> None:
+    stop = placed(
+        alice,
+        StopLimitOrderRequest(
+            symbol=ACME,
+            qty=5,
+            side=OrderSide.SELL,
+            time_in_force=TimeInForce.GTC,
+            stop_price=9.5,
+            limit_price=9.45,
+        ),
+    )
+    bid(bob, "9.50", 3)
+    offer(bob, "9.50", 3)
+    assert shown(alice, stop).status is OrderStatus.NEW
+    bid(bob, "9.45", 5)
+    stop = shown(alice, stop)
+    assert (stop.type, stop.status, stop.filled_avg_price) == (
+        OrderType.STOP_LIMIT,
+        OrderStatus.FILLED,
+        "9.45",
+    )
+
+
+def test_ioc_fills_what_is_there_and_cancels_the_rest(alice: Sdk, bob: Sdk) -> None:
+    offer(bob, "10.00", 30)
+    order = shown(alice, bid(alice, "10.00", 100, TimeInForce.IOC))
+    assert (order.status, order.filled_qty) == (OrderStatus.CANCELED, "30")
+
+
+def test_fok_fills_whole_or_not_at_all(alice: Sdk, bob: Sdk) -> None:
+    offer(bob, "10.00", 30)
+    missed = shown(alice, bid(alice, "10.00", 31, TimeInForce.FOK))
+    assert (missed.status, missed.filled_qty) == (OrderStatus.CANCELED, "0")
+    assert shown(alice, bid(alice, "10.00", 30, TimeInForce.FOK)).status is OrderStatus.FILLED
+
+
+def test_a_replaced_order_gets_a_new_id_and_both_know_each_other(alice: Sdk) -> None:
+    old = bid(alice, "10.00", 100)
+    new = alice.replace_order_by_id(old.id, ReplaceOrderRequest(qty=80, limit_price=10.02))
+    assert isinstance(new, Order)
+    assert new.id != old.id
+    assert (new.replaces, new.qty, new.limit_price, new.status) == (old.id, "80", "10.02", OrderStatus.NEW)
+    old = shown(alice, old)
+    assert (old.status, old.replaced_by) == (OrderStatus.REPLACED, new.id)
+    assert old.replaced_at is not None
+
+
+def test_a_canceled_order_is_canceled(alice: Sdk) -> None:
+    order = bid(alice, "10.00")
+    alice.cancel_order_by_id(order.id)
+    order = shown(alice, order)
+    assert order.status is OrderStatus.CANCELED
+    assert order.canceled_at is not None
+
+
+def test_cancel_all_names_every_open_order(alice: Sdk, bob: Sdk) -> None:
+    mine = {bid(alice, "9.00").id, bid(alice, "9.01").id}
+    theirs = bid(bob, "9.02")
+    answers = alice.cancel_orders()
+    assert {(answer.id, answer.status) for answer in answers} == {(order_id, 200) for order_id in mine}
+    assert shown(bob, theirs).status is OrderStatus.NEW
+    assert alice.get_orders() == []
+
+
+def test_orders_are_listed_as_asked(alice: Sdk) -> None:
+    first, second, third = bid(alice, "9.00"), bid(alice, "9.01"), offer(alice, "11.00")
+    alice.cancel_order_by_id(second.id)
+
+    def listed(**asked: Any) -> list[UUID]:
+        orders = alice.get_orders(GetOrdersRequest(**asked))
+        return [order.id for order in orders]
+
+    assert listed() == [third.id, first.id]
+    assert listed(status=QueryOrderStatus.CLOSED) == [second.id]
+    assert listed(status=QueryOrderStatus.ALL, direction="asc") == [first.id, second.id, third.id]
+    assert listed(status=QueryOrderStatus.ALL, limit=1) == [third.id]
+    assert listed(status=QueryOrderStatus.ALL, side=OrderSide.SELL) == [third.id]
+    assert listed(status=QueryOrderStatus.ALL, symbols=[COIN]) == []
+    assert listed(status=QueryOrderStatus.ALL, after=second.submitted_at) == [third.id]
+    assert listed(status=QueryOrderStatus.ALL, until=second.submitted_at) == [first.id]
+
+
+def test_positions_and_cash_follow_the_fills(alice: Sdk, bob: Sdk) -> None:
+    offer(bob, "10.00", 100)
+    bid(alice, "10.00", 100)
+    position = alice.get_open_position(ACME)
+    assert (position.qty, position.avg_entry_price, position.side) == ("100", "10", PositionSide.LONG)
+    assert (position.cost_basis, position.unrealized_pl) == ("1000", "0")
+    assert [held.symbol for held in alice.get_all_positions()] == [ACME]
+    assert alice.get_account().cash == "99000"
+    assert bob.get_open_position(ACME).qty == "-100"
+    assert bob.get_open_position(ACME).side is PositionSide.SHORT
+
+
+def test_what_open_orders_would_close_is_not_available(alice: Sdk, bob: Sdk) -> None:
+    offer(bob, "10.00", 100)
+    bid(alice, "10.00", 100)
+    offer(alice, "12.00", 30)
+    assert alice.get_open_position(ACME).qty_available == "70"
+
+
+def test_a_future_moves_no_cash_until_it_is_closed(alice: Sdk, bob: Sdk) -> None:
+    offer(bob, "4800.25", 1, EMINI)
+    placed(alice, MarketOrderRequest(symbol=EMINI, qty=1, side=OrderSide.BUY, time_in_force=TimeInForce.DAY))
+    assert alice.get_account().cash == "100000"
+    assert alice.get_open_position(EMINI).cost_basis == "240012.5"
+    placed(
+        bob,
+        LimitOrderRequest(
+            symbol=EMINI, qty=1, side=OrderSide.BUY, time_in_force=TimeInForce.DAY, limit_price=4801.5
+        ),
+    )
+    alice.close_position(EMINI)
+    assert alice.get_account().cash == "100062.5"
+
+
+def test_positions_are_closed_by_order(alice: Sdk, bob: Sdk) -> None:
+    offer(bob, "10.00", 100)
+    bid(alice, "10.00", 100)
+    bid(bob, "9.99", 100)
+    part = alice.close_position(ACME, ClosePositionRequest(percentage="25"))
+    assert (part.qty, part.side, part.type) == ("25", OrderSide.SELL, OrderType.MARKET)
+    answers = alice.close_all_positions(cancel_orders=True)
+    assert [(answer.symbol, answer.status) for answer in answers] == [(ACME, 200)]
+    assert alice.get_all_positions() == []
+
+
+def test_a_pair_is_found_with_and_without_its_slash(alice: Sdk, bob: Sdk) -> None:
+    placed(
+        bob,
+        LimitOrderRequest(
+            symbol=COIN, qty=0.5, side=OrderSide.SELL, time_in_force=TimeInForce.GTC, limit_price=42000.5
+        ),
+    )
+    placed(
+        alice, MarketOrderRequest(symbol=COIN, qty=0.0001, side=OrderSide.BUY, time_in_force=TimeInForce.GTC)
+    )
+    for name in ("BTCUSD", COIN):
+        assert alice.get_open_position(name).qty == "0.0001"
+        assert alice.get_asset(name).symbol == COIN
+    asset = alice.get_asset(COIN)
+    assert alice.get_asset(asset.id) == asset
+    assert alice.get_account().cash == "99995.79995"
+
+
+def test_fills_are_paged_in_both_directions(alice: Sdk, bob: Sdk) -> None:
+    for n in range(7):
+        offer(bob, f"10.0{n}", 1)
+    placed(alice, MarketOrderRequest(symbol=ACME, qty=7, side=OrderSide.BUY, time_in_force=TimeInForce.DAY))
+
+    def paged(direction: str) -> list[dict[str, Any]]:
+        fills: list[dict[str, Any]] = []
+        token: dict[str, str] = {}
+        while True:
+            page = alice.get("/account/activities/FILL", {"page_size": 3, "direction": direction, **token})
+            assert isinstance(page, list)
+            fills += page
+            if not page:
+                return fills
+            token = {"page_token": page[-1]["id"]}
+
+    up = paged("asc")
+    assert [fill["price"] for fill in up] == ["10", "10.01", "10.02", "10.03", "10.04", "10.05", "10.06"]
+    assert paged("desc") == list(reversed(up))
+    assert [fill["type"] for fill in up] == ["partial_fill"] * 6 + ["fill"]
+    assert sum(Decimal(fill["qty"]) for fill in up) == Decimal(up[-1]["cum_qty"]) == 7
+    assert alice.get("/account/activities", {"activity_types": "FILL"}) == list(reversed(up))
+    assert alice.get("/account/activities/DIV") == []
+    day = up[0]["transaction_time"][:10]
+    assert len(alice.get("/account/activities/FILL", {"date": day})) == 7
+    assert alice.get("/account/activities/FILL", {"after": up[-1]["transaction_time"]}) == []
+
+
+def test_assets_clock_and_calendar_are_answered(alice: Sdk) -> None:
+    assert {asset.symbol for asset in alice.get_all_assets()} == {ACME, COIN, EMINI}
+    crypto = alice.get_all_assets(GetAssetsRequest(asset_class=AssetClass.CRYPTO))
+    assert [(asset.symbol, asset.min_order_size) for asset in crypto] == [(COIN, 0.0001)]
+    clock = alice.get_clock()
+    assert clock.is_open
+    assert clock.timestamp < clock.next_close
+    days = alice.get_calendar(GetCalendarRequest(start=date(2024, 1, 1), end=date(2024, 1, 8)))
+    assert [str(day.date) for day in days][-2:] == ["2024-01-05", "2024-01-08"]
+
+
+def test_a_bearer_token_opens_its_account(venue: Venue, alice: Sdk) -> None:
+    bearer = TradingClient(oauth_token=floor.ALICE.token, url_override=venue.base_url)
+    try:
+        assert bearer.get_account() == alice.get_account()
+    finally:
+        bearer._session.close()
+
+
+@pytest.mark.parametrize("amount", ["0.1", "0.29", "1.005", "30000000.0007"])
+@pytest.mark.parametrize("quoted", [True, False])
+def test_an_amount_keeps_every_digit_with_and_without_quotes(venue: Venue, amount: str, quoted: bool) -> None:
+    qty = f'"{amount}"' if quoted else amount
+    terms = f'"symbol":"{COIN}","side":"buy","type":"limit","time_in_force":"gtc","limit_price":1.00'
+    body = f'{{{terms},"qty":{qty}}}'
+    with floor.http(venue.base_url, floor.BOB) as client:
+        answer = client.post("/v2/orders", content=body, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    assert (answer.json()["qty"], answer.json()["limit_price"]) == (amount, "1")
