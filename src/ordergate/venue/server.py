@@ -80,6 +80,14 @@ class Venue:
             os.close(self._lock)
             self._lock = None
 
+    def is_heard_by(self, account: str) -> bool:
+        """Whether some trade updates stream listens for this account by now."""
+        return self._face.is_heard_by(account)
+
+    def is_watched(self, symbol: str) -> bool:
+        """Whether some market data stream is subscribed to this symbol by now."""
+        return self._face.is_watched(symbol)
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._admin is not None and request.path.startswith(PREFIX):
             return await self._admin.handle(request)

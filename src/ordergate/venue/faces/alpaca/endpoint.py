@@ -82,6 +82,12 @@ class AlpacaFace:
         for session in self._sessions:
             session.outbox.end(GOING_AWAY, "going away")
 
+    def is_heard_by(self, account: str) -> bool:
+        return self._updates.has_listener(account)
+
+    def is_watched(self, symbol: str) -> bool:
+        return self._market.has_watcher(symbol)
+
     # -- requests
 
     async def _answer(self, request: web.BaseRequest, path: str) -> web.Response:

@@ -180,6 +180,11 @@ class MarketHub:
     def leave(self, session: MarketSession) -> None:
         self._sessions.discard(session)
 
+    def has_watcher(self, symbol: str) -> bool:
+        return any(
+            session.wants(channel, symbol) for session in self._sessions for channel in ("quotes", "trades")
+        )
+
     def publish_quote(self, quote: Quote, *, crypto: bool) -> None:
         for session in self._sessions:
             if session.crypto == crypto and session.wants("quotes", quote.symbol):

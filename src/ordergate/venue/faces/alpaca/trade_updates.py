@@ -133,6 +133,9 @@ class UpdatesHub:
         if session.account is not None:
             self._sessions.get(session.account, set()).discard(session)
 
+    def has_listener(self, account: str) -> bool:
+        return bool(self._sessions.get(account))
+
     def publish(self, update: OrderUpdated, asset_class: AssetClass) -> None:
         sessions = self._sessions.get(update.order.account)
         if not sessions:
