@@ -1,0 +1,155 @@
+"""What the whole risk catalogue costs for one order, in microseconds.
+
+Judges an order that passes every control, on an account with positions and open orders in
+several symbols. Prints the best and the median of many rounds: the machine is shared.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable
+from datetime import UTC, datetime
+from decimal import Decimal
+from time import perf_counter_ns
+from typing import Final
+
+from ordergate.core.accounts.account import Account
+from ordergate.core.accounts.positions import Lot, Position
+from ordergate.core.ids import AccountId, Env, Symbol, order_id
+from ordergate.core.instruments import AssetClass, Instrument
+from ordergate.core.orders.commands import PlaceOrder
+from ordergate.core.orders.lifecycle import Status
+from ordergate.core.orders.order import Order
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.risk.exposure import Exposure
+from ordergate.core.risk.judge import PRECEDENCE, Approved, evaluate, judge_place
+from ordergate.core.risk.limits import limits_of
+from ordergate.core.risk.rates import MessageBuckets
+from ordergate.core.risk.recent import RecentOrders
+from ordergate.core.risk.view import BuyingPower, Proposal, ReferencePrice, RiskView
+
+NOW: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
+ACCOUNT: Final = AccountId("P-BENCH")
+SYMBOLS: Final = tuple(Symbol(name) for name in ("ESH6", "NQH6", "CLG6", "GCG6", "ZNH6"))
+ORDERS_PER_ROUND: Final = 2_000
+ROUNDS: Final = 15
+
+
+def view() -> RiskView:
+    instruments = {symbol: _future(symbol) for symbol in SYMBOLS}
+    exposure = Exposure(instruments)
+    for number in range(50):
+        exposure.moved(None, _open_order(number))
+    limits = limits_of(
+        {
+            "version": 1,
+            "enabled": True,
+            "max_open_orders": 10_000,
+            "max_open_notional": "100000000000",
+            "message_windows": [[1_000_000, 1], [1_000_000, 60]],
+            "instruments": {symbol: _instrument_limits() for symbol in SYMBOLS},
+        }
+    )
+    positions = {
+        symbol: Position(symbol=symbol, lots=(Lot(Decimal(3), Decimal(4800)),), quantity=Decimal(3))
+        for symbol in SYMBOLS
+    }
+    return RiskView(
+        now=NOW,
+        account=Account(
+            id=ACCOUNT,
+            broker="paper",
+            broker_account="1",
+            currency="USD",
+            cash=Decimal("100000000"),
+            positions=positions,
+        ),
+        instrument=instruments[SYMBOLS[0]],
+        exposure=exposure,
+        limits=limits,
+        reference=ReferencePrice(Decimal("4800.125"), NOW, "quote"),
+        kill=None,
+        buying_power=BuyingPower(Decimal("100000000"), NOW),
+        buckets=MessageBuckets(limits),
+        recent=RecentOrders(),
+    )
+
+
+def command() -> PlaceOrder:
+    return PlaceOrder(
+        order_id=order_id(Env.PAPER, at_ms=1, entropy=1), terms=_terms(0), actor="bench", asked_at=NOW
+    )
+
+
+def _terms(number: int) -> Terms:
+    return Terms(
+        account=ACCOUNT,
+        symbol=SYMBOLS[number % len(SYMBOLS)],
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        quantity=Decimal(2),
+        limit_price=Decimal("4799.75"),
+        time_in_force=TimeInForce.DAY,
+    )
+
+
+def _open_order(number: int) -> Order:
+    return Order(
+        id=order_id(Env.PAPER, at_ms=2, entropy=number),
+        terms=_terms(number),
+        status=Status.WORKING,
+        reference_price=Decimal(4800),
+        accepted_at=NOW,
+        updated_at=NOW,
+    )
+
+
+def _future(symbol: Symbol) -> Instrument:
+    return Instrument(
+        symbol=symbol,
+        name=symbol,
+        asset_class=AssetClass.FUTURE,
+        currency="USD",
+        tick=Decimal("0.25"),
+        lot=Decimal(1),
+        multiplier=Decimal(50),
+        calendar="24/7",
+    )
+
+
+def _instrument_limits() -> dict[str, object]:
+    return {
+        "max_order_quantity": "100",
+        "max_order_notional": "100000000",
+        "collar_percent": "2",
+        "collar_ticks": 400,
+        "max_long": "1000",
+        "max_short": "1000",
+        "initial_margin": "13000",
+    }
+
+
+def microseconds(judged: Callable[[], object]) -> tuple[float, float]:
+    """Best and median cost of one call."""
+    costs = []
+    for _ in range(ROUNDS):
+        started = perf_counter_ns()
+        for _ in range(ORDERS_PER_ROUND):
+            judged()
+        costs.append((perf_counter_ns() - started) / ORDERS_PER_ROUND / 1_000)
+    return min(costs), statistics.median(costs)
+
+
+def main() -> None:
+    seen, order = view(), command()
+    assert isinstance(judge_place(order, seen), Approved)
+    proposal = Proposal(terms=order.terms)
+    best, median = microseconds(lambda: judge_place(order, seen))
+    print(f"risk catalogue: {best:.1f} us best, {median:.1f} us median per order")
+    for control in PRECEDENCE:
+        best, median = microseconds(lambda control=control: evaluate(control, proposal, seen))  # type: ignore[misc]  # bound now
+        print(f"  {control.id} {control.name:<16} {best:6.2f} {median:6.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""An account's books as folded from its events.
+
+Securities and coins are paid for when traded; a future moves cash by its realised profit
+only. A bust is booked as the opposite execution at the same price, so equity comes out as if
+the execution had never been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import assert_never
+
+import msgspec
+
+from ordergate.core.accounts import events as a
+from ordergate.core.accounts.positions import NO_POSITIONS, Position, traded
+from ordergate.core.ids import AccountId, Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.money import ZERO
+from ordergate.core.orders import events as e
+from ordergate.core.orders.order import Order
+from ordergate.core.orders.terms import Side
+
+_replace = msgspec.structs.replace
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """Cash is in `currency`. `breaks` are the open ones, by id.
+
+    `cursor` is how far the broker's list of executions has been read.
+    """
+
+    id: AccountId
+    broker: str
+    broker_account: str
+    currency: str
+    cash: Decimal
+    cursor: str | None = None
+    positions: Mapping[Symbol, Position] = NO_POSITIONS
+    breaks: Mapping[str, a.BreakOpened] = {}
+
+    def position(self, symbol: Symbol) -> Position:
+        return self.positions.get(symbol) or Position(symbol=symbol)
+
+
+def opened(event: a.AccountOpened) -> Account:
+    return Account(
+        id=event.account,
+        broker=event.broker,
+        broker_account=event.broker_account,
+        currency=event.currency,
+        cash=event.cash,
+    )
+
+
+def evolve(account: Account, event: a.AnyAccountEvent) -> Account:
+    """The account after an event of its own."""
+    match event:
+        case a.AccountOpened():
+            return opened(event)
+        case a.AccountSynced():
+            return _replace(account, cursor=event.cursor)
+        case a.BreakOpened():
+            return _replace(account, breaks={**account.breaks, event.break_id: event})
+        case a.BreakResolved():
+            left = {key: item for key, item in account.breaks.items() if key != event.break_id}
+            return _replace(account, breaks=left)
+        case a.PositionAdjusted():
+            side = Side.BUY if event.quantity > ZERO else Side.SELL
+            before = account.position(event.symbol)
+            after = traded(before, side, abs(event.quantity), event.price)
+            return _replace(account, positions={**account.positions, event.symbol: after})
+        case _:
+            assert_never(event)
+
+
+def book(
+    account: Account, instrument: Instrument, before: Order, event: e.AnyOrderEvent
+) -> Account:
+    """The account after an event of one of its orders; `before` is the order before it."""
+    side = before.terms.side
+    match event:
+        case e.OrderPartiallyFilled() | e.OrderFilled():
+            return _trade(account, instrument, side, event.quantity, event.price, fee=event.fee)
+        case e.ExecutionBusted():
+            gone = before.executions.get(event.exec_id)
+            if gone is None:
+                return account  # taken back before it was told
+            return _trade(account, instrument, _opposite(side), gone.quantity, gone.price)
+        case e.ExecutionCorrected():
+            gone = before.executions[event.exec_id]
+            undone = _trade(account, instrument, _opposite(side), gone.quantity, gone.price)
+            return _trade(undone, instrument, side, event.quantity, event.price)
+        case _:
+            return account
+
+
+def _trade(
+    account: Account,
+    instrument: Instrument,
+    side: Side,
+    quantity: Decimal,
+    price: Decimal,
+    *,
+    fee: Decimal = ZERO,
+) -> Account:
+    if quantity == ZERO:
+        return account
+    before = account.position(instrument.symbol)
+    after = traded(before, side, quantity, price)
+    if instrument.moves_cash_on_trade:
+        moved = -side.sign * quantity * price * instrument.multiplier
+    else:
+        moved = (after.realised - before.realised) * instrument.multiplier
+    return _replace(
+        account,
+        cash=account.cash + moved - fee,
+        positions={**account.positions, instrument.symbol: after},
+    )
+
+
+def _opposite(side: Side) -> Side:
+    return Side.SELL if side is Side.BUY else Side.BUY

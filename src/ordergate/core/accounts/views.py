@@ -1,0 +1,158 @@
+"""How an account and its orders are shown: on the API, on the stream, in the read tables.
+
+One shape for all three. Amounts are plain decimal strings, times are RFC 3339 in UTC.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from ordergate.core.accounts.account import Account
+from ordergate.core.accounts.positions import Position
+from ordergate.core.instruments import Instrument
+from ordergate.core.money import text
+from ordergate.core.orders import events as e
+from ordergate.core.orders.order import Order
+
+
+class OrderView(msgspec.Struct, frozen=True, kw_only=True):
+    id: str
+    account_id: str
+    client_order_id: str | None
+    symbol: str
+    side: str
+    type: str
+    time_in_force: str
+    quantity: str
+    limit_price: str | None
+    stop_price: str | None
+    extended_hours: bool
+    strategy: str | None
+    status: str
+    cum_qty: str
+    leaves_qty: str
+    avg_px: str | None
+    version: int
+    broker_order_id: str | None
+    reason: str | None
+    failed_controls: tuple[e.FailedControl, ...]
+    cancel_requested: bool
+    external: bool
+    accepted_at: datetime
+    acknowledged_at: datetime | None
+    unknown_since: datetime | None
+    updated_at: datetime
+    final_at: datetime | None
+
+
+class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
+    exec_id: str
+    revision: int
+    order_id: str
+    account_id: str
+    symbol: str
+    side: str
+    quantity: str
+    price: str
+    fee: str
+    status: str
+    broker_order_id: str | None
+    broker_at: datetime | None
+    at: datetime
+
+
+class PositionView(msgspec.Struct, frozen=True, kw_only=True):
+    """`realised_pnl` is in the instrument's currency, the multiplier included."""
+
+    account_id: str
+    symbol: str
+    quantity: str
+    avg_px: str | None
+    cost: str
+    realised_pnl: str
+    currency: str
+
+
+class BalanceView(msgspec.Struct, frozen=True, kw_only=True):
+    account_id: str
+    currency: str
+    cash: str
+
+
+def order_view(order: Order) -> OrderView:
+    terms = order.terms
+    return OrderView(
+        id=order.id,
+        account_id=terms.account,
+        client_order_id=terms.client_order_id,
+        symbol=terms.symbol,
+        side=terms.side,
+        type=terms.type,
+        time_in_force=terms.time_in_force,
+        quantity=text(terms.quantity),
+        limit_price=None if terms.limit_price is None else text(terms.limit_price),
+        stop_price=None if terms.stop_price is None else text(terms.stop_price),
+        extended_hours=terms.extended_hours,
+        strategy=terms.strategy,
+        status=order.status,
+        cum_qty=text(order.cum_qty),
+        leaves_qty=text(order.leaves_qty),
+        avg_px=None if order.avg_px is None else text(order.avg_px),
+        version=order.version,
+        broker_order_id=order.broker_order_id,
+        reason=order.reason,
+        failed_controls=order.failed,
+        cancel_requested=order.cancel_requested,
+        external=order.external,
+        accepted_at=order.accepted_at,
+        acknowledged_at=order.acknowledged_at,
+        unknown_since=order.unknown_since,
+        updated_at=order.updated_at,
+        final_at=order.final_at,
+    )
+
+
+def execution_view(order: Order, exec_id: str, event: e.AnyOrderEvent) -> ExecutionView:
+    """The execution as it stands in `order`, after `event` touched it."""
+    execution = order.executions[exec_id]
+    fill = event if isinstance(event, e.OrderPartiallyFilled | e.OrderFilled) else None
+    return ExecutionView(
+        exec_id=exec_id,
+        revision=execution.revision,
+        order_id=order.id,
+        account_id=order.terms.account,
+        symbol=order.terms.symbol,
+        side=order.terms.side,
+        quantity=text(execution.quantity),
+        price=text(execution.price),
+        fee="0" if fill is None else text(fill.fee),
+        status=_execution_status(event),
+        broker_order_id=order.broker_order_id if fill is None else fill.broker_order_id,
+        broker_at=None if fill is None else fill.broker_at,
+        at=event.at,
+    )
+
+
+def _execution_status(event: e.AnyOrderEvent) -> str:
+    if isinstance(event, e.ExecutionBusted):
+        return "busted"
+    return "corrected" if isinstance(event, e.ExecutionCorrected) else "live"
+
+
+def position_view(account: Account, position: Position, instrument: Instrument) -> PositionView:
+    average = position.avg_px
+    return PositionView(
+        account_id=account.id,
+        symbol=position.symbol,
+        quantity=text(position.quantity),
+        avg_px=None if average is None else text(average),
+        cost=text(position.cost * instrument.multiplier),
+        realised_pnl=text(position.realised * instrument.multiplier),
+        currency=instrument.currency,
+    )
+
+
+def balance_view(account: Account) -> BalanceView:
+    return BalanceView(account_id=account.id, currency=account.currency, cash=text(account.cash))

@@ -1,0 +1,84 @@
+"""Turns risk's answer into the event that is journalled.
+
+The only maker of OrderAccepted and ReplaceRequested: both are written from an `Approved`, and
+only risk makes one of those. Besides the answer the only thing that changes is the lane's own
+counting: every order and replacement that was asked for counts as a message, and an accepted
+order is remembered so that an equal one can be questioned. Nothing is sent and nothing is kept.
+"""
+
+from __future__ import annotations
+
+from ordergate.core.ids import OrderId
+from ordergate.core.orders.commands import PlaceOrder, ReplaceOrder
+from ordergate.core.orders.events import OrderAccepted, OrderDenied, ReplaceDenied, ReplaceRequested
+from ordergate.core.orders.order import Order, Replacement
+from ordergate.core.orders.terms import Terms
+from ordergate.core.risk.judge import Approved, Denied, Verdict, judge_place, judge_replace, verdicts
+from ordergate.core.risk.view import RiskView
+
+
+def admit(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
+    """Ask risk about a new order."""
+    answer = judge_place(command, view)
+    view.buckets.order_sent(view.now)
+    if isinstance(answer, Denied):
+        return OrderDenied(
+            order_id=command.order_id,
+            at=view.now,
+            terms=command.terms,
+            actor=command.actor,
+            config_hash=answer.config_hash,
+            failed=answer.failed,
+        )
+    if view.limits is not None:
+        view.recent.remember(command.terms, view.now, view.limits.duplicate_window)
+    return _accepted(answer, view)
+
+
+def admit_replace(
+    order: Order, asked: Replacement, command: ReplaceOrder, view: RiskView
+) -> ReplaceRequested | ReplaceDenied:
+    """Ask risk about a replacement that `decide_replace` found possible."""
+    answer = judge_replace(order, asked, view)
+    view.buckets.order_sent(view.now)
+    if isinstance(answer, Denied):
+        return ReplaceDenied(
+            order_id=order.id,
+            at=view.now,
+            actor=command.actor,
+            config_hash=answer.config_hash,
+            failed=answer.failed,
+        )
+    return _requested(order.id, answer, command.actor, view)
+
+
+def preview(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
+    """What each control would say. Counts nothing and changes nothing."""
+    return verdicts(terms, view)
+
+
+def _accepted(approved: Approved[PlaceOrder], view: RiskView) -> OrderAccepted:
+    return OrderAccepted(
+        order_id=approved.what.order_id,
+        at=view.now,
+        terms=approved.what.terms,
+        actor=approved.what.actor,
+        config_hash=approved.config_hash,
+        reference_price=approved.reference_price,
+    )
+
+
+def _requested(
+    order: OrderId, approved: Approved[Replacement], actor: str, view: RiskView
+) -> ReplaceRequested:
+    asked = approved.what
+    return ReplaceRequested(
+        order_id=order,
+        at=view.now,
+        version=asked.version,
+        quantity=asked.quantity,
+        limit_price=asked.limit_price,
+        stop_price=asked.stop_price,
+        actor=actor,
+        config_hash=approved.config_hash,
+    )

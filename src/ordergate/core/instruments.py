@@ -1,0 +1,43 @@
+"""What can be traded, and the grid its prices and quantities lie on."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from enum import StrEnum
+
+import msgspec
+
+from ordergate.core.ids import Symbol
+
+
+class AssetClass(StrEnum):
+    EQUITY = "equity"
+    FUTURE = "future"
+    CRYPTO = "crypto"
+
+
+class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+    """One tradable contract or security.
+
+    `tick` and `lot` are the steps of price and quantity; `multiplier` is the value in
+    `currency` of one whole point of price for one unit of quantity (50 for E-mini S&P 500).
+    `calendar` names the trading calendar; `24/7` never closes.
+    """
+
+    symbol: Symbol
+    name: str
+    asset_class: AssetClass
+    currency: str
+    tick: Decimal
+    lot: Decimal
+    multiplier: Decimal
+    calendar: str
+
+    def __post_init__(self) -> None:
+        if min(self.tick, self.lot, self.multiplier) <= 0:
+            raise ValueError(f"{self.symbol}: tick, lot and multiplier must be positive")
+
+    @property
+    def moves_cash_on_trade(self) -> bool:
+        """Securities and coins are paid for when traded; a future settles its profit only."""
+        return self.asset_class is not AssetClass.FUTURE

@@ -1,0 +1,258 @@
+"""An order as folded from its events. Changes state and judges nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Final, assert_never
+
+import msgspec
+
+from ordergate.core.faults import IllegalTransition
+from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id
+from ordergate.core.money import ZERO, average
+from ordergate.core.orders import events as e
+from ordergate.core.orders.lifecycle import FINAL, Status, begin, step
+from ordergate.core.orders.terms import Terms
+
+_replace = msgspec.structs.replace
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """A live execution of the order: its latest revision. Zero quantity once busted."""
+
+    revision: int
+    quantity: Decimal
+    price: Decimal
+
+
+class Replacement(msgspec.Struct, frozen=True, kw_only=True):
+    """A replace that was asked and not yet answered; `version` names its ClOrdID."""
+
+    version: int
+    quantity: Decimal
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+
+
+class Order(msgspec.Struct, frozen=True, kw_only=True):
+    """One order. `terms` are the ones in force; `replacement` the ones asked for, if any.
+
+    `last_asked` is the latest replacement ever asked for, answered or not: its version is used
+    up, and a refused one may turn out to be alive. `unknown_since` says that an answer is
+    outstanding which must be found, whatever the status.
+    """
+
+    id: OrderId
+    terms: Terms
+    status: Status
+    version: int = 1
+    broker_order_id: str | None = None
+    cum_qty: Decimal = ZERO
+    cum_notional: Decimal = ZERO
+    executions: Mapping[str, Execution] = {}
+    replacement: Replacement | None = None
+    last_asked: Replacement | None = None
+    cancel_requested: bool = False
+    unknown_since: datetime | None = None
+    reason: str | None = None
+    failed: tuple[e.FailedControl, ...] = ()
+    external: bool = False
+    reference_price: Decimal | None = None
+    accepted_at: datetime
+    acknowledged_at: datetime | None = None
+    updated_at: datetime
+    final_at: datetime | None = None
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def leaves_qty(self) -> Decimal:
+        """What may still fill: nothing once final."""
+        if self.is_final:
+            return ZERO
+        return max(self.terms.quantity - self.cum_qty, ZERO)
+
+    @property
+    def avg_px(self) -> Decimal | None:
+        return average(self.cum_notional, self.cum_qty)
+
+    @property
+    def cl_ord_id(self) -> ClOrdId:
+        """What the broker knows the order in force by."""
+        return cl_ord_id(self.id, self.version)
+
+    @property
+    def is_proven(self) -> bool:
+        """The broker has shown that it has, or had, the order."""
+        return self.acknowledged_at is not None or bool(self.executions)
+
+    @property
+    def versions_used(self) -> int:
+        """The highest version that any broker may have been told."""
+        return self.version if self.last_asked is None else max(self.version, self.last_asked.version)
+
+    @property
+    def is_overfilled(self) -> bool:
+        return self.cum_qty > self.terms.quantity
+
+
+def first(event: e.AnyOrderEvent) -> Order:
+    """The order that its first event makes."""
+    match event:
+        case e.OrderAccepted() | e.OrderDenied() | e.OrderAdopted():
+            return _begun(event)
+        case _:
+            raise IllegalTransition(f"no order begins with {type(event).__name__}")
+
+
+def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
+    order = Order(
+        id=event.order_id,
+        terms=event.terms,
+        status=begin(type(event)),
+        accepted_at=event.at,
+        updated_at=event.at,
+    )
+    match event:
+        case e.OrderAccepted():
+            return _replace(order, reference_price=event.reference_price)
+        case e.OrderDenied():
+            return _replace(order, failed=event.failed, reason="risk-denied", final_at=event.at)
+        case e.OrderAdopted():
+            return _replace(
+                order,
+                external=True,
+                broker_order_id=event.broker_order_id,
+                acknowledged_at=event.at,
+            )
+
+
+def evolve(order: Order, event: e.AnyOrderEvent) -> Order:
+    """The order after `event`. A pair that the lifecycle table does not have is a fault."""
+    status = step(order.status, type(event))
+    final_at = order.final_at
+    if final_at is None and status in FINAL:
+        final_at = event.at
+    elif status not in FINAL:
+        final_at = None
+    moved = _replace(order, status=status, updated_at=event.at, final_at=final_at)
+    if order.is_final and not moved.is_final:
+        moved = _replace(moved, reason=None)  # what ended it was not so
+    return _changed(moved, event)
+
+
+def _changed(order: Order, event: e.AnyOrderEvent) -> Order:
+    """What the event says besides the status."""
+    match event:
+        case e.OrderPartiallyFilled() | e.OrderFilled():
+            filled = Execution(event.revision, event.quantity, event.price)
+            found = order.broker_order_id or event.broker_order_id
+            return _with_execution(_replace(order, broker_order_id=found), event.exec_id, filled)
+        case e.OrderAcknowledged():
+            return _replace(
+                order,
+                broker_order_id=event.broker_order_id,
+                acknowledged_at=order.acknowledged_at or event.at,
+                unknown_since=None,
+                reason=None,
+            )
+        case e.ExecutionBusted():
+            known = order.executions.get(event.exec_id, _NOTHING)
+            return _with_execution(order, event.exec_id, Execution(known.revision, ZERO, ZERO))
+        case e.ExecutionCorrected():
+            corrected = Execution(event.revision, event.quantity, event.price)
+            return _with_execution(order, event.exec_id, corrected)
+        case e.ReplaceRequested():
+            return _replace(order, replacement=_asked(event), last_asked=_asked(event))
+        case e.OrderReplaced():
+            return _replaced(order, event)
+        case e.ReplaceRejected():
+            return _answered(_replace(order, replacement=None, reason=event.reason))
+        case e.CancelRequested():
+            return _replace(order, cancel_requested=True)
+        case e.CancelRejected():
+            return _answered(_replace(order, cancel_requested=False, reason=event.reason))
+        case e.OutcomeUnknown():
+            if not _is_unanswered(order, event.asked):
+                return order
+            return _replace(order, unknown_since=order.unknown_since or event.at)
+        case e.OrderRejected():
+            return _replace(order, reason=event.reason, replacement=None, unknown_since=None)
+        case e.OrderCanceled() | e.OrderExpired():
+            return _replace(order, replacement=None, unknown_since=None)
+        case e.DispatchStarted() | e.ReplaceDenied():
+            return order
+        case e.OrderAccepted() | e.OrderDenied() | e.OrderAdopted():
+            raise IllegalTransition(f"{order.id} began already")
+        case _:
+            assert_never(event)
+
+
+def _is_unanswered(order: Order, asked: e.Asked) -> bool:
+    """False when the stream told the answer before the call gave up on it."""
+    if order.is_final:
+        return False
+    match asked:
+        case e.Asked.PLACE:
+            return not order.is_proven
+        case e.Asked.CANCEL:
+            return order.cancel_requested
+        case e.Asked.REPLACE:
+            return order.replacement is not None
+        case _:
+            assert_never(asked)
+
+
+def _answered(order: Order) -> Order:
+    """A refused cancel or replace settles what was unknown, but not whether the order exists."""
+    return _replace(order, unknown_since=None) if order.is_proven else order
+
+
+def _with_execution(order: Order, exec_id: str, execution: Execution) -> Order:
+    """Cumulative figures are always the sum of the live executions."""
+    before = order.executions.get(exec_id, _NOTHING)
+    return _replace(
+        order,
+        executions={**order.executions, exec_id: execution},
+        cum_qty=order.cum_qty - before.quantity + execution.quantity,
+        cum_notional=order.cum_notional
+        - before.quantity * before.price
+        + execution.quantity * execution.price,
+        unknown_since=None,
+    )
+
+
+_NOTHING: Final = Execution(0, ZERO, ZERO)
+
+
+def _asked(event: e.ReplaceRequested) -> Replacement:
+    return Replacement(
+        version=event.version,
+        quantity=event.quantity,
+        limit_price=event.limit_price,
+        stop_price=event.stop_price,
+    )
+
+
+def _replaced(order: Order, event: e.OrderReplaced) -> Order:
+    asked = order.last_asked
+    if asked is None or asked.version != event.version:
+        return _replace(order, broker_order_id=event.broker_order_id, version=event.version)
+    terms = _replace(
+        order.terms,
+        quantity=asked.quantity,
+        limit_price=asked.limit_price,
+        stop_price=asked.stop_price,
+    )
+    return _replace(
+        order,
+        terms=terms,
+        version=event.version,
+        broker_order_id=event.broker_order_id,
+        replacement=None,
+        unknown_since=None,
+    )

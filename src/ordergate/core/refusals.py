@@ -1,0 +1,69 @@
+"""The closed set of ways to say no.
+
+A refusal is an expected answer: a value with a stable code that a program can act on, and a
+sentence for a person. Codes are never reused or renamed. The documentation's table of
+refusals is written from this module.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class Code(StrEnum):
+    """Stable codes. The text beside each is what it means, for the documentation."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Code:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    # The request itself
+    MALFORMED = "malformed", "The body is not well-formed JSON of the documented shape."
+    INVALID = "invalid", "A field has a value that can never be accepted."
+    UNKNOWN_FIELD = "unknown-field", "The body has a field that is not in the schema."
+    TOO_LARGE = "too-large", "The body, a frame or a page is over its bound."
+    UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", "The body must be application/json."
+    METHOD_NOT_ALLOWED = "method-not-allowed", "The route does not have this method."
+    NOT_ACCEPTABLE = "not-acceptable", "The asked representation does not exist."
+    # Who is asking
+    UNAUTHENTICATED = "unauthenticated", "No valid access token came with the request."
+    FORBIDDEN = "forbidden", "The token lacks the scope that the route needs."
+    NOT_FOUND = "not-found", "There is no such thing, or it is not visible to this client."
+    RATE_LIMITED = "rate-limited", "Too many requests; Retry-After says when to try again."
+    # Idempotency
+    IDEMPOTENCY_KEY_MISSING = "idempotency-key-missing", "A mutating request needs a key."
+    IDEMPOTENCY_KEY_INVALID = (
+        "idempotency-key-invalid",
+        "A key is 16 to 128 characters of A-Z, a-z, 0-9, _ and -.",
+    )
+    IDEMPOTENCY_KEY_REUSED = "idempotency-key-reused", "The key was used for another request."
+    IDEMPOTENCY_KEY_IN_USE = "idempotency-key-in-use", "The first request is still under way."
+    IDEMPOTENCY_KEY_CONSUMED = "idempotency-key-consumed", "The stored answer has been dropped."
+    # Orders
+    DUPLICATE_CLIENT_ORDER_ID = "duplicate-client-order-id", "The account has used this id."
+    RISK_DENIED = "risk-denied", "At least one risk control failed; the answer lists each."
+    ORDER_FINAL = "order-final", "The order has reached a terminal status."
+    ORDER_PENDING = "order-pending", "An earlier request on the order has not been answered."
+    ORDER_UNKNOWN = "order-unknown", "Whether the broker has the order is not yet known."
+    NOTHING_TO_CHANGE = "nothing-to-change", "The replacement equals the order as it is."
+    UNKNOWN_INSTRUMENT = "unknown-instrument", "The symbol is not listed here."
+    # The system
+    KILL_SWITCH = "kill-switch", "The kill switch is engaged; cancels still pass."
+    NOT_READY = "not-ready", "The account is being recovered; try again shortly."
+    DEADLINE = "deadline", "The request's deadline passed before it was durable; not accepted."
+    UNAVAILABLE = "unavailable", "A part that the request needs is not available."
+    INTERNAL = "internal", "A defect on our side. The correlation id finds it in the log."
+
+
+class Refusal(msgspec.Struct, frozen=True):
+    """An expected no. `fields` maps a field's name to what is wrong with it."""
+
+    code: Code
+    detail: str
+    fields: dict[str, str] = {}

@@ -1,0 +1,254 @@
+"""The controls that look at the order itself: may it be sent at all, is it well formed, is it sane.
+
+Each is a small function of the proposal and the view that returns the failed control, or None
+when it passes. What it needs and does not find it raises as InputMissing, and `judge` turns
+that, and anything else that goes wrong, into a failed control: there is no way to pass by
+accident. Details are only written on the way to a no.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from ordergate.core.money import DIGITS_MAX, SCALE_MAX, ZERO, is_multiple, text
+from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.terms import OrderType, Side
+from ordergate.core.risk.limits import InstrumentLimits
+from ordergate.core.risk.reasons import Reason
+from ordergate.core.risk.view import (
+    Proposal,
+    RiskView,
+    instrument_limits_in,
+    limits_in,
+    reference_in,
+    require_one_currency,
+)
+
+_HUNDRED: Final = Decimal(100)
+
+
+def refuse_when_killed(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R01. Both grades stop new orders and replacements; cancels never come here."""
+    if view.kill is None:
+        return None
+    return FailedControl(
+        control="R01",
+        reason=Reason.KILL_SWITCH,
+        detail=f"the kill switch is engaged: {view.kill}",
+        inputs={"level": "global", "grade": str(view.kill)},
+    )
+
+
+def refuse_when_not_enabled(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R02. Off until switched on, for the account and for the instrument."""
+    limits = limits_in(view)
+    if not limits.enabled:
+        return FailedControl(
+            control="R02",
+            reason=Reason.NOT_ENABLED,
+            detail=f"account {view.account.id} is not enabled for trading",
+            inputs={"version": str(limits.version)},
+        )
+    instrument_limits_in(view)
+    return None
+
+
+def refuse_malformed(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R05. On the grid or refused; never rounded."""
+    terms = proposal.terms
+    instrument = view.instrument
+    if terms.account != view.account.id or terms.symbol != instrument.symbol:
+        return _malformed(Reason.WRONG_ACCOUNT, f"judged for {view.account.id} and {instrument.symbol}")
+    amounts = (
+        ("quantity", terms.quantity, instrument.lot, Reason.OFF_LOT),
+        ("limit_price", terms.limit_price, instrument.tick, Reason.OFF_TICK),
+        ("stop_price", terms.stop_price, instrument.tick, Reason.OFF_TICK),
+    )
+    for name, value, step, off_step in amounts:
+        if value is None:
+            continue
+        if not (value.is_finite() and value > ZERO):
+            return _malformed(Reason.NOT_POSITIVE, f"{name} must be positive", **{name: str(value)})
+        if _is_over_precise(value):
+            return _malformed(Reason.OVER_PRECISE, f"{name} has too many digits", **{name: str(value)})
+        if not is_multiple(value, step):
+            said = {name: text(value), "step": text(step)}
+            return _malformed(off_step, f"{name} must be a multiple of {text(step)}", **said)
+    return _misplaced_price(proposal)
+
+
+def _misplaced_price(proposal: Proposal) -> FailedControl | None:
+    terms = proposal.terms
+    prices = (
+        ("limit_price", terms.limit_price, terms.type.needs_limit_price),
+        ("stop_price", terms.stop_price, terms.type.needs_stop_price),
+    )
+    for name, price, needed in prices:
+        if needed and price is None:
+            return _malformed(Reason.PRICE_MISSING, f"a {terms.type} order needs a {name}")
+        if price is not None and not needed:
+            return _malformed(Reason.PRICE_MISPLACED, f"a {terms.type} order has no {name}")
+    return None
+
+
+def _is_over_precise(value: Decimal) -> bool:
+    """True beyond 18 digits or 9 decimals, counted as written out."""
+    digits, exponent = value.as_tuple()[1:]
+    if not isinstance(exponent, int):
+        return True
+    return len(digits) + max(exponent, 0) > DIGITS_MAX or -exponent > SCALE_MAX
+
+
+def _malformed(reason: Reason, detail: str, **inputs: str) -> FailedControl:
+    return FailedControl(control="R05", reason=reason, detail=detail, inputs=inputs)
+
+
+def refuse_large_quantity(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R06. The whole quantity of the order, what has filled included."""
+    quantity = proposal.terms.quantity
+    limit = instrument_limits_in(view).max_order_quantity
+    if quantity <= limit:
+        return None
+    return over("R06", Reason.ORDER_QUANTITY, "the quantity", quantity, limit)
+
+
+def refuse_large_notional(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R07. Valued at the reference price, or at a dearer price of the order's own."""
+    limit = instrument_limits_in(view).max_order_notional
+    require_one_currency(view)
+    terms = proposal.terms
+    reference = price = reference_in(view)
+    if terms.limit_price is not None:
+        price = max(price, terms.limit_price)
+    if terms.stop_price is not None:
+        price = max(price, terms.stop_price)
+    value = terms.quantity * price * view.instrument.multiplier
+    if value <= limit:
+        return None
+    inputs = {"quantity": text(terms.quantity), "price": text(price), "reference_price": text(reference)}
+    return over("R07", Reason.ORDER_NOTIONAL, "the order's value", value, limit, inputs=inputs)
+
+
+def refuse_price_off_market(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R08. Buying too high or selling too low is a hard no.
+
+    The far passive side is soft: allowed, unless the limits say otherwise. A stop is compared
+    nowhere, it waits; the limit behind a stop is compared with the market as it will be when
+    the stop triggers, if that is the further one.
+    """
+    limits = instrument_limits_in(view)
+    reference = reference_in(view)
+    price = proposal.terms.limit_price
+    if price is None:
+        return None
+    stop = proposal.terms.stop_price
+    width = _collar_width(limits, reference, view.instrument.tick)
+    if proposal.terms.side is Side.BUY:
+        dearest = (reference if stop is None else max(reference, stop)) + width
+        if price > dearest:
+            return _off_market(Reason.PRICE_TOO_AGGRESSIVE, price, dearest, reference)
+        too_passive = price < reference - width
+    else:
+        cheapest = (reference if stop is None else min(reference, stop)) - width
+        if price < cheapest:
+            return _off_market(Reason.PRICE_TOO_AGGRESSIVE, price, cheapest, reference)
+        too_passive = price > reference + width
+    if too_passive and limits_in(view).far_passive_refused and proposal.terms.type is OrderType.LIMIT:
+        nearest = reference - width if proposal.terms.side is Side.BUY else reference + width
+        return _off_market(Reason.PRICE_TOO_PASSIVE, price, nearest, reference)
+    return None
+
+
+def _collar_width(limits: InstrumentLimits, reference: Decimal, tick: Decimal) -> Decimal:
+    """The tighter of the two collars. The reader of limits makes sure that there is one."""
+    widths = []
+    if limits.collar_percent is not None:
+        widths.append(reference * limits.collar_percent / _HUNDRED)
+    if limits.collar_ticks is not None:
+        widths.append(limits.collar_ticks * tick)
+    return min(widths)
+
+
+def _off_market(reason: Reason, price: Decimal, limit: Decimal, reference: Decimal) -> FailedControl:
+    return FailedControl(
+        control="R08",
+        reason=reason,
+        detail=f"{text(price)} is beyond {text(limit)}, with the market at {text(reference)}",
+        limit=text(limit),
+        value=text(price),
+        headroom=text(-abs(price - limit)),
+        inputs={"reference_price": text(reference)},
+    )
+
+
+def refuse_fast_messages(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R15. New orders and replacements together; cancels are counted elsewhere and never refused."""
+    windows = limits_in(view).message_windows
+    if view.buckets.orders.windows != windows:
+        return FailedControl(
+            control="R15", reason=Reason.RATE_STATE_STALE, detail="the limits changed; counting again"
+        )
+    lacking = view.buckets.orders.lacking(view.now)
+    if lacking is None:
+        return None
+    return FailedControl(
+        control="R15",
+        reason=Reason.MESSAGE_RATE,
+        detail=f"more than {lacking.count} messages in {lacking.seconds} s",
+        limit=str(lacking.count),
+        value=str(lacking.count + 1),
+        headroom="0",
+        inputs={"window_s": str(lacking.seconds)},
+    )
+
+
+def refuse_duplicate(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R16. A replacement is compared with nothing: it makes no second order."""
+    if proposal.standing is not None:
+        return None
+    window = limits_in(view).duplicate_window
+    last = view.recent.last(proposal.terms)
+    if last is not None and _is_within(view.now - last, window):
+        return FailedControl(
+            control="R16",
+            reason=Reason.DUPLICATE,
+            detail=f"an equal order was accepted less than {window.total_seconds()} s ago",
+            limit=str(window.total_seconds()),
+            value=str((view.now - last).total_seconds()),
+            inputs={"accepted_at": last.isoformat()},
+        )
+    if view.recent.is_full(view.now, window):
+        return FailedControl(
+            control="R16",
+            reason=Reason.DUPLICATE_MEMORY_FULL,
+            detail="too many orders inside the window to compare with",
+        )
+    return None
+
+
+def _is_within(age: timedelta, window: timedelta) -> bool:
+    """A clock that stepped back makes an age negative: that is within as well."""
+    return age < window and window > timedelta(0)
+
+
+def over(
+    control: str,
+    reason: Reason,
+    what: str,
+    value: Decimal,
+    limit: Decimal,
+    *,
+    inputs: dict[str, str] | None = None,
+) -> FailedControl:
+    """A value over its limit, with the numbers that justify the no."""
+    return FailedControl(
+        control=control,
+        reason=reason,
+        detail=f"{what} {text(value)} is over the limit {text(limit)}",
+        limit=text(limit),
+        value=text(value),
+        headroom=text(limit - value),
+        inputs=inputs or {},
+    )

@@ -1,0 +1,195 @@
+"""The controls that look at the whole account: positions, funds, and everything open.
+
+Each asks what would be true if everything still open, and this order, filled. A replacement
+counts the worst of old and new, because either may be the one that lives; one that makes
+nothing worse passes, even where a limit has since been tightened.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ordergate.core.accounts.positions import Position
+from ordergate.core.instruments import Instrument
+from ordergate.core.money import ZERO, text
+from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.terms import Side
+from ordergate.core.risk.checks import over
+from ordergate.core.risk.exposure import Held, OpenInterest, held_by, held_by_new
+from ordergate.core.risk.limits import Limits
+from ordergate.core.risk.reasons import Reason
+from ordergate.core.risk.view import (
+    InputMissing,
+    Proposal,
+    RiskView,
+    instrument_limits_in,
+    limits_in,
+    reference_in,
+    require_one_currency,
+)
+
+_HUNDRED: Final = Decimal(100)
+_NONE_HELD: Final = (ZERO, ZERO)
+
+
+class Needs(NamedTuple):
+    """Funds that one symbol ties up: by the position itself, and on top of it by what is open."""
+
+    position: Decimal
+    orders: Decimal
+
+
+def refuse_large_position(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R11. Position, everything open on the order's side, and this."""
+    limits = instrument_limits_in(view)
+    added = _would_hold(proposal, view).quantity - _holds(proposal, view)[0]
+    if proposal.standing is not None and added <= ZERO:
+        return None
+    position = view.account.position(view.instrument.symbol).quantity
+    open_now = view.exposure.of(view.instrument.symbol)
+    if proposal.terms.side is Side.BUY:
+        side, limit, opened = "long", limits.max_long, open_now.buy_quantity
+        projected = position + opened + added
+    else:
+        side, limit, opened = "short", limits.max_short, open_now.sell_quantity
+        projected = opened + added - position
+    if projected <= limit:
+        return None
+    inputs = {"position": text(position), "open": text(opened), "added": text(added)}
+    return over("R11", Reason.POSITION, f"the {side} position", projected, limit, inputs=inputs)
+
+
+def refuse_without_funds(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R13. The smaller of our own funds and the broker's figure, less everything reserved.
+
+    Without a fresh figure of the broker only our own funds count, and only part of them.
+    """
+    limits = limits_in(view)
+    require_one_currency(view)
+    reference_in(view)
+    instrument = view.instrument
+    position = view.account.position(instrument.symbol)
+    before = view.exposure.of(instrument.symbol)
+    after = _with_proposal(before, proposal, view)
+    needs = needs_of(position, after, instrument, limits)
+    if needs.orders <= needs_of(position, before, instrument, limits).orders:
+        return None
+    elsewhere = _needs_elsewhere(view, limits)
+    own = view.account.cash - needs.position - elsewhere.position
+    reserved = needs.orders + elsewhere.orders
+    funds, source = _funds(view, limits, own)
+    if reserved <= funds:
+        return None
+    inputs = {"own": text(own), "source": source, "cash": text(view.account.cash)}
+    what = "what open orders and this need"
+    return over("R13", Reason.BUYING_POWER, what, reserved, funds, inputs=inputs)
+
+
+def _funds(view: RiskView, limits: Limits, own: Decimal) -> tuple[Decimal, str]:
+    figure = view.buying_power
+    if figure is not None and abs(view.now - figure.at) <= limits.buying_power_max_age:
+        return min(own, figure.amount), "own and broker"
+    kept = own - own * limits.buying_power_haircut_percent / _HUNDRED if own > ZERO else own
+    return kept, "own less haircut"
+
+
+def _needs_elsewhere(view: RiskView, limits: Limits) -> Needs:
+    """What every other symbol with a position or an open order ties up."""
+    if view.exposure.has_unpriced:
+        raise InputMissing(Reason.UNPRICED_EXPOSURE, "an open order has no known value")
+    for_positions = for_orders = ZERO
+    here = view.instrument.symbol
+    for symbol in {*view.account.positions, *view.exposure.symbols()} - {here}:
+        position = view.account.position(symbol)
+        open_now = view.exposure.of(symbol)
+        if position.quantity == ZERO and open_now.orders == 0:
+            continue
+        instrument = view.exposure.instruments.get(symbol)
+        if instrument is None or instrument.currency != view.account.currency:
+            raise InputMissing(Reason.UNPRICED_EXPOSURE, f"what {symbol} ties up is not known")
+        needs = needs_of(position, open_now, instrument, limits)
+        for_positions += needs.position
+        for_orders += needs.orders
+    return Needs(for_positions, for_orders)
+
+
+def needs_of(position: Position, opened: OpenInterest, instrument: Instrument, limits: Limits) -> Needs:
+    """A future needs its margin; a security needs its price, unless it closes what is there."""
+    if instrument.moves_cash_on_trade:
+        return _needs_of_security(position, opened, instrument)
+    its = limits.instruments.get(instrument.symbol)
+    if its is None or its.initial_margin is None:
+        raise InputMissing(Reason.NO_INITIAL_MARGIN, f"{instrument.symbol} has no initial margin")
+    quantity = position.quantity
+    worst = max(abs(quantity + opened.buy_quantity), abs(quantity - opened.sell_quantity))
+    held = abs(quantity)
+    return Needs(its.initial_margin * held, its.initial_margin * (worst - held))
+
+
+def _needs_of_security(position: Position, opened: OpenInterest, instrument: Instrument) -> Needs:
+    """Buying pays the price; so does selling what is not there, once more than its proceeds.
+
+    Orders that only close a position need nothing. As soon as one side could turn the
+    position over, all of that side counts: which of its orders fill first is not known.
+    """
+    quantity = position.quantity
+    for_position = for_orders = ZERO
+    if quantity < ZERO:
+        for_position = -2 * position.cost * instrument.multiplier
+    if opened.buy_quantity > max(-quantity, ZERO):
+        for_orders += opened.buy_value
+    if opened.sell_quantity > max(quantity, ZERO):
+        for_orders += opened.sell_value
+    return Needs(for_position, for_orders)
+
+
+def refuse_many_open_orders(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R14. The number of open orders, and the value of all of them."""
+    limits = limits_in(view)
+    require_one_currency(view)
+    reference_in(view)
+    if proposal.standing is None and view.exposure.count + 1 > limits.max_open_orders:
+        count, most = Decimal(view.exposure.count + 1), Decimal(limits.max_open_orders)
+        return over("R14", Reason.OPEN_ORDERS, "the number of open orders", count, most)
+    if view.exposure.has_unpriced:
+        raise InputMissing(Reason.UNPRICED_EXPOSURE, "an open order has no known value")
+    added = _value(_would_hold(proposal, view)) - _holds(proposal, view)[1]
+    if proposal.standing is not None and added <= ZERO:
+        return None
+    value = view.exposure.value + added
+    if value <= limits.max_open_notional:
+        return None
+    inputs = {"open": text(view.exposure.value), "added": text(added)}
+    most = limits.max_open_notional
+    return over("R14", Reason.OPEN_NOTIONAL, "the value of open orders", value, most, inputs=inputs)
+
+
+def _with_proposal(opened: OpenInterest, proposal: Proposal, view: RiskView) -> OpenInterest:
+    after = _would_hold(proposal, view)
+    quantity, value = _holds(proposal, view)
+    return opened.plus(proposal.terms.side, after.quantity - quantity, _value(after) - value, 0)
+
+
+def _would_hold(proposal: Proposal, view: RiskView) -> Held:
+    """What the order would be reserved at, the unanswered replace included."""
+    standing = proposal.standing
+    if standing is not None:
+        changed = msgspec.structs.replace(standing, replacement=proposal.asked)
+        return held_by(changed, view.instrument)
+    reference = None if view.reference is None else view.reference.price
+    return held_by_new(proposal.terms, reference, view.instrument)
+
+
+def _holds(proposal: Proposal, view: RiskView) -> tuple[Decimal, Decimal]:
+    """Quantity and value that the standing order is reserved at now; nothing for a new order."""
+    held = None if proposal.standing is None else view.exposure.held(proposal.standing.id)
+    return _NONE_HELD if held is None else (held.quantity, _value(held))
+
+
+def _value(held: Held) -> Decimal:
+    if held.value is None:
+        raise InputMissing(Reason.UNPRICED_EXPOSURE, f"the order in {held.symbol} has no known value")
+    return held.value

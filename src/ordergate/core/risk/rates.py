@@ -1,0 +1,91 @@
+"""How many messages an account may send, counted exactly.
+
+A window of n messages in s seconds is a token bucket that holds n and refills evenly. It is
+kept as one whole number, the moment at which the bucket would be full again, in units of a
+microsecond over n, so that nothing is ever rounded. Time is handed in; a clock that steps back
+costs at most one empty bucket.
+
+New orders and replacements share one bucket. Cancels have their own, which nothing else can
+empty and which refuses nobody: it measures what must be kept free of the broker's rate.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Final
+
+from ordergate.core.risk.limits import MICROSECOND, Limits, RateWindow
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class TokenBucket:
+    """Several windows at once: a message may go when every window has a token."""
+
+    __slots__ = ("_full_at", "windows")
+
+    def __init__(self, windows: tuple[RateWindow, ...]) -> None:
+        self.windows: Final = windows
+        self._full_at = [0] * len(windows)
+
+    def tokens(self, now: datetime) -> int:
+        """How many messages may go now: the fewest over all windows."""
+        moment = _microseconds(now)
+        return min(
+            (self._left(index, window, moment) for index, window in enumerate(self.windows)), default=0
+        )
+
+    def lacking(self, now: datetime) -> RateWindow | None:
+        """The first window that has no token, or None when a message may go."""
+        moment = _microseconds(now)
+        for index, window in enumerate(self.windows):
+            if self._left(index, window, moment) < 1:
+                return window
+        return None
+
+    def spend(self, now: datetime) -> None:
+        """Count one message. An empty window goes on refilling: refusals do not add up to a ban."""
+        moment = _microseconds(now)
+        for index, window in enumerate(self.windows):
+            span = window.seconds * 1_000_000
+            scaled = moment * window.count
+            cost = span if self._left(index, window, moment) >= 1 else 0
+            self._full_at[index] = min(max(self._full_at[index], scaled) + cost, scaled + span * window.count)
+
+    def carried_over(self, windows: tuple[RateWindow, ...]) -> TokenBucket:
+        """A bucket for changed windows; those that stay keep what they have spent."""
+        after = TokenBucket(windows)
+        spent = dict(zip(self.windows, self._full_at, strict=True))
+        after._full_at = [spent.get(window, 0) for window in windows]
+        return after
+
+    def _left(self, index: int, window: RateWindow, moment: int) -> int:
+        missing = self._full_at[index] - moment * window.count
+        span = window.seconds * 1_000_000
+        return min(window.count, (window.count * span - missing) // span)
+
+
+class MessageBuckets:
+    """The counts of one account. Mutable, and owned by the account's lane."""
+
+    __slots__ = ("cancels", "orders")
+
+    def __init__(self, limits: Limits | None) -> None:
+        self.orders = TokenBucket(() if limits is None else limits.message_windows)
+        self.cancels = TokenBucket(() if limits is None else limits.cancel_windows)
+
+    def refit(self, limits: Limits | None) -> None:
+        """Follow a change of limits without forgetting what was sent."""
+        self.orders = self.orders.carried_over(() if limits is None else limits.message_windows)
+        self.cancels = self.cancels.carried_over(() if limits is None else limits.cancel_windows)
+
+    def order_sent(self, now: datetime) -> None:
+        """A new order or a replacement was asked for, whatever risk answered."""
+        self.orders.spend(now)
+
+    def cancel_sent(self, now: datetime) -> None:
+        self.cancels.spend(now)
+
+
+def _microseconds(now: datetime) -> int:
+    return (now - _EPOCH) // MICROSECOND

@@ -1,0 +1,53 @@
+"""Why a control said no: a closed set of stable reasons, documented from here.
+
+Reasons are never reused or renamed.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """The text beside each is what it means, for the documentation."""
+
+    meaning: str
+
+    def __new__(cls, value: str, meaning: str) -> Reason:
+        member = str.__new__(cls, value)
+        member._value_ = value
+        member.meaning = meaning
+        return member
+
+    # What every control can say
+    CONTROL_ERROR = "control-error", "The control failed while it was evaluated; that is a no."
+    NO_LIMITS = "no-limits", "No limits are configured for the account, or for this instrument."
+    NO_REFERENCE_PRICE = "no-reference-price", "No price of the instrument is known to judge by."
+    STALE_REFERENCE_PRICE = "stale-reference-price", "The last known price is older than allowed."
+    NO_FX_RATE = "no-fx-rate", "The instrument's currency is not the account's."
+    UNPRICED_EXPOSURE = "unpriced-exposure", "An open order or position has no known value."
+    # R01, R02
+    KILL_SWITCH = "kill-switch", "The kill switch is engaged."
+    NOT_ENABLED = "not-enabled", "The account is not enabled for trading."
+    # R05
+    WRONG_ACCOUNT = "wrong-account", "The order is for another account or instrument."
+    NOT_POSITIVE = "not-positive", "A quantity or price is not a finite, positive number."
+    OVER_PRECISE = "over-precise", "A quantity or price has too many digits."
+    OFF_LOT = "off-lot", "The quantity is not a whole number of lots."
+    OFF_TICK = "off-tick", "A price is not a whole number of ticks."
+    PRICE_MISSING = "price-missing", "The order's type needs a price that is not there."
+    PRICE_MISPLACED = "price-misplaced", "The order's type has no such price."
+    # R06 to R16
+    ORDER_QUANTITY = "order-quantity", "The quantity is over the most for one order."
+    ORDER_NOTIONAL = "order-notional", "The value is over the most for one order."
+    PRICE_TOO_AGGRESSIVE = "price-too-aggressive", "Buys too high or sells too low for the market."
+    PRICE_TOO_PASSIVE = "price-too-passive", "Too far from the market to be meant."
+    POSITION = "position", "If everything open filled, the position would be over its limit."
+    BUYING_POWER = "buying-power", "The funds left would not cover everything open and this."
+    NO_INITIAL_MARGIN = "no-initial-margin", "No initial margin is configured for a future."
+    OPEN_ORDERS = "open-orders", "The account has as many open orders as it may."
+    OPEN_NOTIONAL = "open-notional", "The value of all open orders would be over its limit."
+    MESSAGE_RATE = "message-rate", "Too many new orders and replacements in a window of time."
+    RATE_STATE_STALE = "rate-state-stale", "The message counts are not those of these limits."
+    DUPLICATE = "duplicate", "An equal order was accepted a moment ago under another key."
+    DUPLICATE_MEMORY_FULL = "duplicate-memory-full", "Too many recent orders to compare with."

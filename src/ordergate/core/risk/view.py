@@ -1,0 +1,117 @@
+"""What a decision depends on, all of it: nothing else is known to a control."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from ordergate.core.accounts.account import Account
+from ordergate.core.instruments import Instrument
+from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.order import Order, Replacement
+from ordergate.core.orders.terms import Terms
+from ordergate.core.risk.exposure import Exposure
+from ordergate.core.risk.limits import InstrumentLimits, Limits
+from ordergate.core.risk.rates import MessageBuckets
+from ordergate.core.risk.reasons import Reason
+from ordergate.core.risk.recent import RecentOrders
+from ordergate.core.risk.trading_state import Grade
+
+
+class ReferencePrice(msgspec.Struct, frozen=True):
+    """What the market says an instrument is worth. `at` is when the gateway learned it (UTC)."""
+
+    price: Decimal
+    at: datetime
+    source: str
+
+
+class BuyingPower(msgspec.Struct, frozen=True):
+    """The broker's own figure, in the account's currency. `at` is when it was asked for."""
+
+    amount: Decimal
+    at: datetime
+
+
+class RiskView(msgspec.Struct, frozen=True, kw_only=True):
+    """One account, one instrument, one moment, as its lane hands them to risk.
+
+    `exposure`, `buckets` and `recent` are the lane's own; no control changes them.
+    """
+
+    now: datetime
+    account: Account
+    instrument: Instrument
+    exposure: Exposure
+    limits: Limits | None
+    reference: ReferencePrice | None
+    kill: Grade | None
+    buying_power: BuyingPower | None
+    buckets: MessageBuckets
+    recent: RecentOrders
+
+
+class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+    """What risk is asked about: the terms as they would be.
+
+    `standing` is the order that a replace would change and `asked` what it would become; both
+    are None for a new order.
+    """
+
+    terms: Terms
+    standing: Order | None = None
+    asked: Replacement | None = None
+
+
+class InputMissing(Exception):
+    """A control cannot be answered, and what cannot be answered is refused."""
+
+    def __init__(self, reason: Reason, detail: str, inputs: dict[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.inputs = inputs or {}
+
+    def as_failure(self, control: str) -> FailedControl:
+        return FailedControl(control=control, reason=self.reason, detail=str(self), inputs=self.inputs)
+
+
+def limits_in(view: RiskView) -> Limits:
+    if view.limits is None:
+        raise InputMissing(Reason.NO_LIMITS, "no limits are configured for the account")
+    return view.limits
+
+
+def instrument_limits_in(view: RiskView) -> InstrumentLimits:
+    limits = limits_in(view).instruments.get(view.instrument.symbol)
+    if limits is None:
+        raise InputMissing(Reason.NO_LIMITS, f"no limits are configured for {view.instrument.symbol}")
+    return limits
+
+
+def reference_in(view: RiskView) -> Decimal:
+    """The reference price, if it is fresh. One from the future is as wrong as one too old."""
+    reference = view.reference
+    if reference is None:
+        raise InputMissing(Reason.NO_REFERENCE_PRICE, f"no price of {view.instrument.symbol} is known")
+    if not (reference.price.is_finite() and reference.price > 0):
+        raise InputMissing(Reason.NO_REFERENCE_PRICE, f"the last price was {reference.price}")
+    age = view.now - reference.at
+    if abs(age) > limits_in(view).reference_price_max_age:
+        raise InputMissing(
+            Reason.STALE_REFERENCE_PRICE,
+            f"the price of {view.instrument.symbol} is {age.total_seconds()} s old",
+            {"reference_source": reference.source, "reference_at": reference.at.isoformat()},
+        )
+    return reference.price
+
+
+def require_one_currency(view: RiskView) -> None:
+    """Values can only be added in one currency; without a rate there is no answer."""
+    if view.instrument.currency != view.account.currency:
+        raise InputMissing(
+            Reason.NO_FX_RATE,
+            f"{view.instrument.symbol} is in {view.instrument.currency}, the account in"
+            f" {view.account.currency}",
+        )
