@@ -1,0 +1,1 @@
+"""The imperative shell: carries commands to brokers and brokers' news into the journal."""

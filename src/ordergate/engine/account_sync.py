@@ -1,0 +1,140 @@
+"""Opens an account from the broker's figures, and compares the two sets of books ever after."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from decimal import Decimal
+
+from ordergate.core.accounts import breaks
+from ordergate.core.accounts.events import (
+    AccountOpened,
+    AccountSynced,
+    AnyAccountEvent,
+    BreakOpened,
+    BreakResolved,
+    PositionAdjusted,
+)
+from ordergate.core.accounts.positions import Position
+from ordergate.core.ids import Symbol
+from ordergate.core.money import ZERO
+from ordergate.engine.lanes import Seat
+from ordergate.ports.broker import BrokerAccount
+from ordergate.ports.clock import Clock
+from ordergate.telemetry.log import logger
+
+log = logger("account_sync")
+
+
+class AccountSync:
+    def __init__(self, clock: Clock, instruments: Mapping[Symbol, object]) -> None:
+        self._clock = clock
+        self._instruments = instruments
+
+    async def figures(self, seat: Seat) -> BrokerAccount:
+        """The broker's own figures, remembered for risk. Raises BrokerUnavailable."""
+        seat.at_broker = await seat.broker.account()
+        seat.at_broker_since = self._clock.now()
+        return seat.at_broker
+
+    async def open(self, seat: Seat) -> None:
+        """The account's first event: cash, positions and executions as they stand at the broker.
+
+        Raises BrokerUnavailable or Fault; nothing is written then.
+        """
+        cursor = None
+        async for execution in seat.broker.executions(after=None):
+            cursor = execution.cursor
+        theirs = await self.figures(seat)
+        positions = await seat.broker.positions()
+        now = self._clock.now()
+        events: list[AnyAccountEvent] = [
+            AccountOpened(
+                account=seat.lane.account,
+                at=now,
+                broker=seat.broker.capabilities.name,
+                broker_account=theirs.fingerprint,
+                currency=theirs.currency,
+                cash=theirs.cash,
+            )
+        ]
+        events.extend(
+            PositionAdjusted(
+                account=seat.lane.account,
+                at=now,
+                symbol=symbol,
+                quantity=quantity,
+                price=ZERO,
+                why="held at the broker when the account was opened",
+            )
+            for symbol, quantity in sorted(positions.items())
+            if quantity != ZERO and symbol in self._instruments
+        )
+        if cursor is not None:
+            events.append(AccountSynced(account=seat.lane.account, at=now, cursor=cursor))
+        await seat.lane.record(events, correlation="account.open").committed
+        log.info("account.opened", account=seat.lane.account, cash=theirs.cash)
+
+    async def compare(self, seat: Seat) -> list[breaks.Difference] | None:
+        """Where positions, cash or identity differ now. Raises BrokerUnavailable.
+
+        None when the account moved meanwhile: then there was no like with like to compare.
+        """
+        head = seat.lane.head
+        theirs = await self.figures(seat)
+        positions = await seat.broker.positions()
+        account = seat.lane.books.account
+        if account is None or seat.lane.head != head:
+            return None
+        found = breaks.position_differences(_held(account.positions), positions)
+        cash = breaks.cash_difference(account.currency, account.cash, theirs.cash)
+        if cash is not None:
+            found.append(cash)
+        if theirs.fingerprint != account.broker_account:
+            found.append(
+                breaks.Difference(
+                    nature=breaks.Nature.ENVIRONMENT,
+                    subject=seat.lane.account,
+                    ours=account.broker_account,
+                    theirs=theirs.fingerprint,
+                )
+            )
+        return found
+
+    def note(self, seat: Seat, differences: list[breaks.Difference]) -> None:
+        """Open a break for each new difference, and resolve the breaks whose difference is gone."""
+        account = seat.lane.books.account
+        if account is None:
+            return
+        now = self._clock.now()
+        current = {_break_id(seat, difference): difference for difference in differences}
+        events: list[AnyAccountEvent] = [
+            BreakOpened(
+                account=account.id,
+                at=now,
+                break_id=break_id,
+                nature=item.nature,
+                subject=item.subject,
+                ours=item.ours,
+                theirs=item.theirs,
+            )
+            for break_id, item in current.items()
+            if break_id not in account.breaks
+        ]
+        events.extend(
+            BreakResolved(account=account.id, at=now, break_id=break_id, how="the sides agree")
+            for break_id in account.breaks
+            if break_id not in current
+        )
+        if events:
+            seat.lane.record(events, correlation="reconciliation")
+
+
+def _held(positions: Mapping[Symbol, Position]) -> dict[Symbol, Decimal]:
+    return {symbol: position.quantity for symbol, position in positions.items() if position.quantity != ZERO}
+
+
+def _break_id(seat: Seat, item: breaks.Difference) -> str:
+    """The same difference is the same break, however often it is seen."""
+    whole = "\0".join((seat.lane.account, item.nature, item.subject, item.ours, item.theirs))
+    return hashlib.sha256(whole.encode()).hexdigest()[:16]

@@ -1,0 +1,61 @@
+"""What the gate answers. Bodies are the JSON of the public views, encoded once."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ordergate.core.ids import OrderId
+from ordergate.core.orders.events import FailedControl
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """An order after a command, durable. `body` is its `OrderView` as JSON.
+
+    `failed` is not empty when risk denied the command: the denial is journalled, nothing was
+    sent. `replayed` is True when an idempotency key was used again.
+    """
+
+    order_id: OrderId
+    body: bytes
+    replayed: bool = False
+    failed: tuple[FailedControl, ...] = ()
+
+
+class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
+    """One order of a cancel-all. `code` is `cancel-requested` or a refusal's code."""
+
+    order_id: OrderId
+    code: str
+
+
+class CancelAllAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    results: tuple[CancelResult, ...]
+    replayed: bool = False
+
+
+class ControlResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How one control judged a previewed order: `passed`, and its numbers as decimal strings."""
+
+    control: str
+    passed: bool
+    reason: str | None = None
+    detail: str | None = None
+    limit: str | None = None
+    value: str | None = None
+    headroom: str | None = None
+
+
+class Preview(msgspec.Struct, frozen=True, kw_only=True):
+    would_be_accepted: bool
+    controls: tuple[ControlResult, ...]
+
+
+class KillView(msgspec.Struct, frozen=True, kw_only=True):
+    """The kill switch as it stands. Times are RFC 3339 in UTC."""
+
+    engaged: bool
+    level: str
+    grade: str | None = None
+    reason: str | None = None
+    actor: str | None = None
+    since: str | None = None

@@ -1,0 +1,161 @@
+"""One account folded to its head in memory: books, orders, and what risk needs of both.
+
+Mutable, and owned by exactly one lane. `fold` is the only way in: the same events in the same
+order make the same books, whether they were just decided or are read back at start-up.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+import msgspec
+
+from ordergate.core.accounts import account as accounts
+from ordergate.core.accounts.account import Account
+from ordergate.core.accounts.events import AccountEvent, AccountOpened, AnyAccountEvent
+from ordergate.core.faults import InvariantBroken
+from ordergate.core.ids import OrderId, Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.orders import events as e
+from ordergate.core.orders import order as orders
+from ordergate.core.orders.lifecycle import Status
+from ordergate.core.orders.order import Order
+from ordergate.core.risk.exposure import Exposure
+
+FINAL_ORDERS_KEPT_MAX: Final = 20_000
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What one event did: the order before and after it, where it was an order's."""
+
+    before: Order | None
+    after: Order | None
+    account: Account | None
+
+
+class Books:
+    """The state of one account. Final orders are forgotten beyond a bound; the journal has them."""
+
+    def __init__(self, instruments: dict[Symbol, Instrument]) -> None:
+        self.account: Account | None = None
+        self.exposure = Exposure(instruments)
+        self._instruments = instruments
+        self._open: dict[OrderId, Order] = {}
+        self._waiting: dict[OrderId, Order] = {}
+        self._final: OrderedDict[OrderId, Order] = OrderedDict()
+        self._client_id_hashes: set[int] = set()
+        self._by_client_id: dict[str, OrderId] = {}
+        self._by_broker_id: dict[str, OrderId] = {}
+
+    def order(self, order_id: OrderId) -> Order | None:
+        return self._open.get(order_id) or self._final.get(order_id)
+
+    def order_of_broker(self, broker_order_id: str) -> Order | None:
+        """An order by the broker's id; serves orders that were not placed by us."""
+        known = self._by_broker_id.get(broker_order_id)
+        return None if known is None else self.order(known)
+
+    def has_client_order_id(self, client_order_id: str) -> bool:
+        """True when an order in memory carries it."""
+        return client_order_id in self._by_client_id
+
+    def may_have_client_order_id(self, client_order_id: str) -> bool:
+        """False when the account has certainly never used it."""
+        return hash(client_order_id) in self._client_id_hashes
+
+    def open_orders(self) -> Iterator[Order]:
+        return iter(tuple(self._open.values()))
+
+    def waiting_orders(self) -> Iterator[Order]:
+        """Open orders with a question to the broker that has no answer yet."""
+        return iter(tuple(self._waiting.values()))
+
+    @property
+    def open_count(self) -> int:
+        return len(self._open)
+
+    @property
+    def unknown_count(self) -> int:
+        return sum(order.status is Status.UNKNOWN for order in self._waiting.values())
+
+    def remember(self, order: Order) -> None:
+        """Take an old order back into memory, folded from the journal's history."""
+        self._final[order.id] = order
+        if order.broker_order_id is not None:
+            self._by_broker_id[order.broker_order_id] = order.id
+
+    def fold(self, event: e.AnyOrderEvent | AnyAccountEvent) -> Change:
+        """Apply one event. Raises IllegalTransition or InvariantBroken and changes nothing."""
+        if isinstance(event, AccountEvent):
+            return self._fold_account(event)
+        before = self.order(event.order_id)
+        after = orders.first(event) if before is None else orders.evolve(before, event)
+        account = self._book(before, event)
+        self._keep(before, after)
+        return Change(before, after, account)
+
+    def _fold_account(self, event: AnyAccountEvent) -> Change:
+        if isinstance(event, AccountOpened):
+            self.account = accounts.opened(event)
+        else:
+            self.account = accounts.evolve(self._opened(), event)
+        return Change(None, None, self.account)
+
+    def _book(self, before: Order | None, event: e.AnyOrderEvent) -> Account | None:
+        """Executions move positions and cash; other order events do not."""
+        if before is None or not isinstance(event, _MOVES_BOOKS):
+            return None
+        instrument = self._instruments.get(before.terms.symbol)
+        if instrument is None:
+            raise InvariantBroken(f"{before.id} trades {before.terms.symbol}, which is not listed")
+        self.account = accounts.book(self._opened(), instrument, before, event)
+        return self.account
+
+    def _opened(self) -> Account:
+        if self.account is None:
+            raise InvariantBroken("the account's first event must be account_opened")
+        return self.account
+
+    def _keep(self, before: Order | None, after: Order) -> None:
+        self.exposure.moved(before, after)
+        if before is None and after.terms.client_order_id is not None:
+            self._client_id_hashes.add(hash(after.terms.client_order_id))
+            self._by_client_id[after.terms.client_order_id] = after.id
+        if after.external and after.broker_order_id is not None:
+            self._by_broker_id[after.broker_order_id] = after.id
+        if (after.status is Status.WORKING and not after.cancel_requested) or after.is_final:
+            self._waiting.pop(after.id, None)
+        else:
+            self._waiting[after.id] = after
+        if not after.is_final:
+            self._open[after.id] = after
+            self._final.pop(after.id, None)
+            return
+        self._open.pop(after.id, None)
+        self._final[after.id] = after
+        self._forget(self._final)
+
+    def _forget(self, final: OrderedDict[OrderId, Order]) -> None:
+        while len(final) > FINAL_ORDERS_KEPT_MAX:
+            _, oldest = final.popitem(last=False)
+            self._by_client_id.pop(oldest.terms.client_order_id or "", None)
+            if oldest.broker_order_id is not None:
+                self._by_broker_id.pop(oldest.broker_order_id, None)
+
+
+_MOVES_BOOKS: Final = (
+    e.OrderPartiallyFilled,
+    e.OrderFilled,
+    e.ExecutionBusted,
+    e.ExecutionCorrected,
+)
+
+
+def order_from(history: Iterable[e.AnyOrderEvent]) -> Order | None:
+    """One order folded from its own events alone."""
+    order: Order | None = None
+    for event in history:
+        order = orders.first(event) if order is None else orders.evolve(order, event)
+    return order

@@ -1,0 +1,80 @@
+"""Asks for the cancel of everything open in an account, with a result for each order."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from ordergate.core.idempotency import Receipt
+from ordergate.core.ids import Symbol
+from ordergate.core.orders.commands import CancelOrder
+from ordergate.core.orders.decide import decide_cancel
+from ordergate.core.orders.events import CancelRequested
+from ordergate.core.refusals import Refusal
+from ordergate.engine.answers import CancelResult
+from ordergate.engine.lane import Recorded
+from ordergate.engine.lanes import Seat
+
+CANCEL_REQUESTED: Final = "cancel-requested"
+EVENTS_PER_UNIT_MAX: Final = 200
+
+
+def decide_all(
+    seat: Seat, *, actor: str, at: datetime, symbol: Symbol | None = None
+) -> tuple[list[CancelRequested], tuple[CancelResult, ...]]:
+    """The cancels to ask for, and what to answer about each open order."""
+    events: list[CancelRequested] = []
+    results: list[CancelResult] = []
+    for order in seat.lane.books.open_orders():
+        if symbol is not None and order.terms.symbol != symbol:
+            continue
+        decided = decide_cancel(order, CancelOrder(order_id=order.id, actor=actor, asked_at=at))
+        if isinstance(decided, Refusal):
+            results.append(CancelResult(order_id=order.id, code=decided.code))
+            continue
+        events.append(decided)
+        results.append(CancelResult(order_id=order.id, code=CANCEL_REQUESTED))
+    return events, tuple(results)
+
+
+def record_all(
+    seat: Seat,
+    events: Sequence[CancelRequested],
+    *,
+    at: datetime,
+    correlation: str,
+    receipt: Receipt | None = None,
+) -> list[Recorded]:
+    """Write the cancels down in units of a bounded size; each unit's commit starts its cancels.
+
+    The receipt goes with the last unit. Raises Fault; what was recorded before it stands.
+    """
+    units = [
+        events[start : start + EVENTS_PER_UNIT_MAX] for start in range(0, len(events), EVENTS_PER_UNIT_MAX)
+    ] or [()]
+    recorded = []
+    for number, unit in enumerate(units, start=1):
+        last = receipt if number == len(units) else None
+        recorded.append(seat.lane.record(unit, correlation=correlation, receipt=last))
+        for _ in unit:
+            seat.buckets.cancel_sent(at)
+    return recorded
+
+
+def cancel_open(seat: Seat, *, actor: str, at: datetime, correlation: str) -> None:
+    """Ask for the cancel of everything that is open. Raises Fault when the lane is stopped."""
+    events, _ = decide_all(seat, actor=actor, at=at)
+    if events:
+        record_all(seat, events, at=at, correlation=correlation)
+
+
+async def until_durable(recorded: Sequence[Recorded], timeout_s: float) -> None:
+    """Raises Fault when one of them failed, TimeoutError when it takes too long."""
+    futures = [one.committed for one in recorded]
+    _, waiting = await asyncio.wait(futures, timeout=timeout_s)
+    if waiting:
+        raise TimeoutError("the commit takes too long")
+    for future in futures:
+        future.result()

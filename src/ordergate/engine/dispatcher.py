@@ -1,0 +1,252 @@
+"""Speaks to brokers about what is durable, and writes down what was heard.
+
+Started by commits. Questions about one order are asked one after the other; orders do not
+wait for each other. An answer that is not certain becomes `outcome_unknown` and is never
+followed by sending again from here: that is the reconciler's to decide, on proof.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+
+import msgspec
+
+from ordergate.core.accounts.events import AnyAccountEvent
+from ordergate.core.faults import Fault
+from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id
+from ordergate.core.orders import events as e
+from ordergate.core.orders import reports as r
+from ordergate.core.orders.lifecycle import Status
+from ordergate.core.orders.order import Order
+from ordergate.engine.kill_switch import KillSwitch
+from ordergate.engine.lane import Lane
+from ordergate.engine.lanes import Lanes, Seat
+from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected, Unknown, Unsent
+from ordergate.ports.clock import Clock
+from ordergate.telemetry.log import logger
+from ordergate.telemetry.metrics import Metrics
+
+log = logger("dispatcher")
+
+
+class Pace(msgspec.Struct, frozen=True, kw_only=True):
+    """How often and how long to try again while certainly nothing was sent."""
+
+    unsent_attempts_max: int = 6
+    unsent_wait_s_min: float = 0.1
+    unsent_wait_s_max: float = 2.0
+    lane_wait_s_max: float = 60.0
+    questions_max: int = 20_000
+
+
+class Dispatcher:
+    def __init__(
+        self, lanes: Lanes, *, kill_switch: KillSwitch, clock: Clock, metrics: Metrics, pace: Pace
+    ) -> None:
+        self._lanes = lanes
+        self._kill_switch = kill_switch
+        self._clock = clock
+        self._metrics = metrics
+        self._pace = pace
+        self._last_question: dict[OrderId, asyncio.Task[None]] = {}
+
+    @property
+    def is_full(self) -> bool:
+        return len(self._last_question) >= self._pace.questions_max
+
+    def is_speaking_of(self, order_id: OrderId) -> bool:
+        return order_id in self._last_question
+
+    def follow(self, lane: Lane, event: e.AnyOrderEvent | AnyAccountEvent) -> None:
+        """Called for every committed event: start what the event calls for."""
+        seat = self._lanes.get(lane.account)
+        if seat is None:
+            return
+        match event:
+            case e.OrderAccepted(order_id=order_id):
+                self.ask(order_id, self.place(seat, order_id))
+            case e.CancelRequested(order_id=order_id):
+                self.ask(order_id, self.cancel(seat, order_id))
+            case e.ReplaceRequested(order_id=order_id):
+                self.ask(order_id, self._replace(seat, order_id))
+            case e.OrderAcknowledged(order_id=order_id):
+                order = lane.books.order(order_id)
+                # A cancel asked while the order was unknown could not reach it before.
+                if order is not None and order.cancel_requested and not order.is_final:
+                    self.ask(order_id, self.cancel(seat, order_id))
+            case _:
+                return
+
+    def ask(self, order_id: OrderId, question: Coroutine[None, None, None]) -> None:
+        """Ask once the questions before it on the same order are answered."""
+        before = self._last_question.get(order_id)
+        task = asyncio.create_task(_in_turn(before, question))
+        self._last_question[order_id] = task
+        task.add_done_callback(lambda done: self._answered(order_id, done))
+
+    async def drain(self, timeout_s: float) -> None:
+        """Wait for the questions under way, for so long at most."""
+        waiting = tuple(self._last_question.values())
+        if waiting:
+            await asyncio.wait(waiting, timeout=timeout_s)
+
+    async def place(self, seat: Seat, order_id: OrderId) -> None:
+        """The order is durable: speak, then write down what was heard."""
+        order = seat.lane.books.order(order_id)
+        if order is None or order.broker_order_id is not None or order.is_final:
+            return
+        if self._kill_switch.blocks_new:
+            await self._never_sent(seat, order, "kill-switch")
+            return
+        if seat.broker.capabilities.dedup is DedupClass.C:
+            await self._mark_started(seat, order)
+        outcome = await self._place_until_sent(seat, order)
+        if outcome is None:
+            return
+        await self._until_ready(seat)
+        self._note_placed(seat, order_id, order.cl_ord_id, outcome)
+
+    async def cancel(self, seat: Seat, order_id: OrderId) -> None:
+        order = seat.lane.books.order(order_id)
+        if order is None or order.is_final or not order.cancel_requested:
+            return
+        started = self._clock.monotonic()
+        outcome = await seat.broker.cancel(order.cl_ord_id, order.broker_order_id)
+        self._metrics.broker.observe(self._clock.monotonic() - started)
+        await self._until_ready(seat)
+        order = seat.lane.books.order(order_id)
+        if order is None or order.is_final:
+            return
+        match outcome:
+            case Acknowledged():
+                return  # received; the stream or a query will prove the cancel
+            case Rejected(reason=reason):
+                if order.status is not Status.UNKNOWN:
+                    self._record(
+                        seat, order, e.CancelRejected(order_id=order_id, at=self._clock.now(), reason=reason)
+                    )
+            case Unsent(why=why) | Unknown(why=why):
+                self._record(seat, order, self._unknown(order, e.Asked.CANCEL, why))
+
+    async def _replace(self, seat: Seat, order_id: OrderId) -> None:
+        order = seat.lane.books.order(order_id)
+        if order is None or order.replacement is None or order.broker_order_id is None:
+            return
+        asked = order.replacement
+        started = self._clock.monotonic()
+        outcome = await seat.broker.replace(
+            order.broker_order_id, cl_ord_id(order_id, asked.version), order.terms, asked
+        )
+        self._metrics.broker.observe(self._clock.monotonic() - started)
+        await self._until_ready(seat)
+        order = seat.lane.books.order(order_id)
+        if order is None or order.replacement is None or order.is_final:
+            return
+        now = self._clock.now()
+        match outcome:
+            case Acknowledged():
+                return  # a broker may take the request and lose it to a fill: wait for proof
+            case Rejected(reason=reason) | Unsent(why=reason):
+                event = e.ReplaceRejected(order_id=order_id, at=now, version=asked.version, reason=reason)
+                self._record(seat, order, event)
+            case Unknown(why=why):
+                self._record(seat, order, self._unknown(order, e.Asked.REPLACE, why))
+
+    async def _place_until_sent(self, seat: Seat, order: Order) -> Outcome | None:
+        """The outcome, or None when the order ended here without having been sent."""
+        pace = self._pace
+        started = self._clock.monotonic()
+        outcome: Outcome = await seat.broker.place(order.cl_ord_id, order.terms)
+        self._metrics.broker.observe(self._clock.monotonic() - started)
+        for attempt in range(1, pace.unsent_attempts_max):
+            if not isinstance(outcome, Unsent):
+                return outcome
+            wait = max(outcome.retry_after_s, pace.unsent_wait_s_min * 2**attempt)
+            await self._clock.sleep(min(wait, pace.unsent_wait_s_max))
+            now = seat.lane.books.order(order.id)
+            if now is not None and now.cancel_requested:
+                await self._never_sent(seat, order, None)
+                return None
+            if self._kill_switch.blocks_new:
+                await self._never_sent(seat, order, "kill-switch")
+                return None
+            outcome = await seat.broker.place(order.cl_ord_id, order.terms)
+        return outcome
+
+    def _note_placed(self, seat: Seat, order_id: OrderId, cl_ord: ClOrdId, outcome: Outcome) -> None:
+        order = seat.lane.books.order(order_id)
+        if order is None:
+            return
+        now = self._clock.now()
+        match outcome:
+            case Acknowledged(broker_order_id=broker_order_id, broker_at=broker_at):
+                report = r.AcknowledgedReport(
+                    cl_ord_id=cl_ord,
+                    version=order.version,
+                    broker_order_id=broker_order_id,
+                    broker_at=broker_at,
+                )
+                event = r.absorb(order, report, now)
+                if event is not None:
+                    self._record(seat, order, event)
+            case Rejected(reason=reason):
+                if not order.is_final and order.broker_order_id is None:
+                    evidence = f"the broker's answer to {cl_ord}"
+                    self._record(
+                        seat,
+                        order,
+                        e.OrderRejected(order_id=order_id, at=now, reason=reason, evidence=evidence),
+                    )
+            case Unsent(why=why):
+                if not order.is_final and order.broker_order_id is None:
+                    evidence = f"{cl_ord} was never sent"
+                    self._record(
+                        seat, order, e.OrderRejected(order_id=order_id, at=now, reason=why, evidence=evidence)
+                    )
+            case Unknown(why=why):
+                if not order.is_final and order.broker_order_id is None:
+                    self._record(seat, order, self._unknown(order, e.Asked.PLACE, why))
+
+    async def _never_sent(self, seat: Seat, order: Order, reason: str | None) -> None:
+        """End an order that certainly has not left: rejected for `reason`, or canceled."""
+        await self._until_ready(seat)
+        evidence = f"{order.cl_ord_id} was never sent"
+        now = self._clock.now()
+        event: e.AnyOrderEvent
+        if reason is None:
+            event = e.OrderCanceled(order_id=order.id, at=now, evidence=evidence)
+        else:
+            event = e.OrderRejected(order_id=order.id, at=now, reason=reason, evidence=evidence)
+        self._record(seat, order, event)
+
+    async def _mark_started(self, seat: Seat, order: Order) -> None:
+        event = e.DispatchStarted(order_id=order.id, at=self._clock.now(), cl_ord_id=order.cl_ord_id)
+        await seat.lane.record([event], correlation=f"dispatch.{order.cl_ord_id}").committed
+
+    def _unknown(self, order: Order, asked: e.Asked, why: str) -> e.OutcomeUnknown:
+        log.warning("outcome.unknown", order=order.id, asked=asked, why=why)
+        return e.OutcomeUnknown(order_id=order.id, at=self._clock.now(), asked=asked, why=why)
+
+    def _record(self, seat: Seat, order: Order, event: e.AnyOrderEvent) -> None:
+        try:
+            seat.lane.record([event], correlation=f"dispatch.{order.cl_ord_id}")
+        except Fault as fault:
+            # The lane recovers, and the reconciler then asks the broker what became of it.
+            log.error("outcome.unrecorded", order=order.id, why=str(fault))
+
+    async def _until_ready(self, seat: Seat) -> None:
+        if not seat.lane.ready.is_set():
+            await asyncio.wait_for(seat.lane.ready.wait(), self._pace.lane_wait_s_max)
+
+    def _answered(self, order_id: OrderId, task: asyncio.Task[None]) -> None:
+        if self._last_question.get(order_id) is task:
+            del self._last_question[order_id]
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("dispatch.failed", order=order_id, error=repr(error))
+
+
+async def _in_turn(before: asyncio.Task[None] | None, question: Coroutine[None, None, None]) -> None:
+    if before is not None:
+        await asyncio.wait((before,))
+    await question

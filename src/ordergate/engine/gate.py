@@ -1,0 +1,389 @@
+"""Where commands come in: permission first, then idempotency, risk, one commit, an answer.
+
+REST and the stream call the same methods, so the same key on both is the same request. What
+is not visible to the client does not exist for it: another's account or order is not found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ordergate.core import idempotency
+from ordergate.core.access import Principal, Scope
+from ordergate.core.faults import Fault
+from ordergate.core.idempotency import Receipt
+from ordergate.core.ids import AccountId, Env, OrderId, Symbol, is_order_id
+from ordergate.core.instruments import Instrument
+from ordergate.core.money import text
+from ordergate.core.orders.commands import CancelOrder, ReplaceOrder
+from ordergate.core.orders.terms import Terms
+from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk.limits import mapping_of
+from ordergate.core.risk.trading_state import Grade, KillEngaged, KillReleased
+from ordergate.engine import cancels
+from ordergate.engine.answers import (
+    Answer,
+    CancelAllAnswer,
+    CancelResult,
+    ControlResult,
+    KillView,
+    Preview,
+)
+from ordergate.engine.dispatcher import Dispatcher
+from ordergate.engine.judging import Decided, Judging, Request
+from ordergate.engine.kill_switch import KillSwitch
+from ordergate.engine.lanes import Lanes, Seat
+from ordergate.engine.once import Once, until_ready
+from ordergate.ports.clock import Clock
+from ordergate.telemetry.log import logger
+
+log = logger("gate")
+
+PLACE_ROUTE: Final = "POST /v1/orders"
+CANCEL_ROUTE: Final = "DELETE /v1/orders/{id}"
+REPLACE_ROUTE: Final = "PATCH /v1/orders/{id}"
+CANCEL_ALL_ROUTE: Final = "DELETE /v1/orders"
+DEADLINE_S: Final = 5.0
+
+
+class Gate:
+    def __init__(
+        self,
+        env: Env,
+        *,
+        lanes: Lanes,
+        judging: Judging,
+        once: Once,
+        kill_switch: KillSwitch,
+        dispatcher: Dispatcher,
+        instruments: Mapping[Symbol, Instrument],
+        clock: Clock,
+        down: Mapping[str, str],
+    ) -> None:
+        self._env = env
+        self._lanes = lanes
+        self._judging = judging
+        self._once = once
+        self._kill_switch = kill_switch
+        self._dispatcher = dispatcher
+        self._instruments = instruments
+        self._clock = clock
+        self._down = down
+
+    async def place(
+        self,
+        principal: Principal,
+        terms: Terms,
+        *,
+        key: str,
+        correlation: str,
+        wait_s: float = 0,
+        deadline_s: float = DEADLINE_S,
+    ) -> Answer | Refusal:
+        """Accept a new order, or say why not. A denial by risk is an Answer with `failed`."""
+        seat = self._seat(principal, Scope.ORDERS_WRITE, terms.account)
+        if isinstance(seat, Refusal):
+            return seat
+        if terms.symbol not in self._instruments:
+            return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
+        if self._dispatcher.is_full:
+            return Refusal(Code.UNAVAILABLE, "too many orders await their broker; try again")
+        request = self._request(Asker(principal, key, correlation), "POST", PLACE_ROUTE, seat, _fields(terms))
+        used_before = await self._once.has_client_order_id(seat, terms)
+
+        def decide() -> Decided | Refusal:
+            label = terms.client_order_id
+            if used_before or (label and seat.lane.books.has_client_order_id(label)):
+                return Refusal(Code.DUPLICATE_CLIENT_ORDER_ID, f"{label} was used before")
+            return self._judging.place(seat, terms, request)
+
+        return await self._decided(seat, request, decide, wait_s, deadline_s)
+
+    async def cancel(
+        self,
+        principal: Principal,
+        order_id: OrderId,
+        *,
+        key: str,
+        correlation: str,
+        wait_s: float = 0,
+        deadline_s: float = DEADLINE_S,
+    ) -> Answer | Refusal:
+        """Ask the broker to cancel. Never refused by risk or the kill switch."""
+        seat = await self._seat_of(principal, order_id)
+        if isinstance(seat, Refusal):
+            return seat
+        request = self._request(
+            Asker(principal, key, correlation), "DELETE", CANCEL_ROUTE, seat, {"id": order_id}
+        )
+
+        def decide() -> Decided | Refusal:
+            command = CancelOrder(order_id=order_id, actor=principal.subject, asked_at=self._clock.now())
+            return self._judging.cancel(seat, command, request)
+
+        return await self._decided(seat, request, decide, wait_s, deadline_s)
+
+    async def replace(
+        self,
+        principal: Principal,
+        order_id: OrderId,
+        *,
+        quantity: Decimal | None,
+        limit_price: Decimal | None,
+        stop_price: Decimal | None,
+        key: str,
+        correlation: str,
+        wait_s: float = 0,
+        deadline_s: float = DEADLINE_S,
+    ) -> Answer | Refusal:
+        """Change a working order; risk judges the worst case of old and new."""
+        seat = await self._seat_of(principal, order_id)
+        if isinstance(seat, Refusal):
+            return seat
+        fields = {
+            "id": str(order_id),
+            "quantity": _text(quantity),
+            "limit_price": _text(limit_price),
+            "stop_price": _text(stop_price),
+        }
+        request = self._request(Asker(principal, key, correlation), "PATCH", REPLACE_ROUTE, seat, fields)
+
+        def decide() -> Decided | Refusal:
+            command = ReplaceOrder(
+                order_id=order_id,
+                quantity=quantity,
+                limit_price=limit_price,
+                stop_price=stop_price,
+                actor=principal.subject,
+                asked_at=self._clock.now(),
+            )
+            return self._judging.replace(seat, command, request)
+
+        return await self._decided(seat, request, decide, wait_s, deadline_s)
+
+    async def cancel_all(
+        self,
+        principal: Principal,
+        account: AccountId,
+        *,
+        key: str,
+        correlation: str,
+        symbol: Symbol | None = None,
+    ) -> CancelAllAnswer | Refusal:
+        """Ask for the cancel of every open order of the account, with a result for each."""
+        seat = self._seat(principal, Scope.ORDERS_WRITE, account)
+        if isinstance(seat, Refusal):
+            return seat
+        request = self._request(
+            Asker(principal, key, correlation), "DELETE", CANCEL_ALL_ROUTE, seat, {"symbol": symbol}
+        )
+        if (refusal := await until_ready(seat)) is not None:
+            return refusal
+        known = await self._once.recall(seat, request)
+        if isinstance(known, Refusal):
+            return known
+        if known is not None:
+            results = msgspec.json.decode(known.body or "[]", type=tuple[CancelResult, ...])
+            return CancelAllAnswer(results=results, replayed=True)
+        return await self._cancel_all(seat, request, symbol)
+
+    def preview(self, principal: Principal, terms: Terms) -> Preview | Refusal:
+        """What every control would say now. Changes and counts nothing."""
+        seat = self._seat(principal, Scope.ORDERS_READ, terms.account)
+        if isinstance(seat, Refusal):
+            return seat
+        if terms.symbol not in self._instruments:
+            return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
+        if (trouble := seat.trouble) is not None:
+            return Refusal(Code.NOT_READY, trouble)
+        verdicts = self._judging.preview(seat, terms)
+        controls = tuple(
+            ControlResult(control=verdict.control.id, passed=True)
+            if verdict.failed is None
+            else ControlResult(
+                control=verdict.control.id,
+                passed=False,
+                reason=verdict.failed.reason,
+                detail=verdict.failed.detail,
+                limit=verdict.failed.limit,
+                value=verdict.failed.value,
+                headroom=verdict.failed.headroom,
+            )
+            for verdict in verdicts
+        )
+        return Preview(would_be_accepted=all(c.passed for c in controls), controls=controls)
+
+    def limits_of(self, account: AccountId) -> bytes | None:
+        """The account's limits as JSON; None where it has none."""
+        seat = self._lanes.get(account)
+        if seat is None or seat.limits is None:
+            return None
+        return msgspec.json.encode({"account_id": account, **mapping_of(seat.limits)})
+
+    def readiness(self) -> dict[str, str]:
+        """What keeps this node from serving, by part. Empty when it is ready."""
+        reasons = dict(self._down)
+        for seat in self._lanes:
+            part = f"account {seat.lane.account}"
+            if (trouble := seat.trouble) is not None:
+                reasons[part] = trouble
+            elif not seat.stream_up:
+                reasons[part] = "the broker's stream is down"
+            elif not seat.synced:
+                reasons[part] = "not reconciled with the broker yet"
+        if not self._kill_switch.is_known:
+            reasons["kill-switch"] = "the control stream has not been read yet"
+        return reasons
+
+    def kill_state(self) -> KillView:
+        return self._kill_switch.view()
+
+    async def engage_kill(
+        self, principal: Principal, *, grade: str, reason: str, correlation: str
+    ) -> KillView | Refusal:
+        """In force at once on this node; with `cancel_all` every open order is then cancelled."""
+        if not principal.may(Scope.RISK_WRITE):
+            return _forbidden(Scope.RISK_WRITE)
+        engaged = KillEngaged(
+            at=self._clock.now(), grade=Grade(grade), actor=principal.subject, reason=reason
+        )
+        durable = self._kill_switch.engage(engaged, correlation)
+        try:
+            await durable
+        except Fault as fault:
+            log.error("kill_switch.not_durable", why=str(fault))
+            return Refusal(Code.UNAVAILABLE, "engaged on this node, but not yet written down")
+        finally:
+            if engaged.grade is Grade.CANCEL_ALL:
+                self._cancel_everything(principal.subject, correlation)
+        return self._kill_switch.view()
+
+    async def release_kill(
+        self, principal: Principal, *, reason: str, correlation: str
+    ) -> KillView | Refusal:
+        """In force once it is durable."""
+        if not principal.may(Scope.RISK_WRITE):
+            return _forbidden(Scope.RISK_WRITE)
+        released = KillReleased(at=self._clock.now(), actor=principal.subject, reason=reason)
+        try:
+            await self._kill_switch.release(released, correlation)
+        except Fault as fault:
+            log.error("kill_switch.not_durable", why=str(fault))
+            return Refusal(Code.UNAVAILABLE, "still engaged: the release could not be written")
+        return self._kill_switch.view()
+
+    async def _decided(
+        self,
+        seat: Seat,
+        request: Request,
+        decide: Callable[[], Decided | Refusal],
+        wait_s: float,
+        deadline_s: float,
+    ) -> Answer | Refusal:
+        answer = await self._once.decide(seat, request, decide, deadline_s=deadline_s)
+        if isinstance(answer, Refusal) or wait_s <= 0 or answer.failed:
+            return answer
+        return await self._once.after_broker(seat, answer, wait_s)
+
+    async def _cancel_all(
+        self, seat: Seat, request: Request, symbol: Symbol | None
+    ) -> CancelAllAnswer | Refusal:
+        now = self._clock.now()
+        events, results = cancels.decide_all(seat, actor=request.actor, at=now, symbol=symbol)
+        receipt = Receipt(
+            scope=request.scope,
+            fingerprint=request.fingerprint,
+            account=seat.lane.account,
+            order=None,
+            status=207,
+            body=msgspec.json.encode(results).decode(),
+            at=now,
+        )
+        try:
+            recorded = cancels.record_all(
+                seat, events, at=now, correlation=request.correlation, receipt=receipt
+            )
+            await cancels.until_durable(recorded, DEADLINE_S)
+        except (Fault, TimeoutError) as fault:
+            log.error("cancel_all.unrecorded", account=seat.lane.account, why=str(fault))
+            return Refusal(Code.UNAVAILABLE, "not known to be durable; ask again with this key")
+        return CancelAllAnswer(results=results)
+
+    def _cancel_everything(self, actor: str, correlation: str) -> None:
+        for seat in self._lanes:
+            try:
+                cancels.cancel_open(seat, actor=actor, at=self._clock.now(), correlation=correlation)
+            except Fault as fault:
+                # The lane recovers, and cancels everything then: the switch is still engaged.
+                log.error("cancel_all.unrecorded", account=seat.lane.account, why=str(fault))
+
+    def _seat(self, principal: Principal, scope: Scope, account: AccountId) -> Seat | Refusal:
+        if not principal.may(scope):
+            return _forbidden(scope)
+        seat = self._lanes.get(account)
+        if seat is None or not principal.may_on(scope, account):
+            return Refusal(Code.NOT_FOUND, f"there is no account {account}")
+        return seat
+
+    async def _seat_of(self, principal: Principal, order_id: OrderId) -> Seat | Refusal:
+        """The account of an order that the principal may change."""
+        if not principal.may(Scope.ORDERS_WRITE):
+            return _forbidden(Scope.ORDERS_WRITE)
+        if is_order_id(self._env, order_id):
+            for account in principal.accounts:
+                seat = self._lanes.get(account)
+                if seat is None:
+                    continue
+                if (refusal := await until_ready(seat)) is not None:
+                    return refusal
+                if await seat.lane.order(order_id) is not None:
+                    return seat
+        return Refusal(Code.NOT_FOUND, f"there is no order {order_id}")
+
+    def _request(
+        self, asker: Asker, method: str, route: str, seat: Seat, fields: Mapping[str, str | None]
+    ) -> Request:
+        account = seat.lane.account
+        who = asker.principal
+        return Request(
+            scope=idempotency.Scope(self._env, who.tenant, who.client_id, route, asker.key),
+            fingerprint=idempotency.fingerprint(method, route, account, fields),
+            actor=who.subject,
+            correlation=asker.correlation,
+        )
+
+
+class Asker(NamedTuple):
+    """Who asks, under which key, and the correlation id of the request."""
+
+    principal: Principal
+    key: str
+    correlation: str
+
+
+def _fields(terms: Terms) -> dict[str, str | None]:
+    """Every field of the request that makes it what it is."""
+    return {
+        "symbol": terms.symbol,
+        "side": terms.side,
+        "type": terms.type,
+        "quantity": text(terms.quantity),
+        "limit_price": _text(terms.limit_price),
+        "stop_price": _text(terms.stop_price),
+        "time_in_force": terms.time_in_force,
+        "client_order_id": terms.client_order_id,
+        "strategy": terms.strategy,
+        "extended_hours": "true" if terms.extended_hours else None,
+    }
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else text(value)
+
+
+def _forbidden(scope: Scope) -> Refusal:
+    return Refusal(Code.FORBIDDEN, f"the token lacks the scope {scope}")

@@ -1,0 +1,124 @@
+"""Takes a broker's news into the books: report, absorb, event. Never decides what is true.
+
+News of an order that is not ours makes an adopted one: somebody traded the account elsewhere,
+and its books must say so.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+from ordergate.core.faults import Fault
+from ordergate.core.ids import ClOrdId, Env, OrderId, order_id, parse_cl_ord_id
+from ordergate.core.orders import events as e
+from ordergate.core.orders import reports as r
+from ordergate.core.orders.order import Order
+from ordergate.engine.lane import Recorded
+from ordergate.engine.lanes import Seat
+from ordergate.ports.broker import BrokerUnavailable, News, NotFound, StreamDown, StreamUp
+from ordergate.ports.clock import Clock
+from ordergate.telemetry.log import logger
+from ordergate.telemetry.metrics import Metrics
+
+log = logger("ingest")
+
+
+class Ingest:
+    def __init__(
+        self,
+        env: Env,
+        *,
+        clock: Clock,
+        metrics: Metrics,
+        lists: Callable[[str], bool],
+        suspect: Callable[[Seat, str], None],
+    ) -> None:
+        """`lists` knows the traded symbols; `suspect` asks for a reconciliation soon."""
+        self._env = env
+        self._clock = clock
+        self._metrics = metrics
+        self._lists = lists
+        self._suspect = suspect
+
+    async def follow(self, seat: Seat) -> None:
+        """Absorb the account's news for as long as the broker gives any."""
+        try:
+            async for news in seat.broker.news():
+                match news:
+                    case StreamUp():
+                        seat.stream_up = True
+                        self._suspect(seat, "the broker's stream came up")
+                    case StreamDown(why=why):
+                        seat.stream_up = False
+                        log.warning("broker_stream.down", account=seat.lane.account, why=why)
+                    case News(report=report, snapshot=snapshot):
+                        await self._hear(seat, report, snapshot)
+        finally:
+            seat.stream_up = False
+
+    async def _hear(self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None) -> None:
+        started = self._clock.monotonic()
+        try:
+            await self.absorb(seat, report, snapshot)
+        except (Fault, BrokerUnavailable) as fault:
+            # Nothing is lost: the broker still knows it, and will be asked.
+            log.error("report.unabsorbed", order=report.cl_ord_id, why=str(fault))
+            self._suspect(seat, "a report could not be absorbed")
+        self._metrics.absorb.observe(self._clock.monotonic() - started)
+
+    async def absorb(
+        self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None = None
+    ) -> Recorded | None:
+        """What the report proves, recorded; None when it proves nothing new.
+
+        Raises Fault, or BrokerUnavailable when a foreign order's terms could not be asked.
+        """
+        await seat.lane.ready.wait()
+        order = await self._order_of(seat, report, snapshot)
+        if order is None:
+            return None
+        events = r.proven(order, report, self._clock.now())
+        if not events:
+            return None
+        return seat.lane.record(list(events), correlation=f"report.{report.broker_order_id}")
+
+    async def _order_of(
+        self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None
+    ) -> Order | None:
+        ours = parse_cl_ord_id(self._env, report.cl_ord_id)
+        if ours is not None and (order := await seat.lane.order(ours[0])) is not None:
+            return order
+        known = seat.lane.books.order_of_broker(report.broker_order_id)
+        return known or await self._adopted(seat, report, snapshot)
+
+    async def _adopted(
+        self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None
+    ) -> Order | None:
+        """An order placed elsewhere, taken into the books as it is."""
+        adopted_id = self._id_for(report.broker_order_id)
+        if (order := await seat.lane.order(adopted_id)) is not None:
+            return order
+        seen = snapshot or await self._asked(seat, report)
+        if seen is None or not self._lists(seen.terms.symbol):
+            log.warning("report.foreign", order=report.broker_order_id, account=seat.lane.account)
+            return None
+        event = e.OrderAdopted(
+            order_id=adopted_id,
+            at=self._clock.now(),
+            terms=seen.terms,
+            broker_order_id=seen.broker_order_id,
+            broker_client_order_id=seen.cl_ord_id,
+        )
+        seat.lane.record([event], correlation=f"report.{report.broker_order_id}")
+        log.info("order.adopted", order=adopted_id, broker_order=seen.broker_order_id)
+        return seat.lane.books.order(adopted_id)
+
+    async def _asked(self, seat: Seat, report: r.AnyReport) -> r.OrderSnapshot | None:
+        found = await seat.broker.find(ClOrdId(report.cl_ord_id))
+        return None if isinstance(found, NotFound) else found
+
+    def _id_for(self, broker_order_id: str) -> OrderId:
+        """The same foreign order always gets the same id, whoever sees it and however often."""
+        number = int.from_bytes(hashlib.sha256(broker_order_id.encode()).digest()[:12], "big")
+        return order_id(self._env, at_ms=number >> 48, entropy=number)

@@ -1,0 +1,162 @@
+"""Puts together everything that a decision depends on, decides, and records the decision.
+
+Nothing here waits, so nothing can change between looking and deciding.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from ordergate.core import admission
+from ordergate.core.faults import Fault
+from ordergate.core.idempotency import Receipt, Scope
+from ordergate.core.ids import ENTROPY_BITS, Env, OrderId, Symbol, order_id
+from ordergate.core.instruments import Instrument
+from ordergate.core.orders.commands import CancelOrder, PlaceOrder, ReplaceOrder
+from ordergate.core.orders.decide import decide_cancel, decide_replace
+from ordergate.core.orders.events import FailedControl, OrderDenied, ReplaceDenied
+from ordergate.core.orders.terms import Terms
+from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk.judge import Verdict
+from ordergate.core.risk.view import BuyingPower, RiskView
+from ordergate.engine.kill_switch import KillSwitch
+from ordergate.engine.lane import Recorded
+from ordergate.engine.lanes import Seat
+from ordergate.engine.prices import PriceBoard
+from ordergate.ports.clock import Chance, Clock
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """One command's envelope: who asks, under which key, and what to call it in the journal."""
+
+    scope: Scope
+    fingerprint: bytes
+    actor: str
+    correlation: str
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """A decision on its way to the disk; `failed` is not empty when risk denied it."""
+
+    recorded: Recorded
+    failed: tuple[FailedControl, ...] = ()
+
+
+class Judging:
+    def __init__(
+        self,
+        env: Env,
+        *,
+        prices: PriceBoard,
+        kill_switch: KillSwitch,
+        instruments: Mapping[Symbol, Instrument],
+        clock: Clock,
+        chance: Chance,
+    ) -> None:
+        self._env = env
+        self._prices = prices
+        self._kill_switch = kill_switch
+        self._instruments = instruments
+        self._clock = clock
+        self._chance = chance
+
+    def place(self, seat: Seat, terms: Terms, request: Request) -> Decided | Refusal:
+        """Raises Fault when the decision could not be recorded; nothing was decided then."""
+        view = self._view(seat, terms.symbol)
+        now = view.now
+        new_id = order_id(
+            self._env,
+            at_ms=int(now.timestamp() * 1000),
+            entropy=self._chance.bits(ENTROPY_BITS),
+        )
+        command = PlaceOrder(order_id=new_id, terms=terms, actor=request.actor, asked_at=now)
+        event = admission.admit(command, view)
+        failed = event.failed if isinstance(event, OrderDenied) else ()
+        receipt = _receipt(request, seat, view, new_id, failed, status=201)
+        recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
+        return Decided(recorded, failed)
+
+    def replace(self, seat: Seat, command: ReplaceOrder, request: Request) -> Decided | Refusal:
+        """Raises Fault when the decision could not be recorded."""
+        order = seat.lane.books.order(command.order_id)
+        if order is None:
+            return Refusal(Code.NOT_FOUND, f"there is no order {command.order_id}")
+        if not seat.broker.capabilities.replaces:
+            return Refusal(Code.INVALID, f"{seat.broker.capabilities.name} cannot replace orders")
+        asked = decide_replace(order, command)
+        if isinstance(asked, Refusal):
+            return asked
+        view = self._view(seat, order.terms.symbol)
+        event = admission.admit_replace(order, asked, command, view)
+        failed = event.failed if isinstance(event, ReplaceDenied) else ()
+        receipt = _receipt(request, seat, view, order.id, failed, status=202)
+        recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
+        return Decided(recorded, failed)
+
+    def cancel(self, seat: Seat, command: CancelOrder, request: Request) -> Decided | Refusal:
+        """Risk is not asked: a cancel always passes. Raises Fault."""
+        order = seat.lane.books.order(command.order_id)
+        if order is None:
+            return Refusal(Code.NOT_FOUND, f"there is no order {command.order_id}")
+        event = decide_cancel(order, command)
+        if isinstance(event, Refusal):
+            return event
+        seat.buckets.cancel_sent(command.asked_at)
+        receipt = Receipt(
+            scope=request.scope,
+            fingerprint=request.fingerprint,
+            account=seat.lane.account,
+            order=order.id,
+            status=202,
+            body=None,
+            at=command.asked_at,
+        )
+        recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
+        return Decided(recorded)
+
+    def preview(self, seat: Seat, terms: Terms) -> tuple[Verdict, ...]:
+        return admission.preview(terms, self._view(seat, terms.symbol))
+
+    def _view(self, seat: Seat, symbol: Symbol) -> RiskView:
+        books = seat.lane.books
+        if books.account is None:
+            raise Fault(f"{seat.lane.account} has not been opened yet")
+        theirs = seat.at_broker
+        power = None
+        if theirs is not None and theirs.buying_power is not None and seat.at_broker_since:
+            power = BuyingPower(theirs.buying_power, seat.at_broker_since)
+        return RiskView(
+            now=self._clock.now(),
+            account=books.account,
+            instrument=self._instruments[symbol],
+            exposure=books.exposure,
+            limits=seat.limits,
+            reference=self._prices.reference(symbol),
+            kill=self._kill_switch.grade,
+            buying_power=power,
+            buckets=seat.buckets,
+            recent=seat.recent,
+        )
+
+
+def _receipt(
+    request: Request,
+    seat: Seat,
+    view: RiskView,
+    order: OrderId,
+    failed: tuple[FailedControl, ...],
+    *,
+    status: int,
+) -> Receipt:
+    """What the key bought. A denial keeps its reasons, so that a replay gives them again."""
+    return Receipt(
+        scope=request.scope,
+        fingerprint=request.fingerprint,
+        account=seat.lane.account,
+        order=order,
+        status=422 if failed else status,
+        body=msgspec.json.encode(failed).decode() if failed else None,
+        at=view.now,
+    )

@@ -1,0 +1,204 @@
+"""One account's lane: its single owner, holding it folded to its head in memory.
+
+Decisions are made and folded without waiting, so nothing can come between a decision and its
+effect; durability is then awaited by whoever asked. What follows a commit (speaking to the
+broker, telling clients) is started by the commit, not by the request, and so happens whether
+or not the client is still there.
+
+When anything fails on the way to the journal the memory is no longer trusted: the lane stops,
+takes its account again and folds it from the journal. Recovery is start-up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+
+from ordergate.core.accounts.events import AccountEvent, AnyAccountEvent
+from ordergate.core.faults import Fault, StaleEpoch
+from ordergate.core.idempotency import Receipt
+from ordergate.core.ids import AccountId, OrderId, Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.orders.events import AnyOrderEvent, OrderEvent
+from ordergate.core.orders.order import Order
+from ordergate.engine.books import Books, order_from
+from ordergate.engine.receipts import Receipts
+from ordergate.engine.units import UnitBuilder, kind_of
+from ordergate.ports.audience import Audience
+from ordergate.ports.journal import Journal, OrderRow, Unit
+from ordergate.telemetry.log import logger
+
+log = logger("lane")
+
+Follow = Callable[["Lane", AnyOrderEvent | AnyAccountEvent], None]
+
+
+class LaneStopped(Fault):
+    """The lane does not trust its memory now; nothing was decided."""
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """A decision on its way to the disk. `committed` fails with a Fault when it did not get there."""
+
+    unit: Unit
+    committed: asyncio.Future[None]
+
+    @property
+    def body(self) -> bytes:
+        """The JSON of the one order that the unit changed."""
+        return self.unit.orders[-1].body
+
+
+class Lane:
+    """See the module. All methods but `recover` and `order` run without waiting."""
+
+    def __init__(
+        self,
+        account: AccountId,
+        *,
+        journal: Journal,
+        instruments: dict[Symbol, Instrument],
+        audience: Audience,
+        follow: Follow,
+    ) -> None:
+        self.account = account
+        self.books = Books(instruments)
+        self.receipts = Receipts()
+        self.ready = asyncio.Event()
+        self.trouble: str | None = "starting"
+        self.fenced = False
+        self.stopped = asyncio.Event()
+        self._journal = journal
+        self._instruments = instruments
+        self._audience = audience
+        self._follow = follow
+        self._epoch = 0
+        self._head = 0
+        self._told = -1
+        self._watchers: dict[OrderId, list[asyncio.Future[OrderRow | None]]] = {}
+
+    @property
+    def head(self) -> int:
+        return self._head
+
+    def record(
+        self,
+        events: Sequence[AnyOrderEvent | AnyAccountEvent],
+        *,
+        correlation: str,
+        receipt: Receipt | None = None,
+    ) -> Recorded:
+        """Fold the events and queue them for the journal as one unit.
+
+        Raises LaneStopped while the lane recovers, and Fault when the events cannot be folded or
+        the journal takes no more; the lane then stops and recovers by itself.
+        """
+        if not self.ready.is_set():
+            raise LaneStopped(self.trouble or "recovering")
+        builder = UnitBuilder(self.account, self._epoch, self._head, correlation, self._instruments)
+        try:
+            for event in events:
+                builder.add(event, self.books.fold(event))
+            unit = builder.build(receipt)
+            committed = self._journal.append(unit)
+        except Fault as fault:
+            self.stop(fault)
+            raise
+        self._head += len(unit.entries)
+        if receipt is not None:
+            self.receipts.begin(receipt)
+        committed.add_done_callback(partial(self._on_commit, unit))
+        return Recorded(unit, committed)
+
+    def stop(self, fault: BaseException) -> None:
+        """Distrust the memory. Whoever supervises the lane recovers it."""
+        if not self.ready.is_set():
+            return
+        self.ready.clear()
+        self.fenced = isinstance(fault, StaleEpoch)
+        self.trouble = f"{type(fault).__name__}: {fault}"
+        self.stopped.set()
+        log.error("lane.stopped", account=self.account, why=self.trouble)
+
+    async def recover(self) -> None:
+        """Take the account and fold it from the journal. Raises Fault when that cannot be done."""
+        self.stopped.clear()
+        taken = await self._journal.take(self.account)
+        books = Books(self._instruments)
+        self._told = self._told if self._told >= 0 else taken.head
+        async for stored in self._journal.read(self.account, after=0, upto=taken.head):
+            if not isinstance(stored.event, OrderEvent | AccountEvent):
+                continue
+            books.fold(stored.event)
+            if stored.seq > self._told:
+                self._tell(stored.seq, kind_of(stored.event), stored.frame)
+        self.receipts = Receipts(await self._journal.key_digests(self.account))
+        self.books, self._head, self._epoch = books, taken.head, taken.epoch
+        self.trouble = None
+        self._wake_all()
+        self.ready.set()
+        log.info("lane.ready", account=self.account, head=taken.head, epoch=taken.epoch)
+
+    async def order(self, order_id: OrderId) -> Order | None:
+        """An order of the account, from memory, or folded from the journal when long final."""
+        held = self.books.order(order_id)
+        if held is not None:
+            return held
+        history = await self._journal.history(order_id)
+        events = [stored.event for stored in history if isinstance(stored.event, OrderEvent)]
+        found = order_from(events)
+        if found is None or found.terms.account != self.account:
+            return None
+        if (held := self.books.order(order_id)) is not None:
+            return held
+        self.books.remember(found)
+        return found
+
+    def changed(self, order_id: OrderId) -> asyncio.Future[OrderRow | None]:
+        """The order's row at its next commit; None when the lane recovered meanwhile."""
+        waiter: asyncio.Future[OrderRow | None] = asyncio.get_running_loop().create_future()
+        self._watchers.setdefault(order_id, []).append(waiter)
+        return waiter
+
+    def _on_commit(self, unit: Unit, committed: asyncio.Future[None]) -> None:
+        if unit.receipt is not None:
+            self.receipts.end(unit.receipt, kept=not _failed(committed))
+        if committed.cancelled():
+            self.stop(Fault("a commit was cancelled"))
+            return
+        if (fault := committed.exception()) is not None:
+            self.stop(fault)
+            return
+        for entry in unit.entries:
+            self._tell(entry.seq, kind_of(entry.event), entry.frame)
+        if self._watchers:
+            for row in unit.orders:
+                self._wake(OrderId(row.id), row)
+        for entry in unit.entries:
+            match entry.event:
+                case OrderEvent() | AccountEvent() as event:
+                    self._follow(self, event)
+                case _:
+                    continue
+
+    def _tell(self, seq: int, kind: str, frame: bytes) -> None:
+        if seq <= self._told:
+            return
+        self._told = seq
+        self._audience.tell(self.account, seq, kind, frame)
+
+    def _wake(self, order_id: OrderId, row: OrderRow | None) -> None:
+        for waiter in self._watchers.pop(order_id, ()):
+            if not waiter.done():
+                waiter.set_result(row)
+
+    def _wake_all(self) -> None:
+        for order_id in tuple(self._watchers):
+            self._wake(order_id, None)
+
+
+def _failed(future: asyncio.Future[None]) -> bool:
+    return future.cancelled() or future.exception() is not None

@@ -1,0 +1,171 @@
+"""One node of the gateway: every part of the engine, started in the order that recovery needs.
+
+Nothing concrete is named here; adapters are handed in by wiring.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from ordergate.core.ids import AccountId, Env, Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.risk.limits import Limits
+from ordergate.core.risk.trading_state import Grade
+from ordergate.engine.account_sync import AccountSync
+from ordergate.engine.cancels import cancel_open
+from ordergate.engine.dispatcher import Dispatcher, Pace
+from ordergate.engine.gate import Gate
+from ordergate.engine.ingest import Ingest
+from ordergate.engine.judging import Judging
+from ordergate.engine.kill_switch import KillSwitch
+from ordergate.engine.lane import Lane
+from ordergate.engine.lanes import Lanes, Seat
+from ordergate.engine.once import Once
+from ordergate.engine.prices import PriceBoard
+from ordergate.engine.reconciler import Reconciler, Rhythm
+from ordergate.engine.supervisor import Supervisor
+from ordergate.ports.audience import Audience
+from ordergate.ports.broker import Broker
+from ordergate.ports.clock import Chance, Clock
+from ordergate.ports.journal import Journal
+from ordergate.ports.market_data import MarketData
+from ordergate.ports.views import Views
+from ordergate.telemetry.log import logger
+from ordergate.telemetry.metrics import Metrics
+
+log = logger("node")
+
+
+class Served(msgspec.Struct, frozen=True):
+    """One account that this node serves."""
+
+    account: AccountId
+    broker: Broker
+    limits: Limits | None
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything outside the engine, as the ports promise it."""
+
+    env: Env
+    clock: Clock
+    chance: Chance
+    journal: Journal
+    views: Views
+    audience: Audience
+    metrics: Metrics
+    instruments: Mapping[Symbol, Instrument]
+    prices: Sequence[MarketData] = ()
+
+
+class Node:
+    def __init__(self, world: World, served: Sequence[Served], *, rhythm: Rhythm, pace: Pace) -> None:
+        self._world = world
+        self.lanes = Lanes()
+        self.prices = PriceBoard(world.audience)
+        self.kill_switch = KillSwitch(world.env, world.journal, world.audience, world.metrics)
+        self._supervisor = Supervisor(world.clock)
+        self._dispatcher = Dispatcher(
+            self.lanes,
+            kill_switch=self.kill_switch,
+            clock=world.clock,
+            metrics=world.metrics,
+            pace=pace,
+        )
+        self._ingest = Ingest(
+            world.env,
+            clock=world.clock,
+            metrics=world.metrics,
+            lists=world.instruments.__contains__,
+            suspect=_suspect,
+        )
+        self._reconciler = Reconciler(
+            ingest=self._ingest,
+            sync=AccountSync(world.clock, world.instruments),
+            dispatcher=self._dispatcher,
+            clock=world.clock,
+            rhythm=rhythm,
+        )
+        for one in served:
+            self.lanes.add(self._seat(one))
+        judging = Judging(
+            world.env,
+            prices=self.prices,
+            kill_switch=self.kill_switch,
+            instruments=world.instruments,
+            clock=world.clock,
+            chance=world.chance,
+        )
+        self.gate = Gate(
+            world.env,
+            lanes=self.lanes,
+            judging=judging,
+            once=Once(world.journal, world.views, world.clock, world.metrics),
+            kill_switch=self.kill_switch,
+            dispatcher=self._dispatcher,
+            instruments=world.instruments,
+            clock=world.clock,
+            down=self._supervisor.down,
+        )
+
+    def start(self) -> None:
+        """Start every part. Readiness tells when the accounts are back."""
+        self._supervisor.keep("kill-switch", self._keep_kill_switch)
+        for number, source in enumerate(self._world.prices):
+            self._supervisor.keep(f"prices-{number}", lambda source=source: self.prices.follow(source))  # type: ignore[misc]  # bound now
+        for seat in self.lanes:
+            self._start_account(seat)
+        self._supervisor.keep("gauges", self._keep_gauges)
+
+    async def stop(self) -> None:
+        """Stop asking and listening; what is durable is carried on at the next start."""
+        await self._dispatcher.drain(timeout_s=5.0)
+        await self._supervisor.stop()
+
+    def _start_account(self, seat: Seat) -> None:
+        account = seat.lane.account
+        self._supervisor.keep(f"lane {account}", lambda: self._keep_lane(seat))
+        self._supervisor.keep(f"news {account}", lambda: self._ingest.follow(seat))
+        self._supervisor.keep(f"reconciler {account}", lambda: self._reconciler.follow(seat))
+
+    async def _keep_lane(self, seat: Seat) -> None:
+        """Fold the account, and again each time its memory was given up."""
+        while True:
+            await seat.lane.recover()
+            seat.wake.set()
+            if self.kill_switch.is_known and self.kill_switch.grade is Grade.CANCEL_ALL:
+                now = self._world.clock.now()
+                cancel_open(seat, actor="kill-switch", at=now, correlation="kill-switch")
+            await seat.lane.stopped.wait()
+            if seat.lane.fenced:
+                # Taking it back would make two owners steal it from each other for ever.
+                log.error("account.fenced", account=seat.lane.account)
+                await asyncio.Event().wait()
+
+    async def _keep_kill_switch(self) -> None:
+        await self.kill_switch.recover()
+        await asyncio.Event().wait()
+
+    async def _keep_gauges(self) -> None:
+        while True:
+            unknown = sum(seat.lane.books.unknown_count for seat in self.lanes)
+            self._world.metrics.unknown_orders.set(unknown)
+            await self._world.clock.sleep(1.0)
+
+    def _seat(self, one: Served) -> Seat:
+        lane = Lane(
+            one.account,
+            journal=self._world.journal,
+            instruments=dict(self._world.instruments),
+            audience=self._world.audience,
+            follow=self._dispatcher.follow,
+        )
+        return Seat(lane, one.broker, one.limits)
+
+
+def _suspect(seat: Seat, why: str) -> None:
+    log.info("reconciliation.asked", account=seat.lane.account, why=why)
+    seat.wake.set()

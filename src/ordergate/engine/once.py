@@ -1,0 +1,167 @@
+"""A key buys one decision: remembered, durable, and answered again for ever.
+
+The loop around every command: wait for the lane, look the key up, decide, wait for the
+commit. Where the commit failed the lane is folded again from the journal, and the same look-up
+then tells exactly whether the decision exists; only when it certainly does not is it made anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Final
+
+import msgspec
+
+from ordergate.core.faults import Fault
+from ordergate.core.idempotency import Receipt, judge
+from ordergate.core.ids import OrderId
+from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.lifecycle import Status
+from ordergate.core.orders.terms import Terms
+from ordergate.core.refusals import Code, Refusal
+from ordergate.engine.answers import Answer
+from ordergate.engine.judging import Decided, Request
+from ordergate.engine.lanes import Seat
+from ordergate.ports.clock import Clock
+from ordergate.ports.journal import Journal
+from ordergate.ports.views import Views
+from ordergate.telemetry.log import logger
+from ordergate.telemetry.metrics import Metrics
+
+log = logger("once")
+
+ATTEMPTS_MAX: Final = 3
+READY_WAIT_S_MAX: Final = 2.0
+KEPT: Final = timedelta(days=7)
+_UNANSWERED: Final = frozenset({Status.ACCEPTED, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
+
+
+class Once:
+    def __init__(self, journal: Journal, views: Views, clock: Clock, metrics: Metrics) -> None:
+        self._journal = journal
+        self._views = views
+        self._clock = clock
+        self._metrics = metrics
+
+    async def decide(
+        self,
+        seat: Seat,
+        request: Request,
+        decide: Callable[[], Decided | Refusal],
+        *,
+        deadline_s: float,
+    ) -> Answer | Refusal:
+        """Decide once per key; answer when it is durable."""
+        for _ in range(ATTEMPTS_MAX):
+            if (refusal := await until_ready(seat)) is not None:
+                return refusal
+            known = await self.recall(seat, request)
+            if known is not None:
+                return known if isinstance(known, Refusal) else await self._again(seat, known)
+            started = self._clock.monotonic()
+            try:
+                decided = decide()
+            except Fault as fault:
+                log.error("decision.failed", account=seat.lane.account, why=str(fault))
+                continue
+            if isinstance(decided, Refusal):
+                return decided
+            decided_at = self._clock.monotonic()
+            self._metrics.decide.observe(decided_at - started)
+            committed = decided.recorded.committed
+            await asyncio.wait((committed,), timeout=deadline_s)
+            if not committed.done():
+                return Refusal(Code.UNAVAILABLE, "not yet known to be durable; ask again with the same key")
+            if committed.exception() is None:
+                self._metrics.commit.observe(self._clock.monotonic() - decided_at)
+                return _answer(decided)
+        return Refusal(Code.NOT_READY, "the account is being recovered; ask again with this key")
+
+    async def recall(self, seat: Seat, request: Request) -> Receipt | Refusal | None:
+        """What the key bought before; None when it certainly bought nothing."""
+        receipts = seat.lane.receipts
+        known = receipts.recall(request.scope, request.fingerprint)
+        if known is None and receipts.may_be_stored(request.scope):
+            stored = await self._journal.receipt(request.scope)
+            if stored is not None:
+                known = judge(stored, request.fingerprint)
+            else:
+                # The wait let others in: the key may have been used meanwhile.
+                known = seat.lane.receipts.recall(request.scope, request.fingerprint)
+        if isinstance(known, Receipt) and self._clock.now() - known.at > KEPT:
+            where = {} if known.order is None else {"order_id": str(known.order)}
+            return Refusal(Code.IDEMPOTENCY_KEY_CONSUMED, "the key bought this more than 7 days ago", where)
+        return known
+
+    async def has_client_order_id(self, seat: Seat, terms: Terms) -> bool:
+        """True when an order that memory has let go of carries the client's own id."""
+        label = terms.client_order_id
+        books = seat.lane.books
+        if label is None or not books.may_have_client_order_id(label):
+            return False
+        if books.has_client_order_id(label):
+            return True
+        return await self._views.order_by_client_id(seat.lane.account, label) is not None
+
+    async def after_broker(self, seat: Seat, answer: Answer, wait_s: float) -> Answer:
+        """The answer once the broker has spoken, or the one we have when it takes too long."""
+        try:
+            async with asyncio.timeout(wait_s):
+                while True:
+                    changed = seat.lane.changed(answer.order_id)
+                    order = seat.lane.books.order(answer.order_id)
+                    if order is not None and order.status not in _UNANSWERED:
+                        body = await self._shown(seat, answer.order_id)
+                        if body is not None and not _says_unanswered(body):
+                            return _with_body(answer, body)
+                    row = await changed
+                    if row is not None and row.status not in _UNANSWERED:
+                        return _with_body(answer, row.body)
+        except TimeoutError:
+            return answer
+
+    async def _again(self, seat: Seat, receipt: Receipt) -> Answer | Refusal:
+        """The same request again: the order as it is now."""
+        if receipt.order is None:
+            return Refusal(Code.IDEMPOTENCY_KEY_CONSUMED, "the key bought no single order")
+        body = await self._shown(seat, receipt.order)
+        if body is None:
+            return Refusal(Code.UNAVAILABLE, f"order {receipt.order} cannot be shown now")
+        failed: tuple[FailedControl, ...] = ()
+        if receipt.body is not None:
+            failed = msgspec.json.decode(receipt.body, type=tuple[FailedControl, ...])
+        return Answer(order_id=receipt.order, body=body, replayed=True, failed=failed)
+
+    async def _shown(self, seat: Seat, order_id: OrderId) -> bytes | None:
+        return await self._views.order(order_id, (seat.lane.account,))
+
+
+async def until_ready(seat: Seat) -> Refusal | None:
+    """None as soon as the account takes commands; a refusal when that takes too long."""
+    if not seat.lane.ready.is_set():
+        try:
+            await asyncio.wait_for(seat.lane.ready.wait(), READY_WAIT_S_MAX)
+        except TimeoutError:
+            return Refusal(Code.NOT_READY, seat.trouble or "the account is being recovered")
+    if (trouble := seat.trouble) is not None:
+        return Refusal(Code.NOT_READY, trouble)
+    return None
+
+
+def _answer(decided: Decided) -> Answer:
+    row = decided.recorded.unit.orders[-1]
+    return Answer(order_id=OrderId(row.id), body=row.body, failed=decided.failed)
+
+
+def _with_body(answer: Answer, body: bytes) -> Answer:
+    return msgspec.structs.replace(answer, body=body)
+
+
+class _Shown(msgspec.Struct):
+    status: Status
+
+
+def _says_unanswered(body: bytes) -> bool:
+    return msgspec.json.decode(body, type=_Shown).status in _UNANSWERED

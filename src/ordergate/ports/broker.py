@@ -1,0 +1,151 @@
+"""The promise of a brokerage: one question, one outcome, and unknown when it is not certain."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+
+from ordergate.core.ids import ClOrdId, Env, Symbol
+from ordergate.core.orders.order import Replacement
+from ordergate.core.orders.reports import AnyReport, OrderSnapshot
+from ordergate.core.orders.terms import Terms
+
+
+class DedupClass(StrEnum):
+    """A: refuses a reused client order id. B: can be queried by it. C: neither."""
+
+    A = "A"
+    B = "B"
+    C = "C"
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What an adapter declares and the conformance suite tests.
+
+    `resend_is_safe` stays False until the dedup claim was proven against the real host.
+    `visibility_lag_s` is how long a placed order may be invisible to queries.
+    """
+
+    name: str
+    dedup: DedupClass
+    resend_is_safe: bool
+    visibility_lag_s: float
+    order_types: frozenset[str]
+    times_in_force: frozenset[str]
+    replaces: bool
+
+
+class Acknowledged(msgspec.Struct, frozen=True):
+    broker_order_id: str
+    broker_at: datetime | None = None
+
+
+class Rejected(msgspec.Struct, frozen=True):
+    """A definite no; the broker does not hold the order (or did not do what was asked)."""
+
+    reason: str
+
+
+class Unsent(msgspec.Struct, frozen=True):
+    """Certainly not a byte left: no connection, or our own rate limit. May be tried again."""
+
+    why: str
+    retry_after_s: float = 0.0
+
+
+class Unknown(msgspec.Struct, frozen=True):
+    """Bytes may have left, and no certain answer came."""
+
+    why: str
+
+
+Outcome = Acknowledged | Rejected | Unsent | Unknown
+
+
+class NotFound(msgspec.Struct, frozen=True):
+    """A definite answer: the broker knows no such order now."""
+
+
+class BrokerAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """What a session is really logged in to. `fingerprint` identifies the account there."""
+
+    fingerprint: str
+    currency: str
+    cash: Decimal
+    buying_power: Decimal | None
+    blocked: str | None
+
+
+class BrokerExecution(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution from the broker's history, with the report it amounts to."""
+
+    cursor: str
+    report: AnyReport
+    symbol: Symbol
+
+
+class StreamUp(msgspec.Struct, frozen=True):
+    """The broker's stream is connected from now on; what came before may have been missed."""
+
+
+class StreamDown(msgspec.Struct, frozen=True):
+    why: str
+
+
+class News(msgspec.Struct, frozen=True):
+    """A report, with the order's terms where the broker gives them (for orders not ours)."""
+
+    report: AnyReport
+    snapshot: OrderSnapshot | None = None
+
+
+BrokerNews = News | StreamUp | StreamDown
+
+
+class Broker(Protocol):
+    """One brokerage account. Every call has a timeout of its own and never raises for the wire:
+
+    a failure is Unsent, Rejected or Unknown. Queries raise BrokerUnavailable.
+    """
+
+    capabilities: Capabilities
+    env: Env
+
+    async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome: ...
+
+    async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
+        """Where `broker_order_id` is None the order is looked up by client order id first."""
+        ...
+
+    async def replace(
+        self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
+    ) -> Outcome: ...
+
+    async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound: ...
+
+    async def open_orders(self) -> list[OrderSnapshot]: ...
+
+    def executions(self, *, after: str | None) -> AsyncIterator[BrokerExecution]:
+        """Every execution after the cursor, oldest first."""
+        ...
+
+    async def positions(self) -> Mapping[Symbol, Decimal]:
+        """Signed quantities."""
+        ...
+
+    async def account(self) -> BrokerAccount: ...
+
+    def news(self) -> AsyncIterator[BrokerNews]:
+        """Reports as they come, for as long as it is iterated; reconnects by itself."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class BrokerUnavailable(Exception):
+    """A query could not be answered; nothing follows from it."""

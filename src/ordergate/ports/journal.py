@@ -1,0 +1,128 @@
+"""The promise of the journal: events per account, gapless, all or none, durable when answered.
+
+A unit is everything that one decision writes: its events, the read-table rows they change,
+and the idempotency receipt. Units of one account are appended in the order given; the writer
+commits whatever waits, of all accounts, in one batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from ordergate.core.accounts.events import AnyAccountEvent
+from ordergate.core.idempotency import Receipt, Scope
+from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.orders.events import AnyOrderEvent
+from ordergate.core.risk.trading_state import AnyControlEvent
+
+AnyEvent = AnyOrderEvent | AnyAccountEvent | AnyControlEvent
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """One event on its way into the journal.
+
+    `frame` is the public JSON object that clients are shown for this event, kept beside it so
+    that a replay shows exactly what was shown live. `correlation` names the request or report
+    that caused it.
+    """
+
+    seq: int
+    event: AnyEvent
+    order_id: OrderId | None
+    correlation: str
+    frame: bytes
+
+
+class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An order in the read table. `body` is the JSON of its `OrderView`."""
+
+    id: str
+    account: str
+    client_order_id: str | None
+    symbol: str
+    status: str
+    open: bool
+    accepted_at: datetime
+    body: bytes
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of another read table: `key` is unique within account and table."""
+
+    key: str
+    body: bytes
+
+
+class Unit(msgspec.Struct, frozen=True, kw_only=True):
+    """What one decision writes, all or none.
+
+    `expected` is the account's head before it; entries carry `expected + 1` and on. `epoch`
+    is the owner's: a newer owner's unit is never mixed with an older one's.
+    """
+
+    account: AccountId
+    epoch: int
+    expected: int
+    entries: tuple[Entry, ...]
+    orders: tuple[OrderRow, ...] = ()
+    executions: tuple[Row, ...] = ()
+    positions: tuple[Row, ...] = ()
+    balances: tuple[Row, ...] = ()
+    breaks: tuple[Row, ...] = ()
+    receipt: Receipt | None = None
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """One event as the journal gives it back, its seal already checked."""
+
+    seq: int
+    event: AnyEvent
+    at: datetime
+    correlation: str
+    frame: bytes
+
+
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """An account after its ownership was taken: write under `epoch`, after `head`."""
+
+    epoch: int
+    head: int
+    stream_id: str
+
+
+class Journal(Protocol):
+    async def take(self, account: AccountId) -> Taken:
+        """Become the account's owner: raises its epoch, so that every older owner is refused."""
+        ...
+
+    def append(self, unit: Unit) -> asyncio.Future[None]:
+        """Queue the unit; the future is done when it is durable.
+
+        Raises through the future: AppendConflict, StaleEpoch, KeyTaken (nothing was written; a
+        client order id that the account has used counts as a key) or JournalUnavailable (nothing
+        is known to have been written, and the account must be taken and folded again). After any
+        of them the account's later units fail likewise until it is taken again. Raises
+        JournalUnavailable at once when the queue is full.
+        """
+        ...
+
+    def read(self, account: AccountId, *, after: int, upto: int | None = None) -> AsyncIterator[Stored]:
+        """The account's events after a sequence number, in order, verified link by link."""
+        ...
+
+    async def history(self, order: OrderId) -> list[Stored]:
+        """Every event of one order, oldest first; empty when there is no such order."""
+        ...
+
+    async def receipt(self, scope: Scope) -> Receipt | None: ...
+
+    async def key_digests(self, account: AccountId) -> set[int]:
+        """`Scope.digest()` of every receipt of the account."""
+        ...
+
+    async def accounts(self) -> list[AccountId]: ...
