@@ -98,7 +98,9 @@ class Pair:
 
     def queue(self, side: int) -> Queue:
         return [
-            (order.tag or "", level.price, order.leaves) for level in self.book.levels(side) for order in level
+            (order.tag or "", level.price, order.leaves)
+            for level in self.book.levels(side)
+            for order in level
         ]
 
 
@@ -159,7 +161,9 @@ def test_a_fill_or_kill_order_fills_whole_or_not_at_all(script: list[Move], last
 
 
 @given(st.lists(moves, max_size=40), moves)
-def test_an_immediate_order_never_rests_and_trades_as_far_as_it_reaches(script: list[Move], last: Move) -> None:
+def test_an_immediate_order_never_rests_and_trades_as_far_as_it_reaches(
+    script: list[Move], last: Move
+) -> None:
     pair = Pair()
     for move in script:
         pair.make(move)

@@ -20,7 +20,8 @@ LAST_OF_PACKET: Final = 128
 SNAPSHOT: Final = 32
 PRICE_UNIT: Final = Decimal("1e-9")
 NO_PRICE: Final = 2**63 - 1
-DECODED_BYTES_MAX: Final = 1 << 30
+FILE_BYTES_MAX: Final = 1 << 30
+ZSTD_MAGIC: Final = zstandard.MAGIC_NUMBER.to_bytes(4, "little")
 ACTIONS: Final = {
     "A": Action.ADD,
     "M": Action.MODIFY,
@@ -52,17 +53,32 @@ class DbnTape:
 
 
 def read_messages(path: Path) -> list[MBOMsg]:
-    """All market-by-order records of a file, zstd-compressed or not."""
-    data = path.read_bytes()
+    """All market-by-order records of a file, zstd-compressed or not. A file that breaks off is a fault."""
+    if path.stat().st_size > FILE_BYTES_MAX:
+        raise TapeUnreadable(f"{path.name} is larger than {FILE_BYTES_MAX} bytes")
     decoder = DBNDecoder()
     try:
-        if data[:4] == zstandard.MAGIC_NUMBER.to_bytes(4, "little"):
-            with zstandard.ZstdDecompressor().stream_reader(data, read_across_frames=True) as reader:
-                data = reader.read(DECODED_BYTES_MAX)
-        decoder.write(data)
-        return [record for record in decoder.decode() if isinstance(record, MBOMsg)]
+        decoder.write(_decompressed(path.read_bytes()))
+        messages = [record for record in decoder.decode() if isinstance(record, MBOMsg)]
     except (DBNError, zstandard.ZstdError) as fault:
         raise TapeUnreadable(f"{path.name} is not a DBN file: {fault}") from fault
+    if not messages or decoder.buffer():
+        raise TapeUnreadable(f"{path.name} holds no market-by-order records, or breaks off")
+    return messages
+
+
+def _decompressed(data: bytes) -> bytes:
+    """A recording is one zstd frame after another, or not compressed at all."""
+    if data[:4] != ZSTD_MAGIC:
+        return data
+    frames: list[bytes] = []
+    while data:
+        frame = zstandard.ZstdDecompressor().decompressobj()
+        frames.append(frame.decompress(data))
+        if not frame.eof:
+            raise zstandard.ZstdError("the last frame breaks off")
+        data = frame.unused_data
+    return b"".join(frames)
 
 
 def _steps(path: Path, listing: Listing) -> Iterator[tuple[int, int, Step]]:
