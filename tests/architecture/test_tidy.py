@@ -80,6 +80,7 @@ GOOD: Final[tuple[tuple[Rule, str, str], ...]] = (
     (tidy.every_queue_has_a_bound, ENGINE, "waiting = asyncio.Queue(maxsize=QUEUED_MAX)"),
     (tidy.a_log_line_is_a_noun_with_fields, ENGINE, "log.info('order.sent', order=order.id)"),
     (tidy.a_test_waits_for_conditions_not_for_time, TEST, "asyncio.sleep(0)"),
+    (tidy.a_test_waits_for_conditions_not_for_time, TEST, "async def sleep(self, s): await asyncio.sleep(s)"),
     (tidy.a_file_is_one_thing, ENGINE, "x = 1\n" * 420),
 )  # fmt: skip
 

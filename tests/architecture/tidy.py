@@ -23,7 +23,8 @@ TEST_SLEEP_S_MAX: Final = 0.1
 BROAD_EXCEPT: Final[Mapping[str, str]] = {
     "src/ordergate/api/edge.py": "our own defect must answer as a defect, once, and be logged",
     "src/ordergate/core/risk/judge.py": "a control that breaks has not passed: whatever happens in it is a no",
-    "src/ordergate/venue/faces/alpaca/endpoint.py": "one broken request must not look like a broken wire",
+    "src/ordergate/core/risk/judge.py": "fail closed: a control that breaks has not passed",
+    "src/ordergate/engine/supervisor.py": "whatever ends a supervised task, the supervisor decides what follows",
 }
 
 
@@ -215,11 +216,14 @@ def no_file_names_a_machine_or_a_registry(page: Page) -> Iterator[Finding]:
 
 
 def a_test_waits_for_conditions_not_for_time(page: Page) -> Iterator[Finding]:
-    """A sleep is either too long or too short; a condition with a timeout is neither."""
+    """A sleep is either too long or too short; a condition with a timeout is neither. A clock may sleep."""
     if not (page.is_python and page.inside("tests")):
         return
+    clocks = [node for node in page.nodes if isinstance(node, ast.AsyncFunctionDef) and node.name == "sleep"]
+    by_clocks = {inner for clock in clocks for inner in ast.walk(clock)}
     for call, name in page.calls():
-        if name == unbroken("time.sl·eep") or (name.endswith("asyncio.sleep") and _sleeps_long(call)):
+        long = name == "asyncio.sleep" and call not in by_clocks and _sleeps_long(call)
+        if long or name == unbroken("time.sl·eep"):
             yield page.finding(call.lineno, "a test that sleeps: wait for the condition, with a timeout")
 
 
