@@ -1,0 +1,212 @@
+"""From a bearer token to a principal. Implements `ports.identity.Identity`.
+
+A token is verified once and then remembered until it expires, is revoked, loses its key, or its
+client loses a right; being remembered costs a dictionary lookup. What a token allows is never
+more than what its client may do now.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import msgspec
+
+from ordergate.core.access import Principal, Scope
+from ordergate.core.ids import AccountId, is_account_id
+from ordergate.core.refusals import Code, Refusal
+from ordergate.ports.clock import Clock
+from ordergate.security.directory import Directory
+from ordergate.security.external import ExternalIssuer, IssuerUnreachable
+from ordergate.security.profile import SKEW_S, Profile
+from ordergate.security.verify import Flaw, Standard, Trust, Unverified, VerifyKey, check, take_apart, texts
+from ordergate.security.verify import verify_key as key_of
+
+REMEMBERED_MAX: Final = 20_000
+
+
+class _Own(msgspec.Struct, frozen=True, kw_only=True):
+    """The claims that only our own tokens must have."""
+
+    client_id: str
+    scope: str
+    env: str
+    tenant: str
+    acct: list[str]
+
+
+class _Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """A token that was verified."""
+
+    token: str
+    principal: Principal
+    kid: str
+    own: bool
+    deadline: float
+
+
+class Bearer:
+    """Everything but `authenticate` is synchronous and does not wait."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        directory: Directory,
+        clock: Clock,
+        issuers: Sequence[ExternalIssuer] = (),
+        remembered_max: int = REMEMBERED_MAX,
+    ) -> None:
+        self._profile = profile
+        self._directory = directory
+        self._clock = clock
+        self._external = {issuer.settings.issuer: issuer for issuer in issuers}
+        if profile.issuer in self._external or len(self._external) != len(issuers):
+            raise ValueError("every issuer needs a URL of its own")
+        self._trust = Trust(
+            issuer=profile.issuer, audience=profile.audience, lifetime_s_max=profile.lifetime_s
+        )
+        self._remembered_max = remembered_max
+        self._by_token: dict[str, _Standing] = {}
+        self._by_id: dict[str, _Standing] = {}
+        self._keys: Mapping[str, VerifyKey] = {}
+        directory.on_change(self._review)
+        self._review(None)
+
+    def known(self, token: str) -> Principal | None:
+        """The principal of a token that was verified before and still stands; never blocks."""
+        standing = self._by_token.get(token)
+        if standing is None or self._now() >= standing.deadline:
+            return None
+        return standing.principal
+
+    async def authenticate(self, token: str) -> Principal | Refusal:
+        """Verify a bearer token: signature, issuer, audience, times, revocation."""
+        principal = self.known(token)
+        if principal is not None:
+            return principal
+        try:
+            standing = await self._verify(token)
+        except Flaw as flaw:
+            return Refusal(Code.UNAUTHENTICATED, str(flaw))
+        except IssuerUnreachable:
+            return Refusal(Code.UNAVAILABLE, "the issuer of the token cannot be asked for its keys now")
+        self._remember(standing)
+        return standing.principal
+
+    def still_valid(self, principal: Principal) -> bool:
+        """False once the token expired or was revoked; cheap enough for every frame."""
+        return principal.token_id in self._by_id and self._now() < principal.expires_at + SKEW_S
+
+    def own(self, token: str) -> tuple[Principal, Standard] | None:
+        """What a token of ours says while it stands; None for any other. Safe from any thread."""
+        try:
+            unverified = take_apart(token)
+            if unverified.claims.get("iss") != self._profile.issuer:
+                return None
+            return self._check_own(unverified)
+        except Flaw:
+            return None
+
+    async def _verify(self, token: str) -> _Standing:
+        unverified = take_apart(token)
+        issuer = unverified.claims.get("iss")
+        if issuer == self._profile.issuer:
+            principal, _ = self._check_own(unverified)
+            return self._standing(token, principal, unverified.kid, own=True)
+        external = self._external.get(issuer) if isinstance(issuer, str) else None
+        if external is None:
+            raise Flaw("the token is of another issuer")
+        key = await external.key(unverified.kid)
+        standard = check(unverified, key, external.trust, self._now())
+        principal = external.principal(self._profile.env, unverified.claims, standard)
+        if self._directory.is_revoked(principal.token_id):
+            raise Flaw("the token has been revoked")
+        return self._standing(token, principal, unverified.kid, own=False)
+
+    def _check_own(self, unverified: Unverified) -> tuple[Principal, Standard]:
+        standard = check(unverified, self._keys.get(unverified.kid), self._trust, self._now())
+        principal = self._own_principal(unverified.claims, standard)
+        if self._directory.is_revoked(standard.jti):
+            raise Flaw("the token has been revoked")
+        return principal, standard
+
+    def _own_principal(self, claims: Mapping[str, Any], standard: Standard) -> Principal:
+        env = self._profile.env
+        try:
+            own = msgspec.convert(claims, _Own, strict=True)
+        except msgspec.ValidationError:
+            raise Flaw("the token lacks a claim, or one has the wrong form") from None
+        if own.env != env.value or not all(is_account_id(env, account) for account in own.acct):
+            raise Flaw("the token is of another environment")
+        client = self._directory.client(own.client_id)
+        if client is None or not client.enabled or client.tenant != own.tenant:
+            raise Flaw("the token's client may not use it any more")
+        known = frozenset(scope.value for scope in client.scopes)
+        return Principal(
+            env=env,
+            tenant=client.tenant,
+            client_id=client.client_id,
+            subject=standard.sub,
+            scopes=frozenset(Scope(scope) for scope in texts(own.scope, " ") & known),
+            accounts=frozenset(AccountId(account) for account in own.acct) & client.accounts,
+            expires_at=standard.exp,
+            token_id=standard.jti,
+        )
+
+    def _standing(self, token: str, principal: Principal, kid: str, *, own: bool) -> _Standing:
+        deadline = float(principal.expires_at + SKEW_S)
+        return _Standing(token=token, principal=principal, kid=kid, own=own, deadline=deadline)
+
+    def _remember(self, standing: _Standing) -> None:
+        if len(self._by_token) >= self._remembered_max:
+            self._forget_expired()
+        while len(self._by_token) >= self._remembered_max:
+            self._forget(next(iter(self._by_token.values())))
+        namesake = self._by_id.get(standing.principal.token_id)
+        if namesake is not None:  # An issuer that uses an id twice gets one token at a time.
+            self._forget(namesake)
+        self._by_token[standing.token] = standing
+        self._by_id[standing.principal.token_id] = standing
+
+    def _forget(self, standing: _Standing) -> None:
+        self._by_token.pop(standing.token, None)
+        if self._by_id.get(standing.principal.token_id) is standing:
+            del self._by_id[standing.principal.token_id]
+
+    def _forget_expired(self) -> None:
+        now = self._now()
+        for standing in [each for each in self._by_token.values() if now >= each.deadline]:
+            self._forget(standing)
+
+    def _review(self, token_id: str | None) -> None:
+        """Forget what no longer stands after a change of clients, keys or revocations."""
+        if token_id is not None:
+            standing = self._by_id.get(token_id)
+            if standing is not None:
+                self._forget(standing)
+            return
+        keys = (key_of(json.loads(key.jwk), key.retires_at) for key in self._directory.published_keys())
+        self._keys = {key.kid: key for key in keys if key is not None}
+        for standing in [each for each in self._by_token.values() if not self._stands(each)]:
+            self._forget(standing)
+
+    def _stands(self, standing: _Standing) -> bool:
+        principal = standing.principal
+        if self._directory.is_revoked(principal.token_id) or self._now() >= standing.deadline:
+            return False
+        if not standing.own:
+            return True
+        key, client = self._keys.get(standing.kid), self._directory.client(principal.client_id)
+        return (
+            key is not None
+            and (key.retires_at is None or key.retires_at > self._now())
+            and client is not None
+            and client.enabled
+            and client.tenant == principal.tenant
+            and principal.scopes <= client.scopes
+            and principal.accounts <= client.accounts
+        )
+
+    def _now(self) -> float:
+        return self._clock.now().timestamp()

@@ -1,0 +1,86 @@
+"""What is stored about identity, and the promise a store makes.
+
+A store belongs to one environment. It keeps clients (with the hash of their secret, never the
+secret), the public half of signing keys, and the ids of revoked tokens until these would have
+expired anyway. It never sees a token or a private key.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final, Protocol
+
+import msgspec
+
+from ordergate.core.access import Scope
+from ordergate.core.faults import Fault
+from ordergate.core.ids import AccountId, Env, is_account_id
+
+_CLIENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class StoreUnavailable(Fault):
+    """The store cannot be reached; whether the last write happened is not known."""
+
+
+class Client(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that may ask for tokens, and the most that its tokens may allow."""
+
+    client_id: str
+    tenant: str
+    secret_hash: str
+    scopes: frozenset[Scope]
+    accounts: frozenset[AccountId]
+    enabled: bool = True
+
+
+class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):
+    """A public key (JWK as JSON) that verifies our tokens until `retires_at`, seconds since the epoch."""
+
+    kid: str
+    jwk: str
+    retires_at: int | None = None
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything the store knows now. `revoked` maps a token's id to when the token expires."""
+
+    clients: tuple[Client, ...] = ()
+    keys: tuple[PublishedKey, ...] = ()
+    revoked: dict[str, int] = {}
+
+
+class ClientStore(Protocol):
+    """Every method raises StoreUnavailable when the store cannot be reached in time."""
+
+    async def load(self, now: int) -> Snapshot:
+        """All clients, the keys not retired by `now` and the revocations that still matter."""
+        ...
+
+    async def put_client(self, client: Client) -> None:
+        """Add the client, or replace the one with its id."""
+        ...
+
+    async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
+        """Add the keys, or replace those with the same kid."""
+        ...
+
+    async def revoke(self, token_id: str, expires_at: int) -> None:
+        """Remember the token as revoked; again is the same as once."""
+        ...
+
+    async def prune(self, now: int) -> None:
+        """Forget retired keys and the revocations of tokens that have expired."""
+        ...
+
+
+def check_client(env: Env, client: Client) -> None:
+    """ValueError when a client of this environment cannot look like that."""
+    if _CLIENT_ID.fullmatch(client.client_id) is None:
+        raise ValueError("a client id is 1 to 64 letters, digits, dots, underscores and hyphens")
+    if _TENANT.fullmatch(client.tenant) is None:
+        raise ValueError("a tenant is 1 to 64 letters, digits, dots, underscores and hyphens")
+    strange = sorted(account for account in client.accounts if not is_account_id(env, account))
+    if strange:
+        raise ValueError(f"not accounts of the {env.value} environment: {', '.join(strange)}")

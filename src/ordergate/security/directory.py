@@ -1,0 +1,130 @@
+"""What the process knows about clients, keys and revocations, without asking anybody.
+
+The store is read again every few seconds; what this process changes is in force here at once
+and written through. A revocation is never unlearned before its token expires, whatever the
+store says. While the store is away the last knowledge stays in force: tokens are short, and
+without the same database no order is accepted either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from ordergate.core.ids import Env
+from ordergate.ports.clock import Clock
+from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable, check_client
+from ordergate.telemetry import log
+
+REFRESH_S: Final = 2.0
+PRUNE_EVERY: Final = 300
+
+Changed = Callable[[str | None], None]
+
+_log = log.logger("security")
+
+
+class Directory:
+    """Lookups are plain dictionary reads and safe from any thread; changes happen on the event loop."""
+
+    def __init__(self, env: Env, store: ClientStore, clock: Clock) -> None:
+        self.env = env
+        self._store = store
+        self._clock = clock
+        self._clients: Mapping[str, Client] = {}
+        self._keys: Mapping[str, PublishedKey] = {}
+        self._revoked: dict[str, int] = {}
+        self._changed: list[Changed] = []
+        self._writes = 0
+        self.refreshed_at: float | None = None
+
+    def client(self, client_id: str) -> Client | None:
+        return self._clients.get(client_id)
+
+    def clients(self) -> tuple[Client, ...]:
+        return tuple(self._clients.values())
+
+    def published_keys(self) -> tuple[PublishedKey, ...]:
+        return tuple(self._keys.values())
+
+    def is_revoked(self, token_id: str) -> bool:
+        return token_id in self._revoked
+
+    def on_change(self, call: Changed) -> None:
+        """Have `call` called after anything a verified token depends on has changed.
+
+        It is told the id of the one token concerned, or None when any token may be.
+        """
+        self._changed.append(call)
+
+    def stale_s(self) -> float:
+        """Seconds since the store was last read, or infinity when it never was."""
+        if self.refreshed_at is None:
+            return float("inf")
+        return self._clock.monotonic() - self.refreshed_at
+
+    async def refresh(self) -> None:
+        """Read the store. Raises StoreUnavailable, and then nothing has changed."""
+        now = self._now()
+        writes, started = self._writes, self._clock.monotonic()
+        snapshot = await self._store.load(now)
+        if writes != self._writes:
+            return  # A write overtook this read, which may not contain it; the next one will.
+        clients = {client.client_id: client for client in snapshot.clients}
+        keys = {key.kid: key for key in snapshot.keys}
+        revoked = {token: expires for token, expires in self._revoked.items() if expires > now}
+        new = snapshot.revoked.keys() - revoked.keys()
+        revoked.update(snapshot.revoked)
+        changed = bool(new) or clients != self._clients or keys != self._keys
+        self._clients, self._keys, self._revoked = clients, keys, revoked
+        self.refreshed_at = started
+        if changed:
+            self._tell()
+
+    async def run(self) -> None:
+        """Keep reading the store until cancelled."""
+        rounds = 0
+        while True:
+            await self._clock.sleep(REFRESH_S)
+            rounds += 1
+            try:
+                await self.refresh()
+                if rounds % PRUNE_EVERY == 0:
+                    await self._store.prune(self._now())
+            except StoreUnavailable as error:
+                _log.warning("directory.stale", reason=str(error), stale_s=round(self.stale_s(), 1))
+
+    async def put_client(self, client: Client) -> None:
+        """Add or replace a client, durably, and from then on in this process."""
+        check_client(self.env, client)
+        await self._store.put_client(client)
+        self._writes += 1
+        self._clients = {**self._clients, client.client_id: client}
+        self._tell()
+        _log.info("client.changed", client_id=client.client_id, tenant=client.tenant, enabled=client.enabled)
+
+    async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
+        """Publish keys: everybody who reads the store verifies with them from then on."""
+        await self._store.put_keys(keys)
+        self._writes += 1
+        self._keys = {**self._keys, **{key.kid: key for key in keys}}
+        self._tell()
+
+    async def revoke(self, token_id: str, expires_at: int) -> None:
+        """Revoke here at once, to be remembered until `expires_at`.
+
+        Raises StoreUnavailable when the others could not be told.
+        """
+        self._writes += 1
+        self._revoked[token_id] = expires_at
+        self._tell(token_id)
+        _log.info("token.revoked", token_id=token_id)
+        await self._store.revoke(token_id, expires_at)
+        self._writes += 1
+
+    def _tell(self, token_id: str | None = None) -> None:
+        for call in self._changed:
+            call(token_id)
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp())

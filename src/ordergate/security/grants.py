@@ -1,0 +1,143 @@
+"""What Authlib asks of us: a request, a client, the one grant, revocation and introspection.
+
+Authlib keeps the protocol (which checks, in which order, with which errors); these classes give
+it our data. They only read. What must be written (a revocation) is noted on the request and
+done by `authorization_server`, because Authlib is synchronous and our store is not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Request
+from authlib.oauth2.rfc6749.errors import InvalidRequestError
+from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
+from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
+from authlib.oauth2.rfc7009 import RevocationEndpoint
+from authlib.oauth2.rfc7662 import IntrospectionEndpoint
+
+from ordergate.core.access import Principal, Scope
+from ordergate.security.clients import Client
+from ordergate.security.oauth_requests import BASIC, POST, Asking
+from ordergate.security.verify import Standard
+
+METHODS: Final = [BASIC, POST]
+CLIENT_CREDENTIALS: Final = "client_credentials"
+SCOPES: Final = frozenset(scope.value for scope in Scope)
+
+
+class Request(OAuth2Request):  # type: ignore[misc]  # Authlib publishes no types
+    """Our request in Authlib's shape."""
+
+    def __init__(self, issuer: str, asking: Asking) -> None:
+        super().__init__("POST", issuer + asking.path, headers={})
+        self.asking = asking
+        self.payload = BasicOAuth2Payload(dict(asking.form))
+        self.to_revoke: Principal | None = None
+
+    @property
+    def form(self) -> Mapping[str, str]:
+        return self.asking.form
+
+
+class Registered(ClientMixin):  # type: ignore[misc]  # Authlib publishes no types
+    """A client that has authenticated."""
+
+    def __init__(self, stored: Client) -> None:
+        self.stored = stored
+
+    def get_client_id(self) -> str:
+        return self.stored.client_id
+
+    def get_allowed_scope(self, scope: str | None) -> str | None:
+        """All of the client's scopes when none is asked for; None when one is not the client's."""
+        own = {each.value for each in self.stored.scopes}
+        asked = own if scope is None else set(scope.split(" "))
+        return " ".join(sorted(asked)) if asked <= own else None
+
+    def check_endpoint_auth_method(self, method: str, endpoint: str) -> bool:
+        return method in METHODS
+
+    def check_grant_type(self, grant_type: str) -> bool:
+        return grant_type == CLIENT_CREDENTIALS
+
+
+class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]  # Authlib publishes no types
+    """RFC 6749, 4.4."""
+
+    GRANT_TYPE = CLIENT_CREDENTIALS
+    TOKEN_ENDPOINT_AUTH_METHODS = METHODS
+
+
+class IssuedToken(msgspec.Struct, frozen=True):
+    """A token of ours that stands, in Authlib's shape."""
+
+    principal: Principal
+    standard: Standard
+
+    def check_client(self, client: Registered) -> bool:
+        return client.stored.client_id == self.principal.client_id
+
+    def is_expired(self) -> bool:
+        return False
+
+    def is_revoked(self) -> bool:
+        return False
+
+
+class Revocation(RevocationEndpoint):  # type: ignore[misc]  # Authlib publishes no types
+    """RFC 7009. A token that is none, or no longer, is a success: there is nothing to revoke."""
+
+    CLIENT_AUTH_METHODS = METHODS
+
+    def check_params(self, request: Request, client: Registered) -> None:
+        _require_token(request)
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> IssuedToken | None:
+        token: IssuedToken | None = self.server.issued(token_string)
+        return token
+
+    def revoke_token(self, token: IssuedToken, request: Request) -> None:
+        request.to_revoke = token.principal
+
+
+class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib publishes no types
+    """RFC 7662. A client may look at its own tokens; others are not active to it."""
+
+    CLIENT_AUTH_METHODS = METHODS
+
+    def check_params(self, request: Request, client: Registered) -> None:
+        _require_token(request)
+
+    def query_token(self, token_string: str, token_type_hint: str | None) -> IssuedToken | None:
+        token: IssuedToken | None = self.server.issued(token_string)
+        return token
+
+    def check_permission(self, token: IssuedToken, client: Registered, request: Request) -> bool:
+        return token.check_client(client)
+
+    def introspect_token(self, token: IssuedToken) -> dict[str, Any]:
+        principal, standard = token.principal, token.standard
+        return {
+            "active": True,
+            "token_type": "Bearer",
+            "scope": " ".join(sorted(scope.value for scope in principal.scopes)),
+            "client_id": principal.client_id,
+            "sub": principal.subject,
+            "iss": standard.iss,
+            "aud": standard.aud,
+            "exp": standard.exp,
+            "iat": standard.iat,
+            "jti": standard.jti,
+            "env": principal.env.value,
+            "tenant": principal.tenant,
+            "acct": sorted(principal.accounts),
+        }
+
+
+def _require_token(request: Request) -> None:
+    """The hint about the token's type is ignored: there is only one type."""
+    if "token" not in request.form:
+        raise InvalidRequestError("token is missing")

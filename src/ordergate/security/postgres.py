@@ -1,0 +1,134 @@
+"""The store on PostgreSQL. One statement per file in `sql/`; tables come from `migrations/`.
+
+Every statement has a time limit, and whatever goes wrong below is told as StoreUnavailable: the
+caller keeps what it has in memory and tries again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+import asyncpg
+
+from ordergate.core.access import Scope
+from ordergate.core.ids import AccountId, Env
+from ordergate.security.clients import (
+    Client,
+    PublishedKey,
+    Snapshot,
+    StoreUnavailable,
+    check_client,
+)
+
+MIGRATIONS: Final = Path(str(files("ordergate.security"))) / "migrations"
+TIMEOUT_S: Final = 3.0
+POOL_MAX: Final = 2
+
+_SCOPES: Final = frozenset(scope.value for scope in Scope)
+
+
+def _sql(name: str) -> str:
+    return files("ordergate.security").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
+
+
+_LOAD_CLIENTS: Final = _sql("load_clients")
+_LOAD_KEYS: Final = _sql("load_keys")
+_LOAD_REVOCATIONS: Final = _sql("load_revocations")
+_PUT_CLIENT: Final = _sql("put_client")
+_PUT_KEYS: Final = _sql("put_keys")
+_REVOKE: Final = _sql("revoke")
+_PRUNE_KEYS: Final = _sql("prune_keys")
+_PRUNE_REVOCATIONS: Final = _sql("prune_revocations")
+
+
+@asynccontextmanager
+async def connected(env: Env, dsn: str) -> AsyncIterator[PostgresStore]:
+    """A store with a small pool of its own. Raises StoreUnavailable."""
+    with _told_as_unavailable():
+        pool = await asyncpg.create_pool(
+            dsn, min_size=1, max_size=POOL_MAX, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S
+        )
+    try:
+        yield PostgresStore(env, pool)
+    finally:
+        pool.terminate()
+
+
+class PostgresStore:
+    """A ClientStore over a pool that somebody else closes."""
+
+    def __init__(self, env: Env, pool: asyncpg.Pool) -> None:
+        self._env = env
+        self._pool = pool
+
+    async def load(self, now: int) -> Snapshot:
+        # One snapshot, so that a key and a client written together are seen together.
+        with _told_as_unavailable():
+            async with (
+                self._pool.acquire(timeout=TIMEOUT_S) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                clients = await connection.fetch(_LOAD_CLIENTS, self._env.value, timeout=TIMEOUT_S)
+                keys = await connection.fetch(_LOAD_KEYS, self._env.value, now, timeout=TIMEOUT_S)
+                revoked = await connection.fetch(_LOAD_REVOCATIONS, self._env.value, now, timeout=TIMEOUT_S)
+        return Snapshot(
+            clients=tuple(_client(row) for row in clients),
+            keys=tuple(PublishedKey(kid=r["kid"], jwk=r["jwk"], retires_at=r["retires_at"]) for r in keys),
+            revoked={row["token_id"]: row["expires_at"] for row in revoked},
+        )
+
+    async def put_client(self, client: Client) -> None:
+        check_client(self._env, client)
+        await self._execute(
+            _PUT_CLIENT,
+            client.client_id,
+            client.tenant,
+            client.secret_hash,
+            sorted(scope.value for scope in client.scopes),
+            sorted(client.accounts),
+            client.enabled,
+        )
+
+    async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
+        await self._execute(
+            _PUT_KEYS,
+            [key.kid for key in keys],
+            [key.jwk for key in keys],
+            [key.retires_at for key in keys],
+        )
+
+    async def revoke(self, token_id: str, expires_at: int) -> None:
+        await self._execute(_REVOKE, token_id, expires_at)
+
+    async def prune(self, now: int) -> None:
+        await self._execute(_PRUNE_KEYS, now)
+        await self._execute(_PRUNE_REVOCATIONS, now)
+
+    async def _execute(self, statement: str, *arguments: object) -> None:
+        with _told_as_unavailable():
+            async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
+                await connection.execute(statement, self._env.value, *arguments, timeout=TIMEOUT_S)
+
+
+@contextmanager
+def _told_as_unavailable() -> Iterator[None]:
+    try:
+        yield
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
+        raise StoreUnavailable(f"the identity store did not answer: {type(error).__name__}") from error
+
+
+def _client(row: asyncpg.Record) -> Client:
+    """A scope that this version does not know gives nothing, and is not an error."""
+    return Client(
+        client_id=row["client_id"],
+        tenant=row["tenant"],
+        secret_hash=row["secret_hash"],
+        scopes=frozenset(Scope(scope) for scope in row["scopes"] if scope in _SCOPES),
+        accounts=frozenset(AccountId(account) for account in row["accounts"]),
+        enabled=row["enabled"],
+    )

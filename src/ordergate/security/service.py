@@ -1,0 +1,89 @@
+"""The parts of identity put together: what a process starts, asks and keeps running."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from ordergate.core.access import Scope
+from ordergate.core.ids import AccountId
+from ordergate.ports.clock import Clock
+from ordergate.security.authorization_server import AuthorizationServer
+from ordergate.security.bearer import Bearer
+from ordergate.security.clients import Client, ClientStore, StoreUnavailable
+from ordergate.security.directory import Directory
+from ordergate.security.external import ExternalIssuer
+from ordergate.security.hashing import hash_secret, new_secret
+from ordergate.security.keys.ring import Keyring
+from ordergate.security.profile import Profile
+from ordergate.security.signing import Signer
+from ordergate.telemetry import log
+from ordergate.telemetry.secret import Secret
+
+ROTATION_CHECK_S = 3600.0
+
+_log = log.logger("security")
+
+
+class Security(msgspec.Struct, frozen=True, kw_only=True):
+    """`bearer` is the Identity of ports; `server.endpoints()` is what the API mounts."""
+
+    directory: Directory
+    signer: Signer
+    bearer: Bearer
+    server: AuthorizationServer
+    clock: Clock
+
+    async def run(self) -> None:
+        """Keep knowledge fresh and keys young, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.directory.run(), name="security.directory")
+            tasks.create_task(self._rotate_when_due(), name="security.rotation")
+
+    async def register(
+        self, client_id: str, *, tenant: str, scopes: Iterable[Scope], accounts: Iterable[AccountId]
+    ) -> Secret:
+        """Add a client, or replace one and its secret. The secret is shown this once."""
+        secret = new_secret()
+        client = Client(
+            client_id=client_id,
+            tenant=tenant,
+            secret_hash=await asyncio.to_thread(hash_secret, secret),
+            scopes=frozenset(scopes),
+            accounts=frozenset(accounts),
+        )
+        await self.directory.put_client(client)
+        return secret
+
+    async def _rotate_when_due(self) -> None:
+        while True:
+            if self.signer.due():
+                try:
+                    await self.signer.rotate()
+                except (StoreUnavailable, OSError) as error:
+                    _log.warning("signing_key.not_rotated", reason=str(error))
+            await self.clock.sleep(ROTATION_CHECK_S)
+
+
+async def start(
+    profile: Profile,
+    store: ClientStore,
+    clock: Clock,
+    *,
+    ring: Keyring,
+    save: Callable[[Keyring], None],
+    issuers: Sequence[ExternalIssuer] = (),
+) -> Security:
+    """Read the store, publish the keys, and be ready to answer. Raises StoreUnavailable.
+
+    `save` makes a rotated ring durable, for example `partial(keys.local.save, folder)`.
+    """
+    directory = Directory(profile.env, store, clock)
+    await directory.refresh()
+    signer = Signer(profile, ring, directory, clock, save)
+    await signer.publish()
+    bearer = Bearer(profile, directory, clock, issuers)
+    server = AuthorizationServer(profile, directory, signer, bearer, clock)
+    return Security(directory=directory, signer=signer, bearer=bearer, server=server, clock=clock)

@@ -1,0 +1,103 @@
+"""Signs access tokens, and rotates what signs them.
+
+The public half of a new key is published before the first token is signed with it.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+from joserfc import jwt
+
+from ordergate.core.access import Scope
+from ordergate.ports.clock import Clock
+from ordergate.security.clients import Client
+from ordergate.security.directory import Directory
+from ordergate.security.keys.ring import ALGORITHM, Keyring, new_ring, retired, rotate
+from ordergate.security.profile import SKEW_S, Profile
+from ordergate.telemetry import log
+
+# How long others may keep our key set before they look again (RFC 9111 max-age of the JWKS answer).
+JWKS_MAX_AGE_S: Final = 300
+ROTATE_AFTER_S: Final = 30 * 24 * 3600
+
+_log = log.logger("security")
+
+
+class Signer:
+    """`save` makes a new ring durable where the private keys live, before it is used."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        ring: Keyring,
+        directory: Directory,
+        clock: Clock,
+        save: Callable[[Keyring], None],
+    ) -> None:
+        if ring.env is not profile.env or directory.env is not profile.env:
+            raise ValueError("profile, keys and directory must be of one environment")
+        self._profile = profile
+        self._ring = ring
+        self._directory = directory
+        self._clock = clock
+        self._save = save
+
+    async def publish(self) -> None:
+        """Let every verifier know this ring; call it once before signing."""
+        await self._directory.put_keys(self._ring.published())
+
+    async def rotate(self, *, emergency: bool = False) -> None:
+        """Sign with a new key. In an emergency the old ones stop verifying at once."""
+        now = self._now()
+        if emergency:
+            ring = new_ring(self._ring.env, now)
+        else:
+            ring = rotate(self._ring, now, overlap_s=self._profile.lifetime_s + SKEW_S + JWKS_MAX_AGE_S)
+        kept = {key.kid for key in ring.published()}
+        gone = (
+            msgspec.structs.replace(key, retires_at=now)
+            for key in self._ring.published()
+            if key.kid not in kept
+        )
+        self._save(ring)
+        await self._directory.put_keys((*ring.published(), *gone))
+        self._ring = ring
+        _log.info("signing_key.rotated", kid=ring.current.kid, emergency=emergency)
+
+    def due(self) -> bool:
+        """Whether the current key has signed for long enough."""
+        return self._now() - self._ring.current.created_at >= ROTATE_AFTER_S
+
+    def jwks(self) -> bytes:
+        """The key set as a document: every key that may have signed a token still alive."""
+        now = self._now()
+        keys = [json.loads(k.jwk) for k in self._directory.published_keys() if not retired(k.retires_at, now)]
+        return json.dumps({"keys": keys}, separators=(",", ":")).encode()
+
+    def mint(self, client: Client, scopes: frozenset[Scope]) -> str:
+        """An access token as of RFC 9068 for these scopes of the client."""
+        now = self._now()
+        claims: dict[str, Any] = {
+            "iss": self._profile.issuer,
+            "aud": self._profile.audience,
+            "sub": client.client_id,
+            "client_id": client.client_id,
+            "scope": " ".join(sorted(scope.value for scope in scopes)),
+            "iat": now,
+            "exp": now + self._profile.lifetime_s,
+            "jti": secrets.token_urlsafe(16),
+            "env": self._profile.env.value,
+            "tenant": client.tenant,
+            "acct": sorted(client.accounts),
+        }
+        current = self._ring.current
+        header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": current.kid}
+        return jwt.encode(header, claims, current.key, algorithms=[ALGORITHM])
+
+    def _now(self) -> int:
+        return int(self._clock.now().timestamp())

@@ -1,0 +1,4 @@
+select client_id, tenant, secret_hash, scopes, accounts, enabled
+from oauth_client
+where env = $1
+order by client_id

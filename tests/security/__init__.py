@@ -1,0 +1,1 @@
+"""Identity: tokens are issued, checked, revoked and refused as promised."""
