@@ -1,0 +1,41 @@
+"""Decides whether bytes are one JSON document that everybody reads the same way.
+
+A document with the same key twice has no single meaning (parsers disagree on which one counts),
+so nothing may be concluded from it. Says nothing about the document's shape.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final, NoReturn
+
+
+class NotOneDocument(ValueError):
+    """Not JSON, or JSON that can be read in two ways."""
+
+
+def _pairs(pairs: list[tuple[str, object]]) -> None:
+    if len({name for name, _ in pairs}) != len(pairs):
+        raise NotOneDocument("the same key twice in one object")
+
+
+def _no_constant(word: str) -> NoReturn:
+    raise NotOneDocument(f"{word} is not JSON")
+
+
+# Numbers stay text: nothing is computed here, and a number of a million digits costs nothing.
+_DECODER: Final = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_float=str, parse_int=str, parse_constant=_no_constant
+)
+
+
+def check_document(body: bytes) -> None:
+    """Raise NotOneDocument unless `body` is well-formed JSON without duplicate keys."""
+    try:
+        _DECODER.decode(body.decode("utf-8"))
+    except UnicodeDecodeError:
+        raise NotOneDocument("not UTF-8") from None
+    except json.JSONDecodeError as fault:
+        raise NotOneDocument(f"not JSON: {fault.msg} at {fault.pos}") from None
+    except RecursionError:
+        raise NotOneDocument("nested too deeply") from None

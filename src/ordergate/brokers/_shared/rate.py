@@ -1,0 +1,87 @@
+"""Decides whether a request may be made now, so that a cancel always can.
+
+A token bucket per brokerage account. Ordinary requests leave a reserve that only cancels may
+use. What the broker says about its own count (X-RateLimit headers, 429) corrects ours, downward
+only: we never believe that we have more than we were configured for. Never waits by itself.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+from ordergate.ports.clock import Clock
+
+RESERVE_MIN: Final = 0.2
+PAUSE_FIRST_S: Final = 1.0
+PAUSE_S_MAX: Final = 60.0
+
+
+class Need(Enum):
+    """What a request is for. Only a cancel may use the reserve."""
+
+    ORDINARY = "ordinary"
+    CANCEL = "cancel"
+
+
+class Allowance:
+    """How many requests one account still has."""
+
+    def __init__(self, *, per_minute: int, clock: Clock, reserve: float = RESERVE_MIN) -> None:
+        if per_minute < 1:
+            raise ValueError(f"per_minute must be at least 1, was {per_minute}")
+        if not RESERVE_MIN <= reserve < 1:
+            raise ValueError(f"reserve must be {RESERVE_MIN} to 1, was {reserve}")
+        self._clock = clock
+        self._capacity = float(per_minute)
+        self._per_s = per_minute / 60
+        self._reserve = reserve * per_minute
+        self._tokens = self._capacity
+        self._filled_at = clock.monotonic()
+        self._closed_until = self._filled_at
+        self._pause_s = PAUSE_FIRST_S
+
+    def take(self, need: Need) -> float:
+        """Take one request and return 0, or take nothing and return the seconds to wait."""
+        now = self._clock.monotonic()
+        if now < self._closed_until:
+            return self._closed_until - now
+        self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self._per_s)
+        self._filled_at = now
+        needed = 1.0 if need is Need.CANCEL else 1.0 + self._reserve
+        if self._tokens < needed:
+            return (needed - self._tokens) / self._per_s
+        self._tokens -= 1.0
+        return 0.0
+
+    def answered(self, *, remaining: int | None, reset_at: float | None) -> None:
+        """The broker answered and said what is left; `reset_at` is its wall clock, in seconds."""
+        self._pause_s = PAUSE_FIRST_S
+        if remaining is None:
+            return
+        self._tokens = min(self._tokens, float(remaining))
+        if remaining == 0 and reset_at is not None:
+            self._close_for(self._until(reset_at))
+
+    def refused(self, *, retry_after_s: float | None, reset_at: float | None) -> float:
+        """The broker took nothing and wants less; the seconds for which nothing will be asked.
+
+        Without a word about when, the pause doubles from one refusal to the next.
+        """
+        if retry_after_s is not None:
+            pause = retry_after_s
+        elif reset_at is not None:
+            pause = self._until(reset_at)
+        else:
+            pause = self._pause_s
+            self._pause_s = min(self._pause_s * 2, PAUSE_S_MAX)
+        return self._close_for(pause)
+
+    def _until(self, reset_at: float) -> float:
+        return reset_at - self._clock.now().timestamp()
+
+    def _close_for(self, seconds: float) -> float:
+        """Bounded both ways: a wrong clock or a hostile header must not stop us for a day."""
+        pause = min(max(seconds, 0.0), PAUSE_S_MAX)
+        self._closed_until = max(self._closed_until, self._clock.monotonic() + pause)
+        return pause

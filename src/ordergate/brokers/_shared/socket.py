@@ -1,0 +1,230 @@
+"""Keeps one WebSocket conversation alive for as long as somebody listens.
+
+Says when it is up, what it heard, and when it was lost and why; what was missed in between is
+for the listener to fetch. A link counts as lost when it closes, when a ping goes unanswered,
+when the application stays silent after being asked something it must answer, or when it sends
+what cannot be understood. Attempts are spaced by a capped, jittered backoff that only a link
+which stayed up for a while resets: a server that accepts and drops at once is not stormed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from typing import Final, Literal, NoReturn, Protocol, TypeVar, cast
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from ordergate.ports.clock import Chance, Clock
+from ordergate.telemetry.log import logger
+
+log = logger("brokers.socket")
+
+T_co = TypeVar("T_co", covariant=True)
+T = TypeVar("T")
+
+_JITTER_BITS: Final = 16
+_DATA: Final = frozenset({aiohttp.WSMsgType.TEXT, aiohttp.WSMsgType.BINARY})
+_CLOSED: Final = frozenset(
+    {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR}
+)
+
+
+class Up(msgspec.Struct, frozen=True):
+    """The conversation has begun; what came before may have been missed."""
+
+
+class Down(msgspec.Struct, frozen=True):
+    why: str
+
+
+class LinkLost(Exception):
+    """The link cannot be used any more; the text says why."""
+
+
+class Garbled(LinkLost):
+    """A frame that cannot be understood: what it said is missed, as if the link had broken."""
+
+
+class Patience(msgspec.Struct, frozen=True, kw_only=True):
+    """Every wait of a conversation. A pong must come within half of `ping_every_s`."""
+
+    connect_s: float = 5.0
+    greet_s: float = 10.0
+    ping_every_s: float = 10.0
+    silence_s: float = 30.0
+    probe_answer_s: float = 10.0
+    retry_first_s: float = 0.5
+    retry_s_max: float = 30.0
+    stable_s: float = 10.0
+    frame_bytes_max: int = 1024 * 1024
+
+    def __post_init__(self) -> None:
+        # Below this, a server that drops every link at once would be stormed.
+        if not 0.1 <= self.retry_first_s <= self.retry_s_max:
+            raise ValueError("retry_first_s must be at least 0.1 and at most retry_s_max")
+
+
+class Link:
+    """One open WebSocket, reduced to frames of bytes."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse[Literal[False]]) -> None:
+        self._socket = socket
+
+    async def send(self, frame: bytes) -> None:
+        try:
+            await self._socket.send_str(frame.decode())
+        except (aiohttp.ClientError, OSError) as fault:
+            raise LinkLost(f"could not send: {type(fault).__name__}") from fault
+
+    async def receive(self, timeout_s: float) -> bytes:
+        """The next frame, text or binary. Raises TimeoutError, and LinkLost at the end."""
+        message = await self._socket.receive(timeout=timeout_s)
+        if message.type in _DATA:
+            return cast(bytes, message.data)
+        raise LinkLost(_end(message.type, self._socket))
+
+    async def close(self) -> None:
+        await self._socket.close()
+
+
+class Conversation(Protocol[T_co]):
+    """What is said on a fresh link, and how frames are read. One object serves every link."""
+
+    url: URL
+
+    async def greet(self, link: Link) -> Sequence[bytes]:
+        """Log in and subscribe; returns frames that arrived on the way and are news already."""
+        ...
+
+    def probe(self) -> bytes:
+        """A frame that the application answers, whatever its state."""
+        ...
+
+    def read(self, frame: bytes) -> Iterable[T_co]:
+        """What the frame says. Raises Garbled."""
+        ...
+
+
+class Backoff:
+    """How long to wait before the next attempt: doubling, capped, half of it chance."""
+
+    def __init__(self, patience: Patience, chance: Chance) -> None:
+        self._patience = patience
+        self._chance = chance
+        self._next_s = patience.retry_first_s
+
+    def take(self) -> float:
+        whole = self._next_s
+        self._next_s = min(whole * 2, self._patience.retry_s_max)
+        share: float = self._chance.bits(_JITTER_BITS) / (1 << _JITTER_BITS)
+        return whole * (0.5 + share / 2)
+
+    def reset(self) -> None:
+        self._next_s = self._patience.retry_first_s
+
+
+class Redirected(aiohttp.ClientError):
+    """The server pointed elsewhere; credentials are said to nobody but the host we chose."""
+
+
+async def _refuse_redirect(*_: object) -> NoReturn:
+    raise Redirected
+
+
+def stream_session() -> aiohttp.ClientSession:
+    """A session for streams: no redirects, no cookies, no proxy of the environment."""
+    trace = aiohttp.TraceConfig()
+    trace.on_request_redirect.append(_refuse_redirect)
+    return aiohttp.ClientSession(
+        trace_configs=[trace], cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+    )
+
+
+async def lifeline(
+    session: aiohttp.ClientSession,
+    conversation: Conversation[T],
+    *,
+    patience: Patience,
+    clock: Clock,
+    chance: Chance,
+) -> AsyncGenerator[Up | Down | T, None]:
+    """Up, what is heard, Down, and again, for as long as it is iterated."""
+    backoff = Backoff(patience, chance)
+    told_down = False
+    while True:
+        began = clock.monotonic()
+        link: Link | None = None
+        why = ""
+        try:
+            link = await _dial(session, conversation.url, patience)
+            early = await _greeted(conversation, link, patience)
+            yield Up()
+            told_down = False
+            for frame in early:
+                for item in conversation.read(frame):
+                    yield item
+            while True:
+                frame = await _next_frame(conversation, link, patience)
+                for item in conversation.read(frame):
+                    yield item
+        except LinkLost as lost:
+            why = str(lost)
+        finally:
+            if link is not None:
+                await link.close()
+        log.warning("broker.stream_lost", why=why, url=str(conversation.url))
+        if not told_down:
+            told_down = True
+            yield Down(why)
+        if clock.monotonic() - began >= patience.stable_s:
+            backoff.reset()
+        await clock.sleep(backoff.take())
+
+
+async def _dial(session: aiohttp.ClientSession, url: URL, patience: Patience) -> Link:
+    try:
+        async with asyncio.timeout(patience.connect_s):
+            socket = await session.ws_connect(
+                url,
+                heartbeat=patience.ping_every_s,
+                max_msg_size=patience.frame_bytes_max,
+                decode_text=False,
+                timeout=aiohttp.ClientWSTimeout(ws_close=1.0),
+            )
+    except TimeoutError:
+        raise LinkLost("no connection within the time allowed") from None
+    except (aiohttp.ClientError, OSError) as fault:
+        raise LinkLost(f"no connection: {type(fault).__name__}") from fault
+    return Link(socket)
+
+
+async def _greeted(conversation: Conversation[T], link: Link, patience: Patience) -> Sequence[bytes]:
+    try:
+        async with asyncio.timeout(patience.greet_s):
+            return await conversation.greet(link)
+    except TimeoutError:
+        raise LinkLost("no answer to the greeting within the time allowed") from None
+
+
+async def _next_frame(conversation: Conversation[T], link: Link, patience: Patience) -> bytes:
+    """The next frame; a silent application is asked once, and then given up."""
+    try:
+        return await link.receive(patience.silence_s)
+    except TimeoutError:
+        await link.send(conversation.probe())
+    try:
+        return await link.receive(patience.probe_answer_s)
+    except TimeoutError:
+        raise LinkLost("silent: no answer to a probe within the time allowed") from None
+
+
+def _end(kind: aiohttp.WSMsgType, socket: aiohttp.ClientWebSocketResponse[Literal[False]]) -> str:
+    fault = socket.exception()
+    if fault is not None:
+        return f"broken: {type(fault).__name__}"
+    if kind in _CLOSED:
+        return f"closed with code {socket.close_code}"
+    return f"unexpected frame of type {kind.name}"

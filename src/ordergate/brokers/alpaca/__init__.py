@@ -1,0 +1,1 @@
+"""Alpaca's Trading API: equities and crypto, paper and live."""

@@ -1,0 +1,252 @@
+"""One Alpaca account as a Broker: orders, queries and news.
+
+Dedup class A: Alpaca refuses a client order id that the account has used before, so "must be
+unique" means that the order is there, and it is looked up and acknowledged. Nothing is ever
+retried here. A yes counts only when it names our order; anything else is unknown.
+
+After a StreamUp the engine fetches what the stream may have missed: `executions(after=cursor)`,
+`open_orders()`, and `find()` for every order that is open or unknown in its books.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import aclosing
+from decimal import Decimal
+from typing import Final
+
+import aiohttp
+import msgspec
+
+from ordergate.brokers._shared.http import Answer, HttpClient, HttpLimits
+from ordergate.brokers._shared.rate import RESERVE_MIN, Allowance, Need
+from ordergate.brokers._shared.socket import Down, Patience, Up, lifeline, stream_session
+from ordergate.brokers.alpaca import wire
+from ordergate.brokers.alpaca.access import Access
+from ordergate.brokers.alpaca.queries import Queries
+from ordergate.brokers.alpaca.stream import TradeUpdates
+from ordergate.brokers.alpaca.translate import orders, requests
+from ordergate.core.ids import AccountId, ClOrdId, Symbol
+from ordergate.core.money import ZERO
+from ordergate.core.orders.order import Replacement
+from ordergate.core.orders.reports import OrderSnapshot
+from ordergate.core.orders.terms import OrderType, Terms, TimeInForce
+from ordergate.ports.broker import (
+    Acknowledged,
+    BrokerAccount,
+    BrokerExecution,
+    BrokerNews,
+    BrokerUnavailable,
+    Capabilities,
+    DedupClass,
+    NotFound,
+    Outcome,
+    Rejected,
+    StreamDown,
+    StreamUp,
+    Unknown,
+    Unsent,
+)
+from ordergate.ports.clock import Chance, Clock
+
+_USED: Final = "client_order_id must be unique"
+
+
+class AlpacaSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What may be tuned. The two claims stay False until proven against the real host.
+
+    `resend_is_safe`: that a reused client order id is always refused. `replace_keeps_fills`: that
+    replacing a partly filled order counts what was filled; until then such a replace is refused,
+    because a broker that starts counting anew would buy the filled part again.
+    """
+
+    resend_is_safe: bool = False
+    replace_keeps_fills: bool = False
+    visibility_lag_s: float = 2.0
+    requests_per_minute: int = 200
+    cancel_reserve: float = RESERVE_MIN
+    query_wait_s_max: float = 5.0
+    http: HttpLimits = HttpLimits()
+    patience: Patience = Patience()
+
+
+class AlpacaBroker:
+    """The Broker port over Alpaca's Trading API."""
+
+    def __init__(
+        self,
+        access: Access,
+        account: AccountId,
+        *,
+        clock: Clock,
+        chance: Chance,
+        settings: AlpacaSettings | None = None,
+    ) -> None:
+        settings = settings or AlpacaSettings()
+        self.env = access.env
+        self.capabilities = Capabilities(
+            name="alpaca",
+            dedup=DedupClass.A,
+            resend_is_safe=settings.resend_is_safe,
+            visibility_lag_s=settings.visibility_lag_s,
+            order_types=frozenset(OrderType),
+            times_in_force=frozenset(TimeInForce),
+            replaces=True,
+        )
+        allowance = Allowance(
+            per_minute=settings.requests_per_minute, clock=clock, reserve=settings.cancel_reserve
+        )
+        headers = {**access.headers(), "Content-Type": "application/json", "Accept": "application/json"}
+        self._http = HttpClient(
+            access.trading, headers=headers, allowance=allowance, limits=settings.http
+        )
+        self._queries = Queries(
+            self._http, self.env, account, clock=clock, wait_s_max=settings.query_wait_s_max
+        )
+        self._orders_url = self._http.url("/v2/orders")
+        self._conversation = TradeUpdates(access, account)
+        self._settings = settings
+        self._clock = clock
+        self._chance = chance
+        self._streams: aiohttp.ClientSession | None = None
+
+    # -- commands
+
+    async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome:
+        body = wire.ENCODER.encode(requests.place_body(cl_ord_id, terms))
+        reply = await self._http.ask("POST", self._orders_url, body=body)
+        if not isinstance(reply, Answer):
+            return reply
+        return await self._placed(reply, cl_ord_id)
+
+    async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
+        if broker_order_id is None:
+            try:
+                found = await self._queries.find(cl_ord_id, need=Need.CANCEL)
+            except BrokerUnavailable as fault:
+                return Unsent(f"the order to cancel could not be looked up: {fault}")
+            if isinstance(found, NotFound):
+                return Rejected("the broker knows no such order")
+            broker_order_id = found.broker_order_id
+        reply = await self._http.ask("DELETE", self._queries.order_url(broker_order_id), need=Need.CANCEL)
+        if not isinstance(reply, Answer):
+            return reply
+        if reply.status < 300:
+            return Acknowledged(broker_order_id)
+        return _refused(reply)
+
+    async def replace(
+        self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
+    ) -> Outcome:
+        """A yes says that the replacement was taken; the stream's `replaced` proves that it won."""
+        held_qty = terms.quantity
+        if asked.quantity != terms.quantity or not self._settings.replace_keeps_fills:
+            held = await self._held(broker_order_id)
+            if not isinstance(held, Decimal):
+                return held
+            held_qty = held
+        body = wire.ENCODER.encode(requests.replace_body(new_cl_ord_id, terms, asked, held_qty))
+        reply = await self._http.ask("PATCH", self._queries.order_url(broker_order_id), body=body)
+        if not isinstance(reply, Answer):
+            return reply
+        return await self._placed(reply, new_cl_ord_id)
+
+    async def _placed(self, answer: Answer, cl_ord_id: ClOrdId) -> Outcome:
+        """What the answer to a new order, or to a replacement, proves."""
+        if answer.status >= 400:
+            refusal = _refused(answer)
+            if isinstance(refusal, Rejected) and _USED in refusal.reason.lower():
+                return await self._adopted(cl_ord_id)
+            return refusal
+        try:
+            order = wire.ORDER.decode(answer.body)
+        except msgspec.DecodeError as fault:
+            return Unknown(f"a yes that cannot be read: {fault}")
+        if order.client_order_id != cl_ord_id:
+            return Unknown("a yes that names another order")
+        self._queries.remember(order)
+        return _standing(order)
+
+    async def _adopted(self, cl_ord_id: ClOrdId) -> Outcome:
+        """Our id is used already, so the order is there: take what is found for the answer."""
+        try:
+            order = await self._queries.order_by_client_id(cl_ord_id, need=Need.ORDINARY)
+        except BrokerUnavailable as fault:
+            return Unknown(f"placed before, and not to be looked up: {fault}")
+        if order is None:
+            return Unknown("placed before, and not visible yet")
+        return _standing(order)
+
+    async def _held(self, broker_order_id: str) -> Decimal | Outcome:
+        """The quantity of the broker's order, if it may be replaced."""
+        try:
+            order = await self._queries.order(broker_order_id)
+        except BrokerUnavailable as fault:
+            return Unsent(f"the order to replace could not be looked up: {fault}")
+        if order is None or order.qty is None:
+            return Rejected("the broker knows no such order")
+        if Decimal(order.filled_qty) != ZERO and not self._settings.replace_keeps_fills:
+            return Rejected("the order is partly filled, and such a replace is not proven safe here")
+        return Decimal(order.qty)
+
+    # -- queries
+
+    async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
+        return await self._queries.find(cl_ord_id)
+
+    async def open_orders(self) -> list[OrderSnapshot]:
+        """Foreign orders that our terms cannot express are logged and left out."""
+        return await self._queries.open_orders()
+
+    def executions(self, *, after: str | None) -> AsyncIterator[BrokerExecution]:
+        return self._queries.executions(after=after)
+
+    async def positions(self) -> Mapping[Symbol, Decimal]:
+        return await self._queries.positions()
+
+    async def account(self) -> BrokerAccount:
+        return await self._queries.account()
+
+    # -- news
+
+    async def news(self) -> AsyncIterator[BrokerNews]:
+        if self._streams is None:
+            self._streams = stream_session()
+        line = lifeline(
+            self._streams,
+            self._conversation,
+            patience=self._settings.patience,
+            clock=self._clock,
+            chance=self._chance,
+        )
+        async with aclosing(line):
+            async for item in line:
+                match item:
+                    case Up():
+                        yield StreamUp()
+                    case Down(why):
+                        yield StreamDown(why)
+                    case _:
+                        yield item
+
+    async def close(self) -> None:
+        await self._http.close()
+        if self._streams is not None:
+            await self._streams.close()
+            self._streams = None
+
+
+def _standing(order: wire.Order) -> Outcome:
+    """An order that was refused at once is no order, though it has an id."""
+    if order.status == "rejected":
+        return Rejected(orders.REJECTED)
+    return Acknowledged(order.id, order.updated_at)
+
+
+def _refused(answer: Answer) -> Outcome:
+    """A definite no, in the broker's words; a no without the broker's words is not one."""
+    try:
+        error = wire.ERROR.decode(answer.body)
+    except msgspec.DecodeError:
+        return Unknown(f"status {answer.status} without the broker's own words")
+    return Rejected(f"{answer.status} {error.message}"[:500])

@@ -1,0 +1,216 @@
+"""Questions to Alpaca that change nothing: orders, fills, positions, the account.
+
+A question that gets no definite, readable answer raises BrokerUnavailable, and nothing follows
+from it. Ordinary questions wait for the rate limit up to a bound; the history of fills names
+orders by Alpaca's id only, so the client order ids seen on the way are remembered.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Mapping
+from decimal import Decimal
+from typing import Final, TypeVar
+from urllib.parse import quote
+
+import msgspec
+from yarl import URL
+
+from ordergate.brokers._shared.http import Answer, HttpClient
+from ordergate.brokers._shared.rate import Need
+from ordergate.brokers.alpaca import wire
+from ordergate.brokers.alpaca.translate import Contradiction, Inexpressible, holdings, news, orders
+from ordergate.core.ids import AccountId, ClOrdId, Env, Symbol
+from ordergate.core.orders.reports import OrderSnapshot
+from ordergate.ports.broker import (
+    BrokerAccount,
+    BrokerExecution,
+    BrokerUnavailable,
+    NotFound,
+    Unknown,
+    Unsent,
+)
+from ordergate.ports.clock import Clock
+from ordergate.telemetry.log import logger
+
+log = logger("brokers.alpaca")
+
+T = TypeVar("T")
+
+_ORDERS_A_PAGE: Final = 500
+_FILLS_A_PAGE: Final = 100
+_PAGES_MAX: Final = 10_000
+_NAMES_MAX: Final = 20_000
+_OK: Final = 200
+_ABSENT: Final = 404
+
+
+class Queries:
+    """The asking half of an Alpaca account."""
+
+    def __init__(
+        self, http: HttpClient, env: Env, account: AccountId, *, clock: Clock, wait_s_max: float
+    ) -> None:
+        self._http = http
+        self._env = env
+        self._account = account
+        self._clock = clock
+        self._wait_s_max = wait_s_max
+        self._names: OrderedDict[str, str] = OrderedDict()
+
+    def order_url(self, broker_order_id: str) -> URL:
+        return self._http.url(f"/v2/orders/{quote(broker_order_id, safe='')}")
+
+    def remember(self, order: wire.Order) -> None:
+        """Keep which client order id belongs to Alpaca's id, up to a bound."""
+        self._names[order.id] = order.client_order_id
+        if len(self._names) > _NAMES_MAX:
+            self._names.popitem(last=False)
+
+    # -- orders
+
+    async def find(self, cl_ord_id: ClOrdId, *, need: Need = Need.ORDINARY) -> OrderSnapshot | NotFound:
+        order = await self.order_by_client_id(cl_ord_id, need=need)
+        return NotFound() if order is None else self._snapshot(order)
+
+    async def order_by_client_id(self, cl_ord_id: str, *, need: Need) -> wire.Order | None:
+        name = quote(cl_ord_id, safe="")
+        order = await self._order(f"/v2/orders:by_client_order_id?client_order_id={name}", need)
+        if order is not None and order.client_order_id != cl_ord_id:
+            raise BrokerUnavailable("asked about one order, answered about another")
+        return order
+
+    async def order(self, broker_order_id: str) -> wire.Order | None:
+        order = await self._order(self.order_url(broker_order_id).raw_path, Need.ORDINARY)
+        if order is not None and order.id != broker_order_id:
+            raise BrokerUnavailable("asked about one order, answered about another")
+        return order
+
+    async def open_orders(self) -> list[OrderSnapshot]:
+        found: dict[str, OrderSnapshot] = {}
+        path = f"/v2/orders?status=open&limit={_ORDERS_A_PAGE}&direction=asc"
+        page = await self._read(path, wire.ORDERS)
+        for _ in range(_PAGES_MAX):
+            for order in page:
+                self.remember(order)
+                snapshot = self._expressed(order)
+                if snapshot is not None:
+                    found[order.id] = snapshot
+            if len(page) < _ORDERS_A_PAGE:
+                return list(found.values())
+            page = await self._read(f"{path}&after_order_id={quote(page[-1].id, safe='')}", wire.ORDERS)
+        raise BrokerUnavailable("the list of open orders does not end")
+
+    def _snapshot(self, order: wire.Order) -> OrderSnapshot:
+        try:
+            return orders.snapshot(order, env=self._env, account=self._account)
+        except Inexpressible as fault:
+            raise BrokerUnavailable(str(fault)) from fault
+
+    def _expressed(self, order: wire.Order) -> OrderSnapshot | None:
+        """None for a foreign order beyond our terms; one of ours can never be."""
+        try:
+            return orders.snapshot(order, env=self._env, account=self._account)
+        except Inexpressible as fault:
+            if orders.version(self._env, order.client_order_id) != 0:
+                raise BrokerUnavailable(str(fault)) from fault
+            log.warning("broker.order_inexpressible", broker_order_id=order.id, why=str(fault))
+            return None
+
+    # -- executions
+
+    async def executions(self, *, after: str | None) -> AsyncIterator[BrokerExecution]:
+        """Every fill after the cursor, oldest first; the cursor is the activity's id."""
+        path = f"/v2/account/activities/FILL?direction=asc&page_size={_FILLS_A_PAGE}"
+        cursor = after
+        for _ in range(_PAGES_MAX):
+            token = "" if cursor is None else f"&page_token={quote(cursor, safe='')}"
+            page = await self._read(path + token, wire.FILLS)
+            for fill in page:
+                if fill.id == cursor:
+                    raise BrokerUnavailable("the history of fills goes in circles")
+                yield await self._execution(fill)
+            if len(page) < _FILLS_A_PAGE:
+                return
+            cursor = page[-1].id
+        raise BrokerUnavailable("the history of fills does not end")
+
+    async def _execution(self, fill: wire.FillActivity) -> BrokerExecution:
+        name = self._names.get(fill.order_id)
+        if name is None:
+            order = await self.order(fill.order_id)
+            if order is None:
+                raise BrokerUnavailable(f"a fill of order {fill.order_id}, which the broker does not know")
+            name = order.client_order_id
+        try:
+            report = news.executed(fill, name, self._env)
+        except Contradiction as fault:
+            raise BrokerUnavailable(str(fault)) from fault
+        return BrokerExecution(cursor=fill.id, report=report, symbol=Symbol(fill.symbol))
+
+    # -- the account
+
+    async def positions(self) -> Mapping[Symbol, Decimal]:
+        page = await self._read("/v2/positions", wire.POSITIONS)
+        try:
+            return dict(holdings.holding(position) for position in page)
+        except Contradiction as fault:
+            raise BrokerUnavailable(str(fault)) from fault
+
+    async def account(self) -> BrokerAccount:
+        account = await self._read("/v2/account", wire.ACCOUNT)
+        power = account.buying_power
+        return BrokerAccount(
+            fingerprint=holdings.fingerprint(account),
+            currency=account.currency,
+            cash=Decimal(account.cash),
+            buying_power=None if power is None else Decimal(power),
+            blocked=holdings.blocked(account),
+        )
+
+    # -- asking
+
+    async def _order(self, path: str, need: Need) -> wire.Order | None:
+        answer = await self._answer(path, need)
+        if answer.status == _ABSENT and _says_no_such_order(answer):
+            return None
+        order = _decoded(answer, wire.ORDER)
+        self.remember(order)
+        return order
+
+    async def _read(self, path: str, decoder: msgspec.json.Decoder[T]) -> T:
+        return _decoded(await self._answer(path, Need.ORDINARY), decoder)
+
+    async def _answer(self, path: str, need: Need) -> Answer:
+        """The definite answer, waiting for the rate limit as long as it may."""
+        url = self._http.url(path)
+        until = self._clock.monotonic() + self._wait_s_max
+        while True:
+            reply = await self._http.ask("GET", url, need=need)
+            match reply:
+                case Answer():
+                    return reply
+                case Unknown(why):
+                    raise BrokerUnavailable(why)
+                case Unsent(why, retry_after_s):
+                    if retry_after_s <= 0 or self._clock.monotonic() + retry_after_s > until:
+                        raise BrokerUnavailable(why)
+                    await self._clock.sleep(retry_after_s)
+
+
+def _decoded(answer: Answer, decoder: msgspec.json.Decoder[T]) -> T:
+    if answer.status != _OK:
+        raise BrokerUnavailable(f"status {answer.status}")
+    try:
+        return decoder.decode(answer.body)
+    except msgspec.DecodeError as fault:
+        raise BrokerUnavailable(f"an answer that cannot be read: {fault}") from fault
+
+
+def _says_no_such_order(answer: Answer) -> bool:
+    """A 404 of a proxy on the way, or for the route, says nothing about the order."""
+    try:
+        error = wire.ERROR.decode(answer.body)
+    except msgspec.DecodeError:
+        return False
+    return "order not found" in error.message.lower()

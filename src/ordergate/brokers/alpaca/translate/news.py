@@ -1,0 +1,114 @@
+"""Alpaca's news as reports: from the stream, and the same executions from the history."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import TypedDict, assert_never
+
+from ordergate.brokers.alpaca import wire
+from ordergate.brokers.alpaca.translate import Contradiction
+from ordergate.brokers.alpaca.translate.orders import REJECTED, version
+from ordergate.core.ids import Env
+from ordergate.core.money import ZERO
+from ordergate.core.orders import reports as r
+
+
+class _Head(TypedDict):
+    """What every report begins with."""
+
+    cl_ord_id: str
+    version: int
+    broker_order_id: str
+    broker_at: datetime | None
+
+
+def report(update: wire.Update, env: Env) -> r.AnyReport | None:
+    """What the news proves; None for steps on the way that prove nothing yet."""
+    order, event = update.order, update.event
+    head = _Head(
+        cl_ord_id=order.client_order_id,
+        version=version(env, order.client_order_id),
+        broker_order_id=order.id,
+        broker_at=update.timestamp or order.updated_at,
+    )
+    match event:
+        case "new":
+            return r.AcknowledgedReport(**head)
+        case "accepted" | "pending_new" | "held":
+            # A replacement that is only accepted may still lose to a fill of what it replaces.
+            return None if order.replaces is not None else r.AcknowledgedReport(**head)
+        case "partial_fill" | "fill":
+            return _executed(update, head)
+        case "canceled":
+            return r.CanceledReport(**head)
+        case "expired":
+            return r.ExpiredReport(**head)
+        case "rejected":
+            return r.RejectedReport(**head, reason=REJECTED)
+        case "replaced":
+            return r.ReplacedReport(**head, replaced_by=_given(order.replaced_by, update, "replaced_by"))
+        case "order_cancel_rejected":
+            return r.CancelRejectedReport(**head, reason="the broker refused the cancel")
+        case "order_replace_rejected":
+            return r.ReplaceRejectedReport(**head, reason="the broker refused the replacement")
+        case "trade_bust":
+            gone = _given(update.previous_execution_id, update, "previous_execution_id")
+            return r.BustedReport(**head, exec_id=gone)
+        case "trade_correct":
+            return _corrected(update, head)
+        case "pending_cancel" | "pending_replace":
+            return None
+        case "done_for_day" | "stopped" | "suspended" | "calculated" | "restated":
+            return None
+        case _:
+            assert_never(event)
+
+
+def _executed(update: wire.Update, head: _Head) -> r.ExecutedReport:
+    order = update.order
+    return r.ExecutedReport(
+        **head,
+        exec_id=_given(update.execution_id, update, "execution_id"),
+        quantity=_positive(_given(update.qty, update, "qty"), "qty"),
+        price=Decimal(_given(update.price, update, "price")),
+        # The sum of this broker order; over a replacement it is not the sum of ours.
+        cum_qty=Decimal(order.filled_qty) if order.replaces is None else None,
+    )
+
+
+def _corrected(update: wire.Update, head: _Head) -> r.CorrectedReport:
+    """The correction has an id of its own; the execution keeps the one it was first known by."""
+    return r.CorrectedReport(
+        **head,
+        exec_id=_given(update.previous_execution_id, update, "previous_execution_id"),
+        revision=1,
+        quantity=_positive(_given(update.qty, update, "qty"), "qty"),
+        price=Decimal(_given(update.price, update, "price")),
+    )
+
+
+def executed(fill: wire.FillActivity, client_order_id: str, env: Env) -> r.ExecutedReport:
+    """A fill of the history, with the same execution id that the stream gave it."""
+    return r.ExecutedReport(
+        cl_ord_id=client_order_id,
+        version=version(env, client_order_id),
+        broker_order_id=fill.order_id,
+        broker_at=fill.transaction_time,
+        exec_id=fill.id.partition("::")[2],
+        quantity=_positive(fill.qty, "qty"),
+        price=Decimal(fill.price),
+    )
+
+
+def _given(value: str | None, update: wire.Update, name: str) -> str:
+    if value is None:
+        raise Contradiction(f"{update.event} of order {update.order.id} without {name}")
+    return value
+
+
+def _positive(amount: str, name: str) -> Decimal:
+    value = Decimal(amount)
+    if value <= ZERO:
+        raise Contradiction(f"{name} of an execution must be positive, was {amount}")
+    return value

@@ -1,0 +1,1 @@
+"""A brokerage in this process: the twin of the real adapters, for simulation and engine tests."""

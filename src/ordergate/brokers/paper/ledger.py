@@ -1,0 +1,56 @@
+"""What one paper account owns: cash and first-in-first-out lots, kept apart from the gateway's own books.
+
+Counts every execution once, exactly, and decides nothing. Securities are paid for when traded;
+a future moves cash by the profit of the lots it closes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final
+
+from ordergate.core.ids import Symbol
+from ordergate.core.instruments import Instrument
+
+_ZERO: Final = Decimal(0)
+
+
+class PaperLedger:
+    """Cash and positions. A symbol without an instrument is a security with multiplier 1."""
+
+    def __init__(self, cash: Decimal, instruments: Mapping[Symbol, Instrument]) -> None:
+        self.cash = cash
+        self._instruments = instruments
+        self._lots: dict[Symbol, deque[tuple[Decimal, Decimal]]] = {}
+
+    def book(self, symbol: Symbol, signed: Decimal, price: Decimal) -> None:
+        """One execution: `signed` is positive for a buy."""
+        instrument = self._instruments.get(symbol)
+        multiplier = Decimal(1) if instrument is None else instrument.multiplier
+        profit = self._match(symbol, signed, price)
+        if instrument is None or instrument.moves_cash_on_trade:
+            self.cash -= signed * price * multiplier
+        else:
+            self.cash += profit * multiplier
+
+    def positions(self) -> dict[Symbol, Decimal]:
+        """Signed quantities of what is open."""
+        held = {symbol: sum((lot[0] for lot in lots), _ZERO) for symbol, lots in self._lots.items()}
+        return {symbol: quantity for symbol, quantity in held.items() if quantity != _ZERO}
+
+    def _match(self, symbol: Symbol, signed: Decimal, price: Decimal) -> Decimal:
+        """Close the oldest lots of the other side, open what is left; the profit of the closed ones."""
+        lots = self._lots.setdefault(symbol, deque())
+        profit = _ZERO
+        while signed and lots and (lots[0][0] > 0) != (signed > 0):
+            quantity, entry = lots.popleft()
+            closed = min(abs(quantity), abs(signed)).copy_sign(quantity)
+            profit += closed * (price - entry)
+            signed += closed
+            if quantity != closed:
+                lots.appendleft((quantity - closed, entry))
+        if signed:
+            lots.append((signed, price))
+        return profit

@@ -1,0 +1,171 @@
+"""The paper exchange's stream: what happened, as reports, over a line that can be cut.
+
+What happens while the line is cut is lost for good, as with a real broker; the listener learns
+of the gap from StreamDown and StreamUp. A test may also have single reports lost or doubled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+from datetime import datetime
+from typing import Final, TypedDict, assert_never
+
+from ordergate.brokers.paper.exchange import Moved, PaperExchange
+from ordergate.brokers.paper.orders import PaperExecution, PaperOrder
+from ordergate.core.ids import Env, parse_cl_ord_id
+from ordergate.core.orders import reports as r
+from ordergate.core.orders.reports import OrderSnapshot
+from ordergate.ports.broker import BrokerNews, News, StreamDown, StreamUp
+
+WAITING_MAX: Final = 10_000
+
+# How many times a report is delivered: 0 loses it, 2 doubles it.
+Copies = Callable[[r.AnyReport], int]
+
+
+class PaperNews:
+    """The stream of one broker. Listened to by one at a time."""
+
+    def __init__(self, exchange: PaperExchange, env: Env) -> None:
+        self.copies: Copies = lambda report: 1
+        self._exchange = exchange
+        self._env = env
+        self._waiting: deque[BrokerNews] = deque()
+        self._is_up = True
+        self._closed = False
+        self._stirred = asyncio.Event()
+
+    def cut(self, why: str = "cut") -> None:
+        """Lose the line, and everything that was still in it."""
+        if self._is_up:
+            self._is_up = False
+            self._waiting.clear()
+            self._say(StreamDown(why))
+
+    def restore(self) -> None:
+        if not self._is_up:
+            self._is_up = True
+            self._say(StreamUp())
+
+    def close(self) -> None:
+        self._closed = True
+        self._stirred.set()
+
+    async def listen(self) -> AsyncIterator[BrokerNews]:
+        self._waiting.clear()
+        self._say(StreamUp() if self._is_up else StreamDown("cut"))
+        unsubscribe = self._exchange.subscribe(self._heard)
+        try:
+            while not self._closed:
+                while self._waiting:
+                    yield self._waiting.popleft()
+                self._stirred.clear()
+                if not self._waiting and not self._closed:
+                    await self._stirred.wait()
+        finally:
+            unsubscribe()
+
+    def _heard(self, moved: Moved) -> None:
+        if not self._is_up:
+            return
+        report = report_of(moved, self._env)
+        news = News(report, snapshot_of(moved.order, self._env))
+        for _ in range(self.copies(report)):
+            self._say(news)
+
+    def _say(self, news: BrokerNews) -> None:
+        """A listener that lets the queue fill up loses the line, never a single report silently."""
+        if len(self._waiting) >= WAITING_MAX:
+            self._waiting.clear()
+            self._waiting.extend((StreamDown("too slow"), StreamUp()))
+        self._waiting.append(news)
+        self._stirred.set()
+
+
+def snapshot_of(order: PaperOrder, env: Env) -> OrderSnapshot:
+    return OrderSnapshot(
+        cl_ord_id=order.cl_ord_id,
+        version=_version(order, env),
+        broker_order_id=order.id,
+        status=order.status,
+        terms=order.terms,
+        cum_qty=order.cum_qty,
+        replaced_by=order.replaced_by,
+        reason=order.reason,
+        broker_at=order.updated_at,
+    )
+
+
+class _Head(TypedDict):
+    """What every report begins with."""
+
+    cl_ord_id: str
+    version: int
+    broker_order_id: str
+    broker_at: datetime
+
+
+def report_of(moved: Moved, env: Env) -> r.AnyReport:
+    """The report that a word of the exchange amounts to."""
+    order, execution = moved.order, moved.execution
+    head = _Head(
+        cl_ord_id=order.cl_ord_id,
+        version=_version(order, env),
+        broker_order_id=order.id,
+        broker_at=order.updated_at,
+    )
+    match moved.word:
+        case "new":
+            return r.AcknowledgedReport(**head)
+        case "canceled":
+            return r.CanceledReport(**head)
+        case "expired":
+            return r.ExpiredReport(**head)
+        case "rejected":
+            return r.RejectedReport(**head, reason=order.reason or "rejected")
+        case "replaced":
+            return r.ReplacedReport(**head, replaced_by=order.replaced_by or "")
+        case "partial_fill" | "fill":
+            return executed(_existing(execution), env)
+        case "busted":
+            return r.BustedReport(**head, exec_id=_existing(execution).exec_id)
+        case "corrected":
+            amended = _existing(execution)
+            return r.CorrectedReport(
+                **head,
+                exec_id=amended.exec_id,
+                revision=amended.revision,
+                quantity=amended.quantity,
+                price=amended.price,
+            )
+        case _:
+            assert_never(moved.word)
+
+
+def executed(execution: PaperExecution, env: Env) -> r.ExecutedReport:
+    """An execution as it stands now, its latest revision."""
+    order = execution.order
+    return r.ExecutedReport(
+        cl_ord_id=order.cl_ord_id,
+        version=_version(order, env),
+        broker_order_id=order.id,
+        broker_at=execution.at,
+        exec_id=execution.exec_id,
+        revision=execution.revision,
+        quantity=execution.quantity,
+        price=execution.price,
+        cum_qty=order.cum_qty if order.replaces is None else None,
+    )
+
+
+def _version(order: PaperOrder, env: Env) -> int:
+    parsed = parse_cl_ord_id(env, order.cl_ord_id)
+    return 0 if parsed is None else parsed[1]
+
+
+def _existing(execution: PaperExecution | None) -> PaperExecution:
+    if execution is None:
+        raise ValueError("an execution is told without the execution")
+    return execution

@@ -1,0 +1,70 @@
+"""An order and an execution as the paper exchange holds them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+import msgspec
+
+from ordergate.core.money import ZERO
+from ordergate.core.orders.reports import BrokerStatus
+from ordergate.core.orders.terms import OrderType, Side, Terms
+
+OPEN = frozenset({BrokerStatus.PENDING, BrokerStatus.WORKING})
+
+
+class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """`terms.quantity` is what this order asked for when it came.
+
+    Fills stay on the order they happened to: one that replaces a partly filled order asks for
+    what was left, and `filled_before` says what the orders before it had.
+    """
+
+    id: str
+    number: int
+    cl_ord_id: str
+    terms: Terms
+    status: BrokerStatus
+    placed_at: datetime
+    updated_at: datetime
+    cum_qty: Decimal = ZERO
+    filled_before: Decimal = ZERO
+    triggered: bool = False
+    replaces: str | None = None
+    replaced_by: str | None = None
+    reason: str | None = None
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in OPEN
+
+    @property
+    def leaves_qty(self) -> Decimal:
+        return self.terms.quantity - self.cum_qty if self.is_open else ZERO
+
+    def is_triggered_at(self, price: Decimal) -> bool:
+        """A stop sleeps until the market reaches it; everything else is awake."""
+        stop = self.terms.stop_price
+        if self.triggered or stop is None:
+            return True
+        return price >= stop if self.terms.side is Side.BUY else price <= stop
+
+    def trades_at(self, price: Decimal) -> bool:
+        """Whether an awake order would trade at this price."""
+        limit = self.terms.limit_price
+        if self.terms.type in (OrderType.MARKET, OrderType.STOP) or limit is None:
+            return True
+        return price <= limit if self.terms.side is Side.BUY else price >= limit
+
+
+class PaperExecution(msgspec.Struct, frozen=True, kw_only=True):
+    """One execution; `quantity` is zero once it was taken back."""
+
+    cursor: str
+    exec_id: str
+    order: PaperOrder
+    quantity: Decimal
+    price: Decimal
+    at: datetime
+    revision: int = 0
