@@ -1,0 +1,79 @@
+"""Events to JSON and back, for ever.
+
+What was written must be readable by every later release. The tag of an event is its kind; a kind
+whose fields change gets a higher version here and an upcaster from each older one. Golden
+files hold one example of every kind and version.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, get_args
+
+import msgspec
+
+from ordergate.core.faults import JournalCorrupt
+from ordergate.ports.journal import AnyEvent
+
+Fields = dict[str, Any]
+Upcaster = Callable[[Fields], Fields]
+
+TYPES: Final[tuple[type[msgspec.Struct], ...]] = get_args(AnyEvent)
+
+# The current version of kinds that have changed since they were first written; all others are at 1.
+VERSIONS: Final[Mapping[str, int]] = {}
+
+# (kind, version) to the fields of the next version.
+UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {}
+
+_encode: Final = msgspec.json.Encoder().encode
+_decoder: Final[msgspec.json.Decoder[AnyEvent]] = msgspec.json.Decoder(AnyEvent)
+
+
+def _kind_of(type_: type[msgspec.Struct]) -> str:
+    tag = type_.__struct_config__.tag
+    if not isinstance(tag, str):
+        raise TypeError(f"{type_.__name__} has no tag")
+    return tag
+
+
+KINDS: Final[Mapping[type[msgspec.Struct], tuple[str, int]]] = {
+    type_: (_kind_of(type_), VERSIONS.get(_kind_of(type_), 1)) for type_ in TYPES
+}
+_CURRENT: Final = dict(KINDS.values())
+
+
+def encode(event: AnyEvent) -> tuple[str, int, bytes]:
+    """The event's kind, version and JSON."""
+    kind, version = KINDS[type(event)]
+    return kind, version, _encode(event)
+
+
+def decode(kind: str, version: int, body: bytes) -> AnyEvent:
+    """The event behind stored JSON, of this or any older version. Raises JournalCorrupt."""
+    try:
+        text = body if version == _CURRENT[kind] else _encode(upcast(kind, version, body))
+        event = _decoder.decode(text)
+    except (KeyError, msgspec.MsgspecError) as fault:
+        raise JournalCorrupt(f"{kind} version {version} cannot be read: {fault!r}") from fault
+    if KINDS[type(event)][0] != kind:
+        raise JournalCorrupt(f"an event stored as {kind} calls itself {KINDS[type(event)][0]}")
+    return event
+
+
+def upcast(
+    kind: str,
+    version: int,
+    body: bytes,
+    *,
+    current: Mapping[str, int] | None = None,
+    upcasters: Mapping[tuple[str, int], Upcaster] = UPCASTERS,
+) -> Fields:
+    """The fields of an older version, one step at a time, as the current version has them."""
+    target = (current or _CURRENT)[kind]
+    if version > target:
+        raise JournalCorrupt(f"{kind} version {version} was written by a newer release")
+    fields = msgspec.json.decode(body, type=Fields)
+    for step in range(version, target):
+        fields = upcasters[kind, step](fields)
+    return fields

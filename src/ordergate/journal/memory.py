@@ -1,0 +1,176 @@
+"""The in-memory twin of the journal: the same promises, no disk.
+
+Units are linked and sealed by the same rule as on PostgreSQL and committed in batches, a turn of
+the event loop later. For tests of those who use a journal, commits can be held back, and the wire
+can be cut with the answer lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from ordergate.core.faults import Fault, JournalUnavailable, KeyTaken
+from ordergate.core.idempotency import Receipt, Scope
+from ordergate.core.ids import AccountId, Env
+from ordergate.journal import chain, codec
+from ordergate.journal.tails import Linked, Sealed, Tails
+from ordergate.ports.journal import Entry, OrderRow, Row, Stored, Taken, Unit
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """`seq` is the event that first wrote the row."""
+
+    seq: int
+    row: Row
+
+
+class Books(msgspec.Struct, kw_only=True):
+    """One account: its stream and its read tables."""
+
+    epoch: int
+    stream_id: str
+    last_hash: bytes
+    events: list[tuple[Entry, Sealed]] = msgspec.field(default_factory=list)
+    orders: dict[str, OrderRow] = msgspec.field(default_factory=dict)
+    executions: dict[str, Execution] = msgspec.field(default_factory=dict)
+    positions: dict[str, Row] = msgspec.field(default_factory=dict)
+    balances: dict[str, Row] = msgspec.field(default_factory=dict)
+    breaks: dict[str, Row] = msgspec.field(default_factory=dict)
+
+
+class _Append(msgspec.Struct):
+    linked: Linked
+    done: asyncio.Future[None]
+
+
+class MemoryJournal:
+    """Keeps the promises of `ports.journal.Journal` until the process ends.
+
+    Give the same instance to the next engine and it finds everything again.
+    """
+
+    def __init__(self, env: Env, *, queued_units_max: int = 16_384) -> None:
+        self.env = env
+        self.books: dict[AccountId, Books] = {}
+        self._receipts: dict[Scope, Receipt] = {}
+        self._tails = Tails()
+        self._queued_units_max = queued_units_max
+        self._waiting: deque[_Append] = deque()  # bounded by append
+        self._held = False
+        self._wake: asyncio.Handle | None = None
+
+    @property
+    def connected(self) -> bool:
+        return True
+
+    @property
+    def queued(self) -> int:
+        return len(self._waiting)
+
+    async def take(self, account: AccountId) -> Taken:
+        self._commit()
+        books = self.books.get(account)
+        if books is None:
+            stream_id = f"memory-{len(self.books) + 1}"
+            books = Books(epoch=0, stream_id=stream_id, last_hash=chain.genesis(account))
+            self.books[account] = books
+        books.epoch += 1
+        taken = Taken(epoch=books.epoch, head=len(books.events), stream_id=books.stream_id)
+        self._tails.take(account, taken, books.last_hash)
+        return taken
+
+    def append(self, unit: Unit) -> asyncio.Future[None]:
+        if len(self._waiting) >= self._queued_units_max:
+            raise JournalUnavailable(f"{len(self._waiting)} units wait to be written already")
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+        linked = self._tails.link(unit)
+        if isinstance(linked, Fault):
+            done.set_exception(linked)
+            return done
+        self._waiting.append(_Append(linked, done))
+        if self._wake is None and not self._held:
+            self._wake = loop.call_soon(self._commit)
+        return done
+
+    async def read(self, account: AccountId, *, after: int, upto: int | None = None) -> AsyncIterator[Stored]:
+        books = self.books.get(account)
+        events = [] if books is None else books.events[after:upto]
+        for entry, sealed in events:
+            yield Stored(
+                seq=sealed.seq,
+                event=codec.decode(sealed.kind, sealed.version, sealed.body),
+                at=entry.event.at,
+                correlation=entry.correlation,
+                frame=entry.frame,
+            )
+
+    async def receipt(self, scope: Scope) -> Receipt | None:
+        return self._receipts.get(scope)
+
+    async def accounts(self) -> list[AccountId]:
+        return sorted(account for account, books in self.books.items() if books.events)
+
+    async def close(self) -> None:
+        self._held = False
+        self._commit()
+
+    def hold(self) -> None:
+        """Commit nothing until `release`: what is appended waits."""
+        self._held = True
+
+    def release(self) -> None:
+        self._held = False
+        self._commit()
+
+    def cut(self, *, written: bool) -> None:
+        """Lose the wire: everything waiting is unavailable to its owner, written or not."""
+        waiting = list(self._waiting)
+        fault = JournalUnavailable("the answer was lost")
+        if written:
+            for item in waiting:
+                self._write(item.linked)
+        self._waiting.clear()
+        self._tails.fail_all(fault)
+        for item in waiting:
+            if not item.done.done():
+                item.done.set_exception(fault)
+
+    def _commit(self) -> None:
+        self._wake = None
+        while self._waiting and not self._held:
+            item = self._waiting.popleft()
+            fault = item.linked.tail.fault or self._write(item.linked)
+            if item.done.done():
+                continue
+            if fault is None:
+                item.done.set_result(None)
+            else:
+                item.linked.tail.fault = fault
+                item.done.set_exception(fault)
+
+    def _write(self, linked: Linked) -> Fault | None:
+        unit = linked.unit
+        if unit.receipt is not None:
+            if unit.receipt.scope in self._receipts:
+                return KeyTaken("the idempotency key is already stored")
+            self._receipts[unit.receipt.scope] = unit.receipt
+        books = self.books[unit.account]
+        books.last_hash = linked.last_hash
+        books.events.extend(zip(unit.entries, linked.sealed, strict=True))
+        for order in unit.orders:
+            books.orders[order.id] = order
+        for row in unit.executions:
+            learned = books.executions[row.key].seq if row.key in books.executions else linked.head
+            books.executions[row.key] = Execution(learned, row)
+        for rows, table in (
+            (unit.positions, books.positions),
+            (unit.balances, books.balances),
+            (unit.breaks, books.breaks),
+        ):
+            table.update({row.key: row for row in rows})
+        return None

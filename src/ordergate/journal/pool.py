@@ -1,0 +1,94 @@
+"""Connections for reading: few, bounded in number and in time.
+
+A statement that fails because its connection died is asked once more on another; reading twice
+harms nobody. Everything else that goes wrong with the server is JournalUnavailable.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from ordergate.core.faults import JournalUnavailable
+from ordergate.journal.session import WIRE_FAULTS, said
+
+_SERVER_SETTINGS: Final = {
+    "application_name": "ordergate reader",
+    "default_transaction_read_only": "on",
+    "jit": "off",
+}
+
+
+class ReadPool:
+    """`fetch` and its kin take a statement and its arguments; `moment` sees one state of the database."""
+
+    def __init__(self, pool: asyncpg.Pool, statement_s_max: float) -> None:
+        self._pool = pool
+        self._statement_s_max = statement_s_max
+
+    @classmethod
+    async def connect(cls, dsn: str, *, connections_max: int = 4, statement_s_max: float = 10.0) -> ReadPool:
+        try:
+            pool = await asyncpg.create_pool(
+                dsn,
+                min_size=1,
+                max_size=connections_max,
+                timeout=statement_s_max,
+                command_timeout=statement_s_max,
+                server_settings=_SERVER_SETTINGS,
+            )
+        except (*WIRE_FAULTS, ValueError) as error:
+            raise JournalUnavailable(f"PostgreSQL cannot be reached: {said(error)}") from error
+        return cls(pool, statement_s_max)
+
+    async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        if any(isinstance(one, str) and "\0" in one for one in arguments):
+            return []  # PostgreSQL stores no such text, so nothing can match it
+        for last in (False, True):
+            try:
+                async with self._pool.acquire(timeout=self._statement_s_max) as connection:
+                    return await connection.fetch(sql, *arguments)
+            except WIRE_FAULTS as error:
+                if last or not _is_wire(error):
+                    raise _unavailable(error) from error
+        raise AssertionError("both tries return or raise")
+
+    async def fetchrow(self, sql: str, *arguments: object) -> asyncpg.Record | None:
+        rows = await self.fetch(sql, *arguments)
+        return rows[0] if rows else None
+
+    @asynccontextmanager
+    async def moment(self) -> AsyncIterator[PoolConnectionProxy[Any]]:
+        """A connection inside one repeatable-read transaction."""
+        try:
+            async with (
+                self._pool.acquire(timeout=self._statement_s_max) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                yield connection
+        except WIRE_FAULTS as error:
+            raise _unavailable(error) from error
+
+    async def close(self) -> None:
+        try:
+            async with asyncio.timeout(self._statement_s_max):
+                await self._pool.close()
+        except WIRE_FAULTS:
+            self._pool.terminate()
+
+
+def _is_wire(error: BaseException) -> bool:
+    """Whether the connection, not the statement, was the trouble."""
+    if isinstance(error, asyncpg.PostgresError):
+        fatal = getattr(error, "severity", "ERROR") != "ERROR"
+        return fatal or isinstance(error, asyncpg.PostgresConnectionError)
+    return not isinstance(error, TimeoutError)
+
+
+def _unavailable(error: BaseException) -> JournalUnavailable:
+    return JournalUnavailable(f"the journal cannot be read: {said(error)}")

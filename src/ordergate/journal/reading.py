@@ -1,0 +1,84 @@
+"""Reads an account's events and checks every seal on the way.
+
+The read half of the guard: a row changed, removed, inserted or reordered by hand is a fault at
+that place, and a tail cut off is one at the end. What is yielded has been checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+from ordergate.core.faults import JournalCorrupt
+from ordergate.core.ids import AccountId
+from ordergate.journal import chain, codec, sqlfiles
+from ordergate.journal.pool import ReadPool
+from ordergate.ports.journal import Stored
+
+_SQL: Final = sqlfiles.statements("journal")
+_PREFETCH_ROWS: Final = 1_000
+
+
+async def read(pool: ReadPool, account: AccountId, *, after: int, upto: int | None) -> AsyncIterator[Stored]:
+    """The events after `after`, up to `upto` or the head as it stands now."""
+    async with pool.moment() as connection:
+        stream = await connection.fetchrow(_SQL["stream_head"], account)
+        head, head_hash = (0, chain.genesis(account)) if stream is None else stream
+        last = head if upto is None else min(upto, head)
+        if upto is None:
+            await _check_nothing_beyond(connection, account, head)
+        if after >= last:
+            return
+        link = await _link_at(connection, account, after)
+        seq = after
+        cursor = connection.cursor(_SQL["read_events"], account, after, last, prefetch=_PREFETCH_ROWS)
+        async for row in cursor:
+            stored, link = unseal(account, row, seq + 1, link)
+            seq += 1
+            yield stored
+        if seq != last:
+            raise JournalCorrupt(f"{account}: the stream's head is {head}, but events end at {seq}")
+        if last == head and link != head_hash:
+            raise JournalCorrupt(f"{account}: the last seal is not the one the stream ends with")
+
+
+def unseal(account: AccountId, row: asyncpg.Record, expected: int, link: bytes) -> tuple[Stored, bytes]:
+    """The event in a row, and its seal, both proven to follow `link`."""
+    seq, kind, version, order_id, at, correlation, body, frame, sealed = row
+    if seq != expected:
+        raise JournalCorrupt(f"{account}: event {expected} is missing")
+    found = chain.seal(
+        link,
+        account=account,
+        seq=seq,
+        kind=kind,
+        version=version,
+        order_id=order_id,
+        at=at,
+        correlation=correlation,
+        body=body,
+        frame=frame,
+    )
+    if found != sealed:
+        raise JournalCorrupt(f"{account}: the chain breaks at event {seq}")
+    event = codec.decode(kind, version, body)
+    if event.at != at:
+        raise JournalCorrupt(f"{account}: event {seq} did not happen when its row says")
+    return Stored(seq=seq, event=event, at=at, correlation=correlation, frame=frame), sealed
+
+
+async def _link_at(connection: PoolConnectionProxy[Any], account: AccountId, seq: int) -> bytes:
+    if seq == 0:
+        return chain.genesis(account)
+    link = await connection.fetchval(_SQL["link_at"], account, seq)
+    if link is None:
+        raise JournalCorrupt(f"{account}: event {seq} is missing")
+    return bytes(link)
+
+
+async def _check_nothing_beyond(connection: PoolConnectionProxy[Any], account: AccountId, head: int) -> None:
+    if await connection.fetchval(_SQL["events_beyond"], account, head):
+        raise JournalCorrupt(f"{account}: events lie beyond the stream's head, {head}")

@@ -1,0 +1,328 @@
+"""Group commit: one task, one connection, one statement for whatever waits.
+
+While a statement is under way, units gather; the next statement carries them all. A batch is
+written whole or not at all. A refused batch is tried again by account, and an account's part unit by
+unit, so that one account's fault stays its own. An answer that was lost is never assumed: the
+batch waits in doubt until a new session, which cannot begin before the old one has ended, has looked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import msgspec
+
+from ordergate.core.faults import Fault, JournalUnavailable
+from ordergate.core.ids import AccountId
+from ordergate.journal.session import (
+    NOT_ADVANCED,
+    READ_ONLY,
+    TRY_AGAIN,
+    UNIQUE_VIOLATION,
+    Backend,
+    Lost,
+    Refused,
+    Session,
+)
+from ordergate.journal.tails import Linked, Tails
+from ordergate.ports.journal import Taken, Unit
+
+OpenSession = Callable[[Backend | None], Awaitable[Session]]
+
+_SPLIT_ON: Final = (NOT_ADVANCED, UNIQUE_VIOLATION)
+_DATA_FAULT: Final = "22"
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """`patience_s_max` is how long units wait for a lost PostgreSQL before they are failed."""
+
+    queued_units_max: int = 16_384
+    batch_units_max: int = 512
+    batch_bytes_max: int = 4 * 1024 * 1024
+    attempts_max: int = 3
+    statement_s_max: float = 10.0
+    fence_s_max: float = 5.0
+    patience_s_max: float = 5.0
+    backoff_s_min: float = 0.05
+    backoff_s_max: float = 2.0
+    drain_s_max: float = 10.0
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """One batch that became durable, for the metrics."""
+
+    units: int
+    events: int
+    bytes: int
+    seconds: float
+
+
+class _Append(msgspec.Struct):
+    linked: Linked
+    done: asyncio.Future[None]
+    attempts: int = 0
+
+
+class _Take(msgspec.Struct):
+    account: AccountId
+    done: asyncio.Future[Taken]
+
+
+class Writer:
+    """The only thing that writes events."""
+
+    def __init__(
+        self,
+        open_session: OpenSession,
+        limits: Limits,
+        *,
+        on_committed: Callable[[Committed], None] | None = None,
+    ) -> None:
+        self._open = open_session
+        self._limits = limits
+        self._on_committed = on_committed
+        self._tails = Tails()
+        self._waiting: deque[_Append | _Take] = deque()  # bounded by _admit
+        self._parts: deque[list[_Append]] = deque()  # parts of refused batches, before everything else
+        self._doubt: list[_Append] = []
+        self._wake = asyncio.Event()
+        self._session: Session | None = None
+        self._previous: Backend | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+        self._backoff_s = 0.0
+        self._lost_at: float | None = None
+
+    @property
+    def connected(self) -> bool:
+        return self._session is not None and not self._session.closed
+
+    @property
+    def queued(self) -> int:
+        return len(self._waiting)
+
+    async def start(self) -> None:
+        """Get the fence and begin. Raises JournalUnavailable, also when another gateway holds it."""
+        self._begin(await self._open(None))
+        self._task = asyncio.create_task(self._run(), name="journal writer")
+
+    def append(self, unit: Unit) -> asyncio.Future[None]:
+        self._admit()
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        linked = self._tails.link(unit)
+        if isinstance(linked, Fault):
+            done.set_exception(linked)
+        else:
+            self._waiting.append(_Append(linked, done))
+            self._wake.set()
+        return done
+
+    async def take(self, account: AccountId) -> Taken:
+        self._admit()
+        done: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
+        self._waiting.append(_Take(account, done))
+        self._wake.set()
+        return await done
+
+    async def close(self) -> None:
+        """Write what waits, within the drain's bound, and give the fence back."""
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await asyncio.wait({self._task}, timeout=self._limits.drain_s_max)
+            self._task.cancel()
+            await asyncio.wait({self._task})
+        if self._session is not None:
+            await self._session.close()
+        if self._task is not None and not self._task.cancelled():
+            self._task.result()  # a fault that ended the writer is nobody's secret
+
+    def _admit(self) -> None:
+        if self._closing or self._task is None or self._task.done():
+            raise JournalUnavailable("the journal's writer is not running")
+        if len(self._waiting) >= self._limits.queued_units_max:
+            raise JournalUnavailable(f"{len(self._waiting)} units wait to be written already")
+
+    async def _run(self) -> None:
+        try:
+            while not (self._closing and self._idle):
+                if self._session is None or self._session.closed:
+                    await self._reconnect()
+                elif self._idle:
+                    self._wake.clear()
+                    await self._wake.wait()
+                else:
+                    await self._next(self._session)
+        finally:
+            self._abandon(JournalUnavailable("the journal's writer has ended"))
+
+    @property
+    def _idle(self) -> bool:
+        return not (self._waiting or self._parts or self._doubt)
+
+    async def _next(self, session: Session) -> None:
+        """The next thing to do on a connection that stands."""
+        try:
+            if self._doubt:
+                await self._settle(session)
+            elif self._parts:
+                await self._write(session, self._parts.popleft())
+            elif isinstance(first := self._waiting[0], _Take):
+                await self._take(session, first)
+            else:
+                await self._write(session, self._gather())
+        except Lost:
+            session.abort()
+
+    def _gather(self) -> list[_Append]:
+        """Whatever waits, up to a batch's bounds or the next change of owner."""
+        units_max, bytes_max = self._limits.batch_units_max, self._limits.batch_bytes_max
+        batch: list[_Append] = []
+        size = 0
+        while self._waiting and len(batch) < units_max and size < bytes_max:
+            item = self._waiting[0]
+            if isinstance(item, _Take):
+                break
+            self._waiting.popleft()
+            batch.append(item)
+            size += item.linked.size
+        return batch
+
+    async def _write(self, session: Session, batch: list[_Append]) -> None:
+        batch = [item for item in batch if not _failed_already(item)]
+        if not batch:
+            return
+        begun = asyncio.get_running_loop().time()
+        self._doubt = batch
+        try:
+            await session.append([item.linked for item in batch])
+        except Refused as refused:
+            self._doubt = []
+            await self._refused(session, batch, refused)
+        else:
+            self._succeed(asyncio.get_running_loop().time() - begun)
+
+    def _succeed(self, seconds: float) -> None:
+        batch, self._doubt = self._doubt, []
+        for item in batch:
+            if not item.done.done():
+                item.done.set_result(None)
+        if self._on_committed is not None:
+            events = sum(len(item.linked.sealed) for item in batch)
+            size = sum(item.linked.size for item in batch)
+            self._on_committed(Committed(len(batch), events, size, seconds))
+
+    async def _refused(self, session: Session, batch: list[_Append], refused: Refused) -> None:
+        """Nothing of the batch was written: find whose fault it is."""
+        if refused.sqlstate in TRY_AGAIN and self._may_try_again(batch):
+            self._parts.appendleft(batch)
+        elif len(batch) == 1:
+            self._doubt = batch  # should the answer to "why" be lost, the unit is looked up
+            why = await session.why(batch[0].linked, refused)
+            self._doubt = []
+            _fail(batch[0], why)
+        elif refused.sqlstate in _SPLIT_ON or refused.sqlstate.startswith(_DATA_FAULT):
+            self._parts.extendleft(reversed(_split(batch)))
+        else:
+            fault = JournalUnavailable(f"PostgreSQL refused to write ({refused.sqlstate}): {refused}")
+            for item in batch:
+                _fail(item, fault)
+        if refused.sqlstate == READ_ONLY:
+            session.abort()  # this server is no longer the primary
+
+    async def _take(self, session: Session, item: _Take) -> None:
+        try:
+            taken, last_hash = await session.take(item.account)
+        except Refused as refused:
+            self._waiting.popleft()
+            if not item.done.done():
+                item.done.set_exception(JournalUnavailable(f"{item.account} cannot be taken: {refused}"))
+            return
+        self._waiting.popleft()
+        self._tails.take(item.account, taken, last_hash)
+        if not item.done.done():
+            item.done.set_result(taken)
+
+    async def _settle(self, session: Session) -> None:
+        """The old session has ended, so its last batch is either there or not, for good."""
+        written = None
+        for item in self._doubt:
+            written = await session.is_written(item.linked)
+            if written is not None:
+                break  # all or nothing: one witness speaks for the batch
+        if written:
+            self._succeed(0.0)
+            return
+        batch, self._doubt = self._doubt, []
+        if self._may_try_again(batch):
+            self._parts.appendleft(batch)
+            return
+        for item in batch:
+            _fail(item, JournalUnavailable("PostgreSQL was lost again and again while this was written"))
+
+    def _may_try_again(self, batch: list[_Append]) -> bool:
+        for item in batch:
+            item.attempts += 1
+        return all(item.attempts < self._limits.attempts_max for item in batch)
+
+    async def _reconnect(self) -> None:
+        """One try to get PostgreSQL back. Out of patience, what waits is failed; trying goes on."""
+        now = asyncio.get_running_loop().time()
+        self._session = None
+        if self._lost_at is None:
+            self._lost_at = now
+        if self._closing:
+            self._abandon(JournalUnavailable("the journal closed while PostgreSQL was away"))
+            return
+        try:
+            self._begin(await self._open(self._previous))
+        except JournalUnavailable as fault:
+            if asyncio.get_running_loop().time() - self._lost_at >= self._limits.patience_s_max:
+                self._abandon(fault)
+            self._wake.clear()
+            longer = max(2 * self._backoff_s, self._limits.backoff_s_min)
+            self._backoff_s = min(longer, self._limits.backoff_s_max)
+            await asyncio.sleep(self._backoff_s)
+
+    def _begin(self, session: Session) -> None:
+        self._session, self._previous = session, session.backend
+        self._backoff_s, self._lost_at = 0.0, None
+        session.on_end(self._wake.set)
+
+    def _abandon(self, fault: JournalUnavailable) -> None:
+        """Fail everything. What is in doubt stays unknown: its accounts must be taken and folded again."""
+        self._tails.fail_all(fault)
+        for item in itertools.chain(self._doubt, *self._parts, self._waiting):
+            if not item.done.done():
+                item.done.set_exception(fault)
+        self._doubt = []
+        self._parts.clear()
+        self._waiting.clear()
+
+
+def _failed_already(item: _Append) -> bool:
+    """Nothing may follow a unit that was not written."""
+    fault = item.linked.tail.fault
+    if fault is None:
+        return False
+    if not item.done.done():
+        item.done.set_exception(fault)
+    return True
+
+
+def _fail(item: _Append, fault: Fault) -> None:
+    item.linked.tail.fault = item.linked.tail.fault or fault
+    if not item.done.done():
+        item.done.set_exception(fault)
+
+
+def _split(batch: list[_Append]) -> list[list[_Append]]:
+    """By account; an account's own part, by unit."""
+    parts: dict[AccountId, list[_Append]] = {}
+    for item in batch:
+        parts.setdefault(item.linked.unit.account, []).append(item)
+    return list(parts.values()) if len(parts) > 1 else [[item] for item in batch]
