@@ -1,0 +1,131 @@
+"""The directory stays fresh by itself and never unlearns a revocation."""
+
+import asyncio
+
+import pytest
+
+from ordergate.core.ids import Env
+from ordergate.security.clients import Snapshot, StoreUnavailable
+from ordergate.security.directory import REFRESH_S, Directory
+from ordergate.security.memory import MemoryStore
+from ordergate.security.profile import Profile, profile
+from tests.security.world import SetClock, world
+
+
+class Counted(MemoryStore):
+    """Counts reads, and can stop in the middle of one."""
+
+    def __init__(self) -> None:
+        super().__init__(Env.PAPER)
+        self.loads = 0
+        self.read = asyncio.Event()
+        self.hold: asyncio.Event | None = None
+        self.cut = False
+
+    async def load(self, now: int) -> Snapshot:
+        if self.cut:
+            self.read.set()
+            raise StoreUnavailable("cut off")
+        snapshot = await super().load(now)
+        self.loads += 1
+        self.read.set()
+        if self.hold is not None:
+            await self.hold.wait()
+        return snapshot
+
+
+async def next_read(clock: SetClock, store: Counted) -> None:
+    store.read.clear()
+    await clock.advance_and_wake(REFRESH_S)
+    await asyncio.wait_for(store.read.wait(), 10)
+
+
+async def test_it_reads_the_store_again_well_within_five_seconds() -> None:
+    assert REFRESH_S <= 5
+    clock, store = SetClock(), Counted()
+    directory = Directory(Env.PAPER, store, clock)
+    running = asyncio.create_task(directory.run())
+    await asyncio.sleep(0)
+
+    await store.revoke("a", clock.epoch + 100)
+    await next_read(clock, store)
+    await asyncio.sleep(0)
+
+    assert directory.is_revoked("a")
+    running.cancel()
+
+
+async def test_it_goes_on_after_the_store_was_away() -> None:
+    clock, store = SetClock(), Counted()
+    directory = Directory(Env.PAPER, store, clock)
+    running = asyncio.create_task(directory.run())
+    await asyncio.sleep(0)
+
+    store.cut = True
+    await next_read(clock, store)
+    assert directory.stale_s() == float("inf")
+    store.cut = False
+    await next_read(clock, store)
+    await asyncio.sleep(0)
+
+    assert directory.stale_s() == 0
+    running.cancel()
+
+
+async def test_a_read_that_a_write_overtook_does_not_undo_the_write() -> None:
+    clock, store = SetClock(), Counted()
+    here = await world(store=store, clock=clock)
+    directory = here.security.directory
+    store.hold = asyncio.Event()
+    store.read.clear()
+
+    reading = asyncio.create_task(directory.refresh())
+    await asyncio.wait_for(store.read.wait(), 10)
+    await here.security.register("late", tenant="acme", scopes=(), accounts=())
+    await directory.revoke("token", clock.epoch + 100)
+    store.hold.set()
+    await reading
+
+    assert directory.client("late") is not None
+    assert directory.is_revoked("token")
+
+
+async def test_a_revocation_is_not_unlearned_from_a_store_that_lost_it() -> None:
+    clock = SetClock()
+    here = await world(clock=clock)
+    directory = here.security.directory
+    await directory.revoke("token", clock.epoch + 100)
+
+    await here.store.prune(clock.epoch + 1_000)
+    await directory.refresh()
+
+    assert directory.is_revoked("token")
+    clock.advance(100)
+    await directory.refresh()
+    assert not directory.is_revoked("token")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://gateway.example",
+        "ftp://127.0.0.1",
+        "https://",
+        "127.0.0.1:8080",
+        "https://user:pass@gateway.example",
+        "https://gateway.example?x=1",
+        "https://gateway.example#f",
+        "http://127.0.0.1.evil.example",
+    ],
+)
+def test_an_issuer_is_https_or_on_this_machine(url: str) -> None:
+    with pytest.raises(ValueError, match=r"host|https|query|user"):
+        profile(Env.PAPER, url)
+
+
+def test_paper_and_live_differ_even_at_the_same_address() -> None:
+    def at(env: Env) -> Profile:
+        return profile(env, "https://gateway.example/")
+
+    assert at(Env.PAPER).audience != at(Env.LIVE).audience
+    assert (at(Env.PAPER).lifetime_s, at(Env.LIVE).lifetime_s) == (900, 300)

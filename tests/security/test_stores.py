@@ -1,0 +1,201 @@
+"""Both stores keep the same promises: one suite, the twin in memory and PostgreSQL."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Iterator
+
+import asyncpg
+import msgspec
+import pytest
+
+from ordergate.core.access import Scope
+from ordergate.core.ids import AccountId, Env
+from ordergate.journal.embedded import EmbeddedPostgres
+from ordergate.security import postgres
+from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable
+from ordergate.security.keys.ring import new_ring
+from ordergate.security.memory import MemoryStore
+from ordergate.security.postgres import MIGRATIONS
+from tests.security.world import world
+
+NOW = 1_750_000_000
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
+    running = EmbeddedPostgres(tmp_path_factory.mktemp("identity"))
+    asyncio.run(running.start())
+    yield running
+    asyncio.run(running.stop())
+
+
+@pytest.fixture
+def dsn(server: EmbeddedPostgres) -> str:
+    """A database of its own for each test, with the migrations in it."""
+
+    async def prepare() -> str:
+        address = await server.database(f"t{secrets.token_hex(8)}")
+        connection = await asyncpg.connect(address)
+        for file in sorted(MIGRATIONS.glob("*.sql")):
+            await connection.execute(file.read_text(encoding="utf-8"))
+        await connection.close()
+        return address
+
+    return asyncio.run(prepare())
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def place(request: pytest.FixtureRequest) -> str | None:
+    """Where the store is: a database's address, or nowhere but in memory."""
+    if request.param == "memory":
+        return None
+    address: str = request.getfixturevalue("dsn")
+    return address
+
+
+@pytest.fixture
+async def store(place: str | None) -> AsyncIterator[ClientStore]:
+    if place is None:
+        yield MemoryStore(Env.PAPER)
+        return
+    async with postgres.connected(Env.PAPER, place) as connected:
+        yield connected
+
+
+def client(name: str = "desk", **changes: object) -> Client:
+    made = Client(
+        client_id=name,
+        tenant="acme",
+        secret_hash=HASH,
+        scopes=frozenset({Scope.ORDERS_READ, Scope.ORDERS_WRITE}),
+        accounts=frozenset({AccountId("P-alpha"), AccountId("P-beta")}),
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+async def test_a_new_store_knows_nothing(store: ClientStore) -> None:
+    snapshot = await store.load(NOW)
+
+    assert (snapshot.clients, snapshot.keys, snapshot.revoked) == ((), (), {})
+
+
+async def test_a_client_comes_back_as_it_was_put(store: ClientStore) -> None:
+    nobody = client("nobody", scopes=frozenset(), accounts=frozenset(), enabled=False)
+    await store.put_client(nobody)
+    await store.put_client(client())
+
+    assert (await store.load(NOW)).clients == (client(), nobody)
+
+
+async def test_putting_a_client_again_replaces_all_of_it(store: ClientStore) -> None:
+    await store.put_client(client())
+    changed = client(tenant="other", scopes=frozenset({Scope.RISK_READ}), enabled=False)
+
+    await store.put_client(changed)
+
+    assert (await store.load(NOW)).clients == (changed,)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"client_id": ""},
+        {"client_id": "corp:desk"},
+        {"client_id": "a b"},
+        {"client_id": "x" * 65},
+        {"tenant": ""},
+        {"accounts": frozenset({AccountId("L-alpha")})},
+        {"accounts": frozenset({AccountId("*")})},
+    ],
+)
+async def test_a_client_that_cannot_be_is_refused(store: ClientStore, changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"client id|tenant|accounts"):
+        await store.put_client(msgspec.structs.replace(client(), **changes))
+
+    assert (await store.load(NOW)).clients == ()
+
+
+async def test_keys_are_listed_until_they_retire(store: ClientStore) -> None:
+    keys = tuple(
+        PublishedKey(kid=f"k{i}", jwk="{}", retires_at=at) for i, at in enumerate((None, NOW, NOW + 1))
+    )
+
+    await store.put_keys(keys)
+
+    assert [key.kid for key in (await store.load(NOW)).keys] == ["k0", "k2"]
+    assert [key.kid for key in (await store.load(NOW + 1)).keys] == ["k0"]
+
+
+async def test_a_key_can_be_retired_later(store: ClientStore) -> None:
+    key = PublishedKey(kid="k", jwk="{}")
+    await store.put_keys((key,))
+
+    await store.put_keys((msgspec.structs.replace(key, retires_at=NOW + 5),))
+
+    assert (await store.load(NOW)).keys[0].retires_at == NOW + 5
+    assert (await store.load(NOW + 5)).keys == ()
+
+
+async def test_a_revocation_is_kept_until_it_no_longer_matters(store: ClientStore) -> None:
+    await store.revoke("a", NOW + 10)
+    await store.revoke("b", NOW + 20)
+    await store.revoke("a", NOW + 10)
+
+    assert (await store.load(NOW)).revoked == {"a": NOW + 10, "b": NOW + 20}
+    assert (await store.load(NOW + 10)).revoked == {"b": NOW + 20}
+
+
+async def test_pruning_changes_nothing_that_still_matters(store: ClientStore) -> None:
+    await store.put_client(client())
+    await store.put_keys(
+        (PublishedKey(kid="k", jwk="{}", retires_at=NOW + 10), PublishedKey(kid="l", jwk="{}"))
+    )
+    await store.revoke("a", NOW + 10)
+    await store.revoke("b", NOW)
+    before = await store.load(NOW)
+
+    await store.prune(NOW)
+
+    assert await store.load(NOW) == before
+    await store.prune(NOW + 10)
+    assert (await store.load(NOW)).revoked == {}
+    assert [key.kid for key in (await store.load(NOW)).keys] == ["l"]
+
+
+async def test_a_whole_identity_lives_in_it_across_a_restart(store: ClientStore) -> None:
+    ring = new_ring(Env.PAPER, NOW)
+    first = await world(store=store, ring=ring)
+    token = await first.token()
+    await first.ask("/oauth/revoke", {"token": token}, basic=("desk", first.secret.reveal()))
+
+    second = await world(store=store, ring=ring, clock=first.clock)
+
+    assert second.security.directory.client("desk") is not None
+    assert second.security.bearer.own(token) is None
+    assert second.security.bearer.own(await second.token()) is not None
+
+
+async def test_two_environments_in_one_database_do_not_see_each_other(dsn: str) -> None:
+    async with postgres.connected(Env.PAPER, dsn) as paper, postgres.connected(Env.LIVE, dsn) as live:
+        await paper.put_client(client())
+        await paper.put_keys((PublishedKey(kid="k", jwk="{}"),))
+        await paper.revoke("a", NOW + 10)
+
+        assert await live.load(NOW) == await MemoryStore(Env.LIVE).load(NOW)
+        await live.prune(NOW + 100)
+        assert (await paper.load(NOW)).revoked == {"a": NOW + 10}
+
+
+async def test_the_database_itself_refuses_a_private_key_and_a_plain_secret(dsn: str) -> None:
+    async with postgres.connected(Env.PAPER, dsn) as paper:
+        with pytest.raises(StoreUnavailable):
+            await paper.put_keys((PublishedKey(kid="k", jwk='{"kty":"EC","d":"private"}'),))
+        with pytest.raises(StoreUnavailable):
+            await paper.put_client(client(secret_hash="plain"))
+
+
+async def test_a_database_that_is_not_there_is_told_as_unavailable(dsn: str) -> None:
+    with pytest.raises(StoreUnavailable):
+        async with postgres.connected(Env.PAPER, "postgresql://nobody@127.0.0.1:1/none"):
+            pass
