@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from ordergate.venue.book import BUY, SELL, Book, Fill, Order
 from ordergate.venue.tape.dbn import DbnTape, read_messages
-from ordergate.venue.tape.records import Action, Packet, TapeUnreadable
 from ordergate.venue.tape.recording import Recording
+from ordergate.venue.tape.records import Action, Packet, TapeUnreadable
 from ordergate.venue.words import Listing
 from tests.dose import dose
 from tests.venue.listings import ES, recorded_day, recorded_file
@@ -178,7 +178,7 @@ def test_our_order_far_from_the_market_is_never_filled(tape: DbnTape) -> None:
 @given(st.integers(0, 10_000))
 @settings(max_examples=dose(usual=4, long=60))
 def test_whatever_we_trade_the_recording_keeps_its_word(tape: DbnTape, seed: int) -> None:
-    """A seeded trader in the queue: the book stays whole, and every recorded order is shown less what we took."""
+    """A seeded trader in the queue: the book stays whole, and holds what is shown less what we took."""
     chance = Random(seed)
     replay = Replay(tape)
     open_orders: list[Order] = []

@@ -5,8 +5,8 @@ from typing import Literal
 import pytest
 
 from ordergate.venue.book import BUY, SELL, Book, Fill, Happening, Order, Print
-from ordergate.venue.tape.records import Action, Packet, Step
 from ordergate.venue.tape.recording import Recording
+from ordergate.venue.tape.records import Action, Packet, Step
 
 
 def add(ident: int, side: int, price: int, size: int) -> Step:

@@ -62,6 +62,9 @@ def hold_for(ticket: Ticket, listing: Listing, ledger: Ledger, market_price: Dec
     if listing.asset_class == "future":
         return Hold(listing.margin, closing)
     price = ticket.limit_price or ticket.stop_price or market_price or ZERO
+    if ticket.side == "sell":
+        # It sells at its limit or better: what it may owe is never less than what the market pays.
+        price = max(price, market_price or ZERO)
     return Hold(price * listing.multiplier / LEVERAGE, closing)
 
 

@@ -172,7 +172,10 @@ class _Rows:
             side = sides.get((row.get("side") or "").lower())
             if side is None:
                 raise self._fault("side must be buy or sell")
-            yield _Trade(at_ns, self._ticks(row["price"]), self._lots(row["size"]), side)
+            price, size = self._ticks(row["price"]), self._lots(row["size"])
+            if not price or not size:
+                raise self._fault("a trade needs a price and a size")
+            yield _Trade(at_ns, price, size, side)
 
     def _read(self) -> Iterator[tuple[int, dict[str, str]]]:
         last_ns = 0
@@ -185,6 +188,8 @@ class _Rows:
                 self._line = reader.line_num
                 if self._line > ROWS_MAX:
                     raise self._fault(f"a tape may have {ROWS_MAX} lines")
+                if any(row[column] is None for column in self._columns):
+                    raise self._fault("cells are missing")
                 at_ns = self._at_ns(row["ts"])
                 if at_ns < last_ns:
                     raise self._fault("time goes backwards")
@@ -196,7 +201,7 @@ class _Rows:
             return int(text)
         try:
             at = datetime.fromisoformat(text)
-        except (TypeError, ValueError) as fault:
+        except ValueError as fault:
             raise self._fault(f"{text!r} is not a time") from fault
         if at.tzinfo is None:
             raise self._fault(f"{text!r} has no time zone")
@@ -213,11 +218,12 @@ class _Rows:
         """An empty cell is zero: a side nobody quotes."""
         try:
             steps, off = divmod(Decimal(text or 0), step)
-        except (InvalidOperation, TypeError, ValueError) as fault:
+            whole = int(steps)
+        except (InvalidOperation, ValueError) as fault:
             raise self._fault(f"{text!r} is not a number") from fault
-        if off or steps < 0:
+        if off or whole < 0:
             raise self._fault(f"{text} is not a multiple of {step}")
-        return int(steps)
+        return whole
 
     def _fault(self, what: str) -> TapeUnreadable:
         return TapeUnreadable(f"{self._path.name}, line {self._line}: {what}")

@@ -7,6 +7,7 @@ Never decides what a packet does.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -19,8 +20,8 @@ from ordergate.venue.tape.records import Packet, Tape
 TURN_PACKETS_MAX: Final = 200
 STEPS_MAX: Final = 100_000
 SPEED_MAX: Final = 1_000_000.0
-NAP_S_MAX: Final = 3_600.0
 NS_PER_S: Final = 1_000_000_000
+NAP_NS_MAX: Final = 3_600 * NS_PER_S
 
 
 class Stage(Protocol):
@@ -164,7 +165,7 @@ class Player:
     # -- playing
 
     async def run(self) -> None:
-        """Play until cancelled, or to the end of a tape that does not loop."""
+        """Play until cancelled, or to the end of a tape that does not loop or holds nothing."""
         self.begin()
         while not self._ended:
             # Cleared before looking, so that a change made while we look is not slept through.
@@ -179,7 +180,7 @@ class Player:
 
     @property
     def _ended(self) -> bool:
-        return self._began and self._next is None and not self._loop
+        return self._began and self._next is None and not (self._loop and self._played)
 
     def _turn(self) -> int:
         """Play what is due, up to the bound."""
@@ -204,19 +205,20 @@ class Player:
         self._played += 1
         self._next = next(self._packets, None)
 
-    def _due_in_ns(self) -> float:
+    def _due_in_ns(self) -> int:
         """How long the next packet has to wait; a paused tape's packets are never due."""
         if self._paused or self._next is None:
-            return NAP_S_MAX * NS_PER_S
+            return NAP_NS_MAX
         if not self._speed:
             return 0
         ours_ns, tape_ns = self._anchor_ns
-        return ours_ns + (self._next.at_ns - tape_ns) / self._speed - self._clock.monotonic_ns()
+        # Rounded up: a nap of less than the clock can count would never end.
+        return ours_ns + math.ceil((self._next.at_ns - tape_ns) / self._speed) - self._clock.monotonic_ns()
 
     def _nap_s(self) -> float:
         if self._next is None:
             return 0
-        return min(max(self._due_in_ns(), 0) / NS_PER_S, NAP_S_MAX)
+        return min(max(self._due_in_ns(), 0), NAP_NS_MAX) / NS_PER_S
 
     def _rebase(self) -> None:
         self._anchor_ns = (self._clock.monotonic_ns(), self._at_ns)
