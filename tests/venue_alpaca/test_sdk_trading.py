@@ -2,10 +2,13 @@
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from alpaca.data.historical import StockHistoricalDataClient
+from alpaca.data.requests import StockLatestQuoteRequest, StockLatestTradeRequest
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import (
     AssetClass,
@@ -30,6 +33,7 @@ from alpaca.trading.requests import (
 )
 
 from ordergate.venue.server import Venue
+from ordergate.venue.settings import DbnTapeSettings
 from tests.venue_alpaca import floor
 from tests.venue_alpaca.floor import ACME, COIN, EMINI, Sdk
 
@@ -337,3 +341,40 @@ def test_an_amount_keeps_every_digit_with_and_without_quotes(venue: Venue, amoun
         answer = client.post("/v2/orders", content=body, headers={"Content-Type": "application/json"})
     assert answer.status_code == 200, answer.text
     assert (answer.json()["qty"], answer.json()["limit_price"]) == (amount, "1")
+
+
+def test_the_latest_quote_and_trade_can_be_asked_for(venue: Venue, alice: Sdk, bob: Sdk) -> None:
+    offer(bob, "10.05", 10)
+    bid(alice, "10.05", 4)
+    bid(alice, "10.01", 7)
+    data: Sdk = StockHistoricalDataClient(floor.ALICE.key, floor.ALICE.secret, url_override=venue.base_url)
+    try:
+        quote = data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols=ACME))[ACME]
+        trade = data.get_stock_latest_trade(StockLatestTradeRequest(symbol_or_symbols=[ACME, COIN]))[ACME]
+    finally:
+        data._session.close()
+    assert (quote.bid_price, quote.bid_size, quote.ask_price, quote.ask_size) == (10.01, 7.0, 10.05, 6.0)
+    assert (trade.price, trade.size) == (10.05, 4.0)
+
+
+def test_an_order_joins_the_recorded_queue_and_fills_when_the_flow_gets_there(shared_dir: Path) -> None:
+    tape = DbnTapeSettings(
+        symbol=EMINI,
+        paths=tuple(shared_dir / "data" / f"esh4-glbx-mdp3-202312{day}.mbo.dbn.zst" for day in (24, 25)),
+    )
+    with (
+        floor.venue_on_a_thread(tapes=(tape,), paused=True) as venue,
+        floor.admin(venue.base_url) as tapes,
+        floor.http(venue.base_url) as client,
+        floor.sdk(venue.base_url) as alice,
+    ):
+        quotes = client.get("/v2/stocks/quotes/latest", params={"symbols": EMINI}).json()["quotes"]
+        order = offer(alice, quotes[EMINI]["ap"], 2, EMINI)
+        assert order.status is OrderStatus.NEW
+        for _ in range(200):
+            tapes.post("/tape", json={"steps": 25})
+            order = shown(alice, order)
+            if order.status is OrderStatus.FILLED:
+                break
+        assert order.status is OrderStatus.FILLED
+        assert order.filled_avg_price == order.limit_price

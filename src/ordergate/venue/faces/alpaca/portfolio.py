@@ -96,7 +96,7 @@ def _close_whole(counter: Counter, call: Call, found: Position) -> ClosedBody:
     if isinstance(outcome, Refusal):
         denial = of_refusal(outcome)
         return ClosedBody(found.symbol, denial.status, ErrorBody(denial.message, denial.code))
-    return ClosedBody(found.symbol, 200, body_of(counter, outcome), outcome.id)
+    return ClosedBody(found.symbol, 200, body_of(counter, outcome))
 
 
 def _qty_to_close(counter: Counter, call: Call, found: Position) -> Decimal | Denial:

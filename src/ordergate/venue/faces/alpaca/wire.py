@@ -107,7 +107,6 @@ class ClosedBody(Struct):
     symbol: str
     status: int
     body: OrderBody | ErrorBody
-    order_id: str | UnsetType = UNSET
 
 
 class AccountBody(Struct, kw_only=True):
