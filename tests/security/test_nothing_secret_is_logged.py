@@ -5,7 +5,6 @@ import logging
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from ordergate.security.clients import StoreUnavailable
 from ordergate.telemetry import log
@@ -20,8 +19,8 @@ def logged() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     log.configure("debug", stream)
     yield stream
+    log.configure("warning")
     root.handlers[:], root.level = before
-    structlog.reset_defaults()
 
 
 async def test_a_session_with_every_mistake_logs_no_secret(logged: io.StringIO) -> None:

@@ -4,11 +4,12 @@ import asyncio
 import io
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import structlog
 
 from ordergate.telemetry import log
 from ordergate.telemetry.secret import Secret
@@ -23,8 +24,8 @@ def stream() -> Iterator[io.StringIO]:
     stream = io.StringIO()
     log.configure("info", stream)
     yield stream
+    log.configure("warning")
     root.handlers[:], root.level = before
-    structlog.reset_defaults()
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:
@@ -38,6 +39,35 @@ def test_a_line_is_one_json_object_with_its_event_and_fields(stream: io.StringIO
     assert line["event"] == "order.accepted"
     assert (line["room"], line["order"], line["quantity"], line["level"]) == ("gate", "P-1", 2, "info")
     assert line["at"].endswith("Z")
+
+
+def test_a_logger_made_before_the_configuration_follows_it() -> None:
+    early = log.logger("early")
+    root = logging.getLogger()
+    before = root.handlers[:], root.level
+    first, second = io.StringIO(), io.StringIO()
+
+    log.configure("warning", first)
+    early.info("thing.unseen")
+    early.warning("thing.seen")
+    log.configure("info", second)
+    early.info("thing.seen")
+    log.configure("warning")
+    root.handlers[:], root.level = before
+
+    assert [line["event"] for line in lines(first)] == ["thing.seen"]
+    assert [line["event"] for line in lines(second)] == ["thing.seen"]
+
+
+def test_without_any_configuration_a_warning_is_redacted_on_standard_error() -> None:
+    program = f"from ordergate.telemetry import log; log.logger('a').warning('x.y', token='{CANARY}')"
+
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert json.loads(ended.stderr)["event"] == "x.y"
+    assert CANARY not in ended.stderr + ended.stdout
 
 
 def test_the_correlation_id_follows_the_work_into_tasks(stream: io.StringIO) -> None:

@@ -8,6 +8,7 @@ Nothing here opens files or rotates them; whoever runs the process owns its stre
 
 from __future__ import annotations
 
+import io
 import logging
 import sys
 from collections.abc import Iterator, MutableMapping
@@ -33,18 +34,25 @@ _LEVELS: Final[dict[str, int]] = {
 # These write whole requests and tokens at debug level, which we never want formatted at all.
 _CHATTY: Final = ("authlib", "httpx", "httpcore", "aiohttp", "asyncio", "websockets", "uvicorn.access")
 
+
+class _Stderr(io.TextIOBase):
+    """Whatever standard error is at the moment of writing."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+_STDERR: Final = cast(TextIO, _Stderr())
 _correlation: ContextVar[str | None] = ContextVar("ordergate_correlation", default=None)
 
 
 def configure(level: Level = "info", stream: TextIO | None = None) -> None:
     """Send every log line of this process, ours and the libraries', to the stream as JSON."""
-    target = stream if stream is not None else sys.stderr
-    structlog.configure(
-        processors=[*_shared(), _redacted, _rendered],
-        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(file=target),
-        cache_logger_on_first_use=False,
-    )
+    target = stream if stream is not None else _STDERR
+    _configure_ours(level, target)
     handler = logging.StreamHandler(target)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -59,9 +67,73 @@ def configure(level: Level = "info", stream: TextIO | None = None) -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def logger(room: str) -> FilteringBoundLogger:
+def _configure_ours(level: Level, target: TextIO) -> None:
+    structlog.configure(
+        processors=[*_shared(), _redacted, _rendered],
+        wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
+        logger_factory=structlog.WriteLoggerFactory(file=target),
+        cache_logger_on_first_use=False,
+    )
+    _now.threshold = _LEVELS[level]
+    _now.generation += 1
+
+
+def logger(room: str) -> Logger:
     """The logger of one part of the system; `log.info("order.sent", order=order_id)`."""
-    return cast(FilteringBoundLogger, structlog.get_logger(room=room))
+    return Logger(room)
+
+
+class Logger:
+    """May be made before `configure` is called. A call below the level compares two numbers."""
+
+    __slots__ = ("_bound", "_made_for", "_room")
+
+    def __init__(self, room: str) -> None:
+        self._room = room
+        self._made_for = -1
+        self._bound: FilteringBoundLogger | None = None
+
+    def debug(self, event: str, **fields: object) -> None:
+        if _now.threshold <= logging.DEBUG:
+            self._to().debug(event, **fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        if _now.threshold <= logging.INFO:
+            self._to().info(event, **fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        if _now.threshold <= logging.WARNING:
+            self._to().warning(event, **fields)
+
+    def error(self, event: str, **fields: object) -> None:
+        if _now.threshold <= logging.ERROR:
+            self._to().error(event, **fields)
+
+    def critical(self, event: str, **fields: object) -> None:
+        """Always on."""
+        self._to().critical(event, **fields)
+
+    def exception(self, event: str, **fields: object) -> None:
+        """As error, with the exception that is being handled."""
+        self._to().exception(event, **fields)
+
+    def _to(self) -> FilteringBoundLogger:
+        if _now.generation == 0:  # Nobody has configured anything: redact all the same.
+            _configure_ours("warning", _STDERR)
+        if self._bound is None or self._made_for != _now.generation:
+            self._bound = cast(FilteringBoundLogger, structlog.get_logger().bind(room=self._room))
+            self._made_for = _now.generation
+        return self._bound
+
+
+class _Now:
+    """What is configured. The generation tells loggers that were made before."""
+
+    threshold: int = logging.WARNING
+    generation: int = 0
+
+
+_now: Final = _Now()
 
 
 def correlation_id() -> str | None:
