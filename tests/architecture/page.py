@@ -70,6 +70,16 @@ class Page:
             if isinstance(node, ast.Call):
                 yield node, dotted(node.func)
 
+    def imports(self) -> Iterator[str]:
+        """Every module the page imports, by its full name."""
+        if not self.is_python:
+            return
+        for node in self.nodes:
+            if isinstance(node, ast.Import):
+                yield from (alias.name for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                yield node.module
+
     def finding(self, line: int, message: str) -> Finding:
         return Finding(self.path, line, message)
 

@@ -1,13 +1,15 @@
 """The documentation's links lead somewhere, its pages load nothing, and every dependency has its reason."""
 
 import re
+import sys
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.architecture.page import REPOSITORY
+from tests.architecture.page import REPOSITORY, pages
 from tools.documentation import build
 
 LOADED: Final = re.compile(r"""<(?:script|link|iframe)\b|<img[^>]*src="(?:[a-z]+:)?//|@import|url\(""")
@@ -61,6 +63,14 @@ def asked_for(name: str) -> set[str]:
 def test_every_direct_dependency_has_one_reason_and_no_other_has() -> None:
     reasoned = re.findall(r"^\| ([a-z0-9-]+) \| \S.+\. \|$", DEPENDENCIES, re.MULTILINE)
     assert sorted(reasoned) == sorted(asked_for("requirements.in") | asked_for("requirements-dev.in"))
+
+
+def test_every_package_the_code_imports_is_asked_for_by_name() -> None:
+    providers = packages_distributions()
+    imported = {name.partition(".")[0] for page in pages() if page.inside("src") for name in page.imports()}
+    outside = imported - set(sys.stdlib_module_names) - {"ordergate"}
+    provided = {providers[name][0].lower().replace("_", "-") for name in outside}
+    assert provided <= asked_for("requirements.in")
 
 
 def test_the_package_asks_for_what_the_requirements_ask_for() -> None:
