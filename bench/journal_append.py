@@ -14,7 +14,6 @@ import asyncio
 import json
 import re
 import statistics
-import subprocess
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -153,21 +152,22 @@ async def pgbench(server: EmbeddedPostgres, dsn: str, clients: int, seconds: flo
     connection = await asyncpg.connect(dsn)
     await connection.execute("create table if not exists single_row (id bigserial primary key, body text)")
     await connection.close()
-    with tempfile.NamedTemporaryFile("w", suffix=".sql", delete=False) as script:
-        script.write("insert into single_row (body) values (repeat('x', 300));\n")
-    Path(script.name).chmod(0o644)
-    command = [str(server.programs / "pgbench"), "-n", "-M", "prepared", "-f", script.name]
+    command = [str(server.programs / "pgbench"), "-n", "-M", "prepared", "-f", str(script_in(server.folder))]
     command += ["-c", str(clients), "-j", "1", "-T", str(max(1, int(seconds))), dsn]
-    try:
-        said = await asyncio.to_thread(
-            run, server.user, command, timeout_s=seconds + 30, environment={"LC_ALL": "C"}
-        )
-    finally:
-        Path(script.name).unlink()
+    environment = {"LC_ALL": "C"}
+    said = await asyncio.to_thread(run, server.user, command, timeout_s=seconds + 30, environment=environment)
     found = re.search(r"tps = ([0-9.]+)", said[1])
     if found is None:
         raise RuntimeError(said[1])
     return float(found[1])
+
+
+def script_in(folder: Path) -> Path:
+    """One small row per transaction, where the server's user can read it."""
+    script = folder / "single_row.sql"
+    script.write_text("insert into single_row (body) values (repeat('x', 300));\n", encoding="utf-8")
+    script.chmod(0o644)
+    return script
 
 
 async def main(seconds: float, rows: int) -> None:

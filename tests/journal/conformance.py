@@ -1,0 +1,392 @@
+"""What every journal and its views promise, asked of each of them.
+
+A subclass gives the fixture `twin`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+import pytest
+
+from ordergate.core.faults import AppendConflict, JournalUnavailable, KeyTaken, StaleEpoch
+from ordergate.core.ids import AccountId
+from ordergate.ports.journal import Journal
+from ordergate.ports.views import OrderQuery, Views
+from tests.journal.making import (
+    ALICE,
+    BOB,
+    Owner,
+    accepted,
+    at,
+    entry,
+    opened,
+    order,
+    order_row,
+    read,
+    receipt,
+    row,
+    taken,
+)
+
+
+class Twin(msgspec.Struct):
+    """`cramped` makes another journal of the same kind that holds only so many waiting units."""
+
+    journal: Journal
+    views: Views
+    cramped: Callable[[int], Awaitable[Journal]]
+
+
+class JournalConformance:
+    async def test_the_first_owner_of_an_account_begins_its_stream(self, twin: Twin) -> None:
+        first = await twin.journal.take(ALICE)
+        assert (first.epoch, first.head) == (1, 0)
+        assert first.stream_id
+
+    async def test_every_owner_has_a_higher_epoch_and_the_same_stream(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        await twin.journal.append(owner.unit(opened(ALICE)))
+        second = await twin.journal.take(ALICE)
+        assert (second.epoch, second.head, second.stream_id) == (2, 1, owner.taken.stream_id)
+
+    async def test_what_was_appended_is_read_back_exactly(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        frame = '{"text":"½ \\u0000 \\" 漢"}'.encode()
+        event = accepted(ALICE, 1)
+        await twin.journal.append(owner.unit(opened(ALICE)))
+        await twin.journal.append(owner.unit(event, entries=(entry(2, event, frame),)))
+        first, second = await read(twin.journal)
+        assert (first.seq, first.event) == (1, opened(ALICE))
+        assert (second.seq, second.event, second.at) == (2, event, event.at)
+        assert (second.frame, second.correlation) == (frame, "request-2")
+
+    async def test_units_queued_one_behind_the_other_are_written_in_order(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        await asyncio.gather(*[twin.journal.append(owner.place(number)) for number in range(1, 51)])
+        assert [stored.event for stored in await read(twin.journal)] == [
+            accepted(ALICE, n) for n in range(1, 51)
+        ]
+
+    async def test_accounts_have_streams_of_their_own(self, twin: Twin) -> None:
+        alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)
+        await asyncio.gather(
+            twin.journal.append(alice.unit(opened(ALICE))),
+            twin.journal.append(bob.unit(opened(BOB))),
+            twin.journal.append(bob.place(2)),
+        )
+        assert [stored.seq for stored in await read(twin.journal, ALICE)] == [1]
+        assert [stored.seq for stored in await read(twin.journal, BOB)] == [1, 2]
+
+    async def test_only_accounts_with_events_are_listed(self, twin: Twin) -> None:
+        bob = await taken(twin.journal, BOB)
+        await taken(twin.journal, ALICE)
+        await twin.journal.append(bob.unit(opened(BOB)))
+        assert await twin.journal.accounts() == [BOB]
+
+    async def test_reading_starts_after_and_ends_at_the_numbers_given(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        await asyncio.gather(*[twin.journal.append(owner.place(number)) for number in range(1, 8)])
+        assert [stored.seq for stored in await read(twin.journal, after=2, upto=5)] == [3, 4, 5]
+        assert [stored.seq for stored in await read(twin.journal, after=6)] == [7]
+        assert await read(twin.journal, after=7) == []
+        assert await read(twin.journal, after=5, upto=3) == []
+        assert await read(twin.journal, AccountId("P-nobody")) == []
+
+    async def test_a_unit_that_does_not_follow_the_head_is_a_conflict(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        await twin.journal.append(owner.unit(opened(ALICE)))
+        owner.head = 5
+        with pytest.raises(AppendConflict):
+            await twin.journal.append(owner.place(1))
+        assert len(await read(twin.journal)) == 1
+
+    async def test_after_a_conflict_nothing_is_written_until_the_account_is_taken(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        good = twin.journal.append(owner.unit(opened(ALICE)))
+        owner.head = 5
+        bad = twin.journal.append(owner.place(1))
+        owner.head = 1
+        later = twin.journal.append(owner.place(2))
+        results = await asyncio.gather(good, bad, later, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), AppendConflict, AppendConflict]
+        await owner.take()
+        await twin.journal.append(owner.place(3))
+        assert [stored.event for stored in await read(twin.journal)] == [opened(ALICE), accepted(ALICE, 3)]
+
+    async def test_an_older_owner_is_refused_and_harms_nobody(self, twin: Twin) -> None:
+        old, new = await taken(twin.journal), await taken(twin.journal)
+        with pytest.raises(StaleEpoch):
+            await twin.journal.append(old.unit(opened(ALICE)))
+        await twin.journal.append(new.unit(opened(ALICE)))
+        assert len(await read(twin.journal)) == 1
+
+    async def test_an_account_that_nobody_took_cannot_be_written(self, twin: Twin) -> None:
+        with pytest.raises(StaleEpoch):
+            await twin.journal.append(Owner(twin.journal).unit(opened(ALICE)))
+
+    async def test_units_that_waited_when_the_account_was_taken_are_before_its_head(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        waiting = [twin.journal.append(owner.place(number)) for number in range(1, 6)]
+        again = await twin.journal.take(ALICE)
+        await asyncio.gather(*waiting)
+        assert again.head == 5
+
+    async def test_a_taken_key_writes_nothing_of_its_unit(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        first = receipt(ALICE, "the-one-and-only-key", number=1)
+        await twin.journal.append(owner.place(1, receipt=first))
+        with pytest.raises(KeyTaken):
+            await twin.journal.append(
+                owner.place(2, receipt=receipt(ALICE, "the-one-and-only-key", number=2))
+            )
+        assert len(await read(twin.journal)) == 1
+        assert await twin.views.order(order(2), [ALICE]) is None
+        assert await twin.journal.receipt(first.scope) == first
+
+    async def test_after_a_taken_key_later_units_fail_until_the_account_is_taken(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        asked = [
+            owner.place(1, receipt=receipt(ALICE, "the-one-and-only-key", number=1)),
+            owner.place(2, receipt=receipt(ALICE, "the-one-and-only-key", number=2)),
+            owner.place(3),
+        ]
+        futures = [twin.journal.append(unit) for unit in asked]
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), KeyTaken, KeyTaken]
+        assert (await owner.take()).head == 1
+        await twin.journal.append(owner.place(4))
+        assert [stored.event for stored in await read(twin.journal)] == [
+            accepted(ALICE, 1),
+            accepted(ALICE, 4),
+        ]
+
+    async def test_one_accounts_fault_is_not_anothers(self, twin: Twin) -> None:
+        alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)
+        futures = []
+        for number in range(10):
+            alices = receipt(ALICE, "alice-uses-one-key-" + ("again" if number > 4 else str(number)))
+            futures.append(twin.journal.append(alice.place(number, receipt=alices)))
+            bobs = receipt(BOB, f"bob-uses-a-fresh-key-{number}")
+            futures.append(twin.journal.append(bob.place(100 + number, receipt=bobs)))
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        assert [type(result) for result in results[0::2]] == [type(None)] * 6 + [KeyTaken] * 4
+        assert results[1::2] == [None] * 10
+
+    async def test_of_two_accounts_with_one_key_exactly_one_gets_it(self, twin: Twin) -> None:
+        alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)
+        futures = [
+            twin.journal.append(alice.place(1, receipt=receipt(ALICE, "a-key-of-two-accounts"))),
+            twin.journal.append(bob.place(2, receipt=receipt(BOB, "a-key-of-two-accounts"))),
+        ]
+        results = await asyncio.gather(*futures, return_exceptions=True)
+        assert [type(result) for result in results] == [type(None), KeyTaken]
+
+    async def test_a_key_is_unique_within_its_scope_only(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        one = receipt(ALICE, "the-same-key-elsewhere", number=1)
+        scopes = [
+            one.scope,
+            msgspec.structs.replace(one.scope, tenant="another"),
+            msgspec.structs.replace(one.scope, client_id="another"),
+            msgspec.structs.replace(one.scope, route="DELETE /v1/orders"),
+        ]
+        kept = [msgspec.structs.replace(one, scope=scope, status=200 + n) for n, scope in enumerate(scopes)]
+        for number, each in enumerate(kept):
+            await twin.journal.append(owner.place(number, receipt=each))
+        assert [await twin.journal.receipt(scope) for scope in scopes] == kept
+
+    async def test_a_receipt_can_be_written_without_an_event(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        kept = receipt(ALICE, "a-key-without-an-event", body='{"canceled":[]}')
+        await twin.journal.append(owner.unit(receipt=kept))
+        await twin.journal.append(owner.unit(opened(ALICE)))
+        assert await twin.journal.receipt(kept.scope) == kept
+        assert len(await read(twin.journal)) == 1
+
+    async def test_a_receipt_that_is_not_there_is_none(self, twin: Twin) -> None:
+        assert await twin.journal.receipt(receipt(ALICE, "never-used-by-anybody").scope) is None
+
+    async def test_entries_must_carry_the_numbers_after_expected(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        with pytest.raises(ValueError, match=r"expected \+ 1"):
+            twin.journal.append(owner.unit(entries=(entry(2, opened(ALICE)),)))
+
+    async def test_a_full_queue_refuses_at_once_and_takes_more_when_it_has_drained(self, twin: Twin) -> None:
+        journal = await twin.cramped(3)
+        owner = await taken(journal)
+        waiting = [journal.append(owner.place(number)) for number in range(1, 4)]
+        with pytest.raises(JournalUnavailable):
+            journal.append(owner.place(4))
+        await asyncio.gather(*waiting)
+        owner.head = 3
+        await journal.append(owner.place(5))
+        assert [stored.seq for stored in await read(journal)] == [1, 2, 3, 4]
+
+    async def test_who_stops_waiting_for_a_unit_does_not_unwrite_it(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        twin.journal.append(owner.place(1)).cancel()
+        await twin.journal.append(owner.place(2))
+        assert len(await read(twin.journal)) == 2
+
+
+class ViewsConformance:
+    async def test_an_order_is_shown_to_the_accounts_that_may_see_it(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        await twin.journal.append(owner.place(1))
+        assert await twin.views.order(order(1), [BOB, ALICE]) == b'{"order":1}'
+        assert await twin.views.order(order(1), [BOB]) is None
+        assert await twin.views.order(order(1), []) is None
+        assert await twin.views.order(order(2), [ALICE]) is None
+
+    async def test_the_last_version_of_a_row_stays(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        futures = [twin.journal.append(owner.place(1))]
+        for number, status in enumerate(("working", "filled")):
+            changed = order_row(ALICE, 1, status=status, open=status != "filled", body=status.encode())
+            futures.append(
+                twin.journal.append(
+                    owner.unit(
+                        accepted(ALICE, 10 + number),
+                        orders=(changed,),
+                        positions=(row("ESH4", f"position {status}"),),
+                        balances=(row("USD", f"balance {status}"),),
+                        breaks=(row("b1", f"break {status}"),),
+                    )
+                )
+            )
+        await asyncio.gather(*futures)
+        assert await twin.views.order(order(1), [ALICE]) == b"filled"
+        assert await twin.views.positions(ALICE) == [b"position filled"]
+        assert await twin.views.balances(ALICE) == [b"balance filled"]
+        assert await twin.views.breaks(ALICE) == [b"break filled"]
+
+    async def test_rows_come_in_order_of_their_keys_and_of_their_account_only(self, twin: Twin) -> None:
+        alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)
+        rows = tuple(row(key) for key in ("NQ", "ES", "Z", "a"))
+        await twin.journal.append(alice.unit(opened(ALICE), positions=rows, balances=rows, breaks=rows))
+        await twin.journal.append(bob.unit(opened(BOB)))
+        expected = [row(key).body for key in ("ES", "NQ", "Z", "a")]
+        for table in (twin.views.positions, twin.views.balances, twin.views.breaks):
+            assert await table(ALICE) == expected
+            assert await table(BOB) == []
+
+    async def test_orders_are_paged_newest_first_across_accounts(self, twin: Twin) -> None:
+        alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)
+        for number in range(10):
+            owner = alice if number % 3 else bob
+            await twin.journal.append(owner.place(number))
+        seen: list[bytes] = []
+        before, pages = None, 0
+        while pages == 0 or before is not None:
+            query = OrderQuery(accounts=(ALICE, BOB), limit=4, before=before)
+            page = await twin.views.orders(query)
+            seen += page.bodies
+            before = None if page.next is None else order(int(seen[-1][9:-1]))
+            assert page.next == before
+            pages += 1
+        assert seen == [b'{"order":%d}' % number for number in reversed(range(10))]
+        assert pages == 3
+
+    async def test_orders_are_found_by_every_combination_of_filters(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        kinds = [
+            (symbol, status, status in ("accepted", "working"), client)
+            for symbol in ("ESH4", "NQH4")
+            for status in ("accepted", "working", "filled", "canceled")
+            for client in (None, "mine", "yours")
+        ]
+        for number, (symbol, status, is_open, client) in enumerate(kinds):
+            order_ = order_row(
+                ALICE, number, symbol=symbol, status=status, open=is_open, client_order_id=client
+            )
+            await twin.journal.append(owner.place(number, orders=(order_,)))
+        for symbol in (None, "ESH4", "CLH4"):
+            for status in (None, "working", "filled", "expired"):
+                for is_open in (None, True, False):
+                    for client in (None, "mine"):
+                        query = OrderQuery(
+                            accounts=(ALICE,),
+                            limit=5,
+                            symbol=symbol,
+                            status=status,
+                            open=is_open,
+                            client_order_id=client,
+                        )
+                        expected = [
+                            b'{"order":%d}' % number
+                            for number, kind in reversed(list(enumerate(kinds)))
+                            if symbol in (None, kind[0])
+                            and status in (None, kind[1])
+                            and is_open in (None, kind[2])
+                            and client in (None, kind[3])
+                        ]
+                        page = await twin.views.orders(query)
+                        assert list(page.bodies) == expected[:5]
+                        assert (page.next is not None) == (len(expected) > 5)
+
+    async def test_an_order_is_found_by_its_label_within_its_account(self, twin: Twin) -> None:
+        alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)
+        await twin.journal.append(alice.place(1, orders=(order_row(ALICE, 1, client_order_id="mine"),)))
+        await twin.journal.append(bob.place(2, orders=(order_row(BOB, 2, client_order_id="mine"),)))
+        assert await twin.views.order_by_client_id(ALICE, "mine") == b'{"order":1}'
+        assert await twin.views.order_by_client_id(BOB, "mine") == b'{"order":2}'
+        assert await twin.views.order_by_client_id(ALICE, "another") is None
+        assert await twin.views.order_by_client_id(ALICE, "min\0e") is None
+
+    async def test_the_events_of_an_order_are_shown_oldest_first(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        for number in (1, 2, 1, 1):
+            await twin.journal.append(owner.place(number))
+        assert await twin.views.order_events(order(1), [ALICE]) == [b'{"seq":1}', b'{"seq":3}', b'{"seq":4}']
+        assert await twin.views.order_events(order(1), [BOB]) == []
+
+    async def test_executions_are_paged_as_they_were_learned_newest_first(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        for number, keys in enumerate((("m",), ("z", "a"), ("c",), ("b",))):
+            executions = tuple(row(key) for key in keys)
+            await twin.journal.append(owner.place(number, executions=executions))
+        corrected = row("a", "corrected")
+        await twin.journal.append(owner.place(9, executions=(corrected,)))
+        first = await twin.views.executions(ALICE, limit=2, after=None)
+        second = await twin.views.executions(ALICE, limit=2, after=first.next)
+        third = await twin.views.executions(ALICE, limit=2, after=second.next)
+        assert first.bodies == (row("b").body, row("c").body)
+        assert second.bodies == (row("z").body, corrected.body)
+        assert (third.bodies, third.next) == ((row("m").body,), None)
+        assert (await twin.views.executions(ALICE, limit=2, after="nothing like it")).bodies == ()
+        assert (await twin.views.executions(BOB, limit=2, after=None)).bodies == ()
+
+    async def test_a_snapshot_shows_what_is_open_and_where_the_stream_stands(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        await twin.journal.append(owner.place(2, positions=(row("ES"),), balances=(row("USD"),)))
+        await twin.journal.append(owner.place(1))
+        closed = order_row(ALICE, 3, open=False, status="filled")
+        await twin.journal.append(owner.place(3, orders=(closed,)))
+        snapshot = await twin.views.snapshot(ALICE)
+        assert snapshot is not None
+        assert (snapshot.stream_id, snapshot.seq) == (owner.taken.stream_id, 3)
+        assert snapshot.orders == (b'{"order":1}', b'{"order":2}')
+        assert (snapshot.positions, snapshot.balances) == ((row("ES").body,), (row("USD").body,))
+        assert await twin.views.snapshot(BOB) is None
+
+    async def test_frames_continue_a_stream_where_a_client_left_it(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        await twin.journal.append(owner.unit(opened(ALICE)))
+        for number in range(1, 6):
+            await twin.journal.append(owner.place(number))
+        frames = await twin.views.frames(ALICE, after=0, upto=6, limit=2)
+        assert [(one.seq, one.kind, one.frame) for one in frames] == [
+            (1, "account_opened", b'{"seq":1}'),
+            (2, "order_accepted", b'{"seq":2}'),
+        ]
+        assert [one.seq for one in await twin.views.frames(ALICE, after=3, upto=5, limit=100)] == [4, 5]
+        assert await twin.views.frames(ALICE, after=6, upto=99, limit=100) == []
+
+    async def test_an_order_taken_back_to_life_is_open_again(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        for status, is_open in (("accepted", True), ("rejected", False), ("working", True)):
+            changed = order_row(ALICE, 1, status=status, open=is_open, accepted_at=at(1))
+            await twin.journal.append(owner.place(1, orders=(changed,)))
+        page = await twin.views.orders(OrderQuery(accounts=(ALICE,), limit=5, open=True))
+        assert len(page.bodies) == 1
