@@ -21,6 +21,7 @@ from ordergate.brokers._shared.rate import Need
 from ordergate.brokers.alpaca import wire
 from ordergate.brokers.alpaca.translate import Contradiction, Inexpressible, holdings, news, orders
 from ordergate.core.ids import AccountId, ClOrdId, Env, Symbol
+from ordergate.core.money import ZERO
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.ports.broker import (
     BrokerAccount,
@@ -40,7 +41,8 @@ T = TypeVar("T")
 _ORDERS_A_PAGE: Final = 500
 _FILLS_A_PAGE: Final = 100
 _PAGES_MAX: Final = 10_000
-_NAMES_MAX: Final = 20_000
+_KEPT_MAX: Final = 20_000
+_CHAIN_MAX: Final = 1_000
 _OK: Final = 200
 _ABSENT: Final = 404
 
@@ -57,21 +59,20 @@ class Queries:
         self._clock = clock
         self._wait_s_max = wait_s_max
         self._names: OrderedDict[str, str] = OrderedDict()
+        self._replaced: OrderedDict[str, wire.Order] = OrderedDict()
 
     def order_url(self, broker_order_id: str) -> URL:
         return self._http.url(f"/v2/orders/{quote(broker_order_id, safe='')}")
 
     def remember(self, order: wire.Order) -> None:
         """Keep which client order id belongs to Alpaca's id, up to a bound."""
-        self._names[order.id] = order.client_order_id
-        if len(self._names) > _NAMES_MAX:
-            self._names.popitem(last=False)
+        _keep(self._names, order.id, order.client_order_id)
 
     # -- orders
 
     async def find(self, cl_ord_id: ClOrdId, *, need: Need = Need.ORDINARY) -> OrderSnapshot | NotFound:
         order = await self.order_by_client_id(cl_ord_id, need=need)
-        return NotFound() if order is None else self._snapshot(order)
+        return NotFound() if order is None else await self._snapshot(order)
 
     async def order_by_client_id(self, cl_ord_id: str, *, need: Need) -> wire.Order | None:
         name = quote(cl_ord_id, safe="")
@@ -93,7 +94,7 @@ class Queries:
         for _ in range(_PAGES_MAX):
             for order in page:
                 self.remember(order)
-                snapshot = self._expressed(order)
+                snapshot = await self._expressed(order)
                 if snapshot is not None:
                     found[order.id] = snapshot
             if len(page) < _ORDERS_A_PAGE:
@@ -101,16 +102,33 @@ class Queries:
             page = await self._read(f"{path}&after_order_id={quote(page[-1].id, safe='')}", wire.ORDERS)
         raise BrokerUnavailable("the list of open orders does not end")
 
-    def _snapshot(self, order: wire.Order) -> OrderSnapshot:
+    async def _snapshot(self, order: wire.Order) -> OrderSnapshot:
+        before = await self._filled_before(order)
         try:
-            return orders.snapshot(order, env=self._env, account=self._account)
+            return orders.snapshot(order, env=self._env, account=self._account, filled_before=before)
         except Inexpressible as fault:
             raise BrokerUnavailable(str(fault)) from fault
 
-    def _expressed(self, order: wire.Order) -> OrderSnapshot | None:
+    async def _filled_before(self, order: wire.Order) -> Decimal:
+        """What the orders that this one replaced had filled; what is replaced fills no more."""
+        total = ZERO
+        for _ in range(_CHAIN_MAX):
+            if order.replaces is None:
+                return total
+            replaced = self._replaced.get(order.replaces) or await self.order(order.replaces)
+            if replaced is None:
+                raise BrokerUnavailable("the broker does not know the order that another replaces")
+            if replaced.status == "replaced":
+                _keep(self._replaced, replaced.id, replaced)
+            total += Decimal(replaced.filled_qty)
+            order = replaced
+        raise BrokerUnavailable("a chain of replacements does not end")
+
+    async def _expressed(self, order: wire.Order) -> OrderSnapshot | None:
         """None for a foreign order beyond our terms; one of ours can never be."""
+        before = await self._filled_before(order)
         try:
-            return orders.snapshot(order, env=self._env, account=self._account)
+            return orders.snapshot(order, env=self._env, account=self._account, filled_before=before)
         except Inexpressible as fault:
             if orders.version(self._env, order.client_order_id) != 0:
                 raise BrokerUnavailable(str(fault)) from fault
@@ -196,6 +214,12 @@ class Queries:
                     if retry_after_s <= 0 or self._clock.monotonic() + retry_after_s > until:
                         raise BrokerUnavailable(why)
                     await self._clock.sleep(retry_after_s)
+
+
+def _keep(kept: OrderedDict[str, T], key: str, value: T) -> None:
+    kept[key] = value
+    if len(kept) > _KEPT_MAX:
+        kept.popitem(last=False)
 
 
 def _decoded(answer: Answer, decoder: msgspec.json.Decoder[T]) -> T:

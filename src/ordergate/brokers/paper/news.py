@@ -12,6 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from typing import Final, TypedDict, assert_never
 
+import msgspec
+
 from ordergate.brokers.paper.exchange import Moved, PaperExchange
 from ordergate.brokers.paper.orders import PaperExecution, PaperOrder
 from ordergate.core.ids import Env, parse_cl_ord_id
@@ -85,13 +87,16 @@ class PaperNews:
 
 
 def snapshot_of(order: PaperOrder, env: Env) -> OrderSnapshot:
+    """Where an order stands, in totals as our orders count them."""
     return OrderSnapshot(
         cl_ord_id=order.cl_ord_id,
         version=_version(order, env),
         broker_order_id=order.id,
         status=order.status,
-        terms=order.terms,
-        cum_qty=order.cum_qty,
+        terms=msgspec.structs.replace(
+            order.terms, quantity=order.terms.quantity + order.filled_before
+        ),
+        cum_qty=order.cum_qty + order.filled_before,
         replaced_by=order.replaced_by,
         reason=order.reason,
         broker_at=order.updated_at,

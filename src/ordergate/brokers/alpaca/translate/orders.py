@@ -5,9 +5,12 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final, assert_never
 
+import msgspec
+
 from ordergate.brokers.alpaca import wire
 from ordergate.brokers.alpaca.translate import Inexpressible
 from ordergate.core.ids import AccountId, Env, Symbol, parse_cl_ord_id
+from ordergate.core.money import ZERO
 from ordergate.core.orders.reports import BrokerStatus, OrderSnapshot
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 
@@ -43,15 +46,22 @@ def status(word: wire.OrderStatus) -> BrokerStatus:
             assert_never(word)
 
 
-def snapshot(order: wire.Order, *, env: Env, account: AccountId) -> OrderSnapshot:
-    """One broker order. Quantities are of this order alone: fills of what it replaced stay there."""
+def snapshot(
+    order: wire.Order, *, env: Env, account: AccountId, filled_before: Decimal = ZERO
+) -> OrderSnapshot:
+    """Where an order stands, in totals as our orders count them.
+
+    Fills stay on the order they happened to, and one that replaces it asks for what was left:
+    `filled_before` is what the orders before it in the chain of replacements had.
+    """
+    asked = terms(order, account)
     return OrderSnapshot(
         cl_ord_id=order.client_order_id,
         version=version(env, order.client_order_id),
         broker_order_id=order.id,
         status=status(order.status),
-        terms=terms(order, account),
-        cum_qty=Decimal(order.filled_qty),
+        terms=msgspec.structs.replace(asked, quantity=asked.quantity + filled_before),
+        cum_qty=Decimal(order.filled_qty) + filled_before,
         replaced_by=order.replaced_by,
         reason=REJECTED if order.status == "rejected" else None,
         broker_at=order.updated_at,

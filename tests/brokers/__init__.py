@@ -1,0 +1,1 @@
+"""The adapters against real sockets, the venue and the documents that Alpaca publishes."""
