@@ -36,13 +36,13 @@ ENV PATH=/opt/ordergate/bin:$PATH \
 USER 10001:10001
 WORKDIR /var/lib/ordergate
 VOLUME ["/var/lib/ordergate"]
-EXPOSE 8000
+EXPOSE 8700
 STOPSIGNAL SIGTERM
 
 # Alive is asked here; ready is asked by whoever sends traffic (/readyz).
 HEALTHCHECK --interval=10s --timeout=3s --start-period=20s --retries=3 \
-    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/livez', timeout=2)"]
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8700/livez', timeout=2)"]
 
-# The environment (paper or live) has no default: the container says which it is, or does not start.
+# The environment (paper or live) has no default: the settings file says which it is, or nothing starts.
 ENTRYPOINT ["ordergate"]
-CMD ["serve"]
+CMD ["serve", "--config", "/etc/ordergate/gateway.yaml"]

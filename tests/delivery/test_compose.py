@@ -1,11 +1,15 @@
 """Every container is confined, every secret is asked for, and only the gateway is seen from the host."""
 
 import re
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
+from ordergate.core.ids import Env
+from ordergate.wiring import settings as gateway_settings
+from ordergate.wiring import venue as venue_settings
 from tests.architecture.page import REPOSITORY
 
 TEXT: Final = (REPOSITORY / "compose.yaml").read_text(encoding="utf-8")
@@ -54,9 +58,47 @@ def test_only_the_gateway_joins_a_network_that_leads_outside() -> None:
     assert outward == ["gateway"]
 
 
-def test_the_environment_is_paper_and_said_aloud() -> None:
-    for name in ("gateway", "migrate"):
-        assert SERVICES[name]["environment"]["ORDERGATE_ENVIRONMENT"] == "paper"
+@pytest.fixture
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What compose asks the operator for."""
+    for name in re.findall(r"\$\{(\w+):\?", TEXT):
+        monkeypatch.setenv(name, f"secret-of-{name}")
+    monkeypatch.setenv("ORDERGATE_DATABASE_URL", "postgresql://database/ordergate")
+
+
+def mounted(name: str) -> Path:
+    """The settings file a service is started with, where it is in the repository."""
+    service = SERVICES[name]
+    target = service["command"][service["command"].index("--config") + 1]
+    (mount,) = (mount for mount in service["volumes"] if mount.split(":")[1:] == [target, "ro"])
+    return REPOSITORY / str(mount.split(":")[0])
+
+
+@pytest.mark.usefixtures("secrets")
+def test_the_gateway_starts_in_paper_with_limits_and_speaks_to_the_venue() -> None:
+    assert mounted("migrate") == mounted("gateway")
+    settings = gateway_settings.load(mounted("gateway"))
+    assert settings.environment is Env.PAPER
+    assert all(account.parsed_limits() for account in settings.accounts.values())
+    assert settings.base_url == f"http://{SERVICES['gateway']['ports'][0].rpartition(':')[0]}"
+    venue = venue_settings.load(mounted("venue"))
+    assert settings.brokers["venue"].url == f"http://venue:{venue.port}"
+    assert settings.brokers["venue"].key.read().reveal() == venue.accounts[0].key
+    assert {one.symbol for one in settings.instruments} <= {one.symbol for one in venue.listings}
+
+
+@pytest.mark.usefixtures("secrets")
+def test_the_health_questions_are_asked_at_the_port_that_is_served() -> None:
+    asked = {name: SERVICES[name]["healthcheck"]["test"][-1] for name in ("gateway", "venue")}
+    assert f":{gateway_settings.load(mounted('gateway')).port}/livez" in asked["gateway"]
+    assert f"('127.0.0.1', {venue_settings.load(mounted('venue')).port})" in asked["venue"]
+
+
+@every_service
+def test_every_folder_written_to_is_a_volume_or_in_memory(name: str) -> None:
+    mounts = [mount.split(":") for mount in SERVICES[name].get("volumes", ())]
+    assert {mount[0] for mount in mounts if mount[-1] != "ro"} <= set(COMPOSE["volumes"])
+    assert any(place.startswith("/tmp:") for place in SERVICES[name]["tmpfs"])
 
 
 def test_the_gateway_waits_for_a_migrated_database_and_a_living_venue() -> None:

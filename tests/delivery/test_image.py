@@ -98,8 +98,8 @@ def test_the_container_does_not_run_as_root() -> None:
 
 
 def test_the_container_has_no_default_environment() -> None:
-    assert "ORDERGATE_ENVIRONMENT" not in RECIPE
-    assert json.loads(arguments_of("CMD")[-1]) == ["serve"]
+    assert not any(re.search(r"\b(?:paper|live)\b", rest) for _, rest in STEPS)
+    assert json.loads(arguments_of("CMD")[-1]) == ["serve", "--config", "/etc/ordergate/gateway.yaml"]
 
 
 def test_the_health_question_is_valid_python_and_has_a_timeout() -> None:

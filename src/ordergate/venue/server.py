@@ -25,12 +25,11 @@ from ordergate.venue.faces.alpaca.calls import Counter
 from ordergate.venue.faces.alpaca.endpoint import AlpacaFace
 from ordergate.venue.faults import FaultPlan
 from ordergate.venue.settings import TapeSettings, VenueSettings, tape_of
-from ordergate.venue.state import FileLog, StateCorrupt
+from ordergate.venue.state import Decision, FileLog, OrderTaken, StateCorrupt
 from ordergate.venue.tape.player import Player
 from ordergate.venue.tape.records import TapeUnreadable
 from ordergate.venue.tape_deck import TapeDeck
 
-HOST: Final = "127.0.0.1"
 SHUTDOWN_TIMEOUT_S: Final = 5.0
 LOG_NAME: Final = "decisions.jsonl"
 LOCK_NAME: Final = "venue.lock"
@@ -67,7 +66,7 @@ class Venue:
         except VenueCannotStart:
             await self.stop()
             raise
-        self.base_url = f"http://{HOST}:{self._runner.addresses[0][1]}"
+        self.base_url = f"http://{self._settings.host}:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
         """Close streams, let requests finish, and leave the state folder to the next one."""
@@ -95,10 +94,11 @@ class Venue:
 
     async def _listen(self) -> None:
         try:
-            await web.TCPSite(self._runner, HOST, self._settings.port).start()
+            await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
         except OSError as fault:
             raise VenueCannotStart(
-                f"the venue cannot listen on {HOST}:{self._settings.port} ({os.strerror(fault.errno or 0)}): "
+                f"the venue cannot listen on {self._settings.host}:{self._settings.port} "
+                f"({os.strerror(fault.errno or 0)}): "
                 "choose another port, or stop what uses this one"
             ) from fault
 
@@ -106,14 +106,22 @@ class Venue:
         now = _now()
         if self._log is not None and self._settings.data_dir is not None:
             self._lock = _lock(self._settings.data_dir)
-            try:
-                self.exchange.restore(self._log.read(), now)
-            except StateCorrupt as fault:
-                raise VenueCannotStart(
-                    f"{fault}; move {self._settings.data_dir} away to start afresh"
-                ) from fault
+            self.exchange.restore(self._remembered(self._log, self._settings.data_dir), now)
         for account in self._settings.accounts:
             self.exchange.open_account(account.id, account.cash, now)
+
+    def _remembered(self, log: FileLog, folder: Path) -> list[Decision]:
+        try:
+            decisions = log.read()
+        except StateCorrupt as fault:
+            raise VenueCannotStart(f"{fault}; move {folder} away to start afresh") from fault
+        traded = {it.order.ticket.symbol for it in decisions if isinstance(it, OrderTaken)}
+        gone = sorted(traded - self.exchange.listings.keys())
+        if gone:
+            raise VenueCannotStart(
+                f"{folder} remembers orders in {', '.join(gone)}: list that again, or move the folder away"
+            )
+        return decisions
 
     def _players(self) -> list[Player]:
         return [self._player(settings) for settings in self._settings.tapes]

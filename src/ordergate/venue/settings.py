@@ -5,7 +5,7 @@ Values and the one step from a tape's description to the tape; nothing here runs
 
 from decimal import Decimal
 from pathlib import Path
-from typing import assert_never
+from typing import Final, assert_never
 
 from msgspec import Struct
 
@@ -14,6 +14,8 @@ from ordergate.venue.tape.dbn import DbnTape
 from ordergate.venue.tape.records import Tape
 from ordergate.venue.tape.synthetic import SyntheticTape
 from ordergate.venue.words import Listing
+
+LOOPBACK: Final = "127.0.0.1"
 
 
 class AccountSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -69,6 +71,8 @@ class StreamBounds(Struct, frozen=True, kw_only=True):
 class VenueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How a venue is started. Port 0 takes a free one; no data_dir means nothing is remembered.
 
+    It listens on this machine alone unless `host` says otherwise, as it must in a container.
+
     `speed` is that of all tapes: 1 is real time, 0 as fast as possible; `paused` waits for steps.
     `rate_limit` is requests per minute and account, 0 for none. Without an admin token there is no
     admin face, and so there are no faults.
@@ -79,6 +83,7 @@ class VenueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     tapes: tuple[TapeSettings, ...] = ()
     speed: float = 1.0
     paused: bool = False
+    host: str = LOOPBACK
     port: int = 0
     data_dir: Path | None = None
     rate_limit: int = 200
