@@ -15,7 +15,7 @@ from ordergate.security import postgres
 from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable
 from ordergate.security.keys.ring import new_ring
 from ordergate.security.memory import MemoryStore
-from ordergate.security.postgres import MIGRATIONS
+from ordergate.security.migrations import identity_migrations
 from tests.security.world import world
 
 NOW = 1_750_000_000
@@ -37,8 +37,8 @@ def dsn(server: EmbeddedPostgres) -> str:
     async def prepare() -> str:
         address = await server.database(f"t{secrets.token_hex(8)}")
         connection = await asyncpg.connect(address)
-        for file in sorted(MIGRATIONS.glob("*.sql")):
-            await connection.execute(file.read_text(encoding="utf-8"))
+        for _, _, text in identity_migrations():
+            await connection.execute(text)
         await connection.close()
         return address
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
-from pathlib import Path
 from typing import Final
 
 import asyncpg
@@ -24,7 +23,6 @@ from ordergate.security.clients import (
     check_client,
 )
 
-MIGRATIONS: Final = Path(str(files("ordergate.security"))) / "migrations"
 TIMEOUT_S: Final = 3.0
 POOL_MAX: Final = 2
 
