@@ -97,6 +97,17 @@ def test_what_is_in_the_way_is_said_in_a_sentence(tmp_path: Path) -> None:
         pass
 
 
+def test_a_listing_that_was_traded_may_not_vanish(tmp_path: Path) -> None:
+    with floor.venue_on_a_thread(data_dir=tmp_path) as venue:
+        trade_a_little(venue.base_url)
+    kept = tuple(listing for listing in SETTINGS.listings if listing.symbol != ACME)
+    with (
+        pytest.raises(VenueCannotStart, match="remembers orders in ACME"),
+        floor.venue_on_a_thread(data_dir=tmp_path, listings=kept),
+    ):
+        pass
+
+
 @pytest.mark.parametrize(
     "tape",
     [

@@ -126,7 +126,8 @@ class AlpacaFace:
         if fault.kind == "timeout_after":
             return self._unwritten(request)
         if fault.kind == "truncated":
-            return interference.truncate(request, true)
+            interference.truncate(request, true)
+            return web.Response(status=500)  # the connection is closing; this has nowhere to go
         return self._response(interference.changed(fault, true), headers)
 
     def _unwritten(self, request: web.BaseRequest) -> web.Response:
@@ -140,6 +141,9 @@ class AlpacaFace:
             return b""
         if (request.content_length or 0) > BODY_BYTES_MAX:
             return None
+        if request.content.is_eof():
+            body = request.content.read_nowait()  # it came with the head: nothing to wait for
+            return body if len(body) <= BODY_BYTES_MAX else None
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 body = await request.read()
