@@ -34,7 +34,7 @@ class Instrument(msgspec.Struct, frozen=True, kw_only=True):
     calendar: str
 
     def __post_init__(self) -> None:
-        if min(self.tick, self.lot, self.multiplier) <= 0:
+        if not all(step.is_finite() and step > 0 for step in (self.tick, self.lot, self.multiplier)):
             raise ValueError(f"{self.symbol}: tick, lot and multiplier must be positive")
 
     @property

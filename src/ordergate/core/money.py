@@ -1,9 +1,10 @@
 """Exact quantities and prices.
 
 Decimals come from text and stay exact: inputs carry at most 18 digits, and this process
-computes with 50, so a product of two of them (and a multiplier) is never rounded. Only a
-displayed average is rounded, and says so. Nothing here is helpful: what does not parse is
-refused, what is off-tick is somebody else's refusal, never a rounding.
+computes with 76, so a product of three of them (quantity, price and multiplier), and a sum of
+many such products, is never rounded. Only a displayed average is rounded, and says so.
+Nothing here is helpful: what does not parse is refused, what is off-tick is somebody else's
+refusal, never a rounding.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ from decimal import Decimal
 from typing import Final
 
 # Set where money is defined, before any amount exists: tasks and threads inherit it.
-decimal.DefaultContext.prec = 50
-decimal.getcontext().prec = 50
+decimal.DefaultContext.prec = 76
+decimal.getcontext().prec = 76
 
 ZERO: Final = Decimal(0)
 DIGITS_MAX: Final = 18

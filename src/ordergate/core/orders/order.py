@@ -134,14 +134,11 @@ def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
 def evolve(order: Order, event: e.AnyOrderEvent) -> Order:
     """The order after `event`. A pair that the lifecycle table does not have is a fault."""
     status = step(order.status, type(event))
-    final_at = order.final_at
-    if final_at is None and status in FINAL:
-        final_at = event.at
-    elif status not in FINAL:
-        final_at = None
-    moved = _replace(order, status=status, updated_at=event.at, final_at=final_at)
-    if order.is_final and not moved.is_final:
-        moved = _replace(moved, reason=None)  # what ended it was not so
+    moved = _replace(order, status=status, updated_at=event.at)
+    if status is not order.status:
+        reason = None if order.is_final else order.reason  # what ended it was not so
+        final_at = event.at if status in FINAL else None
+        moved = _replace(moved, reason=reason, final_at=final_at)
     return _changed(moved, event)
 
 

@@ -201,7 +201,7 @@ def _executed(order: Order, report: ExecutedReport, at: datetime) -> e.AnyOrderE
 def _acknowledged(order: Order, report: AcknowledgedReport, at: datetime) -> e.AnyOrderEvent | None:
     if _is_of_asked(order, report):
         return _replaced_by(order, report.broker_order_id, at) if _goes_on(order) else None
-    if report.version not in (order.version, 0):
+    if not _is_of_order_itself(order, report):
         return None
     revived = order.status is Status.REJECTED
     if order.is_final and not revived:
@@ -218,8 +218,8 @@ def _acknowledged(order: Order, report: AcknowledgedReport, at: datetime) -> e.A
 
 def _replaced(order: Order, report: ReplacedReport, at: datetime) -> e.AnyOrderEvent | None:
     """Only the version in force can have been replaced: a repeated old report proves nothing."""
-    in_force = report.version == order.version or (order.external and report.version == 0)
-    if order.versions_used == order.version or not in_force or not _goes_on(order):
+    outstanding = order.versions_used > order.version
+    if not (outstanding and _is_of_order_itself(order, report) and _goes_on(order)):
         return None
     return _replaced_by(order, report.replaced_by, at)
 
@@ -263,7 +263,8 @@ def _corrected(order: Order, report: CorrectedReport, at: datetime) -> e.AnyOrde
 def _ended(
     order: Order, report: CanceledReport | ExpiredReport, at: datetime
 ) -> e.AnyOrderEvent | None:
-    if order.is_final or _is_of_old_version(order, report):
+    of_asked = order.replacement is not None and report.version == order.replacement.version
+    if order.is_final or not (of_asked or _is_of_order_itself(order, report)):
         return None
     evidence = f"broker order {report.broker_order_id}"
     if isinstance(report, ExpiredReport):
@@ -274,10 +275,8 @@ def _ended(
 def _rejected(order: Order, report: RejectedReport, at: datetime) -> e.AnyOrderEvent | None:
     asked = order.replacement
     if asked is not None and report.version == asked.version:
-        return e.ReplaceRejected(
-            order_id=order.id, at=at, version=asked.version, reason=report.reason
-        )
-    if order.is_final or _is_of_old_version(order, report):
+        return e.ReplaceRejected(order_id=order.id, at=at, version=asked.version, reason=report.reason)
+    if order.is_final or not _is_of_order_itself(order, report):
         return None
     return e.OrderRejected(
         order_id=order.id,
@@ -287,5 +286,9 @@ def _rejected(order: Order, report: RejectedReport, at: datetime) -> e.AnyOrderE
     )
 
 
-def _is_of_old_version(order: Order, report: Report) -> bool:
-    return 0 < report.version < order.version
+def _is_of_order_itself(order: Order, report: Report) -> bool:
+    """True of the version in force; what ends another version does not end the order.
+
+    An order that is not ours was version 1 before we first replaced it.
+    """
+    return (report.version or 1) == order.version

@@ -28,9 +28,7 @@ class Likeness(NamedTuple):
 
 
 def likeness(terms: Terms) -> Likeness:
-    return Likeness(
-        terms.symbol, terms.side, terms.type, terms.quantity, terms.limit_price, terms.stop_price
-    )
+    return Likeness(terms.symbol, terms.side, terms.type, terms.quantity, terms.limit_price, terms.stop_price)
 
 
 class RecentOrders:

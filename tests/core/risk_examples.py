@@ -1,0 +1,121 @@
+"""An account on which an ordinary order passes every control, to be spoiled one piece at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from ordergate.core.accounts.account import Account
+from ordergate.core.ids import Symbol
+from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.order import Order, Replacement
+from ordergate.core.orders.terms import Terms
+from ordergate.core.risk.exposure import Exposure
+from ordergate.core.risk.judge import Denied, judge_place, judge_replace
+from ordergate.core.risk.limits import Limits, limits_of
+from ordergate.core.risk.rates import MessageBuckets
+from ordergate.core.risk.recent import RecentOrders
+from ordergate.core.risk.view import BuyingPower, ReferencePrice, RiskView
+from tests.core.examples import FUTURE, NOW, SHARE, account, future, place, share
+
+INSTRUMENTS: Final = {SHARE: share(), FUTURE: future()}
+
+SHARE_LIMITS: Final[Mapping[str, object]] = {
+    "max_order_quantity": "1000",
+    "max_order_notional": "100000",
+    "max_long": "1000",
+    "max_short": "1000",
+    "collar_percent": "5",
+}
+FUTURE_LIMITS: Final[Mapping[str, object]] = {
+    "max_order_quantity": "100",
+    "max_order_notional": "10000000",
+    "max_long": "100",
+    "max_short": "100",
+    "collar_ticks": 40,
+    "initial_margin": "10000",
+}
+LIMITS: Final[Mapping[str, object]] = {
+    "version": 1,
+    "enabled": True,
+    "max_open_orders": 100,
+    "max_open_notional": "10000000",
+    "message_windows": [[100, 1], [1000, 60]],
+    "cancel_windows": [[100, 1]],
+    "duplicate_window_s": "1",
+    "reference_price_max_age_s": "5",
+    "buying_power_max_age_s": "60",
+    "buying_power_haircut_percent": "10",
+}
+
+
+def limits(
+    changes: Mapping[str, object] | None = None,
+    *,
+    share: Mapping[str, object] | None = None,
+    future: Mapping[str, object] | None = None,
+) -> Limits:
+    """The ordinary limits with some of them changed, the account's or an instrument's."""
+    instruments = {
+        SHARE: {**SHARE_LIMITS, **(share or {})},
+        FUTURE: {**FUTURE_LIMITS, **(future or {})},
+    }
+    return limits_of({**LIMITS, "instruments": instruments, **(changes or {})})
+
+
+def view(
+    limited: Limits | None = None,
+    *,
+    symbol: Symbol = SHARE,
+    holding: Account | None = None,
+    orders: Sequence[Order] = (),
+    price: int | str = 100,
+    power: int | str | None = 1_000_000,
+    now: datetime = NOW,
+) -> RiskView:
+    limited = limits() if limited is None else limited
+    exposure = Exposure(INSTRUMENTS)
+    for order in orders:
+        exposure.moved(None, order)
+    return RiskView(
+        now=now,
+        account=account() if holding is None else holding,
+        instrument=INSTRUMENTS[symbol],
+        exposure=exposure,
+        limits=limited,
+        reference=ReferencePrice(Decimal(price), NOW, "quote"),
+        kill=None,
+        buying_power=None if power is None else BuyingPower(Decimal(power), NOW),
+        buckets=MessageBuckets(limited),
+        recent=RecentOrders(),
+    )
+
+
+def spoiled(seen: RiskView, **changes: object) -> RiskView:
+    return msgspec.structs.replace(seen, **changes)
+
+
+def failures(asked: Terms, seen: RiskView) -> dict[str, FailedControl]:
+    """The controls that refuse a new order, by id."""
+    answer = judge_place(place(asked), seen)
+    return {failed.control: failed for failed in answer.failed} if isinstance(answer, Denied) else {}
+
+
+def replace_failures(order: Order, asked: Replacement, seen: RiskView) -> dict[str, FailedControl]:
+    answer = judge_replace(order, asked, seen)
+    return {failed.control: failed for failed in answer.failed} if isinstance(answer, Denied) else {}
+
+
+def replacement(
+    quantity: int | str, limit: int | str | None = 100, stop: int | str | None = None
+) -> Replacement:
+    return Replacement(
+        version=2,
+        quantity=Decimal(quantity),
+        limit_price=None if limit is None else Decimal(limit),
+        stop_price=None if stop is None else Decimal(stop),
+    )

@@ -1,0 +1,58 @@
+"""A replacement is judged on the worst of what is and what would be; either may be the one that lives."""
+
+import pytest
+
+from ordergate.core.orders.order import evolve
+from tests.core.examples import (
+    SHARE,
+    account,
+    filled,
+    replace_requested,
+    terms,
+    working,
+)
+from tests.core.risk_examples import failures, limits, replace_failures, replacement, view
+
+
+@pytest.mark.parametrize(
+    ("quantity", "limit", "refused"),
+    [
+        (15, 100, set()),
+        (16, 100, {"R11", "R13", "R14"}),
+        (10, "100", set()),
+        (10, "150", set()),  # 10 at 150: 1500, as much as 15 at 100
+        (10, "150.01", {"R13", "R14"}),
+        (5, "150.01", {"R13", "R14"}),  # smaller and dearer: the old quantity may still fill
+    ],
+)
+def test_a_replacement_is_judged_on_the_worst_of_old_and_new(
+    quantity: int, limit: str, refused: set[str]
+) -> None:
+    order = working()
+    limited = limits({"max_open_notional": "1500"}, share={"max_long": "15", "collar_percent": "60"})
+    seen = view(limited, holding=account(1500), orders=[order])
+    assert set(replace_failures(order, replacement(quantity, limit), seen)) == refused
+
+
+def test_a_replacement_of_a_partly_filled_order_counts_what_is_left() -> None:
+    order = evolve(working(), filled(4))
+    limited = limits(share={"max_long": "15"})
+    holding = account(positions={SHARE: (4, 100)})
+    assert replace_failures(order, replacement(15), view(limited, holding=holding, orders=[order])) == {}
+    failed = replace_failures(order, replacement(16), view(limited, holding=holding, orders=[order]))
+    assert list(failed) == ["R11"]
+    assert failed["R11"].value == "16"
+
+
+def test_a_replacement_that_makes_nothing_worse_passes_tightened_limits() -> None:
+    order = working()
+    tight = limits({"max_open_notional": "1", "max_open_orders": 0}, share={"max_long": "1"})
+    seen = view(tight, holding=account(0), orders=[order])
+    assert replace_failures(order, replacement(5, 99), seen) == {}
+
+
+def test_an_unanswered_replace_still_holds_its_worst_for_the_next_order() -> None:
+    order = evolve(working(), replace_requested(20))
+    seen = view(limits(share={"max_long": "25"}), orders=[order])
+    assert failures(terms(quantity=5), seen) == {}
+    assert list(failures(terms(quantity=6), seen)) == ["R11"]
