@@ -1,0 +1,1 @@
+"""The public face: REST, the stream, and the document that describes both. Decides nothing about orders."""

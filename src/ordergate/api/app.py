@@ -1,0 +1,155 @@
+"""Puts the public face together: one application, its routes, its one way to fail."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+import msgspec
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
+
+from ordergate.api import exchange
+from ordergate.api.authorization import AuthorizationRoute
+from ordergate.api.bearer import challenge
+from ordergate.api.deps import Deps
+from ordergate.api.docs_page import POLICY, docs_page
+from ordergate.api.door import Door
+from ordergate.api.edge import Edge
+from ordergate.api.exchange import Reply, refused
+from ordergate.api.json_bodies import FIELDS_NAMED_MAX
+from ordergate.api.measures import Measures
+from ordergate.api.openapi import openapi_document
+from ordergate.api.routes.control import KillSwitchRoutes, health, limit_listings
+from ordergate.api.routes.entry import Refused, TurnedAway
+from ordergate.api.routes.hot import HotRoute, ShortCut
+from ordergate.api.routes.listings import account_listings, instrument_listings, order_listings
+from ordergate.api.routes.orders import OrderRoutes
+from ordergate.api.stream.endpoint import StreamEndpoint
+from ordergate.api.stream.hub import Hub
+from ordergate.core.refusals import Code, Refusal
+from ordergate.telemetry.metrics import CONTENT_TYPE
+
+STREAM_PATH: Final = "/v1/stream"
+
+
+class ApiDeps(Deps, frozen=True, kw_only=True):
+    """What `create_app` needs. `hub` is the engine's audience too."""
+
+    hub: Hub
+
+
+class Gateway(FastAPI):
+    """FastAPI with our edge around all of it, its own layers included."""
+
+    edge: Edge
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["app"] = self
+        await self.edge(scope, receive, send)
+
+
+def create_app(deps: ApiDeps) -> FastAPI:
+    measures = Measures(deps.metrics.registry)
+    door = Door(deps)
+    app = Gateway(
+        title="Ordergate", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
+    )
+    hot = [*OrderRoutes(deps, door).routes(), *KillSwitchRoutes(deps, door).routes()]
+    app.edge = Edge(ShortCut(hot, super(Gateway, app).__call__), deps, measures)
+    app.router.routes.extend(hot)
+    stream = StreamEndpoint(deps, deps.hub, door.bearer, measures)
+    app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
+    app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)
+    for router in (
+        order_listings(deps, door),
+        account_listings(deps, door),
+        instrument_listings(deps, door),
+        limit_listings(deps, door),
+        health(deps),
+    ):
+        app.include_router(router)
+    _describe(app, deps)
+    _fail_as_problems(app)
+    return app
+
+
+def _describe(app: FastAPI, deps: Deps) -> None:
+    """The document is made once, and the page from it; both are bytes from then on."""
+    document = openapi_document(app, deps)
+    app.openapi_schema = document
+    as_json = Reply(200, msgspec.json.encode(document))
+    as_page = Reply(
+        200, docs_page(document), [(b"content-security-policy", POLICY.encode())], b"text/html; charset=utf-8"
+    )
+
+    async def tell(_: exchange.Call) -> Reply:
+        return as_json
+
+    async def show(_: exchange.Call) -> Reply:
+        return as_page
+
+    async def metrics(_: exchange.Call) -> Reply:
+        return Reply(200, deps.metrics.exposition(), None, CONTENT_TYPE.encode())
+
+    app.router.routes.append(HotRoute("/openapi.json", {"GET": tell}))
+    app.router.routes.append(HotRoute("/docs", {"GET": show}))
+    app.router.routes.append(HotRoute("/metrics", {"GET": metrics}))
+
+
+def _fail_as_problems(app: FastAPI) -> None:
+    """Every no of FastAPI's and Starlette's in our own shape; faults are left to the edge."""
+
+    @app.exception_handler(Refused)
+    async def on_refusal(request: Request, no: Refused) -> Response:
+        return _problem(request, no.refusal)
+
+    @app.exception_handler(TurnedAway)
+    async def on_turned_away(request: Request, no: TurnedAway) -> Response:
+        return _response(no.reply)
+
+    @app.exception_handler(RequestValidationError)
+    async def on_invalid(request: Request, no: RequestValidationError) -> Response:
+        return _problem(request, _invalid(no))
+
+    @app.exception_handler(HTTPException)
+    async def on_http(request: Request, no: HTTPException) -> Response:
+        if no.status_code != 405:
+            return _problem(request, Refusal(Code.NOT_FOUND, "there is nothing at this path"))
+        methods = ", ".join(methods_at(app, request.scope["path"]))
+        refusal = Refusal(Code.METHOD_NOT_ALLOWED, f"this path has {methods}")
+        return _problem(request, refusal, [(b"allow", methods.encode())])
+
+
+def methods_at(app: FastAPI, path: str) -> list[str]:
+    """Every method of every route that has this path."""
+    found: set[str] = set()
+    for template, operations in (app.openapi_schema or {})["paths"].items():
+        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
+            found.update(method.upper() for method in operations)
+    return sorted(found) or ["GET"]
+
+
+def _invalid(no: RequestValidationError) -> Refusal:
+    """What FastAPI found wrong with a path or a query, in our words for it."""
+    wrong: dict[str, str] = {}
+    for error in no.errors()[:FIELDS_NAMED_MAX]:
+        place: tuple[Any, ...] = error["loc"]
+        wrong[str(place[-1])[:64]] = str(error["msg"])
+    return Refusal(Code.INVALID, "the path or the query has impossible values", wrong)
+
+
+def _problem(request: Request, refusal: Refusal, headers: exchange.Headers | None = None) -> Response:
+    correlation: str = request.scope[exchange.CORRELATION_KEY]
+    return _response(refused(refusal, correlation, [*(headers or []), *challenge(refusal)]))
+
+
+def _response(reply: Reply) -> Response:
+    response = Response(reply.body, reply.status)
+    response.raw_headers.append((b"content-type", reply.media_type))
+    response.raw_headers.extend(reply.headers)
+    return response

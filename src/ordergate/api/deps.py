@@ -1,0 +1,153 @@
+"""What the public face needs from the rest, handed in by whoever composes the process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from decimal import Decimal
+from typing import Protocol
+
+import msgspec
+
+from ordergate.api.json_bodies import BYTES_MAX
+from ordergate.api.quotas import Rate
+from ordergate.core.access import Principal
+from ordergate.core.ids import AccountId, Env, OrderId, Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.orders.terms import Terms
+from ordergate.core.refusals import Refusal
+from ordergate.engine.answers import Answer, CancelAllAnswer, KillView, Preview
+from ordergate.ports.clock import Chance, Clock
+from ordergate.ports.identity import Identity
+from ordergate.ports.views import Views
+from ordergate.telemetry.metrics import Metrics
+
+
+class GateLike(Protocol):
+    """The engine's gate, as far as the API speaks to it."""
+
+    async def place(
+        self,
+        principal: Principal,
+        terms: Terms,
+        *,
+        key: str,
+        correlation: str,
+        wait_s: float = 0,
+        deadline_s: float = 5,
+    ) -> Answer | Refusal: ...
+
+    async def cancel(
+        self, principal: Principal, order_id: OrderId, *, key: str, correlation: str, wait_s: float = 0
+    ) -> Answer | Refusal: ...
+
+    async def replace(
+        self,
+        principal: Principal,
+        order_id: OrderId,
+        *,
+        quantity: Decimal | None,
+        limit_price: Decimal | None,
+        stop_price: Decimal | None,
+        key: str,
+        correlation: str,
+        wait_s: float = 0,
+    ) -> Answer | Refusal: ...
+
+    async def cancel_all(
+        self,
+        principal: Principal,
+        account: AccountId,
+        *,
+        key: str,
+        correlation: str,
+        symbol: Symbol | None = None,
+    ) -> CancelAllAnswer | Refusal: ...
+
+    def preview(self, principal: Principal, terms: Terms) -> Preview | Refusal: ...
+
+    async def engage_kill(
+        self, principal: Principal, *, grade: str, reason: str, correlation: str
+    ) -> KillView | Refusal: ...
+
+    async def release_kill(
+        self, principal: Principal, *, reason: str, correlation: str
+    ) -> KillView | Refusal: ...
+
+    def kill_state(self) -> KillView: ...
+
+    def readiness(self) -> Mapping[str, str]: ...
+
+    def limits_of(self, account: AccountId) -> bytes | None: ...
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """A request for the authorization server. Header names are in lower case."""
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    peer: str
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """What the authorization server answers."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str]
+
+
+class AuthorizationEndpoint(msgspec.Struct, frozen=True, kw_only=True):
+    """One route of the authorization server: under /oauth/ or /.well-known/, spoken without a token.
+
+    `summary` is for the OpenAPI document.
+    """
+
+    path: str
+    methods: tuple[str, ...]
+    summary: str
+    call: Callable[[Asked], Awaitable[Told]]
+
+
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """Every bound of the public face. The defaults suit a trading program, not a crowd of browsers."""
+
+    body_bytes_max: int = BYTES_MAX
+    header_bytes_max: int = 16 * 1024
+    body_timeout_s: float = 10.0
+    wait_s_max: int = 30
+    command_timeout_s: float = 10.0
+    requests_of_principal: Rate = Rate(per_s=20_000, burst=20_000)
+    cancels_of_principal: Rate = Rate(per_s=20_000, burst=20_000)
+    requests_of_peer: Rate = Rate(per_s=40_000, burst=40_000)
+    failed_logins_of_peer: Rate = Rate(per_s=5, burst=50)
+    stream_messages: Rate = Rate(per_s=2_000, burst=2_000)
+    stream_sessions_max: int = 4_000
+    stream_sessions_of_principal_max: int = 2_000
+    stream_commands_in_flight_max: int = 256
+    stream_subscriptions_max: int = 64
+    stream_symbols_max: int = 1_000
+    stream_queue_messages_max: int = 1_000
+    stream_queue_bytes_max: int = 1024 * 1024
+    stream_send_timeout_s: float = 10.0
+    stream_login_s: float = 5.0
+    heartbeat_s: float = 1.0
+    origins: frozenset[str] = frozenset()
+
+
+class Deps(msgspec.Struct, frozen=True, kw_only=True):
+    """What every part of the API may use. `instruments` may be a live mapping."""
+
+    env: Env
+    version: str
+    gate: GateLike
+    views: Views
+    identity: Identity
+    instruments: Mapping[Symbol, Instrument]
+    authorization: tuple[AuthorizationEndpoint, ...]
+    metrics: Metrics
+    clock: Clock
+    chance: Chance
+    bounds: Bounds = Bounds()

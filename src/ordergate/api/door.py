@@ -1,0 +1,43 @@
+"""Who may pass: the token, the scope, the account and the quota of one request."""
+
+from __future__ import annotations
+
+from ordergate.api.bearer import Bearer, allowed, challenge
+from ordergate.api.deps import Deps
+from ordergate.api.edge import peer_of
+from ordergate.api.exchange import Call, Reply, rate_limited, refused
+from ordergate.api.quotas import Buckets
+from ordergate.core.access import Principal, Scope
+from ordergate.core.ids import AccountId
+from ordergate.core.refusals import Refusal
+
+
+class Door:
+    """Cancels have buckets of their own: a client that spent its quota can still take its orders back."""
+
+    def __init__(self, deps: Deps) -> None:
+        self._clock = deps.clock
+        self._requests = Buckets(deps.bounds.requests_of_principal)
+        self._cancels = Buckets(deps.bounds.cancels_of_principal)
+        failures = Buckets(deps.bounds.failed_logins_of_peer)
+        self.bearer = Bearer(deps.env, deps.identity, deps.clock, failures)
+
+    async def enter(
+        self,
+        call: Call,
+        scope: Scope | None = None,
+        account: AccountId | None = None,
+        *,
+        cancels: bool = False,
+    ) -> Principal | Reply:
+        """The principal, or the answer to give instead."""
+        peer = peer_of(call.scope)
+        found = await self.bearer.principal(call.headers.get(b"authorization"), peer)
+        if isinstance(found, Refusal):
+            return refused(found, call.correlation, challenge(found))
+        buckets = self._cancels if cancels else self._requests
+        wait_s = buckets.take((found.tenant, found.client_id), self._clock.monotonic())
+        if wait_s:
+            return rate_limited(wait_s, call.correlation)
+        no = None if scope is None else allowed(found, scope, account)
+        return found if no is None else refused(no, call.correlation, challenge(no, scope))

@@ -1,0 +1,161 @@
+"""The outermost layer: what holds for every request, whatever its route.
+
+A correlation id on every answer, the environment and the security headers, bounds on headers and on
+how often an address may ask, and the last resort: whatever escapes becomes a problem that says
+nothing but the id under which the log has the rest.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ordergate.api import exchange
+from ordergate.api.deps import Deps
+from ordergate.api.exchange import Reply, rate_limited, refused
+from ordergate.api.measures import Measures
+from ordergate.api.quotas import Buckets
+from ordergate.core.refusals import Code, Refusal
+from ordergate.telemetry.log import logger
+
+log = logger("api")
+
+_CORRELATION: Final = re.compile(rb"[A-Za-z0-9_.-]{8,64}")
+
+# A request with two of one of these is ambiguous, and somebody before us may have read the other one.
+_ONCE: Final = frozenset(
+    {b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key", b"transfer-encoding"}
+)
+
+SECURITY_HEADERS: Final = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"x-frame-options", b"DENY"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"strict-transport-security", b"max-age=31536000"),
+)
+NOTHING_LOADED: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
+
+
+class Edge:
+    """Raw ASGI around the whole application."""
+
+    def __init__(self, app: ASGIApp, deps: Deps, measures: Measures) -> None:
+        self._app = app
+        self._clock = deps.clock
+        self._chance = deps.chance
+        self._bounds = deps.bounds
+        self._measures = measures
+        self._of_peer = Buckets(deps.bounds.requests_of_peer)
+        self._headers = [(b"x-ordergate-env", deps.env.value.encode()), *SECURITY_HEADERS]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            # Whoever composes the process starts and ends what the application needs.
+            await self._app(scope, receive, send)
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        scope[exchange.HEADERS_KEY] = headers
+        scope[exchange.CORRELATION_KEY] = self._correlation(headers)
+        if scope["type"] == "http":
+            await self._http(scope, receive, send)
+        else:
+            await self._stream(scope, receive, send)
+
+    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """The handshake of a stream is marked and bounded like a request; after it the stream is its own."""
+        correlation: str = scope[exchange.CORRELATION_KEY]
+        every = [(b"x-correlation-id", correlation.encode()), *self._headers]
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] in ("websocket.accept", "websocket.http.response.start"):
+                message["headers"] = [*(message.get("headers") or ()), *every]
+            await send(message)
+
+        turned_away = self._turned_away(scope, self._clock.monotonic())
+        await (turned_away or self._app)(scope, receive, send_marked)
+
+    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        began = self._clock.monotonic()
+        correlation: str = scope[exchange.CORRELATION_KEY]
+        every = [(b"x-correlation-id", correlation.encode()), *self._headers]
+        status = 0
+
+        async def send_marked(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                given = message.get("headers") or []
+                policy = [] if _has_policy(given) else [NOTHING_LOADED]
+                message["headers"] = [*given, *every, *policy]
+            await send(message)
+
+        turned_away = self._turned_away(scope, began)
+        try:
+            await (turned_away or self._app)(scope, receive, send_marked)
+        except Exception:
+            # The last resort: a defect of ours answers as one, and the log has what happened.
+            log.exception("api.fault", correlation=correlation, method=scope["method"])
+            self._measures.faults.inc()
+            if status:
+                raise
+            await refused(_DEFECT, correlation)(scope, receive, send_marked)
+        seconds = self._clock.monotonic() - began
+        self._measures.answered(_method(scope), _route(scope), status, seconds)
+
+    def _turned_away(self, scope: Scope, now: float) -> Reply | None:
+        correlation: str = scope[exchange.CORRELATION_KEY]
+        size = 0
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+        if size > self._bounds.header_bytes_max:
+            words = f"the headers are over {self._bounds.header_bytes_max} bytes"
+            return refused(Refusal(Code.TOO_LARGE, words), correlation)
+        if len(scope["headers"]) != len(scope[exchange.HEADERS_KEY]):
+            names = [name for name, _ in scope["headers"]]
+            twice = next((name for name in names if name in _ONCE and names.count(name) > 1), None)
+            if twice is not None:
+                return refused(Refusal(Code.MALFORMED, f"{twice.decode()} is given twice"), correlation)
+        if scope["path"].startswith(("/v1/", "/oauth/")):
+            wait_s = self._of_peer.take(peer_of(scope), now)
+            if wait_s:
+                return rate_limited(wait_s, correlation)
+        return None
+
+    def _correlation(self, headers: dict[bytes, bytes]) -> str:
+        given = headers.get(b"x-correlation-id")
+        if given is not None and _CORRELATION.fullmatch(given):
+            return given.decode()
+        return f"{self._chance.bits(96):024x}"
+
+
+_DEFECT: Final = Refusal(
+    Code.INTERNAL, "a defect of the gateway; whether the request took effect, its idempotency key will tell"
+)
+_METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+def peer_of(scope: Scope) -> str:
+    """The address at the other end of the connection; forwarding headers are nobody's proof."""
+    client: tuple[str, int] | None = scope.get("client")
+    return "unknown" if client is None else client[0]
+
+
+def _has_policy(headers: list[tuple[bytes, bytes]]) -> bool:
+    return any(name == b"content-security-policy" for name, _ in headers)
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in _METHODS else "other"
+
+
+def _route(scope: Scope) -> str:
+    named: str | None = scope.get(exchange.ROUTE_KEY)
+    if named is not None:
+        return named
+    route: Any = scope.get("route")
+    return getattr(route, "path", "unmatched")

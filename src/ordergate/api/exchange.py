@@ -1,0 +1,134 @@
+"""One HTTP request and its answer, as thin as they can be.
+
+The hot routes speak these two instead of a framework's objects: headers are looked up once, a body is
+read once and with a bound, and an answer is bytes that somebody else has encoded already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+from starlette.types import Receive, Scope, Send
+
+from ordergate.api import problems
+from ordergate.api.deps import Bounds
+from ordergate.core.refusals import Code, Refusal
+
+Headers = list[tuple[bytes, bytes]]
+
+JSON: Final = b"application/json"
+PROBLEM: Final = problems.MEDIA_TYPE.encode()
+
+HEADERS_KEY: Final = "ordergate.headers"
+CORRELATION_KEY: Final = "ordergate.correlation"
+ROUTE_KEY: Final = "ordergate.route"
+
+
+class Reply:
+    """A status, a body, and headers besides the ones that every answer has."""
+
+    __slots__ = ("body", "headers", "media_type", "status")
+
+    def __init__(
+        self, status: int, body: bytes, headers: Headers | None = None, media_type: bytes = JSON
+    ) -> None:
+        self.status = status
+        self.body = body
+        self.headers = headers or []
+        self.media_type = media_type
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        headers = [
+            (b"content-type", self.media_type),
+            (b"content-length", b"%d" % len(self.body)),
+            *self.headers,
+        ]
+        # A stream that is not opened is answered like any request, in the WebSocket's words for it.
+        kind = "http.response" if scope["type"] == "http" else "websocket.http.response"
+        await send({"type": f"{kind}.start", "status": self.status, "headers": headers})
+        await send({"type": f"{kind}.body", "body": self.body})
+
+
+class Call:
+    """One request. Header names are lower-case bytes; of the headers that matter each came once."""
+
+    __slots__ = ("correlation", "headers", "receive", "scope")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.scope = scope
+        self.receive = receive
+        self.headers: dict[bytes, bytes] = scope[HEADERS_KEY]
+        self.correlation: str = scope[CORRELATION_KEY]
+
+    def header(self, name: bytes) -> str | None:
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+    def part(self, name: str) -> str:
+        """A named part of the path."""
+        value: Any = self.scope["path_params"][name]
+        return str(value)
+
+    async def json_body(self, bounds: Bounds) -> bytes | Refusal:
+        """The body, when it is declared as JSON and within its bound."""
+        kind = self.headers.get(b"content-type", b"")
+        if kind != JSON and not _is_json(kind):
+            return Refusal(Code.UNSUPPORTED_MEDIA_TYPE, "send the body as application/json")
+        return await self.body(bounds)
+
+    async def body(self, bounds: Bounds) -> bytes | Refusal:
+        message = await self._next(bounds)
+        if isinstance(message, Refusal):
+            return message
+        body: bytes = message.get("body", b"")
+        if not message.get("more_body", False):
+            return body if len(body) <= bounds.body_bytes_max else _too_large(bounds)
+        return await self._rest(bytearray(body), bounds)
+
+    async def _rest(self, body: bytearray, bounds: Bounds) -> bytes | Refusal:
+        more = True
+        while more:
+            if len(body) > bounds.body_bytes_max:
+                return _too_large(bounds)
+            message = await self._next(bounds)
+            if isinstance(message, Refusal):
+                return message
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+        return bytes(body) if len(body) <= bounds.body_bytes_max else _too_large(bounds)
+
+    async def _next(self, bounds: Bounds) -> dict[str, Any] | Refusal:
+        try:
+            async with asyncio.timeout(bounds.body_timeout_s):
+                message = await self.receive()
+        except TimeoutError:
+            return Refusal(Code.DEADLINE, "the body did not arrive in time")
+        if message["type"] == "http.disconnect":
+            return Refusal(Code.MALFORMED, "the connection ended before the body did")
+        return dict(message)
+
+
+def refused(refusal: Refusal, correlation: str, headers: Headers | None = None) -> Reply:
+    """The problem that tells a refusal, with the headers that its code calls for."""
+    told = problems.problem(refusal, correlation)
+    extra = list(headers or [])
+    if refusal.code in problems.PASSING:
+        extra.append((b"retry-after", b"1"))
+    return Reply(told.status, problems.encode(told), extra, PROBLEM)
+
+
+def rate_limited(wait_s: float, correlation: str) -> Reply:
+    seconds = max(1, int(wait_s + 0.999))
+    refusal = Refusal(Code.RATE_LIMITED, f"try again in {seconds} s")
+    return refused(refusal, correlation, [(b"retry-after", b"%d" % seconds)])
+
+
+def _is_json(kind: bytes) -> bool:
+    """application/json, with no parameter but charset=utf-8."""
+    media, _, rest = kind.lower().partition(b";")
+    return media.strip() == JSON and rest.strip() in (b"", b"charset=utf-8", b'charset="utf-8"')
+
+
+def _too_large(bounds: Bounds) -> Refusal:
+    return Refusal(Code.TOO_LARGE, f"the body is over {bounds.body_bytes_max} bytes")

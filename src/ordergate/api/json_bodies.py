@@ -1,0 +1,204 @@
+"""JSON text to exact values, or a refusal that names every wrong field.
+
+The right case is fast: one typed decode and one scan for repeated keys. Only a body that is wrong is
+looked at again, slowly, to say what is wrong with it. Nothing here is lenient: an unknown field, a
+repeated key, a number where a decimal string belongs or more than 16 levels are refused.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from types import UnionType
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+from ordergate.core.refusals import Code, Refusal
+
+T = TypeVar("T")
+
+BYTES_MAX: Final = 64 * 1024
+DEPTH_MAX: Final = 16
+FIELDS_NAMED_MAX: Final = 20
+
+_STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
+_PRINTABLE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
+
+
+class _KeyRepeated(Exception):
+    """Carries the key out of the scanner; never leaves this module."""
+
+
+def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T | Refusal:
+    """The value that `body` spells, or why it does not spell one."""
+    try:
+        value = decoder.decode(body)
+    except msgspec.ValidationError:
+        return _explained(body, decoder.type)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _unreadable(body)
+    repeated = repeated_key(body)
+    return value if repeated is None else _repeats(repeated)
+
+
+def repeated_key(body: bytes) -> str | None:
+    """A key that some object of this well-formed JSON has twice."""
+    try:
+        _scanner.decode(body.decode())
+    except _KeyRepeated as found:
+        return str(found)
+    return None
+
+
+def depth_of(body: bytes) -> int:
+    """How deep the brackets nest, those in strings not counted. Works on malformed text too."""
+    depth = deepest = 0
+    for token in _STRING_OR_BRACKET.finditer(body):
+        first = body[token.start()]
+        if first in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif first in b"]}":
+            depth -= 1
+    return deepest
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> None:
+    if len(pairs) == len({key for key, _ in pairs}):
+        return
+    seen: set[str] = set()
+    for key, _ in pairs:
+        if key in seen:
+            raise _KeyRepeated(key)
+        seen.add(key)
+
+
+# Only the scanner of the standard library shows an object's keys before they become a mapping.
+_scanner: Final = json.JSONDecoder(object_pairs_hook=_pairs)
+
+
+def _repeats(key: str) -> Refusal:
+    return Refusal(Code.MALFORMED, "an object has the same key twice", {_shown(key): "is given twice"})
+
+
+def _unreadable(body: bytes) -> Refusal:
+    if depth_of(body) > DEPTH_MAX:
+        return Refusal(Code.MALFORMED, f"the body nests deeper than {DEPTH_MAX} levels")
+    return Refusal(Code.MALFORMED, "the body is not well-formed JSON in UTF-8")
+
+
+def _explained(body: bytes, shape: Any) -> Refusal:
+    """Why well-formed text, or what looked like it, does not have the shape."""
+    if depth_of(body) > DEPTH_MAX:
+        return _unreadable(body)
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _unreadable(body)
+    repeated = repeated_key(body)
+    if repeated is not None:
+        return _repeats(repeated)
+    if not isinstance(value, dict):
+        return Refusal(Code.MALFORMED, "the body must be a JSON object")
+    return _wrong_fields(value, _shape_of(value, shape))
+
+
+def _shape_of(value: Mapping[str, Any], shape: Any) -> type[msgspec.Struct] | Refusal:
+    """The struct that `value` claims to be; of a tagged union the one that its `type` names."""
+    kinds: tuple[type[msgspec.Struct], ...] = get_args(shape) or (shape,)
+    if len(kinds) == 1:
+        return kinds[0]
+    for kind in kinds:
+        if kind.__struct_config__.tag == value.get("type"):
+            return kind
+    names = ", ".join(str(kind.__struct_config__.tag) for kind in kinds)
+    return Refusal(Code.INVALID, "there is no such frame", {"type": f"must be one of {names}"})
+
+
+def _wrong_fields(value: Mapping[str, Any], shape: type[msgspec.Struct] | Refusal) -> Refusal:
+    if isinstance(shape, Refusal):
+        return shape
+    unknown: dict[str, str] = {}
+    wrong: dict[str, str] = {}
+    _compare(value, shape, "", unknown, wrong)
+    if unknown:
+        return Refusal(Code.UNKNOWN_FIELD, "the request has fields that it must not have", unknown | wrong)
+    return Refusal(Code.INVALID, "the request has fields with impossible values", wrong)
+
+
+def _compare(
+    value: Mapping[str, Any],
+    shape: type[msgspec.Struct],
+    inside: str,
+    unknown: dict[str, str],
+    wrong: dict[str, str],
+) -> None:
+    """Every field of `value` against the shape; `inside` is the path to it, with its dot."""
+    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+    for name in value:
+        is_field = name in fields or name == shape.__struct_config__.tag_field
+        if not is_field and len(unknown) < FIELDS_NAMED_MAX:
+            unknown[inside + _shown(name)] = "is not a field of this request"
+    for name, field in fields.items():
+        if name not in value:
+            if field.required:
+                wrong[inside + name] = "is required"
+            continue
+        nested = _struct_in(field.type)
+        if nested is not None and isinstance(value[name], dict):
+            _compare(value[name], nested, f"{inside}{name}.", unknown, wrong)
+        elif not _fits(value[name], field.type):
+            wrong[inside + name] = f"must be {expected(field.type)}"
+
+
+def _struct_in(wanted: Any) -> type[msgspec.Struct] | None:
+    """The struct that a field holds, also where it may be null instead."""
+    for one in get_args(wanted) or (wanted,):
+        if isinstance(one, type) and issubclass(one, msgspec.Struct):
+            return one
+    return None
+
+
+def _fits(value: Any, wanted: Any) -> bool:
+    try:
+        msgspec.convert(value, wanted)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def expected(wanted: Any) -> str:
+    """A type in words, for whoever got it wrong. A description on the type speaks first."""
+    if get_origin(wanted) is Annotated:
+        for note in get_args(wanted)[1:]:
+            if isinstance(note, msgspec.Meta) and note.description:
+                return note.description
+        return expected(get_args(wanted)[0])
+    if get_origin(wanted) in (Union, UnionType):
+        return " or ".join(_members(wanted))
+    if _struct_in(wanted) is not None:
+        return "an object"
+    if isinstance(wanted, type) and issubclass(wanted, StrEnum):
+        return "one of " + ", ".join(wanted)
+    return _PLAIN.get(wanted, "of the documented type")
+
+
+def _members(union: Any) -> Iterator[str]:
+    for member in get_args(union):
+        yield expected(member)
+
+
+_PLAIN: Final[Mapping[Any, str]] = {
+    str: "a string",
+    bool: "true or false",
+    int: "a whole number",
+    type(None): "null",
+}
+
+
+def _shown(name: str) -> str:
+    """A field's name as far as it may be repeated to whoever sent it."""
+    return name if _PRINTABLE.fullmatch(name) else "(unprintable)"

@@ -1,0 +1,113 @@
+"""How a refusal is told: one table from code to HTTP status, and one JSON shape (RFC 9457).
+
+The same object answers a REST request and a command on the stream. It never carries internals:
+what a client may know is the code, a sentence, the fields that are wrong, and the correlation id
+under which the log knows the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from ordergate.core.orders.events import FailedControl
+from ordergate.core.refusals import Code, Refusal
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+STATUS: Final[Mapping[Code, int]] = {
+    Code.MALFORMED: 400,
+    Code.INVALID: 400,
+    Code.UNKNOWN_FIELD: 400,
+    Code.TOO_LARGE: 413,
+    Code.UNSUPPORTED_MEDIA_TYPE: 415,
+    Code.METHOD_NOT_ALLOWED: 405,
+    Code.NOT_ACCEPTABLE: 406,
+    Code.UNAUTHENTICATED: 401,
+    Code.FORBIDDEN: 403,
+    Code.NOT_FOUND: 404,
+    Code.RATE_LIMITED: 429,
+    Code.IDEMPOTENCY_KEY_MISSING: 400,
+    Code.IDEMPOTENCY_KEY_INVALID: 400,
+    Code.IDEMPOTENCY_KEY_REUSED: 422,
+    Code.IDEMPOTENCY_KEY_IN_USE: 409,
+    Code.IDEMPOTENCY_KEY_CONSUMED: 409,
+    Code.DUPLICATE_CLIENT_ORDER_ID: 409,
+    Code.RISK_DENIED: 422,
+    Code.ORDER_FINAL: 409,
+    Code.ORDER_PENDING: 409,
+    Code.ORDER_UNKNOWN: 409,
+    Code.NOTHING_TO_CHANGE: 409,
+    Code.UNKNOWN_INSTRUMENT: 422,
+    Code.KILL_SWITCH: 409,
+    Code.NOT_READY: 503,
+    Code.DEADLINE: 503,
+    Code.UNAVAILABLE: 503,
+    Code.INTERNAL: 500,
+}
+
+# After these the very same request may succeed in a moment; Retry-After says so.
+PASSING: Final = frozenset({Code.IDEMPOTENCY_KEY_IN_USE, Code.NOT_READY, Code.DEADLINE, Code.UNAVAILABLE})
+
+
+class FieldError(msgspec.Struct, frozen=True):
+    """What is wrong with one field of the request."""
+
+    field: str
+    message: str
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """RFC 9457's members, and ours. Members that do not apply are left out.
+
+    `order` is the order as it stands after a denial by risk, already encoded.
+    """
+
+    type: str
+    title: str
+    status: int
+    code: Code
+    detail: str
+    correlation_id: str
+    errors: tuple[FieldError, ...] = ()
+    failed_controls: tuple[FailedControl, ...] = ()
+    order_id: str | None = None
+    order: msgspec.Raw | None = None
+
+
+def problem(refusal: Refusal, correlation: str) -> Problem:
+    code = refusal.code
+    return Problem(
+        type=f"/problems/{code.value}",
+        title=code.meaning,
+        status=STATUS[code],
+        code=code,
+        detail=refusal.detail,
+        correlation_id=correlation,
+        errors=tuple(FieldError(name, message) for name, message in refusal.fields.items()),
+    )
+
+
+def denial(failed: Sequence[FailedControl], order_id: str, order: bytes, correlation: str) -> Problem:
+    """Risk said no: every control that failed, with its numbers, and the order as journalled."""
+    names = ", ".join(control.control for control in failed)
+    return Problem(
+        type=f"/problems/{Code.RISK_DENIED.value}",
+        title=Code.RISK_DENIED.meaning,
+        status=STATUS[Code.RISK_DENIED],
+        code=Code.RISK_DENIED,
+        detail=f"denied by {names}",
+        correlation_id=correlation,
+        failed_controls=tuple(failed),
+        order_id=order_id,
+        order=msgspec.Raw(order),
+    )
+
+
+_encoder: Final = msgspec.json.Encoder()
+
+
+def encode(told: Problem) -> bytes:
+    return _encoder.encode(told)

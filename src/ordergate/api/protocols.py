@@ -1,0 +1,153 @@
+"""How uvicorn speaks for us: bounded heads of requests, and a WebSocket that takes ready-made frames.
+
+Both change as little of uvicorn's own protocols as possible. The WebSocket hands its socket to the
+application, which writes whole batches of frames that it shares between clients and is never
+blocked by a client that does not read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import InvalidState
+from websockets.http11 import Request
+
+from ordergate.api import problems
+from ordergate.api.json_bodies import BYTES_MAX
+from ordergate.core.refusals import Code, Refusal
+
+HEAD_BYTES_MAX: Final = 32 * 1024
+HEAD_TIMEOUT_S: Final = 10.0
+PING_S: Final = 15.0
+SOCKET_KEY: Final = "ordergate.socket"
+CLOSE_TIMEOUT_S: Final = 5.0
+
+_MALFORMED: Final = problems.encode(
+    problems.problem(Refusal(Code.MALFORMED, "this is not a well-formed HTTP request"), "none")
+)
+
+
+class BoundedHttp(HttpToolsProtocol):
+    """A request's head arrives within a bound of bytes and of time, or the connection ends."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
+        super().connection_made(transport)
+        self._in_head = True
+        self._head_bytes = 0
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._time_head()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if not self._in_head or self.transport.is_closing():
+            return
+        self._head_bytes += len(data)
+        if self._head_bytes > HEAD_BYTES_MAX:
+            self.send_400_response("head too large")
+        elif self._head_timer is None:
+            self._time_head()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head = True
+        self._head_bytes = 0
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def send_400_response(self, msg: str) -> None:
+        """The same refusal for everything that is not HTTP, in our shape."""
+        lines = (
+            b"HTTP/1.1 400 Bad Request",
+            b"content-type: " + problems.MEDIA_TYPE.encode(),
+            b"content-length: %d" % len(_MALFORMED),
+            b"connection: close",
+        )
+        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + _MALFORMED)
+        self.transport.close()
+
+    def _time_head(self) -> None:
+        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._end)
+
+    def _end(self) -> None:
+        if self._in_head and not self.transport.is_closing():
+            self.transport.close()
+
+    def _stop_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+class FramedWebSocket(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, with a way for the application to write frames it has made itself."""
+
+    on_relief: Callable[[], None] | None = None
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        scope: Any = getattr(self, "scope", None)
+        if scope is not None:
+            scope["extensions"][SOCKET_KEY] = self
+
+    @property
+    def is_backed_up(self) -> bool:
+        """The client reads slower than it is written to."""
+        return not self.writable.is_set()
+
+    def write_frames(self, frames: bytes) -> None:
+        """Whole server frames, one after another. Nothing is written to a socket that is closing."""
+        if not (self.close_sent or self.disconnected or self.transport.is_closing()):
+            self.transport.write(frames)
+
+    def close_now(self, code: int, reason: str) -> None:
+        """Say why and end, also when the client does not read: then the socket is cut in a while."""
+        if self.close_sent or self.disconnected or self.transport.is_closing():
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.close_sent = True
+        try:
+            self.conn.send_close(code, reason)
+        except InvalidState:
+            self.transport.abort()
+            return
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        if self.read_paused:
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self.on_relief is not None:
+            self.on_relief()
+
+
+def server_options() -> dict[str, Any]:
+    """What to give to uvicorn.Config besides the application, the host and the port."""
+    return {
+        "http": BoundedHttp,
+        "ws": FramedWebSocket,
+        "ws_max_size": BYTES_MAX,
+        "ws_per_message_deflate": False,
+        "ws_ping_interval": PING_S,
+        "ws_ping_timeout": PING_S,
+        "loop": "uvloop",
+        "proxy_headers": False,
+        "server_header": False,
+        "access_log": False,
+        "log_config": None,
+        "lifespan": "off",
+        "timeout_keep_alive": 75,
+        "timeout_graceful_shutdown": 10,
+    }

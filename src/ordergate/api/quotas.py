@@ -1,0 +1,77 @@
+"""Token buckets: how often somebody may ask. Pure: the time is passed in.
+
+There is a bound on how many buckets are remembered; the one unused for longest is forgotten first, and
+a forgotten bucket starts full again.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final
+
+import msgspec
+
+BUCKETS_MAX: Final = 10_000
+
+
+class Rate(msgspec.Struct, frozen=True, kw_only=True):
+    """`per_s` requests a second on average, and `burst` at once."""
+
+    per_s: float
+    burst: int
+
+    def __post_init__(self) -> None:
+        if self.per_s <= 0 or self.burst < 1:
+            raise ValueError("a rate allows more than nothing: per_s > 0 and burst >= 1")
+
+
+class Bucket:
+    """One bucket. `take` answers 0.0 when there was a token, else the seconds until there is one."""
+
+    __slots__ = ("_burst", "_level", "_per_s", "_updated_at")
+
+    def __init__(self, rate: Rate, now: float) -> None:
+        self._per_s = rate.per_s
+        self._burst = rate.burst
+        self._level = float(rate.burst)
+        self._updated_at = now
+
+    def take(self, now: float) -> float:
+        level = min(self._level + (now - self._updated_at) * self._per_s, self._burst)
+        self._updated_at = now
+        if level >= 1.0:
+            self._level = level - 1.0
+            return 0.0
+        self._level = level
+        return (1.0 - level) / self._per_s
+
+    def is_empty(self, now: float) -> bool:
+        """True when a token could not be taken now; takes none."""
+        return self._level + (now - self._updated_at) * self._per_s < 1.0
+
+
+class Buckets:
+    """One bucket for each key."""
+
+    def __init__(self, rate: Rate, *, buckets_max: int = BUCKETS_MAX) -> None:
+        self._rate = rate
+        self._buckets_max = buckets_max
+        self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
+
+    def take(self, key: Hashable, now: float) -> float:
+        return self._bucket(key, now).take(now)
+
+    def is_empty(self, key: Hashable, now: float) -> bool:
+        bucket = self._buckets.get(key)
+        return bucket is not None and bucket.is_empty(now)
+
+    def _bucket(self, key: Hashable, now: float) -> Bucket:
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._buckets[key] = Bucket(self._rate, now)
+            if len(self._buckets) > self._buckets_max:
+                self._buckets.popitem(last=False)
+        else:
+            self._buckets.move_to_end(key)
+        return bucket

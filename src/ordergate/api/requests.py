@@ -1,0 +1,165 @@
+"""What a client may send in a body, and its exact meaning.
+
+Amounts are decimal strings. What can never be accepted, whatever the market, the account or the limits
+say, is refused here with the field's name; everything else is for the gate to judge.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Annotated, Final
+
+import msgspec
+
+from ordergate.api.json_bodies import decode
+from ordergate.core.ids import AccountId, Symbol
+from ordergate.core.money import ZERO, NotAnAmount, amount
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.refusals import Code, Refusal
+
+# Each is the inside of a pattern: whole strings only, here and in the OpenAPI document.
+ACCOUNT_ID: Final = "[PL]-[0-9A-Za-z]{1,24}"
+ORDER_ID: Final = "[PL]-[0-9A-HJKMNP-TV-Z]{18}"
+SYMBOL: Final = "[A-Z0-9][A-Z0-9./_-]{0,31}"
+LABEL: Final = "[A-Za-z0-9_.:-]{1,64}"
+AMOUNT: Final = "-?(?:0|[1-9][0-9]{0,17})(?:\\.[0-9]{1,9})?"
+
+_AMOUNT_WORDS: Final = 'a decimal string of at most 18 digits, such as "4800.25", and not a JSON number'
+
+AccountIdText = Annotated[
+    str, msgspec.Meta(pattern=rf"\A{ACCOUNT_ID}\Z", description='an account id, such as "P-DEMO"')
+]
+OrderIdText = Annotated[str, msgspec.Meta(pattern=rf"\A{ORDER_ID}\Z", description="an order id")]
+SymbolText = Annotated[str, msgspec.Meta(pattern=rf"\A{SYMBOL}\Z", description='a symbol, such as "ESM4"')]
+Label = Annotated[
+    str,
+    msgspec.Meta(pattern=rf"\A{LABEL}\Z", description="1 to 64 characters of A-Z, a-z, 0-9 and _ . : -"),
+]
+AmountText = Annotated[str, msgspec.Meta(max_length=20, description=_AMOUNT_WORDS)]
+Reason = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=500, description="a sentence of 1 to 500 characters")
+]
+Grade = Annotated[
+    str, msgspec.Meta(pattern=r"\A(?:block_new|cancel_all)\Z", description='"block_new" or "cancel_all"')
+]
+
+
+class OrderFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An order as it is asked for: by REST, by a `place` frame, or for a preview."""
+
+    account_id: AccountIdText
+    symbol: SymbolText
+    side: Side
+    type: OrderType
+    quantity: AmountText
+    limit_price: AmountText | None = None
+    stop_price: AmountText | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    client_order_id: Label | None = None
+    extended_hours: bool = False
+    strategy: Label | None = None
+
+
+class ReplaceFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to change about an order. `quantity` is the new total, what is filled included."""
+
+    quantity: AmountText | None = None
+    limit_price: AmountText | None = None
+    stop_price: AmountText | None = None
+
+
+class EngageFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Engage the kill switch: new orders are blocked, or all open ones are canceled as well."""
+
+    grade: Grade
+    reason: Reason
+
+
+class ReleaseFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    reason: Reason
+
+
+class Changes(msgspec.Struct, frozen=True, kw_only=True):
+    """A replacement's exact values; None leaves things as they are."""
+
+    quantity: Decimal | None
+    limit_price: Decimal | None
+    stop_price: Decimal | None
+
+
+_order_decoder: Final = msgspec.json.Decoder(OrderFields)
+_replace_decoder: Final = msgspec.json.Decoder(ReplaceFields)
+
+
+def terms_in(body: bytes) -> Terms | Refusal:
+    asked = decode(body, _order_decoder)
+    return asked if isinstance(asked, Refusal) else terms_of(asked)
+
+
+def changes_in(body: bytes) -> Changes | Refusal:
+    asked = decode(body, _replace_decoder)
+    if isinstance(asked, Refusal):
+        return asked
+    return changes_of(asked.quantity, asked.limit_price, asked.stop_price)
+
+
+def terms_of(asked: OrderFields) -> Terms | Refusal:
+    """The order's exact terms, its prices present exactly where its type has them."""
+    wrong: dict[str, str] = {}
+    quantity = _amount("quantity", asked.quantity, wrong)
+    limit_price = _amount("limit_price", asked.limit_price, wrong)
+    stop_price = _amount("stop_price", asked.stop_price, wrong)
+    if quantity is not None and quantity <= ZERO:
+        wrong["quantity"] = "must be more than zero"
+    _check_presence("limit_price", asked.limit_price, asked.type, asked.type.needs_limit_price, wrong)
+    _check_presence("stop_price", asked.stop_price, asked.type, asked.type.needs_stop_price, wrong)
+    if wrong or quantity is None:
+        return Refusal(Code.INVALID, "the order has fields with impossible values", wrong)
+    return Terms(
+        account=AccountId(asked.account_id),
+        symbol=Symbol(asked.symbol),
+        side=asked.side,
+        type=asked.type,
+        quantity=quantity,
+        limit_price=limit_price,
+        stop_price=stop_price,
+        time_in_force=asked.time_in_force,
+        client_order_id=asked.client_order_id,
+        strategy=asked.strategy,
+        extended_hours=asked.extended_hours,
+    )
+
+
+def changes_of(quantity: str | None, limit_price: str | None, stop_price: str | None) -> Changes | Refusal:
+    wrong: dict[str, str] = {}
+    changes = Changes(
+        quantity=_amount("quantity", quantity, wrong),
+        limit_price=_amount("limit_price", limit_price, wrong),
+        stop_price=_amount("stop_price", stop_price, wrong),
+    )
+    if changes.quantity is not None and changes.quantity <= ZERO:
+        wrong["quantity"] = "must be more than zero"
+    if wrong:
+        return Refusal(Code.INVALID, "the replacement has fields with impossible values", wrong)
+    if quantity is None and limit_price is None and stop_price is None:
+        return Refusal(Code.INVALID, "give at least one of quantity, limit_price and stop_price")
+    return changes
+
+
+def _amount(name: str, value: str | None, wrong: dict[str, str]) -> Decimal | None:
+    if value is None:
+        return None
+    try:
+        return amount(value)
+    except NotAnAmount:
+        wrong[name] = f"must be {_AMOUNT_WORDS}"
+        return None
+
+
+def _check_presence(
+    name: str, value: str | None, kind: OrderType, needed: bool, wrong: dict[str, str]
+) -> None:
+    if needed and value is None:
+        wrong[name] = f"is required for a {kind} order"
+    elif value is not None and not needed:
+        wrong[name] = f"a {kind} order has none"

@@ -1,0 +1,174 @@
+"""The hot routes as the OpenAPI document tells them.
+
+They are served without FastAPI, so they are declared here a second time, for the document only: the
+functions below are never called. That both sides have the same paths and methods is tested.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Body, Header, Query
+
+from ordergate.api import schemas
+
+Responses = dict[int | str, dict[str, Any]]
+
+_WORDS: Final = {
+    400: "The request is malformed or has an impossible value.",
+    401: "No valid access token.",
+    403: "The token lacks the scope.",
+    404: "No such thing, or not visible to this client.",
+    409: "The order or the idempotency key does not stand for it now.",
+    413: "Too large.",
+    415: "The body must be application/json.",
+    422: "Denied by risk, an unlisted instrument, or the idempotency key was used for another request.",
+    429: "Too many requests; see Retry-After.",
+    500: "A defect of the gateway.",
+    503: "Not ready, or a part is not available; see Retry-After.",
+}
+
+# What can happen on every route that asks for a token.
+_ALWAYS: Final = (401, 413, 429, 500, 503)
+
+
+def failing(*statuses: int) -> Responses:
+    """The problems that a route may answer with, those of every route included."""
+    return {
+        status: {"model": schemas.Problem, "description": _WORDS[status]}
+        for status in sorted({*statuses, *_ALWAYS})
+    }
+
+
+Key = Annotated[
+    str,
+    Header(
+        alias="Idempotency-Key",
+        min_length=16,
+        max_length=128,
+        pattern="^[A-Za-z0-9_-]{16,128}$",
+        description="Unique for this request; the same key and body never act twice.",
+    ),
+]
+Prefer = Annotated[
+    str | None,
+    Header(
+        alias="Prefer",
+        pattern="^wait=[0-9]{1,2}$",
+        description="wait=N waits up to N (at most 30) seconds for the broker's answer.",
+    ),
+]
+OrderPath = schemas.OrderId
+_JSON: Final = Body(media_type="application/json")
+_REPLAYED: Final = {
+    "Idempotent-Replayed": {
+        "description": "true when the key was used before: this is the same order, as it stands now.",
+        "schema": {"type": "string", "enum": ["true"]},
+    }
+}
+_LOCATION: Final = {"Location": {"description": "Where the order is.", "schema": {"type": "string"}}}
+
+
+def _answers(status: int, model: type, words: str, headers: dict[str, Any], *others: int) -> Responses:
+    return {status: {"model": model, "description": words, "headers": headers}, **failing(*others)}
+
+
+def documented() -> APIRouter:
+    """Never mounted: only its description is read."""
+    router = APIRouter()
+    _document_orders(router)
+    _document_changes(router)
+    _document_kill_switch(router)
+    return router
+
+
+def _document_orders(router: APIRouter) -> None:
+    @router.post(
+        "/v1/orders",
+        status_code=201,
+        tags=["orders"],
+        summary="Place an order",
+        description="Answers once the order is durable and approved by risk.",
+        responses=_answers(
+            201, schemas.Order, "Durable.", {**_LOCATION, **_REPLAYED}, 400, 403, 404, 409, 415, 422
+        ),
+    )
+    def place(order: Annotated[schemas.OrderRequest, _JSON], key: Key, prefer: Prefer = None) -> None: ...
+
+    @router.post(
+        "/v1/orders/preview",
+        tags=["orders"],
+        summary="What would risk say now",
+        description="Nothing is written and nothing is sent.",
+        responses=_answers(200, schemas.Preview, "Every control's answer.", {}, 400, 403, 404, 409, 415, 422),
+    )
+    def preview(order: Annotated[schemas.OrderRequest, _JSON]) -> None: ...
+
+    @router.get(
+        "/v1/orders/{order_id}",
+        tags=["orders"],
+        summary="One order",
+        responses=_answers(200, schemas.Order, "As it stands.", {}, 403, 404),
+    )
+    def show(order_id: OrderPath) -> None: ...
+
+
+def _document_changes(router: APIRouter) -> None:
+    @router.patch(
+        "/v1/orders/{order_id}",
+        status_code=202,
+        tags=["orders"],
+        summary="Replace quantity or prices",
+        responses=_answers(202, schemas.Order, "Asked.", _REPLAYED, 400, 403, 404, 409, 415, 422),
+    )
+    def replace(
+        order_id: OrderPath, change: Annotated[schemas.ReplaceRequest, _JSON], key: Key, prefer: Prefer = None
+    ) -> None: ...
+
+    @router.delete(
+        "/v1/orders/{order_id}",
+        status_code=202,
+        tags=["orders"],
+        summary="Cancel an order",
+        responses=_answers(202, schemas.Order, "Asked.", _REPLAYED, 400, 403, 404, 409, 422),
+    )
+    def cancel(order_id: OrderPath, key: Key, prefer: Prefer = None) -> None: ...
+
+    @router.delete(
+        "/v1/orders",
+        status_code=207,
+        tags=["orders"],
+        summary="Cancel every open order of an account",
+        responses=_answers(
+            207, schemas.CancelResults, "Asked, one by one.", _REPLAYED, 400, 403, 404, 409, 422
+        ),
+    )
+    def cancel_all(
+        key: Key, account_id: Annotated[schemas.AccountId, Query()], symbol: schemas.Symbol | None = None
+    ) -> None: ...
+
+
+def _document_kill_switch(router: APIRouter) -> None:
+    @router.get(
+        "/v1/kill-switch",
+        tags=["risk"],
+        summary="The kill switch as it stands",
+        responses=_answers(200, schemas.KillSwitch, "As it stands.", {}, 403),
+    )
+    def show_kill_switch() -> None: ...
+
+    @router.post(
+        "/v1/kill-switch",
+        tags=["risk"],
+        summary="Engage the kill switch",
+        responses=_answers(200, schemas.KillSwitch, "Engaged.", {}, 400, 403, 409, 415),
+    )
+    def engage(asked: Annotated[schemas.EngageRequest, _JSON]) -> None: ...
+
+    @router.post(
+        "/v1/kill-switch/release",
+        tags=["risk"],
+        summary="Release the kill switch",
+        responses=_answers(200, schemas.KillSwitch, "Released.", {}, 400, 403, 409, 415),
+    )
+    def release(asked: Annotated[schemas.ReleaseRequest, _JSON]) -> None: ...

@@ -1,0 +1,51 @@
+"""How FastAPI's routes ask the door, and how they say no."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from fastapi import Request
+
+from ordergate.api.door import Door
+from ordergate.api.exchange import Call, Reply
+from ordergate.core.access import Principal, Scope
+from ordergate.core.ids import AccountId
+from ordergate.core.refusals import Code, Refusal
+
+NO_SUCH_ACCOUNT: Final = Refusal(Code.NOT_FOUND, "there is no such account")
+
+
+class Refused(Exception):
+    """Carries a refusal out of a route; never leaves the application."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
+
+
+class TurnedAway(Exception):
+    """Carries an answer that the door has made already."""
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(reply.status)
+        self.reply = reply
+
+
+def entering(door: Door, scope: Scope | None = None) -> Callable[[Request], Awaitable[Principal]]:
+    """The dependency that asks the door. FastAPI runs it before it looks at the query."""
+
+    async def entered(request: Request) -> Principal:
+        found = await door.enter(Call(request.scope, request.receive), scope)
+        if isinstance(found, Reply):
+            raise TurnedAway(found)
+        return found
+
+    return entered
+
+
+def own(principal: Principal, account: str) -> AccountId:
+    """The account, when it is one of the principal's; any other does not exist for it."""
+    if account not in principal.accounts:
+        raise Refused(NO_SUCH_ACCOUNT)
+    return AccountId(account)

@@ -1,0 +1,330 @@
+"""The shapes of the API, for its OpenAPI document and for queries; bodies never pass here.
+
+Bodies are decoded into the structs of `requests` and answered from the stored JSON of the core's
+views. That these models say the same is not hoped but tested, field by field.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from ordergate.api.cursors import CURSOR_LENGTH_MAX
+from ordergate.api.requests import ACCOUNT_ID, AMOUNT, LABEL, ORDER_ID, SYMBOL
+from ordergate.core.access import Scope
+from ordergate.core.instruments import AssetClass
+from ordergate.core.orders.lifecycle import Status
+from ordergate.core.orders.terms import OrderType, Side, TimeInForce
+from ordergate.core.refusals import Code
+
+PAGE_MAX = 500
+
+AccountId = Annotated[str, Field(pattern=f"^{ACCOUNT_ID}$", examples=["P-DEMO"])]
+OrderId = Annotated[str, Field(pattern=f"^{ORDER_ID}$", examples=["P-01HZX3K9QW5V7M2N4B"])]
+Symbol = Annotated[str, Field(pattern=f"^{SYMBOL}$", examples=["ESM4"])]
+Label = Annotated[str, Field(pattern=f"^{LABEL}$")]
+Amount = Annotated[
+    str, Field(pattern=f"^{AMOUNT}$", max_length=20, examples=["4800.25"], description="Exact, as a string.")
+]
+Figure = Annotated[str, Field(pattern=r"^-?[0-9]+(?:\.[0-9]+)?$", description="An exact decimal.")]
+Reason = Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class Asked(BaseModel):
+    """The base of everything a client sends: what is not in the shape is refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class OrderRequest(Asked):
+    """Limit and stop_limit orders have a limit price, stop and stop_limit orders a stop price."""
+
+    account_id: AccountId
+    symbol: Symbol
+    side: Side
+    type: OrderType
+    quantity: Amount
+    limit_price: Amount | None = None
+    stop_price: Amount | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    client_order_id: Label | None = None
+    extended_hours: bool = False
+    strategy: Label | None = None
+
+
+class ReplaceRequest(Asked):
+    """What to change; at least one. `quantity` is the new total, what is filled included."""
+
+    quantity: Amount | None = None
+    limit_price: Amount | None = None
+    stop_price: Amount | None = None
+
+
+class EngageRequest(Asked):
+    grade: Literal["block_new", "cancel_all"]
+    reason: Reason
+
+
+class ReleaseRequest(Asked):
+    reason: Reason
+
+
+class FailedControl(BaseModel):
+    """One risk control that said no, with its numbers."""
+
+    control: str
+    reason: str
+    detail: str
+    limit: str | None = None
+    value: str | None = None
+    headroom: str | None = None
+    inputs: dict[str, str] = {}
+
+
+class Order(BaseModel):
+    """An order as it stands. `leaves_qty` is what may still fill."""
+
+    id: OrderId
+    account_id: AccountId
+    client_order_id: str | None
+    symbol: str
+    side: Side
+    type: OrderType
+    time_in_force: TimeInForce
+    quantity: Figure
+    limit_price: Figure | None
+    stop_price: Figure | None
+    extended_hours: bool
+    strategy: str | None
+    status: Status
+    cum_qty: Figure
+    leaves_qty: Figure
+    avg_px: Figure | None
+    version: int
+    broker_order_id: str | None
+    reason: str | None
+    failed_controls: list[FailedControl]
+    cancel_requested: bool
+    external: bool
+    accepted_at: AwareDatetime
+    acknowledged_at: AwareDatetime | None
+    unknown_since: AwareDatetime | None
+    updated_at: AwareDatetime
+    final_at: AwareDatetime | None
+
+
+class Execution(BaseModel):
+    exec_id: str
+    revision: int
+    order_id: OrderId
+    account_id: AccountId
+    symbol: str
+    side: Side
+    quantity: Figure
+    price: Figure
+    fee: Figure
+    status: Literal["live", "busted", "corrected"]
+    broker_order_id: str | None
+    broker_at: AwareDatetime | None
+    at: AwareDatetime
+
+
+class Position(BaseModel):
+    """`quantity` is signed, long positive."""
+
+    account_id: AccountId
+    symbol: str
+    quantity: Figure
+    avg_px: Figure | None
+    cost: Figure
+    realised_pnl: Figure
+    currency: str
+
+
+class Balance(BaseModel):
+    account_id: AccountId
+    currency: str
+    cash: Figure
+
+
+class Account(BaseModel):
+    """`seq` and `stream_id` are where the account's event stream stood at this moment."""
+
+    id: AccountId
+    env: Literal["paper", "live"]
+    stream_id: str
+    seq: int
+    open_orders: int
+    balances: list[Balance]
+    breaks: list[Any]
+
+
+class Instrument(BaseModel):
+    symbol: str
+    name: str
+    asset_class: AssetClass
+    currency: str
+    tick: Figure
+    lot: Figure
+    multiplier: Figure
+    calendar: str
+
+
+class ControlResult(BaseModel):
+    control: str
+    passed: bool
+    reason: str | None = None
+    detail: str | None = None
+    limit: str | None = None
+    value: str | None = None
+    headroom: str | None = None
+
+
+class Preview(BaseModel):
+    """What risk would say now. It promises nothing about later."""
+
+    would_be_accepted: bool
+    controls: list[ControlResult]
+
+
+class KillSwitch(BaseModel):
+    engaged: bool
+    level: str
+    grade: str | None
+    reason: str | None
+    actor: str | None
+    since: str | None
+
+
+class CancelResult(BaseModel):
+    """`code` is cancel-requested, or the code of a refusal."""
+
+    order_id: OrderId
+    code: str
+
+
+class Orders(BaseModel):
+    orders: list[Order]
+    next: str | None
+
+
+class Executions(BaseModel):
+    executions: list[Execution]
+    next: str | None
+
+
+class Positions(BaseModel):
+    positions: list[Position]
+
+
+class Balances(BaseModel):
+    balances: list[Balance]
+
+
+class AccountSummary(BaseModel):
+    id: AccountId
+    env: Literal["paper", "live"]
+    balances: list[Balance]
+
+
+class Accounts(BaseModel):
+    accounts: list[AccountSummary]
+
+
+class Instruments(BaseModel):
+    instruments: list[Instrument]
+
+
+class Limits(BaseModel):
+    """One object for each account that has limits; without limits nothing is accepted."""
+
+    limits: list[dict[str, Any]]
+
+
+class Event(BaseModel):
+    """A journalled event as the stream shows it."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: Literal["event"]
+    account_id: AccountId
+    seq: int
+    kind: str
+    at: AwareDatetime
+
+
+class Events(BaseModel):
+    events: list[Event]
+
+
+class CancelResults(BaseModel):
+    results: list[CancelResult]
+
+
+class Ready(BaseModel):
+    """`reasons` names every part that is not ready, and why."""
+
+    status: Literal["ready", "not-ready"]
+    reasons: dict[str, str]
+
+
+class Alive(BaseModel):
+    status: Literal["alive"]
+
+
+class FieldError(BaseModel):
+    field: str
+    message: str
+
+
+class Problem(BaseModel):
+    """RFC 9457. `code` is the stable part: programs act on it, people read `detail`."""
+
+    type: str
+    title: str
+    status: int
+    code: Code
+    detail: str
+    correlation_id: str
+    errors: list[FieldError] = []
+    failed_controls: list[FailedControl] = []
+    order_id: OrderId | None = None
+    order: Order | None = None
+
+
+class OrdersQuery(Asked):
+    """Newest first."""
+
+    account_id: AccountId | None = None
+    status: Status | None = None
+    open: bool | None = None
+    symbol: Symbol | None = None
+    client_order_id: Label | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 100
+    cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
+
+
+class PageQuery(Asked):
+    """Oldest first."""
+
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 100
+    cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
+
+
+class LimitsQuery(Asked):
+    account_id: AccountId | None = None
+
+
+class NoQuery(Asked):
+    """Takes no parameters."""
+
+
+SCOPE_WORDS = {
+    Scope.ORDERS_READ: "see orders and their events",
+    Scope.ORDERS_WRITE: "place, change and cancel orders",
+    Scope.ACCOUNTS_READ: "see accounts, positions, balances and executions",
+    Scope.MARKET_DATA_READ: "stream quotes and trades",
+    Scope.RISK_READ: "see limits and the kill switch",
+    Scope.RISK_WRITE: "engage and release the kill switch",
+}

@@ -1,0 +1,90 @@
+"""What a session asks of whoever drives it, and within which bounds it lives. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ordergate.api.quotas import Rate
+from ordergate.api.requests import Changes
+from ordergate.api.stream.channels import Channel
+from ordergate.api.stream.frames import Resume
+from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.orders.terms import Terms
+
+
+class Action(msgspec.Struct, frozen=True):
+    """Something for whoever drives the session to do."""
+
+
+class Send(Action, frozen=True):
+    payload: bytes
+
+
+class Close(Action, frozen=True):
+    code: int
+    reason: str
+
+
+class Login(Action, frozen=True):
+    """Find out who is behind the token; tell `logged_in` before the next frame."""
+
+    token: str
+    frame_id: str | None
+
+
+class Join(Action, frozen=True, kw_only=True):
+    """Follow an account; an earlier subscription to it ends."""
+
+    account: AccountId
+    channels: tuple[Channel, ...]
+    resume: Resume | None
+    frame_id: str | None
+
+
+class Leave(Action, frozen=True):
+    account: AccountId
+
+
+class Watch(Action, frozen=True):
+    channel: str
+    symbols: tuple[str, ...]
+
+
+class Unwatch(Action, frozen=True):
+    channel: str
+    symbols: tuple[str, ...]
+
+
+class CancelAsked(msgspec.Struct, frozen=True):
+    order_id: OrderId
+
+
+class ReplaceAsked(msgspec.Struct, frozen=True):
+    order_id: OrderId
+    changes: Changes
+
+
+class Command(Action, frozen=True, kw_only=True):
+    """Ask the gate, in the background; tell `answered` when it is done. `asked` says what."""
+
+    frame_id: str
+    key: str
+    correlation: str
+    wait_s: int
+    asked: Terms | CancelAsked | ReplaceAsked
+
+
+Actions = Sequence[Action]
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds of one session."""
+
+    messages: Rate
+    commands_in_flight_max: int
+    subscriptions_max: int
+    symbols_max: int
+    login_s: float
+    heartbeat_s: float

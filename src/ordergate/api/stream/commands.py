@@ -1,0 +1,63 @@
+"""Carries a command of the stream to the gate and turns its answer into a frame.
+
+The same gate, the same keys and the same problems as REST: only the envelope differs.
+"""
+
+from __future__ import annotations
+
+from ordergate.api import problems
+from ordergate.api.deps import GateLike
+from ordergate.api.stream import frames
+from ordergate.api.stream.actions import CancelAsked, Command, ReplaceAsked
+from ordergate.core.access import Principal
+from ordergate.core.orders.terms import Terms
+from ordergate.core.refusals import Code, Refusal
+from ordergate.engine.answers import Answer
+
+_DEFECT = Refusal(
+    Code.INTERNAL, "a defect of the gateway; whether the command took effect, its idempotency key will tell"
+)
+
+
+async def answer_to(gate: GateLike, principal: Principal, command: Command) -> bytes:
+    """Never cancelled: the command may be durable already when its client goes away."""
+    answer = await _asked(gate, principal, command)
+    if isinstance(answer, Refusal):
+        return frames.answer_problem(command.frame_id, problems.problem(answer, command.correlation))
+    if answer.failed:
+        told = problems.denial(answer.failed, answer.order_id, answer.body, command.correlation)
+        return frames.answer_problem(command.frame_id, told, answer.replayed)
+    status = 201 if isinstance(command.asked, Terms) else 202
+    return frames.answer(command.frame_id, status, answer.body, answer.replayed)
+
+
+def answer_to_defect(command: Command) -> bytes:
+    return frames.answer_problem(command.frame_id, problems.problem(_DEFECT, command.correlation))
+
+
+async def _asked(gate: GateLike, principal: Principal, command: Command) -> Answer | Refusal:
+    asked = command.asked
+    match asked:
+        case Terms():
+            return await gate.place(
+                principal, asked, key=command.key, correlation=command.correlation, wait_s=command.wait_s
+            )
+        case CancelAsked():
+            return await gate.cancel(
+                principal,
+                asked.order_id,
+                key=command.key,
+                correlation=command.correlation,
+                wait_s=command.wait_s,
+            )
+        case ReplaceAsked():
+            return await gate.replace(
+                principal,
+                asked.order_id,
+                quantity=asked.changes.quantity,
+                limit_price=asked.changes.limit_price,
+                stop_price=asked.changes.stop_price,
+                key=command.key,
+                correlation=command.correlation,
+                wait_s=command.wait_s,
+            )

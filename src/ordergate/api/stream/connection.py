@@ -1,0 +1,286 @@
+"""One client's socket: reads frames, carries out what the session decides, and writes what waits.
+
+Writing is never waited for: what the outbox holds is written in one piece when the loop comes round,
+and a client that does not read is closed. Before anything is written the token must still stand.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final, Protocol
+
+from starlette.types import Message, Receive
+
+from ordergate.api.bearer import Bearer
+from ordergate.api.deps import Deps
+from ordergate.api.measures import Measures
+from ordergate.api.stream import frames, session
+from ordergate.api.stream.actions import (
+    Action,
+    Actions,
+    Close,
+    Command,
+    Join,
+    Leave,
+    Login,
+    Send,
+    Unwatch,
+    Watch,
+)
+from ordergate.api.stream.commands import answer_to, answer_to_defect
+from ordergate.api.stream.feed import Subscriber
+from ordergate.api.stream.hub import CannotFollow, Hub, subscriber_of
+from ordergate.api.stream.outbox import Outbox
+from ordergate.api.stream.session import Session
+from ordergate.api.stream.wire import framed
+from ordergate.core.access import Principal
+from ordergate.core.faults import Fault
+from ordergate.core.ids import AccountId
+from ordergate.core.refusals import Code, Refusal
+from ordergate.telemetry.log import logger
+
+log = logger("stream")
+
+SERVER_FAULT: Final = 1011
+
+
+class Socket(Protocol):
+    """What `protocols.FramedWebSocket` gives to the application."""
+
+    @property
+    def is_backed_up(self) -> bool: ...
+    def write_frames(self, frames: bytes) -> None: ...
+    def close_now(self, code: int, reason: str) -> None: ...
+
+
+class Connection:
+    def __init__(
+        self,
+        deps: Deps,
+        hub: Hub,
+        conversation: Session,
+        socket: Socket,
+        *,
+        bearer: Bearer,
+        measures: Measures,
+        peer: str,
+        commands: set[asyncio.Task[bytes]],
+    ) -> None:
+        self._deps = deps
+        self._hub = hub
+        self._bearer = bearer
+        self._measures = measures
+        self._session = conversation
+        self._socket = socket
+        self._peer = peer
+        self._commands = commands
+        self._loop = asyncio.get_running_loop()
+        self._outbox = Outbox(
+            messages_max=deps.bounds.stream_queue_messages_max,
+            bytes_max=deps.bounds.stream_queue_bytes_max,
+            wake=self._wake,
+        )
+        self._following: dict[AccountId, tuple[Subscriber, asyncio.Task[None]]] = {}
+        self._backed_up_since: float | None = None
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def run(self, receive: Receive, principal: Principal | None) -> None:
+        """Until either side closes."""
+        self._hub.add(self)
+        self._timer = self._loop.call_later(self._deps.bounds.heartbeat_s, self._tick)
+        try:
+            await self._carry_out(self._session.opened(principal))
+            while not self._session.closed:
+                # A client may be silent for as long as it likes: heartbeats and pings find the dead.
+                message = await receive()
+                if message["type"] != "websocket.receive":
+                    break
+                await self._read(message)
+        finally:
+            self._end()
+
+    def close(self, code: int, reason: str) -> None:
+        self._do_all(self._session.failed(code, reason))
+
+    # Reading
+
+    async def _read(self, message: Message) -> None:
+        self._measures.received.inc()
+        text: str | None = message.get("text")
+        if text is None:
+            self.close(session.PROTOCOL_ERROR, "frames are text")
+            return
+        data = text.encode()
+        if len(data) > self._deps.bounds.body_bytes_max:
+            self.close(session.TOO_BIG, "the frame is too big")
+        elif self._token_stands():
+            await self._carry_out(self._session.received(data, self._deps.clock.monotonic()))
+
+    def _token_stands(self) -> bool:
+        principal = self._session.principal
+        if principal is None or self._deps.identity.still_valid(principal):
+            return True
+        self._do_all(self._session.revoked())
+        return False
+
+    async def _carry_out(self, actions: Actions) -> None:
+        """A login is waited for here, so that the frames after it are read by whom it makes known."""
+        for action in actions:
+            if isinstance(action, Login):
+                found = await self._bearer.authenticate(action.token, self._peer)
+                self._do_all(self._session.logged_in(found, action.frame_id))
+            else:
+                self._do(action)
+
+    def _do_all(self, actions: Actions) -> None:
+        for action in actions:
+            self._do(action)
+
+    def _do(self, action: Action) -> None:
+        match action:
+            case Send():
+                self._outbox.push(framed(action.payload))
+            case Command():
+                self._ask(action)
+            case Join():
+                self._join(action)
+            case Leave():
+                self._leave(action.account)
+            case Watch():
+                self._hub.watch(self._outbox, action.channel, action.symbols)
+            case Unwatch():
+                self._hub.unwatch(self._outbox, action.channel, action.symbols)
+            case Close():
+                self._close(action)
+            case _:
+                raise AssertionError(f"{type(action).__name__} is not done here")
+
+    # Commands
+
+    def _ask(self, command: Command) -> None:
+        """In the background: a slow broker must not hold up the next frame."""
+        principal = self._session.principal
+        if principal is None:
+            return
+        task = asyncio.create_task(answer_to(self._deps.gate, principal, command))
+        self._commands.add(task)
+        task.add_done_callback(lambda done: self._answered(command, done))
+
+    def _answered(self, command: Command, done: asyncio.Task[bytes]) -> None:
+        self._commands.discard(done)
+        self._session.answered()
+        if done.cancelled():
+            return
+        fault = done.exception()
+        if fault is not None:
+            log.error("stream.fault", correlation=command.correlation, exc_info=fault)
+            self._measures.faults.inc()
+        if not self._session.closed:
+            answer = done.result() if fault is None else answer_to_defect(command)
+            self._outbox.push(framed(answer))
+
+    # Accounts
+
+    def _join(self, action: Join) -> None:
+        self._leave(action.account)
+        subscriber = subscriber_of(action.channels, self._outbox)
+        task = asyncio.create_task(
+            self._hub.follow(
+                action.account,
+                subscriber,
+                self._outbox,
+                channels=action.channels,
+                resume=action.resume,
+                frame_id=action.frame_id,
+            )
+        )
+        self._following[action.account] = (subscriber, task)
+        task.add_done_callback(lambda done: self._joined(action, done))
+
+    def _joined(self, action: Join, done: asyncio.Task[None]) -> None:
+        fault = None if done.cancelled() else done.exception()
+        if fault is None:
+            return
+        self._leave(action.account)
+        if isinstance(fault, CannotFollow | Fault | TimeoutError):
+            self._session.channels.pop(action.account, None)
+            no = Refusal(Code.UNAVAILABLE, f"{action.account} cannot be followed now; subscribe again")
+            self._outbox.push(framed(frames.error(no, action.frame_id)))
+            return
+        log.error("stream.fault", account=action.account, exc_info=fault)
+        self._measures.faults.inc()
+        self.close(SERVER_FAULT, "a defect of the gateway")
+
+    def _leave(self, account: AccountId) -> None:
+        found = self._following.pop(account, None)
+        if found is not None:
+            subscriber, task = found
+            task.cancel()
+            self._hub.leave(account, subscriber)
+
+    # Time
+
+    def _tick(self) -> None:
+        if self._session.closed:
+            return
+        now = self._deps.clock.monotonic()
+        self._timer = self._loop.call_later(self._deps.bounds.heartbeat_s, self._tick)
+        self._hub.tick(now)
+        if self._is_stuck(now):
+            self.close(session.SLOW_CONSUMER, "slow-consumer")
+        elif self._token_stands():
+            told: dict[str, int] = {
+                account: subscriber.last_seq for account, (subscriber, _) in self._following.items()
+            }
+            self._do_all(self._session.ticked(now, told))
+
+    def _is_stuck(self, now: float) -> bool:
+        """The client has not read for longer than any healthy one takes."""
+        if not self._socket.is_backed_up:
+            self._backed_up_since = None
+            return False
+        if self._backed_up_since is None:
+            self._backed_up_since = now
+        return now - self._backed_up_since > self._deps.bounds.stream_send_timeout_s
+
+    # Writing
+
+    def _wake(self, now: bool) -> None:
+        if now:
+            self.flush()
+        else:
+            self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Write what waits, unless the client is behind: then the socket calls again."""
+        if self._session.closed:
+            return
+        if self._outbox.overflowed:
+            self.close(session.SLOW_CONSUMER, "slow-consumer")
+        elif not self._socket.is_backed_up and self._token_stands():
+            self._write()
+
+    def _write(self) -> None:
+        waiting = self._outbox.take()
+        if waiting:
+            self._socket.write_frames(b"".join(waiting))
+            self._measures.sent.inc(len(waiting))
+
+    def _close(self, action: Close) -> None:
+        """What was said before the close still goes out, when the client reads at all."""
+        if not (self._outbox.overflowed or self._socket.is_backed_up):
+            self._write()
+        self._measures.closed.labels(str(action.code)).inc()
+        self._outbox.close()
+        self._socket.close_now(action.code, action.reason)
+
+    def _end(self) -> None:
+        self._session.closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for account in list(self._following):
+            self._leave(account)
+        for channel, symbols in self._session.watched.items():
+            self._hub.unwatch(self._outbox, channel, symbols)
+        self._outbox.close()
+        self._hub.remove(self)

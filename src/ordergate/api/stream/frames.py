@@ -1,0 +1,237 @@
+"""The words of the stream: what a client may say, and how the server says its own. Pure.
+
+Both directions are JSON objects with a `type`. A client's frame may carry an `id`; whatever answers
+the frame repeats it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Final, Literal
+
+import msgspec
+
+from ordergate.api.problems import FieldError, Problem
+from ordergate.api.requests import AccountIdText, AmountText, Label, OrderFields, OrderIdText, SymbolText
+from ordergate.api.stream.channels import Channel
+from ordergate.core.access import Principal
+from ordergate.core.refusals import Code, Refusal
+
+WAIT_S_MAX: Final = 30
+
+FrameId = Label
+Token = Annotated[str, msgspec.Meta(min_length=1, max_length=8_192, description="an access token")]
+Key = Annotated[str, msgspec.Meta(max_length=200, description="an idempotency key")]
+Wait = Annotated[
+    int, msgspec.Meta(ge=0, le=WAIT_S_MAX, description=f"a whole number of seconds, 0 to {WAIT_S_MAX}")
+]
+Channels = Annotated[
+    list[Channel], msgspec.Meta(min_length=1, max_length=5, description="a list of 1 to 5 channels")
+]
+Symbols = Annotated[
+    list[SymbolText], msgspec.Meta(min_length=1, max_length=100, description="a list of 1 to 100 symbols")
+]
+Prices = Literal["quotes", "trades"]
+
+
+class ClientFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+    id: FrameId | None = None
+
+
+class Authenticate(ClientFrame, frozen=True, kw_only=True, tag="authenticate"):
+    """The first frame of a client that could not send an Authorization header."""
+
+    token: Token
+
+
+class Refresh(ClientFrame, frozen=True, kw_only=True, tag="auth.refresh"):
+    """A new token of the same client, before the old one expires."""
+
+    token: Token
+
+
+class Ping(ClientFrame, frozen=True, kw_only=True, tag="ping"):
+    """Answered by a pong; for clients that cannot send a WebSocket's own."""
+
+
+class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Go on after `after_seq` of the stream's incarnation `stream_id`."""
+
+    stream_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64, description="a stream id")]
+    after_seq: Annotated[int, msgspec.Meta(ge=0, le=2**53, description="a sequence number")]
+
+
+class Subscribe(ClientFrame, frozen=True, kw_only=True, tag="subscribe"):
+    """To channels of an account, or to quotes or trades of symbols."""
+
+    account_id: AccountIdText | None = None
+    channels: Channels | None = None
+    resume: Resume | None = None
+    channel: Prices | None = None
+    symbols: Symbols | None = None
+
+
+class Unsubscribe(ClientFrame, frozen=True, kw_only=True, tag="unsubscribe"):
+    account_id: AccountIdText | None = None
+    channel: Prices | None = None
+    symbols: Symbols | None = None
+
+
+class CommandFrame(ClientFrame, frozen=True, kw_only=True):
+    """`idempotency_key` has the same scope as REST's header: the same key is the same request."""
+
+    id: FrameId
+    idempotency_key: Key | None = None
+    wait_s: Wait = 0
+
+
+class Place(CommandFrame, frozen=True, kw_only=True, tag="place"):
+    order: OrderFields
+
+
+class Cancel(CommandFrame, frozen=True, kw_only=True, tag="cancel"):
+    order_id: OrderIdText
+
+
+class Replace(CommandFrame, frozen=True, kw_only=True, tag="replace"):
+    order_id: OrderIdText
+    quantity: AmountText | None = None
+    limit_price: AmountText | None = None
+    stop_price: AmountText | None = None
+
+
+AnyClientFrame = Authenticate | Refresh | Ping | Subscribe | Unsubscribe | Place | Cancel | Replace
+
+decoder: Final[msgspec.json.Decoder[AnyClientFrame]] = msgspec.json.Decoder(AnyClientFrame)
+encode: Final = msgspec.json.Encoder().encode
+
+
+def welcome(env: str, session: str, heartbeat_s: float, authenticated: bool) -> bytes:
+    return encode(
+        {
+            "type": "welcome",
+            "env": env,
+            "session": session,
+            "heartbeat_s": heartbeat_s,
+            "authenticated": authenticated,
+        }
+    )
+
+
+def authenticated(principal: Principal, frame_id: str | None) -> bytes:
+    return encode(
+        {
+            "type": "authenticated",
+            **_id(frame_id),
+            "client_id": principal.client_id,
+            "scopes": sorted(principal.scopes),
+            "accounts": sorted(principal.accounts),
+            "expires_at": principal.expires_at,
+        }
+    )
+
+
+def pong(frame_id: str | None) -> bytes:
+    return encode({"type": "pong", **_id(frame_id)})
+
+
+def subscribed(
+    account: str,
+    channels: Iterable[Channel],
+    *,
+    stream_id: str,
+    seq: int,
+    frame_id: str | None,
+    resumed: bool,
+) -> bytes:
+    """Events follow whose sequence numbers are greater than `seq`."""
+    return encode(
+        {
+            "type": "subscribed",
+            **_id(frame_id),
+            "account_id": account,
+            "channels": list(channels),
+            "stream_id": stream_id,
+            "seq": seq,
+            "resumed": resumed,
+        }
+    )
+
+
+def subscribed_prices(channel: str, symbols: Iterable[str], frame_id: str | None) -> bytes:
+    return encode(
+        {"type": "subscribed", **_id(frame_id), "channel": channel, "symbols": sorted(symbols)}
+    )
+
+
+def unsubscribed(what: Mapping[str, object], frame_id: str | None) -> bytes:
+    return encode({"type": "unsubscribed", **_id(frame_id), **what})
+
+
+def reset(
+    account: str,
+    *,
+    stream_id: str,
+    as_of_seq: int,
+    orders: Iterable[bytes],
+    positions: Iterable[bytes],
+    balances: Iterable[bytes],
+) -> bytes:
+    """Forget what you knew: this is the account as of one moment, and events go on from there."""
+    return b'{"type":"reset","account_id":%b,"stream_id":%b,"as_of_seq":%d,"snapshot":{%b,%b,%b}}' % (
+        encode(account),
+        encode(stream_id),
+        as_of_seq,
+        b'"orders":[%b]' % b",".join(orders),
+        b'"positions":[%b]' % b",".join(positions),
+        b'"balances":[%b]' % b",".join(balances),
+    )
+
+
+def event(frame: bytes, prev_seq: int) -> bytes:
+    """A stored event's frame, with the sequence number that came before it on this subscription."""
+    return b'{"prev_seq":%d,' % prev_seq + frame[1:]
+
+
+def heartbeat(last_seq: Mapping[str, int]) -> bytes:
+    return encode({"type": "heartbeat", "last_seq": last_seq})
+
+
+def state_hash(account: str, seq: int, digest: str) -> bytes:
+    return encode({"type": "state_hash", "account_id": account, "seq": seq, "hash": digest})
+
+
+def answer(frame_id: str, status: int, order: bytes, replayed: bool) -> bytes:
+    """A command's good end. The order's JSON is spliced in as it is stored."""
+    mark = b',"replayed":true' if replayed else b""
+    return b'{"type":"answer","id":%b,"status":%d%b,"order":%b}' % (encode(frame_id), status, mark, order)
+
+
+def answer_problem(frame_id: str, told: Problem, replayed: bool = False) -> bytes:
+    mark = b',"replayed":true' if replayed else b""
+    return b'{"type":"answer","id":%b,"status":%d%b,"problem":%b}' % (
+        encode(frame_id),
+        told.status,
+        mark,
+        encode(told),
+    )
+
+
+def error(refusal: Refusal, frame_id: str | None = None) -> bytes:
+    told: dict[str, object] = {
+        "type": "error",
+        **_id(frame_id),
+        "code": refusal.code,
+        "detail": refusal.detail,
+    }
+    if refusal.fields:
+        told["errors"] = [FieldError(name, message) for name, message in refusal.fields.items()]
+    return encode(told)
+
+
+def busy(in_flight: int) -> Refusal:
+    return Refusal(Code.RATE_LIMITED, f"{in_flight} commands of this session are unanswered; wait for one")
+
+
+def _id(frame_id: str | None) -> dict[str, str]:
+    return {} if frame_id is None else {"id": frame_id}

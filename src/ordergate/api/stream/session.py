@@ -1,0 +1,310 @@
+"""The conversation with one client, as a machine without a socket: frames and time in, actions out.
+
+It decides what a frame means, whether this client may ask for it now, and what is said at once.
+Whoever drives it carries the actions out: sends, asks the gate, joins feeds, closes. It never does
+I/O, never waits, and never reads a clock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from typing import Final, assert_never
+
+import msgspec
+
+from ordergate.api import problems
+from ordergate.api.json_bodies import decode
+from ordergate.api.quotas import Bucket
+from ordergate.api.requests import changes_of, terms_of
+from ordergate.api.stream import frames
+from ordergate.api.stream.actions import (
+    Action,
+    Actions,
+    CancelAsked,
+    Close,
+    Command,
+    Join,
+    Leave,
+    Limits,
+    Login,
+    ReplaceAsked,
+    Send,
+    Unwatch,
+    Watch,
+)
+from ordergate.api.stream.channels import Channel
+from ordergate.core.access import Principal, Scope
+from ordergate.core.idempotency import parse_key
+from ordergate.core.ids import AccountId, Env, OrderId, is_order_id
+from ordergate.core.orders.terms import Terms
+from ordergate.core.refusals import Code, Refusal
+
+STRIKES_MAX: Final = 3
+
+PROTOCOL_ERROR: Final = 4000
+NOT_AUTHENTICATED: Final = 4001
+FORBIDDEN: Final = 4003
+SLOW_CONSUMER: Final = 4008
+TOO_BIG: Final = 1009
+
+_SCOPE_OF: Final[Mapping[Channel, Scope]] = {
+    Channel.ORDERS: Scope.ORDERS_READ,
+    Channel.EXECUTIONS: Scope.ORDERS_READ,
+    Channel.POSITIONS: Scope.ACCOUNTS_READ,
+    Channel.BALANCES: Scope.ACCOUNTS_READ,
+    Channel.ACCOUNT: Scope.ACCOUNTS_READ,
+}
+
+
+class Session:
+    """`principal` is None until a token was accepted; nothing but a token is listened to before."""
+
+    def __init__(
+        self, *, env: Env, name: str, limits: Limits, symbols: Container[str], opened_at: float
+    ) -> None:
+        self.principal: Principal | None = None
+        self.closed = False
+        self.channels: dict[AccountId, tuple[Channel, ...]] = {}
+        self.watched: dict[str, set[str]] = {"quotes": set(), "trades": set()}
+        self._env = env
+        self._name = name
+        self._limits = limits
+        self._symbols = symbols
+        self._opened_at = opened_at
+        self._bucket = Bucket(limits.messages, opened_at)
+        self._strikes = 0
+        self._in_flight = 0
+        self._commands = 0
+
+    # What happens to a session
+
+    def opened(self, principal: Principal | None) -> Actions:
+        """The socket is open; `principal` when a token came with the request for it."""
+        hello = frames.welcome(
+            self._env.value, self._name, self._limits.heartbeat_s, principal is not None
+        )
+        if principal is None:
+            return [Send(hello)]
+        self.principal = principal
+        return [Send(hello), Send(frames.authenticated(principal, None))]
+
+    def received(self, text: bytes, now: float) -> Actions:
+        """One message of the client's."""
+        if self.closed:
+            return []
+        if self._bucket.take(now) > 0:
+            return [Send(frames.error(_TOO_FAST, _id_of(text)))]
+        frame = decode(text, frames.decoder)
+        if isinstance(frame, Refusal):
+            return self._strike(frame, _id_of(text))
+        if isinstance(frame, frames.Ping):
+            return [Send(frames.pong(frame.id))]
+        if isinstance(frame, frames.Authenticate):
+            return self._authenticate(frame)
+        if self.principal is None:
+            return self._strike(_LOG_IN_FIRST, frame.id)
+        return self._understood(frame, self.principal)
+
+    def logged_in(self, found: Principal | Refusal, frame_id: str | None) -> Actions:
+        """The answer to a Login."""
+        if isinstance(found, Refusal):
+            return [Send(frames.error(found, frame_id)), *self._close(NOT_AUTHENTICATED, found.code)]
+        before = self.principal
+        if before is not None and (before.tenant, before.client_id) != (found.tenant, found.client_id):
+            return self._close(FORBIDDEN, "the token is of another client")
+        self.principal = found
+        return [Send(frames.authenticated(found, frame_id)), *self._drop_what_is_lost(found)]
+
+    def answered(self) -> None:
+        """A Command has been answered."""
+        self._in_flight -= 1
+
+    def ticked(self, now: float, last_seq: Mapping[str, int]) -> Actions:
+        """A heartbeat's time has passed. `last_seq` is what each subscription was last told."""
+        if self.closed:
+            return []
+        if self.principal is None and now - self._opened_at >= self._limits.login_s:
+            return self._close(NOT_AUTHENTICATED, "no token came in time")
+        return [Send(frames.heartbeat(last_seq))]
+
+    def revoked(self) -> Actions:
+        """The token has expired or was revoked."""
+        return self._close(NOT_AUTHENTICATED, "the token has expired or was revoked")
+
+    def failed(self, code: int, reason: str) -> Actions:
+        """The socket's driver cannot go on."""
+        return self._close(code, reason)
+
+    # What a frame means
+
+    def _understood(self, frame: frames.AnyClientFrame, principal: Principal) -> Actions:
+        match frame:
+            case frames.Place() | frames.Cancel() | frames.Replace():
+                return self._command(frame)
+            case frames.Subscribe():
+                return self._subscribe(frame, principal)
+            case frames.Unsubscribe():
+                return self._unsubscribe(frame)
+            case frames.Refresh():
+                return [Login(frame.token, frame.id)]
+            case frames.Authenticate() | frames.Ping():
+                return []
+            case _:
+                assert_never(frame)
+
+    def _authenticate(self, frame: frames.Authenticate) -> Actions:
+        if self.principal is not None:
+            return self._strike(Refusal(Code.INVALID, "this session has a token; use auth.refresh"), frame.id)
+        return [Login(frame.token, frame.id)]
+
+    def _command(self, frame: frames.Place | frames.Cancel | frames.Replace) -> Actions:
+        if self._in_flight >= self._limits.commands_in_flight_max:
+            return [self._refused(frame.id, frames.busy(self._in_flight))]
+        key = parse_key(frame.idempotency_key)
+        if isinstance(key, Refusal):
+            return [self._refused(frame.id, key)]
+        asked = self._asked(frame)
+        if isinstance(asked, Refusal):
+            return [self._refused(frame.id, asked)]
+        self._in_flight += 1
+        command = Command(
+            frame_id=frame.id, key=key, correlation=self._correlation(), wait_s=frame.wait_s, asked=asked
+        )
+        return [command]
+
+    def _asked(
+        self, frame: frames.Place | frames.Cancel | frames.Replace
+    ) -> Terms | CancelAsked | ReplaceAsked | Refusal:
+        if isinstance(frame, frames.Place):
+            return terms_of(frame.order)
+        if not is_order_id(self._env, frame.order_id):
+            return Refusal(Code.NOT_FOUND, "there is no such order")
+        order_id = OrderId(frame.order_id)
+        if isinstance(frame, frames.Cancel):
+            return CancelAsked(order_id)
+        changes = changes_of(frame.quantity, frame.limit_price, frame.stop_price)
+        return changes if isinstance(changes, Refusal) else ReplaceAsked(order_id, changes)
+
+    def _subscribe(self, frame: frames.Subscribe, principal: Principal) -> Actions:
+        of_account = frame.account_id is not None and frame.channels is not None
+        of_prices = frame.channel is not None and frame.symbols is not None
+        given = (frame.account_id, frame.channels, frame.resume, frame.channel, frame.symbols)
+        if of_account and given[3:] == (None, None):
+            return self._follow(frame, principal)
+        if of_prices and given[:3] == (None, None, None):
+            return self._watch(frame, principal)
+        return self._strike(_SUBSCRIBE_SHAPE, frame.id)
+
+    def _follow(self, frame: frames.Subscribe, principal: Principal) -> Actions:
+        account = AccountId(frame.account_id or "")
+        channels = tuple(dict.fromkeys(frame.channels or ()))
+        no = _may_follow(principal, account, channels)
+        if no is None and len({*self.channels, account}) > self._limits.subscriptions_max:
+            no = Refusal(Code.TOO_LARGE, f"at most {self._limits.subscriptions_max} accounts at once")
+        if no is not None:
+            return [Send(frames.error(no, frame.id))]
+        self.channels[account] = channels
+        return [Join(account=account, channels=channels, resume=frame.resume, frame_id=frame.id)]
+
+    def _watch(self, frame: frames.Subscribe, principal: Principal) -> Actions:
+        channel = str(frame.channel)
+        symbols = tuple(dict.fromkeys(frame.symbols or ()))
+        watched = self.watched[channel]
+        unlisted = [symbol for symbol in symbols if symbol not in self._symbols]
+        no = None
+        if not principal.may(Scope.MARKET_DATA_READ):
+            no = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.MARKET_DATA_READ}")
+        elif unlisted:
+            no = Refusal(Code.UNKNOWN_INSTRUMENT, f"not listed here: {', '.join(unlisted)}")
+        elif len(watched.union(symbols)) > self._limits.symbols_max:
+            no = Refusal(Code.TOO_LARGE, f"at most {self._limits.symbols_max} symbols at once")
+        if no is not None:
+            return [Send(frames.error(no, frame.id))]
+        watched.update(symbols)
+        return [Watch(channel, symbols), Send(frames.subscribed_prices(channel, watched, frame.id))]
+
+    def _unsubscribe(self, frame: frames.Unsubscribe) -> Actions:
+        """Leaving what was not joined is no error: the client ends up where it wants to be."""
+        if frame.account_id is not None and frame.channel is None and frame.symbols is None:
+            account = AccountId(frame.account_id)
+            self.channels.pop(account, None)
+            done = frames.unsubscribed({"account_id": account}, frame.id)
+            return [Leave(account), Send(done)]
+        if frame.account_id is None and frame.channel is not None and frame.symbols is not None:
+            symbols = tuple(self.watched[frame.channel].intersection(frame.symbols))
+            self.watched[frame.channel].difference_update(symbols)
+            done = frames.unsubscribed({"channel": frame.channel, "symbols": sorted(symbols)}, frame.id)
+            return [Unwatch(frame.channel, symbols), Send(done)]
+        return self._strike(_UNSUBSCRIBE_SHAPE, frame.id)
+
+    # Inside
+
+    def _drop_what_is_lost(self, principal: Principal) -> Actions:
+        """A new token may allow less than the one before."""
+        actions: list[Action] = []
+        for account, channels in list(self.channels.items()):
+            no = _may_follow(principal, account, channels)
+            if no is not None:
+                del self.channels[account]
+                lost = Refusal(no.code, f"the new token does not allow this subscription to {account}")
+                actions += [Leave(account), Send(frames.error(lost))]
+        if not principal.may(Scope.MARKET_DATA_READ):
+            for channel, watched in self.watched.items():
+                actions.append(Unwatch(channel, tuple(watched)))
+                watched.clear()
+        return actions
+
+    def _refused(self, frame_id: str, refusal: Refusal) -> Send:
+        return Send(frames.answer_problem(frame_id, problems.problem(refusal, self._correlation())))
+
+    def _strike(self, refusal: Refusal, frame_id: str | None) -> Actions:
+        """A frame that no correct client sends. The third one ends the session."""
+        self._strikes += 1
+        told = Send(frames.error(refusal, frame_id))
+        if self._strikes < STRIKES_MAX:
+            return [told]
+        return [told, *self._close(PROTOCOL_ERROR, "too many frames that mean nothing")]
+
+    def _close(self, code: int, reason: str) -> Actions:
+        if self.closed:
+            return []
+        self.closed = True
+        return [Close(code, reason)]
+
+    def _correlation(self) -> str:
+        self._commands += 1
+        return f"{self._name}-{self._commands}"
+
+
+def _may_follow(principal: Principal, account: AccountId, channels: Sequence[Channel]) -> Refusal | None:
+    for channel in channels:
+        scope = _SCOPE_OF[channel]
+        if not principal.may(scope):
+            return Refusal(Code.FORBIDDEN, f"the token lacks the scope {scope}")
+    if account not in principal.accounts:
+        return Refusal(Code.NOT_FOUND, "there is no such account")
+    return None
+
+
+class _Id(msgspec.Struct):
+    id: str
+
+
+_id_decoder: Final = msgspec.json.Decoder(_Id)
+
+
+def _id_of(text: bytes) -> str | None:
+    """The id of a frame that is not understood otherwise, so that its sender can tell which it was."""
+    try:
+        found = _id_decoder.decode(text).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return found if len(found) <= 64 else None
+
+
+_TOO_FAST: Final = Refusal(Code.RATE_LIMITED, "too many frames; slow down")
+_LOG_IN_FIRST: Final = Refusal(Code.UNAUTHENTICATED, "send an authenticate frame first")
+_SUBSCRIBE_SHAPE: Final = Refusal(
+    Code.INVALID, "give account_id and channels (and resume), or channel and symbols"
+)
+_UNSUBSCRIBE_SHAPE: Final = Refusal(Code.INVALID, "give account_id, or channel and symbols")

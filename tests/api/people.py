@@ -1,0 +1,135 @@
+"""Who asks in these tests, a clock that only moves when told, and the dependencies put together."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from ordergate.api.app import ApiDeps
+from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
+from ordergate.api.stream.hub import Hub
+from ordergate.core.access import Principal, Scope
+from ordergate.core.ids import Env
+from ordergate.core.refusals import Code, Refusal
+from ordergate.telemetry.metrics import Metrics
+from tests.api.books import ACCOUNT, INSTRUMENTS, OTHER_ACCOUNT, Books
+
+TRADER = "token-of-the-trader"
+READER = "token-of-a-reader"
+STRANGER = "token-of-a-stranger"
+LIVE = "token-of-the-live-environment"
+
+
+class StillClock:
+    """Time stands still until a test moves it; sleeping is left to the loop."""
+
+    def __init__(self) -> None:
+        self.seconds = 1_000.0
+
+    def now(self) -> datetime:
+        return datetime(2024, 3, 1, 14, 30, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Counting:
+    """Chance that never repeats and is the same in every run."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def bits(self, count: int) -> int:
+        self.count += 1
+        return self.count % (1 << count)
+
+
+def principal(name: str, scopes: frozenset[Scope], *, env: Env = Env.PAPER) -> Principal:
+    return Principal(
+        env=env,
+        tenant="demo",
+        client_id=name,
+        subject=name,
+        scopes=scopes,
+        accounts=frozenset({OTHER_ACCOUNT if name == "stranger" else ACCOUNT}),
+        expires_at=4_000_000_000,
+        token_id=f"token-of-{name}",
+    )
+
+
+EVERYTHING = frozenset(Scope)
+READING = frozenset({Scope.ORDERS_READ, Scope.ACCOUNTS_READ})
+
+
+class Directory:
+    """Tokens and whose they are. `forget` makes the next use go through the whole check again."""
+
+    def __init__(self) -> None:
+        self.principals = {
+            TRADER: principal("trader", EVERYTHING),
+            READER: principal("reader", READING),
+            STRANGER: principal("stranger", EVERYTHING),
+            LIVE: principal("trader", EVERYTHING, env=Env.LIVE),
+        }
+        self.revoked: set[str] = set()
+        self.seen: set[str] = set()
+        self.checks = 0
+
+    def known(self, token: str) -> Principal | None:
+        found = self.principals.get(token) if token in self.seen else None
+        return found if found is not None and self.still_valid(found) else None
+
+    async def authenticate(self, token: str) -> Principal | Refusal:
+        self.checks += 1
+        found = self.principals.get(token)
+        if found is None or not self.still_valid(found):
+            return Refusal(Code.UNAUTHENTICATED, "the access token is not valid")
+        if found.env is Env.PAPER:
+            self.seen.add(token)
+        return found
+
+    def still_valid(self, principal: Principal) -> bool:
+        return principal.token_id not in self.revoked
+
+
+async def _token(asked: Asked) -> Told:
+    body = msgspec.json.encode({"method": asked.method, "body": asked.body.decode()})
+    return Told(status=200, body=body, headers={"Content-Type": "application/json"})
+
+
+AUTHORIZATION = (
+    AuthorizationEndpoint(path="/oauth/token", methods=("POST",), summary="Get a token", call=_token),
+)
+
+
+def deps_of(
+    books: Books,
+    *,
+    bounds: Bounds | None = None,
+    clock: StillClock | None = None,
+    identity: Directory | None = None,
+) -> ApiDeps:
+    clock = clock or StillClock()
+    identity = identity or Directory()
+    bounds = bounds or Bounds()
+    hub = Hub(books)
+    books.audience = hub
+    return ApiDeps(
+        env=Env.PAPER,
+        version="0.0.0",
+        gate=books,
+        views=books,
+        identity=identity,
+        hub=hub,
+        instruments=INSTRUMENTS,
+        authorization=AUTHORIZATION,
+        metrics=Metrics(),
+        clock=clock,
+        chance=Counting(),
+        bounds=bounds,
+    )
