@@ -136,5 +136,5 @@ def _held(positions: Mapping[Symbol, Position]) -> dict[Symbol, Decimal]:
 
 def _break_id(seat: Seat, item: breaks.Difference) -> str:
     """The same difference is the same break, however often it is seen."""
-    whole = "\0".join((seat.lane.account, item.nature, item.subject, item.ours, item.theirs))
+    whole = f"{seat.lane.account}\0{item.nature}\0{item.subject}\0{item.ours}\0{item.theirs}"
     return hashlib.sha256(whole.encode()).hexdigest()[:16]

@@ -91,6 +91,11 @@ class Dispatcher:
         if waiting:
             await asyncio.wait(waiting, timeout=timeout_s)
 
+    def abandon(self) -> None:
+        """Break off every question; what was asked stays unanswered."""
+        for task in self._last_question.values():
+            task.cancel()
+
     async def place(self, seat: Seat, order_id: OrderId) -> None:
         """The order is durable: speak, then write down what was heard."""
         order = seat.lane.books.order(order_id)

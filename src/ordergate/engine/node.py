@@ -125,6 +125,11 @@ class Node:
         await self._dispatcher.drain(timeout_s=5.0)
         await self._supervisor.stop()
 
+    async def kill(self) -> None:
+        """Stop in the middle of everything, as a crash would; for tests and drills."""
+        self._dispatcher.abandon()
+        await self._supervisor.stop()
+
     def _start_account(self, seat: Seat) -> None:
         account = seat.lane.account
         self._supervisor.keep(f"lane {account}", lambda: self._keep_lane(seat))

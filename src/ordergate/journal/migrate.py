@@ -9,12 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from typing import Final
 
 import asyncpg
 
 from ordergate.core.faults import Fault, JournalUnavailable
 from ordergate.journal import session, sqlfiles
+
+OWN_NUMBER_MAX: Final = 499
+Migration = tuple[int, str, str]
+"""Number, name and text."""
 
 _LOCK: Final = (0x4F47, 2)  # "OG", migrations
 _SQL: Final = sqlfiles.statements("migrate")
@@ -24,8 +29,11 @@ class SchemaMismatch(Fault):
     """The database has had migrations that this release does not know, or knows otherwise."""
 
 
-async def migrate(dsn: str, *, timeout_s: float = 60.0) -> list[str]:
+async def migrate(dsn: str, *, also: Sequence[Migration] = (), timeout_s: float = 60.0) -> list[str]:
     """Apply what is missing; the names of what was applied.
+
+    `also` are the migrations of other rooms that keep their tables in the same database; their
+    numbers lie above `OWN_NUMBER_MAX`.
 
     Raises JournalUnavailable when PostgreSQL cannot be reached, SchemaMismatch when its history is not ours.
     """
@@ -33,10 +41,10 @@ async def migrate(dsn: str, *, timeout_s: float = 60.0) -> list[str]:
     try:
         async with asyncio.timeout(timeout_s):
             applied = []
-            for number, name, text in sqlfiles.migrations():
+            for number, name, text in sorted([*sqlfiles.migrations(), *also]):
                 if await _apply(connection, number, name, text):
                     applied.append(name)
-            await check_current(connection)
+            await check_current(connection, also)
             return applied
     except session.WIRE_FAULTS as error:
         raise JournalUnavailable(f"the database cannot be migrated: {session.said(error)}") from error
@@ -44,10 +52,15 @@ async def migrate(dsn: str, *, timeout_s: float = 60.0) -> list[str]:
         connection.terminate()
 
 
-async def check_current(connection: asyncpg.Connection) -> None:
-    """Refuse a database that is behind this release, ahead of it, or on another path."""
+async def check_current(connection: asyncpg.Connection, also: Sequence[Migration] = ()) -> None:
+    """Refuse a database that is behind this release, ahead of it, or on another path.
+
+    Without `also` only the journal's own tables are looked at.
+    """
     had = await _history(connection)
-    ours = {number: (name, _checksum(text)) for number, name, text in sqlfiles.migrations()}
+    if not also:
+        had = {number: what for number, what in had.items() if number <= OWN_NUMBER_MAX}
+    ours = {number: (name, _checksum(text)) for number, name, text in (*sqlfiles.migrations(), *also)}
     for number, (name, checksum) in had.items():
         if number not in ours:
             raise SchemaMismatch(f"the database has had {name}, unknown to this release: update Ordergate")

@@ -1,0 +1,238 @@
+"""Puts one gateway together from settings, and takes it apart again in order.
+
+Database first, then identity, then the engine, then the application over all of it. Whatever
+cannot be had is a CannotStart with a sentence; nothing is left running then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+
+import msgspec
+from fastapi import FastAPI
+
+import ordergate
+from ordergate.api.app import create_app
+from ordergate.api.deps import ApiDeps, Asked, AuthorizationEndpoint, Bounds, Told
+from ordergate.api.stream.hub import Hub
+from ordergate.brokers._shared.hosts import ForeignHost
+from ordergate.brokers.alpaca import access as alpaca_access
+from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings
+from ordergate.brokers.alpaca.prices import AlpacaPrices, Feed
+from ordergate.core.faults import Fault
+from ordergate.core.ids import AccountId, Env
+from ordergate.engine.dispatcher import Pace
+from ordergate.engine.node import Node, Served, World
+from ordergate.engine.reconciler import Rhythm
+from ordergate.journal.embedded import EmbeddedPostgres
+from ordergate.journal.migrate import migrate
+from ordergate.journal.postgres import PostgresJournal
+from ordergate.journal.views import PostgresViews
+from ordergate.ports.market_data import MarketData
+from ordergate.security import service as security
+from ordergate.security.authorization_server import Endpoint
+from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
+from ordergate.security.keys import local as local_keys
+from ordergate.security.migrations import identity_migrations
+from ordergate.security.postgres import connected as identity_store
+from ordergate.security.profile import profile
+from ordergate.telemetry.metrics import Metrics
+from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
+from ordergate.wiring.system import SystemChance, SystemClock
+
+UNLIMITED_PER_MINUTE = 60_000_000
+
+
+class Gateway(msgspec.Struct, frozen=True, kw_only=True):
+    """A running gateway: `app` answers as soon as a server calls it."""
+
+    settings: Settings
+    app: FastAPI
+    node: Node
+    identity: security.Security
+    dsn: str
+
+
+@asynccontextmanager
+async def gateway(settings: Settings, *, bounds: Bounds | None = None) -> AsyncIterator[Gateway]:
+    """A gateway for as long as the block lasts. Raises CannotStart."""
+    async with AsyncExitStack() as stack:
+        try:
+            built = await _build(settings, bounds or Bounds(), stack)
+        except (Fault, OSError) as error:
+            raise CannotStart(str(error)) from error
+        yield built
+
+
+async def database(settings: Settings, stack: AsyncExitStack) -> str:
+    """The address of a database of this release's schema, embedded if none is given."""
+    if settings.database_url is not None:
+        dsn = settings.database_url.read().reveal()
+    else:
+        folder = settings.data_dir / "postgres"
+        server = await stack.enter_async_context(EmbeddedPostgres(folder))
+        dsn = await server.database(f"ordergate_{settings.environment}")
+    return dsn
+
+
+async def migrate_all(dsn: str) -> list[str]:
+    """Bring every room's tables to this release."""
+    return await migrate(dsn, also=identity_migrations())
+
+
+async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> Gateway:
+    env = settings.environment
+    clock, chance, metrics = SystemClock(), SystemChance(), Metrics()
+    dsn = await database(settings, stack)
+    if settings.database_url is None:
+        await migrate_all(dsn)
+    journal = await PostgresJournal.connect(
+        dsn, env, on_committed=lambda batch: metrics.batch_size.observe(batch.units)
+    )
+    stack.push_async_callback(journal.close)
+    views = await PostgresViews.connect(dsn)
+    stack.push_async_callback(views.close)
+    identity = await _identity(settings, dsn, clock, stack)
+
+    hub = Hub(
+        views,
+        replay_events_max=bounds.stream_replay_events_max,
+        state_hash_events=bounds.state_hash_events,
+        state_hash_s=bounds.state_hash_s,
+    )
+    world = World(
+        env=env,
+        clock=clock,
+        chance=chance,
+        journal=journal,
+        views=views,
+        audience=hub,
+        metrics=metrics,
+        instruments=settings.symbols,
+        prices=_prices(settings, clock, chance, stack),
+    )
+    node = Node(
+        world,
+        [
+            Served(account, _broker(settings, account, clock, chance, stack), its.parsed_limits())
+            for account, its in settings.accounts.items()
+        ],
+        rhythm=Rhythm(**msgspec.structs.asdict(settings.reconciliation)),
+        pace=Pace(),
+    )
+    app = create_app(
+        ApiDeps(
+            env=env,
+            version=ordergate.__version__,
+            gate=node.gate,
+            views=views,
+            identity=identity.bearer,
+            hub=hub,
+            instruments=settings.symbols,
+            authorization=tuple(_mounted(one) for one in identity.server.endpoints()),
+            metrics=metrics,
+            clock=clock,
+            chance=chance,
+            bounds=bounds,
+        )
+    )
+    node.start()
+    stack.push_async_callback(node.stop)
+    return Gateway(settings=settings, app=app, node=node, identity=identity, dsn=dsn)
+
+
+async def _identity(
+    settings: Settings, dsn: str, clock: SystemClock, stack: AsyncExitStack
+) -> security.Security:
+    env = settings.environment
+    folder = settings.data_dir / "keys"
+    ring = local_keys.load_or_create(folder, env, int(time.time()))
+    http = await stack.enter_async_context(http_client())
+    issuers = [ExternalIssuer(_issuer(one), http, clock) for one in settings.issuers]
+    identity = await security.start(
+        profile(env, settings.base_url),
+        await stack.enter_async_context(identity_store(env, dsn)),
+        clock,
+        ring=ring,
+        save=partial(local_keys.save, folder),
+        issuers=issuers,
+    )
+    running = asyncio.create_task(identity.run(), name="identity")
+    stack.push_async_callback(_end, running)
+    return identity
+
+
+def _issuer(one: IssuerFile) -> IssuerSettings:
+    return IssuerSettings(
+        name=one.name,
+        issuer=one.issuer,
+        audience=one.audience,
+        tenant=one.tenant,
+        algorithms=frozenset(one.algorithms),
+    )
+
+
+def _broker(
+    settings: Settings,
+    account: AccountId,
+    clock: SystemClock,
+    chance: SystemChance,
+    stack: AsyncExitStack,
+) -> AlpacaBroker:
+    login = settings.brokers[settings.accounts[account].broker]
+    tuned = AlpacaSettings(
+        resend_is_safe=login.resend_is_safe,
+        replace_keeps_fills=login.replace_keeps_fills,
+        requests_per_minute=login.requests_per_minute or UNLIMITED_PER_MINUTE,
+    )
+    broker = AlpacaBroker(
+        _access(login, settings.environment), account, clock=clock, chance=chance, settings=tuned
+    )
+    stack.push_async_callback(broker.close)
+    return broker
+
+
+def _prices(
+    settings: Settings, clock: SystemClock, chance: SystemChance, stack: AsyncExitStack
+) -> list[MarketData]:
+    sources: list[MarketData] = []
+    for login in settings.brokers.values():
+        access = _access(login, settings.environment)
+        for feed in login.prices:
+            source = AlpacaPrices(access, Feed(feed.feed), feed.symbols, clock=clock, chance=chance)
+            stack.push_async_callback(source.close)
+            sources.append(source)
+    return sources
+
+
+def _access(login: BrokerSettings, env: Env) -> alpaca_access.Access:
+    if login.kind != "alpaca":
+        raise CannotStart(f"there is no broker of the kind {login.kind!r}; known: alpaca")
+    keys = alpaca_access.Keys(login.key.read(), login.secret.read())
+    if env is Env.LIVE:
+        if login.url is not None:
+            raise CannotStart("in live the broker's host follows from the environment: remove `url`")
+        return alpaca_access.live(keys)
+    try:
+        return alpaca_access.paper(keys, trading_url=login.url, allowed_hosts=frozenset(login.allowed_hosts))
+    except ForeignHost as error:
+        raise CannotStart(str(error)) from error
+
+
+def _mounted(endpoint: Endpoint) -> AuthorizationEndpoint:
+    async def call(asked: Asked) -> Told:
+        answer = await endpoint.call(asked.body, asked.headers, asked.peer)
+        return Told(status=answer.status, body=answer.body, headers=answer.headers)
+
+    return AuthorizationEndpoint(
+        path=endpoint.path, methods=(endpoint.method,), summary=endpoint.summary, call=call
+    )
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)

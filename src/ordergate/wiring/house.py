@@ -1,0 +1,215 @@
+"""`ordergate run`: one person, one machine, one command.
+
+Prepares a folder, starts the venue as a process of its own, serves the gateway in this one,
+tells where everything is, and stops it all again. Everything it decides is in files in the
+folder, which it finds again the next time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import yaml
+
+from ordergate.core.access import Scope
+from ordergate.core.ids import Symbol
+from ordergate.core.money import text
+from ordergate.wiring import demo
+from ordergate.wiring.gateway import Gateway
+from ordergate.wiring.serving import serve
+from ordergate.wiring.settings import LOOPBACK, CannotStart, Settings, parse
+
+VENUE_START_S_MAX: Final = 30.0
+VENUE_STOP_S_MAX: Final = 10.0
+READY_S_MAX: Final = 60.0
+POLL_S: Final = 0.05
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says. Port 0 takes a free one."""
+
+    data_dir: Path
+    port: int
+    venue_port: int
+    speed: float
+    recorded: tuple[Path, ...]
+    venue_admin_token: str = ""
+
+
+class Running(msgspec.Struct, frozen=True, kw_only=True):
+    """Where everything is, for people and scripts; also the content of the ready file."""
+
+    base_url: str
+    stream_url: str
+    venue_url: str
+    venue_key: str
+    venue_secret: str
+    token_url: str
+    client_id: str
+    client_secret: str
+    account_id: str
+    symbols: tuple[str, ...]
+    sample_price: str | None = None
+
+
+def run(asked: Asked, *, tell: Callable[[Running], None]) -> None:
+    """Serve until Ctrl-C. Raises CannotStart."""
+    folder = asked.data_dir.absolute()
+    _prepare(folder)
+    key, secret = _kept(folder / "secrets" / "venue-key"), _kept(folder / "secrets" / "venue-secret")
+    port, venue_port = asked.port or _free_port(), asked.venue_port or _free_port()
+    venue_plain = demo.venue_plain(
+        folder, port=venue_port, key=key, secret=secret, recorded=list(asked.recorded), speed=asked.speed
+    )
+    if asked.venue_admin_token:
+        venue_plain["admin_token"] = asked.venue_admin_token
+    venue_file = folder / "venue.yaml"
+    _write(venue_file, yaml.safe_dump(venue_plain, sort_keys=False))
+    venue_url = f"http://{LOOPBACK}:{venue_port}"
+    settings = _settings(folder, port, venue_url)
+
+    async def ready(gateway: Gateway) -> None:
+        client_secret = await _demo_client(gateway, folder)
+        await _until_ready(gateway)
+        tell(_running(gateway, venue_url, (key, secret), client_secret))
+
+    with _venue(venue_file, folder / "venue.log"):
+        serve(settings, ready=ready)
+
+
+def _prepare(folder: Path) -> None:
+    try:
+        for each in (folder, folder / "secrets"):
+            each.mkdir(parents=True, exist_ok=True)
+            each.chmod(0o700)
+        probe = folder / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise CannotStart(
+            f"cannot write to {folder} ({error.strerror}): choose another folder with --data-dir"
+        ) from error
+
+
+def _settings(folder: Path, port: int, venue_url: str) -> Settings:
+    """The folder's own settings file, made on first use; the addresses are this start's."""
+    file = folder / "gateway.yaml"
+    if not file.exists():
+        plain = demo.gateway_plain(folder, port=port, venue_url=venue_url)
+        _write(file, yaml.safe_dump(plain, sort_keys=False))
+    try:
+        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
+        plain["port"] = port
+        plain["data_dir"] = str(folder)
+        plain["brokers"]["venue"]["url"] = venue_url
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise CannotStart(f"{file} cannot be used ({error}); mend it or move it away") from error
+    return parse(plain, str(file))
+
+
+@contextmanager
+def _venue(config: Path, log: Path) -> Iterator[None]:
+    """The venue in a process of its own, which ends when this one does, however that happens."""
+    ready = config.with_name("venue.ready")
+    ready.unlink(missing_ok=True)
+    command = [sys.executable, "-m", "ordergate", "venue", "--config", str(config)]
+    command += ["--ready-file", str(ready), "--end-with-input"]
+    with log.open("ab") as output:
+        # A session of its own: Ctrl-C is for us, and we stop the venue last.
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
+        )
+    try:
+        _await_venue(process, ready, log)
+        yield
+    finally:
+        process.terminate()
+        try:
+            process.wait(VENUE_STOP_S_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _await_venue(process: subprocess.Popen[bytes], ready: Path, log: Path) -> None:
+    give_up_at = time.monotonic() + VENUE_START_S_MAX
+    while not ready.exists():
+        if process.poll() is not None or time.monotonic() > give_up_at:
+            said = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise CannotStart(f"the venue did not start: {said[-1] if said else 'it said nothing'}")
+        time.sleep(POLL_S)
+
+
+async def _demo_client(gateway: Gateway, folder: Path) -> str:
+    """The demo client's secret: kept in the folder, and registered again only when it is lost."""
+    file = folder / "secrets" / "demo-client"
+    registered = gateway.identity.directory.client(demo.CLIENT_ID) is not None
+    if registered and file.exists():
+        return file.read_text(encoding="utf-8").strip()
+    secret = await gateway.identity.register(
+        demo.CLIENT_ID, tenant=gateway.settings.tenant, scopes=Scope, accounts=[demo.ACCOUNT]
+    )
+    _write(file, secret.reveal())
+    return secret.reveal()
+
+
+async def _until_ready(gateway: Gateway) -> None:
+    give_up_at = time.monotonic() + READY_S_MAX
+    symbol = demo.INSTRUMENTS[0]["symbol"]
+    while gateway.node.gate.readiness() or gateway.node.prices.quote(Symbol(symbol)) is None:
+        if time.monotonic() > give_up_at:
+            reasons = "; ".join(f"{part}: {why}" for part, why in gateway.node.gate.readiness().items())
+            raise CannotStart(f"the gateway is not ready after {READY_S_MAX:.0f} s ({reasons})")
+        await asyncio.sleep(POLL_S)
+
+
+def _running(gateway: Gateway, venue_url: str, venue_login: tuple[str, str], client_secret: str) -> Running:
+    base_url = gateway.settings.base_url
+    quote = gateway.node.prices.quote(Symbol(demo.INSTRUMENTS[0]["symbol"]))
+    return Running(
+        base_url=base_url,
+        stream_url=base_url.replace("http", "ws", 1) + "/v1/stream",
+        venue_url=venue_url,
+        venue_key=venue_login[0],
+        venue_secret=venue_login[1],
+        token_url=base_url + "/oauth/token",
+        client_id=demo.CLIENT_ID,
+        client_secret=client_secret,
+        account_id=demo.ACCOUNT,
+        symbols=tuple(gateway.settings.symbols),
+        sample_price=None if quote is None or quote.bid is None else text(quote.bid),
+    )
+
+
+def _kept(file: Path) -> str:
+    """A secret made once and kept in a file of ours alone."""
+    if not file.exists():
+        _write(file, secrets.token_hex(16))
+    return file.read_text(encoding="utf-8").strip()
+
+
+def _write(file: Path, content: str) -> None:
+    """Whole or not at all, readable by nobody else."""
+    draft = file.with_suffix(file.suffix + ".new")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as output:
+        output.write(content)
+    draft.replace(file)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port

@@ -1,0 +1,167 @@
+"""What a gateway is started with, read strictly from one file.
+
+A field that is misspelt, missing or of the wrong kind is a sentence that names it. Secrets are
+never in the file itself: it says which environment variable or which file holds each.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import yaml
+
+from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
+from ordergate.core.instruments import Instrument
+from ordergate.core.risk.limits import Limits, limits_of
+from ordergate.telemetry.secret import Secret
+
+LOOPBACK: Final = "127.0.0.1"
+
+
+class CannotStart(Exception):
+    """What is in the way, in one sentence that says what to do."""
+
+
+class SecretSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where a secret is: exactly one of the two."""
+
+    environment: str | None = None
+    file: Path | None = None
+
+    def __post_init__(self) -> None:
+        if (self.environment is None) == (self.file is None):
+            raise ValueError("a secret has either `environment` or `file`")
+
+    def read(self) -> Secret:
+        if self.environment is not None:
+            value = os.environ.get(self.environment, "")
+            if not value:
+                raise CannotStart(f"set the environment variable {self.environment}")
+            return Secret(value)
+        assert self.file is not None
+        try:
+            return Secret(self.file.read_text(encoding="utf-8").strip())
+        except OSError as error:
+            raise CannotStart(f"cannot read the secret in {self.file}: {error.strerror}") from error
+
+
+class PriceFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    feed: str
+    symbols: tuple[Symbol, ...]
+
+
+class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One login at a broker of the kind `alpaca`.
+
+    Without `url` it is Alpaca's own host of the environment. The two claims stay false until
+    they are proven against that host (`brokers/alpaca` says why).
+    """
+
+    key: SecretSource
+    secret: SecretSource
+    kind: str = "alpaca"
+    url: str | None = None
+    allowed_hosts: tuple[str, ...] = ()
+    requests_per_minute: int = 200
+    resend_is_safe: bool = False
+    replace_keeps_fills: bool = False
+    prices: tuple[PriceFeed, ...] = ()
+
+
+class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`limits` is read by `core.risk.limits`; an account without limits takes no orders."""
+
+    broker: str
+    limits: dict[str, Any] | None = None
+
+    def parsed_limits(self) -> Limits | None:
+        return None if self.limits is None else limits_of(self.limits)
+
+
+class IssuerFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An external OIDC issuer whose tokens are accepted too."""
+
+    name: str
+    issuer: str
+    audience: str
+    tenant: str = "default"
+    algorithms: tuple[str, ...] = ("ES256", "EdDSA", "PS256")
+
+
+class ReconciliationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Seconds; `engine.reconciler.Rhythm` says what each means."""
+
+    interval_s: float = 60.0
+    suspicion_s: float = 1.0
+    unanswered_s_min: float = 2.0
+    settle_s: float = 30.0
+    resend_s_max: float = 60.0
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One gateway. `environment` has no default; without `database_url` PostgreSQL is embedded."""
+
+    environment: Env
+    data_dir: Path
+    host: str = LOOPBACK
+    port: int = 8700
+    public_url: str | None = None
+    database_url: SecretSource | None = None
+    tenant: str = "default"
+    instruments: tuple[Instrument, ...]
+    brokers: dict[str, BrokerSettings]
+    accounts: dict[AccountId, AccountSettings]
+    issuers: tuple[IssuerFile, ...] = ()
+    origins: tuple[str, ...] = ()
+    reconciliation: ReconciliationSettings = ReconciliationSettings()
+    log_level: str = "info"
+
+    def __post_init__(self) -> None:
+        for account, its in self.accounts.items():
+            if not is_account_id(self.environment, account):
+                letter = self.environment.letter
+                raise ValueError(f"account {account!r} must be {letter}- and 1 to 24 letters or digits")
+            if its.broker not in self.brokers:
+                raise ValueError(f"account {account} names the broker {its.broker!r}, which is not given")
+
+    @property
+    def base_url(self) -> str:
+        return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def symbols(self) -> Mapping[Symbol, Instrument]:
+        return {instrument.symbol: instrument for instrument in self.instruments}
+
+
+def path_of(kind: type, value: object) -> Path:
+    """A path in a file is text; msgspec asks here for every type it does not know."""
+    if kind is not Path or not isinstance(value, str):
+        raise ValueError(f"expected a path, was {value!r}")
+    return Path(value)
+
+
+def load(path: Path) -> Settings:
+    """The settings in a file. Raises CannotStart with a sentence."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            plain = yaml.safe_load(file)
+    except OSError as error:
+        raise CannotStart(f"cannot read {path}: {error.strerror}") from error
+    except yaml.YAMLError as error:
+        raise CannotStart(f"{path} is not YAML: {error}") from error
+    return parse(plain, str(path))
+
+
+def parse(plain: object, where: str) -> Settings:
+    """The same from plain data; `where` names it in the sentence."""
+    try:
+        settings = msgspec.convert(plain, Settings, strict=False, dec_hook=path_of)
+        for account in settings.accounts.values():
+            account.parsed_limits()
+    except (msgspec.ValidationError, ValueError) as error:
+        raise CannotStart(f"{where}: {error}") from error
+    return settings

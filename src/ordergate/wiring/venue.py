@@ -1,0 +1,43 @@
+"""Starts the venue from a file of settings."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from ordergate.venue.server import VenueCannotStart, serve
+from ordergate.venue.settings import VenueSettings
+from ordergate.wiring.settings import CannotStart, SecretSource, path_of
+
+
+def load(path: Path) -> VenueSettings:
+    """Raises CannotStart with a sentence."""
+    try:
+        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return msgspec.convert(_with_secrets(plain), VenueSettings, strict=False, dec_hook=path_of)
+    except OSError as error:
+        raise CannotStart(f"cannot read {path}: {error.strerror}") from error
+    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        raise CannotStart(f"{path}: {error}") from error
+
+
+def _with_secrets(plain: Any) -> Any:
+    """A login's `key` and `secret` may say where they are instead of standing in the file."""
+    for account in plain["accounts"] if isinstance(plain, dict) and "accounts" in plain else ():
+        for name in ("key", "secret"):
+            if isinstance(account.get(name), dict):
+                account[name] = msgspec.convert(account[name], SecretSource, dec_hook=path_of).read().reveal()
+    return plain
+
+
+def run(settings: VenueSettings, *, ready: Callable[[str], None] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT. Raises CannotStart."""
+    try:
+        asyncio.run(serve(settings, ready=ready))
+    except VenueCannotStart as error:
+        raise CannotStart(str(error)) from error

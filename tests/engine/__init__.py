@@ -1,0 +1,1 @@
+"""The engine over twins of everything outside it, on a clock that the test moves."""

@@ -1,0 +1,292 @@
+"""A whole engine in memory: twin journal, twin broker, a clock that moves only when told.
+
+`Stage.until` moves the clock in small steps until something is true; nothing here waits for
+real time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import count
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from ordergate.brokers.paper import fates
+from ordergate.brokers.paper.broker import PaperBroker
+from ordergate.brokers.paper.exchange import PaperExchange
+from ordergate.core.access import Principal, Scope
+from ordergate.core.ids import AccountId, Env, OrderId, Symbol
+from ordergate.core.instruments import AssetClass, Instrument
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.refusals import Refusal
+from ordergate.core.risk.limits import limits_of
+from ordergate.engine.answers import Answer
+from ordergate.engine.dispatcher import Pace
+from ordergate.engine.gate import Gate
+from ordergate.engine.lane import Lane
+from ordergate.engine.node import Node, Served, World
+from ordergate.engine.reconciler import Rhythm
+from ordergate.journal.memory import MemoryJournal
+from ordergate.journal.memory_views import MemoryViews
+from ordergate.ports.broker import DedupClass
+from ordergate.ports.market_data import Quote, Trade
+from ordergate.telemetry.metrics import Metrics
+
+ACCOUNT = AccountId("P-TEST")
+ES = Symbol("ESH4")
+STEP_S = 0.25
+START = datetime(2026, 1, 5, 15, 0, tzinfo=UTC)
+
+INSTRUMENT = Instrument(
+    symbol=ES,
+    name="E-mini S&P 500",
+    asset_class=AssetClass.FUTURE,
+    currency="USD",
+    tick=Decimal("0.25"),
+    lot=Decimal(1),
+    multiplier=Decimal(50),
+    calendar="CMES",
+)
+
+LIMITS = limits_of(
+    {
+        "version": 1,
+        "enabled": True,
+        "max_open_orders": 1000,
+        "max_open_notional": "1000000000",
+        "message_windows": [[100000, 1]],
+        "duplicate_window_s": "0",
+        "reference_price_max_age_s": "86400",
+        "buying_power_max_age_s": "86400",
+        "instruments": {
+            "ESH4": {
+                "max_order_quantity": "100",
+                "max_order_notional": "100000000",
+                "max_long": "1000",
+                "max_short": "1000",
+                "collar_percent": "10",
+                "initial_margin": "1",
+            }
+        },
+    }
+)
+
+TRADER = Principal(
+    env=Env.PAPER,
+    tenant="test",
+    client_id="trader",
+    subject="trader",
+    scopes=frozenset(Scope),
+    accounts=frozenset({ACCOUNT}),
+    expires_at=2**40,
+    token_id="t",
+)
+
+
+class HandClock:
+    """Time that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self._moved = 0.0
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+        self._ticket = count()
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._moved)
+
+    def monotonic(self) -> float:
+        return self._moved
+
+    async def sleep(self, seconds: float) -> None:
+        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._moved + seconds, next(self._ticket), waiting))
+        await waiting
+
+    async def move(self, seconds: float) -> None:
+        self._moved += seconds
+        while self._sleepers and self._sleepers[0][0] <= self._moved:
+            _, _, waiting = heapq.heappop(self._sleepers)
+            if not waiting.done():
+                waiting.set_result(None)
+        await let_run()
+
+
+class CountingChance:
+    """Numbers that never repeat and are the same in every run."""
+
+    def __init__(self) -> None:
+        self._given = 0
+
+    def bits(self, count: int) -> int:
+        self._given += 1
+        return self._given % 2**count
+
+
+class Listener:
+    """Keeps every frame it was told, in order."""
+
+    def __init__(self) -> None:
+        self.seqs: list[int] = []
+        self.kinds: list[str] = []
+
+    def tell(self, account: AccountId, seq: int, kind: str, frame: bytes) -> None:
+        if account == ACCOUNT:
+            self.seqs.append(seq)
+            self.kinds.append(kind)
+
+    def tell_price(self, price: Quote | Trade) -> None: ...
+
+
+async def let_run() -> None:
+    """Let everything that can go on without time go on."""
+    for _ in range(30):
+        await asyncio.sleep(0)
+
+
+class Stage(AbstractAsyncContextManager["Stage"]):
+    """The journal and the exchange outlive the node: `crash` and `restart` exercise recovery."""
+
+    def __init__(
+        self,
+        *,
+        fate: fates.Fates = fates.always_delivered,
+        dedup: DedupClass = DedupClass.A,
+        resend_is_safe: bool = True,
+    ) -> None:
+        self.clock = HandClock()
+        self.chance = CountingChance()
+        self.journal = MemoryJournal(Env.PAPER)
+        self.views = MemoryViews(self.journal)
+        self.exchange = PaperExchange(
+            now=self.clock.now, instruments={ES: INSTRUMENT}, dedups=dedup is DedupClass.A
+        )
+        self.exchange.mark(ES, Decimal(4800))
+        self.listener = Listener()
+        self._fate = fate
+        self._dedup = dedup
+        self._resend_is_safe = resend_is_safe
+        self._keys = count()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.crash()
+
+    async def start(self) -> None:
+        self.broker = PaperBroker(
+            self.exchange,
+            env=Env.PAPER,
+            clock=self.clock,
+            fates=self._fate,
+            dedup=self._dedup,
+            resend_is_safe=self._resend_is_safe,
+        )
+        world = World(
+            env=Env.PAPER,
+            clock=self.clock,
+            chance=self.chance,
+            journal=self.journal,
+            views=self.views,
+            audience=self.listener,
+            metrics=Metrics(),
+            instruments={ES: INSTRUMENT},
+        )
+        served = [Served(ACCOUNT, self.broker, LIMITS)]
+        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
+        self.price(Decimal(4800))
+        self.node.start()
+        await self.until(lambda: not self.gate.readiness())
+
+    async def crash(self) -> None:
+        """Stop without a word: what is durable is all that is left."""
+        await self.node.kill()
+
+    async def restart(self) -> None:
+        await self.crash()
+        await self.start()
+
+    @property
+    def lane(self) -> Lane:
+        seat = self.node.lanes.get(ACCOUNT)
+        assert seat is not None
+        return seat.lane
+
+    @property
+    def gate(self) -> Gate:
+        return self.node.gate
+
+    def price(self, price: Decimal) -> None:
+        quarter = Decimal("0.25")
+        self.node.prices.take(
+            Quote(
+                symbol=ES,
+                bid=price - quarter,
+                bid_size=Decimal(10),
+                ask=price + quarter,
+                ask_size=Decimal(10),
+                at=self.clock.now(),
+            )
+        )
+
+    async def until(self, true: Callable[[], object], *, within_s: float = 180) -> None:
+        """Move time on until it is so; fails when it is not in `within_s`."""
+        await let_run()
+        waited = 0.0
+        while not true():
+            assert waited < within_s, "it never came true"
+            await self.clock.move(STEP_S)
+            waited += STEP_S
+
+    async def place(
+        self,
+        *,
+        side: Side = Side.BUY,
+        quantity: int = 1,
+        limit: str | None = "4700",
+        key: str | None = None,
+        client_order_id: str | None = None,
+    ) -> Answer | Refusal:
+        terms = Terms(
+            account=ACCOUNT,
+            symbol=ES,
+            side=side,
+            type=OrderType.MARKET if limit is None else OrderType.LIMIT,
+            quantity=Decimal(quantity),
+            limit_price=None if limit is None else Decimal(limit),
+            time_in_force=TimeInForce.GTC,
+            client_order_id=client_order_id,
+        )
+        return await self.gate.place(TRADER, terms, key=key or self.key(), correlation="test")
+
+    async def accepted(
+        self, *, quantity: int = 1, limit: str | None = "4700", client_order_id: str | None = None
+    ) -> OrderId:
+        answer = await self.place(quantity=quantity, limit=limit, client_order_id=client_order_id)
+        assert isinstance(answer, Answer), answer
+        assert not answer.failed, answer.failed
+        return answer.order_id
+
+    def key(self) -> str:
+        return f"key-of-the-test-{next(self._keys):06}"
+
+    def status(self, order_id: OrderId) -> str:
+        order = self.lane.books.order(order_id)
+        return "none" if order is None else order.status
+
+    def body(self, answer: Answer) -> dict[str, object]:
+        decoded: dict[str, object] = msgspec.json.decode(answer.body)
+        return decoded
+
+    def placed_at_exchange(self) -> int:
+        return sum(1 for _ in self.exchange.orders())

@@ -1,0 +1,271 @@
+"""What traders are promised, told as whole stories over the real engine."""
+
+from __future__ import annotations
+
+import asyncio
+from decimal import Decimal
+
+from ordergate.brokers.paper import fates
+from ordergate.core.refusals import Code, Refusal
+from ordergate.engine.answers import Answer, CancelAllAnswer
+from ordergate.ports.broker import DedupClass
+from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
+
+
+def answers(*given: fates.Fate) -> fates.Fates:
+    """Fates for the first places; everything after them is delivered."""
+    left = list(given)
+
+    def fate(call: fates.Call) -> fates.Fate:
+        if call is fates.Call.PLACE and left:
+            return left.pop(0)
+        return fates.Delivered()
+
+    return fate
+
+
+async def test_an_order_is_accepted_worked_and_filled() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=3)
+        await stage.until(lambda: stage.status(order) == "working")
+        at_exchange = next(stage.exchange.orders())
+        stage.exchange.fill(at_exchange.id, Decimal(1), Decimal(4700))
+        stage.exchange.fill(at_exchange.id, Decimal(2), Decimal(4699))
+        await stage.until(lambda: stage.status(order) == "filled")
+        held = await stage.lane.order(order)
+        assert held is not None
+        assert (held.cum_qty, held.cum_notional) == (3, 4700 + 2 * 4699)
+        assert stage.listener.seqs == list(range(stage.listener.seqs[0], stage.listener.seqs[-1] + 1))
+
+
+async def test_the_same_key_buys_one_order() -> None:
+    async with Stage() as stage:
+        first = await stage.place(key="the-very-same-key-1")
+        again = await stage.place(key="the-very-same-key-1")
+        assert isinstance(first, Answer)
+        assert isinstance(again, Answer)
+        assert (again.order_id, again.replayed) == (first.order_id, True)
+        await stage.until(lambda: stage.status(first.order_id) == "working")
+        assert stage.placed_at_exchange() == 1
+
+
+async def test_the_same_key_with_another_body_is_refused() -> None:
+    async with Stage() as stage:
+        await stage.place(key="the-very-same-key-1")
+        other = await stage.place(key="the-very-same-key-1", quantity=2)
+        assert isinstance(other, Refusal)
+        assert other.code is Code.IDEMPOTENCY_KEY_REUSED
+
+
+async def test_a_key_outlives_a_restart() -> None:
+    async with Stage() as stage:
+        first = await stage.place(key="the-very-same-key-1")
+        assert isinstance(first, Answer)
+        await stage.until(lambda: stage.status(first.order_id) == "working")
+        await stage.restart()
+        again = await stage.place(key="the-very-same-key-1")
+        assert isinstance(again, Answer)
+        assert (again.order_id, again.replayed) == (first.order_id, True)
+        assert stage.placed_at_exchange() == 1
+
+
+async def test_a_client_order_id_is_used_once() -> None:
+    async with Stage() as stage:
+        await stage.accepted(client_order_id="mine-1")
+        second = await stage.place(client_order_id="mine-1", limit="4701")
+        assert isinstance(second, Refusal)
+        assert second.code is Code.DUPLICATE_CLIENT_ORDER_ID
+
+
+async def test_an_order_over_a_limit_is_denied_and_never_sent() -> None:
+    async with Stage() as stage:
+        answer = await stage.place(quantity=101)
+        assert isinstance(answer, Answer)
+        assert [failed.control for failed in answer.failed] == ["R06"]
+        await let_run()
+        assert stage.placed_at_exchange() == 0
+        assert stage.status(answer.order_id) == "denied"
+
+
+async def test_an_order_whose_answer_is_lost_is_proven_by_the_stream() -> None:
+    async with Stage(fate=answers(fates.LostAnswer()), resend_is_safe=False) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        assert stage.placed_at_exchange() == 1
+
+
+async def test_an_order_that_arrives_late_is_unknown_until_it_is_found() -> None:
+    async with Stage(fate=answers(fates.LateCall()), resend_is_safe=False) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "unknown")
+        stage.broker.let_late_calls_in()
+        await stage.until(lambda: stage.status(order) == "working")
+        assert stage.placed_at_exchange() == 1
+
+
+async def test_an_order_that_never_arrived_is_sent_again_where_that_is_harmless() -> None:
+    async with Stage(fate=answers(fates.LostCall())) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "unknown")
+        await stage.until(lambda: stage.status(order) == "working")
+        assert stage.placed_at_exchange() == 1
+
+
+async def test_an_order_that_never_arrived_is_given_up_on_proof_where_resending_is_not() -> None:
+    async with Stage(fate=answers(fates.LostCall()), resend_is_safe=False, dedup=DedupClass.B) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "rejected")
+        assert stage.placed_at_exchange() == 0
+
+
+async def test_an_order_sent_again_that_arrives_twice_is_one_order() -> None:
+    async with Stage(fate=answers(fates.LateCall())) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        stage.broker.let_late_calls_in()
+        await let_run()
+        assert stage.placed_at_exchange() == 1
+
+
+async def test_an_order_that_could_not_leave_is_tried_again_and_then_rejected() -> None:
+    never = answers(*[fates.NotSent()] * 6)
+    async with Stage(fate=never) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "rejected")
+        assert stage.placed_at_exchange() == 0
+
+
+async def test_a_crash_between_commit_and_answer_loses_nothing() -> None:
+    async with Stage(fate=answers(fates.LateCall())) as stage:
+        order = await stage.accepted()
+        await stage.restart()
+        await stage.until(lambda: stage.status(order) == "working")
+        assert stage.placed_at_exchange() == 1
+
+
+async def test_fills_missed_while_down_are_booked_after_the_restart() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=2)
+        await stage.until(lambda: stage.status(order) == "working")
+        await stage.crash()
+        at_exchange = next(stage.exchange.orders())
+        stage.exchange.fill(at_exchange.id, Decimal(2), Decimal(4700))
+        await stage.start()
+        await stage.until(lambda: stage.status(order) == "filled")
+        account = stage.lane.books.account
+        assert account is not None
+        assert account.position(ES).quantity == 2
+
+
+async def test_a_fill_that_beats_the_cancel_is_booked() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        at_exchange = next(stage.exchange.orders())
+        stage.exchange.fill(at_exchange.id, Decimal(1), Decimal(4700))
+        await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
+        await stage.until(lambda: stage.status(order) == "filled")
+
+
+async def test_cancel_all_answers_for_each_order_and_once_per_key() -> None:
+    async with Stage() as stage:
+        orders = [await stage.accepted(limit=str(4700 - n)) for n in range(5)]
+        await stage.until(lambda: all(stage.status(order) == "working" for order in orders))
+        key = stage.key()
+        first = await stage.gate.cancel_all(TRADER, ACCOUNT, key=key, correlation="test")
+        assert isinstance(first, CancelAllAnswer)
+        assert {result.code for result in first.results} == {"cancel-requested"}
+        await stage.until(lambda: all(stage.status(order) == "canceled" for order in orders))
+        later = await stage.accepted()
+        again = await stage.gate.cancel_all(TRADER, ACCOUNT, key=key, correlation="test")
+        assert isinstance(again, CancelAllAnswer)
+        assert again.replayed
+        assert again.results == first.results
+        await stage.until(lambda: stage.status(later) == "working")
+
+
+async def test_cancel_all_of_nothing_does_nothing_and_neither_does_its_replay() -> None:
+    async with Stage() as stage:
+        key = stage.key()
+        first = await stage.gate.cancel_all(TRADER, ACCOUNT, key=key, correlation="test")
+        assert isinstance(first, CancelAllAnswer)
+        assert first.results == ()
+        order = await stage.accepted()
+        again = await stage.gate.cancel_all(TRADER, ACCOUNT, key=key, correlation="test")
+        assert isinstance(again, CancelAllAnswer)
+        assert again.replayed
+        await stage.until(lambda: stage.status(order) == "working")
+
+
+async def test_the_kill_switch_blocks_orders_lets_cancels_pass_and_survives_a_restart() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        await stage.gate.engage_kill(TRADER, grade="block_new", reason="drill", correlation="test")
+        denied = await stage.place(limit="4600")
+        assert isinstance(denied, Answer)
+        assert denied.failed[0].control == "R01"
+        await stage.restart()
+        denied = await stage.place(limit="4600")
+        assert isinstance(denied, Answer)
+        assert denied.failed[0].control == "R01"
+        await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
+        await stage.until(lambda: stage.status(order) == "canceled")
+        await stage.gate.release_kill(TRADER, reason="drill is over", correlation="test")
+        assert not (await stage.accepted(limit="4600")).startswith("L-")
+
+
+async def test_the_kill_switch_can_cancel_everything() -> None:
+    async with Stage() as stage:
+        orders = [await stage.accepted(limit=str(4700 - n)) for n in range(3)]
+        await stage.until(lambda: all(stage.status(order) == "working" for order in orders))
+        await stage.gate.engage_kill(TRADER, grade="cancel_all", reason="drill", correlation="test")
+        await stage.until(lambda: all(stage.status(order) == "canceled" for order in orders))
+
+
+async def test_replace_changes_price_and_quantity() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=2)
+        await stage.until(lambda: stage.status(order) == "working")
+        answer = await stage.gate.replace(
+            TRADER,
+            order,
+            quantity=Decimal(5),
+            limit_price=Decimal(4650),
+            stop_price=None,
+            key=stage.key(),
+            correlation="test",
+        )
+        assert isinstance(answer, Answer)
+        await stage.until(lambda: stage.status(order) == "working")
+        held = stage.lane.books.order(order)
+        assert held is not None
+        assert (held.terms.quantity, held.terms.limit_price, held.version) == (5, 4650, 2)
+
+
+async def test_a_commit_that_failed_is_made_again_by_the_same_request() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        task = asyncio.ensure_future(stage.place())
+        await let_run()
+        stage.journal.cut(written=False)
+        stage.journal.release()
+        await stage.until(task.done)
+        answer = task.result()
+        assert isinstance(answer, Answer)
+        await stage.until(lambda: stage.status(answer.order_id) == "working")
+        assert stage.placed_at_exchange() == 1
+
+
+async def test_a_commit_that_was_written_but_not_answered_is_not_made_twice() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        task = asyncio.ensure_future(stage.place())
+        await let_run()
+        stage.journal.cut(written=True)
+        stage.journal.release()
+        await stage.until(task.done)
+        answer = task.result()
+        assert isinstance(answer, Answer)
+        await stage.until(lambda: stage.status(answer.order_id) == "working")
+        assert stage.placed_at_exchange() == 1
