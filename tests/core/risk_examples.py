@@ -111,7 +111,7 @@ def replace_failures(order: Order, asked: Replacement, seen: RiskView) -> dict[s
 
 
 def replacement(
-    quantity: int | str, limit: int | str | None = 100, stop: int | str | None = None
+    quantity: int | str | Decimal, limit: int | str | Decimal | None = 100, stop: int | str | None = None
 ) -> Replacement:
     return Replacement(
         version=2,

@@ -152,6 +152,11 @@ def test_r13_a_future_needs_the_margin_of_the_worst_position(
     assert ("R13" not in failures(terms(side, quantity, 4800, symbol=FUTURE), seen)) is passes
 
 
+def test_r13_a_brokers_silence_never_allows_more_than_its_last_word() -> None:
+    seen = view(limits({"buying_power_max_age_s": "0"}), holding=funds(10_000), power=999, now=later(1))
+    assert failures(terms(quantity=10, limit=100), seen)["R13"].limit == "999"
+
+
 def test_r13_without_funds_of_our_own_a_haircut_helps_nobody() -> None:
     seen = view(holding=account(-100), power=None)
     assert failures(terms(quantity=1), seen)["R13"].limit == "-100"

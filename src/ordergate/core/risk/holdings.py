@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ordergate.core.accounts.positions import Position
+from ordergate.core.ids import Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import ZERO, text
 from ordergate.core.orders.events import FailedControl
@@ -32,7 +33,7 @@ from ordergate.core.risk.view import (
 )
 
 _HUNDRED: Final = Decimal(100)
-_NONE_HELD: Final = (ZERO, ZERO)
+_NOTHING: Final = Held(Symbol(""), Side.BUY, ZERO, ZERO)
 
 
 class Needs(NamedTuple):
@@ -45,7 +46,7 @@ class Needs(NamedTuple):
 def refuse_large_position(proposal: Proposal, view: RiskView) -> FailedControl | None:
     """R11. Position, everything open on the order's side, and this."""
     limits = instrument_limits_in(view)
-    added = _would_hold(proposal, view).quantity - _holds(proposal, view)[0]
+    added = _would_hold(proposal, view).quantity - _holds(proposal, view).quantity
     if proposal.standing is not None and added <= ZERO:
         return None
     position = view.account.position(view.instrument.symbol).quantity
@@ -65,7 +66,8 @@ def refuse_large_position(proposal: Proposal, view: RiskView) -> FailedControl |
 def refuse_without_funds(proposal: Proposal, view: RiskView) -> FailedControl | None:
     """R13. The smaller of our own funds and the broker's figure, less everything reserved.
 
-    Without a fresh figure of the broker only our own funds count, and only part of them.
+    Without a fresh figure of the broker our own funds count, and only part of them; an old
+    figure can still make them fewer, so that a broker's silence never allows more.
     """
     limits = limits_in(view)
     require_one_currency(view)
@@ -93,7 +95,7 @@ def _funds(view: RiskView, limits: Limits, own: Decimal) -> tuple[Decimal, str]:
     if figure is not None and abs(view.now - figure.at) <= limits.buying_power_max_age:
         return min(own, figure.amount), "own and broker"
     kept = own - own * limits.buying_power_haircut_percent / _HUNDRED if own > ZERO else own
-    return kept, "own less haircut"
+    return kept if figure is None else min(kept, figure.amount), "own less haircut"
 
 
 def _needs_elsewhere(view: RiskView, limits: Limits) -> Needs:
@@ -156,7 +158,7 @@ def refuse_many_open_orders(proposal: Proposal, view: RiskView) -> FailedControl
         return over("R14", Reason.OPEN_ORDERS, "the number of open orders", count, most)
     if view.exposure.has_unpriced:
         raise InputMissing(Reason.UNPRICED_EXPOSURE, "an open order has no known value")
-    added = _value(_would_hold(proposal, view)) - _holds(proposal, view)[1]
+    added = _value(_would_hold(proposal, view)) - _value(_holds(proposal, view))
     if proposal.standing is not None and added <= ZERO:
         return None
     value = view.exposure.value + added
@@ -168,9 +170,8 @@ def refuse_many_open_orders(proposal: Proposal, view: RiskView) -> FailedControl
 
 
 def _with_proposal(opened: OpenInterest, proposal: Proposal, view: RiskView) -> OpenInterest:
-    after = _would_hold(proposal, view)
-    quantity, value = _holds(proposal, view)
-    return opened.plus(proposal.terms.side, after.quantity - quantity, _value(after) - value, 0)
+    after, now = _would_hold(proposal, view), _holds(proposal, view)
+    return opened.plus(proposal.terms.side, after.quantity - now.quantity, _value(after) - _value(now), 0)
 
 
 def _would_hold(proposal: Proposal, view: RiskView) -> Held:
@@ -183,10 +184,11 @@ def _would_hold(proposal: Proposal, view: RiskView) -> Held:
     return held_by_new(proposal.terms, reference, view.instrument)
 
 
-def _holds(proposal: Proposal, view: RiskView) -> tuple[Decimal, Decimal]:
-    """Quantity and value that the standing order is reserved at now; nothing for a new order."""
-    held = None if proposal.standing is None else view.exposure.held(proposal.standing.id)
-    return _NONE_HELD if held is None else (held.quantity, _value(held))
+def _holds(proposal: Proposal, view: RiskView) -> Held:
+    """What the standing order is reserved at now; nothing for a new order."""
+    if proposal.standing is None:
+        return _NOTHING
+    return view.exposure.held(proposal.standing.id) or _NOTHING
 
 
 def _value(held: Held) -> Decimal:

@@ -1,0 +1,117 @@
+"""Messages are counted exactly, and refusals never add up to a ban."""
+
+from collections import deque
+from datetime import datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ordergate.core.risk.limits import MICROSECOND, RateWindow
+from ordergate.core.risk.rates import TokenBucket
+from ordergate.core.risk.recent import RecentOrders
+from tests.core.examples import NOW, later, terms
+
+WINDOWS = st.builds(RateWindow, st.integers(1, 20), st.integers(1, 10))
+GAPS = st.lists(st.integers(0, 3_000_000), max_size=60)
+
+
+def _moments(gaps: list[int]) -> list[datetime]:
+    at = NOW
+    moments = []
+    for gap in gaps:
+        at += gap * MICROSECOND
+        moments.append(at)
+    return moments
+
+
+@given(st.lists(WINDOWS, min_size=1, max_size=3), GAPS)
+def test_no_stretch_of_time_sees_more_than_a_full_bucket_and_its_refill(
+    windows: list[RateWindow], gaps: list[int]
+) -> None:
+    bucket = TokenBucket(tuple(windows))
+    passed = []
+    for now in _moments(gaps):
+        if bucket.lacking(now) is None:
+            passed.append(now)
+        bucket.spend(now)
+    for window in windows:
+        for first, start in enumerate(passed):
+            for last in range(first, len(passed)):
+                span = (passed[last] - start) // MICROSECOND
+                allowed = window.count + span * window.count // (window.seconds * 1_000_000)
+                assert last - first + 1 <= allowed
+
+
+@given(WINDOWS, GAPS)
+def test_a_bucket_equals_a_naive_one_counted_in_fractions(window: RateWindow, gaps: list[int]) -> None:
+    bucket = TokenBucket((window,))
+    unit = window.seconds * 1_000_000
+    level, seen = window.count * unit, NOW
+    for now in _moments(gaps):
+        level = min(window.count * unit, level + (now - seen) // MICROSECOND * window.count)
+        seen = now
+        assert bucket.tokens(now) == level // unit
+        assert (bucket.lacking(now) is None) is (level >= unit)
+        if level >= unit:
+            level -= unit
+        bucket.spend(now)
+
+
+def test_hammering_an_empty_bucket_does_not_keep_it_empty() -> None:
+    bucket = TokenBucket((RateWindow(1, 1),))
+    bucket.spend(NOW)
+    passed: deque[datetime] = deque()
+    for millisecond in range(1, 3_001):
+        now = NOW + timedelta(milliseconds=millisecond)
+        if bucket.lacking(now) is None:
+            passed.append(now)
+        bucket.spend(now)
+    assert list(passed) == [later(1), later(2), later(3)]
+
+
+def test_a_clock_that_steps_back_costs_at_most_one_empty_bucket() -> None:
+    bucket = TokenBucket((RateWindow(5, 10),))
+    bucket.spend(later(3600))
+    assert bucket.lacking(NOW) is not None
+    bucket.spend(NOW)
+    assert bucket.tokens(later(2)) == 1
+    assert bucket.tokens(later(10)) == 5
+
+
+def test_changed_windows_keep_what_the_others_have_spent() -> None:
+    kept, gone, new = RateWindow(5, 10), RateWindow(9, 60), RateWindow(7, 60)
+    bucket = TokenBucket((kept, gone))
+    for _ in range(5):
+        bucket.spend(NOW)
+    after = bucket.carried_over((new, kept))
+    assert after.lacking(NOW) == kept
+    assert TokenBucket((new,)).tokens(NOW) == 7
+
+
+def test_recent_orders_are_forgotten_once_their_window_is_over() -> None:
+    recent = RecentOrders()
+    window = timedelta(seconds=1)
+    for second in range(10):
+        recent.remember(terms(quantity=second + 1), later(second), window)
+    assert len(recent) == 1
+    assert recent.last(terms(quantity=10)) == later(9)
+    assert recent.last(terms(quantity=1)) is None
+
+
+def test_an_order_accepted_again_is_as_recent_as_its_last_time() -> None:
+    recent = RecentOrders()
+    window = timedelta(seconds=10)
+    for second, quantity in enumerate((1, 2, 1)):
+        recent.remember(terms(quantity=quantity), later(second), window)
+    assert (len(recent), recent.last(terms(quantity=1))) == (2, later(2))
+    recent.remember(terms(quantity=3), later(11), window)
+    assert recent.last(terms(quantity=2)) is None
+    assert recent.last(terms(quantity=1)) == later(2)
+
+
+def test_the_memory_never_grows_beyond_its_bound() -> None:
+    recent = RecentOrders()
+    for quantity in range(1, 10_051):
+        recent.remember(terms(quantity=quantity), NOW, timedelta(seconds=1))
+    assert len(recent) == 10_000
+    assert recent.last(terms(quantity=50)) is None
