@@ -16,8 +16,8 @@ import msgspec
 from fastapi import FastAPI
 
 import ordergate
-from ordergate.api.app import create_app
-from ordergate.api.deps import ApiDeps, Asked, AuthorizationEndpoint, Bounds, Told
+from ordergate.api.app import ApiDeps, create_app
+from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
 from ordergate.brokers._shared.hosts import ForeignHost
 from ordergate.brokers.alpaca import access as alpaca_access
@@ -98,12 +98,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     stack.push_async_callback(views.close)
     identity = await _identity(settings, dsn, clock, stack)
 
-    hub = Hub(
-        views,
-        replay_events_max=bounds.stream_replay_events_max,
-        state_hash_events=bounds.state_hash_events,
-        state_hash_s=bounds.state_hash_s,
-    )
+    hub = Hub(views)
     world = World(
         env=env,
         clock=clock,
