@@ -51,20 +51,28 @@ def test_no_more_than_the_limit_and_its_refill_ever_passes(asks: list[tuple[Need
 
 def test_the_brokers_lower_count_is_believed(clock: HandClock) -> None:
     allowance = Allowance(per_minute=100, clock=clock)
-    allowance.answered(remaining=25, reset_at=None)
+    allowance.answered(limit=None, remaining=25, reset_at=None)
     assert drained(allowance) == 5
 
 
 def test_the_brokers_higher_count_is_not(clock: HandClock) -> None:
     allowance = Allowance(per_minute=100, clock=clock)
     drained(allowance, Need.CANCEL)
-    allowance.answered(remaining=100, reset_at=None)
+    allowance.answered(limit=None, remaining=100, reset_at=None)
     assert allowance.take(Need.CANCEL) > 0
+
+
+def test_the_reserve_is_a_share_of_the_limit_that_holds(clock: HandClock) -> None:
+    """Ours is set far above what the broker allows: its own limit decides what cancels keep."""
+    allowance = Allowance(per_minute=1_000_000, clock=clock)
+    allowance.answered(limit=200, remaining=199, reset_at=None)
+    assert drained(allowance) == 159
+    assert drained(allowance, Need.CANCEL) == 40
 
 
 def test_nothing_left_closes_until_the_brokers_reset(clock: HandClock) -> None:
     allowance = Allowance(per_minute=100, clock=clock)
-    allowance.answered(remaining=0, reset_at=clock.now().timestamp() + 7)
+    allowance.answered(limit=None, remaining=0, reset_at=clock.now().timestamp() + 7)
     assert allowance.take(Need.CANCEL) == pytest.approx(7)
     clock.seconds += 7.1
     assert allowance.take(Need.CANCEL) == 0
@@ -80,7 +88,7 @@ def test_without_a_word_the_pause_doubles_and_is_capped(clock: HandClock) -> Non
     allowance = Allowance(per_minute=100, clock=clock)
     pauses = [allowance.refused(retry_after_s=None, reset_at=None) for _ in range(9)]
     assert pauses == [1, 2, 4, 8, 16, 32, PAUSE_S_MAX, PAUSE_S_MAX, PAUSE_S_MAX]
-    allowance.answered(remaining=None, reset_at=None)
+    allowance.answered(limit=None, remaining=None, reset_at=None)
     assert allowance.refused(retry_after_s=None, reset_at=None) == 1
 
 

@@ -124,9 +124,10 @@ class HttpClient:
             retry_after_s = _number(headers, "Retry-After")
             pause = self._allowance.refused(retry_after_s=retry_after_s, reset_at=reset_at)
             return Unsent("the broker's rate limit", pause)
-        remaining = _number(headers, "X-RateLimit-Remaining")
         self._allowance.answered(
-            remaining=None if remaining is None else int(remaining), reset_at=reset_at
+            limit=_number(headers, "X-RateLimit-Limit"),
+            remaining=_number(headers, "X-RateLimit-Remaining"),
+            reset_at=reset_at,
         )
         if response.status not in _DEFINITE:
             return _unclear(f"status {response.status}", method, request_id)
@@ -173,7 +174,7 @@ def _unclear(why: str, method: str, request_id: str | None = None) -> Unknown:
     return Unknown(why)
 
 
-def _number(headers: CIMultiDictProxy[str], name: str) -> float | None:
+def _number(headers: CIMultiDictProxy[str], name: str) -> int | None:
     """A header that counts something; anything but plain digits is as good as absent."""
     text = headers.get(name, "")
-    return float(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None
+    return int(text) if text.isascii() and text.isdigit() and len(text) <= 12 else None

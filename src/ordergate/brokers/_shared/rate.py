@@ -33,9 +33,9 @@ class Allowance:
         if not RESERVE_MIN <= reserve < 1:
             raise ValueError(f"reserve must be {RESERVE_MIN} to 1, was {reserve}")
         self._clock = clock
-        self._capacity = float(per_minute)
-        self._per_s = per_minute / 60
-        self._reserve = reserve * per_minute
+        self._per_minute = per_minute
+        self._reserve_share = reserve
+        self._size(per_minute)
         self._tokens = self._capacity
         self._filled_at = clock.monotonic()
         self._closed_until = self._filled_at
@@ -54,9 +54,11 @@ class Allowance:
         self._tokens -= 1.0
         return 0.0
 
-    def answered(self, *, remaining: int | None, reset_at: float | None) -> None:
+    def answered(self, *, limit: int | None, remaining: int | None, reset_at: float | None) -> None:
         """The broker answered and said what is left; `reset_at` is its wall clock, in seconds."""
         self._pause_s = PAUSE_FIRST_S
+        if limit:
+            self._size(min(limit, self._per_minute))
         if remaining is None:
             return
         self._tokens = min(self._tokens, float(remaining))
@@ -76,6 +78,12 @@ class Allowance:
             pause = self._pause_s
             self._pause_s = min(self._pause_s * 2, PAUSE_S_MAX)
         return self._close_for(pause)
+
+    def _size(self, per_minute: int) -> None:
+        """The reserve is a share of the limit that really holds, ours or the broker's."""
+        self._capacity = float(per_minute)
+        self._per_s = per_minute / 60
+        self._reserve = self._reserve_share * per_minute
 
     def _until(self, reset_at: float) -> float:
         return reset_at - self._clock.now().timestamp()

@@ -26,6 +26,8 @@ def printed(tick: wire.TradeTick) -> tuple[Decimal, Decimal]:
 
 def _bounded(number: Decimal) -> Decimal:
     """A JSON number may have an exponent of any size, and writing one out would fill the memory."""
-    if number < ZERO or abs(number.adjusted()) > _DIGITS_MAX or len(number.as_tuple().digits) > _DIGITS_MAX:
+    if not number.is_finite() or number < ZERO:
+        raise Contradiction("a price or size that is none")
+    if abs(number.adjusted()) > _DIGITS_MAX or len(number.as_tuple().digits) > _DIGITS_MAX:
         raise Contradiction("a price or size out of all bounds")
     return number
