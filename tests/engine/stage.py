@@ -126,7 +126,7 @@ class CountingChance:
 
     def bits(self, count: int) -> int:
         self._given += 1
-        return self._given % 2**count
+        return self._given & ((1 << count) - 1)
 
 
 class Listener:

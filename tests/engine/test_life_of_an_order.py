@@ -34,7 +34,8 @@ async def test_an_order_is_accepted_worked_and_filled() -> None:
         await stage.until(lambda: stage.status(order) == "filled")
         held = await stage.lane.order(order)
         assert held is not None
-        assert (held.cum_qty, held.cum_notional) == (3, 4700 + 2 * 4699)
+        assert held.cum_qty == 3
+        assert held.cum_notional == 4700 + 2 * 4699
         assert stage.listener.seqs == list(range(stage.listener.seqs[0], stage.listener.seqs[-1] + 1))
 
 
@@ -240,7 +241,9 @@ async def test_replace_changes_price_and_quantity() -> None:
         await stage.until(lambda: stage.status(order) == "working")
         held = stage.lane.books.order(order)
         assert held is not None
-        assert (held.terms.quantity, held.terms.limit_price, held.version) == (5, 4650, 2)
+        assert held.terms.quantity == 5
+        assert held.terms.limit_price == 4650
+        assert held.version == 2
 
 
 async def test_a_commit_that_failed_is_made_again_by_the_same_request() -> None:

@@ -34,6 +34,13 @@ class Change(msgspec.Struct, frozen=True):
     after: Order | None
     account: Account | None
 
+    @property
+    def reached(self) -> Status | None:
+        """The status that the order came to by this event; None where it stayed in its own."""
+        if self.after is None or (self.before is not None and self.before.status is self.after.status):
+            return None
+        return self.after.status
+
 
 class Books:
     """The state of one account. Final orders are forgotten beyond a bound; the journal has them."""

@@ -65,15 +65,16 @@ class Dispatcher:
             return
         match event:
             case e.OrderAccepted(order_id=order_id):
-                self.ask(order_id, self.place(seat, order_id))
+                self.ask(order_id, self._place_new(seat, order_id, self._clock.monotonic()))
             case e.CancelRequested(order_id=order_id):
                 self.ask(order_id, self.cancel(seat, order_id))
             case e.ReplaceRequested(order_id=order_id):
                 self.ask(order_id, self._replace(seat, order_id))
             case e.OrderAcknowledged(order_id=order_id):
                 order = lane.books.order(order_id)
-                # A cancel asked while the order was unknown could not reach it before.
-                if order is not None and order.cancel_requested and not order.is_final:
+                # A cancel asked while the order was unknown could not reach it before; one asked
+                # while it was being placed is in turn already, and the order is pending_cancel.
+                if order is not None and order.cancel_requested and order.status is Status.WORKING:
                     self.ask(order_id, self.cancel(seat, order_id))
             case _:
                 return
@@ -96,6 +97,10 @@ class Dispatcher:
         for task in self._last_question.values():
             task.cancel()
 
+    async def _place_new(self, seat: Seat, order_id: OrderId, committed_at: float) -> None:
+        self._metrics.dispatch.observe(self._clock.monotonic() - committed_at)
+        await self.place(seat, order_id)
+
     async def place(self, seat: Seat, order_id: OrderId) -> None:
         """The order is durable: speak, then write down what was heard."""
         order = seat.lane.books.order(order_id)
@@ -109,6 +114,8 @@ class Dispatcher:
         outcome = await self._place_until_sent(seat, order)
         if outcome is None:
             return
+        if order.unknown_since is not None and isinstance(outcome, Rejected | Unsent):
+            return  # a refused repeat says nothing about the first; the reconciler goes on asking
         await self._until_ready(seat)
         self._note_placed(seat, order_id, order.cl_ord_id, outcome)
 
@@ -140,9 +147,11 @@ class Dispatcher:
             return
         asked = order.replacement
         started = self._clock.monotonic()
-        outcome = await seat.broker.replace(
-            order.broker_order_id, cl_ord_id(order_id, asked.version), order.terms, asked
-        )
+        outcome: Outcome = Unsent("kill-switch")
+        if not self._kill_switch.blocks_new:
+            outcome = await seat.broker.replace(
+                order.broker_order_id, cl_ord_id(order_id, asked.version), order.terms, asked
+            )
         self._metrics.broker.observe(self._clock.monotonic() - started)
         await self._until_ready(seat)
         order = seat.lane.books.order(order_id)
@@ -215,6 +224,8 @@ class Dispatcher:
 
     async def _never_sent(self, seat: Seat, order: Order, reason: str | None) -> None:
         """End an order that certainly has not left: rejected for `reason`, or canceled."""
+        if order.unknown_since is not None:
+            return  # it may have left before: only the broker can say
         await self._until_ready(seat)
         evidence = f"{order.cl_ord_id} was never sent"
         now = self._clock.now()

@@ -45,6 +45,7 @@ class Ingest:
         """Absorb the account's news for as long as the broker gives any."""
         try:
             async for news in seat.broker.news():
+                seat.heard_at = self._clock.monotonic()
                 match news:
                     case StreamUp():
                         seat.stream_up = True

@@ -23,13 +23,16 @@ from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import AnyOrderEvent, OrderEvent
+from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.engine.books import Books, order_from
 from ordergate.engine.receipts import Receipts
 from ordergate.engine.units import UnitBuilder, kind_of
 from ordergate.ports.audience import Audience
+from ordergate.ports.clock import Clock
 from ordergate.ports.journal import Journal, OrderRow, Unit
 from ordergate.telemetry.log import logger
+from ordergate.telemetry.metrics import Metrics
 
 log = logger("lane")
 
@@ -63,6 +66,8 @@ class Lane:
         instruments: dict[Symbol, Instrument],
         audience: Audience,
         follow: Follow,
+        clock: Clock,
+        metrics: Metrics,
     ) -> None:
         self.account = account
         self.books = Books(instruments)
@@ -75,6 +80,8 @@ class Lane:
         self._instruments = instruments
         self._audience = audience
         self._follow = follow
+        self._clock = clock
+        self._metrics = metrics
         self._epoch = 0
         self._head = 0
         self._told = -1
@@ -99,9 +106,13 @@ class Lane:
         if not self.ready.is_set():
             raise LaneStopped(self.trouble or "recovering")
         builder = UnitBuilder(self.account, self._epoch, self._head, correlation, self._instruments)
+        reached: list[Status] = []
         try:
             for event in events:
-                builder.add(event, self.books.fold(event))
+                change = self.books.fold(event)
+                builder.add(event, change)
+                if (status := change.reached) is not None:
+                    reached.append(status)
             unit = builder.build(receipt)
             committed = self._journal.append(unit)
         except Fault as fault:
@@ -110,7 +121,7 @@ class Lane:
         self._head += len(unit.entries)
         if receipt is not None:
             self.receipts.begin(receipt)
-        committed.add_done_callback(partial(self._on_commit, unit))
+        committed.add_done_callback(partial(self._on_commit, unit, reached))
         return Recorded(unit, committed)
 
     def stop(self, fault: BaseException) -> None:
@@ -163,7 +174,7 @@ class Lane:
         self._watchers.setdefault(order_id, []).append(waiter)
         return waiter
 
-    def _on_commit(self, unit: Unit, committed: asyncio.Future[None]) -> None:
+    def _on_commit(self, unit: Unit, reached: Sequence[Status], committed: asyncio.Future[None]) -> None:
         if unit.receipt is not None:
             self.receipts.end(unit.receipt, kept=not _failed(committed))
         if committed.cancelled():
@@ -172,8 +183,12 @@ class Lane:
         if (fault := committed.exception()) is not None:
             self.stop(fault)
             return
+        started = self._clock.monotonic()
         for entry in unit.entries:
             self._tell(entry.seq, kind_of(entry.event), entry.frame)
+        self._metrics.publish.observe(self._clock.monotonic() - started)
+        for status in reached:
+            self._metrics.order_reached(status)
         if self._watchers:
             for row in unit.orders:
                 self._wake(OrderId(row.id), row)

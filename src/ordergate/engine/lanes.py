@@ -19,7 +19,8 @@ from ordergate.ports.broker import Broker, BrokerAccount
 class Seat(msgspec.Struct):
     """One account's place in the engine. `limits` of None refuses every order.
 
-    `at_broker` is the broker's latest own figures. `wake` asks the reconciler to look now.
+    `at_broker` is the broker's latest own figures. `heard_at` is the monotonic second
+    of the latest news from it. `wake` asks the reconciler to look now.
     `buckets` and `recent` are risk's memory of the account's latest messages and orders.
     """
 
@@ -29,6 +30,7 @@ class Seat(msgspec.Struct):
     at_broker: BrokerAccount | None = None
     at_broker_since: datetime | None = None
     stream_up: bool = False
+    heard_at: float = 0.0
     synced: bool = False
     wake: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     buckets: MessageBuckets = msgspec.field(default_factory=lambda: MessageBuckets(None))

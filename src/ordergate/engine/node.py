@@ -158,6 +158,9 @@ class Node:
         while True:
             unknown = sum(seat.lane.books.unknown_count for seat in self.lanes)
             self._world.metrics.unknown_orders.set(unknown)
+            now = self._world.clock.monotonic()
+            silence = max((now - seat.heard_at for seat in self.lanes), default=0.0)
+            self._world.metrics.broker_stream_silence.set(silence)
             await self._world.clock.sleep(1.0)
 
     def _seat(self, one: Served) -> Seat:
@@ -167,6 +170,8 @@ class Node:
             instruments=dict(self._world.instruments),
             audience=self._world.audience,
             follow=self._dispatcher.follow,
+            clock=self._world.clock,
+            metrics=self._world.metrics,
         )
         return Seat(lane, one.broker, one.limits)
 

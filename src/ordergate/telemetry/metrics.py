@@ -73,7 +73,6 @@ class Metrics:
 
         self.unknown_orders = gauge("ordergate_unknown_orders", "Orders whose fate is not yet proven.")
         self.stream_clients = gauge("ordergate_stream_clients", "Open stream connections.")
-        self.stream_lag = gauge("ordergate_stream_lag_events", "Events the slowest stream client is behind.")
         self.kill_switch = gauge("ordergate_kill_switch_engaged", "1 while the kill switch is engaged.")
         self.broker_stream_silence = gauge(
             "ordergate_broker_stream_silence_seconds", "Time since the broker's stream last said anything."
