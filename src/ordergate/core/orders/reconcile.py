@@ -115,7 +115,7 @@ def judge_absence(
     order: Order, absence: Absence, *, resend_is_safe: bool, patience: Patience, now: datetime
 ) -> Next:
     """What "no such order" allows for an order whose sending was never answered."""
-    if order.broker_order_id is not None or order.status not in _UNANSWERED:
+    if order.is_proven or order.broker_order_id is not None or order.status not in _UNANSWERED:
         return Next.WAIT
     age_s = (now - order.accepted_at).total_seconds()
     if resend_is_safe and not order.cancel_requested and age_s <= patience.resend_s_max:
