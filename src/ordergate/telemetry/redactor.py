@@ -43,13 +43,13 @@ _SCHEME: Final = re.compile(
     r"\b(bearer|basic|dpop)([\s:,'\"]+)(?!\*\*\*)[A-Za-z0-9._~+/=-]{4,}", re.IGNORECASE
 )
 # A secret word, what may still belong to the name, and what stands between a name and its value
-# in a form, in JSON (also JSON inside JSON), in a header and in the way Python shows a pair.
-_BETWEEN: Final = r"[\w-]{0,32}(?:[\"'\\]{0,4}\s{0,4}[=:]\s{0,4}|[\"'\\]{1,4}\s{0,4},\s{0,4})"
+# in a form, in JSON (also JSON inside JSON six times over), in a header and in the way Python shows a pair.
+_BETWEEN: Final = r"[\w-]{0,32}(?:[\"'\\]{0,64}\s{0,4}[=:]\s{0,4}|[\"'\\]{1,64}\s{0,4},\s{0,4})"
 _WHOLE_LINE: Final = re.compile(rf"((?:authori[sz]ation|cookie){_BETWEEN})[^\r\n]+", re.IGNORECASE)
 _NAMED: Final = re.compile(
     r"((?:secret|token|passw(?:or)?d|passphrase|api[_-]?key|private[_-]?key|credential|assertion|jwt|pwd)"
     rf"{_BETWEEN})"
-    r"(b?\\{0,3}\"(?:[^\"\\]|\\.)*\"?|b?\\{0,3}'(?:[^'\\]|\\.)*'?|[^\s&,;}\])]+)",
+    r"(b?\\{0,63}\"(?:[^\"\\]|\\.)*\"?|b?\\{0,63}'(?:[^'\\]|\\.)*'?|[^\s&,;}\])]+)",
     re.IGNORECASE,
 )
 _HARMLESS_NAMED: Final = re.compile(r"token_(?:id|type|url|endpoint)\b", re.IGNORECASE)
