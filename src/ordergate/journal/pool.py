@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, Final
 
 import asyncpg
@@ -36,15 +36,16 @@ class ReadPool:
         try:
             pool = await asyncpg.create_pool(
                 dsn,
-                min_size=1,
+                min_size=0,
                 max_size=connections_max,
                 timeout=statement_s_max,
                 command_timeout=statement_s_max,
                 server_settings=_SERVER_SETTINGS,
             )
+            async with pool.acquire(timeout=statement_s_max):
+                return cls(pool, statement_s_max)  # there is a server, and it lets us in
         except (*WIRE_FAULTS, ValueError) as error:
             raise JournalUnavailable(f"PostgreSQL cannot be reached: {said(error)}") from error
-        return cls(pool, statement_s_max)
 
     async def fetch(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         if any(isinstance(one, str) and "\0" in one for one in arguments):
@@ -66,13 +67,27 @@ class ReadPool:
     async def moment(self) -> AsyncIterator[PoolConnectionProxy[Any]]:
         """A connection inside one repeatable-read transaction."""
         try:
-            async with (
-                self._pool.acquire(timeout=self._statement_s_max) as connection,
-                connection.transaction(isolation="repeatable_read", readonly=True),
-            ):
-                yield connection
+            async with AsyncExitStack() as stack:
+                yield await self._begin(stack)
         except WIRE_FAULTS as error:
             raise _unavailable(error) from error
+
+    async def _begin(self, stack: AsyncExitStack) -> PoolConnectionProxy[Any]:
+        """A connection inside a transaction; another one if the first is found dead."""
+        for last in (False, True):
+            async with AsyncExitStack() as attempt:
+                acquired = self._pool.acquire(timeout=self._statement_s_max)
+                try:
+                    connection = await attempt.enter_async_context(acquired)
+                    transaction = connection.transaction(isolation="repeatable_read", readonly=True)
+                    await attempt.enter_async_context(transaction)
+                except WIRE_FAULTS as error:
+                    if last or not _is_wire(error):
+                        raise
+                    continue
+                stack.push_async_exit(attempt.pop_all())
+                return connection
+        raise AssertionError("both tries return or raise")
 
     async def close(self) -> None:
         try:

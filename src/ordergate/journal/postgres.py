@@ -88,6 +88,9 @@ class PostgresJournal:
     def read(self, account: AccountId, *, after: int, upto: int | None = None) -> AsyncIterator[Stored]:
         return reading.read(self._pool, account, after=after, upto=upto)
 
+    async def history(self, order: OrderId) -> list[Stored]:
+        return await reading.history(self._pool, order)
+
     async def receipt(self, scope: Scope) -> Receipt | None:
         row = await self._pool.fetchrow(
             _SQL["receipt"], scope.env, scope.tenant, scope.client_id, scope.route, scope.key
@@ -103,6 +106,9 @@ class PostgresJournal:
             body=row["body"],
             at=row["at"],
         )
+
+    async def key_digests(self, account: AccountId) -> set[int]:
+        return {row["digest"] for row in await self._pool.fetch(_SQL["key_digests"], account)}
 
     async def accounts(self) -> list[AccountId]:
         return [AccountId(row["account"]) for row in await self._pool.fetch(_SQL["accounts"])]

@@ -6,14 +6,13 @@ that place, and a tail cut off is one at the end. What is yielded has been check
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
-import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from ordergate.core.faults import JournalCorrupt
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, OrderId
 from ordergate.journal import chain, codec, sqlfiles
 from ordergate.journal.pool import ReadPool
 from ordergate.ports.journal import Stored
@@ -36,7 +35,7 @@ async def read(pool: ReadPool, account: AccountId, *, after: int, upto: int | No
         seq = after
         cursor = connection.cursor(_SQL["read_events"], account, after, last, prefetch=_PREFETCH_ROWS)
         async for row in cursor:
-            stored, link = unseal(account, row, seq + 1, link)
+            stored, link = unseal(account, tuple(row), seq + 1, link)
             seq += 1
             yield stored
         if seq != last:
@@ -45,7 +44,19 @@ async def read(pool: ReadPool, account: AccountId, *, after: int, upto: int | No
             raise JournalCorrupt(f"{account}: the last seal is not the one the stream ends with")
 
 
-def unseal(account: AccountId, row: asyncpg.Record, expected: int, link: bytes) -> tuple[Stored, bytes]:
+async def history(pool: ReadPool, order: OrderId) -> list[Stored]:
+    """One order's events, each proven to follow the one before it in its account's chain."""
+    events = []
+    for row in await pool.fetch(_SQL["history"], order):
+        account, *fields, prior = row
+        link = chain.genesis(account) if fields[0] == 1 else prior
+        if link is None:
+            raise JournalCorrupt(f"{account}: event {fields[0] - 1} is missing")
+        events.append(unseal(account, fields, fields[0], link)[0])
+    return events
+
+
+def unseal(account: AccountId, row: Sequence[Any], expected: int, link: bytes) -> tuple[Stored, bytes]:
     """The event in a row, and its seal, both proven to follow `link`."""
     seq, kind, version, order_id, at, correlation, body, frame, sealed = row
     if seq != expected:

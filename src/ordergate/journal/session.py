@@ -28,6 +28,7 @@ FENCE: Final = (0x4F47, 1)  # "OG", the journal's writer; advisory locks are per
 
 NOT_ADVANCED: Final = "OG001"
 UNIQUE_VIOLATION: Final = "23505"
+KEYS: Final = {"receipt_pkey": "the idempotency key", "order_view_client": "the client order id"}
 TRY_AGAIN: Final = frozenset({"40001", "40P01"})
 READ_ONLY: Final = "25006"
 
@@ -136,8 +137,8 @@ class Session:
 
     async def why(self, linked: Linked, refused: Refused) -> Fault:
         """The fault behind a refusal of this one unit."""
-        if refused.sqlstate == UNIQUE_VIOLATION and refused.constraint == "receipt_pkey":
-            return KeyTaken("the idempotency key is already stored")
+        if refused.sqlstate == UNIQUE_VIOLATION and refused.constraint in KEYS:
+            return KeyTaken(f"{KEYS[refused.constraint]} is already used")
         if refused.sqlstate not in (NOT_ADVANCED, UNIQUE_VIOLATION):
             return JournalUnavailable(f"PostgreSQL refused the unit ({refused.sqlstate}): {refused}")
         unit = linked.unit

@@ -58,6 +58,7 @@ create table receipt (
     client_id text collate "C" not null,
     route text collate "C" not null,
     key text collate "C" not null,
+    digest bigint not null,
     fingerprint bytea not null,
     account text collate "C" not null,
     order_id text collate "C",
@@ -67,6 +68,8 @@ create table receipt (
     -- The key first: it alone nearly always tells two receipts apart.
     primary key (key, client_id, tenant, route, env)
 );
+-- An owner remembers its account's keys by their digests: read from the index alone.
+create index receipt_of_account on receipt (account, at) include (digest);
 
 -- `closed_as` is the status once the order is closed: while an order is open no indexed column changes,
 -- and PostgreSQL updates the row in place. Orders of one status are read from the two partial indexes.
@@ -85,7 +88,8 @@ create table order_view (
 create index order_view_open on order_view (account, id) where open;
 create index order_view_closed on order_view (account, closed_as, id) where closed_as is not null;
 create index order_view_symbol on order_view (account, symbol, id);
-create index order_view_client on order_view (account, client_order_id, id) where client_order_id is not null;
+-- A client's own label is used once within an account, for ever.
+create unique index order_view_client on order_view (account, client_order_id) where client_order_id is not null;
 
 -- `seq` is the event that first wrote the row: executions are shown in the order they were learned.
 create table execution_view (

@@ -20,6 +20,17 @@ select count(*) from event where account = $1 and seq > $2
 select fingerprint, account, order_id, status, body, at from receipt
 where env = $1 and tenant = $2 and client_id = $3 and route = $4 and key = $5
 
+-- name: key_digests
+select digest from receipt where account = $1
+
+-- name: history
+-- An order's events, each with the seal before it, so that each can be proven by itself.
+select e.account, e.seq, e.kind, e.version, e.order_id, e.at, e.correlation,
+    convert_to(e.body, 'UTF8') as body, convert_to(e.frame, 'UTF8') as frame, e.hash, p.hash as prior
+from event as e left join event as p on p.account = e.account and p.seq = e.seq - 1
+where e.order_id = $1
+order by e.account, e.seq
+
 -- name: accounts
 select account from account_stream where head > 0 order by account
 

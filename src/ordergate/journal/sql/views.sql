@@ -4,9 +4,8 @@
 select convert_to(body, 'UTF8') as body from order_view where account = any($1::text[]) and id = $2
 
 -- name: order_by_client_id
--- The newest, should a broker's order ever carry the same label.
 select convert_to(body, 'UTF8') as body from order_view
-where account = $1 and client_order_id = $2 order by id desc limit 1
+where account = $1 and client_order_id = $2
 
 -- name: orders_newest
 -- Pages are read account by account from the index and merged: a page costs a page, whatever the history.

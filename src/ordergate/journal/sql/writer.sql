@@ -3,7 +3,7 @@
 -- name: append_batch
 -- Everything that waits, of all accounts, in one statement: one round trip, one commit, one fsync.
 -- All or nothing: an account that is not where its writer believes it to be undoes the whole batch,
--- and so does a receipt whose key is taken (primary key).
+-- and so does a key, or a client's own label, that is taken (unique indexes).
 with advanced as (
     update account_stream as s set head = u.head, last_hash = u.last_hash
     from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])
@@ -46,11 +46,12 @@ with advanced as (
     from unnest($34::text[], $35::text[], $36::bytea[]) as n (account, key, body)
     on conflict (account, key) do update set body = excluded.body
 ), receipts as (
-    insert into receipt (env, tenant, client_id, route, key, fingerprint, account, order_id, status, body, at)
-    select env, tenant, client_id, route, key, fingerprint, account, order_id, status, body, at
-    from unnest($37::text[], $38::text[], $39::text[], $40::text[], $41::text[], $42::bytea[], $43::text[],
-        $44::text[], $45::integer[], $46::text[], $47::timestamptz[])
-        as r (env, tenant, client_id, route, key, fingerprint, account, order_id, status, body, at)
+    insert into receipt
+        (env, tenant, client_id, route, key, digest, fingerprint, account, order_id, status, body, at)
+    select env, tenant, client_id, route, key, digest, fingerprint, account, order_id, status, body, at
+    from unnest($37::text[], $38::text[], $39::text[], $40::text[], $41::text[], $42::bigint[], $43::bytea[],
+        $44::text[], $45::text[], $46::integer[], $47::text[], $48::timestamptz[])
+        as r (env, tenant, client_id, route, key, digest, fingerprint, account, order_id, status, body, at)
 )
 select journal_require_all(count(*), cardinality($1::text[])) from advanced
 
