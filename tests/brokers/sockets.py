@@ -40,6 +40,7 @@ class ByteServer:
     connections: int = 0
     port: int = 0
     _over: asyncio.Event = field(default_factory=asyncio.Event)
+    _more: asyncio.Condition = field(default_factory=asyncio.Condition)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     @property
@@ -59,11 +60,13 @@ class ByteServer:
         self._tasks.add(task)
         try:
             while (request := await self._request(reader, writer)) is not None:
-                self.seen.append(request)
+                async with self._more:
+                    self.seen.append(request)
+                    self._more.notify_all()
                 act = self.acts.pop(0) if len(self.acts) > 1 else self.acts[0]
                 await act(request)
                 await writer.drain()
-        except ConnectionError:
+        except (ConnectionError, asyncio.CancelledError):
             return
         finally:
             self._tasks.discard(task)
@@ -83,6 +86,11 @@ class ByteServer:
         }
         body = await reader.readexactly(int(headers.get("content-length", "0")))
         return Exchange(method, path, headers, body, writer, self._over)
+
+    async def reached(self, count: int) -> None:
+        """Wait until so many requests have arrived."""
+        async with self._more:
+            await self._more.wait_for(lambda: len(self.seen) >= count)
 
     async def stop(self) -> None:
         self._over.set()

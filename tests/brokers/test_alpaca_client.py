@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from ordergate.brokers._shared.http import HttpLimits
+from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers.alpaca.access import Bearer
 from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings
 from ordergate.core.orders.order import Replacement
@@ -135,7 +135,7 @@ async def test_an_unclear_answer_leaves_the_order_unknown(
 
 async def test_silence_leaves_the_order_unknown(server: ByteServer, clock: HandClock) -> None:
     server.play(hangs)
-    alpaca = broker_of(server.url, clock, http=HttpLimits(connect_s=0.1, read_s=0.2, total_s=0.3))
+    alpaca = broker_of(server.url, clock, http=HttpLimits(connect_s=0.1, total_s=0.3))
     assert isinstance(await place(alpaca), Unknown)
     await alpaca.close()
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from ordergate.brokers._shared.http import HttpLimits
+from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers._shared.socket import Patience
 from ordergate.brokers.alpaca.client import AlpacaSettings
 from ordergate.core.orders import reports as r
@@ -29,7 +29,7 @@ from tests.brokers.conformance import asked, listening, placed
 from tests.brokers.venue_floor import TUNED, VenueFloor, venue_floor
 from tests.brokers.world import our_id, terms
 
-QUICK = HttpLimits(connect_s=0.5, read_s=0.3, total_s=0.6)
+QUICK = HttpLimits(connect_s=0.5, total_s=0.6)
 WATCHFUL = Patience(retry_first_s=0.1, retry_s_max=0.1, silence_s=0.2, probe_answer_s=0.2)
 
 

@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+import uvloop
 from yarl import URL
 
-from ordergate.brokers._shared.http import Answer, HttpClient, HttpLimits, Reply
+from ordergate.brokers._shared.http import Answer, HttpClient, Reply
+from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers._shared.rate import Allowance, Need
 from ordergate.ports.broker import Unknown, Unsent
-from tests.brokers.sockets import Act, ByteServer, free_port, hangs, raw, resets, says, then_cuts
-from tests.brokers.world import HandClock
+from tests.brokers.sockets import Act, ByteServer, byte_server, free_port, hangs, raw, resets, says, then_cuts
+from tests.brokers.world import WAIT_S, HandClock
 
-LIMITS = HttpLimits(connect_s=2.0, read_s=4.0, total_s=5.0, body_bytes_max=2_000)
+LIMITS = HttpLimits(connect_s=2.0, total_s=5.0, body_bytes_max=2_000)
 # Only the tests that wait for a timeout want a short one.
-SHORT = HttpLimits(connect_s=0.1, read_s=0.2, total_s=0.3, body_bytes_max=2_000)
+SHORT = HttpLimits(connect_s=0.1, total_s=0.3, body_bytes_max=2_000)
 OK = {"id": "1"}
 
 
@@ -35,7 +37,7 @@ async def client(server: ByteServer, clock: HandClock) -> AsyncIterator[HttpClie
 
 
 async def ask(client: HttpClient, method: str = "POST") -> Reply:
-    return await client.ask(method, client.url("/v2/orders"), body=b"{}" if method == "POST" else None)
+    return await client.ask(method, "/v2/orders", body=b"{}" if method == "POST" else None)
 
 
 async def test_a_complete_answer_is_definite(server: ByteServer, client: HttpClient) -> None:
@@ -97,7 +99,21 @@ UNCLEAR: dict[str, Act] = {
         b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n"
         b'Content-Length: 2\r\n\r\n{"id":"1"}'
     ),
-    "an endless header": then_cuts(raw(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 100_000 + b"\r\n\r\n")),
+    "a switch of protocols": raw(
+        b"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: x\r\n\r\nhello"
+    ),
+    "two content types": raw(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Type: text/html\r\n"
+        b'Content-Length: 10\r\n\r\n{"id":"1"}'
+    ),
+    "a length and chunks": raw(
+        b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n"
+        b'Transfer-Encoding: chunked\r\n\r\na\r\n{"id":"1"}\r\n0\r\n\r\n'
+    ),
+    "a body that ends with the line": then_cuts(
+        raw(b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{"id":"1"}')
+    ),
+    "an endless header": then_cuts(raw(b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * 300_000 + b"\r\n\r\n")),
 }
 
 
@@ -166,9 +182,81 @@ async def test_a_failed_handshake_sent_nothing(server: ByteServer, clock: HandCl
     await http.close()
 
 
+async def test_an_interim_response_is_not_the_answer(server: ByteServer, client: HttpClient) -> None:
+    whole = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"id":"1"}'
+    server.play(raw(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + whole))
+    assert await ask(client) == Answer(200, b'{"id":"1"}')
+
+
+async def test_a_second_answer_never_answers_the_next_question(
+    server: ByteServer, client: HttpClient
+) -> None:
+    """Two responses to one request: the line is out of step and is thrown away."""
+    one = b'HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 10\r\n\r\n{"id":"%d"}'
+    server.play(raw(one % 1 + one % 2), raw(one % 3))
+    assert await ask(client) == Answer(200, b'{"id":"1"}')
+    assert await ask(client) == Answer(200, b'{"id":"3"}')
+    assert server.connections == 2
+
+
+async def test_a_line_is_kept_for_the_next_request(server: ByteServer, client: HttpClient) -> None:
+    server.play(says(200, OK))
+    for _ in range(5):
+        await ask(client)
+    assert server.connections == 1
+
+
+async def test_a_line_that_the_server_wants_closed_is_not_used_again(
+    server: ByteServer, client: HttpClient
+) -> None:
+    server.play(says(200, OK, Connection="close"), says(200, OK))
+    replies = [await ask(client) for _ in range(2)]
+    assert all(isinstance(reply, Answer) for reply in replies)
+    assert server.connections == 2
+
+
+async def test_a_line_that_was_idle_for_too_long_is_not_trusted(
+    server: ByteServer, clock: HandClock
+) -> None:
+    server.play(says(200, OK))
+    http = client_of(server.url, clock, HttpLimits(idle_s=1e-9))
+    for _ in range(3):
+        assert isinstance(await ask(http), Answer)
+    await http.close()
+    assert server.connections == 3
+
+
+async def test_giving_up_a_request_gives_up_its_line(server: ByteServer, clock: HandClock) -> None:
+    """Its answer may still come, and must not be taken for another's."""
+    server.play(hangs, says(200, OK))
+    http = client_of(server.url, clock, HttpLimits(connections_max=1))
+    task = asyncio.create_task(ask(http))
+    async with asyncio.timeout(WAIT_S):
+        await server.reached(1)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert isinstance(await ask(http), Answer)
+    await http.close()
+    assert server.connections == 2
+
+
+def test_it_works_on_the_loop_that_serves() -> None:
+    """The gateway runs on uvloop, whose transports are not asyncio's own."""
+
+    async def exchange() -> Reply:
+        async with byte_server(says(200, OK)) as server:
+            http = client_of(server.url, HandClock())
+            try:
+                return await ask(http)
+            finally:
+                await http.close()
+
+    assert uvloop.run(exchange()) == Answer(200, b'{"id": "1"}')
+
+
 async def test_no_free_connection_sent_nothing(server: ByteServer, clock: HandClock) -> None:
     server.play(hangs)
-    limits = HttpLimits(connect_s=0.1, read_s=0.4, total_s=0.5, connections_max=1)
+    limits = HttpLimits(connect_s=0.1, total_s=0.5, connections_max=1)
     http = client_of(server.url, clock, limits)
     replies = await asyncio.gather(ask(http), ask(http))
     assert [type(reply) for reply in replies] == [Unknown, Unsent]
@@ -186,7 +274,7 @@ async def test_our_own_limit_sends_nothing_and_lets_a_cancel_through(
     refused = replies[8]
     assert isinstance(refused, Unsent)
     assert refused.retry_after_s > 0
-    cancel = await http.ask("DELETE", http.url("/v2/orders/1"), need=Need.CANCEL)
+    cancel = await http.ask("DELETE", "/v2/orders/1", need=Need.CANCEL)
     assert isinstance(cancel, Answer)
     assert len(server.seen) == 9
     await http.close()
@@ -219,9 +307,24 @@ async def test_the_brokers_own_count_slows_us_down(server: ByteServer, client: H
     assert [type(reply) for reply in replies] == [Answer, Answer, Unsent]
 
 
-@pytest.mark.parametrize(("connect_s", "read_s", "total_s"), [(2, 1, 2), (0, 1, 2), (1, 3, 2)])
-def test_bounds_that_contradict_each_other_are_refused(
-    connect_s: float, read_s: float, total_s: float
-) -> None:
+@pytest.mark.parametrize("name", ["connect_s", "total_s", "idle_s", "connections_max", "body_bytes_max"])
+def test_a_bound_of_nothing_is_refused(name: str) -> None:
     with pytest.raises(ValueError):
-        HttpLimits(connect_s=connect_s, read_s=read_s, total_s=total_s)
+        HttpLimits(**{name: 0})
+
+
+@pytest.mark.parametrize("value", ["a\r\nX-Other: b", "a\nb", "", " a", "é"])
+def test_a_header_that_would_begin_another_is_refused(clock: HandClock, value: str) -> None:
+    with pytest.raises(ValueError, match="X-Key"):
+        HttpClient(
+            URL("http://127.0.0.1:1"),
+            headers={"X-Key": value},
+            allowance=Allowance(per_minute=1, clock=clock),
+            limits=LIMITS,
+        )
+
+
+@pytest.mark.parametrize("target", ["//evil.example/\r\nX: y", "/a b", "http://evil.example/", "", "/é"])
+async def test_a_target_that_is_no_path_is_refused(client: HttpClient, target: str) -> None:
+    with pytest.raises(ValueError, match="target"):
+        await client.ask("GET", target)

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import msgspec
 
-from ordergate.brokers._shared.http import HttpLimits
+from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers._shared.socket import Patience
 from ordergate.brokers.alpaca.access import Access, Keys, paper
 from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings
@@ -39,7 +39,7 @@ SETTINGS: Final = VenueSettings(
 TUNED: Final = AlpacaSettings(
     replace_keeps_fills=True,
     requests_per_minute=1_000_000,
-    http=HttpLimits(connect_s=2.0, read_s=10.0, total_s=15.0),
+    http=HttpLimits(connect_s=2.0, total_s=15.0),
     patience=Patience(retry_first_s=0.1, retry_s_max=0.2),
 )
 

@@ -15,7 +15,7 @@ class NotOneDocument(ValueError):
 
 
 def _pairs(pairs: list[tuple[str, object]]) -> None:
-    if len({name for name, _ in pairs}) != len(pairs):
+    if len(dict(pairs)) != len(pairs):
         raise NotOneDocument("the same key twice in one object")
 
 

@@ -18,12 +18,13 @@ from typing import Final
 import aiohttp
 import msgspec
 
-from ordergate.brokers._shared.http import Answer, HttpClient, HttpLimits
+from ordergate.brokers._shared.http import Answer, HttpClient
+from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers._shared.rate import RESERVE_MIN, Allowance, Need
 from ordergate.brokers._shared.socket import Down, Patience, Up, lifeline, stream_session
 from ordergate.brokers.alpaca import wire
 from ordergate.brokers.alpaca.access import Access
-from ordergate.brokers.alpaca.queries import Queries
+from ordergate.brokers.alpaca.queries import Queries, order_path
 from ordergate.brokers.alpaca.stream import TradeUpdates
 from ordergate.brokers.alpaca.translate import orders, requests
 from ordergate.core.ids import AccountId, ClOrdId, Symbol
@@ -96,14 +97,19 @@ class AlpacaBroker:
         allowance = Allowance(
             per_minute=settings.requests_per_minute, clock=clock, reserve=settings.cancel_reserve
         )
-        headers = {**access.headers(), "Content-Type": "application/json", "Accept": "application/json"}
+        headers = {
+            **access.headers(),
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+            "User-Agent": "ordergate",
+        }
         self._http = HttpClient(
             access.trading, headers=headers, allowance=allowance, limits=settings.http
         )
         self._queries = Queries(
             self._http, self.env, account, clock=clock, wait_s_max=settings.query_wait_s_max
         )
-        self._orders_url = self._http.url("/v2/orders")
         self._conversation = TradeUpdates(access, account)
         self._settings = settings
         self._clock = clock
@@ -114,7 +120,7 @@ class AlpacaBroker:
 
     async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome:
         body = wire.ENCODER.encode(requests.place_body(cl_ord_id, terms))
-        reply = await self._http.ask("POST", self._orders_url, body=body)
+        reply = await self._http.ask("POST", "/v2/orders", body=body)
         if not isinstance(reply, Answer):
             return reply
         return await self._placed(reply, cl_ord_id)
@@ -128,7 +134,7 @@ class AlpacaBroker:
             if isinstance(found, NotFound):
                 return Rejected("the broker knows no such order")
             broker_order_id = found.broker_order_id
-        reply = await self._http.ask("DELETE", self._queries.order_url(broker_order_id), need=Need.CANCEL)
+        reply = await self._http.ask("DELETE", order_path(broker_order_id), need=Need.CANCEL)
         if not isinstance(reply, Answer):
             return reply
         if reply.status < 300:
@@ -146,7 +152,7 @@ class AlpacaBroker:
                 return held
             held_qty = held
         body = wire.ENCODER.encode(requests.replace_body(new_cl_ord_id, terms, asked, held_qty))
-        reply = await self._http.ask("PATCH", self._queries.order_url(broker_order_id), body=body)
+        reply = await self._http.ask("PATCH", order_path(broker_order_id), body=body)
         if not isinstance(reply, Answer):
             return reply
         return await self._placed(reply, new_cl_ord_id)

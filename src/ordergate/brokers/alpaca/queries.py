@@ -14,7 +14,6 @@ from typing import Final, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from yarl import URL
 
 from ordergate.brokers._shared.http import Answer, HttpClient
 from ordergate.brokers._shared.rate import Need
@@ -61,9 +60,6 @@ class Queries:
         self._names: OrderedDict[str, str] = OrderedDict()
         self._replaced: OrderedDict[str, wire.Order] = OrderedDict()
 
-    def order_url(self, broker_order_id: str) -> URL:
-        return self._http.url(f"/v2/orders/{quote(broker_order_id, safe='')}")
-
     def remember(self, order: wire.Order) -> None:
         """Keep which client order id belongs to Alpaca's id, up to a bound."""
         _keep(self._names, order.id, order.client_order_id)
@@ -82,7 +78,7 @@ class Queries:
         return order
 
     async def order(self, broker_order_id: str) -> wire.Order | None:
-        order = await self._order(self.order_url(broker_order_id).raw_path, Need.ORDINARY)
+        order = await self._order(order_path(broker_order_id), Need.ORDINARY)
         if order is not None and order.id != broker_order_id:
             raise BrokerUnavailable("asked about one order, answered about another")
         return order
@@ -201,10 +197,9 @@ class Queries:
 
     async def _answer(self, path: str, need: Need) -> Answer:
         """The definite answer, waiting for the rate limit as long as it may."""
-        url = self._http.url(path)
         until = self._clock.monotonic() + self._wait_s_max
         while True:
-            reply = await self._http.ask("GET", url, need=need)
+            reply = await self._http.ask("GET", path, need=need)
             match reply:
                 case Answer():
                     return reply
@@ -214,6 +209,11 @@ class Queries:
                     if retry_after_s <= 0 or self._clock.monotonic() + retry_after_s > until:
                         raise BrokerUnavailable(why)
                     await self._clock.sleep(retry_after_s)
+
+
+def order_path(broker_order_id: str) -> str:
+    """An id from outside cannot become another path."""
+    return f"/v2/orders/{quote(broker_order_id, safe='')}"
 
 
 def _keep(kept: OrderedDict[str, T], key: str, value: T) -> None:

@@ -1,0 +1,226 @@
+"""HTTP/1.1 over kept-alive connections, reduced to what proof needs.
+
+Knows exactly whether a byte of a request left: until a line is connected and free, nothing has;
+from the write on, only a whole response says anything. A line carries one request at a time and
+is thrown away at the first irregularity. Never retries and never reads more than it may.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections import deque
+from typing import Final, cast
+
+import httptools
+import msgspec
+from yarl import URL
+
+# Head, and what chunks need beside their content: that is not bounded by the body's bound.
+_AROUND_BYTES_MAX: Final = 256 * 1024
+_TLS: Final = "https"
+
+
+class NotSent(Exception):
+    """Certainly not a byte of the request left."""
+
+
+class Broken(Exception):
+    """The request may have arrived, and no whole response came."""
+
+
+class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """Every bound of an exchange.
+
+    `connect_s` holds for getting a line (a free place, the name, the handshake), `total_s` from
+    the first byte sent to the last byte read. An idle line is not used after `idle_s`, because
+    servers close theirs at their own time.
+    """
+
+    connect_s: float = 2.0
+    total_s: float = 8.0
+    idle_s: float = 15.0
+    connections_max: int = 64
+    body_bytes_max: int = 4 * 1024 * 1024
+
+    def __post_init__(self) -> None:
+        if min(self.connect_s, self.total_s, self.idle_s, self.connections_max, self.body_bytes_max) <= 0:
+            raise ValueError("every limit of an exchange must be positive")
+
+
+class Response(msgspec.Struct, frozen=True):
+    """A whole response. Names of headers are in lower case; a repeated one is joined with a comma."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Lines:
+    """The connections to one origin."""
+
+    def __init__(self, origin: URL, limits: HttpLimits) -> None:
+        self._host = origin.host or ""
+        self._port = origin.port or 0
+        self._tls = ssl.create_default_context() if origin.scheme == _TLS else None
+        self._limits = limits
+        self._places = asyncio.Semaphore(limits.connections_max)
+        self._idle: deque[_Line] = deque()
+        self._lines: set[_Line] = set()
+
+    async def ask(self, request: bytes) -> Response:
+        """Send `request` once. Raises NotSent or Broken."""
+        await self._take_place()
+        try:
+            line = self._idle_line() or await self._new_line()
+            try:
+                response = await line.exchange(request, self._limits.total_s)
+            except BaseException:
+                self._drop(line)
+                raise
+            if line.is_open:
+                self._idle.append(line)
+            else:
+                self._drop(line)
+            return response
+        finally:
+            self._places.release()
+
+    def close(self) -> None:
+        for line in tuple(self._lines):
+            self._drop(line)
+        self._idle.clear()
+
+    async def _take_place(self) -> None:
+        if not self._places.locked():
+            await self._places.acquire()
+            return
+        try:
+            async with asyncio.timeout(self._limits.connect_s):
+                await self._places.acquire()
+        except TimeoutError:
+            raise NotSent("no free connection within the time allowed") from None
+
+    def _idle_line(self) -> _Line | None:
+        """The line used last, if the server can be expected to keep it still."""
+        oldest = asyncio.get_running_loop().time() - self._limits.idle_s
+        while self._idle:
+            line = self._idle.pop()
+            if line.is_open and line.used_at >= oldest:
+                return line
+            self._drop(line)
+        return None
+
+    async def _new_line(self) -> _Line:
+        loop = asyncio.get_running_loop()
+        line = _Line(loop, self._limits.body_bytes_max)
+        try:
+            async with asyncio.timeout(self._limits.connect_s):
+                await loop.create_connection(lambda: line, self._host, self._port, ssl=self._tls)
+        except TimeoutError:
+            raise NotSent("no connection within the time allowed") from None
+        except OSError as fault:
+            raise NotSent(f"no connection: {type(fault).__name__}") from fault
+        except BaseException:
+            line.abort()
+            raise
+        self._lines.add(line)
+        return line
+
+    def _drop(self, line: _Line) -> None:
+        self._lines.discard(line)
+        line.abort()
+
+
+class _Line(asyncio.Protocol):
+    """One connection, and the response that is being read from it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, body_bytes_max: int) -> None:
+        self.is_open = False
+        self.used_at = 0.0
+        self._loop = loop
+        self._body_bytes_max = body_bytes_max
+        self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._waiting: asyncio.Future[Response] | None = None
+        self._start()
+
+    async def exchange(self, request: bytes, total_s: float) -> Response:
+        """Raises NotSent when the line closed before the first byte, and Broken after it."""
+        if self._transport is None or not self.is_open:
+            raise NotSent("the connection closed before anything was sent")
+        self._start()
+        waiting: asyncio.Future[Response] = self._loop.create_future()
+        self._waiting = waiting
+        late = self._loop.call_later(total_s, self._fail, "no answer within the time allowed")
+        self._transport.write(request)
+        try:
+            return await waiting
+        finally:
+            late.cancel()
+            self._waiting = None
+
+    def abort(self) -> None:
+        self.is_open = False
+        if self._transport is not None:
+            self._transport.abort()
+
+    # -- the transport's calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        # Not every event loop's transports are subclasses of asyncio's; all keep its promises.
+        self._transport = cast(asyncio.Transport, transport)
+        self.is_open = True
+
+    def data_received(self, data: bytes) -> None:
+        if self._waiting is None or self._waiting.done():
+            self.abort()  # nobody asked: whatever it is, it must not answer the next question
+            return
+        self._read += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade):
+            self._fail("the answer is not HTTP")
+        if self._read - len(self._body) > _AROUND_BYTES_MAX:
+            self._fail("the answer has too much around its body")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail("cut off" if exc is None else f"broken off: {type(exc).__name__}")
+
+    # -- the parser's calls
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        known = self._headers.get(key)
+        self._headers[key] = text if known is None else f"{known}, {text}"
+
+    def on_body(self, body: bytes) -> None:
+        self._body += body
+        if len(self._body) > self._body_bytes_max:
+            self._fail("the answer is longer than it may be")
+
+    def on_message_complete(self) -> None:
+        status = self._parser.get_status_code()
+        if status < 200:
+            self._start()  # an interim response: the one that counts is still to come
+            return
+        if self._waiting is None or self._waiting.done():
+            self.abort()  # a second answer to one question
+            return
+        self.used_at = self._loop.time()
+        self.is_open = self.is_open and self._parser.should_keep_alive()
+        self._waiting.set_result(Response(status, self._headers, bytes(self._body)))
+        self._start()
+
+    def _start(self) -> None:
+        """Nothing of what came before belongs to what comes now."""
+        self._headers: dict[str, str] = {}
+        self._body = bytearray()
+        self._read = 0
+
+    def _fail(self, why: str) -> None:
+        self.is_open = False
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_exception(Broken(why))
+        if self._transport is not None:
+            self._transport.abort()
