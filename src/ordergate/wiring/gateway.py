@@ -53,6 +53,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     settings: Settings
     app: FastAPI
     node: Node
+    hub: Hub
     identity: security.Security
     dsn: str
 
@@ -137,7 +138,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     )
     node.start()
     stack.push_async_callback(node.stop)
-    return Gateway(settings=settings, app=app, node=node, identity=identity, dsn=dsn)
+    return Gateway(settings=settings, app=app, node=node, hub=hub, identity=identity, dsn=dsn)
 
 
 async def _identity(

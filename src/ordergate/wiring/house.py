@@ -10,14 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 import msgspec
 import yaml
@@ -27,13 +26,14 @@ from ordergate.core.ids import Symbol
 from ordergate.core.money import text
 from ordergate.wiring import demo
 from ordergate.wiring.gateway import Gateway
-from ordergate.wiring.serving import serve
+from ordergate.wiring.serving import free_port, serve
 from ordergate.wiring.settings import LOOPBACK, CannotStart, Settings, parse
 
 VENUE_START_S_MAX: Final = 30.0
 VENUE_STOP_S_MAX: Final = 10.0
 READY_S_MAX: Final = 60.0
 POLL_S: Final = 0.05
+LOG_BYTES_MAX: Final = 20 * 1024 * 1024
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,7 +48,10 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Running(msgspec.Struct, frozen=True, kw_only=True):
-    """Where everything is, for people and scripts; also the content of the ready file."""
+    """Where everything is, for people and scripts; also the content of the ready file.
+
+    `sample_price` is the best ask of the first symbol: who sells there joins a real queue.
+    """
 
     base_url: str
     stream_url: str
@@ -68,7 +71,7 @@ def run(asked: Asked, *, tell: Callable[[Running], None]) -> None:
     folder = asked.data_dir.absolute()
     _prepare(folder)
     key, secret = _kept(folder / "secrets" / "venue-key"), _kept(folder / "secrets" / "venue-secret")
-    port, venue_port = asked.port or _free_port(), asked.venue_port or _free_port()
+    port, venue_port = asked.port or free_port(), asked.venue_port or free_port()
     venue_plain = demo.venue_plain(
         folder, port=venue_port, key=key, secret=secret, recorded=list(asked.recorded), speed=asked.speed
     )
@@ -84,8 +87,8 @@ def run(asked: Asked, *, tell: Callable[[Running], None]) -> None:
         await _until_ready(gateway)
         tell(_running(gateway, venue_url, (key, secret), client_secret))
 
-    with _venue(venue_file, folder / "venue.log"):
-        serve(settings, ready=ready)
+    with _log(folder / "gateway.log") as log, _venue(venue_file, folder / "venue.log"):
+        serve(settings, ready=ready, log_to=log)
 
 
 def _prepare(folder: Path) -> None:
@@ -125,7 +128,7 @@ def _venue(config: Path, log: Path) -> Iterator[None]:
     ready.unlink(missing_ok=True)
     command = [sys.executable, "-m", "ordergate", "venue", "--config", str(config)]
     command += ["--ready-file", str(ready), "--end-with-input"]
-    with log.open("ab") as output:
+    with _log(log) as output:
         # A session of its own: Ctrl-C is for us, and we stop the venue last.
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=output, stderr=output, start_new_session=True
@@ -140,6 +143,15 @@ def _venue(config: Path, log: Path) -> Iterator[None]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@contextmanager
+def _log(file: Path) -> Iterator[TextIO]:
+    """A log to append to; one that has grown long is put aside, and the one before it forgotten."""
+    if file.exists() and file.stat().st_size > LOG_BYTES_MAX:
+        file.replace(file.with_suffix(".log.1"))
+    with file.open("a", encoding="utf-8", buffering=1) as output:
+        yield output
 
 
 def _await_venue(process: subprocess.Popen[bytes], ready: Path, log: Path) -> None:
@@ -188,7 +200,7 @@ def _running(gateway: Gateway, venue_url: str, venue_login: tuple[str, str], cli
         client_secret=client_secret,
         account_id=demo.ACCOUNT,
         symbols=tuple(gateway.settings.symbols),
-        sample_price=None if quote is None or quote.bid is None else text(quote.bid),
+        sample_price=None if quote is None or quote.ask is None else text(quote.ask),
     )
 
 
@@ -206,10 +218,3 @@ def _write(file: Path, content: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as output:
         output.write(content)
     draft.replace(file)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -5,60 +5,122 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import signal
 import socket
-from collections.abc import Callable, Coroutine
-from typing import Any, Final, Literal, cast
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Final, Literal, Self, TextIO, cast
 
 import uvicorn
 import uvloop
 
 from ordergate.api.deps import Bounds
+from ordergate.api.protocols import server_options
 from ordergate.telemetry import log
 from ordergate.wiring.gateway import Gateway, gateway
-from ordergate.wiring.settings import CannotStart, Settings
+from ordergate.wiring.settings import LOOPBACK, CannotStart, Settings
 
-STOP_TIMEOUT_S: Final = 10
-WS_BYTES_MAX: Final = 64 * 1024
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 Level = Literal["debug", "info", "warning", "error", "critical"]
 Ready = Callable[[Gateway], Coroutine[Any, Any, None]]
 
 
-def serve(settings: Settings, *, ready: Ready | None = None, bounds: Bounds | None = None) -> None:
-    """Serve until SIGINT or SIGTERM. `ready` runs once requests are answered. Raises CannotStart."""
-    log.configure(cast(Level, settings.log_level))
+def serve(
+    settings: Settings,
+    *,
+    ready: Ready | None = None,
+    bounds: Bounds | None = None,
+    log_to: TextIO | None = None,
+) -> None:
+    """Serve until SIGINT or SIGTERM. `ready` runs once requests are answered. Raises CannotStart.
+
+    Log lines go to standard error, or to `log_to`.
+    """
+    log.configure(cast(Level, settings.log_level), log_to)
     listening = _listen(settings.host, settings.port)
-    with listening, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with (
+        listening,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        suppress(asyncio.CancelledError),  # asked to stop before anything was served
+    ):
         runner.run(_serve(settings, listening, ready, bounds))
 
 
 async def _serve(
     settings: Settings, listening: socket.socket, ready: Ready | None, bounds: Bounds | None
 ) -> None:
-    async with gateway(settings, bounds=bounds) as running:
-        server = uvicorn.Server(
-            uvicorn.Config(
-                running.app,
-                http="httptools",
-                ws="websockets-sansio",
-                ws_max_size=WS_BYTES_MAX,
-                ws_per_message_deflate=False,
-                ws_ping_interval=15.0,
-                ws_ping_timeout=15.0,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=False,
-                timeout_keep_alive=75,
-                timeout_graceful_shutdown=STOP_TIMEOUT_S,
-            )
-        )
-        _calm_the_collector()
-        async with asyncio.TaskGroup() as tasks:
-            serving = tasks.create_task(server.serve(sockets=[listening]))
-            if ready is not None:
-                telling = tasks.create_task(ready(running))
-                serving.add_done_callback(lambda _: telling.cancel())
+    with _Signals() as signals:
+        async with gateway(settings, bounds=bounds) as running:
+            server = _Server(uvicorn.Config(running.app, **{**server_options(), "loop": "none"}))
+            signals.serves(server, goodbye=running.hub.shut_down)
+            _calm_the_collector()
+            serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
+            try:
+                if ready is not None:
+                    await _told(serving, ready(running))
+                await asyncio.shield(serving)
+            finally:
+                server.should_exit = True
+                await serving
+
+
+async def _told(serving: asyncio.Task[None], telling: Coroutine[Any, Any, None]) -> None:
+    """Tell that everything answers, unless the server is stopped before that. Raises what telling raises."""
+    task = asyncio.create_task(telling, name="ready")
+    await asyncio.wait((serving, task), return_when=asyncio.FIRST_COMPLETED)
+    if not task.done():
+        task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    if not task.cancelled():
+        task.result()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn's server without its signals: it would end the process before the gateway is stopped."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Signals:
+    """SIGINT and SIGTERM stop what is running, in order, whatever stage it is in.
+
+    The second one does not wait for requests that are under way. Nothing skips the stopping.
+    """
+
+    def __init__(self) -> None:
+        self._server: uvicorn.Server | None = None
+        self._goodbye: Callable[[], None] | None = None
+        self._starting = asyncio.current_task()
+
+    def __enter__(self) -> Self:
+        for number in STOP_SIGNALS:
+            asyncio.get_running_loop().add_signal_handler(number, self._asked_to_stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in STOP_SIGNALS:
+            asyncio.get_running_loop().remove_signal_handler(number)
+
+    def serves(self, server: uvicorn.Server, *, goodbye: Callable[[], None]) -> None:
+        """From now on a signal says goodbye to the streams and lets requests end."""
+        self._server, self._goodbye = server, goodbye
+
+    def _asked_to_stop(self) -> None:
+        if self._server is not None and self._goodbye is not None:
+            self._goodbye()
+            self._server.force_exit = self._server.should_exit
+            self._server.should_exit = True
+        elif self._starting is not None:
+            self._starting.cancel()
+
+
+def free_port(host: str = LOOPBACK) -> int:
+    """A port that nobody listens on at this moment."""
+    with _listen(host, 0) as probe:
+        port: int = probe.getsockname()[1]
+        return port
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import uvloop
 import yaml
 
 from ordergate.venue.server import VenueCannotStart, serve
@@ -35,9 +39,21 @@ def _with_secrets(plain: Any) -> Any:
     return plain
 
 
-def run(settings: VenueSettings, *, ready: Callable[[str], None] | None = None) -> None:
-    """Serve until SIGTERM or SIGINT. Raises CannotStart."""
+def run(
+    settings: VenueSettings, *, ready: Callable[[str], None] | None = None, end_with_input: bool = False
+) -> None:
+    """Serve until SIGTERM or SIGINT, or until standard input ends, if asked. Raises CannotStart."""
+    if end_with_input:
+        threading.Thread(target=_stop_when_input_ends, name="input", daemon=True).start()
     try:
-        asyncio.run(serve(settings, ready=ready))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings, ready=ready))
     except VenueCannotStart as error:
         raise CannotStart(str(error)) from error
+
+
+def _stop_when_input_ends() -> None:
+    """Whoever started us holds the other end of our input, and lets go of it however it dies."""
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

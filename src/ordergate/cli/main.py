@@ -1,0 +1,59 @@
+"""`ordergate`: the commands, and the one place where a command that failed becomes words and a number."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+import ordergate
+from ordergate.cli import running, servers
+from ordergate.cli.exits import EPILOG, ExitCode, Stopped
+from ordergate.cli.options import JSON_KEY, AsJson
+from ordergate.cli.output import complaints, people, to_programs
+from ordergate.wiring.settings import CannotStart
+
+
+class Commands(TyperGroup):
+    """All commands. What one of them cannot do is a sentence, never a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Stopped as stopped:
+            _say_why(stopped, for_programs=JSON_KEY in ctx.meta)
+            raise typer.Exit(stopped.code) from stopped
+        except CannotStart as cannot:
+            _say_why(Stopped(ExitCode.CANNOT_START, str(cannot)), for_programs=JSON_KEY in ctx.meta)
+            raise typer.Exit(ExitCode.CANNOT_START) from cannot
+
+
+def _say_why(stopped: Stopped, *, for_programs: bool) -> None:
+    if for_programs:
+        to_programs(stopped.told)
+    complaints().print(f"ordergate: {stopped.sentence}", markup=False, soft_wrap=True, style="red")
+
+
+app = typer.Typer(
+    cls=Commands,
+    name="ordergate",
+    help="A secure execution gateway between trading applications and brokerages.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(running.run)
+app.command()(servers.serve)
+app.command()(servers.venue)
+app.command()(servers.migrate)
+
+
+@app.command()
+def version(as_json: AsJson = False) -> None:
+    """Which release this is."""
+    if as_json:
+        to_programs({"version": ordergate.__version__})
+    else:
+        people().print(f"ordergate {ordergate.__version__}")

@@ -1,0 +1,40 @@
+"""Options and arguments that several commands have, each said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+DATA_DIR: Final = Path(".ordergate")
+JSON_KEY: Final = "ordergate.json"
+"""Where the context remembers that programs are listening, for whoever has to say no."""
+
+
+def _remember_json(context: typer.Context, value: bool) -> bool:
+    if value:
+        context.meta[JSON_KEY] = True
+    return value
+
+
+AsJson = Annotated[
+    bool, typer.Option("--json", callback=_remember_json, help="JSON on standard output, and nothing else.")
+]
+ProfileFile = Annotated[
+    Path | None,
+    typer.Option("--profile", help="Who we are at which gateway; by default the one that `run` left behind."),
+]
+DataDir = Annotated[
+    Path, typer.Option("--data-dir", help="Where a gateway started by `run` keeps everything.")
+]
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="A gateway's settings file.")]
+Host = Annotated[str | None, typer.Option("--host", help="Instead of the host in the file.")]
+Port = Annotated[
+    int | None,
+    typer.Option("--port", min=0, max=65_535, help="Instead of the port in the file; 0 takes a free one."),
+]
+ReadyFile = Annotated[
+    Path | None,
+    typer.Option("--ready-file", help="Written once everything answers: JSON that says where it is."),
+]

@@ -1,0 +1,89 @@
+"""`serve`, `venue` and `migrate`: one part each, from settings in a file, as containers run them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from ordergate.cli import files
+from ordergate.cli.exits import ExitCode, Stopped
+from ordergate.cli.options import AsJson, ConfigFile, Host, Port, ReadyFile
+from ordergate.cli.output import people, to_programs, waiting
+from ordergate.wiring import databases, serving, settings
+from ordergate.wiring import venue as venues
+from ordergate.wiring.gateway import Gateway
+
+
+def serve(
+    *,
+    config: Annotated[Path, typer.Option(help="The gateway's settings file.")],
+    host: Host = None,
+    port: Port = None,
+    ready_file: ReadyFile = None,
+) -> None:
+    """Serve a gateway until SIGINT or SIGTERM. Logs are JSON lines on standard error."""
+    asked = settings.load(config)
+    if host is not None:
+        asked = msgspec.structs.replace(asked, host=host)
+    if port is not None:
+        asked = msgspec.structs.replace(asked, port=port or serving.free_port(asked.host))
+
+    async def ready(gateway: Gateway) -> None:
+        if ready_file is not None:
+            files.write_json(ready_file, {"base_url": gateway.settings.base_url, "pid": os.getpid()})
+
+    serving.serve(asked, ready=ready)
+
+
+def venue(
+    *,
+    config: Annotated[Path, typer.Option(help="The venue's settings file.")],
+    host: Host = None,
+    port: Port = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(help="Where it remembers its orders, instead of the file's.")
+    ] = None,
+    ready_file: ReadyFile = None,
+    end_with_input: Annotated[bool, typer.Option(help="Stop when standard input ends.")] = False,
+) -> None:
+    """Serve the paper exchange until SIGINT or SIGTERM."""
+    asked = venues.load(config)
+    if host is not None:
+        asked = msgspec.structs.replace(asked, host=host)
+    if port is not None:
+        asked = msgspec.structs.replace(asked, port=port)
+    if data_dir is not None:
+        asked = msgspec.structs.replace(asked, data_dir=data_dir)
+
+    def ready(base_url: str) -> None:
+        if ready_file is not None:
+            files.write_json(ready_file, {"base_url": base_url, "pid": os.getpid()})
+
+    venues.run(asked, ready=ready, end_with_input=end_with_input)
+
+
+def migrate(
+    *,
+    config: ConfigFile = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(help="The database itself.", envvar="ORDERGATE_DATABASE_URL", show_envvar=True),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Bring a database to this release's schema."""
+    if config is None and database_url is None:
+        raise Stopped(ExitCode.USAGE, "say which database: --config FILE or --database-url URL")
+    with waiting("migrating"):
+        place = databases.of_file(config) if config is not None else databases.at(database_url or "")
+        applied = databases.migrate(place)
+    if as_json:
+        to_programs({"applied": applied})
+    else:
+        people().print(
+            "applied " + ", ".join(applied) if applied else "nothing to do: the schema is this release's"
+        )
