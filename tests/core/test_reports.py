@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from ordergate.core.faults import IllegalTransition
 from ordergate.core.ids import cl_ord_id
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
@@ -301,3 +302,40 @@ def test_an_adopted_order_is_known_by_the_brokers_words() -> None:
 def test_a_completed_order_knows_its_average_and_what_its_client_order_id_is() -> None:
     order = folded(accepted(), acknowledged(), filled(5, 100), completed(5, 101, "x-2"))
     assert seen(order.avg_px, order.cl_ord_id) == (Decimal("100.5"), cl_ord_id(ids(), 1))
+
+
+def test_a_denied_order_is_final_from_the_start_and_keeps_its_failures() -> None:
+    no = e.FailedControl(control="R06", reason="order-quantity", detail="too much")
+    denied = e.OrderDenied(
+        order_id=ids(), at=NOW, terms=terms(), actor="trader", config_hash="none", failed=(no,)
+    )
+    order = folded(denied)
+    assert seen(order.status, order.failed, order.reason) == (Status.DENIED, (no,), "risk-denied")
+    assert seen(order.final_at, order.leaves_qty) == (NOW, 0)
+
+
+def test_no_order_begins_in_the_middle_and_none_begins_twice() -> None:
+    with pytest.raises(IllegalTransition, match="no order begins with OrderAcknowledged"):
+        folded(acknowledged())
+    with pytest.raises(IllegalTransition, match="working has no row for OrderAccepted"):
+        evolve(working(), accepted())
+
+
+def test_a_marker_before_speaking_and_a_denied_replacement_change_nothing_but_the_time() -> None:
+    started = e.DispatchStarted(order_id=ids(), at=AT, cl_ord_id=cl_ord_id(ids(), 1))
+    assert evolve(folded(accepted()), started).status is Status.ACCEPTED
+    denied = e.ReplaceDenied(order_id=ids(), at=AT, actor="trader", config_hash="none", failed=())
+    assert seen(evolve(working(), denied).terms, evolve(working(), denied).updated_at) == (terms(), AT)
+
+
+def test_a_replacement_made_elsewhere_changes_version_and_the_brokers_id_and_leaves_the_terms() -> None:
+    elsewhere = e.OrderReplaced(order_id=ids(), at=AT, version=2, broker_order_id="b-2")
+    order = evolve(working(), elsewhere)
+    assert seen(order.version, order.broker_order_id, order.terms) == (2, "b-2", terms())
+
+
+def test_a_replacement_that_nobody_asked_for_cannot_be_refused() -> None:
+    refused = r.ReplaceRejectedReport(
+        cl_ord_id=cl_ord_id(ids(), 1), version=1, broker_order_id="b-1", reason="no"
+    )
+    assert absorb(working(), refused, AT) is None

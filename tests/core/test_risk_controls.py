@@ -17,6 +17,7 @@ from tests.core.examples import (
     SHARE,
     account,
     future,
+    share,
     terms,
     working,
 )
@@ -107,6 +108,12 @@ def test_r05_what_is_off_the_grid_is_refused_and_never_rounded(
     assert failed["R05"].reason == reason
 
 
+@pytest.mark.parametrize("quantity", ["123456789.123456789", "123456789012345678", "0.000000001"])
+def test_r05_eighteen_digits_nine_of_them_decimals_are_not_too_many(quantity: str) -> None:
+    fine = msgspec.structs.replace(share(), lot=Decimal("0.000000001"))
+    assert "R05" not in failures(terms(quantity=quantity), spoiled(view(), instrument=fine))
+
+
 def test_r05_a_replacement_is_held_to_the_same_grid() -> None:
     order = working()
     failed = replace_failures(order, replacement("10.5", "100.001"), view(orders=[order]))
@@ -194,7 +201,10 @@ def test_r08_the_far_passive_side_is_refused_where_the_limits_say_so(
 ) -> None:
     failed = failures(terms(side, 10, limit), view(limits({"far_passive_refused": True})))
     assert ("R08" not in failed) is passes
-    assert passes or failed["R08"].reason == "price-too-passive"
+    if not passes:
+        nearest = "95" if side is Side.BUY else "105"
+        assert (failed["R08"].reason, failed["R08"].limit) == ("price-too-passive", nearest)
+        assert failed["R08"].headroom == "-0.01"
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,12 @@ def test_r16_a_window_of_nothing_compares_with_nothing() -> None:
     assert failures(terms(), seen) == {}
 
 
+def test_r16_a_window_of_nothing_stays_open_when_the_clock_steps_back() -> None:
+    seen = view(limits({"duplicate_window_s": "0"}))
+    seen.recent.remember(terms(), later(1), timedelta(0))
+    assert failures(terms(), seen) == {}
+
+
 def test_r16_a_replacement_is_no_duplicate() -> None:
     order = working()
     seen = view(orders=[order])

@@ -56,7 +56,14 @@ def proofs(order: Order, seen: r.OrderSnapshot) -> list[r.AnyReport]:
     missing executions have to be fetched first.
     """
     found: list[r.AnyReport] = []
-    if seen.status is not r.BrokerStatus.REJECTED:
+    asked = order.replacement
+    # A replacement that is still pending may lose to a fill of the order it replaces.
+    undecided = (
+        asked is not None
+        and seen.version == asked.version
+        and seen.status is r.BrokerStatus.PENDING
+    )
+    if seen.status is not r.BrokerStatus.REJECTED and not undecided:
         found.append(
             r.AcknowledgedReport(
                 cl_ord_id=seen.cl_ord_id,

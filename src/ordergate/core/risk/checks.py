@@ -96,9 +96,9 @@ def _misplaced_price(proposal: Proposal) -> FailedControl | None:
 def _is_over_precise(value: Decimal) -> bool:
     """True beyond 18 digits or 9 decimals, counted as written out."""
     digits, exponent = value.as_tuple()[1:]
-    if not isinstance(exponent, int):
-        return True
-    return len(digits) + max(exponent, 0) > DIGITS_MAX or -exponent > SCALE_MAX
+    if isinstance(exponent, int):
+        return len(digits) + max(exponent, 0) > DIGITS_MAX or -exponent > SCALE_MAX
+    return True  # no number at all
 
 
 def _malformed(reason: Reason, detail: str, **inputs: str) -> FailedControl:
@@ -205,7 +205,10 @@ def refuse_fast_messages(proposal: Proposal, view: RiskView) -> FailedControl | 
 
 
 def refuse_duplicate(proposal: Proposal, view: RiskView) -> FailedControl | None:
-    """R16. A replacement is compared with nothing: it makes no second order."""
+    """R16. The same side, quantity and prices as an order accepted a moment ago.
+
+    A replacement is compared with nothing: it makes no second order.
+    """
     if proposal.standing is not None:
         return None
     window = limits_in(view).duplicate_window
