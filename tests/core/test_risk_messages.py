@@ -22,7 +22,8 @@ def test_r15_messages_in_a_window(sent: int, passes: bool) -> None:
     failed = failures(terms(), seen)
     assert ("R15" not in failed) is passes
     if not passes:
-        assert (failed["R15"].reason, failed["R15"].limit) == ("message-rate", "3")
+        no = failed["R15"]
+        assert (no.reason, no.limit, no.value, no.headroom) == ("message-rate", "3", "4", "0")
         assert failed["R15"].inputs == {"window_s": "10"}
 
 
