@@ -15,7 +15,7 @@ import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
 from ordergate.core.faults import JournalUnavailable
-from ordergate.journal.session import WIRE_FAULTS, said
+from ordergate.journal.session import WIRE_FAULTS, is_fatal, said
 
 _SERVER_SETTINGS: Final = {
     "application_name": "ordergate reader",
@@ -100,8 +100,7 @@ class ReadPool:
 def _is_wire(error: BaseException) -> bool:
     """Whether the connection, not the statement, was the trouble."""
     if isinstance(error, asyncpg.PostgresError):
-        fatal = getattr(error, "severity", "ERROR") != "ERROR"
-        return fatal or isinstance(error, asyncpg.PostgresConnectionError)
+        return is_fatal(error) or isinstance(error, asyncpg.PostgresConnectionError)
     return not isinstance(error, TimeoutError)
 
 

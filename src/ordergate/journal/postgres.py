@@ -26,7 +26,6 @@ _WRITER_SQL: Final = sqlfiles.statements("writer")
 _NOT_DURABLE: Final = {
     "fsync": "off",
     "full_page_writes": "off",
-    "synchronous_commit": "off",
     "data_checksums": "off",
 }
 

@@ -62,6 +62,11 @@ def said(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def is_fatal(error: asyncpg.PostgresError) -> bool:
+    """Whether the session ended with it. What never left this process has no severity at all."""
+    return getattr(error, "severity_en", None) in ("FATAL", "PANIC")
+
+
 class FenceHeld(JournalUnavailable):
     """Another gateway process writes this journal; this one must not."""
 
@@ -167,13 +172,11 @@ class Session:
             async with asyncio.timeout(self._statement_s_max):
                 return await answer
         except asyncpg.PostgresError as error:
-            if self.closed or getattr(error, "severity", "ERROR") != "ERROR":
+            if self.closed or is_fatal(error):
                 raise Lost(str(error)) from error
             constraint = getattr(error, "constraint_name", None)
             raise Refused(error.sqlstate or "", constraint, str(error)) from error
         except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
-            if isinstance(error, ValueError):  # not encodable: it never left this process
-                raise Refused("22000", None, str(error)) from error
             raise Lost(said(error)) from error
 
 

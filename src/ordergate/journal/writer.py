@@ -99,7 +99,9 @@ class Writer:
 
     @property
     def connected(self) -> bool:
-        return self._session is not None and not self._session.closed
+        """Whether it can write: it runs, and its session stands."""
+        running = self._task is not None and not self._task.done()
+        return running and self._session is not None and not self._session.closed
 
     @property
     def queued(self) -> int:

@@ -89,8 +89,7 @@ select pg_terminate_backend(pid) from pg_stat_activity where pid = $1 and backen
 
 -- name: server_settings
 select current_setting('fsync') as fsync, current_setting('full_page_writes') as full_page_writes,
-    current_setting('synchronous_commit') as synchronous_commit, current_setting('data_checksums') as data_checksums,
-    pg_is_in_recovery() as in_recovery
+    current_setting('data_checksums') as data_checksums, pg_is_in_recovery() as in_recovery
 
 -- name: claim_env
 -- The first gateway names the environment of this database; it is never changed.

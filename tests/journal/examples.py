@@ -1,0 +1,51 @@
+"""One event of every kind, every field with a value: what the golden files hold."""
+
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, Final, cast, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.terms import Terms
+from ordergate.journal.codec import TYPES
+from ordergate.ports.journal import AnyEvent
+
+AT: Final = datetime(2026, 1, 5, 14, 30, 0, 123456, tzinfo=UTC)
+
+# Where the plain value of a field's type would not be a legal one.
+BY_NAME: Final[dict[str, Any]] = {
+    "side": "buy",
+    "type": "limit",
+    "time_in_force": "day",
+    "asked": "place",
+    "grade": "block_new",
+    "inputs": {"last": "4800.25"},
+}
+
+
+def example(kind: type[msgspec.Struct]) -> AnyEvent:
+    fields = {"kind": kind.__struct_config__.tag, **_fields(kind)}
+    return cast("AnyEvent", msgspec.convert(fields, kind, strict=False))
+
+
+def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
+    hints = get_type_hints(struct)
+    return {name: BY_NAME.get(name, _value(name, hints[name])) for name in struct.__struct_fields__}
+
+
+def _value(name: str, hint: Any) -> Any:
+    """A value that shows whether the field survives: exact, in UTC, not ASCII only."""
+    options = [one for one in get_args(hint) if one is not type(None)] or [hint]
+    if get_origin(hint) is tuple:
+        return [_fields(FailedControl)]
+    values: dict[Any, Any] = {Decimal: "12.000000001", datetime: AT, int: 3, bool: True, Terms: _terms}
+    value = values.get(options[0], f"{name} ½")
+    return value() if callable(value) else value
+
+
+def _terms() -> dict[str, Any]:
+    return _fields(Terms)
+
+
+EXAMPLES: Final = {kind: example(kind) for kind in TYPES}
