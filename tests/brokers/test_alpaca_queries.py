@@ -12,7 +12,7 @@ from ordergate.ports.broker import BrokerUnavailable, NotFound
 from tests.brokers import alpaca_documents as documents
 from tests.brokers.alpaca_account import ABSENT
 from tests.brokers.sockets import Act, ByteServer, resets, says
-from tests.brokers.world import HandClock, our_id, terms
+from tests.brokers.world import HandClock, our_id, terms, quantities
 
 
 async def test_an_order_is_found_by_our_id(server: ByteServer, broker: AlpacaBroker) -> None:
@@ -123,7 +123,7 @@ async def test_a_fill_of_an_order_that_is_not_there_is_refused(
 async def test_positions_are_signed(server: ByteServer, broker: AlpacaBroker) -> None:
     coin = documents.position("BTCUSD", "1", "long", "crypto")
     server.play(says(200, [documents.position("ACME", "-5", "short"), coin]))
-    assert await broker.positions() == {"ACME": -5, "BTC/USD": 1}
+    assert quantities(await broker.positions()) == {"ACME": -5, "BTC/USD": 1}
 
 
 async def test_the_account_says_who_it_is(server: ByteServer, broker: AlpacaBroker) -> None:

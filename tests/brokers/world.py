@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final
 
 from ordergate.core.ids import AccountId, ClOrdId, Env, OrderId, Symbol, cl_ord_id, order_id
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.ports.broker import Holding
 
 ACCOUNT: Final = AccountId("P-DEMO")
 ACME: Final = Symbol("ACME")
@@ -72,3 +74,8 @@ def terms(**changes: Any) -> Terms:
         "time_in_force": TimeInForce.DAY,
     }
     return Terms(**(asked | changes))
+
+
+def quantities(positions: Mapping[Symbol, Holding]) -> dict[Symbol, Decimal]:
+    """What is held, the prices left out."""
+    return {symbol: holding.quantity for symbol, holding in positions.items()}

@@ -270,9 +270,16 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         return await self.gate.place(TRADER, terms, key=key or self.key(), correlation="test")
 
     async def accepted(
-        self, *, quantity: int = 1, limit: str | None = "4700", client_order_id: str | None = None
+        self,
+        *,
+        side: Side = Side.BUY,
+        quantity: int = 1,
+        limit: str | None = "4700",
+        client_order_id: str | None = None,
     ) -> OrderId:
-        answer = await self.place(quantity=quantity, limit=limit, client_order_id=client_order_id)
+        answer = await self.place(
+            side=side, quantity=quantity, limit=limit, client_order_id=client_order_id
+        )
         assert isinstance(answer, Answer), answer
         assert not answer.failed, answer.failed
         return answer.order_id

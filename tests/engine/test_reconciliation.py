@@ -180,3 +180,20 @@ async def test_a_cancel_asked_while_the_order_was_unknown_reaches_it_once_it_is_
         assert stage.status(order) == "unknown"
         stage.broker.let_late_calls_in()
         await stage.until(lambda: stage.status(order) == "canceled")
+
+
+async def test_a_position_held_before_the_account_was_opened_is_taken_over_at_its_price() -> None:
+    stage = Stage()
+    foreign = stage.exchange.submit("by-hand-1", elsewhere(quantity=2))
+    assert not isinstance(foreign, str)
+    stage.exchange.fill(foreign.id, Decimal(2), Decimal(4700))
+    async with stage:
+        assert position(stage) == 2
+        order = await stage.accepted(side=Side.SELL, quantity=2, limit="4900")
+        await stage.until(lambda: stage.status(order) == "working")
+        at_exchange = list(stage.exchange.orders())[-1]
+        stage.exchange.fill(at_exchange.id, Decimal(2), Decimal(4900))
+        await stage.until(lambda: stage.status(order) == "filled")
+        account = stage.lane.books.account
+        assert account is not None
+        assert account.cash == stage.exchange.ledger.cash == 1_000_000 + 2 * 200 * 50

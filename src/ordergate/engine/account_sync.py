@@ -63,12 +63,12 @@ class AccountSync:
                 account=seat.lane.account,
                 at=now,
                 symbol=symbol,
-                quantity=quantity,
-                price=ZERO,
+                quantity=holding.quantity,
+                price=holding.avg_px,
                 why="held at the broker when the account was opened",
             )
-            for symbol, quantity in sorted(positions.items())
-            if quantity != ZERO and symbol in self._instruments
+            for symbol, holding in sorted(positions.items())
+            if holding.quantity != ZERO and symbol in self._instruments
         )
         if cursor is not None:
             events.append(AccountSynced(account=seat.lane.account, at=now, cursor=cursor))
@@ -83,10 +83,11 @@ class AccountSync:
         head = seat.lane.head
         theirs = await self.figures(seat)
         positions = await seat.broker.positions()
+        theirs_held = {symbol: holding.quantity for symbol, holding in positions.items()}
         account = seat.lane.books.account
         if account is None or seat.lane.head != head:
             return None
-        found = breaks.position_differences(_held(account.positions), positions)
+        found = breaks.position_differences(_held(account.positions), theirs_held)
         cash = breaks.cash_difference(account.currency, account.cash, theirs.cash)
         if cash is not None:
             found.append(cash)

@@ -81,6 +81,13 @@ class BrokerAccount(msgspec.Struct, frozen=True, kw_only=True):
     blocked: str | None
 
 
+class Holding(msgspec.Struct, frozen=True):
+    """A position as the broker shows it: signed quantity, and the average price it was had for."""
+
+    quantity: Decimal
+    avg_px: Decimal
+
+
 class BrokerExecution(msgspec.Struct, frozen=True, kw_only=True):
     """An execution from the broker's history, with the report it amounts to."""
 
@@ -134,8 +141,8 @@ class Broker(Protocol):
         """Every execution after the cursor, oldest first."""
         ...
 
-    async def positions(self) -> Mapping[Symbol, Decimal]:
-        """Signed quantities."""
+    async def positions(self) -> Mapping[Symbol, Holding]:
+        """What is held now; symbols of which nothing is held are left out."""
         ...
 
     async def account(self) -> BrokerAccount: ...

@@ -40,6 +40,7 @@ from ordergate.ports.broker import (
     BrokerUnavailable,
     Capabilities,
     DedupClass,
+    Holding,
     NotFound,
     Outcome,
     Rejected,
@@ -207,7 +208,7 @@ class AlpacaBroker:
     def executions(self, *, after: str | None) -> AsyncIterator[BrokerExecution]:
         return self._queries.executions(after=after)
 
-    async def positions(self) -> Mapping[Symbol, Decimal]:
+    async def positions(self) -> Mapping[Symbol, Holding]:
         return await self._queries.positions()
 
     async def account(self) -> BrokerAccount:

@@ -26,6 +26,7 @@ from ordergate.ports.broker import (
     BrokerAccount,
     BrokerExecution,
     BrokerUnavailable,
+    Holding,
     NotFound,
     Unknown,
     Unsent,
@@ -164,7 +165,7 @@ class Queries:
 
     # -- the account
 
-    async def positions(self) -> Mapping[Symbol, Decimal]:
+    async def positions(self) -> Mapping[Symbol, Holding]:
         page = await self._read("/v2/positions", wire.POSITIONS)
         try:
             return dict(holdings.holding(position) for position in page)

@@ -179,6 +179,7 @@ class Position(Struct, frozen=True, kw_only=True):
     symbol: Name
     qty: Amount
     side: Literal["long", "short"]
+    avg_entry_price: Amount
     asset_class: str
 
 

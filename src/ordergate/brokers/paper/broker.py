@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping
-from decimal import Decimal
 from typing import Final, assert_never
 
 from ordergate.brokers.paper import fates as f
@@ -28,6 +27,7 @@ from ordergate.ports.broker import (
     BrokerUnavailable,
     Capabilities,
     DedupClass,
+    Holding,
     NotFound,
     Outcome,
     Rejected,
@@ -168,9 +168,13 @@ class PaperBroker:
                     symbol=execution.order.terms.symbol,
                 )
 
-    async def positions(self) -> Mapping[Symbol, Decimal]:
+    async def positions(self) -> Mapping[Symbol, Holding]:
         await self._ask()
-        return self._exchange.ledger.positions()
+        ledger = self._exchange.ledger
+        return {
+            symbol: Holding(quantity, ledger.cost(symbol) / quantity)
+            for symbol, quantity in ledger.positions().items()
+        }
 
     async def account(self) -> BrokerAccount:
         await self._ask()

@@ -40,6 +40,10 @@ class PaperLedger:
         held = {symbol: sum((lot[0] for lot in lots), _ZERO) for symbol, lots in self._lots.items()}
         return {symbol: quantity for symbol, quantity in held.items() if quantity != _ZERO}
 
+    def cost(self, symbol: Symbol) -> Decimal:
+        """Signed sum of quantity times price of what is open."""
+        return sum((quantity * price for quantity, price in self._lots.get(symbol, ())), _ZERO)
+
     def _match(self, symbol: Symbol, signed: Decimal, price: Decimal) -> Decimal:
         """Close the oldest lots of the other side, open what is left; the profit of the closed ones."""
         lots = self._lots.setdefault(symbol, deque())
