@@ -21,7 +21,7 @@ from ordergate.core.orders.order import Order, Replacement, evolve, first
 from ordergate.core.orders.reports import BrokerStatus, OrderSnapshot, absorb
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.ports.broker import Acknowledged, Broker, BrokerNews, News, NotFound, Rejected, StreamUp
-from tests.brokers.world import ACME, WAIT_S, HandClock, our_id, our_order, terms, quantities
+from tests.brokers.world import ACME, WAIT_S, HandClock, our_id, our_order, quantities, terms
 
 
 class Floor(Protocol):

@@ -12,7 +12,7 @@ from ordergate.ports.broker import BrokerUnavailable, NotFound
 from tests.brokers import alpaca_documents as documents
 from tests.brokers.alpaca_account import ABSENT
 from tests.brokers.sockets import Act, ByteServer, resets, says
-from tests.brokers.world import HandClock, our_id, terms, quantities
+from tests.brokers.world import HandClock, our_id, quantities, terms
 
 
 async def test_an_order_is_found_by_our_id(server: ByteServer, broker: AlpacaBroker) -> None:

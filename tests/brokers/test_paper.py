@@ -35,7 +35,7 @@ from ordergate.ports.broker import (
     Unsent,
 )
 from tests.brokers.conformance import listening, placed
-from tests.brokers.world import ACME, WAIT_S, HandClock, our_id, terms, quantities
+from tests.brokers.world import ACME, WAIT_S, HandClock, our_id, quantities, terms
 
 ES = Symbol("ESH4")
 EMINI = Instrument(
