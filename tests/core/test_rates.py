@@ -7,9 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ordergate.core.risk.limits import MICROSECOND, RateWindow
-from ordergate.core.risk.rates import TokenBucket
+from ordergate.core.risk.rates import MessageBuckets, TokenBucket
 from ordergate.core.risk.recent import RecentOrders
 from tests.core.examples import NOW, later, terms
+from tests.core.risk_examples import limits
 
 WINDOWS = st.builds(RateWindow, st.integers(1, 20), st.integers(1, 10))
 GAPS = st.lists(st.integers(0, 3_000_000), max_size=60)
@@ -115,3 +116,21 @@ def test_the_memory_never_grows_beyond_its_bound() -> None:
         recent.remember(terms(quantity=quantity), NOW, timedelta(seconds=1))
     assert len(recent) == 10_000
     assert recent.last(terms(quantity=50)) is None
+
+
+def test_the_emptiest_window_says_how_many_may_go() -> None:
+    bucket = TokenBucket((RateWindow(10, 1), RateWindow(3, 60), RateWindow(8, 10)))
+    assert bucket.tokens(NOW) == 3
+    bucket.spend(NOW)
+    assert bucket.tokens(NOW) == 2
+
+
+def test_orders_and_cancels_each_follow_their_own_change_of_limits() -> None:
+    buckets = MessageBuckets(limits())
+    buckets.order_sent(NOW)
+    buckets.cancel_sent(NOW)
+    buckets.refit(limits({"message_windows": [[100, 1], [7, 60]], "cancel_windows": [[100, 1], [5, 60]]}))
+    assert (buckets.orders.tokens(NOW), buckets.cancels.tokens(NOW)) == (7, 5)
+    assert buckets.cancels.windows == (RateWindow(100, 1), RateWindow(5, 60))
+    buckets.refit(None)
+    assert (buckets.orders.windows, buckets.cancels.windows) == ((), ())

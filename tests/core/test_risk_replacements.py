@@ -3,6 +3,7 @@
 import pytest
 
 from ordergate.core.orders.order import evolve
+from ordergate.core.orders.terms import Side
 from tests.core.examples import (
     SHARE,
     account,
@@ -56,3 +57,10 @@ def test_an_unanswered_replace_still_holds_its_worst_for_the_next_order() -> Non
     seen = view(limits(share={"max_long": "25"}), orders=[order])
     assert failures(terms(quantity=5), seen) == {}
     assert list(failures(terms(quantity=6), seen)) == ["R11"]
+
+
+def test_a_closing_order_that_is_replaced_still_only_closes() -> None:
+    order = working(terms(Side.SELL, 10, 100))
+    seen = view(holding=account(0, {SHARE: (10, 90)}), orders=[order])
+    assert replace_failures(order, replacement(10, 101), seen) == {}
+    assert list(replace_failures(order, replacement(11, 100), seen)) == ["R13"]
