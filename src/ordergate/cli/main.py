@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import ordergate
-from ordergate.cli import running, servers
+from ordergate.cli import accounts, kill, orders, running, servers
 from ordergate.cli.exits import EPILOG, ExitCode, Stopped
 from ordergate.cli.options import JSON_KEY, AsJson
 from ordergate.cli.output import complaints, people, to_programs
@@ -48,6 +48,13 @@ app.command()(running.run)
 app.command()(servers.serve)
 app.command()(servers.venue)
 app.command()(servers.migrate)
+app.command()(accounts.token)
+app.add_typer(orders.app, name="orders")
+app.command()(accounts.positions)
+app.add_typer(accounts.app, name="accounts")
+app.command()(accounts.executions)
+app.command()(accounts.instruments)
+app.add_typer(kill.app, name="kill")
 
 
 @app.command()

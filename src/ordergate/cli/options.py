@@ -38,3 +38,15 @@ ReadyFile = Annotated[
     Path | None,
     typer.Option("--ready-file", help="Written once everything answers: JSON that says where it is."),
 ]
+Account = Annotated[str | None, typer.Option("--account", help="Instead of the profile's account.")]
+OrderId = Annotated[str, typer.Argument(help="The order's id, as `place` showed it.")]
+Key = Annotated[
+    str | None,
+    typer.Option(
+        "--key", help="Idempotency key: the same key and order never act twice. Made up if not given."
+    ),
+]
+WaitFor = Annotated[
+    int, typer.Option("--wait", min=0, max=30, help="Wait up to so many seconds for the broker's answer.")
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100_000, help="At most so many.")]

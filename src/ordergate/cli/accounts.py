@@ -1,0 +1,79 @@
+"""What an account has, what can be traded, and the token to ask with."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+from rich.console import Group
+from rich.text import Text
+
+from ordergate.cli import tables
+from ordergate.cli.client import PAGE, gateway
+from ordergate.cli.options import Account, AsJson, Limit, ProfileFile
+from ordergate.cli.output import progress, show, to_programs
+
+app = typer.Typer(invoke_without_command=True, help="Accounts and their balances.")
+
+
+@app.callback()
+def accounts(context: typer.Context, profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """Accounts and their balances."""
+    if context.invoked_subcommand is not None:
+        return
+    with gateway(profile) as client:
+        told = client.get("/v1/accounts")
+    balances = [balance for account in told["accounts"] for balance in account["balances"]]
+    show(told, as_json, tables.balances(balances))
+
+
+@app.command("show")
+def show_(
+    account: Annotated[str | None, typer.Argument(help="Instead of the profile's account.")] = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """One account: where its stream stands, its balances, and what does not add up."""
+    with gateway(profile) as client:
+        told = client.get(f"/v1/accounts/{account or client.profile.account_id}")
+    facts = {name: told[name] for name in ("id", "env", "seq", "open_orders")}
+    breaks = Text(f"{len(told['breaks'])} breaks", style="yellow" if told["breaks"] else "dim")
+    show(told, as_json, Group(tables.sheet(facts), tables.balances(told["balances"]), breaks))
+
+
+def positions(account: Account = None, profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """Show positions."""
+    with gateway(profile) as client:
+        told = client.get(f"/v1/accounts/{account or client.profile.account_id}/positions")
+    show(told, as_json, tables.positions(told["positions"]))
+
+
+def executions(
+    account: Account = None, limit: Limit = 50, profile: ProfileFile = None, as_json: AsJson = False
+) -> None:
+    """List executions."""
+    found: list[Any] = []
+    with gateway(profile) as client, progress("executions", limit if limit > PAGE else None) as ticks:
+        path = f"/v1/accounts/{account or client.profile.account_id}/executions"
+        for page in client.pages(path, "executions", limit):
+            found += page
+            ticks.advance(len(page))
+    show({"executions": found}, as_json, tables.executions(found))
+
+
+def instruments(profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """List what can be traded."""
+    with gateway(profile) as client:
+        told = client.get("/v1/instruments")
+    show(told, as_json, tables.instruments(told["instruments"]))
+
+
+def token(profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """Print an access token, for curl and the like."""
+    with gateway(profile) as client:
+        found = client.token()
+    if as_json:
+        to_programs(found.answer)
+    else:
+        sys.stdout.write(found.text + "\n")

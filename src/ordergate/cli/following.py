@@ -1,0 +1,193 @@
+"""One account's events over the gateway's stream, without a gap, for as long as somebody listens.
+
+A connection that breaks is made again and goes on where it stopped. When the gateway says it cannot
+go on from there, the listener is told to forget what it knew.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+from websockets.exceptions import (
+    ConnectionClosed,
+    InvalidHandshake,
+    InvalidMessage,
+    InvalidStatus,
+    InvalidURI,
+)
+from websockets.sync.client import ClientConnection, connect
+
+from ordergate.cli.client import GatewayClient, refused
+from ordergate.cli.exits import ExitCode, Stopped
+from ordergate.core.refusals import Code
+
+OPEN_S_MAX: Final = 10.0
+CLOSE_S_MAX: Final = 2.0
+SILENCE_S_MAX: Final = 45.0
+"""Three heartbeats: a stream that says nothing for so long is dead."""
+AWAY_S_MAX: Final = 300.0
+PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
+_PASSING: Final = frozenset({Code.UNAVAILABLE, Code.NOT_READY, Code.RATE_LIMITED})
+_BROKEN: Final = (ConnectionClosed, InvalidHandshake, InvalidMessage, OSError, TimeoutError)
+
+
+class Event(msgspec.Struct, frozen=True):
+    """A journalled event, as the stream shows it."""
+
+    frame: dict[str, Any]
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """The account as of one moment; what was known before does not count."""
+
+    orders: list[dict[str, Any]]
+
+
+class Lost(msgspec.Struct, frozen=True):
+    """The stream broke; another is being opened."""
+
+    why: str
+
+
+class Joined(msgspec.Struct, frozen=True):
+    """The stream is open, and events follow."""
+
+
+News = Event | Reset | Lost | Joined
+
+
+class Position(msgspec.Struct):
+    """The last event that was seen, of which incarnation of the stream."""
+
+    stream_id: str | None = None
+    seq: int = 0
+
+
+def follow(client: GatewayClient, account: str, position: Position) -> Iterator[News]:
+    """Events after `position`, which moves along. Raises Stopped when there is no hope of more."""
+    pauses, lost_at, why = iter(PAUSES_S), None, ""
+    while True:
+        try:
+            for news in _one_connection(client, account, position):
+                pauses, lost_at = iter(PAUSES_S), None
+                yield news
+        except _Again as again:
+            why = str(again)
+        now = time.monotonic()
+        if lost_at is None:
+            lost_at = now
+            yield Lost(why)
+        if now - lost_at > AWAY_S_MAX:
+            raise Stopped(ExitCode.UNREACHABLE, f"the stream did not come back in {AWAY_S_MAX:g} s ({why})")
+        time.sleep(next(pauses, PAUSES_S[-1]))
+
+
+class _Again(Exception):
+    """This connection is over, the next may do better."""
+
+
+def _one_connection(client: GatewayClient, account: str, position: Position) -> Iterator[News]:
+    is_first = position.stream_id is None
+    try:
+        with _opened(client) as socket:
+            socket.send(msgspec.json.encode(_subscribe(account, position)).decode())
+            while True:
+                yield from _news(_received(client, socket), account, position)
+                is_first = False
+    except InvalidStatus as error:
+        no = _refusal(error)
+        if is_first or no.code is not ExitCode.REFUSED:
+            raise no from error
+        raise _Again(no.sentence) from error
+    except InvalidURI as error:
+        raise Stopped(ExitCode.USAGE, f"the profile's stream_url is no WebSocket address: {error}") from error
+    except _BROKEN as error:
+        if is_first and not isinstance(error, ConnectionClosed):
+            place = client.profile.stream_url
+            raise Stopped(
+                ExitCode.UNREACHABLE, f"the stream at {place} cannot be reached: {error}"
+            ) from error
+        raise _Again(str(error) or type(error).__name__) from error
+    except Stopped as stopped:
+        if is_first or stopped.code is not ExitCode.UNREACHABLE:
+            raise
+        raise _Again(stopped.sentence) from stopped  # no token, as long as the gateway is away
+
+
+def _opened(client: GatewayClient) -> ClientConnection:
+    return connect(
+        client.profile.stream_url,
+        additional_headers={"Authorization": f"Bearer {client.token().text}"},
+        open_timeout=OPEN_S_MAX,
+        close_timeout=CLOSE_S_MAX,
+        max_size=MESSAGE_BYTES_MAX,
+        compression=None,
+        proxy=None if client.profile.is_local else True,
+    )
+
+
+def _subscribe(account: str, position: Position) -> dict[str, Any]:
+    asked: dict[str, Any] = {
+        "type": "subscribe",
+        "id": "watch",
+        "account_id": account,
+        "channels": ["orders"],
+    }
+    if position.stream_id is not None:
+        asked["resume"] = {"stream_id": position.stream_id, "after_seq": position.seq}
+    return asked
+
+
+def _received(client: GatewayClient, socket: ClientConnection) -> dict[str, Any]:
+    """The next message. A token that is about to expire is replaced meanwhile."""
+    silent_until = time.monotonic() + SILENCE_S_MAX
+    while True:
+        now = time.monotonic()
+        renew_in = client.token().renew_at - now
+        try:
+            text = socket.recv(timeout=max(0.0, min(silent_until - now, renew_in)))
+        except TimeoutError:
+            if time.monotonic() >= silent_until:
+                raise TimeoutError(f"nothing was heard for {SILENCE_S_MAX:g} s") from None
+            renewed = {"type": "auth.refresh", "token": client.token().text}
+            socket.send(msgspec.json.encode(renewed).decode())
+            continue
+        message: dict[str, Any] = msgspec.json.decode(text)
+        return message
+
+
+def _news(message: dict[str, Any], account: str, position: Position) -> Iterator[News]:
+    match message["type"]:
+        case "subscribed":
+            position.stream_id, position.seq = message["stream_id"], max(position.seq, message["seq"])
+            yield Joined()
+        case "reset":
+            position.stream_id, position.seq = message["stream_id"], message["as_of_seq"]
+            yield Reset(message["snapshot"]["orders"])
+        case "event":
+            if message["prev_seq"] > position.seq:
+                raise _Again(f"events after {position.seq} are missing")
+            if message["seq"] > position.seq:
+                position.seq = message["seq"]
+                yield Event(message)
+        case "error" if message["code"] in _PASSING:
+            raise _Again(message["detail"])
+        case "error":
+            raise Stopped(ExitCode.REFUSED, f"{message['code']}: {message['detail']}", message)
+        case "heartbeat" if message["last_seq"].get(account, 0) > position.seq:
+            raise _Again(f"events after {position.seq} are missing")
+        case _:
+            return
+
+
+def _refusal(error: InvalidStatus) -> Stopped:
+    status, body = error.response.status_code, error.response.body or b""
+    try:
+        told = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        told = None
+    return refused(status, told)

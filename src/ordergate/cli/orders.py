@@ -1,0 +1,200 @@
+"""`orders`: place, look, change, cancel, preview; `watch` is in its own module."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from ordergate.cli import tables, watching
+from ordergate.cli.client import PAGE, GatewayClient, gateway
+from ordergate.cli.exits import ExitCode, Stopped
+from ordergate.cli.options import Account, AsJson, Key, Limit, OrderId, ProfileFile, WaitFor
+from ordergate.cli.output import progress, show
+from ordergate.core.orders.terms import Side, TimeInForce
+
+app = typer.Typer(no_args_is_help=True, help="Place, follow, change and cancel orders.")
+app.command()(watching.watch)
+
+
+SymbolOf = Annotated[str, typer.Argument(help="What to trade, such as ESH4.")]
+SideOf = Annotated[Side, typer.Argument(case_sensitive=False)]
+QuantityOf = Annotated[str, typer.Argument(help="How much: an exact decimal.")]
+LimitPrice = Annotated[
+    str | None, typer.Option("--limit", help="Limit price; without one it is a market order.")
+]
+StopPrice = Annotated[str | None, typer.Option("--stop", help="Stop price.")]
+
+
+@app.command()
+def place(
+    symbol: SymbolOf,
+    side: SideOf,
+    quantity: QuantityOf,
+    *,
+    limit: LimitPrice = None,
+    stop: StopPrice = None,
+    tif: Annotated[TimeInForce, typer.Option(case_sensitive=False, help="Time in force.")] = TimeInForce.DAY,
+    client_order_id: Annotated[str | None, typer.Option(help="Your own name for it, used once.")] = None,
+    strategy: Annotated[str | None, typer.Option(help="Which strategy it belongs to.")] = None,
+    account: Account = None,
+    wait: WaitFor = 0,
+    key: Key = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Place an order."""
+    with gateway(profile) as client:
+        terms = _terms(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
+        terms |= {"client_order_id": client_order_id, "strategy": strategy}
+        order = client.command("POST", "/v1/orders", _given(terms), key=key, wait_s=wait)
+    show(order, as_json, tables.one_order(order))
+
+
+@app.command()
+def preview(
+    symbol: SymbolOf,
+    side: SideOf,
+    quantity: QuantityOf,
+    *,
+    limit: LimitPrice = None,
+    stop: StopPrice = None,
+    account: Account = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask what risk would say to an order. Nothing is sent."""
+    with gateway(profile) as client:
+        terms = _terms(
+            client, symbol, side, quantity, limit=limit, stop=stop, tif=TimeInForce.DAY, account=account
+        )
+        told = client.send("POST", "/v1/orders/preview", _given(terms))
+    show(told, as_json, tables.preview(told))
+    if not told["would_be_accepted"]:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+@app.command("list")
+def list_(
+    *,
+    only_open: Annotated[bool, typer.Option("--open", help="Only orders that may still fill.")] = False,
+    status: Annotated[str | None, typer.Option(help="Only orders of this status.")] = None,
+    symbol: Annotated[str | None, typer.Option(help="Only orders in this.")] = None,
+    client_order_id: Annotated[str | None, typer.Option(help="The order of this name.")] = None,
+    account: Account = None,
+    limit: Limit = 50,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """List orders, newest first."""
+    query = {"account_id": account, "status": status, "symbol": symbol, "client_order_id": client_order_id}
+    found: list[Any] = []
+    with gateway(profile) as client, progress("orders", limit if limit > PAGE else None) as ticks:
+        for page in client.pages("/v1/orders", "orders", limit, open=only_open or None, **query):
+            found += page
+            ticks.advance(len(page))
+    show({"orders": found}, as_json, tables.orders(found))
+
+
+@app.command("show")
+def show_(order_id: OrderId, profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """Show one order as it stands."""
+    with gateway(profile) as client:
+        order = client.get(f"/v1/orders/{order_id}")
+    show(order, as_json, tables.one_order(order))
+
+
+@app.command()
+def events(order_id: OrderId, profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """Show everything that happened to an order, oldest first."""
+    with gateway(profile) as client:
+        told = client.get(f"/v1/orders/{order_id}/events")
+    show(told, as_json, tables.events(told["events"]))
+
+
+@app.command()
+def cancel(
+    order_id: OrderId,
+    wait: WaitFor = 0,
+    key: Key = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for an order to be canceled."""
+    with gateway(profile) as client:
+        order = client.command("DELETE", f"/v1/orders/{order_id}", key=key, wait_s=wait)
+    show(order, as_json, tables.one_order(order))
+
+
+@app.command()
+def cancel_all(
+    *,
+    account: Account = None,
+    symbol: Annotated[str | None, typer.Option(help="Only orders in this.")] = None,
+    key: Key = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for every open order of an account to be canceled."""
+    with gateway(profile) as client:
+        query = _given({"account_id": account or client.profile.account_id, "symbol": symbol})
+        told = client.command("DELETE", "/v1/orders", key=key, query=query)
+    results = told["results"]
+    people = tables.cancel_results(results) if results else Text("no open orders")
+    show(told, as_json, people)
+
+
+@app.command()
+def replace(
+    order_id: OrderId,
+    *,
+    quantity: Annotated[str | None, typer.Option(help="The new total, what is filled included.")] = None,
+    limit: Annotated[str | None, typer.Option("--limit", help="The new limit price.")] = None,
+    stop: Annotated[str | None, typer.Option("--stop", help="The new stop price.")] = None,
+    wait: WaitFor = 0,
+    key: Key = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change an order's quantity or prices."""
+    changes = _given({"quantity": quantity, "limit_price": limit, "stop_price": stop})
+    if not changes:
+        raise Stopped(ExitCode.USAGE, "say what to change: --quantity, --limit or --stop")
+    with gateway(profile) as client:
+        order = client.command("PATCH", f"/v1/orders/{order_id}", changes, key=key, wait_s=wait)
+    show(order, as_json, tables.one_order(order))
+
+
+def _terms(
+    client: GatewayClient,
+    symbol: str,
+    side: Side,
+    quantity: str,
+    *,
+    limit: str | None,
+    stop: str | None,
+    tif: TimeInForce,
+    account: str | None,
+) -> dict[str, Any]:
+    """The type of an order follows from the prices it is given."""
+    kinds = {
+        (False, False): "market",
+        (True, False): "limit",
+        (False, True): "stop",
+        (True, True): "stop_limit",
+    }
+    return {
+        "account_id": account or client.profile.account_id,
+        "symbol": symbol,
+        "side": side.value,
+        "type": kinds[limit is not None, stop is not None],
+        "quantity": quantity,
+        "limit_price": limit,
+        "stop_price": stop,
+        "time_in_force": tif.value,
+    }
+
+
+def _given(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}

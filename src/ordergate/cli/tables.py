@@ -1,0 +1,196 @@
+"""How the API's answers look to a person. Whatever a gateway says is text here, never markup."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from rich.table import Table
+from rich.text import Text
+
+Row = Mapping[str, Any]
+
+_SIDE: Final = {"buy": "green", "sell": "red"}
+_STATUS: Final = {
+    "filled": "green",
+    "working": "cyan",
+    "partially_filled": "cyan",
+    "rejected": "red",
+    "denied": "red",
+    "unknown": "bold yellow",
+    "canceled": "dim",
+    "expired": "dim",
+}
+
+
+def orders(rows: Iterable[Row], *, title: str | None = None) -> Table:
+    table = _table(
+        title, "order", "status", "symbol", "side", "type", right=("qty", "limit", "filled", "avg")
+    )
+    table.add_column("since", style="dim")
+    for row in rows:
+        table.add_row(
+            _text(row["id"]),
+            _status(row["status"]),
+            _text(row["symbol"]),
+            _side(row["side"]),
+            _text(row["type"]),
+            _text(row["quantity"]),
+            _text(row["limit_price"] or row["stop_price"]),
+            _text(row["cum_qty"]),
+            _text(row["avg_px"]),
+            _text(clock(row["updated_at"])),
+        )
+    return table
+
+
+def one_order(order: Row) -> Table:
+    """Everything about one order; what it does not have is left out."""
+    shown = {name: value for name, value in order.items() if value not in (None, False, [], "")}
+    table = sheet({name: value for name, value in shown.items() if name != "failed_controls"})
+    for failed in order.get("failed_controls", ()):
+        table.add_row("denied by", Text(f"{failed['control']} {failed['detail']}", style="red"))
+    return table
+
+
+def events(rows: Iterable[Row]) -> Table:
+    table = _table(None, "at", "event", "status", right=("seq", "filled", "leaves", "price"))
+    for row in rows:
+        order, execution = row.get("order", {}), row.get("execution") or {}
+        table.add_row(
+            _text(clock(row["at"])),
+            _text(row["kind"]),
+            _status(order.get("status", "")),
+            _text(row["seq"]),
+            _text(order.get("cum_qty")),
+            _text(order.get("leaves_qty")),
+            _text(execution.get("price")),
+        )
+    return table
+
+
+def event_line(row: Row) -> Text:
+    """One event on one line, for a list that grows downwards."""
+    order, execution = row.get("order") or {}, row.get("execution") or {}
+    line = Text.assemble(
+        (f"{clock(row['at'])} ", "dim"), (f"{row['seq']:>6} ", "dim"), (f"{row['kind']:<22} ", "bold")
+    )
+    if order:
+        line.append(f"{order['id']} ", "dim")
+        line.append_text(_side(order["side"]))
+        line.append(f" {order['quantity']} {order['symbol']} ")
+        line.append_text(_status(order["status"]))
+        line.append(f" {order['cum_qty']}/{order['quantity']}")
+    if execution:
+        line.append(f" {execution['quantity']} at {execution['price']}", "green")
+    if order.get("reason"):
+        line.append(f" {order['reason']}", "yellow")
+    return line
+
+
+def positions(rows: Iterable[Row]) -> Table:
+    table = _table(None, "account", "symbol", right=("quantity", "avg", "cost", "realised"))
+    table.add_column("")
+    for row in rows:
+        names = ("account_id", "symbol", "quantity", "avg_px", "cost", "realised_pnl", "currency")
+        table.add_row(*(_text(row[name]) for name in names))
+    return table
+
+
+def balances(rows: Iterable[Row]) -> Table:
+    table = _table(None, "account", right=("cash",))
+    table.add_column("")
+    for row in rows:
+        table.add_row(_text(row["account_id"]), _text(row["cash"]), _text(row["currency"]))
+    return table
+
+
+def executions(rows: Iterable[Row]) -> Table:
+    table = _table(None, "at", "order", "symbol", "side", "status", right=("quantity", "price", "fee"))
+    for row in rows:
+        table.add_row(
+            _text(clock(row["at"])),
+            _text(row["order_id"]),
+            _text(row["symbol"]),
+            _side(row["side"]),
+            _text(row["status"]),
+            *(_text(row[name]) for name in ("quantity", "price", "fee")),
+        )
+    return table
+
+
+def instruments(rows: Iterable[Row]) -> Table:
+    table = _table(
+        None, "symbol", "name", "class", "currency", "calendar", right=("tick", "lot", "multiplier")
+    )
+    for row in rows:
+        names = ("symbol", "name", "asset_class", "currency", "calendar", "tick", "lot", "multiplier")
+        table.add_row(*(_text(row[name]) for name in names))
+    return table
+
+
+def preview(told: Row) -> Table:
+    accepted = told["would_be_accepted"]
+    title = "risk would accept it" if accepted else "risk would deny it"
+    table = _table(title, "control", "", right=("value", "limit", "headroom"))
+    table.add_column("detail")
+    for row in told["controls"]:
+        verdict = Text("pass", style="green") if row["passed"] else Text("fail", style="red")
+        table.add_row(
+            _text(row["control"]),
+            verdict,
+            *(_text(row.get(name)) for name in ("value", "limit", "headroom")),
+            _text(row.get("detail")),
+        )
+    return table
+
+
+def cancel_results(rows: Sequence[Row]) -> Table:
+    table = _table(None, "order", "answer")
+    for row in rows:
+        table.add_row(_text(row["order_id"]), _text(row["code"]))
+    return table
+
+
+def plain(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
+    """A table of texts."""
+    table = _table(None, *names)
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else _text(cell) for cell in row))
+    return table
+
+
+def sheet(values: Mapping[str, Any]) -> Table:
+    """Names and values, one under the other."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in values.items():
+        table.add_row(name, _status(value) if name == "status" else _text(value))
+    return table
+
+
+def clock(at: str) -> str:
+    """The time of day of an RFC 3339 time, to the millisecond."""
+    return at[11:23].rstrip("Z") if len(at) > 11 else at
+
+
+def _table(title: str | None, *names: str, right: Sequence[str] = ()) -> Table:
+    table = Table(title=title, title_justify="left", box=None, header_style="dim", pad_edge=False)
+    for name in names:
+        table.add_column(name, no_wrap=name in ("order", "at"))
+    for name in right:
+        table.add_column(name, justify="right")
+    return table
+
+
+def _text(value: Any) -> Text:
+    return Text("" if value is None else str(value))
+
+
+def _status(status: str) -> Text:
+    return Text(status, style=_STATUS.get(status, ""))
+
+
+def _side(side: str) -> Text:
+    return Text(side, style=_SIDE.get(side, ""))

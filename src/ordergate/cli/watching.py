@@ -1,0 +1,138 @@
+"""`orders watch`: what happens to an account's orders, as it happens."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from ordergate.cli import tables
+from ordergate.cli.client import GatewayClient, gateway
+from ordergate.cli.exits import ExitCode, Stopped
+from ordergate.cli.following import Event, Joined, Lost, News, Position, Reset, follow
+from ordergate.cli.options import Account, AsJson, ProfileFile
+from ordergate.cli.output import complaints, people, to_programs
+from ordergate.core.orders.lifecycle import FINAL
+
+ORDERS_SHOWN_MAX: Final = 20
+
+
+def watch(
+    order_id: Annotated[str | None, typer.Argument(help="One order, from its first event on.")] = None,
+    *,
+    until_final: Annotated[bool, typer.Option(help="End when that order can change no more.")] = False,
+    after: Annotated[
+        int | None, typer.Option(min=0, help="Begin with the account's events after this number.")
+    ] = None,
+    account: Account = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow orders live, until Ctrl-C. A broken connection is made again; no event is missed."""
+    if until_final and order_id is None:
+        raise Stopped(ExitCode.USAGE, "--until-final needs an order")
+    with gateway(profile) as client:
+        try:
+            followed, position = _beginning(client, order_id, account, after)
+            with _lines() if as_json else _screen() as tell:
+                _watch(follow(client, followed, position), tell, order_id, until_final)
+        except KeyboardInterrupt:
+            return
+
+
+def _watch(
+    news: Iterator[News], tell: Callable[[News], None], order_id: str | None, until_final: bool
+) -> None:
+    for one in news:
+        if isinstance(one, Event) and order_id is not None:
+            order = one.frame.get("order") or {}
+            if order.get("id") != order_id:
+                continue
+            tell(one)
+            if until_final and order["status"] in FINAL:
+                return
+        else:
+            tell(one)
+
+
+def _beginning(
+    client: GatewayClient, order_id: str | None, account: str | None, after: int | None
+) -> tuple[str, Position]:
+    """Which account to follow, and from where: the order's first event, a number, or now."""
+    if order_id is not None:
+        first = client.get(f"/v1/orders/{order_id}/events")["events"][0]
+        account, after = first["account_id"], first["seq"] - 1
+    followed = account or client.profile.account_id
+    if after is None:
+        return followed, Position()
+    stands = client.get(f"/v1/accounts/{followed}")
+    return followed, Position(stands["stream_id"], after)
+
+
+@contextmanager
+def _lines() -> Iterator[Callable[[News], None]]:
+    """One event per line on standard output; all else is said on standard error."""
+
+    def tell(news: News) -> None:
+        if isinstance(news, Event):
+            to_programs(news.frame)
+        elif isinstance(news, Lost):
+            complaints().print(f"ordergate: the stream broke ({news.why}); going on", markup=False)
+
+    yield tell
+
+
+@contextmanager
+def _screen() -> Iterator[Callable[[News], None]]:
+    """Events line by line, and under them, on a terminal, the orders as they stand."""
+    console = people()
+    board = _Board(console)
+    if not console.is_terminal:
+        yield board.tell
+        return
+    with Live(board, console=console, refresh_per_second=8, transient=False):
+        yield board.tell
+
+
+class _Board:
+    """The newest orders, and whether the stream is up."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._orders: dict[str, dict[str, Any]] = {}
+        self._trouble = ""
+
+    def tell(self, news: News) -> None:
+        match news:
+            case Event(frame):
+                self._console.print(tables.event_line(frame))
+                self._keep(frame.get("order"))
+            case Reset(orders):
+                self._orders = {}
+                for order in orders:
+                    self._keep(order)
+            case Lost(why):
+                self._trouble = f"the stream broke ({why}); opening another"
+                self._console.print(Text(self._trouble, style="yellow"))
+            case Joined():
+                self._trouble = ""
+
+    def _keep(self, order: dict[str, Any] | None) -> None:
+        if order is None:
+            return
+        self._orders.pop(order["id"], None)
+        self._orders[order["id"]] = order
+        while len(self._orders) > ORDERS_SHOWN_MAX:
+            self._orders.pop(next(iter(self._orders)))
+
+    def __rich__(self) -> Any:
+        if self._trouble:
+            return Text(self._trouble, style="yellow")
+        if not self._orders:
+            return Text("no open orders; waiting for events (Ctrl-C ends)", style="dim")
+        return tables.orders(reversed(self._orders.values()))
