@@ -358,9 +358,8 @@ def test_a_replacement_says_only_what_changes() -> None:
 def test_a_position_is_a_signed_quantity_of_our_symbol(
     document: dict[str, Any], held: tuple[str, Decimal]
 ) -> None:
-    symbol, holding = holdings.holding(wire.POSITIONS.decode(msgspec.json.encode([document]))[0])
-    assert (symbol, holding.quantity) == held
-    assert holding.avg_px == 100
+    position = wire.POSITIONS.decode(msgspec.json.encode([document]))[0]
+    assert holdings.holding(position) == (*held, 100)
 
 
 @pytest.mark.parametrize(

@@ -168,7 +168,8 @@ class Queries:
     async def positions(self) -> Mapping[Symbol, Holding]:
         page = await self._read("/v2/positions", wire.POSITIONS)
         try:
-            return dict(holdings.holding(position) for position in page)
+            held = [holdings.holding(position) for position in page]
+            return {symbol: Holding(quantity, price) for symbol, quantity, price in held}
         except Contradiction as fault:
             raise BrokerUnavailable(str(fault)) from fault
 

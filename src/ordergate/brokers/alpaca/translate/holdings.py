@@ -9,18 +9,17 @@ from ordergate.brokers.alpaca import wire
 from ordergate.brokers.alpaca.translate import Contradiction
 from ordergate.core.ids import Symbol
 from ordergate.core.money import ZERO
-from ordergate.ports.broker import Holding
 
 _CRYPTO_QUOTES: Final = ("USDT", "USDC", "USD", "BTC")
 
 
-def holding(position: wire.Position) -> tuple[Symbol, Holding]:
-    """The signed quantity and its price. Alpaca writes a coin pair of a position without its slash."""
+def holding(position: wire.Position) -> tuple[Symbol, Decimal, Decimal]:
+    """Symbol, signed quantity and average price. Alpaca writes a coin pair of a position without its slash."""
     quantity = Decimal(position.qty)
     if position.side == "long" and quantity < ZERO:
         raise Contradiction(f"a long position of {position.qty} {position.symbol}")
     signed = abs(quantity) if position.side == "long" else -abs(quantity)
-    return Symbol(_pair(position)), Holding(signed, Decimal(position.avg_entry_price))
+    return Symbol(_pair(position)), signed, Decimal(position.avg_entry_price)
 
 
 def _pair(position: wire.Position) -> str:
