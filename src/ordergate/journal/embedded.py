@@ -182,7 +182,8 @@ class EmbeddedPostgres:
             "--auth-local=trust", "--auth-host=reject", "--no-instructions",
         )  # fmt: skip
         if code != 0:
-            raise EmbeddedFault(f"PostgreSQL cannot make its folder {self._data}: {_last_lines(said)}")
+            hint = "; it does not run as root: use an ordinary user" if self.user.helpless else ""
+            raise EmbeddedFault(f"PostgreSQL cannot make its folder {self._data}: {_last_lines(said)}{hint}")
         unfinished.rename(self._data)
 
     def _stop_leftover(self) -> None:

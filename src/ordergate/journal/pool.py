@@ -100,7 +100,7 @@ class ReadPool:
 def _is_wire(error: BaseException) -> bool:
     """Whether the connection, not the statement, was the trouble."""
     if isinstance(error, asyncpg.PostgresError):
-        return is_fatal(error) or isinstance(error, asyncpg.PostgresConnectionError)
+        return is_fatal(error)
     return not isinstance(error, TimeoutError)
 
 

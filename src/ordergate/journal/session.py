@@ -29,7 +29,7 @@ FENCE: Final = (0x4F47, 1)  # "OG", the journal's writer; advisory locks are per
 NOT_ADVANCED: Final = "OG001"
 UNIQUE_VIOLATION: Final = "23505"
 KEYS: Final = {"receipt_pkey": "the idempotency key", "order_view_client": "the client order id"}
-TRY_AGAIN: Final = frozenset({"40001", "40P01"})
+TRY_AGAIN: Final = frozenset({"40001", "40P01", "57014"})  # serialization, deadlock, canceled by hand
 READ_ONLY: Final = "25006"
 
 _POLL_S: Final = 0.05
@@ -64,7 +64,8 @@ def said(error: BaseException) -> str:
 
 def is_fatal(error: asyncpg.PostgresError) -> bool:
     """Whether the session ended with it. What never left this process has no severity at all."""
-    return getattr(error, "severity_en", None) in ("FATAL", "PANIC")
+    gone = isinstance(error, asyncpg.PostgresConnectionError)
+    return gone or getattr(error, "severity_en", None) in ("FATAL", "PANIC")
 
 
 class FenceHeld(JournalUnavailable):

@@ -28,7 +28,8 @@ from ordergate.journal.session import (
     Refused,
     Session,
 )
-from ordergate.journal.tails import Linked, Tails
+from ordergate.journal.tails import Tails
+from ordergate.journal.waiting import Append, Take, fail, failed_already, split
 from ordergate.ports.journal import Taken, Unit
 
 OpenSession = Callable[[Backend | None], Awaitable[Session]]
@@ -61,17 +62,6 @@ class Committed(msgspec.Struct, frozen=True):
     seconds: float
 
 
-class _Append(msgspec.Struct):
-    linked: Linked
-    done: asyncio.Future[None]
-    attempts: int = 0
-
-
-class _Take(msgspec.Struct):
-    account: AccountId
-    done: asyncio.Future[Taken]
-
-
 class Writer:
     """The only thing that writes events."""
 
@@ -86,9 +76,9 @@ class Writer:
         self._limits = limits
         self._on_committed = on_committed
         self._tails = Tails()
-        self._waiting: deque[_Append | _Take] = deque()  # bounded by _admit
-        self._parts: deque[list[_Append]] = deque()  # parts of refused batches, before everything else
-        self._doubt: list[_Append] = []
+        self._waiting: deque[Append | Take] = deque()  # bounded by _admit
+        self._parts: deque[list[Append]] = deque()  # parts of refused batches, before everything else
+        self._doubt: list[Append] = []
         self._wake = asyncio.Event()
         self._session: Session | None = None
         self._previous: Backend | None = None
@@ -119,14 +109,14 @@ class Writer:
         if isinstance(linked, Fault):
             done.set_exception(linked)
         else:
-            self._waiting.append(_Append(linked, done))
+            self._waiting.append(Append(linked, done))
             self._wake.set()
         return done
 
     async def take(self, account: AccountId) -> Taken:
         self._admit()
         done: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Take(account, done))
+        self._waiting.append(Take(account, done))
         self._wake.set()
         return await done
 
@@ -173,29 +163,29 @@ class Writer:
                 await self._settle(session)
             elif self._parts:
                 await self._write(session, self._parts.popleft())
-            elif isinstance(first := self._waiting[0], _Take):
+            elif isinstance(first := self._waiting[0], Take):
                 await self._take(session, first)
             else:
                 await self._write(session, self._gather())
         except Lost:
             session.abort()
 
-    def _gather(self) -> list[_Append]:
+    def _gather(self) -> list[Append]:
         """Whatever waits, up to a batch's bounds or the next change of owner."""
         units_max, bytes_max = self._limits.batch_units_max, self._limits.batch_bytes_max
-        batch: list[_Append] = []
+        batch: list[Append] = []
         size = 0
         while self._waiting and len(batch) < units_max and size < bytes_max:
             item = self._waiting[0]
-            if isinstance(item, _Take):
+            if isinstance(item, Take):
                 break
             self._waiting.popleft()
             batch.append(item)
             size += item.linked.size
         return batch
 
-    async def _write(self, session: Session, batch: list[_Append]) -> None:
-        batch = [item for item in batch if not _failed_already(item)]
+    async def _write(self, session: Session, batch: list[Append]) -> None:
+        batch = [item for item in batch if not failed_already(item)]
         if not batch:
             return
         begun = asyncio.get_running_loop().time()
@@ -218,7 +208,7 @@ class Writer:
             size = sum(item.linked.size for item in batch)
             self._on_committed(Committed(len(batch), events, size, seconds))
 
-    async def _refused(self, session: Session, batch: list[_Append], refused: Refused) -> None:
+    async def _refused(self, session: Session, batch: list[Append], refused: Refused) -> None:
         """Nothing of the batch was written: find whose fault it is."""
         if refused.sqlstate in TRY_AGAIN and self._may_try_again(batch):
             self._parts.appendleft(batch)
@@ -226,17 +216,17 @@ class Writer:
             self._doubt = batch  # should the answer to "why" be lost, the unit is looked up
             why = await session.why(batch[0].linked, refused)
             self._doubt = []
-            _fail(batch[0], why)
+            fail(batch[0], why)
         elif refused.sqlstate in _SPLIT_ON or refused.sqlstate.startswith(_DATA_FAULT):
-            self._parts.extendleft(reversed(_split(batch)))
+            self._parts.extendleft(reversed(split(batch)))
         else:
             fault = JournalUnavailable(f"PostgreSQL refused to write ({refused.sqlstate}): {refused}")
             for item in batch:
-                _fail(item, fault)
+                fail(item, fault)
         if refused.sqlstate == READ_ONLY:
             session.abort()  # this server is no longer the primary
 
-    async def _take(self, session: Session, item: _Take) -> None:
+    async def _take(self, session: Session, item: Take) -> None:
         try:
             taken, last_hash = await session.take(item.account)
         except Refused as refused:
@@ -264,9 +254,9 @@ class Writer:
             self._parts.appendleft(batch)
             return
         for item in batch:
-            _fail(item, JournalUnavailable("PostgreSQL was lost again and again while this was written"))
+            fail(item, JournalUnavailable("PostgreSQL was lost again and again while this was written"))
 
-    def _may_try_again(self, batch: list[_Append]) -> bool:
+    def _may_try_again(self, batch: list[Append]) -> bool:
         for item in batch:
             item.attempts += 1
         return all(item.attempts < self._limits.attempts_max for item in batch)
@@ -304,27 +294,3 @@ class Writer:
         self._doubt = []
         self._parts.clear()
         self._waiting.clear()
-
-
-def _failed_already(item: _Append) -> bool:
-    """Nothing may follow a unit that was not written."""
-    fault = item.linked.tail.fault
-    if fault is None:
-        return False
-    if not item.done.done():
-        item.done.set_exception(fault)
-    return True
-
-
-def _fail(item: _Append, fault: Fault) -> None:
-    item.linked.tail.fault = item.linked.tail.fault or fault
-    if not item.done.done():
-        item.done.set_exception(fault)
-
-
-def _split(batch: list[_Append]) -> list[list[_Append]]:
-    """By account; an account's own part, by unit."""
-    parts: dict[AccountId, list[_Append]] = {}
-    for item in batch:
-        parts.setdefault(item.linked.unit.account, []).append(item)
-    return list(parts.values()) if len(parts) > 1 else [[item] for item in batch]

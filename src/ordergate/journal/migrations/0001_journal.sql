@@ -31,7 +31,7 @@ create table event (
     frame text not null,
     hash bytea not null,
     primary key (account, seq)
-);
+) with (toast_tuple_target = 8160); -- a frame of some kilobytes is not worth compressing on the way to a commit
 create index event_of_order on event (order_id, account, seq) where order_id is not null;
 
 create function event_is_append_only() returns trigger language plpgsql as $$
@@ -84,7 +84,7 @@ create table order_view (
     body text not null,
     closed_as text generated always as (case when not open then status end) stored,
     primary key (account, id)
-) with (fillfactor = 70);
+) with (fillfactor = 70, toast_tuple_target = 8160);
 create index order_view_open on order_view (account, id) where open;
 create index order_view_closed on order_view (account, closed_as, id) where closed_as is not null;
 create index order_view_symbol on order_view (account, symbol, id);
