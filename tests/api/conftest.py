@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
 from ordergate.api.app import ApiDeps, create_app
 from tests.api.books import Books
@@ -34,9 +35,14 @@ def deps(books: Books, clock: StillClock, identity: Directory) -> ApiDeps:
 
 
 @pytest.fixture
-async def client(deps: ApiDeps) -> AsyncIterator[httpx.AsyncClient]:
+def app(deps: ApiDeps) -> FastAPI:
+    return create_app(deps)
+
+
+@pytest.fixture
+async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
     """Requests straight into the application, as the trader."""
-    transport = httpx.ASGITransport(create_app(deps), raise_app_exceptions=False)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"authorization": f"Bearer {TRADER}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
         yield client

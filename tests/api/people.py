@@ -14,7 +14,8 @@ from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.telemetry.metrics import Metrics
-from tests.api.books import ACCOUNT, INSTRUMENTS, OTHER_ACCOUNT, Books
+from tests.api.books import Books
+from tests.api.ledger import ACCOUNT, INSTRUMENTS, OTHER_ACCOUNT
 
 TRADER = "token-of-the-trader"
 READER = "token-of-a-reader"

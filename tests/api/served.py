@@ -64,12 +64,12 @@ class Talk:
         found: dict[str, Any] = msgspec.json.decode(text)
         return found
 
-    async def until(self, kind: str, **having: Any) -> dict[str, Any]:
+    async def until(self, type_: str, **having: Any) -> dict[str, Any]:
         """The next frame of this type; those before it are passed over."""
         async with asyncio.timeout(PATIENCE_S):
             while True:
                 frame = await self.next()
-                if frame["type"] == kind and having.items() <= frame.items():
+                if frame["type"] == type_ and having.items() <= frame.items():
                     return frame
 
     async def closed(self) -> tuple[int, str]:

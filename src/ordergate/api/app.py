@@ -47,6 +47,11 @@ class Gateway(FastAPI):
     """FastAPI with our edge around all of it, its own layers included."""
 
     edge: Edge
+    document: dict[str, Any]
+
+    def openapi(self) -> dict[str, Any]:
+        """The document with the hot routes in it, made once."""
+        return self.document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
@@ -78,10 +83,10 @@ def create_app(deps: ApiDeps) -> FastAPI:
     return app
 
 
-def _describe(app: FastAPI, deps: Deps) -> None:
+def _describe(app: Gateway, deps: Deps) -> None:
     """The document is made once, and the page from it; both are bytes from then on."""
     document = openapi_document(app, deps)
-    app.openapi_schema = document
+    app.document = document
     as_json = Reply(200, msgspec.json.encode(document))
     as_page = Reply(
         200, docs_page(document), [(b"content-security-policy", POLICY.encode())], b"text/html; charset=utf-8"
@@ -101,7 +106,7 @@ def _describe(app: FastAPI, deps: Deps) -> None:
     app.router.routes.append(HotRoute("/metrics", {"GET": metrics}))
 
 
-def _fail_as_problems(app: FastAPI) -> None:
+def _fail_as_problems(app: Gateway) -> None:
     """Every no of FastAPI's and Starlette's in our own shape; faults are left to the edge."""
 
     @app.exception_handler(Refused)
@@ -125,10 +130,10 @@ def _fail_as_problems(app: FastAPI) -> None:
         return _problem(request, refusal, [(b"allow", methods.encode())])
 
 
-def methods_at(app: FastAPI, path: str) -> list[str]:
+def methods_at(app: Gateway, path: str) -> list[str]:
     """Every method of every route that has this path."""
     found: set[str] = set()
-    for template, operations in (app.openapi_schema or {})["paths"].items():
+    for template, operations in app.document["paths"].items():
         if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
             found.update(method.upper() for method in operations)
     return sorted(found) or ["GET"]

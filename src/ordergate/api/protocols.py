@@ -66,7 +66,15 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def send_400_response(self, msg: str) -> None:
-        """The same refusal for everything that is not HTTP, in our shape."""
+        """The same refusal for everything that is not HTTP, in our shape.
+
+        A request that is being answered gets its own answer and no other: garbage behind it only
+        ends the connection.
+        """
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
         lines = (
             b"HTTP/1.1 400 Bad Request",
             b"content-type: " + problems.MEDIA_TYPE.encode(),

@@ -267,8 +267,10 @@ class Connection:
             self._measures.sent.inc(len(waiting))
 
     def _close(self, action: Close) -> None:
-        """What was said before the close still goes out, when the client reads at all."""
-        if not (self._outbox.overflowed or self._socket.is_backed_up):
+        """What was said before the close still goes out, when the client reads and may hear it."""
+        principal = self._session.principal
+        may_hear = principal is None or self._deps.identity.still_valid(principal)
+        if may_hear and not (self._outbox.overflowed or self._socket.is_backed_up):
             self._write()
         self._measures.closed.labels(str(action.code)).inc()
         self._outbox.close()

@@ -25,7 +25,6 @@ from ordergate.telemetry.log import logger
 
 log = logger("stream")
 
-PAGE: Final = 250
 ATTEMPTS_MAX: Final = 10
 READERS_MAX: Final = 8
 READ_TIMEOUT_S: Final = 10.0
@@ -50,11 +49,13 @@ class Hub:
         views: Views,
         *,
         replay_events_max: int = 100_000,
+        page_events: int = 250,
         state_hash_events: int = 100,
         state_hash_s: float = 5.0,
     ) -> None:
         self._views = views
         self._replay_events_max = replay_events_max
+        self._page_events = page_events
         self._state_hash_events = state_hash_events
         self._state_hash_s = state_hash_s
         self._state_hash_at = 0.0
@@ -215,7 +216,7 @@ class Hub:
         """Tell what was missed and enter the present. False when the past is not whole."""
         read = subscriber.position
         for _ in range(ATTEMPTS_MAX):
-            while feed.head - read > PAGE:
+            while feed.head - read > self._page_events:
                 page = await self._page(feed, subscriber, read, feed.head)
                 if page is None:
                     return False
@@ -237,7 +238,9 @@ class Hub:
     async def _page(self, feed: Feed, subscriber: Subscriber, after: int, upto: int) -> int | None:
         """Tell one page of the past. The number it ends at, or None when a number is missing."""
         async with asyncio.timeout(READ_TIMEOUT_S), self._readers:
-            rows = await self._views.frames(AccountId(feed.account), after=after, upto=upto, limit=PAGE)
+            rows = await self._views.frames(
+                AccountId(feed.account), after=after, upto=upto, limit=self._page_events
+            )
         if not rows or not is_contiguous(rows, after):
             return None
         return subscriber.tell_past(rows)

@@ -45,6 +45,8 @@ class Outbox:
 
     def push(self, frame: bytes) -> None:
         """One frame more. A single frame of any size is let through; a queue of them is not."""
+        if self.overflowed:
+            return
         frames = self._frames
         frames.append(frame)
         self._size += len(frame)
@@ -55,12 +57,14 @@ class Outbox:
             self._wake(False)
 
     def push_quote(self, symbol: str, frame: bytes) -> None:
-        self._quotes[symbol] = frame
-        self._be_awake()
+        if not self.overflowed:
+            self._quotes[symbol] = frame
+            self._be_awake()
 
     def push_trade(self, frame: bytes) -> None:
-        self._trades.append(frame)
-        self._be_awake()
+        if not self.overflowed:
+            self._trades.append(frame)
+            self._be_awake()
 
     def take(self) -> list[bytes]:
         """Everything that waits, events first."""
@@ -98,9 +102,6 @@ class Outbox:
 
     def _relieve(self) -> None:
         """Half full: ask to be emptied at once; full and still not emptied: too slow."""
-        if self.overflowed:
-            self._frames.clear()
-            return
         self._wake(True)
         full = len(self._frames) >= 2 * self._messages_half or self._size >= 2 * self._bytes_half
         if full and len(self._frames) > 1:

@@ -1,0 +1,189 @@
+"""The OpenAPI document says what the gateway does, and the page loads nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any, get_args
+
+import httpx
+import msgspec
+import pytest
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from jsonschema import Draft202012Validator
+from pydantic import BaseModel
+from starlette.routing import Route
+
+from ordergate.api import problems, requests, schemas
+from ordergate.api.docs_page import STYLE
+from ordergate.core.accounts import views
+from ordergate.core.orders import events
+from ordergate.engine import answers
+from tests.api.asking import a_key, an_order
+
+NOT_DESCRIBED = {"/openapi.json", "/docs", "/metrics", "/v1/stream"}
+
+SAME = [
+    (requests.OrderFields, schemas.OrderRequest),
+    (requests.ReplaceFields, schemas.ReplaceRequest),
+    (requests.EngageFields, schemas.EngageRequest),
+    (requests.ReleaseFields, schemas.ReleaseRequest),
+    (views.OrderView, schemas.Order),
+    (views.ExecutionView, schemas.Execution),
+    (views.PositionView, schemas.Position),
+    (views.BalanceView, schemas.Balance),
+    (events.FailedControl, schemas.FailedControl),
+    (answers.ControlResult, schemas.ControlResult),
+    (answers.Preview, schemas.Preview),
+    (answers.KillView, schemas.KillSwitch),
+    (answers.CancelResult, schemas.CancelResult),
+    (problems.FieldError, schemas.FieldError),
+    (problems.Problem, schemas.Problem),
+]
+
+
+def served_operations(app: FastAPI) -> set[tuple[str, str]]:
+    """Every method and path that the application answers, wherever its route is kept."""
+    found: set[tuple[str, str]] = set()
+    kept: list[Any] = list(app.router.routes)
+    while kept:
+        route = kept.pop()
+        if isinstance(route, Route | APIRoute):
+            path = re.sub(r":path\}", "}", route.path)
+            found |= {(method, path) for method in route.methods or () if path not in NOT_DESCRIBED}
+        else:
+            inner = getattr(route, "original_router", None) or getattr(route, "router", None)
+            kept += list(getattr(inner, "routes", ()))
+    return found
+
+
+def test_the_document_and_the_routes_are_the_same(app: FastAPI) -> None:
+    paths: dict[str, dict[str, Any]] = app.openapi()["paths"]
+    described = {(method.upper(), path) for path, operations in paths.items() for method in operations}
+    served = served_operations(app)
+    assert len(served) >= 20
+    assert described == served
+
+
+def test_the_document_is_valid_and_every_reference_leads_somewhere(app: FastAPI) -> None:
+    document = app.openapi()
+    assert document["openapi"].startswith("3.1")
+    known = {f"#/components/schemas/{name}" for name in document["components"]["schemas"]}
+    references = set(re.findall(r'"\$ref":"([^"]+)"', msgspec.json.encode(document).decode()))
+    assert references <= known
+    for schema in document["components"]["schemas"].values():
+        Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize(("struct", "model"), SAME, ids=lambda kind: kind.__name__)
+def test_a_model_has_the_fields_of_its_struct(struct: type[msgspec.Struct], model: type[BaseModel]) -> None:
+    theirs = {field.encode_name: field.required for field in msgspec.structs.fields(struct)}
+    ours = {name: field.is_required() for name, field in model.model_fields.items()}
+    assert set(theirs) == set(ours)
+    if issubclass(model, schemas.Asked):
+        assert theirs == ours
+    types = {field.encode_name: _may_be_null(field.type) for field in msgspec.structs.fields(struct)}
+    assert types == {name: _may_be_null(field.annotation) for name, field in model.model_fields.items()}
+
+
+def _may_be_null(kind: Any) -> bool:
+    return type(None) in get_args(kind)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fits"),
+    [
+        ({}, True),
+        ({"quantity": 3}, False),
+        ({"quantity": "1e3"}, False),
+        ({"side": "hold"}, False),
+        ({"env": "live"}, False),
+        ({"symbol": "lower"}, False),
+        ({"client_order_id": "has space"}, False),
+        ({"strategy": None, "extended_hours": True}, True),
+        ({"account_id": "Q-DEMO"}, False),
+    ],
+)
+def test_a_model_judges_a_body_as_its_struct_does(changed: dict[str, Any], fits: bool) -> None:
+    order = {**an_order(), **changed}
+    body = msgspec.json.encode(order)
+    found = requests.terms_in(body)
+    assert (not hasattr(found, "code")) is fits
+    schema = schemas.OrderRequest.model_json_schema()
+    assert Draft202012Validator(schema).is_valid(order) is fits
+
+
+async def test_answers_fit_the_document(client: httpx.AsyncClient, app: FastAPI) -> None:
+    document = app.openapi()
+
+    def fits(name: str, value: Any) -> None:
+        schema = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        Draft202012Validator(schema).validate(value)
+
+    order = await client.post("/v1/orders", json=an_order(), headers=a_key())
+    fits("Order", order.json())
+    denied = await client.post("/v1/orders", json=an_order(quantity="1001"), headers=a_key())
+    fits("Problem", denied.json())
+    for path, name in (
+        ("/v1/orders", "Orders"),
+        (f"/v1/orders/{order.json()['id']}/events", "Events"),
+        ("/v1/accounts", "Accounts"),
+        ("/v1/accounts/P-DEMO", "Account"),
+        ("/v1/accounts/P-DEMO/positions", "Positions"),
+        ("/v1/accounts/P-DEMO/balances", "Balances"),
+        ("/v1/accounts/P-DEMO/executions", "Executions"),
+        ("/v1/instruments", "Instruments"),
+        ("/v1/risk/limits", "Limits"),
+        ("/v1/kill-switch", "KillSwitch"),
+        ("/readyz", "Ready"),
+    ):
+        fits(name, (await client.get(path)).json())
+
+
+async def test_the_document_is_served_as_it_is(client: httpx.AsyncClient, app: FastAPI) -> None:
+    answer = await client.get("/openapi.json", headers={"authorization": ""})
+    assert answer.json() == msgspec.json.decode(msgspec.json.encode(app.openapi()))
+
+
+class Loads(HTMLParser):
+    """What a browser would fetch, follow or run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fetched: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if name in {"src", "srcset", "data", "poster", "background", "style"} or name.startswith("on"):
+                self.fetched.append(f"{tag} {name}")
+            if name == "href":
+                (self.links if tag == "a" else self.fetched).append(value or "")
+        if tag in {"script", "iframe", "object", "embed", "base", "form"}:
+            self.fetched.append(tag)
+
+
+async def test_the_docs_page_lists_every_route_and_loads_nothing(
+    client: httpx.AsyncClient, app: FastAPI
+) -> None:
+    answer = await client.get("/docs", headers={"authorization": ""})
+    page = Loads()
+    page.feed(answer.text)
+    assert page.fetched == []
+    assert all(link.startswith(("#", "/openapi.json")) for link in page.links)
+    assert "url(" not in STYLE
+    assert "@import" not in STYLE
+    policy = answer.headers["content-security-policy"]
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    for path in app.openapi()["paths"]:
+        assert f"<code>{path}</code>" in answer.text
+
+
+async def test_the_metrics_count_requests_by_route_and_never_by_path(client: httpx.AsyncClient) -> None:
+    await client.get("/v1/orders/P-000000000000000000")
+    await client.get("/some/path/nobody/has")
+    text = (await client.get("/metrics", headers={"authorization": ""})).text
+    assert 'method="GET",route="/v1/orders/{order_id}",status="404"' in text
+    assert "nobody" not in text
