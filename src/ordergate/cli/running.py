@@ -6,7 +6,7 @@ import os
 import shlex
 import sys
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 import typer
@@ -18,7 +18,9 @@ from ordergate.cli import files
 from ordergate.cli.options import DATA_DIR, DataDir, ReadyFile
 from ordergate.cli.output import complaints, people
 from ordergate.cli.profiles import FILE_NAME, Profile
-from ordergate.wiring import house
+
+if TYPE_CHECKING:
+    from ordergate.wiring import house
 
 SHARED_VARIABLE: Final = "ORDERGATE_SHARED"
 RECORDED_DAY: Final = "*20231225*.mbo.dbn.zst"
@@ -46,6 +48,8 @@ def run(
     ] = "",
 ) -> None:
     """Start the gateway, its venue and its database on this machine, until Ctrl-C."""
+    from ordergate.wiring import house
+
     tapes = recordings(recorded)
     people().print(Text(_tape_line(tapes), style="dim"))
     asked = house.Asked(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
@@ -13,9 +13,9 @@ from ordergate.cli import files
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import AsJson, ConfigFile, Host, Port, ReadyFile
 from ordergate.cli.output import people, to_programs, waiting
-from ordergate.wiring import databases, serving, settings
-from ordergate.wiring import venue as venues
-from ordergate.wiring.gateway import Gateway
+
+if TYPE_CHECKING:
+    from ordergate.wiring.gateway import Gateway
 
 
 def serve(
@@ -26,6 +26,8 @@ def serve(
     ready_file: ReadyFile = None,
 ) -> None:
     """Serve a gateway until SIGINT or SIGTERM. Logs are JSON lines on standard error."""
+    from ordergate.wiring import serving, settings
+
     asked = settings.load(config)
     if host is not None:
         asked = msgspec.structs.replace(asked, host=host)
@@ -51,6 +53,8 @@ def venue(
     end_with_input: Annotated[bool, typer.Option(help="Stop when standard input ends.")] = False,
 ) -> None:
     """Serve the paper exchange until SIGINT or SIGTERM."""
+    from ordergate.wiring import venue as venues
+
     asked = venues.load(config)
     if host is not None:
         asked = msgspec.structs.replace(asked, host=host)
@@ -76,10 +80,14 @@ def migrate(
     as_json: AsJson = False,
 ) -> None:
     """Bring a database to this release's schema."""
+    from ordergate.wiring import databases, settings
+
     if config is None and database_url is None:
         raise Stopped(ExitCode.USAGE, "say which database: --config FILE or --database-url URL")
     with waiting("migrating"):
-        place = databases.of_file(config) if config is not None else databases.at(database_url or "")
+        place = (
+            databases.of(settings.load(config)) if config is not None else databases.at(database_url or "")
+        )
         applied = databases.migrate(place)
     if as_json:
         to_programs({"applied": applied})

@@ -12,7 +12,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
-import yaml
 
 from ordergate.core.faults import Fault
 from ordergate.core.ids import Env
@@ -27,13 +26,13 @@ from ordergate.wiring.settings import CannotStart, Settings, load
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """A database: at an address, or embedded in a folder."""
 
-    environment: Env | None
+    environment: Env | None = None
     url: Secret | None = None
     folder: Path | None = None
 
 
 def at(url: str) -> Place:
-    return Place(environment=None, url=Secret(url))
+    return Place(url=Secret(url))
 
 
 def of(settings: Settings) -> Place:
@@ -42,38 +41,34 @@ def of(settings: Settings) -> Place:
     return Place(environment=settings.environment, folder=settings.data_dir / "postgres")
 
 
-def of_file(config: Path) -> Place:
-    """The database of a gateway, by its settings file. Raises CannotStart."""
-    return of(load(config))
-
-
-def of_folder(data_dir: Path) -> Place:
-    """The database of a gateway that `ordergate run` keeps in this folder. Raises CannotStart."""
-    config = data_dir / "gateway.yaml"
-    if not config.is_file():
+def settings_of(config: Path | None, data_dir: Path) -> Settings:
+    """A gateway's settings: in a file, or in the folder that `ordergate run` keeps. Raises CannotStart."""
+    if config is not None:
+        return load(config)
+    file = data_dir / "gateway.yaml"
+    if not file.is_file():
         raise CannotStart(f"there is no gateway in {data_dir}: name its folder, or its settings file")
-    try:
-        plain = yaml.safe_load(config.read_text(encoding="utf-8"))
-        environment = Env(plain["environment"])
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        raise CannotStart(f"{config} cannot be used ({error}); mend it or move it away") from error
-    return Place(environment=environment, folder=data_dir.absolute() / "postgres")
+    return msgspec.structs.replace(load(file), data_dir=data_dir.absolute())
 
 
 @asynccontextmanager
 async def reached(place: Place) -> AsyncIterator[str]:
     """The database's address for as long as the block lasts. Raises CannotStart and Fault."""
-    if place.url is not None:
-        yield place.url.reveal()
+    address = running(place)
+    if address is not None:
+        yield address
         return
     assert place.folder is not None
-    name = f"ordergate_{place.environment}"
-    running = running_server(place.folder, name)
-    if running is not None:
-        yield running
-        return
     async with EmbeddedPostgres(place.folder) as server:
-        yield await server.database(name)
+        yield await server.database(_name(place))
+
+
+def running(place: Place) -> str | None:
+    """The database's address, unless its embedded server does not run."""
+    if place.url is not None:
+        return place.url.reveal()
+    assert place.folder is not None
+    return running_server(place.folder, _name(place))
 
 
 def migrate(place: Place) -> list[str]:
@@ -87,3 +82,7 @@ def migrate(place: Place) -> list[str]:
         return asyncio.run(apply())
     except (Fault, OSError) as error:
         raise CannotStart(str(error)) from error
+
+
+def _name(place: Place) -> str:
+    return f"ordergate_{place.environment}"

@@ -8,6 +8,7 @@ folder, which it finds again the next time.
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import secrets
 import subprocess
@@ -26,7 +27,7 @@ from ordergate.core.ids import Symbol
 from ordergate.core.money import text
 from ordergate.wiring import demo
 from ordergate.wiring.gateway import Gateway
-from ordergate.wiring.serving import free_port, serve
+from ordergate.wiring.serving import free_port, require_free, serve
 from ordergate.wiring.settings import LOOPBACK, CannotStart, Settings, parse
 
 VENUE_START_S_MAX: Final = 30.0
@@ -70,6 +71,13 @@ def run(asked: Asked, *, tell: Callable[[Running], None]) -> None:
     """Serve until Ctrl-C. Raises CannotStart."""
     folder = asked.data_dir.absolute()
     _prepare(folder)
+    with _locked(folder):
+        _run(asked, folder, tell)
+
+
+def _run(asked: Asked, folder: Path, tell: Callable[[Running], None]) -> None:
+    require_free(LOOPBACK, asked.port, "--port")
+    require_free(LOOPBACK, asked.venue_port, "--venue-port")
     key, secret = _kept(folder / "secrets" / "venue-key"), _kept(folder / "secrets" / "venue-secret")
     port, venue_port = asked.port or free_port(), asked.venue_port or free_port()
     venue_plain = demo.venue_plain(
@@ -103,6 +111,19 @@ def _prepare(folder: Path) -> None:
         raise CannotStart(
             f"cannot write to {folder} ({error.strerror}): choose another folder with --data-dir"
         ) from error
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """The folder is ours for as long as we live."""
+    with (folder / "lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise CannotStart(
+                f"another gateway runs in {folder}: stop it, or choose another folder with --data-dir"
+            ) from error
+        yield
 
 
 def _settings(folder: Path, port: int, venue_url: str) -> Settings:

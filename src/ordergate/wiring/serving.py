@@ -116,6 +116,11 @@ class _Signals:
             self._starting.cancel()
 
 
+def require_free(host: str, port: int, option: str) -> None:
+    """Raises CannotStart, naming the option that would choose another port."""
+    _listen(host, port, option).close()
+
+
 def free_port(host: str = LOOPBACK) -> int:
     """A port that nobody listens on at this moment."""
     with _listen(host, 0) as probe:
@@ -123,7 +128,7 @@ def free_port(host: str = LOOPBACK) -> int:
         return port
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def _listen(host: str, port: int, option: str = "--port") -> socket.socket:
     listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -132,7 +137,7 @@ def _listen(host: str, port: int) -> socket.socket:
         listening.close()
         raise CannotStart(
             f"cannot listen on {host}:{port} ({os.strerror(error.errno or 0)}): choose another port"
-            " with --port, or stop what uses this one"
+            f" with {option}, or stop what uses this one"
         ) from error
     return listening
 

@@ -1,0 +1,118 @@
+"""`clients`: the programs that may ask this gateway for tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from ordergate.cli import files, tables
+from ordergate.cli.exits import ExitCode, Stopped
+from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
+from ordergate.cli.output import people, show, to_programs, waiting
+from ordergate.cli.profiles import Profile
+from ordergate.core.access import Scope
+from ordergate.core.ids import AccountId
+
+app = typer.Typer(no_args_is_help=True, help="Register the programs that may use the gateway.")
+
+ClientId = Annotated[str, typer.Argument(help="The client's name.")]
+
+
+@app.command()
+def add(
+    client_id: ClientId,
+    *,
+    account: Annotated[
+        list[str], typer.Option("--account", help="An account it may touch; may be repeated.")
+    ],
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option("--scope", help="What it may do; may be repeated. All, if not given."),
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Give a known client a new secret.")] = False,
+    write_profile: Annotated[
+        Path | None,
+        typer.Option(help="Put the secret into a profile for the client commands, not on the screen."),
+    ] = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Register a client and show its secret, this once."""
+    from ordergate.wiring import databases, registry
+
+    settings = databases.settings_of(config, data_dir)
+    accounts = [AccountId(one) for one in account]
+    with _refusals(), waiting("registering"):
+        secret = registry.add(
+            settings, client_id, scopes=scope or list(Scope), accounts=accounts, replace=replace
+        )
+    told: dict[str, Any] = {"client_id": client_id, "accounts": account}
+    if write_profile is None:
+        told["client_secret"] = secret.reveal()
+    else:
+        files.write_json(
+            write_profile,
+            Profile(
+                base_url=settings.base_url,
+                stream_url=settings.base_url.replace("http", "ws", 1) + "/v1/stream",
+                token_url=settings.base_url + "/oauth/token",
+                client_id=client_id,
+                client_secret=secret.reveal(),
+                account_id=accounts[0],
+            ),
+        )
+        told["profile"] = str(write_profile)
+    if as_json:
+        to_programs(told)
+        return
+    people().print(tables.sheet({**told, "accounts": ", ".join(account)}), soft_wrap=True)
+    if write_profile is None:
+        people().print("The secret is not kept here and cannot be shown again.", style="dim")
+
+
+@app.command("list")
+def list_(config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
+    """List clients. Nobody knows their secrets."""
+    from ordergate.wiring import databases, registry
+
+    with waiting("reading"):
+        found = registry.listed(databases.settings_of(config, data_dir))
+    rows = [
+        (
+            one.client_id,
+            "enabled" if one.enabled else "disabled",
+            " ".join(one.accounts),
+            " ".join(one.scopes),
+        )
+        for one in found
+    ]
+    plain = {"clients": [msgspec.to_builtins(one) for one in found]}
+    show(plain, as_json, tables.plain(("client", "", "accounts", "scopes"), rows))
+
+
+@app.command()
+def disable(
+    client_id: ClientId, config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJson = False
+) -> None:
+    """Refuse a client new tokens, and the ones it has."""
+    from ordergate.wiring import databases, registry
+
+    with _refusals(), waiting("disabling"):
+        found = registry.disable(databases.settings_of(config, data_dir), client_id)
+    show(msgspec.to_builtins(found), as_json, tables.plain(("client", ""), [(found.client_id, "disabled")]))
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    from ordergate.wiring.registry import CannotRegister
+
+    try:
+        yield
+    except CannotRegister as cannot:
+        raise Stopped(ExitCode.REFUSED, str(cannot)) from cannot

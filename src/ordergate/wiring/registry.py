@@ -1,0 +1,122 @@
+"""Registers the programs that may ask a gateway for tokens, straight in its database.
+
+A running gateway notices within seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from ordergate.core.access import Scope
+from ordergate.core.faults import Fault
+from ordergate.core.ids import AccountId
+from ordergate.security.clients import Client
+from ordergate.security.hashing import hash_secret, new_secret
+from ordergate.security.postgres import PostgresStore, connected
+from ordergate.telemetry.secret import Secret
+from ordergate.wiring import databases
+from ordergate.wiring.settings import CannotStart, Settings
+
+T = TypeVar("T")
+
+
+class CannotRegister(Exception):
+    """What is wrong with what was asked, in a sentence."""
+
+
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
+    """A client without its secret, which nobody knows but the client."""
+
+    client_id: str
+    tenant: str
+    scopes: tuple[str, ...]
+    accounts: tuple[str, ...]
+    enabled: bool
+
+
+def add(
+    settings: Settings,
+    client_id: str,
+    *,
+    scopes: Sequence[Scope],
+    accounts: Sequence[AccountId],
+    replace: bool,
+) -> Secret:
+    """A new client's secret, told this once. Raises CannotRegister and CannotStart."""
+    unknown = sorted(set(accounts) - settings.accounts.keys())
+    if unknown:
+        raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
+    secret = new_secret()
+    client = Client(
+        client_id=client_id,
+        tenant=settings.tenant,
+        secret_hash=hash_secret(secret),
+        scopes=frozenset(scopes),
+        accounts=frozenset(accounts),
+    )
+
+    async def put(store: PostgresStore) -> None:
+        if not replace and client_id in await _clients(store):
+            raise CannotRegister(f"there is a client {client_id}: --replace gives it a new secret")
+        await store.put_client(client)
+
+    _on(settings, put)
+    return secret
+
+
+def listed(settings: Settings) -> list[Registered]:
+    """Every client, by name. Raises CannotStart."""
+
+    async def ask(store: PostgresStore) -> list[Registered]:
+        return [_shown(client) for _, client in sorted((await _clients(store)).items())]
+
+    return _on(settings, ask)
+
+
+def disable(settings: Settings, client_id: str) -> Registered:
+    """No more tokens for this client, and those it has are worth nothing. Raises CannotRegister."""
+
+    async def put(store: PostgresStore) -> Registered:
+        client = (await _clients(store)).get(client_id)
+        if client is None:
+            raise CannotRegister(f"there is no client {client_id}")
+        disabled = msgspec.structs.replace(client, enabled=False)
+        await store.put_client(disabled)
+        return _shown(disabled)
+
+    return _on(settings, put)
+
+
+async def _clients(store: PostgresStore) -> dict[str, Client]:
+    return {client.client_id: client for client in (await store.load(int(time.time()))).clients}
+
+
+def _shown(client: Client) -> Registered:
+    return Registered(
+        client_id=client.client_id,
+        tenant=client.tenant,
+        scopes=tuple(sorted(client.scopes)),
+        accounts=tuple(sorted(client.accounts)),
+        enabled=client.enabled,
+    )
+
+
+def _on(settings: Settings, ask: Callable[[PostgresStore], Coroutine[None, None, T]]) -> T:
+    async def asked() -> T:
+        async with (
+            databases.reached(databases.of(settings)) as dsn,
+            connected(settings.environment, dsn) as store,
+        ):
+            return await ask(store)
+
+    try:
+        return asyncio.run(asked())
+    except ValueError as error:
+        raise CannotRegister(str(error)) from error
+    except (Fault, OSError) as error:
+        raise CannotStart(str(error)) from error
