@@ -14,7 +14,7 @@ _CRYPTO_QUOTES: Final = ("USDT", "USDC", "USD", "BTC")
 
 
 def holding(position: wire.Position) -> tuple[Symbol, Decimal, Decimal]:
-    """Symbol, signed quantity and average price. Alpaca writes a coin pair of a position without its slash."""
+    """Symbol, signed quantity, average price. Alpaca writes a held coin pair without its slash."""
     quantity = Decimal(position.qty)
     if position.side == "long" and quantity < ZERO:
         raise Contradiction(f"a long position of {position.qty} {position.symbol}")
