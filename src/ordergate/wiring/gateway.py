@@ -63,7 +63,7 @@ async def gateway(settings: Settings, *, bounds: Bounds | None = None) -> AsyncI
     """A gateway for as long as the block lasts. Raises CannotStart."""
     async with AsyncExitStack() as stack:
         try:
-            built = await _build(settings, bounds or Bounds(), stack)
+            built = await _build(settings, bounds or Bounds(origins=frozenset(settings.origins)), stack)
         except (Fault, OSError) as error:
             raise CannotStart(str(error)) from error
         yield built
