@@ -12,7 +12,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import re
 import statistics
 import tempfile
 import time
@@ -21,15 +20,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
-import asyncpg
 import uvloop
 
+from bench.single_rows import pgbench
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, order_id
 from ordergate.core.orders.events import OrderAccepted
 from ordergate.core.orders.terms import OrderType, Side, Terms
 from ordergate.journal.embedded import EmbeddedPostgres
-from ordergate.journal.embedded_user import run
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.ports.journal import Entry, OrderRow, Unit
@@ -145,29 +143,6 @@ async def fill(journal: PostgresJournal, rows: int) -> None:
                 lane.head += 1
         await asyncio.gather(*durable)
         rows -= len(durable)
-
-
-async def pgbench(server: EmbeddedPostgres, dsn: str, clients: int, seconds: float) -> float:
-    """Transactions per second of one small row each, prepared, on this server."""
-    connection = await asyncpg.connect(dsn)
-    await connection.execute("create table if not exists single_row (id bigserial primary key, body text)")
-    await connection.close()
-    command = [str(server.programs / "pgbench"), "-n", "-M", "prepared", "-f", str(script_in(server.folder))]
-    command += ["-c", str(clients), "-j", "1", "-T", str(max(1, int(seconds))), dsn]
-    environment = {"LC_ALL": "C"}
-    said = await asyncio.to_thread(run, server.user, command, timeout_s=seconds + 30, environment=environment)
-    found = re.search(r"tps = ([0-9.]+)", said[1])
-    if found is None:
-        raise RuntimeError(said[1])
-    return float(found[1])
-
-
-def script_in(folder: Path) -> Path:
-    """One small row per transaction, where the server's user can read it."""
-    script = folder / "single_row.sql"
-    script.write_text("insert into single_row (body) values (repeat('x', 300));\n", encoding="utf-8")
-    script.chmod(0o644)
-    return script
 
 
 async def main(seconds: float, rows: int) -> None:

@@ -61,7 +61,7 @@ async def _serve(pipe: Pipe) -> None:
     options = server_options() | {"loop": "none"}
     server = uvicorn.Server(uvicorn.Config(create_app(deps), host="127.0.0.1", port=0, **options))
     running = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells nobody when it has started
+    while not server.started:
         await asyncio.sleep(0.01)
     pipe.send(server.servers[0].sockets[0].getsockname()[1])
     seq = FIRST_SEQ
@@ -152,7 +152,7 @@ async def _one_rate(pipe: Pipe, clients: list[Subscriber], rate: int, burst: int
     total, busy, sessions = await loop.run_in_executor(None, pipe.recv)
     length = len(EVENT % (FIRST_SEQ, ORDER)) + len(b'"prev_seq":1000000,') + 4
     deadline = time.monotonic() + LATE_S
-    while time.monotonic() < deadline and not _all_have(clients, before, total * length):  # noqa: ASYNC110
+    while time.monotonic() < deadline and not _all_have(clients, before, total * length):
         await asyncio.sleep(0.002)  # an event of every client would cost more than what is measured
     took = time.monotonic() - began
     everybody = _all_have(clients, before, total * length)
@@ -169,7 +169,7 @@ def _all_have(clients: list[Subscriber], before: list[int], wanted: int) -> bool
     return all(client.received - start >= wanted for client, start in zip(clients, before, strict=True))
 
 
-def measure(rates: list[int], burst: int, on: Cores) -> dict[str, Any]:
+async def measure(rates: list[int], burst: int, on: Cores) -> dict[str, Any]:
     """The highest of the rates that is sustained, and what each of them gave."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs,))
@@ -178,9 +178,9 @@ def measure(rates: list[int], burst: int, on: Cores) -> dict[str, Any]:
         os.sched_setaffinity(process.pid, on.subject)
     os.sched_setaffinity(0, on.around)
     try:
-        results = uvloop.run(drive(ours, rates, burst))
+        results = await drive(ours, rates, burst)
     finally:
-        process.join(timeout=20)
+        await asyncio.to_thread(process.join, 20)
         process.kill()
     sustained = [result["offered_messages_per_s"] for result in results if result["sustained"]]
     return {
@@ -196,7 +196,7 @@ def main() -> None:
     parser.add_argument("--burst", type=int, default=1, help="events told at once, as one commit does")
     parser.add_argument("--rates", type=int, nargs="+", default=list(RATES))
     asked = parser.parse_args()
-    print(json.dumps(measure(asked.rates, asked.burst, cores()), indent=1))
+    print(json.dumps(uvloop.run(measure(asked.rates, asked.burst, cores())), indent=1))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,103 @@
+"""One gateway, ready to be measured: its database, its counterparty, its client's token."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import msgspec
+import yaml
+
+from bench import subject
+from bench.processes import Cores, Running, running
+from ordergate.wiring.gateway import migrate_all
+
+
+class Broker(msgspec.Struct, frozen=True):
+    """The counterparty: one for all gateways of a run, which log in with keys of their own."""
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    async def arrivals(self, key: str) -> dict[str, int]:
+        """When each of the login's orders arrived, by what it is called there; forgotten after that."""
+        async with httpx.AsyncClient(base_url=self.url) as client:
+            answer = await client.get("/arrivals", headers={"APCA-API-KEY-ID": key})
+            return msgspec.json.decode(answer.content, type=dict[str, int])
+
+
+class Stand(msgspec.Struct, frozen=True, kw_only=True):
+    """A running gateway and what it takes to measure it."""
+
+    port: int
+    token: str
+    key: str
+    broker: Broker
+    process: Running
+    database: Any
+
+    async def head(self) -> int:
+        """How many events of the account are durable."""
+        found = await self.database.fetchval(
+            "select head from account_stream where account = $1", subject.ACCOUNT
+        )
+        return int(found)
+
+
+@contextlib.asynccontextmanager
+async def broker(cores: Cores, folder: Path) -> AsyncIterator[Broker]:
+    async with running("bench.counterparty", on=cores.around, errors=folder / "counterparty.log") as process:
+        yield Broker(process.said["port"])
+
+
+@contextlib.asynccontextmanager
+async def stand(
+    cores: Cores, folder: Path, name: str, *, dsn: str, broker: Broker, samples: Path | None = None
+) -> AsyncIterator[Stand]:
+    """A gateway called `name`, whose state is in `folder` and in the database `dsn`."""
+    port = _free_port()
+    plain = subject.settings_plain(folder / name, port=port, broker_url=broker.url, key=name)
+    settings = folder / f"{name}.yaml"
+    settings.write_text(yaml.safe_dump(plain), encoding="utf-8")
+    await migrate_all(dsn)
+    environment = {"DATABASE": dsn, "BROKER_KEY": name}
+    if samples is not None:
+        environment["SAMPLES"] = str(samples)
+    errors = folder / f"{name}.log"
+    database = await asyncpg.connect(dsn)
+    try:
+        async with running(
+            "bench.subject", str(settings), on=cores.subject, errors=errors, **environment
+        ) as process:
+            token = await _token(port, process.said["client_secret"])
+            yield Stand(
+                port=port, token=token, key=name, broker=broker, process=process, database=database
+            )
+    finally:
+        await database.close()
+
+
+async def _token(port: int, secret: str) -> str:
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(
+            f"http://127.0.0.1:{port}/oauth/token",
+            data={"grant_type": "client_credentials"},
+            auth=(subject.CLIENT, secret),
+        )
+    return str(json.loads(answer.content)["access_token"])
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
