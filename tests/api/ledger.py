@@ -12,6 +12,7 @@ import msgspec
 from ordergate.core.accounts import account as books
 from ordergate.core.accounts import events as a
 from ordergate.core.accounts.views import balance_view, execution_view, order_view, position_view
+from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, order_id
 from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders import events as e
@@ -75,6 +76,7 @@ class Ledger:
         self.stream_id = STREAM_ID
         self.placing_waits_for: asyncio.Event | None = None
         self.breaks_down = False
+        self.database_is_down = False
         self._count = 0
         for account in accounts:
             self._open(account)
@@ -217,7 +219,7 @@ class Ledger:
 
     async def executions(self, account: AccountId, *, limit: int, after: str | None) -> Page:
         start = 0 if after is None else int(after)
-        every = self.executions_by_account.get(account, [])
+        every = self.executions_by_account.get(account, [])[::-1]
         end = start + limit
         return Page(tuple(every[start:end]), str(end) if len(every) > end else None)
 
@@ -229,6 +231,10 @@ class Ledger:
         ]
 
     async def balances(self, account: AccountId) -> list[bytes]:
+        if self.database_is_down:
+            raise JournalUnavailable("PostgreSQL cannot be reached at 10.0.0.1")
+        if self.breaks_down:
+            raise RuntimeError("a defect with a secret inside")
         found = self.accounts_by_id.get(account)
         return [] if found is None else [encode(balance_view(found))]
 

@@ -35,6 +35,7 @@ async def test_fills_show_as_executions_positions_and_cash(client: Client, books
         seen += [execution["exec_id"] for execution in page["executions"]]
         cursor = f"&cursor={page['next']}"
     assert len(set(seen)) == 6
+    assert seen == sorted(seen, key=lambda exec_id: -int(exec_id[1:]))
     assert page["next"] is None
     assert (await client.get("/v1/accounts/P-DEMO/balances")).json()["balances"][0]["cash"] == "100000"
 
@@ -63,3 +64,13 @@ async def test_limits_are_shown_to_whoever_may_see_them(client: Client) -> None:
     refused = await client.get("/v1/risk/limits", headers={"authorization": f"Bearer {READER}"})
     assert refused.status_code == 403
     assert (await client.get("/v1/risk/limits?account_id=P-OTHER")).status_code == 404
+
+
+async def test_a_database_that_cannot_be_asked_is_a_503_that_names_no_host(
+    client: httpx.AsyncClient, books: Books
+) -> None:
+    books.database_is_down = True
+    answer = await client.get("/v1/accounts/P-DEMO/balances")
+    assert (answer.status_code, answer.json()["code"]) == (503, "unavailable")
+    assert answer.headers["retry-after"] == "1"
+    assert "10.0.0.1" not in answer.text

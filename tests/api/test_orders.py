@@ -245,13 +245,14 @@ async def test_a_spent_quota_is_429_and_cancels_have_their_own(books: Books, clo
 
 async def test_a_defect_answers_500_with_its_id_and_nothing_else(client: Client, books: Books) -> None:
     books.breaks_down = True
-    answer = await client.post(
-        "/v1/orders", json=an_order(), headers={**a_key(), "x-correlation-id": "find-me-in-the-log"}
-    )
-    assert answer.status_code == 500
-    assert answer.json()["correlation_id"] == "find-me-in-the-log"
-    assert "secret" not in answer.text
-    assert answer.headers["content-type"] == "application/problem+json"
+    for method, path in (("POST", "/v1/orders"), ("GET", "/v1/accounts/P-DEMO/balances")):
+        headers = {**a_key(), "x-correlation-id": "find-me-in-the-log"}
+        answer = await client.request(method, path, json=an_order(), headers=headers)
+        assert answer.status_code == 500
+        assert answer.json()["correlation_id"] == "find-me-in-the-log"
+        assert answer.headers["x-correlation-id"] == "find-me-in-the-log"
+        assert "secret" not in answer.text
+        assert answer.headers["content-type"] == "application/problem+json"
 
 
 async def test_two_requests_at_once_are_not_ordered_behind_each_other(client: Client, books: Books) -> None:

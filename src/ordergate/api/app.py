@@ -13,14 +13,13 @@ from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.types import Receive, Scope, Send
 
-from ordergate.api import exchange
 from ordergate.api.authorization import AuthorizationRoute
 from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.docs_page import POLICY, docs_page
 from ordergate.api.door import Door
-from ordergate.api.edge import Edge
-from ordergate.api.exchange import Reply, refused
+from ordergate.api.edge import DEFECT, NO_DATABASE, Edge
+from ordergate.api.exchange import CORRELATION_KEY, Call, Headers, Reply, refused
 from ordergate.api.json_bodies import FIELDS_NAMED_MAX
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
@@ -31,8 +30,12 @@ from ordergate.api.routes.listings import account_listings, instrument_listings,
 from ordergate.api.routes.orders import OrderRoutes
 from ordergate.api.stream.endpoint import StreamEndpoint
 from ordergate.api.stream.hub import Hub
+from ordergate.core.faults import JournalUnavailable
 from ordergate.core.refusals import Code, Refusal
+from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import CONTENT_TYPE
+
+log = logger("api")
 
 STREAM_PATH: Final = "/v1/stream"
 
@@ -92,13 +95,13 @@ def _describe(app: Gateway, deps: Deps) -> None:
         200, docs_page(document), [(b"content-security-policy", POLICY.encode())], b"text/html; charset=utf-8"
     )
 
-    async def tell(_: exchange.Call) -> Reply:
+    async def tell(_: Call) -> Reply:
         return as_json
 
-    async def show(_: exchange.Call) -> Reply:
+    async def show(_: Call) -> Reply:
         return as_page
 
-    async def metrics(_: exchange.Call) -> Reply:
+    async def metrics(_: Call) -> Reply:
         return Reply(200, deps.metrics.exposition(), None, CONTENT_TYPE.encode())
 
     app.router.routes.append(HotRoute("/openapi.json", {"GET": tell}))
@@ -107,7 +110,7 @@ def _describe(app: Gateway, deps: Deps) -> None:
 
 
 def _fail_as_problems(app: Gateway) -> None:
-    """Every no of FastAPI's and Starlette's in our own shape; faults are left to the edge."""
+    """Every no of FastAPI's and Starlette's in our own shape; the edge logs the faults."""
 
     @app.exception_handler(Refused)
     async def on_refusal(request: Request, no: Refused) -> Response:
@@ -116,6 +119,16 @@ def _fail_as_problems(app: Gateway) -> None:
     @app.exception_handler(TurnedAway)
     async def on_turned_away(request: Request, no: TurnedAway) -> Response:
         return _response(no.reply)
+
+    @app.exception_handler(JournalUnavailable)
+    async def on_unavailable(request: Request, fault: JournalUnavailable) -> Response:
+        log.warning("api.unavailable", correlation=request.scope[CORRELATION_KEY], why=str(fault))
+        return _problem(request, NO_DATABASE)
+
+    @app.exception_handler(Exception)
+    async def on_fault(request: Request, fault: Exception) -> Response:
+        """What escapes is answered here and raised again, up to the edge."""
+        return _problem(request, DEFECT)
 
     @app.exception_handler(RequestValidationError)
     async def on_invalid(request: Request, no: RequestValidationError) -> Response:
@@ -148,8 +161,8 @@ def _invalid(no: RequestValidationError) -> Refusal:
     return Refusal(Code.INVALID, "the path or the query has impossible values", wrong)
 
 
-def _problem(request: Request, refusal: Refusal, headers: exchange.Headers | None = None) -> Response:
-    correlation: str = request.scope[exchange.CORRELATION_KEY]
+def _problem(request: Request, refusal: Refusal, headers: Headers | None = None) -> Response:
+    correlation: str = request.scope[CORRELATION_KEY]
     return _response(refused(refusal, correlation, [*(headers or []), *challenge(refusal)]))
 
 

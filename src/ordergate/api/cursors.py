@@ -16,7 +16,7 @@ from ordergate.core.refusals import Code, Refusal
 
 CURSOR_LENGTH_MAX: Final = 400
 _DIGEST_BYTES: Final = 9
-_KEY: Final = re.compile(r"[\x21-\x7e]{1,256}")
+_KEY: Final = re.compile(r"[^\x00-\x1f\x7f]{1,256}")
 
 
 def cursor_of(listing: str, key: str) -> str:
@@ -27,7 +27,7 @@ def cursor_of(listing: str, key: str) -> str:
 def key_in(listing: str, cursor: str) -> str | Refusal:
     try:
         raw = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
-        key = raw[_DIGEST_BYTES:].decode("ascii")
+        key = raw[_DIGEST_BYTES:].decode()
     except (binascii.Error, ValueError):
         return _BAD
     if len(cursor) > CURSOR_LENGTH_MAX or _KEY.fullmatch(key) is None:

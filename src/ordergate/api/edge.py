@@ -17,6 +17,7 @@ from ordergate.api.deps import Deps
 from ordergate.api.exchange import Reply, rate_limited, refused
 from ordergate.api.measures import Measures
 from ordergate.api.quotas import Buckets
+from ordergate.core.faults import JournalUnavailable
 from ordergate.core.refusals import Code, Refusal
 from ordergate.telemetry.log import logger
 
@@ -83,9 +84,11 @@ class Edge:
         correlation: str = scope[exchange.CORRELATION_KEY]
         every = [(b"x-correlation-id", correlation.encode()), *self._headers]
         status = 0
+        told = False
 
         async def send_marked(message: Message) -> None:
-            nonlocal status
+            nonlocal status, told
+            told = message["type"] == "http.response.body" and not message.get("more_body", False)
             if message["type"] == "http.response.start":
                 status = message["status"]
                 given = message.get("headers") or []
@@ -96,13 +99,17 @@ class Edge:
         turned_away = self._turned_away(scope, began)
         try:
             await (turned_away or self._app)(scope, receive, send_marked)
+        except JournalUnavailable as fault:
+            log.warning("api.unavailable", correlation=correlation, why=str(fault))
+            await refused(NO_DATABASE, correlation)(scope, receive, send_marked)
         except Exception:
             # The last resort: a defect of ours answers as one, and the log has what happened.
             log.exception("api.fault", correlation=correlation, method=scope["method"])
             self._measures.faults.inc()
-            if status:
+            if not status:
+                await refused(DEFECT, correlation)(scope, receive, send_marked)
+            elif not told:
                 raise
-            await refused(_DEFECT, correlation)(scope, receive, send_marked)
         seconds = self._clock.monotonic() - began
         self._measures.answered(_method(scope), _route(scope), status, seconds)
 
@@ -132,9 +139,10 @@ class Edge:
         return f"{self._chance.bits(96):024x}"
 
 
-_DEFECT: Final = Refusal(
+DEFECT: Final = Refusal(
     Code.INTERNAL, "a defect of the gateway; whether the request took effect, its idempotency key will tell"
 )
+NO_DATABASE: Final = Refusal(Code.UNAVAILABLE, "the database cannot be asked now; try again")
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 

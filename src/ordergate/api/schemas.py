@@ -306,7 +306,7 @@ class OrdersQuery(Asked):
 
 
 class PageQuery(Asked):
-    """Oldest first."""
+    """Newest first."""
 
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 100
     cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None

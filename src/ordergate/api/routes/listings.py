@@ -152,7 +152,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
         "/v1/accounts/{account_id}/executions",
         response_model=schemas.Executions,
         responses=failing(400, 403, 404),
-        summary="List executions, oldest first",
+        summary="List executions, newest first",
     )
     async def list_executions(
         account_id: AccountPath, query: Paged, principal: Principal = entered
