@@ -110,7 +110,7 @@ class _Board:
     def tell(self, news: News) -> None:
         match news:
             case Event(frame):
-                self._console.print(tables.event_line(frame))
+                self._console.print(tables.event_line(frame), soft_wrap=True)
                 self._keep(frame.get("order"))
             case Reset(orders):
                 self._orders = {}

@@ -86,7 +86,15 @@ class EmbeddedPostgres:
 
     async def start(self) -> None:
         """Raises EmbeddedFault. Also after a crash or a kill: PostgreSQL recovers by itself."""
-        await asyncio.to_thread(self._start)
+        starting = asyncio.create_task(asyncio.to_thread(self._start))
+        try:
+            await asyncio.shield(starting)
+        except asyncio.CancelledError:
+            # A thread cannot be cancelled: the server that it starts must not be left behind.
+            await asyncio.wait([starting])
+            if starting.exception() is None:
+                await self.stop()
+            raise
 
     async def stop(self) -> None:
         """Stop cleanly: sessions are ended, everything is on disk."""

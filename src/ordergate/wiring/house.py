@@ -28,7 +28,7 @@ from ordergate.core.money import text
 from ordergate.wiring import demo
 from ordergate.wiring.gateway import Gateway
 from ordergate.wiring.serving import free_port, require_free, serve
-from ordergate.wiring.settings import LOOPBACK, CannotStart, Settings, parse
+from ordergate.wiring.settings import LOOPBACK, CannotStart, Settings, parse, read_yaml
 
 VENUE_START_S_MAX: Final = 30.0
 VENUE_STOP_S_MAX: Final = 10.0
@@ -132,13 +132,13 @@ def _settings(folder: Path, port: int, venue_url: str) -> Settings:
     if not file.exists():
         plain = demo.gateway_plain(folder, port=port, venue_url=venue_url)
         _write(file, yaml.safe_dump(plain, sort_keys=False))
+    plain = read_yaml(file)
     try:
-        plain = yaml.safe_load(file.read_text(encoding="utf-8"))
         plain["port"] = port
         plain["data_dir"] = str(folder)
         plain["brokers"]["venue"]["url"] = venue_url
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
-        raise CannotStart(f"{file} cannot be used ({error}); mend it or move it away") from error
+    except (KeyError, TypeError) as error:
+        raise CannotStart(f"{file} has no broker called `venue`: mend it, or move it away") from error
     return parse(plain, str(file))
 
 

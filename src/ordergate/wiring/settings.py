@@ -146,14 +146,18 @@ def path_of(kind: type, value: object) -> Path:
 
 def load(path: Path) -> Settings:
     """The settings in a file. Raises CannotStart with a sentence."""
+    return parse(read_yaml(path), str(path))
+
+
+def read_yaml(path: Path) -> Any:
+    """What a file of settings says, as plain data. Raises CannotStart with a sentence."""
     try:
         with path.open(encoding="utf-8") as file:
-            plain = yaml.safe_load(file)
+            return yaml.safe_load(file)
     except OSError as error:
         raise CannotStart(f"cannot read {path}: {error.strerror}") from error
-    except yaml.YAMLError as error:
-        raise CannotStart(f"{path} is not YAML: {error}") from error
-    return parse(plain, str(path))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise CannotStart(f"{path} is not YAML: {' '.join(str(error).split())}") from error
 
 
 def parse(plain: object, where: str) -> Settings:

@@ -12,27 +12,27 @@ from typing import Any
 
 import msgspec
 import uvloop
-import yaml
 
 from ordergate.venue.server import VenueCannotStart, serve
 from ordergate.venue.settings import VenueSettings
-from ordergate.wiring.settings import CannotStart, SecretSource, path_of
+from ordergate.wiring.settings import CannotStart, SecretSource, path_of, read_yaml
 
 
 def load(path: Path) -> VenueSettings:
     """Raises CannotStart with a sentence."""
     try:
-        plain = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return msgspec.convert(_with_secrets(plain), VenueSettings, strict=False, dec_hook=path_of)
-    except OSError as error:
-        raise CannotStart(f"cannot read {path}: {error.strerror}") from error
-    except (yaml.YAMLError, msgspec.ValidationError) as error:
+        plain = _with_secrets(read_yaml(path))
+        return msgspec.convert(plain, VenueSettings, strict=False, dec_hook=path_of)
+    except msgspec.ValidationError as error:
         raise CannotStart(f"{path}: {error}") from error
 
 
 def _with_secrets(plain: Any) -> Any:
     """A login's `key` and `secret` may say where they are instead of standing in the file."""
-    for account in plain["accounts"] if isinstance(plain, dict) and "accounts" in plain else ():
+    accounts = plain.get("accounts") if isinstance(plain, dict) else None
+    for account in accounts if isinstance(accounts, list) else ():
+        if not isinstance(account, dict):
+            continue
         for name in ("key", "secret"):
             if isinstance(account.get(name), dict):
                 account[name] = msgspec.convert(account[name], SecretSource, dec_hook=path_of).read().reveal()

@@ -1,0 +1,115 @@
+"""`journal verify` and `journal replay` find what was changed by hand, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ordergate.journal.embedded import EmbeddedPostgres
+from tests.cli.asking import Desk, ordergate, resting
+from tests.fixtures.house import House, house
+
+
+def test_both_checks_pass_beside_a_running_gateway(desk: Desk) -> None:
+    order = desk.filled("AAPL", "buy", "4")
+    data_dir = str(desk.home.data_dir)
+    for check in ("verify", "replay"):
+        said = ordergate("journal", check, "--data-dir", data_dir, "--json")
+        assert said.code == 0, said.out
+        assert said.json["clean"]
+        counted = {one["account"]: one["events"] for one in said.json["accounts"]}
+        assert counted["P-DEMO"] >= desk.get("orders", "events", order["id"])["events"][-1]["seq"]
+        shown = ordergate("journal", check, "--data-dir", data_dir, "--account", "P-DEMO")
+        assert shown.code == 0
+        assert "holds" in shown.out
+        assert "P-CONTROL" not in shown.out
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A house that has traded and was stopped."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with house(folder, recorded=str(folder)) as home:
+        desk = Desk(home)
+        desk.filled("AAPL", "buy", "2")
+        waiting = desk.place(*resting(), "--wait", "10")
+        desk.get("orders", "cancel", waiting["id"], "--wait", "10")
+        assert home.stop() == 0
+        yield home
+
+
+def change(home: House, *statements: str) -> None:
+    """What somebody with the database's password could do."""
+
+    async def execute() -> None:
+        async with EmbeddedPostgres(home.data_dir / "postgres") as server:
+            connection = await asyncpg.connect(server.dsn("ordergate_paper"))
+            try:
+                for statement in statements:
+                    await connection.execute(statement, timeout=30)
+            finally:
+                await connection.close(timeout=10)
+
+    asyncio.run(execute())
+
+
+def check(home: House, which: str) -> tuple[int, str]:
+    said = ordergate("journal", which, "--data-dir", str(home.data_dir))
+    return said.code, said.out
+
+
+def test_a_stopped_gateway_is_checked_as_well_and_its_database_stopped_again(stopped: House) -> None:
+    assert check(stopped, "verify")[0] == 0
+    assert check(stopped, "replay")[0] == 0
+    assert stopped.leftovers() == []
+
+
+def test_replay_finds_every_kind_of_changed_row(stopped: House) -> None:
+    for statement, back, words in (
+        (
+            'update position_view set body = replace(body, \'"quantity":"2"\', \'"quantity":"3"\')',
+            'update position_view set body = replace(body, \'"quantity":"3"\', \'"quantity":"2"\')',
+            "positions shows AAPL otherwise",
+        ),
+        (
+            "create table kept as select * from balance_view; delete from balance_view",
+            "insert into balance_view select * from kept; drop table kept",
+            "balances lacks USD",
+        ),
+        (
+            "insert into break_view select account, 'invented', body from balance_view",
+            "delete from break_view",
+            "breaks has invented, of which no event tells",
+        ),
+    ):
+        change(stopped, statement)
+        code, out = check(stopped, "replay")
+        assert (code, words in out) == (4, True), out
+        assert check(stopped, "verify")[0] == 0
+        change(stopped, back)
+        assert check(stopped, "replay")[0] == 0
+
+
+def test_verify_finds_an_event_that_was_changed(stopped: House) -> None:
+    guard = "alter table event {} trigger event_is_append_only"
+    forge = "update event set frame = replace(frame, '{}', '{}') where account = 'P-DEMO' and seq = 2"
+    change(stopped, guard.format("disable"), forge.format("order_accepted", "order_accepteD"))
+    try:
+        for which in ("verify", "replay"):
+            code, out = check(stopped, which)
+            assert code == 4
+            assert "the chain breaks at event 2" in out
+    finally:
+        change(stopped, forge.format("order_accepteD", "order_accepted"), guard.format("enable"))
+    assert check(stopped, "verify")[0] == 0
+
+
+def test_a_folder_without_a_gateway_is_a_sentence(tmp_path: Path) -> None:
+    said = ordergate("journal", "verify", "--data-dir", str(tmp_path))
+    assert said.code == 5
+    assert "there is no gateway in" in said.err
+    assert list(tmp_path.iterdir()) == []

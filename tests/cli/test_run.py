@@ -1,0 +1,166 @@
+"""`ordergate run`: what is in the way is one sentence, state is found again, and nothing is left behind."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.asking import Desk, Said, ended, process, resting
+from tests.fixtures.house import STOP_S_MAX, House, house, wait_until
+
+READY_FIELDS = {
+    "base_url",
+    "stream_url",
+    "venue_url",
+    "venue_key",
+    "venue_secret",
+    "token_url",
+    "client_id",
+    "client_secret",
+    "account_id",
+    "symbols",
+}
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    """A port on which somebody else listens."""
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        yield other.getsockname()[1]
+
+
+def run(folder: Path, *options: str) -> Said:
+    """A start that is expected to fail."""
+    return ended(process("run", "--data-dir", str(folder), "--recorded", str(folder), *options))
+
+
+def is_one_sentence(said: Said) -> bool:
+    return said.code == 5 and said.err.count("\n") == 1 and said.err.startswith("ordergate: ")
+
+
+def test_a_taken_port_is_a_sentence_that_names_the_option(tmp_path: Path, taken_port: int) -> None:
+    for option in ("--port", "--venue-port"):
+        others = ("--venue-port", "0") if option == "--port" else ("--port", "0")
+        said = run(tmp_path / "data", option, str(taken_port), *others)
+        assert is_one_sentence(said), said
+        assert f"127.0.0.1:{taken_port}" in said.err
+        assert f"another port with {option}, or stop" in said.err
+
+
+def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    said = run(tmp_path / "file" / "data", "--port", "0", "--venue-port", "0")
+    assert is_one_sentence(said), said
+    assert "choose another folder with --data-dir" in said.err
+
+
+def test_settings_that_make_no_sense_are_a_sentence(tmp_path: Path) -> None:
+    for text in ("environment: moon", "[1, 2", "{}"):
+        (tmp_path / "gateway.yaml").write_text(text, encoding="utf-8")
+        said = run(tmp_path, "--port", "0", "--venue-port", "0")
+        assert is_one_sentence(said), said
+        assert "gateway.yaml" in said.err
+        served = ended(process("serve", "--config", str(tmp_path / "gateway.yaml")))
+        assert is_one_sentence(served), served
+
+
+def test_a_second_start_on_the_same_folder_is_refused_and_disturbs_nothing(shared_house: House) -> None:
+    settings = (shared_house.data_dir / "venue.yaml").read_bytes()
+    said = run(shared_house.data_dir, "--port", "0", "--venue-port", "0")
+    assert is_one_sentence(said), said
+    assert "another gateway runs in" in said.err
+    assert (shared_house.data_dir / "venue.yaml").read_bytes() == settings
+    assert Desk(shared_house).ask("accounts").code == 0
+
+
+def test_the_ready_file_says_where_everything_is_and_nobody_else_may_read_it(shared_house: House) -> None:
+    assert shared_house.running.keys() >= READY_FIELDS
+    for file in (shared_house.ready_file, shared_house.profile, *shared_house.data_dir.glob("secrets/*")):
+        assert file.stat().st_mode & 0o077 == 0, file
+
+
+def test_the_panel_shows_an_order_to_paste_and_no_secret(shared_house: House) -> None:
+    said = shared_house.output.read_text(encoding="utf-8")
+    running = shared_house.running
+    lines = [line for line in said.splitlines() if " orders place " in line]
+    assert len(lines) == 1
+    words = lines[0].split(" orders place ")[1].split()
+    assert words[:4] == ["ESH4", "sell", "5", "--limit"]
+    assert str(shared_house.profile) in lines[0]
+    for place in (
+        running["base_url"],
+        running["base_url"] + "/docs",
+        running["stream_url"],
+        running["venue_url"],
+    ):
+        assert place in said
+    assert running["client_secret"] not in said
+    assert running["venue_secret"] not in said
+
+
+def test_everything_is_found_again_after_a_restart_and_after_a_kill(tmp_path: Path) -> None:
+    with house(tmp_path, recorded=str(tmp_path)) as home:
+        desk = Desk(home)
+        filled, waiting = desk.filled("AAPL", "buy", "2"), desk.place(*resting(), "--wait", "10")
+        token_of = home.running["client_secret"]
+        before = _state(desk, filled["id"], waiting["id"])
+        for stop in (home.stop, home.kill):
+            stop()
+            home.restart()
+            assert home.running["client_secret"] == token_of
+            assert _state(desk, filled["id"], waiting["id"]) == before
+        assert desk.get("orders", "cancel", waiting["id"], "--wait", "10")["status"] == "canceled"
+
+
+def _state(desk: Desk, *orders: str) -> list[object]:
+    shown = [desk.get("orders", "show", order) for order in orders]
+    return [shown, desk.get("positions"), desk.get("accounts"), desk.get("executions")]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_everything_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
+    with house(tmp_path, recorded=str(tmp_path)) as home:
+        assert home.process is not None
+        assert len(home.leftovers()) >= 3
+        home.process.send_signal(number)
+        assert home.process.wait(STOP_S_MAX) == 0
+        assert home.leftovers() == []
+        assert "Traceback" not in home.said()
+
+
+def test_a_signal_to_a_gateway_that_is_still_starting_leaves_no_process(tmp_path: Path) -> None:
+    home = House(tmp_path, {})
+    with home.output.open("ab") as output:
+        home.process = subprocess.Popen(home.command(), stdout=output, stderr=output, start_new_session=True)
+    try:
+        wait_until((home.data_dir / "postgres" / "lock").exists, STOP_S_MAX, "the database to be started")
+        home.process.send_signal(signal.SIGINT)
+        home.process.wait(STOP_S_MAX)
+        assert home.leftovers() == []
+        assert "Traceback" not in home.said()
+    finally:
+        home.clean_up()
+
+
+def test_ctrl_c_with_a_stream_open_says_goodbye_to_it(tmp_path: Path) -> None:
+    with house(tmp_path, recorded=str(tmp_path)) as home:
+        desk = Desk(home)
+        order = desk.place(*resting(), "--wait", "10")
+        watching = process("orders", "watch", order["id"], "--json", "--profile", str(home.profile))
+        assert watching.stdout is not None
+        watching.stdout.readline()
+        try:
+            assert home.stop() == 0
+            assert home.leftovers() == []
+        finally:
+            watching.send_signal(signal.SIGINT)
+            said = ended(watching)
+        assert said.code == 0
+        assert "come back and resume" in said.err
