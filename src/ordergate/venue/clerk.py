@@ -5,7 +5,7 @@ ever told what a restart would have forgotten. Never decides, never touches a bo
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -29,6 +29,7 @@ class Clerk:
         self._unwritten: list[state.Decision] = []
         self._untold: list[VenueEvent] = []
         self._executed = 0
+        self._executed_at = datetime.min.replace(tzinfo=UTC)
 
     # -- decisions
 
@@ -46,6 +47,8 @@ class Clerk:
         order = desk.orders[order_id]
         ticket = order.ticket
         self._executed += 1
+        # No two at the same moment, so that whoever has the executions has their order too.
+        self._executed_at = max(now, self._executed_at + timedelta(microseconds=1))
         execution = Execution(
             id=self._new_id(),
             seq=self._executed,
@@ -55,7 +58,7 @@ class Clerk:
             side=ticket.side,
             qty=qty,
             price=price,
-            at=now,
+            at=self._executed_at,
             cum_qty=order.filled_qty + qty,
             leaves_qty=order.leaves_qty - qty,
             position_qty=desk.ledger.qty(ticket.symbol) + (qty if ticket.side == "buy" else -qty),
@@ -94,6 +97,7 @@ class Clerk:
                 desk = self.desks[execution.account]
                 desk.evolve(decision, self._listing(desk.orders[execution.order_id]))
                 self._executed = execution.seq
+                self._executed_at = execution.at
             case state.OrderTriggered(account=account, order_id=order_id):
                 desk = self.desks[account]
                 desk.evolve(decision, self._listing(desk.orders[order_id]))

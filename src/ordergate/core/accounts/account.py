@@ -8,6 +8,7 @@ the execution had never been.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import assert_never
 
@@ -82,7 +83,9 @@ def book(
     side = before.terms.side
     match event:
         case e.OrderPartiallyFilled() | e.OrderFilled():
-            return _trade(account, instrument, side, event.quantity, event.price, fee=event.fee)
+            return _trade(
+                account, instrument, side, event.quantity, event.price, fee=event.fee, at=event.broker_at
+            )
         case e.ExecutionBusted():
             gone = before.executions.get(event.exec_id)
             if gone is None:
@@ -104,11 +107,12 @@ def _trade(
     price: Decimal,
     *,
     fee: Decimal = ZERO,
+    at: datetime | None = None,
 ) -> Account:
     if quantity == ZERO:
         return account
     before = account.position(instrument.symbol)
-    after = traded(before, side, quantity, price)
+    after = traded(before, side, quantity, price, at)
     if instrument.moves_cash_on_trade:
         moved = -side.sign * quantity * price * instrument.multiplier
     else:

@@ -1,12 +1,17 @@
-"""One position, first in first out.
+"""One position, first in first out, in the order in which the broker executed.
 
 Lots keep their own prices, so realised profit is exact: nothing is averaged until it is
-shown. Quantity is signed, long positive.
+shown. Quantity is signed, long positive. Which lots a closing trade closes depends on the order
+of the trades, and news can come late: a trade that the broker executed before the latest ones
+is put in its place, and what came after it is booked again. So the books depend on what was
+executed, not on which news came first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -24,13 +29,28 @@ class Lot(msgspec.Struct, frozen=True):
     price: Decimal
 
 
+class Booked(msgspec.Struct, frozen=True):
+    """A trade as it was booked: signed quantity, price, and when the broker says it was."""
+
+    quantity: Decimal
+    price: Decimal
+    at: datetime | None
+
+
 class Position(msgspec.Struct, frozen=True, kw_only=True):
-    """`realised` is profit in points of price times quantity; the multiplier is not in it."""
+    """`realised` is profit in points of price times quantity; the multiplier is not in it.
+
+    `recent` are the latest trades, in the broker's order, up to a bound; `settled` and
+    `settled_realised` are the lots and the profit as they were before the first of them.
+    """
 
     symbol: Symbol
     lots: tuple[Lot, ...] = ()
     quantity: Decimal = ZERO
     realised: Decimal = ZERO
+    recent: tuple[Booked, ...] = ()
+    settled: tuple[Lot, ...] = ()
+    settled_realised: Decimal = ZERO
 
     @property
     def cost(self) -> Decimal:
@@ -43,25 +63,64 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
 
 NO_POSITIONS: Final[Mapping[Symbol, Position]] = {}
+RECENT_MAX: Final = 512
 
 
-def traded(position: Position, side: Side, quantity: Decimal, price: Decimal) -> Position:
-    """The position after one execution: opposite lots close first, the oldest first."""
-    rest = quantity * side.sign
-    realised = position.realised
-    lots = list(position.lots)
-    while rest != ZERO and lots and lots[0].quantity * rest < ZERO:
-        oldest = lots[0]
-        closing = -oldest.quantity if abs(oldest.quantity) <= abs(rest) else rest
-        realised += -closing * (price - oldest.price)
-        remaining = oldest.quantity + closing
-        lots[:1] = [Lot(remaining, oldest.price)] if remaining != ZERO else []
-        rest -= closing
-    if rest != ZERO:
-        lots.append(Lot(rest, price))
+def traded(
+    position: Position, side: Side, quantity: Decimal, price: Decimal, at: datetime | None = None
+) -> Position:
+    """The position after one more execution, at its place among the recent ones.
+
+    `at` is the broker's clock. Without it, and among equal times, the place is the last one.
+    """
+    trade = Booked(quantity * side.sign, price, at)
+    place = _place(position.recent, at)
+    recent = (*position.recent[:place], trade, *position.recent[place:])
+    if place == len(position.recent):
+        lots, realised = _booked(position.lots, position.realised, (trade,))
+    else:
+        lots, realised = _booked(position.settled, position.settled_realised, recent)
+    settled, settled_realised = position.settled, position.settled_realised
+    if len(recent) > RECENT_MAX:
+        settled, settled_realised = _booked(settled, settled_realised, recent[:1])
+        recent = recent[1:]
     return msgspec.structs.replace(
         position,
-        lots=tuple(lots),
-        quantity=position.quantity + quantity * side.sign,
+        lots=lots,
+        quantity=position.quantity + trade.quantity,
         realised=realised,
+        recent=recent,
+        settled=settled,
+        settled_realised=settled_realised,
     )
+
+
+def _place(recent: tuple[Booked, ...], at: datetime | None) -> int:
+    """Behind every trade that was not later; what has no time is never passed."""
+    place = len(recent)
+    while place and at is not None:
+        before = recent[place - 1].at
+        if before is None or before <= at:
+            break
+        place -= 1
+    return place
+
+
+def _booked(
+    lots: tuple[Lot, ...], realised: Decimal, trades: Iterable[Booked]
+) -> tuple[tuple[Lot, ...], Decimal]:
+    """Lots and profit after these trades: opposite lots close first, the oldest first."""
+    left = deque(lots)
+    for trade in trades:
+        rest = trade.quantity
+        while rest != ZERO and left and left[0].quantity * rest < ZERO:
+            oldest = left.popleft()
+            closing = -oldest.quantity if abs(oldest.quantity) <= abs(rest) else rest
+            realised += -closing * (trade.price - oldest.price)
+            remaining = oldest.quantity + closing
+            if remaining != ZERO:
+                left.appendleft(Lot(remaining, oldest.price))
+            rest -= closing
+        if rest != ZERO:
+            left.append(Lot(rest, trade.price))
+    return tuple(left), realised
