@@ -1,0 +1,1 @@
+"""The whole system as real processes: gateway, PostgreSQL and venue, traded through its public faces."""
