@@ -204,3 +204,17 @@ def test_the_session_ends_for_day_orders_only(pit: Pit) -> None:
     assert pit.now(good).status == "new"
     assert pit.exchange.end_session(None, LATER) == 1
     assert pit.now(elsewhere).status == "expired"
+
+
+def test_no_two_executions_happen_at_the_same_moment() -> None:
+    pit = Pit()
+    pit.submit("bob", "sell 1 AAPL 190.00")
+    pit.submit("bob", "sell 1 AAPL 190.01")
+    pit.submit("ann", "buy 2 AAPL 190.01")
+    moments = [one.at for account in ("ann", "bob") for one in pit.exchange.executions(account)]
+    assert len(set(moments)) == len(moments) == 4
+    in_order = sorted(
+        (one for account in ("ann", "bob") for one in pit.exchange.executions(account)),
+        key=lambda one: one.at,
+    )
+    assert [one.seq for one in in_order] == [1, 2, 3, 4]
