@@ -53,8 +53,6 @@ class Books(Ledger):
             return used
         if terms.symbol not in INSTRUMENTS:
             return Refusal(Code.UNKNOWN_INSTRUMENT, "there is no such instrument")
-        if self.kill.engaged:
-            return Refusal(Code.KILL_SWITCH, "the kill switch is engaged")
         if self.placing_waits_for is not None:
             await self.placing_waits_for.wait()
         order = self.new_order_id()
@@ -220,6 +218,8 @@ class Books(Ledger):
         return Answer(order_id=order.id, body=self.bodies[order.id], replayed=True, failed=order.failed)
 
     def _risk(self, terms: Terms) -> tuple[e.FailedControl, ...]:
+        if self.kill.engaged:
+            return (e.FailedControl(control="R01", reason="kill-switch", detail="it is engaged"),)
         if terms.quantity <= QUANTITY_MAX:
             return ()
         return (

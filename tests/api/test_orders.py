@@ -268,7 +268,8 @@ async def test_the_kill_switch_is_engaged_read_and_released(client: Client) -> N
     engaged = await client.post("/v1/kill-switch", json={"grade": "block_new", "reason": "drill"})
     assert engaged.json()["engaged"] is True
     refused = await client.post("/v1/orders", json=an_order(), headers=a_key())
-    assert (refused.status_code, refused.json()["code"]) == (409, "kill-switch")
+    assert (refused.status_code, refused.json()["code"]) == (422, "risk-denied")
+    assert refused.json()["failed_controls"][0]["reason"] == "kill-switch"
     assert (await client.get("/v1/kill-switch")).json()["reason"] == "drill"
     released = await client.post("/v1/kill-switch/release", json={"reason": "drill over"})
     assert released.json()["engaged"] is False

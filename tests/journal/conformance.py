@@ -6,6 +6,7 @@ A subclass gives the fixture `twin`.
 import asyncio
 import itertools
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from typing import Final
 
 import msgspec
@@ -240,6 +241,15 @@ class JournalConformance:
         await twin.journal.append(owner.unit(opened(ALICE)))
         assert await twin.journal.receipt(kept.scope) == kept
         assert len(await read(twin.journal)) == 1
+
+    async def test_old_answers_are_dropped_and_their_keys_stay(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        kept = receipt(ALICE, "a-key-that-is-very-old", body='{"canceled":[]}')
+        await twin.journal.append(owner.unit(receipt=kept))
+        assert await twin.journal.forget_answers(kept.at) == 0
+        assert await twin.journal.forget_answers(kept.at + timedelta(seconds=1)) == 1
+        found = await twin.journal.receipt(kept.scope)
+        assert found == msgspec.structs.replace(kept, body=None)
 
     async def test_a_receipt_that_is_not_there_is_none(self, twin: Twin) -> None:
         assert await twin.journal.receipt(receipt(ALICE, "never-used-by-anybody").scope) is None

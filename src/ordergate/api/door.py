@@ -17,6 +17,7 @@ class Door:
 
     def __init__(self, deps: Deps) -> None:
         self._clock = deps.clock
+        self._authenticate = deps.metrics.authenticate
         self._requests = Buckets(deps.bounds.requests_of_principal)
         self._cancels = Buckets(deps.bounds.cancels_of_principal)
         failures = Buckets(deps.bounds.failed_logins_of_peer)
@@ -32,7 +33,9 @@ class Door:
     ) -> Principal | Reply:
         """The principal, or the answer to give instead."""
         peer = peer_of(call.scope)
+        began = self._clock.monotonic()
         found = await self.bearer.principal(call.headers.get(b"authorization"), peer)
+        self._authenticate.observe(self._clock.monotonic() - began)
         if isinstance(found, Refusal):
             return refused(found, call.correlation, challenge(found))
         buckets = self._cancels if cancels else self._requests

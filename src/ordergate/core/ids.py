@@ -61,7 +61,8 @@ def cl_ord_id(order: OrderId, version: int) -> ClOrdId:
     """What the broker is told. Deterministic, so that asking again asks about the same thing."""
     if not 1 <= version <= VERSION_MAX:
         raise ValueError(f"version must be 1 to {VERSION_MAX}, was {version}")
-    return ClOrdId(f"{order[0]}{order[2:]}{_base32(version, 3)}")
+    digits = _FIRST_VERSION if version == 1 else _base32(version, 3)
+    return ClOrdId(f"{order[0]}{order[2:]}{digits}")
 
 
 def parse_cl_ord_id(env: Env, text: str) -> tuple[OrderId, int] | None:
@@ -73,14 +74,21 @@ def parse_cl_ord_id(env: Env, text: str) -> tuple[OrderId, int] | None:
 
 
 def _base32(number: int, width: int) -> str:
-    digits = []
-    for _ in range(width):
-        digits.append(_ALPHABET[number & 31])
-        number >>= 5
-    return "".join(reversed(digits))
+    """The last `width` digits of the number; an odd width is cut from one more."""
+    pairs = []
+    for _ in range((width + 1) // 2):
+        pairs.append(_PAIRS[number & 1023])
+        number >>= 10
+    return "".join(reversed(pairs))[width & 1 :]
+
+
+_PAIRS: Final = tuple(high + low for high in _ALPHABET for low in _ALPHABET)
+_FIRST_VERSION: Final = "001"
 
 
 def _number(text: str) -> int:
+    if text == _FIRST_VERSION:
+        return 1
     value = 0
     for digit in text:
         value = value * 32 + _ALPHABET.index(digit)

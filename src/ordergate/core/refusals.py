@@ -30,7 +30,6 @@ class Code(StrEnum):
     TOO_LARGE = "too-large", "The body, a frame or a page is over its bound."
     UNSUPPORTED_MEDIA_TYPE = "unsupported-media-type", "The body must be application/json."
     METHOD_NOT_ALLOWED = "method-not-allowed", "The route does not have this method."
-    NOT_ACCEPTABLE = "not-acceptable", "The asked representation does not exist."
     # Who is asking
     UNAUTHENTICATED = "unauthenticated", "No valid access token came with the request."
     FORBIDDEN = "forbidden", "The token lacks the scope that the route needs."
@@ -54,9 +53,8 @@ class Code(StrEnum):
     NOTHING_TO_CHANGE = "nothing-to-change", "The replacement equals the order as it is."
     UNKNOWN_INSTRUMENT = "unknown-instrument", "The symbol is not listed here."
     # The system
-    KILL_SWITCH = "kill-switch", "The kill switch is engaged; cancels still pass."
     NOT_READY = "not-ready", "The account is being recovered; try again shortly."
-    DEADLINE = "deadline", "The request's deadline passed before it was durable; not accepted."
+    DEADLINE = "deadline", "The body took too long to arrive; nothing was accepted."
     UNAVAILABLE = "unavailable", "A part that the request needs is not available."
     INTERNAL = "internal", "A defect on our side. The correlation id finds it in the log."
 

@@ -82,7 +82,7 @@ class Dispatcher:
     def ask(self, order_id: OrderId, question: Coroutine[None, None, None]) -> None:
         """Ask once the questions before it on the same order are answered."""
         before = self._last_question.get(order_id)
-        task = asyncio.create_task(_in_turn(before, question))
+        task = asyncio.create_task(question if before is None else _in_turn(before, question))
         self._last_question[order_id] = task
         task.add_done_callback(lambda done: self._answered(order_id, done))
 
@@ -262,7 +262,6 @@ class Dispatcher:
             log.error("dispatch.failed", order=order_id, error=repr(error))
 
 
-async def _in_turn(before: asyncio.Task[None] | None, question: Coroutine[None, None, None]) -> None:
-    if before is not None:
-        await asyncio.wait((before,))
+async def _in_turn(before: asyncio.Task[None], question: Coroutine[None, None, None]) -> None:
+    await asyncio.wait((before,))
     await question

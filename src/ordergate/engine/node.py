@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import msgspec
 
@@ -23,7 +24,7 @@ from ordergate.engine.judging import Judging
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
-from ordergate.engine.once import Once
+from ordergate.engine.once import KEPT, Once
 from ordergate.engine.prices import PriceBoard
 from ordergate.engine.reconciler import Reconciler, Rhythm
 from ordergate.engine.supervisor import Supervisor
@@ -37,6 +38,8 @@ from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
 
 log = logger("node")
+
+A_DAY_S: Final = 86_400.0
 
 
 class Served(msgspec.Struct, frozen=True):
@@ -119,6 +122,7 @@ class Node:
         for seat in self.lanes:
             self._start_account(seat)
         self._supervisor.keep("gauges", self._keep_gauges)
+        self._supervisor.keep("receipts", self._keep_receipts)
 
     async def stop(self) -> None:
         """Stop asking and listening; what is durable is carried on at the next start."""
@@ -162,6 +166,13 @@ class Node:
             silence = max((now - seat.heard_at for seat in self.lanes), default=0.0)
             self._world.metrics.broker_stream_silence.set(silence)
             await self._world.clock.sleep(1.0)
+
+    async def _keep_receipts(self) -> None:
+        """Once a day, drop the answers that no replay is given any more."""
+        while True:
+            await self._world.clock.sleep(A_DAY_S)
+            dropped = await self._world.journal.forget_answers(self._world.clock.now() - KEPT)
+            log.info("receipts.dropped", answers=dropped)
 
     def _seat(self, one: Served) -> Seat:
         lane = Lane(

@@ -84,8 +84,7 @@ class Once:
             decided_at = self._clock.monotonic()
             self._metrics.decide.observe(decided_at - started)
             committed = decided.recorded.committed
-            await asyncio.wait((committed,), timeout=deadline_s)
-            if not committed.done():
+            if not await _done_within(committed, deadline_s):
                 return Refusal(Code.UNAVAILABLE, "not yet known to be durable; ask again with the same key")
             if committed.exception() is None:
                 self._metrics.commit.observe(self._clock.monotonic() - decided_at)
@@ -161,6 +160,31 @@ async def until_ready(seat: Seat) -> Refusal | None:
     if (trouble := seat.trouble) is not None:
         return Refusal(Code.NOT_READY, trouble)
     return None
+
+
+async def _done_within(future: asyncio.Future[None], seconds: float) -> bool:
+    """True once the future is done, however it ended; False when that takes longer.
+
+    What `asyncio.wait` does for many futures, for one and at a fraction of its cost: every command
+    waits here.
+    """
+    if future.done():
+        return True
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+
+    def end(_: asyncio.Future[None] | None = None) -> None:
+        if not over.done():
+            over.set_result(None)
+
+    future.add_done_callback(end)
+    late = loop.call_later(seconds, end)
+    try:
+        await over
+    finally:
+        late.cancel()
+        future.remove_done_callback(end)
+    return future.done()
 
 
 def _answer(decided: Decided) -> Answer:

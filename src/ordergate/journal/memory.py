@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import msgspec
 
@@ -117,6 +118,12 @@ class MemoryJournal:
 
     async def key_digests(self, account: AccountId) -> set[int]:
         return {one.scope.digest() for one in self._receipts.values() if one.account == account}
+
+    async def forget_answers(self, before: datetime) -> int:
+        old = [one for one in self._receipts.values() if one.body is not None and one.at < before]
+        for receipt in old:
+            self._receipts[receipt.scope] = msgspec.structs.replace(receipt, body=None)
+        return len(old)
 
     async def accounts(self) -> list[AccountId]:
         return sorted(account for account, books in self.books.items() if books.events)

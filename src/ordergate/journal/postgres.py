@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -30,10 +31,14 @@ _NOT_DURABLE: Final = {
 }
 
 
+_CARE_S_MAX: Final = 60.0
+
+
 class PostgresJournal:
     """Keeps the promises of `ports.journal.Journal`. Made by `connect`."""
 
-    def __init__(self, writer: Writer, pool: ReadPool) -> None:
+    def __init__(self, dsn: str, writer: Writer, pool: ReadPool) -> None:
+        self._dsn = dsn
         self._writer = writer
         self._pool = pool
 
@@ -66,7 +71,7 @@ class PostgresJournal:
         except BaseException:
             await writer.close()
             raise
-        return cls(writer, pool)
+        return cls(dsn, writer, pool)
 
     @property
     def connected(self) -> bool:
@@ -108,6 +113,16 @@ class PostgresJournal:
 
     async def key_digests(self, account: AccountId) -> set[int]:
         return {row["digest"] for row in await self._pool.fetch(_SQL["key_digests"], account)}
+
+    async def forget_answers(self, before: datetime) -> int:
+        connection = await session.connect(self._dsn, timeout_s=_CARE_S_MAX)
+        try:
+            async with asyncio.timeout(_CARE_S_MAX):
+                return int(await connection.fetchval(_SQL["forget_answers"], before))
+        except session.WIRE_FAULTS as error:
+            raise JournalUnavailable(f"old answers were not dropped: {session.said(error)}") from error
+        finally:
+            connection.terminate()
 
     async def accounts(self) -> list[AccountId]:
         return [AccountId(row["account"]) for row in await self._pool.fetch(_SQL["accounts"])]

@@ -125,4 +125,11 @@ class Journal(Protocol):
         """`Scope.digest()` of every receipt of the account."""
         ...
 
+    async def forget_answers(self, before: datetime) -> int:
+        """Drop the stored answers of keys used before then, and return how many there were.
+
+        The keys themselves stay: they never buy anything again.
+        """
+        ...
+
     async def accounts(self) -> list[AccountId]: ...

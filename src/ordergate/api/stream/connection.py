@@ -272,7 +272,7 @@ class Connection:
         may_hear = principal is None or self._deps.identity.still_valid(principal)
         if may_hear and not (self._outbox.overflowed or self._socket.is_backed_up):
             self._write()
-        self._measures.closed.labels(str(action.code)).inc()
+        self._measures.closed(action.code)
         self._outbox.close()
         self._socket.close_now(action.code, action.reason)
 

@@ -46,3 +46,10 @@ select account from step where account is not null
 union
 select account from account_stream where head > 0
 order by account
+
+-- name: forget_answers
+-- Answers of keys used long ago; the keys stay, and so never buy anything again.
+with forgotten as (
+    update receipt set body = null where at < $1 and body is not null returning 1
+)
+select count(*) from forgotten
