@@ -12,7 +12,8 @@ from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.views import PostgresViews
 from ordergate.journal.writer import Limits
 from ordergate.ports.journal import Journal
-from tests.journal.conformance import JournalConformance, Twin, ViewsConformance
+from tests.journal.conformance import JournalConformance, Twin
+from tests.journal.views_conformance import ViewsConformance
 
 
 class InMemory:
