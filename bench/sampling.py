@@ -11,9 +11,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-EVERY_S: Final = 0.002
+EVERY_S: Final = 0.001
 DEPTH_MAX: Final = 60
-_SHOWN: Final = 100
+_SHOWN: Final = 180
 
 
 class Sampler:
@@ -24,11 +24,11 @@ class Sampler:
         self._own: Counter[str] = Counter()
         self._with_callees: Counter[str] = Counter()
         self._seen = 0
-        signal.signal(signal.SIGPROF, self._look)
-        signal.setitimer(signal.ITIMER_PROF, EVERY_S, EVERY_S)
+        signal.signal(signal.SIGALRM, self._look)
+        signal.setitimer(signal.ITIMER_REAL, EVERY_S, EVERY_S)
 
     def write(self) -> None:
-        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
         parts = [f"{self._seen} samples"]
         for title, counts in (("itself", self._own), ("with what it calls", self._with_callees)):
             parts.append(f"\n{title}:")

@@ -42,9 +42,11 @@ def amount(value: str) -> Decimal:
 
 def text(value: Decimal) -> str:
     """The one way an amount is written: no exponent, no trailing zeros, no negative zero."""
-    if value == ZERO:
+    if not value:
         return "0"
-    plain = format(value, "f")
+    plain = str(value)
+    if "E" in plain:
+        plain = format(value, "f")
     return plain.rstrip("0").rstrip(".") if "." in plain else plain
 
 

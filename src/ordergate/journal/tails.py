@@ -106,7 +106,10 @@ def _seal(unit: Unit, tail: Tail) -> Linked:
         )
         sealed.append(Sealed(seq=head, kind=kind, version=version, hash=last_hash, body=body))
         size += len(body) + len(entry.frame)
-    for rows in (unit.orders, unit.executions, unit.positions, unit.balances, unit.breaks):
-        size += sum(len(row.body) for row in rows)
+    for order in unit.orders:
+        size += len(order.body)
+    for rows in (unit.executions, unit.positions, unit.balances, unit.breaks):
+        for row in rows:
+            size += len(row.body)
     tail.head, tail.last_hash = head, last_hash
     return Linked(unit=unit, tail=tail, sealed=tuple(sealed), head=head, last_hash=last_hash, size=size)

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.refusals import Code
+from ordergate.telemetry.instruments import Counters, Histograms
 
 STAGES: Final = ("authenticate", "decide", "commit", "dispatch", "broker", "absorb", "publish")
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
@@ -35,37 +36,38 @@ class Metrics:
         self._bind_gauges()
 
     def _bind_stages(self) -> None:
-        self.stage_seconds = Histogram(
+        stages = Histograms(
             "ordergate_stage_seconds",
             "Time an order spends in each stage between request and answer.",
             ["stage"],
             buckets=_SECONDS,
             registry=self.registry,
         )
-        stages = {stage: self.stage_seconds.labels(stage) for stage in STAGES}
-        self.authenticate = stages["authenticate"]
-        self.decide = stages["decide"]
-        self.commit = stages["commit"]
-        self.dispatch = stages["dispatch"]
-        self.broker = stages["broker"]
-        self.absorb = stages["absorb"]
-        self.publish = stages["publish"]
-        self.batch_size = Histogram(
+        bound = {stage: stages.of(stage) for stage in STAGES}
+        self.authenticate = bound["authenticate"]
+        self.decide = bound["decide"]
+        self.commit = bound["commit"]
+        self.dispatch = bound["dispatch"]
+        self.broker = bound["broker"]
+        self.absorb = bound["absorb"]
+        self.publish = bound["publish"]
+        batches = Histograms(
             "ordergate_journal_batch_size",
             "Units of work that one journal commit made durable.",
             buckets=_BATCH,
             registry=self.registry,
         )
+        self.batch_size = batches.of()
 
     def _bind_orders(self) -> None:
-        orders = Counter(
-            "ordergate_orders_total", "Orders that reached a status.", ["status"], registry=self.registry
+        orders = Counters(
+            "ordergate_orders", "Orders that reached a status.", ["status"], registry=self.registry
         )
-        refusals = Counter(
-            "ordergate_refusals_total", "Requests refused, by code.", ["code"], registry=self.registry
+        refusals = Counters(
+            "ordergate_refusals", "Requests refused, by code.", ["code"], registry=self.registry
         )
-        self._orders = {status: orders.labels(status.value) for status in Status}
-        self._refusals = {code: refusals.labels(code.value) for code in Code}
+        self._orders = {status: orders.of(status.value) for status in Status}
+        self._refusals = {code: refusals.of(code.value) for code in Code}
 
     def _bind_gauges(self) -> None:
         def gauge(name: str, meaning: str) -> Gauge:

@@ -67,7 +67,10 @@ class TradeUpdates:
             report = news.report(update, self._access.env)
         except Contradiction as fault:
             raise Garbled(f"contradictory frame: {fault}") from fault
-        return () if report is None else (News(report, self._snapshot(update.order)),)
+        if report is None:
+            return ()
+        # The terms of an order that is ours are in the books already.
+        return (News(report, None if report.version else self._snapshot(update.order)),)
 
     def _snapshot(self, order: wire.Order) -> OrderSnapshot | None:
         try:

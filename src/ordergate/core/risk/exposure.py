@@ -96,13 +96,18 @@ class Exposure:
 
     def moved(self, before: Order | None, after: Order) -> None:
         """Take in an order's change. Only `after` matters: what `before` held is remembered."""
-        gone = self._held.pop(after.id, None)
+        gone = self._held.get(after.id)
+        held = None
+        if after.status not in FINAL:
+            held = held_by(after, self.instruments.get(after.terms.symbol))
+            if held == gone:
+                return  # an acknowledgement, for one, changes nothing that is reserved
         if gone is not None:
+            del self._held[after.id]
             self._unpriced.discard(after.id)
             self._add(gone, -1)
-        if after.status in FINAL:
+        if held is None:
             return
-        held = held_by(after, self.instruments.get(after.terms.symbol))
         self._held[after.id] = held
         if held.value is None:
             self._unpriced.add(after.id)
