@@ -3,6 +3,7 @@
 A subclass gives the fixture `twin`.
 """
 
+import asyncio
 import itertools
 from typing import Final
 

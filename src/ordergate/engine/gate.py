@@ -8,45 +8,40 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
-from ordergate.core import idempotency
 from ordergate.core.access import Principal, Scope
 from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, is_order_id
 from ordergate.core.instruments import Instrument
-from ordergate.core.money import text
 from ordergate.core.orders.commands import CancelOrder, ReplaceOrder
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import mapping_of
 from ordergate.core.risk.trading_state import Grade, KillEngaged, KillReleased
-from ordergate.engine import cancels
+from ordergate.engine import cancels, envelopes
 from ordergate.engine.answers import (
     Answer,
     CancelAllAnswer,
     CancelResult,
-    ControlResult,
     KillView,
     Preview,
 )
 from ordergate.engine.dispatcher import Dispatcher
+from ordergate.engine.envelopes import Asker, Route, fields_of, written
 from ordergate.engine.judging import Decided, Judging, Request
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import Once, until_ready
+from ordergate.engine.questions import preview_of, reasons_not_ready
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
 
 log = logger("gate")
 
-PLACE_ROUTE: Final = "POST /v1/orders"
-CANCEL_ROUTE: Final = "DELETE /v1/orders/{id}"
-REPLACE_ROUTE: Final = "PATCH /v1/orders/{id}"
-CANCEL_ALL_ROUTE: Final = "DELETE /v1/orders"
 DEADLINE_S: Final = 5.0
 
 
@@ -92,7 +87,7 @@ class Gate:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
         if self._dispatcher.is_full:
             return Refusal(Code.UNAVAILABLE, "too many orders await their broker; try again")
-        request = self._request(Asker(principal, key, correlation), "POST", PLACE_ROUTE, seat, _fields(terms))
+        request = self._request(Asker(principal, key, correlation), envelopes.PLACE, seat, fields_of(terms))
         used_before = await self._once.has_client_order_id(seat, terms)
 
         def decide() -> Decided | Refusal:
@@ -117,9 +112,7 @@ class Gate:
         seat = await self._seat_of(principal, order_id)
         if isinstance(seat, Refusal):
             return seat
-        request = self._request(
-            Asker(principal, key, correlation), "DELETE", CANCEL_ROUTE, seat, {"id": order_id}
-        )
+        request = self._request(Asker(principal, key, correlation), envelopes.CANCEL, seat, {"id": order_id})
 
         def decide() -> Decided | Refusal:
             command = CancelOrder(order_id=order_id, actor=principal.subject, asked_at=self._clock.now())
@@ -146,11 +139,11 @@ class Gate:
             return seat
         fields = {
             "id": str(order_id),
-            "quantity": _text(quantity),
-            "limit_price": _text(limit_price),
-            "stop_price": _text(stop_price),
+            "quantity": written(quantity),
+            "limit_price": written(limit_price),
+            "stop_price": written(stop_price),
         }
-        request = self._request(Asker(principal, key, correlation), "PATCH", REPLACE_ROUTE, seat, fields)
+        request = self._request(Asker(principal, key, correlation), envelopes.REPLACE, seat, fields)
 
         def decide() -> Decided | Refusal:
             command = ReplaceOrder(
@@ -179,7 +172,7 @@ class Gate:
         if isinstance(seat, Refusal):
             return seat
         request = self._request(
-            Asker(principal, key, correlation), "DELETE", CANCEL_ALL_ROUTE, seat, {"symbol": symbol}
+            Asker(principal, key, correlation), envelopes.CANCEL_ALL, seat, {"symbol": symbol}
         )
         if (refusal := await until_ready(seat)) is not None:
             return refusal
@@ -200,22 +193,7 @@ class Gate:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
         if (trouble := seat.trouble) is not None:
             return Refusal(Code.NOT_READY, trouble)
-        verdicts = self._judging.preview(seat, terms)
-        controls = tuple(
-            ControlResult(control=verdict.control.id, passed=True)
-            if verdict.failed is None
-            else ControlResult(
-                control=verdict.control.id,
-                passed=False,
-                reason=verdict.failed.reason,
-                detail=verdict.failed.detail,
-                limit=verdict.failed.limit,
-                value=verdict.failed.value,
-                headroom=verdict.failed.headroom,
-            )
-            for verdict in verdicts
-        )
-        return Preview(would_be_accepted=all(c.passed for c in controls), controls=controls)
+        return preview_of(self._judging.preview(seat, terms))
 
     def limits_of(self, account: AccountId) -> bytes | None:
         """The account's limits as JSON; None where it has none."""
@@ -226,18 +204,7 @@ class Gate:
 
     def readiness(self) -> dict[str, str]:
         """What keeps this node from serving, by part. Empty when it is ready."""
-        reasons = dict(self._down)
-        for seat in self._lanes:
-            part = f"account {seat.lane.account}"
-            if (trouble := seat.trouble) is not None:
-                reasons[part] = trouble
-            elif not seat.stream_up:
-                reasons[part] = "the broker's stream is down"
-            elif not seat.synced:
-                reasons[part] = "not reconciled with the broker yet"
-        if not self._kill_switch.is_known:
-            reasons["kill-switch"] = "the control stream has not been read yet"
-        return reasons
+        return reasons_not_ready(self._lanes, self._kill_switch, self._down)
 
     def kill_state(self) -> KillView:
         return self._kill_switch.view()
@@ -344,45 +311,8 @@ class Gate:
                     return seat
         return Refusal(Code.NOT_FOUND, f"there is no order {order_id}")
 
-    def _request(
-        self, asker: Asker, method: str, route: str, seat: Seat, fields: Mapping[str, str | None]
-    ) -> Request:
-        account = seat.lane.account
-        who = asker.principal
-        return Request(
-            scope=idempotency.Scope(self._env, who.tenant, who.client_id, route, asker.key),
-            fingerprint=idempotency.fingerprint(method, route, account, fields),
-            actor=who.subject,
-            correlation=asker.correlation,
-        )
-
-
-class Asker(NamedTuple):
-    """Who asks, under which key, and the correlation id of the request."""
-
-    principal: Principal
-    key: str
-    correlation: str
-
-
-def _fields(terms: Terms) -> dict[str, str | None]:
-    """Every field of the request that makes it what it is."""
-    return {
-        "symbol": terms.symbol,
-        "side": terms.side,
-        "type": terms.type,
-        "quantity": text(terms.quantity),
-        "limit_price": _text(terms.limit_price),
-        "stop_price": _text(terms.stop_price),
-        "time_in_force": terms.time_in_force,
-        "client_order_id": terms.client_order_id,
-        "strategy": terms.strategy,
-        "extended_hours": "true" if terms.extended_hours else None,
-    }
-
-
-def _text(value: Decimal | None) -> str | None:
-    return None if value is None else text(value)
+    def _request(self, asker: Asker, route: Route, seat: Seat, fields: Mapping[str, str | None]) -> Request:
+        return envelopes.request(self._env, asker, route, seat.lane.account, fields)
 
 
 def _forbidden(scope: Scope) -> Refusal:

@@ -1,0 +1,72 @@
+"""What a command is, apart from being decided: who asks, under which key, and its fingerprint.
+
+The fingerprint is over the fields that make a request what it is, written in one way, so that
+the same request is the same whether it came by REST or by the stream.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from ordergate.core import idempotency
+from ordergate.core.access import Principal
+from ordergate.core.ids import AccountId, Env
+from ordergate.core.money import text
+from ordergate.core.orders.terms import Terms
+from ordergate.engine.judging import Request
+
+
+class Route(NamedTuple):
+    """A key is unique within its client and route; both faces share these."""
+
+    method: str
+    path: str
+
+
+PLACE: Final = Route("POST", "/v1/orders")
+CANCEL: Final = Route("DELETE", "/v1/orders/{id}")
+REPLACE: Final = Route("PATCH", "/v1/orders/{id}")
+CANCEL_ALL: Final = Route("DELETE", "/v1/orders")
+
+
+class Asker(NamedTuple):
+    """Who asks, under which key, and the correlation id of the request."""
+
+    principal: Principal
+    key: str
+    correlation: str
+
+
+def request(
+    env: Env, asker: Asker, route: Route, account: AccountId, fields: Mapping[str, str | None]
+) -> Request:
+    who = asker.principal
+    where = f"{route.method} {route.path}"
+    return Request(
+        scope=idempotency.Scope(env, who.tenant, who.client_id, where, asker.key),
+        fingerprint=idempotency.fingerprint(route.method, where, account, fields),
+        actor=who.subject,
+        correlation=asker.correlation,
+    )
+
+
+def fields_of(terms: Terms) -> dict[str, str | None]:
+    """Every field of an order that makes it what it is; the account stands beside them."""
+    return {
+        "symbol": terms.symbol,
+        "side": terms.side,
+        "type": terms.type,
+        "quantity": text(terms.quantity),
+        "limit_price": written(terms.limit_price),
+        "stop_price": written(terms.stop_price),
+        "time_in_force": terms.time_in_force,
+        "client_order_id": terms.client_order_id,
+        "strategy": terms.strategy,
+        "extended_hours": "true" if terms.extended_hours else None,
+    }
+
+
+def written(value: Decimal | None) -> str | None:
+    return None if value is None else text(value)

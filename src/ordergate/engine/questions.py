@@ -1,0 +1,47 @@
+"""Answers to what changes nothing: what risk would say, and what keeps a node from serving."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ordergate.core.risk.judge import Verdict
+from ordergate.engine.answers import ControlResult, Preview
+from ordergate.engine.kill_switch import KillSwitch
+from ordergate.engine.lanes import Lanes
+
+
+def preview_of(verdicts: Iterable[Verdict]) -> Preview:
+    """Every control's verdict, with the numbers of those that failed."""
+    controls = tuple(_result(verdict) for verdict in verdicts)
+    return Preview(would_be_accepted=all(one.passed for one in controls), controls=controls)
+
+
+def reasons_not_ready(lanes: Lanes, kill_switch: KillSwitch, down: Mapping[str, str]) -> dict[str, str]:
+    """By part; empty when the node is ready."""
+    reasons = dict(down)
+    for seat in lanes:
+        part = f"account {seat.lane.account}"
+        if (trouble := seat.trouble) is not None:
+            reasons[part] = trouble
+        elif not seat.stream_up:
+            reasons[part] = "the broker's stream is down"
+        elif not seat.synced:
+            reasons[part] = "not reconciled with the broker yet"
+    if not kill_switch.is_known:
+        reasons["kill-switch"] = "the control stream has not been read yet"
+    return reasons
+
+
+def _result(verdict: Verdict) -> ControlResult:
+    failed = verdict.failed
+    if failed is None:
+        return ControlResult(control=verdict.control.id, passed=True)
+    return ControlResult(
+        control=verdict.control.id,
+        passed=False,
+        reason=failed.reason,
+        detail=failed.detail,
+        limit=failed.limit,
+        value=failed.value,
+        headroom=failed.headroom,
+    )
