@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -13,10 +15,9 @@ import msgspec
 from typer.testing import CliRunner
 
 from ordergate.cli.main import app
-from tests.fixtures.house import House, wait_until
+from tests.fixtures.house import House
 
 COMMAND_S_MAX: Final = 60.0
-FILL_S_MAX: Final = 60.0
 
 _numbers: Final = itertools.count()
 
@@ -103,11 +104,27 @@ class Desk:
     def filled(self, *words: str) -> dict[str, Any]:
         """Place the order and see it filled."""
         order = self.place(*words)
-        wait_until(lambda: self.status(order) == "filled", FILL_S_MAX, "an order to fill")
+        watch = ("orders", "watch", order["id"], "--until-final", "--profile", str(self.home.profile))
+        said = ended(process(*watch))
+        assert said.code == 0, said.err
+        assert self.get("orders", "show", order["id"])["status"] == "filled"
         return order
 
-    def status(self, order: dict[str, Any]) -> str:
-        return str(self.get("orders", "show", order["id"])["status"])
+
+def wait_until(condition: Callable[[], bool], what: str) -> None:
+    """Look until it holds, and say what was waited for when it does not."""
+
+    async def look() -> None:
+        async with asyncio.timeout(COMMAND_S_MAX):
+            while True:
+                if await asyncio.to_thread(condition):
+                    return
+                await asyncio.sleep(0.05)
+
+    try:
+        asyncio.run(look())
+    except TimeoutError:
+        raise AssertionError(f"waited {COMMAND_S_MAX:g} s for {what}") from None
 
 
 def profile_of(home: House) -> dict[str, Any]:

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.asking import COMMAND_S_MAX, Desk, Said, ordergate
-from tests.fixtures.house import wait_until
+from tests.cli.asking import Desk, Said, ordergate, wait_until
 
 
 @pytest.fixture
@@ -32,12 +31,12 @@ def test_a_new_client_can_use_the_gateway_until_it_is_disabled(desk: Desk, name:
     def works() -> bool:
         return ordergate("accounts", "--profile", str(profile)).code == 0
 
-    wait_until(works, COMMAND_S_MAX, "the gateway to notice the client")
+    wait_until(works, "the gateway to notice the client")
     listed = clients(desk, "list", "--json").json["clients"]
     assert [one["enabled"] for one in listed if one["client_id"] == name] == [True]
 
     assert clients(desk, "disable", name).code == 0
-    wait_until(lambda: not works(), COMMAND_S_MAX, "the gateway to notice that it is disabled")
+    wait_until(lambda: not works(), "the gateway to notice that it is disabled")
     assert ordergate("accounts", "--profile", str(profile)).code == 3
 
 

@@ -100,8 +100,7 @@ def test_help_and_documentation_tell_the_exit_codes() -> None:
 def test_every_command_is_in_the_documentation() -> None:
 
     written = (REPOSITORY / "docs" / "cli.md").read_text(encoding="utf-8")
-    root = typer.main.get_command(app)
-    for name, command in root.commands.items():  # type: ignore[attr-defined]
+    for name, command in typer.main.get_group(app).commands.items():
         for inner in getattr(command, "commands", {"": None}):
             assert f"`{name} {inner}".rstrip() in written
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.asking import Desk, Said, ended, process, resting
-from tests.fixtures.house import STOP_S_MAX, House, house, wait_until
+from tests.cli.asking import Desk, Said, ended, process, resting, wait_until
+from tests.fixtures.house import STOP_S_MAX, House, house
 
 READY_FIELDS = {
     "base_url",
@@ -140,7 +140,7 @@ def test_a_signal_to_a_gateway_that_is_still_starting_leaves_no_process(tmp_path
     with home.output.open("ab") as output:
         home.process = subprocess.Popen(home.command(), stdout=output, stderr=output, start_new_session=True)
     try:
-        wait_until((home.data_dir / "postgres" / "lock").exists, STOP_S_MAX, "the database to be started")
+        wait_until((home.data_dir / "postgres" / "lock").exists, "the database to be started")
         home.process.send_signal(signal.SIGINT)
         home.process.wait(STOP_S_MAX)
         assert home.leftovers() == []

@@ -82,7 +82,9 @@ def _lines() -> Iterator[Callable[[News], None]]:
         if isinstance(news, Event):
             to_programs(news.frame)
         elif isinstance(news, Lost):
-            complaints().print(f"ordergate: the stream broke ({news.why}); going on", markup=False)
+            complaints().print(
+                f"ordergate: the stream broke ({news.why}); going on", markup=False, soft_wrap=True
+            )
 
     yield tell
 

@@ -149,8 +149,12 @@ async def _identity(
     ring = local_keys.load_or_create(folder, env, int(time.time()))
     http = await stack.enter_async_context(http_client())
     issuers = [ExternalIssuer(_issuer(one), http, clock) for one in settings.issuers]
+    try:
+        known_as = profile(env, settings.base_url)
+    except ValueError as error:
+        raise CannotStart(f"{error}: set `public_url` to what clients call the gateway") from error
     identity = await security.start(
-        profile(env, settings.base_url),
+        known_as,
         await stack.enter_async_context(identity_store(env, dsn)),
         clock,
         ring=ring,
