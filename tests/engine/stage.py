@@ -135,11 +135,18 @@ class Listener:
     def __init__(self) -> None:
         self.seqs: list[int] = []
         self.kinds: list[str] = []
+        self._calls: dict[str, Callable[[], None]] = {}
+
+    def on(self, kind: str, call: Callable[[], None]) -> None:
+        """Do this the moment an event of the kind is told, before anything follows from it."""
+        self._calls[kind] = call
 
     def tell(self, account: AccountId, seq: int, kind: str, frame: bytes) -> None:
         if account == ACCOUNT:
             self.seqs.append(seq)
             self.kinds.append(kind)
+            if kind in self._calls:
+                self._calls[kind]()
 
     def tell_price(self, price: Quote | Trade) -> None: ...
 

@@ -6,6 +6,7 @@ import asyncio
 from decimal import Decimal
 
 from ordergate.brokers.paper import fates
+from ordergate.core.orders.events import CancelRequested
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answers import Answer, CancelAllAnswer
 from ordergate.ports.broker import DedupClass
@@ -117,6 +118,33 @@ async def test_an_order_that_never_arrived_is_given_up_on_proof_where_resending_
         order = await stage.accepted()
         await stage.until(lambda: stage.status(order) == "rejected")
         assert stage.placed_at_exchange() == 0
+
+
+async def test_an_order_that_never_arrived_and_was_to_be_canceled_is_given_up_and_never_working() -> None:
+    async with Stage(fate=answers(fates.LostCall())) as stage:
+        stage.listener.on("order_accepted", lambda: cancel_soon(stage))
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) != "pending_cancel")
+        assert stage.status(order) == "rejected"
+        assert stage.placed_at_exchange() == 0
+
+
+async def test_an_order_that_arrives_late_and_was_to_be_canceled_is_canceled() -> None:
+    async with Stage(fate=answers(fates.LateCall())) as stage:
+        stage.listener.on("order_accepted", lambda: cancel_soon(stage))
+        order = await stage.accepted()
+        await stage.clock.move(5)
+        assert stage.status(order) == "pending_cancel"
+        stage.broker.let_late_calls_in()
+        await stage.until(lambda: stage.status(order) == "canceled")
+        assert stage.placed_at_exchange() == 1
+
+
+def cancel_soon(stage: Stage) -> None:
+    """Ask for the cancel of the newest order before the broker has answered its place."""
+    *_, newest = stage.lane.books.open_orders()
+    cancel = CancelRequested(order_id=newest.id, at=stage.clock.now(), actor="trader")
+    stage.lane.record([cancel], correlation="test")
 
 
 async def test_an_order_sent_again_that_arrives_twice_is_one_order() -> None:

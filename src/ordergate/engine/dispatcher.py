@@ -134,7 +134,9 @@ class Dispatcher:
             case Acknowledged():
                 return  # received; the stream or a query will prove the cancel
             case Rejected(reason=reason):
-                if order.status is not Status.UNKNOWN:
+                # "No such order" about one that the broker never showed says nothing yet: the
+                # question for its place is still open, and is the reconciler's.
+                if order.is_proven:
                     self._record(
                         seat, order, e.CancelRejected(order_id=order_id, at=self._clock.now(), reason=reason)
                     )
