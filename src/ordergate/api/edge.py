@@ -52,6 +52,7 @@ class Edge:
         self._measures = measures
         self._of_peer = Buckets(deps.bounds.requests_of_peer)
         self._headers = [(b"x-ordergate-env", deps.env.value.encode()), *SECURITY_HEADERS]
+        self._lines = b"".join(b"%b: %b\r\n" % header for header in (*self._headers, NOTHING_LOADED))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -83,6 +84,8 @@ class Edge:
         began = self._clock.monotonic()
         correlation: str = scope[exchange.CORRELATION_KEY]
         every = [(b"x-correlation-id", correlation.encode()), *self._headers]
+        if exchange.WHOLE_KEY in scope.get("extensions", ()):
+            scope[exchange.MARKS_KEY] = b"x-correlation-id: %b\r\n%b" % (correlation.encode(), self._lines)
         status = 0
         told = False
 
@@ -106,11 +109,12 @@ class Edge:
             # The last resort: a defect of ours answers as one, and the log has what happened.
             log.exception("api.fault", correlation=correlation, method=scope["method"])
             self._measures.faults.inc()
-            if not status:
+            if not status and exchange.STATUS_KEY not in scope:
                 await refused(DEFECT, correlation)(scope, receive, send_marked)
             elif not told:
                 raise
         seconds = self._clock.monotonic() - began
+        status = scope.get(exchange.STATUS_KEY, status)
         self._measures.answered(_method(scope), _route(scope), status, seconds)
 
     def _turned_away(self, scope: Scope, now: float) -> Reply | None:

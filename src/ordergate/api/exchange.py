@@ -7,7 +7,7 @@ read once and with a bound, and an answer is bytes that somebody else has encode
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -19,10 +19,26 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON: Final = b"application/json"
 PROBLEM: Final = problems.MEDIA_TYPE.encode()
+POLICY_NAME: Final = b"content-security-policy"
 
 HEADERS_KEY: Final = "ordergate.headers"
 CORRELATION_KEY: Final = "ordergate.correlation"
 ROUTE_KEY: Final = "ordergate.route"
+STATUS_KEY: Final = "ordergate.status"
+MARKS_KEY: Final = "ordergate.marks"
+WHOLE_KEY: Final = "ordergate.whole"
+
+
+class Whole(Protocol):
+    """A server that takes an answer in one piece (`protocols.BoundedHttp` has it in the extensions)."""
+
+    def body(self) -> bytes | None:
+        """The request's body, when all of it is here already."""
+        ...
+
+    def answer(self, status: int, head: bytes, body: bytes) -> bool:
+        """Write it all; False when the answer has to go the long way. `head` is whole header lines."""
+        ...
 
 
 class Reply:
@@ -39,6 +55,10 @@ class Reply:
         self.media_type = media_type
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        marks: bytes | None = scope.get(MARKS_KEY)
+        if marks is not None and self._written(scope, marks):
+            scope[STATUS_KEY] = self.status
+            return
         headers = [
             (b"content-type", self.media_type),
             (b"content-length", b"%d" % len(self.body)),
@@ -48,6 +68,16 @@ class Reply:
         kind = "http.response" if scope["type"] == "http" else "websocket.http.response"
         await send({"type": f"{kind}.start", "status": self.status, "headers": headers})
         await send({"type": f"{kind}.body", "body": self.body})
+
+    def _written(self, scope: Scope, marks: bytes) -> bool:
+        """The same answer in one write, which costs a tenth; `marks` are the headers of every answer."""
+        whole: Whole = scope["extensions"][WHOLE_KEY]
+        lines = [b"content-type: %b\r\ncontent-length: %d\r\n" % (self.media_type, len(self.body)), marks]
+        for name, value in self.headers:
+            if name == POLICY_NAME:
+                return False
+            lines.append(b"%b: %b\r\n" % (name, value))
+        return whole.answer(self.status, b"".join(lines), self.body)
 
 
 class Call:
@@ -78,6 +108,11 @@ class Call:
         return await self.body(bounds)
 
     async def body(self, bounds: Bounds) -> bytes | Refusal:
+        if MARKS_KEY in self.scope:
+            whole: Whole = self.scope["extensions"][WHOLE_KEY]
+            arrived = whole.body()
+            if arrived is not None:
+                return arrived if len(arrived) <= bounds.body_bytes_max else _too_large(bounds)
         message = await self._next(bounds)
         if isinstance(message, Refusal):
             return message
