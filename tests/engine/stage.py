@@ -291,6 +291,11 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         assert not answer.failed, answer.failed
         return answer.order_id
 
+    def held(self, symbol: Symbol) -> Decimal:
+        account = self.lane.books.account
+        assert account is not None
+        return account.position(symbol).quantity
+
     def key(self) -> str:
         return f"key-of-the-test-{next(self._keys):06}"
 

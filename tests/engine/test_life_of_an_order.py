@@ -5,9 +5,12 @@ from __future__ import annotations
 import asyncio
 from decimal import Decimal
 
+import pytest
+
 from ordergate.brokers.paper import fates
 from ordergate.core.orders.events import CancelRequested
 from ordergate.core.refusals import Code, Refusal
+from ordergate.engine import books
 from ordergate.engine.answers import Answer, CancelAllAnswer
 from ordergate.ports.broker import DedupClass
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
@@ -300,3 +303,27 @@ async def test_a_commit_that_was_written_but_not_answered_is_not_made_twice() ->
         assert isinstance(answer, Answer)
         await stage.until(lambda: stage.status(answer.order_id) == "working")
         assert stage.placed_at_exchange() == 1
+
+
+async def test_late_news_of_an_order_that_memory_let_go_is_folded_again_after_a_restart(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(books, "FINAL_ORDERS_KEPT_MAX", 1)
+    async with Stage() as stage:
+        first = await stage.accepted(quantity=1)
+        await stage.until(lambda: stage.status(first) == "working")
+        execution = stage.exchange.fill(next(stage.exchange.orders()).id, Decimal(1), Decimal(4700))
+        for number in range(3):
+            await _come_and_go(stage, limit=str(4600 - number))
+        assert stage.status(first) == "none"
+        stage.exchange.bust(execution.exec_id)
+        await stage.until(lambda: stage.held(ES) == 0)
+        await stage.restart()
+        assert stage.held(ES) == 0
+
+
+async def _come_and_go(stage: Stage, *, limit: str) -> None:
+    order = await stage.accepted(limit=limit)
+    await stage.until(lambda: stage.status(order) == "working")
+    await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
+    await stage.until(lambda: stage.status(order) == "canceled")

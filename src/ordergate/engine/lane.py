@@ -23,14 +23,14 @@ from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import AnyOrderEvent, OrderEvent
-from ordergate.core.orders.lifecycle import Status
+from ordergate.core.orders.lifecycle import BEGINNINGS, Status
 from ordergate.core.orders.order import Order
 from ordergate.engine.books import Books, order_from
 from ordergate.engine.receipts import Receipts
 from ordergate.engine.units import UnitBuilder, kind_of
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Clock
-from ordergate.ports.journal import Journal, OrderRow, Unit
+from ordergate.ports.journal import Journal, OrderRow, Stored, Unit
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
 
@@ -143,6 +143,7 @@ class Lane:
         async for stored in self._journal.read(self.account, after=0, upto=taken.head):
             if not isinstance(stored.event, OrderEvent | AccountEvent):
                 continue
+            await self._recall(books, stored)
             books.fold(stored.event)
             if stored.seq > self._told:
                 self._tell(stored.seq, kind_of(stored.event), stored.frame)
@@ -167,6 +168,19 @@ class Lane:
             return held
         self.books.remember(found)
         return found
+
+    async def _recall(self, books: Books, stored: Stored) -> None:
+        """Late news of an order that was final so long that the books have let it go again."""
+        event = stored.event
+        if not isinstance(event, OrderEvent) or type(event) in BEGINNINGS:
+            return
+        if books.order(event.order_id) is not None:
+            return
+        history = await self._journal.history(event.order_id)
+        before = [one.event for one in history if one.seq < stored.seq]
+        found = order_from([one for one in before if isinstance(one, OrderEvent)])
+        if found is not None:
+            books.remember(found)
 
     def changed(self, order_id: OrderId) -> asyncio.Future[OrderRow | None]:
         """The order's row at its next commit; None when the lane recovered meanwhile."""

@@ -185,8 +185,14 @@ def control_entry(event: AnyEvent, account: AccountId, seq: int, correlation: st
 
 def kind_of(event: AnyEvent) -> str:
     """The stored name of the event's kind."""
-    tag = type(event).__struct_config__.tag
-    return str(tag)
+    kind = type(event)
+    name = _names.get(kind)
+    if name is None:
+        name = _names[kind] = str(kind.__struct_config__.tag)
+    return name
+
+
+_names: Final[dict[type, str]] = {}
 
 
 def ends_of(entries: Sequence[Entry]) -> tuple[int, int]:
