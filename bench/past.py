@@ -14,13 +14,14 @@ from ordergate.core.ids import ENTROPY_BITS, AccountId, Env, OrderId, order_id
 from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders.events import AnyOrderEvent, OrderAccepted, OrderRejected
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
-from ordergate.engine.gate import PLACE_ROUTE
+from ordergate.engine.envelopes import PLACE
 from ordergate.engine.lane import Lane
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring.system import SystemClock
 
 AT_ONCE: Final = 2_000
+_ROUTE: Final = f"{PLACE.method} {PLACE.path}"
 _ES: Final = Instrument(
     symbol=SYMBOL,
     name=INSTRUMENT["name"],
@@ -98,10 +99,10 @@ def _terms(number: int) -> Terms:
 
 
 def _receipt(order: OrderId, number: int, now: datetime) -> Receipt:
-    scope = Scope(Env.PAPER, "default", CLIENT, PLACE_ROUTE, f"past-key-{number:012d}")
+    scope = Scope(Env.PAPER, "default", CLIENT, _ROUTE, f"past-key-{number:012d}")
     return Receipt(
         scope=scope,
-        fingerprint=fingerprint("POST", PLACE_ROUTE, ACCOUNT, {"number": str(number)}),
+        fingerprint=fingerprint(PLACE.method, _ROUTE, ACCOUNT, {"number": str(number)}),
         account=ACCOUNT,
         order=order,
         status=201,

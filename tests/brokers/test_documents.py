@@ -20,6 +20,25 @@ def test_any_json_document_passes(document: object) -> None:
     check_document(json.dumps(document).encode())
 
 
+SEPARATORS = st.sampled_from([(",", ":"), (", ", ": "), (" ,", " :"), (",\n", "\t:"), (",", "\r\n:")])
+NAMES = st.text(st.sampled_from('ab":\\ '), max_size=3)
+
+
+@given(st.lists(st.tuples(NAMES, JSON), min_size=1, max_size=4), st.booleans(), SEPARATORS)
+def test_the_same_key_twice_is_found_however_it_is_written(
+    members: list[tuple[str, object]], escaped: bool, separators: tuple[str, str]
+) -> None:
+    """One member again, perhaps spelt with an escape, among whatever blanks and colons there are."""
+    comma, colon = separators
+    written = [f"{json.dumps(name)}{colon}{json.dumps(value)}" for name, value in dict(members).items()]
+    check_document(("{" + comma.join(written) + "}").encode())
+    name = members[0][0]
+    spelt = '"' + "".join(f"\\u{ord(letter):04x}" for letter in name) + '"' if escaped else json.dumps(name)
+    again = comma.join([*written, f"{spelt}{colon}null"])
+    with pytest.raises(NotOneDocument, match="same key twice"):
+        check_document(f'{{"outer"{colon}[{{{again}}}]}}'.encode())
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [

@@ -35,7 +35,7 @@ def amount(value: str) -> Decimal:
     if len(value) > DIGITS_MAX + 2 or _AMOUNT.fullmatch(value) is None:
         raise NotAnAmount("must be a plain decimal string of at most 18 digits, such as 4800.25")
     parsed = Decimal(value)
-    if len(parsed.as_tuple().digits) > DIGITS_MAX:
+    if len(value) > DIGITS_MAX and len(parsed.as_tuple().digits) > DIGITS_MAX:
         raise NotAnAmount("must have at most 18 digits")
     return parsed
 

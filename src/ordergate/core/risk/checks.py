@@ -95,6 +95,9 @@ def _misplaced_price(proposal: Proposal) -> FailedControl | None:
 
 def _is_over_precise(value: Decimal) -> bool:
     """True beyond 18 digits or 9 decimals, counted as written out."""
+    plain = str(value)
+    if len(plain) <= SCALE_MAX and "E" not in plain:
+        return False  # too short to be either, as nearly every amount is
     digits, exponent = value.as_tuple()[1:]
     if isinstance(exponent, int):
         return len(digits) + max(exponent, 0) > DIGITS_MAX or -exponent > SCALE_MAX
