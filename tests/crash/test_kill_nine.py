@@ -6,7 +6,6 @@ whatever was answered is there, and no key and no order happened twice.
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -19,6 +18,7 @@ from tests.e2e.books import check_journal, check_stream, until_agreed
 from tests.e2e.client import clients
 from tests.e2e.floor import Floor, floor, repeatable
 from tests.e2e.load import Crowd
+from tests.e2e.pacing import PACE
 from tests.e2e.watcher import Watcher
 
 CLIENTS: Final = 6
@@ -86,9 +86,9 @@ async def one_kill(it: Floor, crowd: Crowd, chance: Random) -> None:
     if chance.random() >= IN_RECOVERY:
         await it.until_ready()
         await crowd.until_answered()
-        await asyncio.sleep(chance.uniform(0, 0.8))
+        await PACE.sleep(chance.uniform(0, 0.8))
     else:
-        await asyncio.sleep(chance.uniform(0, 0.15))
+        await PACE.sleep(chance.uniform(0, 0.15))
     it.kill()
     crowd.check()
     await it.start()

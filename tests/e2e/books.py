@@ -7,6 +7,7 @@ exact fractions and no code of the product. What differs is said in words, one l
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Mapping
@@ -22,6 +23,7 @@ from ordergate.venue.words import VenueOrder
 from ordergate.wiring import demo
 from tests.e2e.client import Rest
 from tests.e2e.floor import ACCOUNT, CASH, Floor
+from tests.e2e.pacing import PACE
 from tests.e2e.watcher import Watcher
 
 UNSETTLED: Final = frozenset({"accepted", "unknown", "pending_cancel", "pending_replace"})
@@ -29,6 +31,7 @@ NEVER_THERE: Final = frozenset({"denied", "rejected"})
 CENT: Final = Fraction(1, 100)
 DISPLAYED: Final = Fraction(1, 10**9)
 SETTLE_S_MAX: Final = 30.0
+ORDER_ID: Final = re.compile(r"P-[0-9A-Z]{18}")
 LISTED: Final[Mapping[str, Mapping[str, str]]] = {one["symbol"]: one for one in demo.INSTRUMENTS}
 STATUS: Final[Mapping[str, str]] = {
     "new": "working",
@@ -82,9 +85,21 @@ async def until_agreed(
         if not found:
             return mine, theirs
         if time.monotonic() > give_up_at:
-            said = "\n".join(found[:20])
+            said = "\n".join([*found[:20], *await _lives(rest, found)])
             raise AssertionError(f"{len(found)} differences:\n{said}\n{floor.log('gateway')}")
-        await asyncio.sleep(0.2)
+        await PACE.sleep(0.2)
+
+
+async def _lives(rest: Rest, found: list[str]) -> list[str]:
+    """What happened to the first orders that are named in a difference."""
+    told = []
+    for name in list(dict.fromkeys(ORDER_ID.findall(" ".join(found))))[:3]:
+        for event in (await rest.get(f"/v1/orders/{name}/events"))["events"]:
+            what = {key: event["order"][key] for key in ("status", "version", "broker_order_id", "reason")}
+            told.append(
+                f"{name} {event['seq']} {event['at']} {event['kind']} {what} {event['correlation_id']}"
+            )
+    return told
 
 
 def differences(mine: Ours, theirs: AccountLedger) -> list[str]:

@@ -27,6 +27,7 @@ from ordergate.venue.faces.admin import AccountLedger
 from ordergate.venue.faults import Fault, FaultState
 from ordergate.wiring import demo
 from tests.e2e.child import Started
+from tests.e2e.pacing import PACE
 
 ROOT: Final = Path(__file__).parents[2]
 ADMIN_TOKEN: Final = "a-token-for-tests-only"
@@ -133,7 +134,7 @@ class Floor:
                         return
             except aiohttp.ClientError as fault:
                 said = fault
-            await asyncio.sleep(POLL_S)
+            await PACE.sleep(POLL_S)
         raise AssertionError(f"the gateway is not ready after {timeout_s} s: {said}\n{self.log('gateway')}")
 
     def kill(self) -> None:
@@ -170,7 +171,7 @@ class Floor:
             if process.poll() is not None or time.monotonic() > give_up_at:
                 process.kill()
                 raise AssertionError(f"the {role} did not start:\n{self.log(role)}")
-            await asyncio.sleep(POLL_S)
+            await PACE.sleep(POLL_S)
         return process, ready.read_bytes()
 
     def _spawn(self, role: str, ready: Path) -> subprocess.Popen[bytes]:

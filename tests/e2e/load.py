@@ -15,6 +15,7 @@ from typing import Final
 
 from tests.e2e.client import LOST, Answer, Commands, Rest, Stream
 from tests.e2e.floor import Floor
+from tests.e2e.pacing import PACE
 from tests.e2e.trader import Trader
 
 PRICES: Final = {
@@ -76,7 +77,7 @@ class Client:
                 await self._place()
             else:
                 await self._change(self._trader.chance.choice(self._mine), cancel=drawn < 0.75)
-            await asyncio.sleep(pause_s)
+            await PACE.sleep(pause_s)
 
     async def _place(self) -> None:
         order = self._trader.order()
@@ -104,7 +105,7 @@ class Client:
                 self._reckoning.note(key, what, answer)
                 if answer.status != LOST and answer.code not in ASK_AGAIN:
                     break
-                await asyncio.sleep(PAUSE_S)
+                await PACE.sleep(PAUSE_S)
         # Nothing of ours is ever unknown to the gateway, and no defect is ever an answer. (400: the
         # new quantity has been filled meanwhile.)
         assert answer.status in (201, 202, 409, 422) or (what, answer.status) == ("replace", 400), answer

@@ -15,6 +15,7 @@ import msgspec
 from ordergate.api.stream.state_hash import item_hash
 from tests.e2e.client import Rest, open_stream
 from tests.e2e.floor import ACCOUNT, Floor
+from tests.e2e.pacing import PACE
 
 CHANNELS: Final = ["orders", "executions", "positions", "balances", "account"]
 FINAL: Final = frozenset({"denied", "rejected", "filled", "canceled", "expired"})
@@ -95,7 +96,7 @@ class Watcher:
                     self._hear(msgspec.json.decode(message.data))
             except (aiohttp.ClientError, OSError, TimeoutError):
                 pass
-            await asyncio.sleep(RETRY_S)
+            await PACE.sleep(RETRY_S)
 
     async def _resume(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         resume = {"stream_id": self._stream_id, "after_seq": self.seq}
