@@ -6,8 +6,10 @@ order make the same books, whether they were just decided or are read back at st
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -78,6 +80,13 @@ class Books:
     def waiting_orders(self) -> Iterator[Order]:
         """Open orders with a question to the broker that has no answer yet."""
         return iter(tuple(self._waiting.values()))
+
+    def orders_accepted_since(self, since: datetime) -> list[Order]:
+        """Orders that risk approved since then, oldest first; what memory let go is older."""
+        held = itertools.chain(self._open.values(), self._final.values())
+        ours = [one for one in held if one.accepted_at >= since and not one.external]
+        accepted = [one for one in ours if one.status is not Status.DENIED]
+        return sorted(accepted, key=lambda order: order.accepted_at)
 
     @property
     def open_count(self) -> int:

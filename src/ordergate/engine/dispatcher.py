@@ -106,11 +106,11 @@ class Dispatcher:
         order = seat.lane.books.order(order_id)
         if order is None or order.broker_order_id is not None or order.is_final:
             return
-        if self._kill_switch.blocks_new:
-            await self._never_sent(seat, order, "kill-switch")
-            return
         if seat.broker.capabilities.dedup is DedupClass.C:
             await self._mark_started(seat, order)
+        if self._kill_switch.blocks_new:  # asked last: nothing waits between it and the wire
+            await self._never_sent(seat, order, "kill-switch")
+            return
         outcome = await self._place_until_sent(seat, order)
         if outcome is None:
             return

@@ -104,6 +104,8 @@ class Ingest:
         if seen is None or not self._lists(seen.terms.symbol):
             log.warning("report.foreign", order=report.broker_order_id, account=seat.lane.account)
             return None
+        if (order := seat.lane.books.order(adopted_id)) is not None:
+            return order  # the stream and the reconciler asked at the same time
         event = e.OrderAdopted(
             order_id=adopted_id,
             at=self._clock.now(),

@@ -6,6 +6,8 @@ folded from the control stream at start, so a restart does not release it. Cance
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from ordergate.core.faults import Fault, JournalUnavailable
@@ -41,6 +43,7 @@ class KillSwitch:
         self._known = False
         self._epoch = 0
         self._head = 0
+        self._writing = asyncio.Lock()  # one write after the other, as they were asked
 
     @property
     def grade(self) -> Grade | None:
@@ -73,13 +76,17 @@ class KillSwitch:
 
     async def recover(self) -> None:
         """Take the control stream and fold it. Raises Fault."""
+        async with self._writing:
+            await self._recover()
+
+    async def _recover(self) -> None:
         taken = await self._journal.take(self._stream)
         state = TradingState()
         async for stored in self._journal.read(self._stream, after=0, upto=taken.head):
             if isinstance(stored.event, ControlEvent):
                 state = evolve(state, stored.event)
-        if self._known and self._state.kill is not None:
-            state = self._state  # engaged while the journal was away: stays so
+        if self._state.kill is not None:
+            state = self._state  # engaged before the journal could be read or written: stays so
         self._state, self._epoch, self._head = state, taken.epoch, taken.head
         self._known = True
         self._metrics.kill_switch.set(state.kill is not None)
@@ -92,18 +99,23 @@ class KillSwitch:
         await self._write(event, correlation)
 
     async def release(self, event: KillReleased, correlation: str) -> None:
-        """In force only once durable."""
+        """In force only once durable, and never against an engagement that came meanwhile."""
+        released = self._state.kill
         await self._write(event, correlation)
+        if self._state.kill is not released:
+            log.warning("kill_switch.engaged_meanwhile", actor=event.actor)
+            return
         self._state = evolve(self._state, event)
         self._metrics.kill_switch.set(0)
         log.warning("kill_switch.released", actor=event.actor, why=event.reason)
 
     async def _write(self, event: AnyControlEvent, correlation: str) -> None:
-        try:
-            await self._append(event, correlation)
-        except Fault:
-            await self.recover()
-            await self._append(event, correlation)
+        async with self._writing:
+            try:
+                await self._append(event, correlation)
+            except Fault:
+                await self._recover()
+                await self._append(event, correlation)
 
     async def _append(self, event: AnyControlEvent, correlation: str) -> None:
         if not self._known:

@@ -85,6 +85,7 @@ class Lane:
         self._epoch = 0
         self._head = 0
         self._told = -1
+        self._last_commit: asyncio.Future[None] | None = None
         self._watchers: dict[OrderId, list[asyncio.Future[OrderRow | None]]] = {}
 
     @property
@@ -115,14 +116,31 @@ class Lane:
                     reached.append(status)
             unit = builder.build(receipt)
             committed = self._journal.append(unit)
-        except Fault as fault:
+        except BaseException as fault:  # whatever it was, memory has moved and the journal has not
             self.stop(fault)
             raise
         self._head += len(unit.entries)
         if receipt is not None:
             self.receipts.begin(receipt)
         committed.add_done_callback(partial(self._on_commit, unit, reached))
+        self._last_commit = committed
         return Recorded(unit, committed)
+
+    @property
+    def watched(self) -> int:
+        """How many orders somebody waits for."""
+        return len(self._watchers)
+
+    async def written(self) -> None:
+        """Wait until everything recorded so far is durable and its follow-ups have begun.
+
+        Raises LaneStopped when it is not. Bounded by the journal, which fails what takes too long.
+        """
+        if self._last_commit is not None and not self._last_commit.done():
+            await asyncio.wait((self._last_commit,))
+        await asyncio.sleep(0)  # what a commit starts is started in the turn after it
+        if not self.ready.is_set():
+            raise LaneStopped(self.trouble or "recovering")
 
     def stop(self, fault: BaseException) -> None:
         """Distrust the memory. Whoever supervises the lane recovers it."""
@@ -136,6 +154,7 @@ class Lane:
 
     async def recover(self) -> None:
         """Take the account and fold it from the journal. Raises Fault when that cannot be done."""
+        self.ready.clear()
         self.stopped.clear()
         taken = await self._journal.take(self.account)
         books = Books(self._instruments)
@@ -187,6 +206,14 @@ class Lane:
         waiter: asyncio.Future[OrderRow | None] = asyncio.get_running_loop().create_future()
         self._watchers.setdefault(order_id, []).append(waiter)
         return waiter
+
+    def unwatch(self, order_id: OrderId, waiter: asyncio.Future[OrderRow | None]) -> None:
+        """Nobody waits for this one any more."""
+        waiting = self._watchers.get(order_id)
+        if waiting is not None and waiter in waiting:
+            waiting.remove(waiter)
+            if not waiting:
+                del self._watchers[order_id]
 
     def _on_commit(self, unit: Unit, reached: Sequence[Status], committed: asyncio.Future[None]) -> None:
         if unit.receipt is not None:

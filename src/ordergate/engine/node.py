@@ -14,6 +14,7 @@ import msgspec
 from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.limits import Limits
+from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.trading_state import Grade
 from ordergate.engine.account_sync import AccountSync
 from ordergate.engine.cancels import cancel_open
@@ -144,10 +145,9 @@ class Node:
         """Fold the account, and again each time its memory was given up."""
         while True:
             await seat.lane.recover()
+            self._remember_recent(seat)
             seat.wake.set()
-            if self.kill_switch.is_known and self.kill_switch.grade is Grade.CANCEL_ALL:
-                now = self._world.clock.now()
-                cancel_open(seat, actor="kill-switch", at=now, correlation="kill-switch")
+            self._carry_on_kill(seat)
             await seat.lane.stopped.wait()
             if seat.lane.fenced:
                 # Taking it back would make two owners steal it from each other for ever.
@@ -156,7 +156,26 @@ class Node:
 
     async def _keep_kill_switch(self) -> None:
         await self.kill_switch.recover()
+        for seat in self.lanes:
+            if seat.lane.ready.is_set():
+                self._carry_on_kill(seat)
         await asyncio.Event().wait()
+
+    def _carry_on_kill(self, seat: Seat) -> None:
+        """Ask for the cancels that a kill switch wants; done once both it and the lane are read."""
+        if self.kill_switch.is_known and self.kill_switch.grade is Grade.CANCEL_ALL:
+            now = self._world.clock.now()
+            cancel_open(seat, actor="kill-switch", at=now, correlation="kill-switch")
+
+    def _remember_recent(self, seat: Seat) -> None:
+        """What risk calls recent is what is durable: a decision that was lost never happened."""
+        seat.recent = RecentOrders()
+        if seat.limits is None:
+            return
+        window = seat.limits.duplicate_window
+        since = self._world.clock.now() - window
+        for order in seat.lane.books.orders_accepted_since(since):
+            seat.recent.remember(order.terms, order.accepted_at, window)
 
     async def _keep_gauges(self) -> None:
         while True:

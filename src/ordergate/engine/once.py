@@ -25,7 +25,7 @@ from ordergate.engine.answers import Answer
 from ordergate.engine.judging import Decided, Request
 from ordergate.engine.lanes import Seat
 from ordergate.ports.clock import Clock
-from ordergate.ports.journal import Journal
+from ordergate.ports.journal import Journal, OrderRow
 from ordergate.ports.views import Views
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
@@ -123,16 +123,26 @@ class Once:
             async with asyncio.timeout(wait_s):
                 while True:
                     changed = seat.lane.changed(answer.order_id)
-                    order = seat.lane.books.order(answer.order_id)
-                    if order is not None and order.status not in _UNANSWERED:
-                        body = await self._shown(seat, answer.order_id)
-                        if body is not None and not _says_unanswered(body):
-                            return _with_body(answer, body)
-                    row = await changed
-                    if row is not None and row.status not in _UNANSWERED:
-                        return _with_body(answer, row.body)
+                    try:
+                        body = await self._answered(seat, answer.order_id, changed)
+                    finally:
+                        seat.lane.unwatch(answer.order_id, changed)
+                    if body is not None:
+                        return _with_body(answer, body)
         except TimeoutError:
             return answer
+
+    async def _answered(
+        self, seat: Seat, order_id: OrderId, changed: asyncio.Future[OrderRow | None]
+    ) -> bytes | None:
+        """The order once the broker has spoken; None when what changed was something else."""
+        order = seat.lane.books.order(order_id)
+        if order is not None and order.status not in _UNANSWERED:
+            body = await self._shown(seat, order_id)
+            if body is not None and not _says_unanswered(body):
+                return body
+        row = await changed
+        return row.body if row is not None and row.status not in _UNANSWERED else None
 
     async def _again(self, seat: Seat, receipt: Receipt) -> Answer | Refusal:
         """The same request again: the order as it is now."""

@@ -9,6 +9,7 @@ before the fills that came before it.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 
 import msgspec
 
@@ -21,14 +22,8 @@ from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
-from ordergate.core.orders.reconcile import (
-    Absence,
-    Next,
-    Patience,
-    judge_absence,
-    lacks_executions,
-    proofs,
-)
+from ordergate.core.orders.reconcile import lacks_executions, proofs
+from ordergate.engine.absences import Absences
 from ordergate.engine.account_sync import AccountSync
 from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.ingest import Ingest
@@ -76,7 +71,9 @@ class Reconciler:
         self._dispatcher = dispatcher
         self._clock = clock
         self._rhythm = rhythm
-        self._absences: dict[OrderId, Absence] = {}
+        self._absences = Absences(
+            dispatcher=dispatcher, clock=clock, settle_s=rhythm.settle_s, resend_s_max=rhythm.resend_s_max
+        )
 
     async def follow(self, seat: Seat) -> None:
         """Reconcile the account for ever. Raises nothing that a broker's absence explains."""
@@ -100,9 +97,10 @@ class Reconciler:
     async def run(self, seat: Seat) -> None:
         """One whole reconciliation. Raises BrokerUnavailable or Fault; safe to repeat at any time."""
         await seat.lane.ready.wait()
+        self._absences.forget_settled(seat)
         if seat.lane.books.account is None:
             await self._sync.open(seat)
-        self._doubt_unanswered(seat)
+        await self._doubt_unanswered(seat)
         await self._executions(seat, after=_cursor(seat))
         lacking = await self._orders(seat)
         if lacking:
@@ -115,8 +113,9 @@ class Reconciler:
     async def _settle_suspects(self, seat: Seat) -> None:
         """Ask for the orders whose answers are overdue, and for nothing else."""
         await seat.lane.ready.wait()
-        self._doubt_unanswered(seat)
-        suspects = [order for order in seat.lane.books.waiting_orders() if self._is_suspect(order)]
+        await self._doubt_unanswered(seat)
+        waiting = await self._durable(seat, seat.lane.books.waiting_orders())
+        suspects = [order for order in waiting if self._is_suspect(order)]
         for order in suspects[: self._rhythm.finds_per_run_max]:
             if not self._dispatcher.is_speaking_of(order.id):
                 lacking = await self._find(seat, order)
@@ -134,13 +133,13 @@ class Reconciler:
             sleeping.cancel()
             waking.cancel()
 
-    def _doubt_unanswered(self, seat: Seat) -> None:
+    async def _doubt_unanswered(self, seat: Seat) -> None:
         """An order that is durable, not being spoken of and unanswered was possibly sent."""
-        for order in seat.lane.books.waiting_orders():
+        for order in await self._durable(seat, seat.lane.books.waiting_orders()):
             unasked = order.status in (Status.ACCEPTED, Status.PENDING_CANCEL)
             if not unasked or order.broker_order_id is not None or order.unknown_since is not None:
                 continue
-            if self._dispatcher.is_speaking_of(order.id) or not self._is_suspect(order):
+            if self._dispatcher.is_speaking_of(order.id):
                 continue
             doubt = e.OutcomeUnknown(
                 order_id=order.id,
@@ -149,6 +148,16 @@ class Reconciler:
                 why="no answer was recorded before the account was taken",
             )
             seat.lane.record([doubt], correlation="reconciliation")
+
+    async def _durable(self, seat: Seat, orders: Iterable[Order]) -> list[Order]:
+        """Those orders as they now are, once what was decided about them is written and in hand.
+
+        Memory runs ahead of the disk, and nothing may be asked of a broker that is not there yet.
+        """
+        known = [order.id for order in orders]
+        await seat.lane.written()
+        now = (seat.lane.books.order(order_id) for order_id in known)
+        return [order for order in now if order is not None and not order.is_final]
 
     async def _executions(self, seat: Seat, *, after: str | None) -> None:
         cursor = after
@@ -165,7 +174,7 @@ class Reconciler:
         lacking = [found for seen in theirs if (found := await self._prove(seat, seen)) is not None]
         seen_ids = {self._our_id(seat, seen) for seen in theirs}
         finds = 0
-        for order in seat.lane.books.open_orders():
+        for order in await self._durable(seat, seat.lane.books.open_orders()):
             asked_for = order.id in seen_ids and order.replacement is None
             if asked_for or self._dispatcher.is_speaking_of(order.id):
                 self._ask_again(seat, order)
@@ -184,12 +193,12 @@ class Reconciler:
         version = order.version if order.replacement is None else order.replacement.version
         found = await seat.broker.find(cl_ord_id(order.id, version))
         if isinstance(found, NotFound) and version != order.version:
-            self._replace_absent(seat, order)
+            self._absences.of_replacement(seat, order.id, version)
             found = await seat.broker.find(order.cl_ord_id)
         if not isinstance(found, NotFound):
-            self._absences.pop(order.id, None)
+            self._absences.found(order.id)
             return await self._prove(seat, found)
-        self._place_absent(seat, order)
+        self._absences.of_order(seat, order.id)
         return None
 
     async def _prove(self, seat: Seat, seen: r.OrderSnapshot) -> Difference | None:
@@ -211,48 +220,6 @@ class Reconciler:
             ours=text(order.cum_qty),
             theirs=text(seen.cum_qty),
         )
-
-    def _place_absent(self, seat: Seat, order: Order) -> None:
-        """The broker says "no such order"; decide what that allows."""
-        now = self._clock.now()
-        known = self._absences.get(order.id)
-        absence = Absence(now, now) if known is None else known.again(now)
-        self._absences[order.id] = absence
-        allowed = judge_absence(
-            order,
-            absence,
-            resend_is_safe=seat.broker.capabilities.resend_is_safe,
-            patience=self._patience(seat),
-            now=now,
-        )
-        match allowed:
-            case Next.WAIT:
-                return
-            case Next.RESEND:
-                log.warning("order.resent", order=order.id, account=seat.lane.account)
-                self._dispatcher.ask(order.id, self._dispatcher.place(seat, order.id))
-            case Next.GIVE_UP:
-                del self._absences[order.id]
-                evidence = (
-                    f"{order.cl_ord_id} not found at {absence.first_at.isoformat()}"
-                    f" and {absence.last_at.isoformat()}"
-                )
-                absent = e.OrderRejected(order_id=order.id, at=now, reason="never-arrived", evidence=evidence)
-                seat.lane.record([absent], correlation="reconciliation")
-
-    def _replace_absent(self, seat: Seat, order: Order) -> None:
-        if order.replacement is None or not self._is_suspect(order):
-            return
-        age_s = (self._clock.now() - order.updated_at).total_seconds()
-        if age_s < self._rhythm.settle_s:
-            return
-        rejected = e.ReplaceRejected(
-            order_id=order.id,
-            at=self._clock.now(),
-            version=order.replacement.version,
-            reason="never-arrived",
-        )
-        seat.lane.record([rejected], correlation="reconciliation")
 
     def _ask_again(self, seat: Seat, order: Order) -> None:
         """A cancel that found the order still working is asked again: cancels are harmless."""
@@ -284,13 +251,6 @@ class Reconciler:
             return ours[0]
         known = seat.lane.books.order_of_broker(seen.broker_order_id)
         return None if known is None else known.id
-
-    def _patience(self, seat: Seat) -> Patience:
-        return Patience(
-            settle_s=self._rhythm.settle_s,
-            lag_s=seat.broker.capabilities.visibility_lag_s,
-            resend_s_max=self._rhythm.resend_s_max,
-        )
 
 
 def _cursor(seat: Seat) -> str | None:

@@ -1,0 +1,92 @@
+"""Remembers how often a broker did not know an order, and does what that allows.
+
+An absence is judged against the order as it is by then: the broker's stream may have proven it
+while the question was on its way. Nothing is ended on one answer, and nothing is sent again
+where the broker could take it twice.
+"""
+
+from __future__ import annotations
+
+from ordergate.core.ids import OrderId
+from ordergate.core.orders import events as e
+from ordergate.core.orders.reconcile import Absence, Next, Patience, judge_absence
+from ordergate.engine.dispatcher import Dispatcher
+from ordergate.engine.lanes import Seat
+from ordergate.ports.clock import Clock
+from ordergate.telemetry.log import logger
+
+log = logger("reconciler")
+
+
+class Absences:
+    """One for all accounts; an order's absences are forgotten when it is found or has ended."""
+
+    def __init__(self, *, dispatcher: Dispatcher, clock: Clock, settle_s: float, resend_s_max: float) -> None:
+        self._dispatcher = dispatcher
+        self._clock = clock
+        self._settle_s = settle_s
+        self._resend_s_max = resend_s_max
+        self._of: dict[OrderId, Absence] = {}
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    def found(self, order_id: OrderId) -> None:
+        self._of.pop(order_id, None)
+
+    def forget_settled(self, seat: Seat) -> None:
+        """Drop what is remembered of the account's orders that were answered in another way."""
+        for order_id in tuple(self._of):
+            order = seat.lane.books.order(order_id)
+            if order is not None and (order.is_final or order.is_proven):
+                del self._of[order_id]
+
+    def of_order(self, seat: Seat, order_id: OrderId) -> None:
+        """The broker says "no such order": wait, send again, or give it up on proof."""
+        order = seat.lane.books.order(order_id)
+        if order is None or order.is_final or order.is_proven:
+            self.found(order_id)
+            return
+        now = self._clock.now()
+        known = self._of.get(order_id)
+        absence = Absence(now, now) if known is None else known.again(now)
+        self._of[order_id] = absence
+        allowed = judge_absence(
+            order,
+            absence,
+            resend_is_safe=seat.broker.capabilities.resend_is_safe,
+            patience=self._patience(seat),
+            now=now,
+        )
+        match allowed:
+            case Next.WAIT:
+                return
+            case Next.RESEND:
+                log.warning("order.resent", order=order_id, account=seat.lane.account)
+                self._dispatcher.ask(order_id, self._dispatcher.place(seat, order_id))
+            case Next.GIVE_UP:
+                self.found(order_id)
+                evidence = (
+                    f"{order.cl_ord_id} not found at {absence.first_at.isoformat()}"
+                    f" and {absence.last_at.isoformat()}"
+                )
+                absent = e.OrderRejected(order_id=order_id, at=now, reason="never-arrived", evidence=evidence)
+                seat.lane.record([absent], correlation="reconciliation")
+
+    def of_replacement(self, seat: Seat, order_id: OrderId, version: int) -> None:
+        """The broker knows no such version: refused once no late bytes can make it true."""
+        order = seat.lane.books.order(order_id)
+        if order is None or order.replacement is None or order.replacement.version != version:
+            return
+        now = self._clock.now()
+        if (now - order.updated_at).total_seconds() < self._settle_s:
+            return
+        rejected = e.ReplaceRejected(order_id=order_id, at=now, version=version, reason="never-arrived")
+        seat.lane.record([rejected], correlation="reconciliation")
+
+    def _patience(self, seat: Seat) -> Patience:
+        return Patience(
+            settle_s=self._settle_s,
+            lag_s=seat.broker.capabilities.visibility_lag_s,
+            resend_s_max=self._resend_s_max,
+        )

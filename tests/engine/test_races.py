@@ -1,0 +1,159 @@
+"""What happens in between: while a commit waits, while a question is on its way, while two decide."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import msgspec
+
+from ordergate.brokers.paper import fates
+from ordergate.core.ids import ClOrdId
+from ordergate.core.orders.reports import OrderSnapshot
+from ordergate.core.risk.trading_state import Grade, KillEngaged
+from ordergate.ports.broker import NotFound
+from tests.engine.stage import ACCOUNT, LIMITS, TRADER, Stage, let_run
+
+
+def wake(stage: Stage) -> None:
+    """Ask the reconciler to look at everything now."""
+    seat = stage.node.lanes.get(ACCOUNT)
+    assert seat is not None
+    seat.wake.set()
+
+
+async def test_the_reconciler_neither_sends_nor_doubts_what_is_not_durable() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        placing = asyncio.create_task(stage.place())
+        await let_run()
+        for _ in range(16):
+            wake(stage)
+            await stage.clock.move(0.25)
+        assert stage.placed_at_exchange() == 0
+        stage.journal.release()
+        await placing
+        await stage.until(lambda: stage.placed_at_exchange() == 1)
+        assert stage.listener.kinds.count("outcome_unknown") == 0
+
+
+async def test_an_order_under_way_at_a_crash_is_not_ended_by_the_refusal_of_its_repetition() -> None:
+    calls = 0
+
+    def fate(call: fates.Call) -> fates.Fate:
+        nonlocal calls
+        if call is not fates.Call.PLACE:
+            return fates.Delivered()
+        calls += 1
+        if calls > 1:
+            return fates.TurnedAway("not enough buying power")
+        stage.journal.hold()  # whatever is heard of it is not written down
+        return fates.LateCall()
+
+    stage = Stage(fate=fate)
+    async with stage:
+        order = await stage.accepted()
+        await let_run()
+        before = stage.broker
+        await stage.crash()
+        stage.journal.cut(written=False)
+        stage.journal.release()
+        await stage.start()
+        for _ in range(20):
+            assert stage.status(order) == "unknown"
+            await stage.clock.move(0.25)
+        before.let_late_calls_in()
+        await stage.until(lambda: stage.status(order) == "working")
+        assert stage.placed_at_exchange() == 1
+
+
+async def test_an_order_that_arrives_while_it_is_being_asked_for_is_not_given_up() -> None:
+    def fate(call: fates.Call) -> fates.Fate:
+        return fates.LateCall() if call is fates.Call.PLACE else fates.Delivered()
+
+    async with Stage(fate=fate, resend_is_safe=False) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "unknown")
+        held = stage.lane.books.order(order)
+        assert held is not None
+        assert held.unknown_since is not None
+        settled_at = held.unknown_since + timedelta(seconds=30)
+
+        async def found_too_late(cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
+            if stage.clock.now() >= settled_at:
+                stage.broker.let_late_calls_in()
+                await let_run()
+            return NotFound()
+
+        stage.broker.find = found_too_late  # type: ignore[method-assign]
+        for _ in range(160):
+            await stage.clock.move(0.25)
+        assert "order_rejected" not in stage.listener.kinds
+        assert stage.status(order) == "working"
+
+
+async def test_a_kill_engaged_while_a_release_is_being_written_stays_engaged() -> None:
+    async with Stage() as stage:
+        await stage.gate.engage_kill(TRADER, grade="block_new", reason="drill", correlation="test")
+        stage.journal.hold()
+        releasing = asyncio.create_task(stage.gate.release_kill(TRADER, reason="over", correlation="test"))
+        await let_run()
+        engaging = asyncio.create_task(
+            stage.gate.engage_kill(TRADER, grade="block_new", reason="again", correlation="test")
+        )
+        await let_run()
+        stage.journal.release()
+        await asyncio.gather(releasing, engaging)
+        assert stage.gate.kill_state().engaged
+        await stage.restart()
+        assert stage.gate.kill_state().reason == "again"
+
+
+async def test_cancel_all_of_the_kill_switch_is_carried_on_after_a_crash() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        engaged = KillEngaged(at=stage.clock.now(), grade=Grade.CANCEL_ALL, actor="risk", reason="drill")
+        await stage.node.kill_switch.engage(engaged, "test")
+        await stage.restart()
+        await stage.until(lambda: stage.status(order) == "canceled")
+
+
+async def test_a_cancel_whose_commit_went_unheard_is_carried_on() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        stage.journal.hold()
+        canceling = asyncio.create_task(stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test"))
+        await let_run()
+        stage.journal.cut(written=True)
+        stage.journal.release()
+        await canceling
+        await stage.until(lambda: stage.status(order) == "canceled")
+
+
+async def test_an_order_made_again_after_a_failed_commit_is_not_its_own_duplicate() -> None:
+    async with Stage() as stage:
+        seat = stage.node.lanes.get(ACCOUNT)
+        assert seat is not None
+        seat.limits = msgspec.structs.replace(LIMITS, duplicate_window=timedelta(seconds=10))
+        stage.journal.hold()
+        placing = asyncio.create_task(stage.accepted())
+        await let_run()
+        stage.journal.cut(written=False)
+        stage.journal.release()
+        order = await placing
+        await stage.until(lambda: stage.status(order) == "working")
+
+
+async def test_a_client_that_waits_for_the_broker_leaves_nothing_behind() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        key = stage.key()
+        canceled = await stage.gate.cancel(TRADER, order, key=key, correlation="test", wait_s=5)
+        for _ in range(3):
+            again = await stage.gate.cancel(TRADER, order, key=key, correlation="test", wait_s=5)
+            assert type(again) is type(canceled)
+        await stage.until(lambda: stage.status(order) == "canceled")
+        assert stage.lane.watched == 0
