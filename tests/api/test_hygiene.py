@@ -217,6 +217,10 @@ async def test_a_strange_path_is_a_404_problem(served: Served, path: str) -> Non
     [
         ("PUT", "/v1/orders", "DELETE, GET, POST"),
         ("POST", "/v1/orders/P-000000000000000000", "DELETE, GET, PATCH"),
+        # Not an order called preview:
+        ("GET", "/v1/orders/preview", "POST"),
+        ("PATCH", "/v1/orders/preview", "POST"),
+        ("OPTIONS", "/v1/orders/preview", "POST"),
         ("TRACE", "/livez", "GET"),
         ("OPTIONS", "/v1/accounts", "GET"),
         ("GET", "/oauth/token", "POST"),

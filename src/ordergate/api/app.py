@@ -145,8 +145,11 @@ def _fail_as_problems(app: Gateway) -> None:
 
 def methods_at(app: Gateway, path: str) -> list[str]:
     """Every method of every route that has this path."""
+    paths: dict[str, dict[str, Any]] = app.document["paths"]
+    if path in paths:
+        return sorted(method.upper() for method in paths[path])
     found: set[str] = set()
-    for template, operations in app.document["paths"].items():
+    for template, operations in paths.items():
         if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
             found.update(method.upper() for method in operations)
     return sorted(found) or ["GET"]
@@ -157,7 +160,8 @@ def _invalid(no: RequestValidationError) -> Refusal:
     wrong: dict[str, str] = {}
     for error in no.errors()[:FIELDS_NAMED_MAX]:
         place: tuple[Any, ...] = error["loc"]
-        wrong[str(place[-1])[:64]] = str(error["msg"])
+        unknown = error["type"] == "extra_forbidden"
+        wrong[str(place[-1])[:64]] = "is not a parameter of this route" if unknown else str(error["msg"])
     return Refusal(Code.INVALID, "the path or the query has impossible values", wrong)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
-from starlette.routing import Route
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ordergate.api import exchange
@@ -27,12 +27,18 @@ class Hot:
 
 
 class HotRoute(Route):
-    """A Starlette route that adds no HEAD of its own."""
+    """A Starlette route that adds no HEAD of its own, and leaves the paths `besides` it to others."""
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:
+    def __init__(self, path: str, handlers: Mapping[str, Handler], *, besides: Collection[str] = ()) -> None:
         self.hot = Hot(path, handlers)
+        self._besides = frozenset(besides)
         super().__init__(path, self.hot, methods=list(handlers), name=path)
         self.methods = set(handlers)
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if scope["type"] == "http" and scope["path"] in self._besides:
+            return Match.NONE, {}
+        return super().matches(scope)
 
 
 class ShortCut:
@@ -46,6 +52,7 @@ class ShortCut:
         self._application = application
         self._whole: dict[tuple[str, str], Hot] = {}
         self._with_part: dict[tuple[str, str], tuple[str, Hot]] = {}
+        self._paths = {route.path for route in routes}
         for route in routes:
             for method in route.methods or ():
                 if route.path.endswith("}"):
@@ -63,7 +70,7 @@ class ShortCut:
                 return
             parent, _, part = path.rpartition("/")
             found = self._with_part.get((method, parent))
-            if found is not None and part:
+            if found is not None and part and path not in self._paths:
                 name, hot = found
                 scope["path_params"] = {name: part}
                 await hot(scope, receive, send)

@@ -52,6 +52,7 @@ class OrderRoutes:
             HotRoute(
                 "/v1/orders/{order_id}",
                 {"GET": self.show, "PATCH": self.replace, "DELETE": self.cancel},
+                besides={"/v1/orders/preview"},
             ),
         ]
 
