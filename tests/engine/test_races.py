@@ -6,13 +6,17 @@ import asyncio
 from datetime import timedelta
 
 import msgspec
+import pytest
 
 from ordergate.brokers.paper import fates
-from ordergate.core.ids import ClOrdId
+from ordergate.core.ids import ClOrdId, Env
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.risk.trading_state import Grade, KillEngaged
+from ordergate.engine.kill_switch import KillSwitch
+from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.broker import NotFound
-from tests.engine.stage import ACCOUNT, LIMITS, TRADER, Stage, let_run
+from ordergate.telemetry.metrics import Metrics
+from tests.engine.stage import ACCOUNT, LIMITS, START, TRADER, Listener, Stage, let_run
 
 
 def wake(stage: Stage) -> None:
@@ -157,3 +161,44 @@ async def test_a_client_that_waits_for_the_broker_leaves_nothing_behind() -> Non
             assert type(again) is type(canceled)
         await stage.until(lambda: stage.status(order) == "canceled")
         assert stage.lane.watched == 0
+
+
+async def test_many_unanswered_cancels_do_not_keep_a_lost_order_from_being_asked_for() -> None:
+    lost = False
+
+    def fate(call: fates.Call) -> fates.Fate:
+        nonlocal lost
+        if call is fates.Call.CANCEL:
+            return fates.LostCall()
+        if call is fates.Call.PLACE and lost:
+            lost = False
+            return fates.LostCall()
+        return fates.Delivered()
+
+    async with Stage(fate=fate) as stage:
+        for _ in range(60):
+            await stage.accepted()
+        await stage.gate.cancel_all(TRADER, ACCOUNT, key=stage.key(), correlation="test")
+        lost = True
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working", within_s=20)
+
+
+async def test_a_decision_that_cannot_be_written_down_for_any_reason_leaves_no_trace_in_memory() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        with pytest.raises(UnicodeEncodeError):
+            await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="\ud800")
+        await stage.until(stage.lane.ready.is_set)
+        assert stage.status(order) == "working"
+        await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
+        await stage.until(lambda: stage.status(order) == "canceled")
+
+
+async def test_a_kill_engaged_before_the_control_stream_was_read_is_in_force() -> None:
+    switch = KillSwitch(Env.PAPER, MemoryJournal(Env.PAPER), Listener(), Metrics())
+    engaged = KillEngaged(at=START, grade=Grade.BLOCK_NEW, actor="risk", reason="drill")
+    await switch.engage(engaged, "test")
+    assert switch.is_known
+    assert switch.blocks_new

@@ -21,6 +21,7 @@ class Seat(msgspec.Struct):
 
     `at_broker` is the broker's latest own figures. `heard_at` is the monotonic second
     of the latest news from it. `wake` asks the reconciler to look now.
+    `asked_last` is the order last asked for, so that each gets its turn.
     `buckets` and `recent` are risk's memory of the account's latest messages and orders.
     """
 
@@ -32,6 +33,7 @@ class Seat(msgspec.Struct):
     stream_up: bool = False
     heard_at: float = 0.0
     synced: bool = False
+    asked_last: str = ""
     wake: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     buckets: MessageBuckets = msgspec.field(default_factory=lambda: MessageBuckets(None))
     recent: RecentOrders = msgspec.field(default_factory=RecentOrders)

@@ -116,7 +116,8 @@ class Reconciler:
         await self._doubt_unanswered(seat)
         waiting = await self._durable(seat, seat.lane.books.waiting_orders())
         suspects = [order for order in waiting if self._is_suspect(order)]
-        for order in suspects[: self._rhythm.finds_per_run_max]:
+        for order in _in_turn(seat, suspects)[: self._rhythm.finds_per_run_max]:
+            seat.asked_last = order.id
             if not self._dispatcher.is_speaking_of(order.id):
                 lacking = await self._find(seat, order)
                 self._ask_again(seat, order)
@@ -174,7 +175,8 @@ class Reconciler:
         lacking = [found for seen in theirs if (found := await self._prove(seat, seen)) is not None]
         seen_ids = {self._our_id(seat, seen) for seen in theirs}
         finds = 0
-        for order in await self._durable(seat, seat.lane.books.open_orders()):
+        ours = await self._durable(seat, seat.lane.books.open_orders())
+        for order in _in_turn(seat, ours):
             asked_for = order.id in seen_ids and order.replacement is None
             if asked_for or self._dispatcher.is_speaking_of(order.id):
                 self._ask_again(seat, order)
@@ -183,6 +185,7 @@ class Reconciler:
                 seat.wake.set()
                 break
             finds += 1
+            seat.asked_last = order.id
             difference = await self._find(seat, order)
             if difference is not None:
                 lacking.append(difference)
@@ -251,6 +254,11 @@ class Reconciler:
             return ours[0]
         known = seat.lane.books.order_of_broker(seen.broker_order_id)
         return None if known is None else known.id
+
+
+def _in_turn(seat: Seat, orders: list[Order]) -> list[Order]:
+    """Those after the last one asked for, then the others: a bounded run starves nobody."""
+    return sorted(orders, key=lambda order: (order.id <= seat.asked_last, order.id))
 
 
 def _cursor(seat: Seat) -> str | None:
