@@ -14,7 +14,7 @@ from ordergate.api.schemas import SCOPE_WORDS
 
 _ABOUT: Final = (
     "Amounts are decimal strings, times are RFC 3339 in UTC. A request that changes an order carries an "
-    "Idempotency-Key. Errors are application/problem+json with a stable `code`. Commands and gapless "
+    "Idempotency-Key. Errors are application/problem+json with a stable code. Commands and gapless "
     "events also go over the WebSocket at /v1/stream."
 )
 _UNUSED_MODELS: Final = ("HTTPValidationError", "ValidationError")

@@ -111,11 +111,18 @@ def _one_connection(client: GatewayClient, account: str, position: Position) -> 
             raise Stopped(
                 ExitCode.UNREACHABLE, f"the stream at {place} cannot be reached: {error}"
             ) from error
-        raise _Again(str(error) or type(error).__name__) from error
+        raise _Again(_why(error)) from error
     except Stopped as stopped:
         if is_first or stopped.code is not ExitCode.UNREACHABLE:
             raise
         raise _Again(stopped.sentence) from stopped  # no token, as long as the gateway is away
+
+
+def _why(error: Exception) -> str:
+    """The gateway's own words where it closed the stream, and not the library's account of it."""
+    if isinstance(error, ConnectionClosed) and error.rcvd is not None and error.rcvd.reason:
+        return f"{error.rcvd.code}: {error.rcvd.reason}"
+    return str(error) or type(error).__name__
 
 
 def _opened(client: GatewayClient) -> ClientConnection:

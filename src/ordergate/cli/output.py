@@ -5,10 +5,11 @@ With `--json` standard output holds JSON alone, whatever happens.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final, TextIO
 
 import msgspec
 from rich.console import Console, RenderableType
@@ -21,14 +22,24 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+PIPE_COLUMNS: Final = 1_000
+
 
 def people() -> Console:
     """Standard output as it is at this moment."""
-    return Console(file=sys.stdout, highlight=False)
+    return _console(sys.stdout)
 
 
 def complaints() -> Console:
-    return Console(file=sys.stderr, highlight=False)
+    return _console(sys.stderr)
+
+
+def _console(file: TextIO) -> Console:
+    """As wide as the terminal. A pipe or a file has no width, so nothing is wrapped for it."""
+    console = Console(file=file, highlight=False)
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console.width = PIPE_COLUMNS
+    return console
 
 
 def to_programs(value: Any) -> None:

@@ -51,7 +51,7 @@ def run(
     from ordergate.wiring import house
 
     tapes = recordings(recorded)
-    people().print(Text(_tape_line(tapes), style="dim"))
+    people().print(Text(_tape_line(tapes, recorded), style="dim"), soft_wrap=True)
     asked = house.Asked(
         data_dir=data_dir,
         port=port,
@@ -133,7 +133,8 @@ def _profile_option(data_dir: Path) -> str:
     return f" --profile {shlex.quote(str(data_dir / FILE_NAME))}"
 
 
-def _tape_line(tapes: tuple[Path, ...]) -> str:
+def _tape_line(tapes: tuple[Path, ...], named: Path | None) -> str:
     if tapes:
         return "ESH4 plays the recorded day in " + ", ".join(path.name for path in tapes)
-    return "no recorded market data found (--recorded): every symbol plays a made-up tape"
+    where = "here; name its folder with --recorded" if named is None else f"in {named} ({RECORDED_DAY})"
+    return f"no recorded market data {where}: every symbol plays a made-up tape"

@@ -24,10 +24,8 @@ _STATUS: Final = {
 
 
 def orders(rows: Iterable[Row], *, title: str | None = None) -> Table:
-    table = _table(
-        title, "order", "status", "symbol", "side", "type", right=("qty", "limit", "filled", "avg")
-    )
-    table.add_column("since", style="dim")
+    table = _table(title, "order", "status", "symbol", "side", "type", right=("filled", "price", "avg"))
+    table.add_column("since", style="dim", overflow="fold")
     for row in rows:
         table.add_row(
             _text(row["id"]),
@@ -35,11 +33,10 @@ def orders(rows: Iterable[Row], *, title: str | None = None) -> Table:
             _text(row["symbol"]),
             _side(row["side"]),
             _text(row["type"]),
-            _text(row["quantity"]),
+            _text(f"{row['cum_qty']}/{row['quantity']}"),
             _text(row["limit_price"] or row["stop_price"]),
-            _text(row["cum_qty"]),
             _text(row["avg_px"]),
-            _text(clock(row["updated_at"])),
+            _text(clock(row["updated_at"])[:8]),
         )
     return table
 
@@ -176,15 +173,25 @@ def clock(at: str) -> str:
 
 
 def _table(title: str | None, *names: str, right: Sequence[str] = ()) -> Table:
-    table = Table(title=title, title_justify="left", box=None, header_style="dim", pad_edge=False)
+    """What does not fit is folded, never shortened: half a price looks like another price."""
+    table = Table(
+        title=title,
+        title_justify="left",
+        box=None,
+        header_style="dim",
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
     for name in names:
-        table.add_column(name, no_wrap=name in ("order", "at"))
+        table.add_column(name, no_wrap=name in ("order", "at"), overflow="fold")
     for name in right:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     return table
 
 
 def _text(value: Any) -> Text:
+    if isinstance(value, bool):
+        return Text("yes" if value else "no")
     return Text("" if value is None else str(value))
 
 

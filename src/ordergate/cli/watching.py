@@ -119,8 +119,8 @@ class _Board:
                 for order in orders:
                     self._keep(order)
             case Lost(why):
-                self._trouble = f"the stream broke ({why}); opening another"
-                self._console.print(Text(self._trouble, style="yellow"))
+                self._trouble = f"the stream broke ({why}); opening another, from where this one ended"
+                self._console.print(Text(self._trouble, style="yellow"), soft_wrap=True)
             case Joined():
                 self._trouble = ""
 
