@@ -67,6 +67,7 @@ class Side:
         self.journal = journal
         self.views = views
         self.owners = [Owner(journal, account) for account in accounts]
+        self._labels: dict[tuple[AccountId, int], str | None] = {}
 
     async def play(self, rounds: list[list[Place | Take]]) -> list[Any]:
         answers: list[Any] = []
@@ -92,6 +93,8 @@ class Side:
     def _unit(self, owner: Owner, asked: Place) -> Unit:
         owner.head += asked.wrong
         label = None if asked.label is None else f"label-{asked.label}"
+        # An order keeps the label that it was first written with.
+        label = self._labels.setdefault((owner.account, asked.number), label)
         one = order_row(
             owner.account,
             asked.number,

@@ -31,6 +31,7 @@ UNIQUE_VIOLATION: Final = "23505"
 KEYS: Final = {"receipt_pkey": "the idempotency key", "order_view_client": "the client order id"}
 TRY_AGAIN: Final = frozenset({"40001", "40P01", "57014"})  # serialization, deadlock, canceled by hand
 READ_ONLY: Final = "25006"
+UNWRITABLE: Final = "22000"  # a data fault that we saw ourselves
 
 _POLL_S: Final = 0.05
 _SQL: Final = sqlfiles.statements("writer")
@@ -114,7 +115,11 @@ class Session:
 
     async def append(self, batch: Sequence[Linked]) -> None:
         """Commit the batch. Raises Refused (nothing written) or Lost (unknown)."""
-        await self._ask(self._append.fetch(*columns.parameters(batch)))
+        try:
+            arguments = columns.parameters(batch)
+        except columns.Unwritable as error:
+            raise Refused(UNWRITABLE, None, str(error)) from error
+        await self._ask(self._append.fetch(*arguments))
 
     async def take(self, account: AccountId) -> tuple[Taken, bytes]:
         """Raise the account's epoch; where its stream stands, and its last seal."""

@@ -15,7 +15,6 @@ from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
 
-
 class Histogram:
     """How often a value fell into each bucket; the last one has no upper bound."""
 

@@ -29,10 +29,24 @@ _DECODER: Final = json.JSONDecoder(
 )
 
 
+def _is_one(text: str) -> bool:
+    """True when the text is one value from its first character to its last."""
+    try:
+        _, end = _SCAN(text, 0)
+    except StopIteration:
+        return False
+    return bool(end == len(text))
+
+
+_SCAN: Final = json.scanner.make_scanner(_DECODER)  # type: ignore[attr-defined]  # typeshed lacks it
+
+
 def check_document(body: bytes) -> None:
     """Raise NotOneDocument unless `body` is well-formed JSON without duplicate keys."""
     try:
-        _DECODER.decode(body.decode("utf-8"))
+        text = body.decode("utf-8")
+        if not _is_one(text):
+            _DECODER.decode(text)  # says what it is instead
     except UnicodeDecodeError:
         raise NotOneDocument("not UTF-8") from None
     except json.JSONDecodeError as fault:

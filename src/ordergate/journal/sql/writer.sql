@@ -4,56 +4,83 @@
 -- Everything that waits, of all accounts, in one statement: one round trip, one commit, one fsync.
 -- All or nothing: an account that is not where its writer believes it to be undoes the whole batch,
 -- and so does a key, or a client's own label, that is taken (unique indexes).
+-- Most columns come as one text each (journal/batch.py): values between separators, numbers and times
+-- between commas, seals in hexadecimal.
 with advanced as (
-    update account_stream as s set head = u.head, last_hash = u.last_hash
-    from unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bytea[])
-        as u (account, epoch, expected, head, last_hash)
+    update account_stream as s set head = u.head, last_hash = decode(u.last_hash, 'hex')
+    from unnest(
+        string_to_array($1, E'\x1f', E'\x1e'), string_to_array($2, ',')::bigint[],
+        string_to_array($3, ',')::bigint[], string_to_array($4, ',')::bigint[], string_to_array($5, ',')
+    ) as u (account, epoch, expected, head, last_hash)
     where s.account = u.account and s.epoch = u.epoch and s.head = u.expected
     returning s.account
 ), events as (
     insert into event (account, seq, kind, version, order_id, at, correlation, body, frame, hash)
-    select account, seq, kind, version, order_id, at, correlation,
-        convert_from(body, 'UTF8'), convert_from(frame, 'UTF8'), hash
-    from unnest($6::text[], $7::bigint[], $8::text[], $9::integer[], $10::text[], $11::timestamptz[],
-        $12::text[], $13::bytea[], $14::bytea[], $15::bytea[])
-        as e (account, seq, kind, version, order_id, at, correlation, body, frame, hash)
+    select account, seq, kind, version, order_id, at, correlation, body, frame, decode(hash, 'hex')
+    from unnest(
+        string_to_array($6, E'\x1f', E'\x1e'), string_to_array($7, ',')::bigint[],
+        string_to_array($8, E'\x1f', E'\x1e'), string_to_array($9, ',')::integer[],
+        string_to_array($10, E'\x1f', E'\x1e'), string_to_array($11, ',')::timestamptz[], $12::text[],
+        string_to_array(convert_from($13, 'UTF8'), E'\x1f'),
+        string_to_array(convert_from($14, 'UTF8'), E'\x1f'), string_to_array($15, ',')
+    ) as e (account, seq, kind, version, order_id, at, correlation, body, frame, hash)
 ), orders as (
     insert into order_view as o (account, id, client_order_id, symbol, status, open, accepted_at, body)
-    select account, id, client_order_id, symbol, status, open, accepted_at, convert_from(body, 'UTF8')
-    from unnest($16::text[], $17::text[], $18::text[], $19::text[], $20::text[], $21::boolean[],
-        $22::timestamptz[], $23::bytea[])
-        as n (account, id, client_order_id, symbol, status, open, accepted_at, body)
+    select account, id, client_order_id, symbol, status, open, accepted_at, body
+    from unnest(
+        string_to_array($16, E'\x1f', E'\x1e'), string_to_array($17, E'\x1f', E'\x1e'),
+        string_to_array($18, E'\x1f', E'\x1e'), $19::text[], string_to_array($20, E'\x1f', E'\x1e'),
+        string_to_array($21, ',')::boolean[], string_to_array($22, ',')::timestamptz[],
+        string_to_array(convert_from($23, 'UTF8'), E'\x1f')
+    ) as n (account, id, client_order_id, symbol, status, open, accepted_at, body)
     on conflict (account, id) do update set client_order_id = excluded.client_order_id, symbol = excluded.symbol,
         status = excluded.status, open = excluded.open, accepted_at = excluded.accepted_at, body = excluded.body
 ), executions as (
     insert into execution_view (account, key, seq, body)
-    select account, key, seq, convert_from(body, 'UTF8')
-    from unnest($24::text[], $25::text[], $26::bigint[], $27::bytea[]) as n (account, key, seq, body)
+    select account, key, seq, body
+    from unnest(
+        string_to_array($24, E'\x1f', E'\x1e'), $25::text[], string_to_array($26, ',')::bigint[],
+        string_to_array(convert_from($27, 'UTF8'), E'\x1f')
+    ) as n (account, key, seq, body)
     on conflict (account, key) do update set body = excluded.body
 ), positions as (
     insert into position_view (account, key, body)
-    select account, key, convert_from(body, 'UTF8')
-    from unnest($28::text[], $29::text[], $30::bytea[]) as n (account, key, body)
+    select account, key, body
+    from unnest(
+        string_to_array($28, E'\x1f', E'\x1e'), $29::text[],
+        string_to_array(convert_from($30, 'UTF8'), E'\x1f')
+    ) as n (account, key, body)
     on conflict (account, key) do update set body = excluded.body
 ), balances as (
     insert into balance_view (account, key, body)
-    select account, key, convert_from(body, 'UTF8')
-    from unnest($31::text[], $32::text[], $33::bytea[]) as n (account, key, body)
+    select account, key, body
+    from unnest(
+        string_to_array($31, E'\x1f', E'\x1e'), $32::text[],
+        string_to_array(convert_from($33, 'UTF8'), E'\x1f')
+    ) as n (account, key, body)
     on conflict (account, key) do update set body = excluded.body
 ), breaks as (
     insert into break_view (account, key, body)
-    select account, key, convert_from(body, 'UTF8')
-    from unnest($34::text[], $35::text[], $36::bytea[]) as n (account, key, body)
+    select account, key, body
+    from unnest(
+        string_to_array($34, E'\x1f', E'\x1e'), $35::text[],
+        string_to_array(convert_from($36, 'UTF8'), E'\x1f')
+    ) as n (account, key, body)
     on conflict (account, key) do update set body = excluded.body
 ), receipts as (
     insert into receipt
         (env, tenant, client_id, route, key, digest, fingerprint, account, order_id, status, body, at)
-    select env, tenant, client_id, route, key, digest, fingerprint, account, order_id, status, body, at
-    from unnest($37::text[], $38::text[], $39::text[], $40::text[], $41::text[], $42::bigint[], $43::bytea[],
-        $44::text[], $45::text[], $46::integer[], $47::text[], $48::timestamptz[])
-        as r (env, tenant, client_id, route, key, digest, fingerprint, account, order_id, status, body, at)
+    select env, tenant, client_id, route, key, digest, decode(fingerprint, 'hex'), account, order_id, status, body, at
+    from unnest(
+        string_to_array($37, E'\x1f', E'\x1e'), $38::text[], $39::text[],
+        string_to_array($40, E'\x1f', E'\x1e'), string_to_array($41, E'\x1f', E'\x1e'),
+        string_to_array($42, ',')::bigint[], string_to_array($43, ','),
+        string_to_array($44, E'\x1f', E'\x1e'), string_to_array($45, E'\x1f', E'\x1e'),
+        string_to_array($46, ',')::integer[], string_to_array($47, E'\x1f', E'\x1e'),
+        string_to_array($48, ',')::timestamptz[]
+    ) as r (env, tenant, client_id, route, key, digest, fingerprint, account, order_id, status, body, at)
 )
-select journal_require_all(count(*), cardinality($1::text[])) from advanced
+select journal_require_all(count(*), cardinality(string_to_array($1, E'\x1f', E'\x1e'))) from advanced
 
 -- name: take_account
 -- A new owner: the epoch only grows. The first owner of an account begins its stream.
