@@ -89,7 +89,7 @@ async def test_an_order_that_arrives_while_it_is_being_asked_for_is_not_given_up
                 await let_run()
             return NotFound()
 
-        stage.broker.find = found_too_late  # type: ignore[method-assign]
+        stage.broker.find = found_too_late  # type: ignore[method-assign]  # this broker only
         for _ in range(160):
             await stage.clock.move(0.25)
         assert "order_rejected" not in stage.listener.kinds
