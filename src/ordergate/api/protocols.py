@@ -126,7 +126,8 @@ class WholeAnswer:
         if not cycle.keep_alive or cycle.scope["method"] == "HEAD":
             return False
         cycle.response_started = True
-        cycle.transport.write(b"%b%b\r\n%b" % (STATUS_LINE[status], head, body))
+        lines = [b"%b: %b\r\n" % header for header in cycle.default_headers]  # the date
+        cycle.transport.write(b"".join((STATUS_LINE[status], *lines, head, b"\r\n", body)))
         cycle.response_complete = True
         cycle.message_event.set()
         cycle.on_response()
