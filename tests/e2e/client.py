@@ -16,7 +16,6 @@ from typing import Any, Final, Protocol
 import aiohttp
 import msgspec
 
-from tests.e2e.child import CLIENT_ID
 from tests.e2e.floor import Floor
 
 ANSWER_S_MAX: Final = 15.0
@@ -44,6 +43,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         return str(self.body.get("code", ""))
 
 
+def lost(why: str) -> Answer:
+    return Answer(status=LOST, body={"code": why})
+
+
 class Commands(Protocol):
     """Either way of giving commands. The key is the caller's, so that it can ask again."""
 
@@ -57,21 +60,11 @@ class Rest:
 
     def __init__(self, floor: Floor) -> None:
         self._floor = floor
-        self._headers: dict[str, str] = {}
+        self.headers: dict[str, str] = {}
 
-    async def log_in(self) -> str:
-        """Get a token by client credentials, and use it from now on."""
-        secret = self._floor.client_secret
-        async with self._floor.http.post(
-            f"{self._floor.base_url}/oauth/token",
-            data={"grant_type": "client_credentials"},
-            headers={"Authorization": aiohttp.encode_basic_auth(CLIENT_ID, secret)},
-        ) as answer:
-            told = await answer.json()
-            assert answer.status == 200, told
-        token = str(told["access_token"])
-        self._headers = {"Authorization": f"Bearer {token}"}
-        return token
+    async def log_in(self) -> None:
+        """Get a token by client credentials; it outlives every test and every restart."""
+        self.headers = {"Authorization": f"Bearer {await self._floor.token()}"}
 
     async def place(self, order: Mapping[str, Any], *, key: str, wait_s: int = 0) -> Answer:
         return await self.ask("POST", "/v1/orders", key=key, body=order, wait_s=wait_s)
@@ -86,7 +79,7 @@ class Rest:
         return await self.ask("DELETE", f"/v1/orders?account_id={account}", key=key)
 
     async def ask(self, method: str, path: str, *, key: str, body: object = None, wait_s: int = 0) -> Answer:
-        headers = {**self._headers, "Idempotency-Key": key}
+        headers = {**self.headers, "Idempotency-Key": key}
         if wait_s:
             headers["Prefer"] = f"wait={wait_s}"
         if body is not None:
@@ -105,11 +98,11 @@ class Rest:
                     replayed=answer.headers.get("Idempotent-Replayed") == "true",
                     retry_after=answer.headers.get("Retry-After"),
                 )
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return Answer(status=LOST)
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            return lost(repr(fault))
 
     async def get(self, path: str) -> dict[str, Any]:
-        async with self._floor.http.get(self._floor.base_url + path, headers=self._headers) as answer:
+        async with self._floor.http.get(self._floor.base_url + path, headers=self.headers) as answer:
             told = await answer.json()
             assert answer.status == 200, f"{path}: {answer.status} {told}"
             shown: dict[str, Any] = told
@@ -172,15 +165,15 @@ class Stream:
     async def _ask(self, frame: dict[str, Any]) -> Answer:
         socket = await self._opened()
         if socket is None:
-            return Answer(status=LOST)
+            return lost("no stream could be opened")
         frame_id = frame["id"] = f"c{next(self._ids)}"
         waiting: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[frame_id] = waiting
         try:
             await socket.send_json(frame)
             return await asyncio.wait_for(waiting, ANSWER_S_MAX)
-        except (aiohttp.ClientError, TimeoutError, OSError):
-            return Answer(status=LOST)
+        except (aiohttp.ClientError, TimeoutError, OSError) as fault:
+            return lost(repr(fault))
         finally:
             self._waiting.pop(frame_id, None)
 
@@ -210,7 +203,7 @@ class Stream:
                     continue
         for waiting in self._waiting.values():
             if not waiting.done():
-                waiting.set_result(Answer(status=LOST))
+                waiting.set_result(lost(f"the stream closed with {socket.close_code}"))
 
     def _answered(self, frame: dict[str, Any]) -> None:
         waiting = self._waiting.get(frame["id"])
@@ -222,10 +215,9 @@ class Stream:
 
 async def open_stream(floor: Floor, rest: Rest) -> aiohttp.ClientWebSocketResponse:
     """A stream that knows who we are. Raises ClientError, OSError or TimeoutError."""
-    token = await rest.log_in()
     url = f"{floor.base_url}/v1/stream"
     async with asyncio.timeout(ANSWER_S_MAX):
-        socket = await floor.http.ws_connect(url, headers={"Authorization": f"Bearer {token}"})
+        socket = await floor.http.ws_connect(url, headers=rest.headers)
         for expected in ("welcome", "authenticated"):
             message = await socket.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:

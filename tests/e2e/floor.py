@@ -1,7 +1,8 @@
-"""A trading floor for tests: a venue process and a gateway process over one folder.
+"""A trading floor for tests: `ordergate venue` and `ordergate serve` over one folder, apart.
 
 `async with floor(folder) as it:` starts both and waits until orders are taken. The gateway keeps
-its port and its data over `kill()` and `start()`, as a service manager would restart it.
+its port and its data over `kill()` and `start()`, as a service manager would restart it; the venue
+goes on through all of it, with faults and steps of its tapes on request.
 """
 
 from __future__ import annotations
@@ -22,19 +23,20 @@ import aiohttp
 import msgspec
 import yaml
 
-from ordergate.journal.verify import Report, verify
+from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.venue.faces.admin import AccountLedger
 from ordergate.venue.faults import Fault, FaultState
 from ordergate.wiring import demo
-from tests.e2e.child import Started
 from tests.e2e.pacing import PACE
 
-ROOT: Final = Path(__file__).parents[2]
 ADMIN_TOKEN: Final = "a-token-for-tests-only"
+CLIENT_ID: Final = "trader"
 ACCOUNT: Final = str(demo.ACCOUNT)
 CASH: Final = "100000000"
 START_S_MAX: Final = 60.0
 STOP_S_MAX: Final = 20.0
+COMMAND_S_MAX: Final = 60.0
+LOGIN_EVERY_S: Final = 0.75
 POLL_S: Final = 0.02
 
 LIMITS: Final[dict[str, Any]] = {
@@ -69,10 +71,10 @@ class Floor:
         self.port = free_port()
         self.venue_port = free_port()
         self.kills = 0
+        self.client_secret = ""
         self.http: aiohttp.ClientSession
         self._gateway: subprocess.Popen[bytes] | None = None
         self._venue: subprocess.Popen[bytes] | None = None
-        self._started: Started | None = None
 
     @property
     def base_url(self) -> str:
@@ -81,16 +83,6 @@ class Floor:
     @property
     def venue_url(self) -> str:
         return f"http://127.0.0.1:{self.venue_port}"
-
-    @property
-    def client_secret(self) -> str:
-        assert self._started is not None
-        return self._started.client_secret
-
-    @property
-    def gateway_pid(self) -> int:
-        assert self._gateway is not None
-        return self._gateway.pid
 
     # The processes
 
@@ -115,12 +107,11 @@ class Floor:
         (self.folder / "gateway.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
 
     async def start_venue(self) -> None:
-        self._venue, _ = await self._launch("venue")
+        self._venue = await self._launch("venue", "venue")
 
     async def start(self) -> None:
         """Start the gateway and wait until it answers; what it lacks yet, /readyz says."""
-        self._gateway, told = await self._launch("gateway")
-        self._started = msgspec.json.decode(told, type=Started)
+        self._gateway = await self._launch("gateway", "serve")
 
     async def until_ready(self, timeout_s: float = START_S_MAX) -> None:
         """Wait until every account takes orders."""
@@ -155,6 +146,10 @@ class Floor:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        if (self.folder / "postgres" / "pgdata" / "postmaster.pid").exists():
+            # The gateway was killed and never started again: its database server is still there.
+            async with EmbeddedPostgres(self.folder / "postgres"):
+                pass
 
     def log(self, role: str, lines: int = 15) -> str:
         """The last lines that a process wrote."""
@@ -162,24 +157,58 @@ class Floor:
         said = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
         return "\n".join(said.splitlines()[-lines:])
 
-    async def _launch(self, role: str) -> tuple[subprocess.Popen[bytes], bytes]:
+    async def command(self, *words: str) -> bytes:
+        """A command of the command line over the gateway's settings; what it printed."""
+        config = str(self.folder / "gateway.yaml")
+        asked = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ordergate", *words, "--config", config, "--json",
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+        try:
+            said, complained = await asyncio.wait_for(asked.communicate(), COMMAND_S_MAX)
+        finally:
+            if asked.returncode is None:
+                asked.kill()
+                await asked.wait()
+        assert asked.returncode == 0, f"{words}: exit {asked.returncode}: {said!r} {complained!r}"
+        return said
+
+    async def register(self) -> None:
+        """Make the client known; the running gateway hears of it within seconds."""
+        told = msgspec.json.decode(await self.command("clients", "add", CLIENT_ID, "--account", ACCOUNT))
+        self.client_secret = told["client_secret"]
+
+    async def token(self) -> str:
+        """A fresh access token by client credentials, as soon as the gateway knows the client."""
+        headers = {"Authorization": aiohttp.encode_basic_auth(CLIENT_ID, self.client_secret)}
+        grant = {"grant_type": "client_credentials"}
+        give_up_at = time.monotonic() + START_S_MAX
+        while True:
+            async with self.http.post(f"{self.base_url}/oauth/token", data=grant, headers=headers) as answer:
+                told = await answer.json()
+            if answer.status == 200:
+                return str(told["access_token"])
+            assert time.monotonic() < give_up_at, f"no token: {answer.status} {told}"
+            await asyncio.sleep(LOGIN_EVERY_S)
+
+    async def _launch(self, role: str, command: str) -> subprocess.Popen[bytes]:
         ready = self.folder / f"{role}.ready"
         ready.unlink(missing_ok=True)
-        process = self._spawn(role, ready)
+        process = self._spawn(role, command, ready)
         give_up_at = time.monotonic() + START_S_MAX
         while not ready.exists():
             if process.poll() is not None or time.monotonic() > give_up_at:
                 process.kill()
                 raise AssertionError(f"the {role} did not start:\n{self.log(role)}")
-            await PACE.sleep(POLL_S)
-        return process, ready.read_bytes()
+            await asyncio.sleep(POLL_S)
+        return process
 
-    def _spawn(self, role: str, ready: Path) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "tests.e2e.child", role]
-        command += [str(self.folder / f"{role}.yaml"), str(ready)]
+    def _spawn(self, role: str, command: str, ready: Path) -> subprocess.Popen[bytes]:
+        words = [sys.executable, "-m", "ordergate", command]
+        words += ["--config", str(self.folder / f"{role}.yaml"), "--ready-file", str(ready)]
         with (self.folder / f"{role}.log").open("ab") as log:
             return subprocess.Popen(
-                command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
 
     # The venue's own face
@@ -213,10 +242,14 @@ class Floor:
 
     # The journal
 
-    async def verify(self) -> Report:
-        """The chain of every account, as `ordergate journal verify` proves it."""
-        assert self._started is not None
-        return await verify(self._started.dsn)
+    async def prove_journal(self) -> int:
+        """How many events the account has, once every seal holds and every row is what they amount to."""
+        events = 0
+        for proof in ("verify", "replay"):
+            told = msgspec.json.decode(await self.command("journal", proof))
+            assert told["clean"], told
+            events = {one["account"]: one["events"] for one in told["accounts"]}[ACCOUNT]
+        return events
 
 
 @asynccontextmanager
@@ -235,6 +268,7 @@ async def floor(
         try:
             await it.start_venue()
             await it.start()
+            await it.register()
             await it.until_ready()
             yield it
         finally:

@@ -42,7 +42,7 @@ class Reckoning:
         self.answered = asyncio.Event()
 
     def note(self, key: str, what: str, answer: Answer) -> None:
-        replayed = "replayed" if answer.replayed else ""
+        replayed = "replayed" if answer.replayed else ""  # what was lost has its reason for a code
         self.answers[" ".join(filter(None, (what, str(answer.status), answer.code, replayed)))] += 1
         if answer.status == LOST:
             self.lost += 1

@@ -74,8 +74,8 @@ class Desk:
             answer = await way.cancel(order["id"], key=self.trader.key())
         else:
             answer = await way.replace(order["id"], self.trader.changes(order), key=self.trader.key())
-        # Between looking and asking the order may have filled, or be changing already.
-        assert answer.status in (202, 409, 422), answer
+        # Between looking and asking the order may have filled in part or whole, or be changing already.
+        assert answer.status in (202, 409, 422) or (not cancel and answer.status == 400), answer
         self._note("cancel" if cancel else "replace", answer)
 
     def _note(self, what: str, answer: Answer) -> None:

@@ -34,7 +34,7 @@ async def test_schemathesis_finds_no_server_error_and_no_mismatch_with_the_docum
     with repeatable("schemathesis") as seed:
         async with floor(tmp_path) as it, clients(it) as (rest, stream):
             await stream.watch_quotes(list(PRICES))
-            token = await rest.log_in()
+            token = await it.token()
             document = await rest.get("/openapi.json")
             await ask(it, token, document, seed=seed, mode="all", seconds=dose(30, 400))
 

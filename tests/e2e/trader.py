@@ -74,13 +74,13 @@ class Trader:
     def changes(self, order: Mapping[str, Any]) -> dict[str, str]:
         """What to change of a working order."""
         changes: dict[str, str] = {}
-        if self.chance.random() < 0.6:
+        sign = 1 if order["side"] == "buy" else -1
+        if order["type"] == "limit" and self.chance.random() < 0.6:
+            changes["limit_price"] = self._price(order["symbol"], sign * self.chance.randint(-10, 4))
+        if not changes or self.chance.random() < 0.6:
             more = Decimal(self._quantity(order["symbol"]))
             changes["quantity"] = format(Decimal(order["cum_qty"]) + more, "f")
-        sign = 1 if order["side"] == "buy" else -1
-        if order["type"] == "limit" and (not changes or self.chance.random() < 0.7):
-            changes["limit_price"] = self._price(order["symbol"], sign * self.chance.randint(-10, 4))
-        return changes or {"quantity": self._quantity(order["symbol"])}
+        return changes
 
     def _quantity(self, symbol: str) -> str:
         lot, most = LOTS[symbol]
