@@ -26,7 +26,7 @@ class Client(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.on_answer: OnAnswer = _ignore
-        self.lost = False
+        self.trouble: str | None = None
         self._buffer = b""
         self._transport: asyncio.Transport | None = None
 
@@ -34,12 +34,16 @@ class Client(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.lost = True
+        self.trouble = self.trouble or "the server closed a connection"
 
     def ask(self, request: bytes) -> None:
-        if self.lost or self._transport is None:
-            raise NotAccepted("the server closed a connection: " + self._buffer[:500].decode("latin-1"))
-        self._transport.write(request)
+        if self._transport is not None and self.trouble is None:
+            self._transport.write(request)
+
+    def fail(self, said: bytes) -> None:
+        """Something else than a yes; whoever runs the loop looks here."""
+        self.trouble = self.trouble or said[:2000].decode("latin-1")
+        self.close()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -61,7 +65,8 @@ class RestClient(Client):
             return
         length = _LENGTH.search(head)
         if length is None or not head.startswith(b"HTTP/1.1 20"):
-            raise NotAccepted(self._buffer[:2000].decode("latin-1"))
+            self.fail(self._buffer)
+            return
         if len(rest) >= int(length[1]):
             self._buffer = b""
             self.on_answer(rest)
@@ -118,7 +123,8 @@ class StreamClient(Client):
                 break
             if buffer.startswith(b'{"type":"answer"', begin):
                 if b'"status":201' not in buffer[begin : begin + 60]:
-                    raise NotAccepted(buffer[begin:end].decode("latin-1"))
+                    self.fail(buffer[begin:end])
+                    return
                 self.on_answer(buffer[begin:end])
             at = end
         self._buffer = buffer[at:]

@@ -20,6 +20,7 @@ from bench.clients import Client, NotAccepted, StreamClient
 Ask = Callable[[], bytes]
 _ANSWERED_S_MAX: Final = 60.0
 _LEAD_NS: Final = 50_000_000
+_LOOK_S: Final = 0.25
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -52,9 +53,8 @@ class ClosedLoop:
                 client.ask(self._ask())
         async with asyncio.timeout(seconds + _ANSWERED_S_MAX):
             while not self._done.done():
-                await asyncio.wait((self._done,), timeout=0.25)
-                if any(client.lost for client in self._clients):
-                    raise NotAccepted("a connection was lost")
+                await asyncio.wait((self._done,), timeout=_LOOK_S)
+                _check(self._clients)
         return Asked(self._answered, began, time.monotonic())
 
     def _go_on(self, client: Client) -> Callable[[bytes], None]:
@@ -89,12 +89,13 @@ class OpenLoop:
         self._ask = ask
         self._rate = rate
         self._loop = asyncio.get_running_loop()
+        self._clients = clients
         self._free = deque(clients)
         self._late: deque[int] = deque()
         self._due: dict[bytes, int] = {}
         self._sent: list[Sent] = []
         self._total = 0
-        self._all = asyncio.Event()
+        self._all: asyncio.Future[None] = self._loop.create_future()
         for client in clients:
             client.on_answer = self._answered_by_stream
 
@@ -104,7 +105,9 @@ class OpenLoop:
         pacing = threading.Thread(target=self._pace, daemon=True)
         pacing.start()
         async with asyncio.timeout(seconds + _ANSWERED_S_MAX):
-            await self._all.wait()
+            while not self._all.done():
+                await asyncio.wait((self._all,), timeout=_LOOK_S)
+                _check(self._clients)
         pacing.join()
         return self._sent
 
@@ -142,7 +145,13 @@ class OpenLoop:
     def _note(self, due: int, answer: bytes) -> None:
         self._sent.append(Sent(due, time.monotonic_ns(), answer))
         if len(self._sent) == self._total:
-            self._all.set()
+            self._all.set_result(None)
+
+
+def _check(clients: Sequence[Client]) -> None:
+    for client in clients:
+        if client.trouble is not None:
+            raise NotAccepted(client.trouble)
 
 
 def _id_in(frame: bytes) -> bytes:

@@ -23,23 +23,26 @@ _REQUEST: Final = (
 _FRAME: Final = b'{"type":"place","id":"%d","idempotency_key":"key-%b-%08d","order":%b}'
 
 
+# One count for all measurements: the first order of one must not equal the last of the one before.
+_numbers: Final = itertools.count()
+
+
 class Orders:
-    """Numbered orders of one run. `run` makes their keys unlike those of every other run."""
+    """Numbered orders of one measurement, with keys unlike those of every other."""
 
     def __init__(self, token: str) -> None:
         self._token = token.encode()
         self._run = secrets.token_hex(4).encode()
-        self._numbers = itertools.count()
 
     def request(self) -> bytes:
         """The next order as an HTTP request."""
-        number = next(self._numbers)
+        number = next(_numbers)
         body = self._order(number)
         return _REQUEST % (self._token, self._run, number, len(body), body)
 
     def frame(self) -> bytes:
         """The next order as a WebSocket frame of a client."""
-        number = next(self._numbers)
+        number = next(_numbers)
         return masked(_FRAME % (number, self._run, number, self._order(number)))
 
     def _order(self, number: int) -> bytes:

@@ -189,7 +189,7 @@ class Floor:
             if answer.status == 200:
                 return str(told["access_token"])
             assert time.monotonic() < give_up_at, f"no token: {answer.status} {told}"
-            await asyncio.sleep(LOGIN_EVERY_S)
+            await PACE.sleep(LOGIN_EVERY_S)
 
     async def _launch(self, role: str, command: str) -> subprocess.Popen[bytes]:
         ready = self.folder / f"{role}.ready"
@@ -200,7 +200,7 @@ class Floor:
             if process.poll() is not None or time.monotonic() > give_up_at:
                 process.kill()
                 raise AssertionError(f"the {role} did not start:\n{self.log(role)}")
-            await asyncio.sleep(POLL_S)
+            await PACE.sleep(POLL_S)
         return process
 
     def _spawn(self, role: str, command: str, ready: Path) -> subprocess.Popen[bytes]:
