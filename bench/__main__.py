@@ -26,14 +26,17 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, help="how long each closed loop runs")
     parser.add_argument("--past", type=int, help="how many orders the long journal has")
     parser.add_argument("--only", nargs="+", choices=PARTS, default=[], help="only these parts")
+    parser.add_argument("--results", type=Path, help="where to write what was measured")
     parser.add_argument("--samples", type=Path, help="write where the gateway's processor time goes")
     asked = parser.parse_args()
     plan = Plan(
         rounds=asked.rounds or (5 if asked.long else Plan().rounds),
         seconds=asked.seconds or Plan().seconds,
+        open_loop_s=2 * (asked.seconds or Plan().seconds),
         long_past=asked.past or (1_000_000 if asked.long else Plan().long_past),
         only=frozenset(asked.only),
         samples=asked.samples,
+        results=asked.results or Plan().results,
     )
     console = Console()
     began = time.monotonic()

@@ -110,7 +110,9 @@ def _text(value: float) -> str:
     return f"{value:,.0f}".replace(",", " ") if value >= 1_000 else f"{value:.3g}"
 
 
-def report(values: Values, *, details: dict[str, Any], cores: dict[str, str], console: Console) -> Path:
+def report(
+    values: Values, details: dict[str, Any], cores: dict[str, str], *, folder: Path, console: Console
+) -> Path:
     """Print the table and write the results: the latest, and one under the time of the run."""
     now = datetime.now(UTC)
     bounds = [figure for figure in FIGURES if figure.floor is not None or figure.target is not None]
@@ -126,10 +128,10 @@ def report(values: Values, *, details: dict[str, Any], cores: dict[str, str], co
         },
         "details": details,
     }
-    RESULTS.mkdir(exist_ok=True)
+    folder.mkdir(exist_ok=True)
     text = json.dumps(written, indent=1) + "\n"
-    (RESULTS / "latest.json").write_text(text, encoding="utf-8")
-    dated = RESULTS / f"{now:%Y-%m-%dT%H%M%SZ}.json"
+    (folder / "latest.json").write_text(text, encoding="utf-8")
+    dated = folder / f"{now:%Y-%m-%dT%H%M%SZ}.json"
     dated.write_text(text, encoding="utf-8")
     console.print(table(values))
     return dated

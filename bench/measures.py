@@ -17,7 +17,7 @@ from bench.stand import Stand
 
 REST_CONNECTIONS: Final = 64
 STREAMS: Final = 8
-DEEP: Final = 64
+DEEP: Final = 16
 EVENTS_PER_ORDER: Final = 2  # accepted, acknowledged
 _POLL_S: Final = 0.005
 _ACKNOWLEDGED_S_MAX: Final = 60.0

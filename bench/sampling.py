@@ -1,6 +1,7 @@
-"""Where a process spends its processor time: the Python stack, looked at a few hundred times a second.
+"""Where a process spends its time: the Python stack, looked at a thousand times a second.
 
-Time in C counts for the Python line that called it. Costs about one part in a hundred.
+Time in C, and in the kernel, counts for the Python line that called it; waiting counts for the event
+loop. Costs about one part in a hundred.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Final
 
 EVERY_S: Final = 0.001
 DEPTH_MAX: Final = 60
-_SHOWN: Final = 180
+_SHOWN: Final = 60
 
 
 class Sampler:

@@ -19,7 +19,7 @@ import msgspec
 from rich.console import Console
 
 from bench import risk_catalogue, stream_fanout
-from bench.figures import Values, report
+from bench.figures import RESULTS, Values, report
 from bench.measures import Rate, Share, echoes, own_share, rest_orders, stream_orders
 from bench.past import write_past
 from bench.processes import Cores, cores, running
@@ -40,6 +40,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     open_loop_s: float = 8.0
     long_past: int = 100_000
     rates: tuple[int, ...] = (50_000, 100_000, 200_000, 300_000)
+    results: Path = RESULTS
     only: frozenset[str] = frozenset()
     samples: Path | None = None
 
@@ -80,8 +81,8 @@ class Suite:
             await self._fan_out()
         if self._plan.has("risk"):
             self._risk()
-        described = self._cores.described()
-        return report(self._values, details=self._details, cores=described, console=self._console)
+        folder, described = self._plan.results, self._cores.described()
+        return report(self._values, self._details, described, folder=folder, console=self._console)
 
     async def _on_server(self, folder: Path, server: EmbeddedPostgres, counterparty: Broker) -> None:
         if self._plan.has("rates") or self._plan.has("latency"):
