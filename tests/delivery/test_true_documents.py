@@ -22,6 +22,7 @@ from ordergate.core.instruments import Instrument
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.limits import InstrumentLimits, Limits
 from ordergate.core.risk.reasons import Reason
+from ordergate.telemetry import failpoints
 from ordergate.venue.settings import TapeSettings, VenueSettings
 from ordergate.wiring import settings
 from tests.api.books import Books
@@ -98,6 +99,11 @@ def test_every_decision_says_what_enforces_it() -> None:
             titles = re.findall(r"^## (.+)$", text, re.MULTILINE)
             assert titles == ["Context", "Decision", "Consequences", "Enforced by"], name
             assert PLACE.search(text.partition("## Enforced by")[2]), name
+
+
+def test_the_failpoints_are_those_of_the_product() -> None:
+    told = {row[0].strip("`"): row[1] for row in rows("docs/operations.md", "failpoint")}
+    assert told == dict(failpoints.PLACES)
 
 
 def test_the_routes_are_those_of_the_api(app: FastAPI) -> None:

@@ -24,6 +24,7 @@ from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected, Unknown, Unsent
 from ordergate.ports.clock import Clock
+from ordergate.telemetry import failpoints
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
 
@@ -103,6 +104,7 @@ class Dispatcher:
 
     async def place(self, seat: Seat, order_id: OrderId) -> None:
         """The order is durable: speak, then write down what was heard."""
+        failpoints.reach("C4")
         order = seat.lane.books.order(order_id)
         if order is None or order.broker_order_id is not None or order.is_final:
             return
@@ -116,6 +118,7 @@ class Dispatcher:
             return
         if order.unknown_since is not None and isinstance(outcome, Rejected | Unsent):
             return  # a refused repeat says nothing about the first; the reconciler goes on asking
+        failpoints.reach("C8")
         await self._until_ready(seat)
         self._note_placed(seat, order_id, order.cl_ord_id, outcome)
 
@@ -249,6 +252,7 @@ class Dispatcher:
     def _record(self, seat: Seat, order: Order, event: e.AnyOrderEvent) -> None:
         try:
             seat.lane.record([event], correlation=f"dispatch.{order.cl_ord_id}")
+            failpoints.reach_soon("C9")
         except Fault as fault:
             # The lane recovers, and the reconciler then asks the broker what became of it.
             log.error("outcome.unrecorded", order=order.id, why=str(fault))

@@ -38,6 +38,7 @@ from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import Once, until_ready
 from ordergate.engine.questions import preview_of, reasons_not_ready
 from ordergate.ports.clock import Clock
+from ordergate.telemetry import failpoints
 from ordergate.telemetry.log import logger
 
 log = logger("gate")
@@ -281,6 +282,7 @@ class Gate:
         return CancelAllAnswer(results=results)
 
     def _cancel_everything(self, actor: str, correlation: str) -> None:
+        failpoints.reach("C13")
         for seat in self._lanes:
             try:
                 cancels.cancel_open(seat, actor=actor, at=self._clock.now(), correlation=correlation)

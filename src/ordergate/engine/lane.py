@@ -31,6 +31,7 @@ from ordergate.engine.units import UnitBuilder, kind_of
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Clock
 from ordergate.ports.journal import Journal, OrderRow, Stored, Unit
+from ordergate.telemetry import failpoints
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
 
@@ -157,6 +158,7 @@ class Lane:
         self.ready.clear()
         self.stopped.clear()
         taken = await self._journal.take(self.account)
+        failpoints.reach("C15")
         books = Books(self._instruments)
         self._told = self._told if self._told >= 0 else taken.head
         async for stored in self._journal.read(self.account, after=0, upto=taken.head):
@@ -224,10 +226,12 @@ class Lane:
         if (fault := committed.exception()) is not None:
             self.stop(fault)
             return
+        failpoints.reach("C10")
         started = self._clock.monotonic()
         for entry in unit.entries:
             self._tell(entry.seq, kind_of(entry.event), entry.frame)
         self._metrics.publish.observe(self._clock.monotonic() - started)
+        failpoints.reach("C11")
         for status in reached:
             self._metrics.order_reached(status)
         if self._watchers:

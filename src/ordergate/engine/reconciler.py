@@ -30,6 +30,7 @@ from ordergate.engine.ingest import Ingest
 from ordergate.engine.lanes import Seat
 from ordergate.ports.broker import BrokerUnavailable, NotFound
 from ordergate.ports.clock import Clock
+from ordergate.telemetry import failpoints
 from ordergate.telemetry.log import logger
 
 log = logger("reconciler")
@@ -166,6 +167,7 @@ class Reconciler:
             await self._ingest.absorb(seat, execution.report)
             cursor = execution.cursor
         if cursor is not None and cursor != _cursor(seat):
+            failpoints.reach("C12")
             synced = AccountSynced(account=seat.lane.account, at=self._clock.now(), cursor=cursor)
             await seat.lane.record([synced], correlation="reconciliation").committed
 

@@ -16,6 +16,7 @@ import asyncpg
 
 from ordergate.core.faults import Fault, JournalUnavailable
 from ordergate.journal import session, sqlfiles
+from ordergate.telemetry import failpoints
 
 OWN_NUMBER_MAX: Final = 499
 Migration = tuple[int, str, str]
@@ -44,6 +45,7 @@ async def migrate(dsn: str, *, also: Sequence[Migration] = (), timeout_s: float 
             for number, name, text in sorted([*sqlfiles.migrations(), *also]):
                 if await _apply(connection, number, name, text):
                     applied.append(name)
+                    failpoints.reach("C16")
             await check_current(connection, also)
             return applied
     except session.WIRE_FAULTS as error:

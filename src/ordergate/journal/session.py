@@ -23,6 +23,7 @@ from ordergate.journal import batch as columns
 from ordergate.journal import chain, sqlfiles
 from ordergate.journal.tails import Linked
 from ordergate.ports.journal import Taken
+from ordergate.telemetry import failpoints
 
 FENCE: Final = (0x4F47, 1)  # "OG", the journal's writer; advisory locks are per database
 
@@ -119,6 +120,7 @@ class Session:
             arguments = columns.parameters(batch)
         except columns.Unwritable as error:
             raise Refused(UNWRITABLE, None, str(error)) from error
+        failpoints.reach_soon("C2")
         await self._ask(self._append.fetch(*arguments))
 
     async def take(self, account: AccountId) -> tuple[Taken, bytes]:
@@ -205,6 +207,7 @@ async def open_session(
     try:
         async with asyncio.timeout(fence_s_max + 2 * statement_s_max):
             await _get_fence(connection, previous, fence_s_max)
+            failpoints.reach("C17")
             backend = Backend(*(await connection.fetchrow(_SQL["own_backend"]) or ()))
             append = await connection.prepare(_SQL["append_batch"])
     except FenceHeld:

@@ -31,6 +31,7 @@ from ordergate.journal.session import (
 from ordergate.journal.tails import Tails
 from ordergate.journal.waiting import Append, Take, fail, failed_already, split
 from ordergate.ports.journal import Taken, Unit
+from ordergate.telemetry import failpoints
 
 OpenSession = Callable[[Backend | None], Awaitable[Session]]
 
@@ -190,6 +191,7 @@ class Writer:
             return
         begun = asyncio.get_running_loop().time()
         self._doubt = batch
+        failpoints.reach("C1")
         try:
             await session.append([item.linked for item in batch])
         except Refused as refused:
@@ -200,6 +202,7 @@ class Writer:
 
     def _succeed(self, seconds: float) -> None:
         batch, self._doubt = self._doubt, []
+        failpoints.reach("C3")
         for item in batch:
             if not item.done.done():
                 item.done.set_result(None)

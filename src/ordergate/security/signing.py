@@ -19,7 +19,7 @@ from ordergate.security.clients import Client
 from ordergate.security.directory import Directory
 from ordergate.security.keys.ring import ALGORITHM, Keyring, new_ring, retired, rotate
 from ordergate.security.profile import SKEW_S, Profile
-from ordergate.telemetry import log
+from ordergate.telemetry import failpoints, log
 
 # How long others may keep our key set before they look again (RFC 9111 max-age of the JWKS answer).
 JWKS_MAX_AGE_S: Final = 300
@@ -65,6 +65,7 @@ class Signer:
             if key.kid not in kept
         )
         self._save(ring)
+        failpoints.reach("C14")
         await self._directory.put_keys((*ring.published(), *gone))
         self._ring = ring
         _log.info("signing_key.rotated", kid=ring.current.kid, emergency=emergency)

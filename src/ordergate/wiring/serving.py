@@ -16,7 +16,8 @@ import uvloop
 
 from ordergate.api.deps import Bounds
 from ordergate.api.protocols import server_options
-from ordergate.telemetry import log
+from ordergate.core.ids import Env
+from ordergate.telemetry import failpoints, log
 from ordergate.wiring.gateway import Gateway, gateway
 from ordergate.wiring.settings import LOOPBACK, CannotStart, Settings
 
@@ -37,6 +38,7 @@ def serve(
     Log lines go to standard error, or to `log_to`.
     """
     log.configure(cast(Level, settings.log_level), log_to)
+    arm(settings.environment, os.environ.get(failpoints.VARIABLE, ""))
     listening = _listen(settings.host, settings.port)
     with (
         listening,
@@ -44,6 +46,18 @@ def serve(
         suppress(asyncio.CancelledError),  # asked to stop before anything was served
     ):
         runner.run(_serve(settings, listening, ready, bounds))
+
+
+def arm(environment: Env, said: str) -> None:
+    """Arm the places that `said` names, in paper only. Raises CannotStart."""
+    if not said:
+        return
+    if environment is not Env.PAPER:
+        raise CannotStart(f"unset {failpoints.VARIABLE}: a gateway that is told to die is for paper only")
+    try:
+        failpoints.arm(failpoints.parse(said))
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
 
 
 async def _serve(

@@ -16,6 +16,8 @@ import httptools
 import msgspec
 from yarl import URL
 
+from ordergate.telemetry import failpoints
+
 # Head, and what chunks need beside their content: that is not bounded by the body's bound.
 _AROUND_BYTES_MAX: Final = 256 * 1024
 _TLS: Final = "https"
@@ -187,7 +189,9 @@ class _Line(asyncio.Protocol):
         waiting: asyncio.Future[Response] = self._loop.create_future()
         self._waiting = waiting
         late = self._loop.call_later(total_s, self._fail, "no answer within the time allowed")
-        self._transport.write(request)
+        failpoints.reach("C5")
+        self._transport.write(failpoints.torn("C6", request))
+        failpoints.reach_soon("C7")
         try:
             return await waiting
         finally:
