@@ -14,34 +14,12 @@ from datetime import datetime
 
 import msgspec
 
-from ordergate.core.faults import Fault, JournalUnavailable, KeyTaken
+from ordergate.core.faults import Fault, JournalUnavailable
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, Env, OrderId
-from ordergate.journal import chain, codec
-from ordergate.journal.tails import Linked, Sealed, Tails
-from ordergate.ports.journal import Entry, OrderRow, Row, Stored, Taken, Unit
-
-
-class Execution(msgspec.Struct, frozen=True):
-    """`seq` is the event that first wrote the row."""
-
-    seq: int
-    row: Row
-
-
-class Books(msgspec.Struct, kw_only=True):
-    """One account: its stream and its read tables. `labels` are the client order ids it has used."""
-
-    epoch: int
-    stream_id: str
-    last_hash: bytes
-    events: list[tuple[Entry, Sealed]] = msgspec.field(default_factory=list)
-    orders: dict[str, OrderRow] = msgspec.field(default_factory=dict)
-    labels: dict[str | None, str] = msgspec.field(default_factory=dict)
-    executions: dict[str, Execution] = msgspec.field(default_factory=dict)
-    positions: dict[str, Row] = msgspec.field(default_factory=dict)
-    balances: dict[str, Row] = msgspec.field(default_factory=dict)
-    breaks: dict[str, Row] = msgspec.field(default_factory=dict)
+from ordergate.journal.memory_store import Books, Store, stored
+from ordergate.journal.tails import Linked, Tails
+from ordergate.ports.journal import Stored, Taken, Unit
 
 
 class _Append(msgspec.Struct):
@@ -57,13 +35,16 @@ class MemoryJournal:
 
     def __init__(self, env: Env, *, queued_units_max: int = 16_384) -> None:
         self.env = env
-        self.books: dict[AccountId, Books] = {}
-        self._receipts: dict[Scope, Receipt] = {}
+        self.store = Store()
         self._tails = Tails()
         self._queued_units_max = queued_units_max
         self._waiting: deque[_Append] = deque()  # bounded by append
         self._held = False
         self._wake: asyncio.Handle | None = None
+
+    @property
+    def books(self) -> dict[AccountId, Books]:
+        return self.store.books
 
     @property
     def connected(self) -> bool:
@@ -75,14 +56,8 @@ class MemoryJournal:
 
     async def take(self, account: AccountId) -> Taken:
         self._commit()
-        books = self.books.get(account)
-        if books is None:
-            stream_id = f"memory-{len(self.books) + 1}"
-            books = Books(epoch=0, stream_id=stream_id, last_hash=chain.genesis(account))
-            self.books[account] = books
-        books.epoch += 1
-        taken = Taken(epoch=books.epoch, head=len(books.events), stream_id=books.stream_id)
-        self._tails.take(account, taken, books.last_hash)
+        taken, last_hash = self.store.take(account)
+        self._tails.take(account, taken, last_hash)
         return taken
 
     def append(self, unit: Unit) -> asyncio.Future[None]:
@@ -103,26 +78,26 @@ class MemoryJournal:
         books = self.books.get(account)
         events = [] if books is None else books.events[after:upto]
         for entry, sealed in events:
-            yield _stored(entry, sealed)
+            yield stored(entry, sealed)
 
     async def history(self, order: OrderId) -> list[Stored]:
         return [
-            _stored(entry, sealed)
+            stored(entry, sealed)
             for books in self.books.values()
             for entry, sealed in books.events
             if entry.order_id == order
         ]
 
     async def receipt(self, scope: Scope) -> Receipt | None:
-        return self._receipts.get(scope)
+        return self.store.receipts.get(scope)
 
     async def key_digests(self, account: AccountId) -> set[int]:
-        return {one.scope.digest() for one in self._receipts.values() if one.account == account}
+        return {one.scope.digest() for one in self.store.receipts.values() if one.account == account}
 
     async def forget_answers(self, before: datetime) -> int:
-        old = [one for one in self._receipts.values() if one.body is not None and one.at < before]
+        old = [one for one in self.store.receipts.values() if one.body is not None and one.at < before]
         for receipt in old:
-            self._receipts[receipt.scope] = msgspec.structs.replace(receipt, body=None)
+            self.store.receipts[receipt.scope] = msgspec.structs.replace(receipt, body=None)
         return len(old)
 
     async def accounts(self) -> list[AccountId]:
@@ -146,7 +121,7 @@ class MemoryJournal:
         fault = JournalUnavailable("the answer was lost")
         if written:
             for item in waiting:
-                self._write(item.linked)
+                self.store.write((item.linked,))
         self._waiting.clear()
         self._tails.fail_all(fault)
         for item in waiting:
@@ -157,7 +132,7 @@ class MemoryJournal:
         self._wake = None
         while self._waiting and not self._held:
             item = self._waiting.popleft()
-            fault = item.linked.tail.fault or self._write(item.linked)
+            fault = item.linked.tail.fault or self.store.write((item.linked,))
             if item.done.done():
                 continue
             if fault is None:
@@ -165,39 +140,3 @@ class MemoryJournal:
             else:
                 item.linked.tail.fault = fault
                 item.done.set_exception(fault)
-
-    def _write(self, linked: Linked) -> Fault | None:
-        unit = linked.unit
-        books = self.books[unit.account]
-        if unit.receipt is not None and unit.receipt.scope in self._receipts:
-            return KeyTaken("the idempotency key is already used")
-        if any(books.labels.get(order.client_order_id, order.id) != order.id for order in unit.orders):
-            return KeyTaken("the client order id is already used")
-        if unit.receipt is not None:
-            self._receipts[unit.receipt.scope] = unit.receipt
-        books.last_hash = linked.last_hash
-        books.events.extend(zip(unit.entries, linked.sealed, strict=True))
-        for order in unit.orders:
-            books.orders[order.id] = order
-            if order.client_order_id is not None:
-                books.labels[order.client_order_id] = order.id
-        for row in unit.executions:
-            learned = books.executions[row.key].seq if row.key in books.executions else linked.head
-            books.executions[row.key] = Execution(learned, row)
-        for rows, table in (
-            (unit.positions, books.positions),
-            (unit.balances, books.balances),
-            (unit.breaks, books.breaks),
-        ):
-            table.update({row.key: row for row in rows})
-        return None
-
-
-def _stored(entry: Entry, sealed: Sealed) -> Stored:
-    return Stored(
-        seq=sealed.seq,
-        event=codec.decode(sealed.kind, sealed.version, sealed.body),
-        at=entry.event.at,
-        correlation=entry.correlation,
-        frame=entry.frame,
-    )

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ordergate.core.ids import AccountId, OrderId
-from ordergate.journal.memory import Books, MemoryJournal
+from ordergate.journal.memory import MemoryJournal
+from ordergate.journal.memory_store import Books, Store
 from ordergate.journal.views import page
 from ordergate.ports.journal import OrderRow, Row
 from ordergate.ports.views import EventRow, OrderQuery, Page, Snapshot
@@ -14,9 +15,9 @@ _ORDER_EVENTS_MAX = 10_000
 
 
 class MemoryViews:
-    """Keeps the promises of `ports.views.Views` over a MemoryJournal."""
+    """Keeps the promises of `ports.views.Views` over a MemoryJournal, or over a store alone."""
 
-    def __init__(self, journal: MemoryJournal) -> None:
+    def __init__(self, journal: MemoryJournal | Store) -> None:
         self._journal = journal
 
     async def close(self) -> None: ...

@@ -7,11 +7,10 @@ clock that it is given, so a simulation with virtual time owns every moment of i
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Final, assert_never
+from collections.abc import AsyncIterator, Mapping
 
 from ordergate.brokers.paper import fates as f
+from ordergate.brokers.paper.carriers import Carrier, FatedCarrier
 from ordergate.brokers.paper.exchange import PaperExchange
 from ordergate.brokers.paper.news import PaperNews, executed, snapshot_of
 from ordergate.brokers.paper.orders import PaperOrder
@@ -24,23 +23,18 @@ from ordergate.ports.broker import (
     BrokerAccount,
     BrokerExecution,
     BrokerNews,
-    BrokerUnavailable,
     Capabilities,
     DedupClass,
     Holding,
     NotFound,
     Outcome,
     Rejected,
-    Unknown,
-    Unsent,
 )
 from ordergate.ports.clock import Clock
 
-LATE_MAX: Final = 1_000
-
 
 class PaperBroker:
-    """One account at a paper exchange, over a wire whose fates are given."""
+    """One account at a paper exchange, over a wire whose fates are given, or with its own carrier."""
 
     def __init__(
         self,
@@ -54,6 +48,7 @@ class PaperBroker:
         visibility_lag_s: float = 0.0,
         latency_s: float = 0.0,
         account_number: str = "PAPER-1",
+        carrier: Carrier | None = None,
     ) -> None:
         self.env = env
         self.capabilities = Capabilities(
@@ -68,54 +63,30 @@ class PaperBroker:
         self.stream = PaperNews(exchange, env)
         self._exchange = exchange
         self._clock = clock
-        self._fates = fates
-        self._latency_s = latency_s
-        self._account_number = account_number
-        self._late: deque[Callable[[], Outcome]] = deque(maxlen=LATE_MAX)
+        self._fated = FatedCarrier(clock, fates, latency_s)
+        self._carrier: Carrier = carrier or self._fated
+        self.account_number = account_number
 
     # -- commands
 
     async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome:
-        return await self._carry(f.Call.PLACE, lambda: self._place(cl_ord_id, terms))
+        return await self._carrier.carry(f.Call.PLACE, cl_ord_id, lambda: self._place(cl_ord_id, terms))
 
     async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
-        return await self._carry(f.Call.CANCEL, lambda: self._cancel(cl_ord_id, broker_order_id))
+        return await self._carrier.carry(
+            f.Call.CANCEL, cl_ord_id, lambda: self._cancel(cl_ord_id, broker_order_id)
+        )
 
     async def replace(
         self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
     ) -> Outcome:
-        return await self._carry(
-            f.Call.REPLACE, lambda: self._replace(broker_order_id, new_cl_ord_id, asked)
+        return await self._carrier.carry(
+            f.Call.REPLACE, new_cl_ord_id, lambda: self._replace(broker_order_id, new_cl_ord_id, asked)
         )
 
     def let_late_calls_in(self) -> None:
         """Everything that was on its way arrives now, in the order it was sent."""
-        while self._late:
-            self._late.popleft()()
-
-    async def _carry(self, call: f.Call, act: Callable[[], Outcome]) -> Outcome:
-        """Send, let the exchange act, and bring back the answer, as far as fate lets it."""
-        fate = self._fates(call)
-        if isinstance(fate, f.NotSent):
-            return Unsent(fate.why, fate.retry_after_s)
-        await self._travel()
-        match fate:
-            case f.Delivered():
-                outcome = act()
-            case f.TurnedAway(reason):
-                outcome = Rejected(reason)
-            case f.LostCall(why):
-                return Unknown(why)
-            case f.LateCall(why):
-                self._late.append(act)
-                return Unknown(why)
-            case f.LostAnswer(why):
-                act()
-                return Unknown(why)
-            case _:
-                assert_never(fate)
-        await self._travel()
-        return outcome
+        self._fated.let_late_calls_in()
 
     def _place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome:
         return self._taken(cl_ord_id, self._exchange.submit(cl_ord_id, terms))
@@ -144,14 +115,18 @@ class PaperBroker:
     # -- queries
 
     async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
-        await self._ask()
+        return await self._carrier.ask(f"find {cl_ord_id}", lambda: self._find(cl_ord_id))
+
+    def _find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
         order = self._exchange.by_client_id(cl_ord_id)
         if order is None or not self._is_visible(order):
             return NotFound()
         return snapshot_of(order, self.env)
 
     async def open_orders(self) -> list[OrderSnapshot]:
-        await self._ask()
+        return await self._carrier.ask("open orders", self._open_orders)
+
+    def _open_orders(self) -> list[OrderSnapshot]:
         return [
             snapshot_of(order, self.env)
             for order in self._exchange.orders()
@@ -159,17 +134,24 @@ class PaperBroker:
         ]
 
     async def executions(self, *, after: str | None) -> AsyncIterator[BrokerExecution]:
-        await self._ask()
-        for execution in tuple(self._exchange.executions):
-            if execution.quantity and (after is None or execution.cursor > after):
-                yield BrokerExecution(
-                    cursor=execution.cursor,
-                    report=executed(execution, self.env),
-                    symbol=execution.order.terms.symbol,
-                )
+        for execution in await self._carrier.ask("executions", lambda: self._executions(after)):
+            yield execution
+
+    def _executions(self, after: str | None) -> list[BrokerExecution]:
+        return [
+            BrokerExecution(
+                cursor=execution.cursor,
+                report=executed(execution, self.env),
+                symbol=execution.order.terms.symbol,
+            )
+            for execution in self._exchange.executions
+            if execution.quantity and (after is None or execution.cursor > after)
+        ]
 
     async def positions(self) -> Mapping[Symbol, Holding]:
-        await self._ask()
+        return await self._carrier.ask("positions", self._positions)
+
+    def _positions(self) -> dict[Symbol, Holding]:
         ledger = self._exchange.ledger
         return {
             symbol: Holding(quantity, ledger.cost(symbol) / quantity)
@@ -177,30 +159,21 @@ class PaperBroker:
         }
 
     async def account(self) -> BrokerAccount:
-        await self._ask()
+        return await self._carrier.ask("account", self._account)
+
+    def _account(self) -> BrokerAccount:
         cash = self._exchange.ledger.cash
         return BrokerAccount(
-            fingerprint=f"paper:{self._account_number}",
+            fingerprint=f"paper:{self.account_number}",
             currency="USD",
             cash=cash,
             buying_power=cash,
             blocked=None,
         )
 
-    async def _ask(self) -> None:
-        fate = self._fates(f.Call.QUERY)
-        await self._travel()
-        if not isinstance(fate, f.Delivered):
-            raise BrokerUnavailable(f"no answer: {type(fate).__name__}")
-        await self._travel()
-
     def _is_visible(self, order: PaperOrder) -> bool:
         age = self._clock.now() - order.placed_at
         return age.total_seconds() >= self.capabilities.visibility_lag_s
-
-    async def _travel(self) -> None:
-        if self._latency_s > 0:
-            await self._clock.sleep(self._latency_s)
 
     # -- news
 

@@ -26,12 +26,16 @@ WAITING_MAX: Final = 10_000
 # How many times a report is delivered: 0 loses it, 2 doubles it.
 Copies = Callable[[r.AnyReport], int]
 
+# Carries a piece of news over the line and says it at the other end, when and as often as it likes.
+Route = Callable[[BrokerNews, Callable[[BrokerNews], None]], None]
+
 
 class PaperNews:
     """The stream of one broker. Listened to by one at a time."""
 
     def __init__(self, exchange: PaperExchange, env: Env) -> None:
         self.copies: Copies = lambda report: 1
+        self.route: Route = lambda news, say: say(news)
         self._exchange = exchange
         self._env = env
         self._waiting: deque[BrokerNews] = deque()
@@ -75,6 +79,11 @@ class PaperNews:
         report = report_of(moved, self._env)
         news = News(report, snapshot_of(moved.order, self._env))
         for _ in range(self.copies(report)):
+            self.route(news, self._say_if_up)
+
+    def _say_if_up(self, news: BrokerNews) -> None:
+        """What was on its way when the line was lost is lost with it."""
+        if self._is_up:
             self._say(news)
 
     def _say(self, news: BrokerNews) -> None:

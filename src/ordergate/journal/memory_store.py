@@ -1,0 +1,134 @@
+"""What a database holds, in memory: streams, read tables and receipts, and the guard before them.
+
+A store outlives the journals that write to it, and several may: it refuses a unit of an older
+epoch, one that does not follow the head, and a key or a client order id that is used already,
+exactly as the database's statement does. A batch is written whole or not at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from ordergate.core.faults import AppendConflict, Fault, KeyTaken, StaleEpoch
+from ordergate.core.idempotency import Receipt, Scope
+from ordergate.core.ids import AccountId
+from ordergate.journal import chain, codec
+from ordergate.journal.tails import Linked, Sealed
+from ordergate.ports.journal import Entry, OrderRow, Row, Stored, Taken
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """`seq` is the event that first wrote the row."""
+
+    seq: int
+    row: Row
+
+
+class Books(msgspec.Struct, kw_only=True):
+    """One account: its stream and its read tables. `labels` are the client order ids it has used."""
+
+    epoch: int
+    stream_id: str
+    last_hash: bytes
+    events: list[tuple[Entry, Sealed]] = msgspec.field(default_factory=list)
+    orders: dict[str, OrderRow] = msgspec.field(default_factory=dict)
+    labels: dict[str | None, str] = msgspec.field(default_factory=dict)
+    executions: dict[str, Execution] = msgspec.field(default_factory=dict)
+    positions: dict[str, Row] = msgspec.field(default_factory=dict)
+    balances: dict[str, Row] = msgspec.field(default_factory=dict)
+    breaks: dict[str, Row] = msgspec.field(default_factory=dict)
+
+
+class _Ahead(msgspec.Struct):
+    """What a batch has used of one account before the unit that is looked at."""
+
+    head: int
+    labels: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class Store:
+    """Keeps everything until the process ends."""
+
+    def __init__(self) -> None:
+        self.books: dict[AccountId, Books] = {}
+        self.receipts: dict[Scope, Receipt] = {}
+
+    def take(self, account: AccountId) -> tuple[Taken, bytes]:
+        """Raise the account's epoch; where its stream stands, and its last seal."""
+        books = self.books.get(account)
+        if books is None:
+            stream_id = f"memory-{len(self.books) + 1}"
+            books = Books(epoch=0, stream_id=stream_id, last_hash=chain.genesis(account))
+            self.books[account] = books
+        books.epoch += 1
+        taken = Taken(epoch=books.epoch, head=len(books.events), stream_id=books.stream_id)
+        return taken, books.last_hash
+
+    def write(self, batch: Sequence[Linked]) -> Fault | None:
+        """Write the units, all or none; the first fault when it is none."""
+        ahead: dict[AccountId, _Ahead] = {}
+        scopes: set[Scope] = set()
+        for linked in batch:
+            if (fault := self._fault_of(linked, ahead, scopes)) is not None:
+                return fault
+        for linked in batch:
+            self._write(linked)
+        return None
+
+    def _fault_of(
+        self, linked: Linked, ahead: dict[AccountId, _Ahead], scopes: set[Scope]
+    ) -> Fault | None:
+        unit = linked.unit
+        books = self.books[unit.account]
+        used = ahead.setdefault(unit.account, _Ahead(len(books.events)))
+        if unit.epoch != books.epoch:
+            return StaleEpoch(f"{unit.account} was taken by another owner")
+        if unit.expected != used.head:
+            return AppendConflict(f"{unit.account} stands at {used.head}, not at {unit.expected}")
+        if unit.receipt is not None:
+            if unit.receipt.scope in self.receipts or unit.receipt.scope in scopes:
+                return KeyTaken("the idempotency key is already used")
+            scopes.add(unit.receipt.scope)
+        for order in unit.orders:
+            label = order.client_order_id
+            if label is None:
+                continue
+            if used.labels.get(label, books.labels.get(label, order.id)) != order.id:
+                return KeyTaken("the client order id is already used")
+            used.labels[label] = order.id
+        used.head = linked.head
+        return None
+
+    def _write(self, linked: Linked) -> None:
+        unit = linked.unit
+        books = self.books[unit.account]
+        if unit.receipt is not None:
+            self.receipts[unit.receipt.scope] = unit.receipt
+        books.last_hash = linked.last_hash
+        books.events.extend(zip(unit.entries, linked.sealed, strict=True))
+        for order in unit.orders:
+            books.orders[order.id] = order
+            if order.client_order_id is not None:
+                books.labels[order.client_order_id] = order.id
+        for row in unit.executions:
+            learned = books.executions[row.key].seq if row.key in books.executions else linked.head
+            books.executions[row.key] = Execution(learned, row)
+        for rows, table in (
+            (unit.positions, books.positions),
+            (unit.balances, books.balances),
+            (unit.breaks, books.breaks),
+        ):
+            table.update({row.key: row for row in rows})
+
+
+def stored(entry: Entry, sealed: Sealed) -> Stored:
+    """The event as it is read back."""
+    return Stored(
+        seq=sealed.seq,
+        event=codec.decode(sealed.kind, sealed.version, sealed.body),
+        at=entry.event.at,
+        correlation=entry.correlation,
+        frame=entry.frame,
+    )
