@@ -1,0 +1,113 @@
+"""Where a group stands: what its orders have filled, and what they may still fill at worst."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from ordergate.core.contingent.group import Group
+from ordergate.core.contingent.terms import EXITS, Role
+from ordergate.core.ids import OrderId
+from ordergate.core.money import ZERO
+from ordergate.core.orders.lifecycle import Status
+from ordergate.core.orders.order import Order
+from ordergate.core.orders.terms import OrderType
+
+SETBACKS_MAX: Final = 8
+PAUSE_S_MAX: Final = 60
+
+
+class Situation(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that a group's next steps depend on.
+
+    `orders` are the group's own. `price` is the market's, None where none is fresh. `others` and
+    `held` are for a flatten alone: the open orders that are not its own, and the positions.
+    """
+
+    now: datetime
+    orders: Mapping[OrderId, Order]
+    price: Decimal | None = None
+    may_place: bool = True
+    may_replace: bool = True
+    others: tuple[Order, ...] = ()
+    held: Mapping[str, Decimal] = {}
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """`allowance` is what exits may fill in all; `done` what they have, less what was undone."""
+
+    allowance: Decimal
+    done: Decimal
+    entry_open: bool
+    live: tuple[tuple[Role, Order], ...]
+
+    @property
+    def need(self) -> Decimal:
+        """What is left to exit; below zero when more was exited than there was."""
+        return self.allowance - self.done
+
+    def live_in(self, role: Role) -> tuple[Order, ...]:
+        return tuple(order for one, order in self.live if one is role)
+
+
+def tally(group: Group, orders: Mapping[OrderId, Order]) -> Tally:
+    done = entered = ZERO
+    live: list[tuple[Role, Order]] = []
+    for one in group.released:
+        order = orders.get(one.order_id)
+        if order is None:
+            continue
+        if one.role is Role.ENTRY:
+            entered += order.cum_qty
+        elif one.role in EXITS:
+            done += order.cum_qty
+        elif one.role is Role.EVENING:
+            done -= order.cum_qty
+        if not order.is_final:
+            live.append((one.role, order))
+    return Tally(
+        allowance=entered if group.terms.kind.has_entry else group.terms.quantity,
+        done=done,
+        entry_open=any(role is Role.ENTRY for role, _ in live),
+        live=tuple(live),
+    )
+
+
+def worst_leaves(order: Order) -> Decimal:
+    """What an order may still fill, whichever of it and its replacement is the one that lives."""
+    if order.is_final:
+        return ZERO
+    asked = order.replacement
+    if asked is None:
+        return order.leaves_qty
+    return max(order.leaves_qty, asked.quantity - order.cum_qty)
+
+
+def setbacks(group: Group, orders: Mapping[OrderId, Order]) -> tuple[int, datetime | None]:
+    """How many orders in a row were refused with nothing filled, and when the last of them was."""
+    count, last = 0, None
+    for one in reversed(group.released):
+        if one.role is Role.ENTRY:
+            continue
+        order = orders.get(one.order_id)
+        if order is None or order.cum_qty or order.id in group.recalled or not was_turned_away(order):
+            break
+        count += 1
+        last = last or order.updated_at
+    return count, last
+
+
+def was_turned_away(order: Order) -> bool:
+    """Refused by risk or by the broker, who may also cancel at once what finds no market."""
+    if order.status is Status.CANCELED:
+        return order.terms.type is OrderType.MARKET and not order.cancel_requested
+    return order.status in (Status.DENIED, Status.REJECTED)
+
+
+def pause(times: int) -> timedelta:
+    """How long to wait after so many failures in a row: 1 s, 2 s, 4 s, up to a minute."""
+    return timedelta(seconds=min(2 ** max(times - 1, 0), PAUSE_S_MAX))
