@@ -6,7 +6,6 @@ from typing import Any, Final, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.terms import Terms
 from ordergate.journal.codec import TYPES
 from ordergate.ports.journal import AnyEvent
@@ -38,7 +37,7 @@ def _value(name: str, hint: Any) -> Any:
     """A value that shows whether the field survives: exact, in UTC, not ASCII only."""
     options = [one for one in get_args(hint) if one is not type(None)] or [hint]
     if get_origin(hint) is tuple:
-        return [_fields(FailedControl)]
+        return [_fields(get_args(hint)[0])]
     values: dict[Any, Any] = {Decimal: "12.000000001", datetime: AT, int: 3, bool: True, Terms: _terms}
     value = values.get(options[0], f"{name} ½")
     return value() if callable(value) else value

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from decimal import Decimal
+from typing import Final
+
+import msgspec
 
 from ordergate.core.accounts import breaks
 from ordergate.core.accounts.events import (
     AccountOpened,
-    AccountSynced,
     AnyAccountEvent,
     BreakOpened,
     BreakResolved,
@@ -18,12 +21,32 @@ from ordergate.core.accounts.events import (
 from ordergate.core.accounts.positions import Position
 from ordergate.core.ids import Symbol
 from ordergate.core.money import ZERO
+from ordergate.core.orders.events import AnyOrderEvent, BookedExecution, OrderAdopted
+from ordergate.core.orders.reports import ExecutedReport, OrderSnapshot
+from ordergate.engine.ingest import adopted_order_id
 from ordergate.engine.lanes import Seat
-from ordergate.ports.broker import BrokerAccount
+from ordergate.ports.broker import BrokerAccount, BrokerUnavailable, Holding
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
 
 log = logger("account_sync")
+
+STANDING_TRIES_MAX: Final = 5
+
+Booked = dict[str, list[BookedExecution]]
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """The broker's side of an account at one moment, in which nothing was traded.
+
+    `booked` are the executions of `orders`, by the broker's order id; the positions contain them.
+    """
+
+    cursor: str | None
+    figures: BrokerAccount
+    positions: Mapping[Symbol, Holding]
+    orders: list[OrderSnapshot]
+    booked: Booked
 
 
 class AccountSync:
@@ -42,13 +65,10 @@ class AccountSync:
 
         Raises BrokerUnavailable or Fault; nothing is written then.
         """
-        cursor = None
-        async for execution in seat.broker.executions(after=None):
-            cursor = execution.cursor
-        theirs = await self.figures(seat)
-        positions = await seat.broker.positions()
+        standing = await self._standing(seat)
+        theirs = standing.figures
         now = self._clock.now()
-        events: list[AnyAccountEvent] = [
+        events: list[AnyAccountEvent | AnyOrderEvent] = [
             AccountOpened(
                 account=seat.lane.account,
                 at=now,
@@ -56,6 +76,7 @@ class AccountSync:
                 broker_account=theirs.fingerprint,
                 currency=theirs.currency,
                 cash=theirs.cash,
+                cursor=standing.cursor,
             )
         ]
         events.extend(
@@ -67,13 +88,37 @@ class AccountSync:
                 price=holding.avg_px,
                 why="held at the broker when the account was opened",
             )
-            for symbol, holding in sorted(positions.items())
+            for symbol, holding in sorted(standing.positions.items())
             if holding.quantity != ZERO and symbol in self._instruments
         )
-        if cursor is not None:
-            events.append(AccountSynced(account=seat.lane.account, at=now, cursor=cursor))
+        events.extend(
+            OrderAdopted(
+                order_id=adopted_order_id(seat.broker.env, seen.broker_order_id),
+                at=now,
+                terms=seen.terms,
+                broker_order_id=seen.broker_order_id,
+                broker_client_order_id=seen.cl_ord_id,
+                executions=tuple(standing.booked[seen.broker_order_id]),
+            )
+            for seen in standing.orders
+            if seen.broker_order_id in standing.booked and seen.terms.symbol in self._instruments
+        )
         await seat.lane.record(events, correlation="account.open").committed
         log.info("account.opened", account=seat.lane.account, cash=theirs.cash)
+
+    async def _standing(self, seat: Seat) -> Standing:
+        """Where the account stands. A fill between two of the questions would be counted twice or never."""
+        for _ in range(STANDING_TRIES_MAX):
+            orders = await seat.broker.open_orders()
+            cursor, booked = await _history(seat, {seen.broker_order_id for seen in orders}, after=None)
+            figures = await self.figures(seat)
+            positions = await seat.broker.positions()
+            later, _ = await _history(seat, frozenset(), after=cursor)
+            if later == cursor and _filled(await seat.broker.open_orders()) == _filled(orders):
+                return Standing(
+                    cursor=cursor, figures=figures, positions=positions, orders=orders, booked=booked
+                )
+        raise BrokerUnavailable("the account traded whenever it was read")
 
     async def compare(self, seat: Seat) -> list[breaks.Difference] | None:
         """Where positions, cash or identity differ now. Raises BrokerUnavailable.
@@ -129,6 +174,27 @@ class AccountSync:
         )
         if events:
             seat.lane.record(events, correlation="reconciliation")
+
+
+async def _history(seat: Seat, orders: AbstractSet[str], *, after: str | None) -> tuple[str | None, Booked]:
+    """How far the broker's list of executions goes, and those of these orders."""
+    cursor, booked = after, Booked()
+    async for execution in seat.broker.executions(after=after):
+        cursor, report = execution.cursor, execution.report
+        if isinstance(report, ExecutedReport) and report.broker_order_id in orders:
+            booked.setdefault(report.broker_order_id, []).append(
+                BookedExecution(
+                    exec_id=report.exec_id,
+                    revision=report.revision,
+                    quantity=report.quantity,
+                    price=report.price,
+                )
+            )
+    return cursor, booked
+
+
+def _filled(orders: list[OrderSnapshot]) -> dict[str, Decimal]:
+    return {seen.broker_order_id: seen.cum_qty for seen in orders}
 
 
 def _held(positions: Mapping[Symbol, Position]) -> dict[Symbol, Decimal]:

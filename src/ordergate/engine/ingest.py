@@ -97,7 +97,7 @@ class Ingest:
         self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None
     ) -> Order | None:
         """An order placed elsewhere, taken into the books as it is."""
-        adopted_id = self._id_for(report.broker_order_id)
+        adopted_id = adopted_order_id(self._env, report.broker_order_id)
         if (order := await seat.lane.order(adopted_id)) is not None:
             return order
         seen = snapshot or await self._asked(seat, report)
@@ -121,7 +121,8 @@ class Ingest:
         found = await seat.broker.find(ClOrdId(report.cl_ord_id))
         return None if isinstance(found, NotFound) else found
 
-    def _id_for(self, broker_order_id: str) -> OrderId:
-        """The same foreign order always gets the same id, whoever sees it and however often."""
-        number = int.from_bytes(hashlib.sha256(broker_order_id.encode()).digest()[:12], "big")
-        return order_id(self._env, at_ms=number >> 48, entropy=number)
+
+def adopted_order_id(env: Env, broker_order_id: str) -> OrderId:
+    """The same foreign order always gets the same id, whoever sees it and however often."""
+    number = int.from_bytes(hashlib.sha256(broker_order_id.encode()).digest()[:12], "big")
+    return order_id(env, at_ms=number >> 48, entropy=number)

@@ -105,8 +105,9 @@ class Reconciler:
         await self._executions(seat, after=_cursor(seat))
         lacking = await self._orders(seat)
         if lacking:
-            # A late execution can sort before the cursor: read the whole list once.
-            await self._executions(seat, after=None)
+            # A late execution can sort before the cursor: read the list once from where the
+            # account begins. What is older is in the figures it was opened with.
+            await self._executions(seat, after=_opening_cursor(seat))
             lacking = await self._orders(seat)
         await self._books(seat, lacking)
         seat.synced = True
@@ -266,6 +267,11 @@ def _in_turn(seat: Seat, orders: list[Order]) -> list[Order]:
 def _cursor(seat: Seat) -> str | None:
     account = seat.lane.books.account
     return None if account is None else account.cursor
+
+
+def _opening_cursor(seat: Seat) -> str | None:
+    account = seat.lane.books.account
+    return None if account is None else account.opening_cursor
 
 
 def _presence(seen: r.OrderSnapshot) -> r.AcknowledgedReport:

@@ -21,10 +21,13 @@ Upcaster = Callable[[Fields], Fields]
 TYPES: Final[tuple[type[msgspec.Struct], ...]] = get_args(AnyEvent)
 
 # The current version of kinds that have changed since they were first written; all others are at 1.
-VERSIONS: Final[Mapping[str, int]] = {}
+VERSIONS: Final[Mapping[str, int]] = {"account_opened": 2, "order_adopted": 2}
 
 # (kind, version) to the fields of the next version.
-UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {}
+UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
+    ("account_opened", 1): dict,  # without a cursor: nothing is known of what the figures contain
+    ("order_adopted", 1): dict,  # without executions from before the account was opened
+}
 
 _encode: Final = msgspec.json.Encoder().encode
 _decoder: Final[msgspec.json.Decoder[AnyEvent]] = msgspec.json.Decoder(AnyEvent)

@@ -29,7 +29,8 @@ _replace = msgspec.structs.replace
 class Account(msgspec.Struct, frozen=True, kw_only=True):
     """Cash is in `currency`. `breaks` are the open ones, by id.
 
-    `cursor` is how far the broker's list of executions has been read.
+    `cursor` is how far the broker's list of executions has been read, `opening_cursor` how far
+    they are in the figures that the account was opened with.
     """
 
     id: AccountId
@@ -38,6 +39,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
     cash: Decimal
     cursor: str | None = None
+    opening_cursor: str | None = None
     positions: Mapping[Symbol, Position] = NO_POSITIONS
     breaks: Mapping[str, a.BreakOpened] = {}
 
@@ -52,6 +54,8 @@ def opened(event: a.AccountOpened) -> Account:
         broker_account=event.broker_account,
         currency=event.currency,
         cash=event.cash,
+        cursor=event.cursor,
+        opening_cursor=event.cursor,
     )
 
 

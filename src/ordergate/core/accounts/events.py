@@ -18,12 +18,16 @@ class AccountEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 
 class AccountOpened(AccountEvent, frozen=True, kw_only=True, tag="account_opened"):
-    """The first event of every account's stream. `broker_account` is its fingerprint there."""
+    """The first event of every account's stream. `broker_account` is its fingerprint there.
+
+    Executions up to the broker's `cursor` are in the figures it was opened with.
+    """
 
     broker: str
     broker_account: str
     currency: str
     cash: Decimal
+    cursor: str | None = None
 
 
 class BreakOpened(AccountEvent, frozen=True, kw_only=True, tag="break_opened"):

@@ -175,12 +175,25 @@ class ReplaceRejected(OrderEvent, frozen=True, kw_only=True, tag="replace_reject
     reason: str
 
 
+class BookedExecution(msgspec.Struct, frozen=True, kw_only=True):
+    """An execution that the figures an account was opened with contain already."""
+
+    exec_id: str
+    revision: int
+    quantity: Decimal
+    price: Decimal
+
+
 class OrderAdopted(OrderEvent, frozen=True, kw_only=True, tag="order_adopted"):
-    """Found at the broker and not placed by us: taken into the books, never dropped."""
+    """Found at the broker and not placed by us: taken into the books, never dropped.
+
+    `executions` are those from before the account was opened: the order's, and booked already.
+    """
 
     terms: Terms
     broker_order_id: str
     broker_client_order_id: str
+    executions: tuple[BookedExecution, ...] = ()
 
 
 AnyOrderEvent = (

@@ -128,6 +128,12 @@ def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
                 external=True,
                 broker_order_id=event.broker_order_id,
                 acknowledged_at=event.at,
+                executions={
+                    one.exec_id: Execution(one.revision, one.quantity, one.price)
+                    for one in event.executions
+                },
+                cum_qty=sum((one.quantity for one in event.executions), ZERO),
+                cum_notional=sum((one.quantity * one.price for one in event.executions), ZERO),
             )
 
 
