@@ -36,9 +36,9 @@ no status.
 {rows}
 
 An empty cell is a fault. An order begins {beginnings}. Terminal: {final}.
-Those that were sent still take executions, busts, corrections and late answers; three kinds of proof bring
-an order back: an acknowledgement or an execution of one thought rejected, and a larger replacement of one
-thought filled.
+Those that were sent still take executions, busts, corrections and late answers; some proofs bring an order
+back: an acknowledgement or an execution of one thought rejected, a larger replacement of one thought filled,
+and an execution that was taken back from one that it had completed.
 """
 
 REFUSALS: Final = """# Refusals

@@ -16,9 +16,10 @@ import pytest
 
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
+from ordergate.core.orders.absorb import absorb
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, Replacement, evolve, first
-from ordergate.core.orders.reports import BrokerStatus, OrderSnapshot, absorb
+from ordergate.core.orders.reports import BrokerStatus, OrderSnapshot
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.ports.broker import Acknowledged, Broker, BrokerNews, News, NotFound, Rejected, StreamUp
 from tests.brokers.world import ACME, WAIT_S, HandClock, our_id, our_order, quantities, terms

@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 from ordergate.core.ids import cl_ord_id
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
+from ordergate.core.orders.absorb import proven
 from ordergate.core.orders.commands import CancelOrder, ReplaceOrder
 from ordergate.core.orders.decide import decide_cancel, decide_replace
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, evolve
-from ordergate.core.orders.reports import proven
 from ordergate.core.refusals import Refusal
 from tests.core.examples import NOW, ids
 

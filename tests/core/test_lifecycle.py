@@ -20,11 +20,16 @@ OrderAdopted         !        !        !        !        !        !        !    
 DispatchStarted      accepted unknown  !        cancel*  replace* !        !        !        !        !
 OrderAcknowledged    working  working  working  cancel*  replace* !        working  !        !        !
 OutcomeUnknown       unknown  unknown  working  cancel*  replace* !        rejected filled   canceled expired
+OrderQuarantined     !        unknown  !        cancel*  !        !        !        !        !        !
+OrderResolved        !        unknown  !        cancel*  !        !        !        !        !        !
 OrderRejected        rejected rejected rejected rejected rejected !        !        !        !        !
 OrderPartiallyFilled working  working  working  cancel*  replace* !        working  filled   canceled expired
 OrderFilled          filled   filled   filled   filled   filled   !        filled   filled   canceled expired
 ExecutionBusted      working  working  working  cancel*  replace* !        rejected filled   canceled expired
 ExecutionCorrected   !        !        working  cancel*  replace* !        rejected filled   canceled expired
+ExecutionDuplicated  !        !        working  cancel*  replace* !        rejected filled   canceled expired
+OrderCompleted       filled   filled   filled   filled   filled   !        !        !        !        !
+OrderReopened        !        !        !        !        !        !        working  working  !        !
 CancelRequested      cancel*  unknown  cancel*  !        cancel*  !        !        !        !        !
 CancelRejected       !        unknown  working  working  replace* !        rejected filled   canceled expired
 OrderCanceled        canceled canceled canceled canceled canceled !        !        !        !        !
@@ -105,5 +110,7 @@ def test_only_proof_of_life_brings_an_order_back() -> None:
     assert back == {
         (Status.REJECTED, e.OrderAcknowledged),
         (Status.REJECTED, e.OrderPartiallyFilled),
+        (Status.REJECTED, e.OrderReopened),
+        (Status.FILLED, e.OrderReopened),
         (Status.FILLED, e.OrderReplaced),
     }

@@ -11,9 +11,10 @@ from ordergate.core.accounts.positions import Position, traded
 from ordergate.core.ids import Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders import events as e
+from ordergate.core.orders.absorb import proven
 from ordergate.core.orders.lifecycle import FINAL, TRANSITIONS, Status
 from ordergate.core.orders.order import Order, first
-from ordergate.core.orders.reports import AnyReport, proven
+from ordergate.core.orders.reports import AnyReport
 from ordergate.core.orders.terms import Side
 from tests.core.examples import FUTURE, SHARE, accepted, account, folded, future, share, terms
 from tests.core.histories import AT, Step, histories, live, reports

@@ -9,10 +9,10 @@ import pytest
 from ordergate.core.ids import cl_ord_id
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
+from ordergate.core.orders.absorb import proven
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, evolve
 from ordergate.core.orders.reconcile import Absence, Next, Patience, judge_absence, lacks_executions, proofs
-from ordergate.core.orders.reports import proven
 from tests.core.examples import NOW, accepted, filled, folded, ids, later, replace_requested, terms, working
 
 UNKNOWN: Final = e.OutcomeUnknown(order_id=ids(), at=NOW, asked=e.Asked.PLACE, why="timeout")
@@ -68,7 +68,7 @@ def test_an_order_does_not_end_before_its_executions_are_in_the_books(status: r.
     assert not proving(UNANSWERED, seen).is_final
     complete = evolve(UNANSWERED, filled(4))
     assert not lacks_executions(complete, seen)
-    assert proving(complete, seen).is_final is (status is not r.BrokerStatus.FILLED)
+    assert proving(complete, seen).is_final
 
 
 def test_a_replaced_order_is_followed_to_its_replacement() -> None:

@@ -9,9 +9,9 @@ from ordergate.core.faults import IllegalTransition
 from ordergate.core.ids import cl_ord_id
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
+from ordergate.core.orders.absorb import absorb, proven
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, evolve
-from ordergate.core.orders.reports import absorb, proven
 from tests.core.examples import (
     NOW,
     accepted,

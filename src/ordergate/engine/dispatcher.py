@@ -17,6 +17,7 @@ from ordergate.core.faults import Fault
 from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
+from ordergate.core.orders.absorb import absorb
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.engine.kill_switch import KillSwitch
@@ -206,7 +207,7 @@ class Dispatcher:
                     broker_order_id=broker_order_id,
                     broker_at=broker_at,
                 )
-                event = r.absorb(order, report, now)
+                event = absorb(order, report, now)
                 if event is not None:
                     self._record(seat, order, event)
             case Rejected(reason=reason):

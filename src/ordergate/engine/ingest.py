@@ -13,6 +13,7 @@ from ordergate.core.faults import Fault
 from ordergate.core.ids import ClOrdId, Env, OrderId, order_id, parse_cl_ord_id
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
+from ordergate.core.orders.absorb import proven
 from ordergate.core.orders.order import Order
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
@@ -79,7 +80,7 @@ class Ingest:
         order = await self._order_of(seat, report, snapshot)
         if order is None:
             return None
-        events = r.proven(order, report, self._clock.now())
+        events = proven(order, report, self._clock.now())
         if not events:
             return None
         return seat.lane.record(list(events), correlation=f"report.{report.broker_order_id}")

@@ -66,7 +66,10 @@ class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag="order_denied"):
 
 
 class DispatchStarted(OrderEvent, frozen=True, kw_only=True, tag="dispatch_started"):
-    """Written before speaking to a broker that neither dedups nor can be queried (class C)."""
+    """Written before speaking to a broker that neither dedups nor can be queried (class C), and
+
+    before an unanswered order is sent again to any broker.
+    """
 
     cl_ord_id: ClOrdId
 
@@ -83,6 +86,54 @@ class OutcomeUnknown(OrderEvent, frozen=True, kw_only=True, tag="outcome_unknown
 
     asked: Asked
     why: str
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """An order at the broker that may be the one in question: what the broker shows of it."""
+
+    broker_order_id: str
+    status: str
+    symbol: str
+    side: str
+    quantity: Decimal
+    cum_qty: Decimal
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    broker_at: datetime | None = None
+
+
+class OrderQuarantined(OrderEvent, frozen=True, kw_only=True, tag="order_quarantined"):
+    """No question to the broker can prove this order's fate: a person decides.
+
+    `candidates` are the broker's orders that it may be. Written again when they change.
+    """
+
+    why: str
+    candidates: tuple[Candidate, ...] = ()
+
+
+class Resolution(StrEnum):
+    """What a person may say became of an order whose outcome no proof shows."""
+
+    NEVER_ARRIVED = "never-arrived"
+    WORKING = "working"
+    FILLED = "filled"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+
+
+class OrderResolved(OrderEvent, frozen=True, kw_only=True, tag="order_resolved"):
+    """A person's word on an order in question: the evidence for the event that comes with it.
+
+    `cum_qty` and `avg_px` are what was filled, where it ended with something filled.
+    """
+
+    resolution: Resolution
+    actor: str
+    reason: str
+    broker_order_id: str | None = None
+    cum_qty: Decimal | None = None
+    avg_px: Decimal | None = None
 
 
 class OrderRejected(OrderEvent, frozen=True, kw_only=True, tag="order_rejected"):
@@ -116,18 +167,49 @@ class OrderFilled(Fill, frozen=True, kw_only=True, tag="order_filled"):
 
 
 class ExecutionBusted(OrderEvent, frozen=True, kw_only=True, tag="execution_busted"):
-    """The broker took an execution back."""
+    """The broker took an execution back.
+
+    With a `revision` a later one may put it back; without one it is gone for good.
+    """
 
     exec_id: str
+    revision: int | None = None
 
 
 class ExecutionCorrected(OrderEvent, frozen=True, kw_only=True, tag="execution_corrected"):
-    """The broker replaced an execution's quantity and price."""
+    """The broker replaced an execution's quantity and price; both are as they are now, whole.
+
+    `exec_id` is the id that the execution was first known by. `reference` is the id that the
+    broker gave the correction itself, if it did: later news may name the execution by it.
+    """
 
     exec_id: str
     revision: int
     quantity: Decimal
     price: Decimal
+    reference: str | None = None
+
+
+class ExecutionDuplicated(OrderEvent, frozen=True, kw_only=True, tag="execution_duplicated"):
+    """The broker told the execution `same_as` again under a new id. Evidence: nothing is booked."""
+
+    exec_id: str
+    same_as: str
+    quantity: Decimal
+    price: Decimal
+    broker_at: datetime | None = None
+
+
+class OrderCompleted(OrderEvent, frozen=True, kw_only=True, tag="order_completed"):
+    """Complete without a further execution: by a correction, or because the broker says so."""
+
+    evidence: str
+
+
+class OrderReopened(OrderEvent, frozen=True, kw_only=True, tag="order_reopened"):
+    """Its live executions no longer say that it has ended; the broker may work it on."""
+
+    evidence: str
 
 
 class CancelRequested(OrderEvent, frozen=True, kw_only=True, tag="cancel_requested"):
@@ -202,11 +284,16 @@ AnyOrderEvent = (
     | DispatchStarted
     | OrderAcknowledged
     | OutcomeUnknown
+    | OrderQuarantined
+    | OrderResolved
     | OrderRejected
     | OrderPartiallyFilled
     | OrderFilled
     | ExecutionBusted
     | ExecutionCorrected
+    | ExecutionDuplicated
+    | OrderCompleted
+    | OrderReopened
     | CancelRequested
     | CancelRejected
     | OrderCanceled

@@ -33,9 +33,7 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
-FINAL: Final = frozenset(
-    {Status.DENIED, Status.REJECTED, Status.FILLED, Status.CANCELED, Status.EXPIRED}
-)
+FINAL: Final = frozenset({Status.DENIED, Status.REJECTED, Status.FILLED, Status.CANCELED, Status.EXPIRED})
 OPEN: Final = frozenset(Status) - FINAL
 
 Kind = type[e.OrderEvent]
@@ -50,6 +48,7 @@ BEGINNINGS: Final[Mapping[Kind, Status]] = {
 
 _ENDS: Final[Mapping[Kind, Status]] = {
     e.OrderFilled: S.FILLED,
+    e.OrderCompleted: S.FILLED,
     e.OrderCanceled: S.CANCELED,
     e.OrderExpired: S.EXPIRED,
     e.OrderRejected: S.REJECTED,
@@ -67,6 +66,7 @@ def _late(status: Status) -> dict[tuple[Status, Kind], Status]:
         e.OrderFilled,
         e.ExecutionBusted,
         e.ExecutionCorrected,
+        e.ExecutionDuplicated,
         e.CancelRejected,
         e.ReplaceRejected,
         e.OutcomeUnknown,
@@ -92,7 +92,9 @@ TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
         {
             e.OrderAcknowledged: S.WORKING,  # found by the reconciler, or a late answer
             e.OutcomeUnknown: S.UNKNOWN,
-            e.DispatchStarted: S.UNKNOWN,
+            e.DispatchStarted: S.UNKNOWN,  # sent again, where that is harmless
+            e.OrderQuarantined: S.UNKNOWN,
+            e.OrderResolved: S.UNKNOWN,  # the evidence; the event beside it moves the order
             e.CancelRequested: S.UNKNOWN,  # remembered; sent once the order is found
             e.CancelRejected: S.UNKNOWN,
             e.OrderPartiallyFilled: S.WORKING,  # a fill is proof
@@ -108,6 +110,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
             e.OrderPartiallyFilled: S.WORKING,
             e.ExecutionBusted: S.WORKING,
             e.ExecutionCorrected: S.WORKING,
+            e.ExecutionDuplicated: S.WORKING,
             e.CancelRequested: S.PENDING_CANCEL,
             e.CancelRejected: S.WORKING,
             e.ReplaceRequested: S.PENDING_REPLACE,
@@ -123,9 +126,12 @@ TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
             e.DispatchStarted: S.PENDING_CANCEL,
             e.OrderAcknowledged: S.PENDING_CANCEL,
             e.OutcomeUnknown: S.PENDING_CANCEL,  # still asked, still unanswered
+            e.OrderQuarantined: S.PENDING_CANCEL,
+            e.OrderResolved: S.PENDING_CANCEL,
             e.OrderPartiallyFilled: S.PENDING_CANCEL,
             e.ExecutionBusted: S.PENDING_CANCEL,
             e.ExecutionCorrected: S.PENDING_CANCEL,
+            e.ExecutionDuplicated: S.PENDING_CANCEL,
             e.CancelRejected: S.WORKING,
             e.OrderReplaced: S.PENDING_CANCEL,
             e.ReplaceRejected: S.PENDING_CANCEL,
@@ -141,6 +147,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
             e.OrderPartiallyFilled: S.PENDING_REPLACE,
             e.ExecutionBusted: S.PENDING_REPLACE,
             e.ExecutionCorrected: S.PENDING_REPLACE,
+            e.ExecutionDuplicated: S.PENDING_REPLACE,
             e.CancelRequested: S.PENDING_CANCEL,
             e.CancelRejected: S.PENDING_REPLACE,
             e.OrderReplaced: S.WORKING,
@@ -156,6 +163,9 @@ TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
     (S.REJECTED, e.OrderAcknowledged): S.WORKING,
     (S.REJECTED, e.OrderPartiallyFilled): S.WORKING,
     (S.REJECTED, e.OrderFilled): S.FILLED,
+    # Real world: an execution was taken back that had completed it, or put back that had been refused.
+    (S.FILLED, e.OrderReopened): S.WORKING,
+    (S.REJECTED, e.OrderReopened): S.WORKING,
     # Real world: a larger replacement was alive before the fill that seemed to complete the order.
     (S.FILLED, e.OrderReplaced): S.WORKING,
 }

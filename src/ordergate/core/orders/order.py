@@ -20,11 +20,18 @@ _replace = msgspec.structs.replace
 
 
 class Execution(msgspec.Struct, frozen=True):
-    """A live execution of the order: its latest revision. Zero quantity once busted."""
+    """An execution of the order, as its latest revision says. Zero quantity once busted.
+
+    `at` and `broker_order_id` are as it was first told. What is `gone` never comes back: the
+    broker that took it back numbers no revisions.
+    """
 
     revision: int
     quantity: Decimal
     price: Decimal
+    at: datetime | None = None
+    broker_order_id: str | None = None
+    gone: bool = False
 
 
 class Replacement(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +48,10 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
 
     `last_asked` is the latest replacement ever asked for, answered or not: its version is used
     up, and a refused one may turn out to be alive. `unknown_since` says that an answer is
-    outstanding which must be found, whatever the status.
+    outstanding which must be found, whatever the status; `doubted_at` is when bytes may last
+    have left, and `quarantined_at` says that only a person can tell. `references` are later ids
+    of executions, by which the broker's corrections named them, and `repeated` the ids of those
+    told twice.
     """
 
     id: OrderId
@@ -52,10 +62,16 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     cum_qty: Decimal = ZERO
     cum_notional: Decimal = ZERO
     executions: Mapping[str, Execution] = {}
+    references: Mapping[str, str] = {}
+    repeated: Mapping[str, str] = {}
     replacement: Replacement | None = None
     last_asked: Replacement | None = None
     cancel_requested: bool = False
     unknown_since: datetime | None = None
+    dispatched_at: datetime | None = None
+    doubted_at: datetime | None = None
+    quarantined_at: datetime | None = None
+    candidates: tuple[e.Candidate, ...] = ()
     reason: str | None = None
     failed: tuple[e.FailedControl, ...] = ()
     external: bool = False
@@ -96,6 +112,15 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
         return self.version if self.last_asked is None else max(self.version, self.last_asked.version)
 
     @property
+    def is_in_question(self) -> bool:
+        """Whether the broker has the order is not known: bytes may have left and nothing is proven."""
+        return self.unknown_since is not None and not self.is_final and not self.is_proven
+
+    def first_id(self, exec_id: str) -> str:
+        """The id that an execution is known by here, given any that the broker has used for it."""
+        return self.references.get(exec_id, exec_id)
+
+    @property
     def is_overfilled(self) -> bool:
         return self.cum_qty > self.terms.quantity
 
@@ -129,8 +154,7 @@ def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
                 broker_order_id=event.broker_order_id,
                 acknowledged_at=event.at,
                 executions={
-                    one.exec_id: Execution(one.revision, one.quantity, one.price)
-                    for one in event.executions
+                    one.exec_id: Execution(one.revision, one.quantity, one.price) for one in event.executions
                 },
                 cum_qty=sum((one.quantity for one in event.executions), ZERO),
                 cum_notional=sum((one.quantity * one.price for one in event.executions), ZERO),
@@ -152,23 +176,24 @@ def _changed(order: Order, event: e.AnyOrderEvent) -> Order:
     """What the event says besides the status."""
     match event:
         case e.OrderPartiallyFilled() | e.OrderFilled():
-            filled = Execution(event.revision, event.quantity, event.price)
             found = order.broker_order_id or event.broker_order_id
-            return _with_execution(_replace(order, broker_order_id=found), event.exec_id, filled)
+            return _with_execution(_replace(order, broker_order_id=found), event.exec_id, _executed(event))
         case e.OrderAcknowledged():
             return _replace(
                 order,
                 broker_order_id=event.broker_order_id,
                 acknowledged_at=order.acknowledged_at or event.at,
                 unknown_since=None,
+                quarantined_at=None,
+                candidates=(),
                 reason=None,
             )
         case e.ExecutionBusted():
-            known = order.executions.get(event.exec_id, _NOTHING)
-            return _with_execution(order, event.exec_id, Execution(known.revision, ZERO, ZERO))
+            return _with_execution(order, event.exec_id, _busted(order, event))
         case e.ExecutionCorrected():
-            corrected = Execution(event.revision, event.quantity, event.price)
-            return _with_execution(order, event.exec_id, corrected)
+            return _corrected(order, event)
+        case e.ExecutionDuplicated():
+            return _replace(order, repeated={**order.repeated, event.exec_id: event.same_as})
         case e.ReplaceRequested():
             return _replace(order, replacement=_asked(event), last_asked=_asked(event))
         case e.OrderReplaced():
@@ -182,12 +207,17 @@ def _changed(order: Order, event: e.AnyOrderEvent) -> Order:
         case e.OutcomeUnknown():
             if not _is_unanswered(order, event.asked):
                 return order
-            return _replace(order, unknown_since=order.unknown_since or event.at)
+            return _replace(order, unknown_since=order.unknown_since or event.at, doubted_at=event.at)
+        case e.OrderQuarantined():
+            since = order.quarantined_at or event.at
+            return _replace(order, quarantined_at=since, candidates=event.candidates)
         case e.OrderRejected():
-            return _replace(order, reason=event.reason, replacement=None, unknown_since=None)
-        case e.OrderCanceled() | e.OrderExpired():
-            return _replace(order, replacement=None, unknown_since=None)
-        case e.DispatchStarted() | e.ReplaceDenied():
+            return _settled(_replace(order, reason=event.reason, replacement=None))
+        case e.OrderCanceled() | e.OrderExpired() | e.OrderCompleted():
+            return _settled(_replace(order, replacement=None))
+        case e.DispatchStarted():
+            return _replace(order, dispatched_at=event.at, doubted_at=event.at)
+        case e.ReplaceDenied() | e.OrderResolved() | e.OrderReopened():
             return order
         case e.OrderAccepted() | e.OrderDenied() | e.OrderAdopted():
             raise IllegalTransition(f"{order.id} began already")
@@ -215,6 +245,30 @@ def _answered(order: Order) -> Order:
     return _replace(order, unknown_since=None) if order.is_proven else order
 
 
+def _settled(order: Order) -> Order:
+    """Nothing is in question any more, and nobody has to decide anything."""
+    return _replace(order, unknown_since=None, quarantined_at=None, candidates=())
+
+
+def _executed(event: e.Fill) -> Execution:
+    return Execution(event.revision, event.quantity, event.price, event.broker_at, event.broker_order_id)
+
+
+def _busted(order: Order, event: e.ExecutionBusted) -> Execution:
+    known = order.executions.get(event.exec_id, _NOTHING)
+    revision = known.revision if event.revision is None else event.revision
+    gone = known.gone or event.revision is None
+    return _replace(known, revision=revision, quantity=ZERO, price=ZERO, gone=gone)
+
+
+def _corrected(order: Order, event: e.ExecutionCorrected) -> Order:
+    known = order.executions.get(event.exec_id, _NOTHING)
+    after = _replace(known, revision=event.revision, quantity=event.quantity, price=event.price)
+    if event.reference is not None:
+        order = _replace(order, references={**order.references, event.reference: event.exec_id})
+    return _with_execution(order, event.exec_id, after)
+
+
 def _with_execution(order: Order, exec_id: str, execution: Execution) -> Order:
     """Cumulative figures are always the sum of the live executions."""
     before = order.executions.get(exec_id, _NOTHING)
@@ -226,6 +280,8 @@ def _with_execution(order: Order, exec_id: str, execution: Execution) -> Order:
         - before.quantity * before.price
         + execution.quantity * execution.price,
         unknown_since=None,
+        quarantined_at=None,
+        candidates=(),
     )
 
 

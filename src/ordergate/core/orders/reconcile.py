@@ -58,11 +58,7 @@ def proofs(order: Order, seen: r.OrderSnapshot) -> list[r.AnyReport]:
     found: list[r.AnyReport] = []
     asked = order.replacement
     # A replacement that is still pending may lose to a fill of the order it replaces.
-    undecided = (
-        asked is not None
-        and seen.version == asked.version
-        and seen.status is r.BrokerStatus.PENDING
-    )
+    undecided = asked is not None and seen.version == asked.version and seen.status is r.BrokerStatus.PENDING
     if seen.status is not r.BrokerStatus.REJECTED and not undecided:
         found.append(
             r.AcknowledgedReport(
@@ -108,6 +104,13 @@ def _ending(seen: r.OrderSnapshot) -> r.AnyReport | None:
                 broker_order_id=seen.broker_order_id,
                 broker_at=seen.broker_at,
                 replaced_by=seen.replaced_by,
+            )
+        case r.BrokerStatus.FILLED:
+            return r.CompletedReport(
+                cl_ord_id=seen.cl_ord_id,
+                version=seen.version,
+                broker_order_id=seen.broker_order_id,
+                broker_at=seen.broker_at,
             )
         case _:
             return None

@@ -1,0 +1,155 @@
+"""What a broker's news of an execution means for the order it belongs to. Pure.
+
+An execution is known by its id and revision, and counts once. The same one may be told twice, late,
+corrected before it was told, taken back, put back, or again under another id; none of it is booked
+on trust, and none of it is dropped.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from ordergate.core.orders import events as e
+from ordergate.core.orders.order import Order
+from ordergate.core.orders.reports import AnyReport, BustedReport, CorrectedReport, ExecutedReport
+from ordergate.core.orders.versions import goes_on, is_of_asked, replaced_by
+
+
+def executed(order: Order, report: ExecutedReport, at: datetime) -> e.AnyOrderEvent | None:
+    exec_id = order.first_id(report.exec_id)
+    known = order.executions.get(exec_id)
+    if known is not None and (known.revision >= report.revision or known.gone):
+        return None  # told before, or taken back for good
+    if is_of_asked(order, report) and goes_on(order):
+        return replaced_by(order, report.broker_order_id, at)
+    if known is not None:
+        return e.ExecutionCorrected(
+            order_id=order.id,
+            at=at,
+            exec_id=exec_id,
+            revision=report.revision,
+            quantity=report.quantity,
+            price=report.price,
+        )
+    if (by_hand := _entered_by_hand(order)) is not None:
+        return e.ExecutionBusted(order_id=order.id, at=at, exec_id=by_hand)
+    completes = order.cum_qty + report.quantity >= order.terms.quantity
+    kind = e.OrderFilled if completes else e.OrderPartiallyFilled
+    return kind(
+        order_id=order.id,
+        at=at,
+        exec_id=exec_id,
+        revision=report.revision,
+        quantity=report.quantity,
+        price=report.price,
+        fee=report.fee,
+        broker_at=report.broker_at,
+        broker_order_id=report.broker_order_id,
+    )
+
+
+def busted(order: Order, report: BustedReport, at: datetime) -> e.ExecutionBusted | None:
+    """What was taken back for good stays so; a numbered bust counts when it is the latest word."""
+    exec_id = order.first_id(report.exec_id)
+    known = order.executions.get(exec_id)
+    if known is not None and known.gone:
+        return None
+    if known is not None and report.revision is not None and report.revision <= known.revision:
+        return None
+    return e.ExecutionBusted(order_id=order.id, at=at, exec_id=exec_id, revision=report.revision)
+
+
+def corrected(order: Order, report: CorrectedReport, at: datetime) -> e.AnyOrderEvent | None:
+    """A correction that overtook its execution is the execution, unless it only says what to add."""
+    if report.reference is not None and report.reference in order.references:
+        return None
+    if is_out_of_turn(order, report):
+        return None
+    exec_id = order.first_id(report.exec_id)
+    known = order.executions.get(exec_id)
+    if known is None:
+        return executed(order, _as_executed(report), at)
+    revision = known.revision + 1 if report.revision is None else report.revision
+    if known.gone or revision <= known.revision:
+        return None
+    if is_of_asked(order, report) and goes_on(order):
+        return replaced_by(order, report.broker_order_id, at)
+    return e.ExecutionCorrected(
+        order_id=order.id,
+        at=at,
+        exec_id=exec_id,
+        revision=revision,
+        quantity=known.quantity + report.quantity if report.delta else report.quantity,
+        price=report.price,
+        reference=report.reference,
+    )
+
+
+def is_out_of_turn(order: Order, report: AnyReport) -> bool:
+    """True of a change by so much whose starting point is not in the books: the broker's list tells it."""
+    if not isinstance(report, CorrectedReport) or not report.delta:
+        return False
+    known = order.executions.get(order.first_id(report.exec_id))
+    if known is None:
+        return True
+    if known.gone or (report.revision is not None and report.revision <= known.revision):
+        return False
+    in_turn = report.revision is None or report.revision == known.revision + 1
+    return not in_turn or known.quantity + report.quantity < 0
+
+
+def _as_executed(report: CorrectedReport) -> ExecutedReport:
+    """The execution that a correction overtook. One that names itself is booked as what follows."""
+    revision = report.revision or 0
+    return ExecutedReport(
+        cl_ord_id=report.cl_ord_id,
+        version=report.version,
+        broker_order_id=report.broker_order_id,
+        broker_at=report.broker_at,
+        exec_id=report.exec_id,
+        revision=revision if report.reference is None else max(revision - 1, 0),
+        quantity=report.quantity,
+        price=report.price,
+    )
+
+
+def looks_like(order: Order, report: ExecutedReport) -> str | None:
+    """The live execution that an unknown one equals but for its id; None where there is none.
+
+    Two executions may be equal. A broker that was restarted may also tell one twice.
+    """
+    if order.first_id(report.exec_id) in order.executions:
+        return None
+    for exec_id, known in order.executions.items():
+        same = (known.quantity, known.price, known.at, known.broker_order_id)
+        if same == (report.quantity, report.price, report.broker_at, report.broker_order_id):
+            return exec_id
+    return None
+
+
+def told_again(
+    order: Order, report: ExecutedReport, same_as: str, at: datetime
+) -> e.ExecutionDuplicated | None:
+    """The evidence that an execution was told under a second id; None when it is written already."""
+    if report.exec_id in order.repeated:
+        return None
+    return e.ExecutionDuplicated(
+        order_id=order.id,
+        at=at,
+        exec_id=report.exec_id,
+        same_as=same_as,
+        quantity=report.quantity,
+        price=report.price,
+        broker_at=report.broker_at,
+    )
+
+
+def by_hand(order_id: str) -> str:
+    """The id of the execution that a person enters for an order that the broker no longer shows."""
+    return f"by-hand:{order_id}"
+
+
+def _entered_by_hand(order: Order) -> str | None:
+    """What was entered by hand gives way to the broker's own word."""
+    known = order.executions.get(by_hand(order.id))
+    return by_hand(order.id) if known is not None and not known.gone else None

@@ -1,0 +1,42 @@
+"""Which version of an order a report is about, and whether that version can be alive. Pure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from ordergate.core.orders import events as e
+from ordergate.core.orders.lifecycle import Status
+from ordergate.core.orders.order import Order
+from ordergate.core.orders.reports import Report
+
+REPLACEABLE: Final = frozenset({Status.WORKING, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
+
+
+def is_of_asked(order: Order, report: Report) -> bool:
+    """True when the report is about a replacement that we have not seen in force."""
+    return report.version == order.versions_used > order.version
+
+
+def goes_on(order: Order) -> bool:
+    """True when the last asked replacement can still be alive."""
+    if order.status is Status.FILLED:
+        return order.last_asked is not None and order.last_asked.quantity > order.cum_qty
+    return order.status in REPLACEABLE
+
+
+def is_of_order_itself(order: Order, report: Report) -> bool:
+    """True of the version in force; what ends another version does not end the order.
+
+    Where no client order id says the version, the broker's id does. An order that is not ours was
+    version 1 before we first replaced it.
+    """
+    if report.version == 0 and report.broker_order_id == order.broker_order_id:
+        return True
+    return (report.version or 1) == order.version
+
+
+def replaced_by(order: Order, broker_order_id: str, at: datetime) -> e.OrderReplaced:
+    return e.OrderReplaced(
+        order_id=order.id, at=at, version=order.versions_used, broker_order_id=broker_order_id
+    )
