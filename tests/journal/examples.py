@@ -19,6 +19,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "time_in_force": "day",
     "asked": "place",
     "grade": "block_new",
+    "resolution": "working",
     "inputs": {"last": "4800.25"},
 }
 

@@ -21,10 +21,17 @@ Upcaster = Callable[[Fields], Fields]
 TYPES: Final[tuple[type[msgspec.Struct], ...]] = get_args(AnyEvent)
 
 # The current version of kinds that have changed since they were first written; all others are at 1.
-VERSIONS: Final[Mapping[str, int]] = {"account_opened": 2, "order_adopted": 2}
+VERSIONS: Final[Mapping[str, int]] = {
+    "account_opened": 2,
+    "execution_busted": 2,
+    "execution_corrected": 2,
+    "order_adopted": 2,
+}
 
 # (kind, version) to the fields of the next version.
 UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
+    ("execution_busted", 1): dict,  # without a revision: gone for good
+    ("execution_corrected", 1): dict,  # without the correction's own id
     ("account_opened", 1): dict,  # without a cursor: nothing is known of what the figures contain
     ("order_adopted", 1): dict,  # without executions from before the account was opened
 }
