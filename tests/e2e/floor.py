@@ -14,7 +14,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -66,10 +66,16 @@ RHYTHM: Final = {"interval_s": 3.0, "suspicion_s": 0.3, "unanswered_s_min": 1.0,
 
 
 class Floor:
+    """`door` and `venue_door` are the ports by which clients reach the gateway and it the venue, where
+    something stands between; `environment` and `program` are what the gateway is started with.
+    """
+
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = free_port()
-        self.venue_port = free_port()
+        self.port = self.door = free_port()
+        self.venue_port = self.venue_door = free_port()
+        self.environment: dict[str, str] = {}
+        self.program = [sys.executable, "-m", "ordergate"]
         self.kills = 0
         self.client_secret = ""
         self.http: aiohttp.ClientSession
@@ -78,7 +84,8 @@ class Floor:
 
     @property
     def base_url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        """Where clients are told to come."""
+        return f"http://127.0.0.1:{self.door}"
 
     @property
     def venue_url(self) -> str:
@@ -100,18 +107,33 @@ class Floor:
         plain["accounts"][0]["cash"] = CASH
         plain |= {"tapes": tapes, "admin_token": ADMIN_TOKEN, **venue}
         (self.folder / "venue.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
-        plain = demo.gateway_plain(self.folder, port=self.port, venue_url=self.venue_url)
+        venue_url = f"http://127.0.0.1:{self.venue_door}"
+        plain = demo.gateway_plain(self.folder, port=self.port, venue_url=venue_url)
+        plain["public_url"] = self.base_url
         plain["accounts"][ACCOUNT]["limits"] = LIMITS
         plain["reconciliation"] = RHYTHM
         plain |= gateway
         (self.folder / "gateway.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
 
     async def start_venue(self) -> None:
-        self._venue = await self._launch("venue", "venue")
+        self._venue = self._spawn("venue", "venue")
+        await self._ready("venue", self._venue)
 
     async def start(self) -> None:
         """Start the gateway and wait until it answers; what it lacks yet, /readyz says."""
-        self._gateway = await self._launch("gateway", "serve")
+        self._gateway = self._spawn("gateway", "serve")
+        await self._ready("gateway", self._gateway)
+
+    def start_to_die(self) -> None:
+        """Start a gateway that is told to die on its way; `until_dead` waits for that."""
+        self._gateway = self._spawn("gateway", "serve")
+
+    async def until_dead(self, timeout_s: float = START_S_MAX) -> None:
+        """Wait until the gateway has killed itself where it was told to."""
+        assert self._gateway is not None
+        code = await asyncio.to_thread(self._gateway.wait, timeout_s)
+        assert code == -signal.SIGKILL, f"the gateway ended with {code}:\n{self.log('gateway')}"
+        self.kills += 1
 
     async def until_ready(self, timeout_s: float = START_S_MAX) -> None:
         """Wait until every account takes orders."""
@@ -119,7 +141,7 @@ class Floor:
         give_up_at = time.monotonic() + timeout_s
         while time.monotonic() < give_up_at:
             try:
-                async with self.http.get(f"{self.base_url}/readyz") as answer:
+                async with self.http.get(f"http://127.0.0.1:{self.port}/readyz") as answer:
                     said = await answer.json()
                     if answer.status == 200:
                         return
@@ -135,11 +157,17 @@ class Floor:
         self._gateway.wait(STOP_S_MAX)
         self.kills += 1
 
+    def signal(self, number: signal.Signals) -> None:
+        """SIGSTOP or SIGCONT, for a gateway that does nothing for a while."""
+        assert self._gateway is not None
+        self._gateway.send_signal(number)
+
     async def stop(self) -> None:
         """Stop both in order, as a person would; nothing is left running."""
         for process in (self._gateway, self._venue):
             if process is None or process.poll() is not None:
                 continue
+            process.send_signal(signal.SIGCONT)
             process.terminate()
             try:
                 await asyncio.to_thread(process.wait, STOP_S_MAX)
@@ -191,25 +219,32 @@ class Floor:
             assert time.monotonic() < give_up_at, f"no token: {answer.status} {told}"
             await PACE.sleep(LOGIN_EVERY_S)
 
-    async def _launch(self, role: str, command: str) -> subprocess.Popen[bytes]:
-        ready = self.folder / f"{role}.ready"
-        ready.unlink(missing_ok=True)
-        process = self._spawn(role, command, ready)
+    async def _ready(self, role: str, process: subprocess.Popen[bytes]) -> None:
         give_up_at = time.monotonic() + START_S_MAX
-        while not ready.exists():
+        while not self._ready_file(role).exists():
             if process.poll() is not None or time.monotonic() > give_up_at:
                 process.kill()
                 raise AssertionError(f"the {role} did not start:\n{self.log(role)}")
             await PACE.sleep(POLL_S)
-        return process
 
-    def _spawn(self, role: str, command: str, ready: Path) -> subprocess.Popen[bytes]:
-        words = [sys.executable, "-m", "ordergate", command]
+    def _spawn(self, role: str, command: str) -> subprocess.Popen[bytes]:
+        ready = self._ready_file(role)
+        ready.unlink(missing_ok=True)
+        words = [*self.program, command]
         words += ["--config", str(self.folder / f"{role}.yaml"), "--ready-file", str(ready)]
+        environment = {**os.environ, **(self.environment if role == "gateway" else {})}
         with (self.folder / f"{role}.log").open("ab") as log:
             return subprocess.Popen(
-                words, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                words,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                env=environment,
             )
+
+    def _ready_file(self, role: str) -> Path:
+        return self.folder / f"{role}.ready"
 
     # The venue's own face
 
@@ -259,14 +294,23 @@ async def floor(
     tapes: list[dict[str, Any]] | None = None,
     venue: Mapping[str, Any] | None = None,
     gateway: Mapping[str, Any] | None = None,
+    plan: Callable[[Floor], None] | None = None,
+    before: Callable[[Floor], Awaitable[None]] | None = None,
 ) -> AsyncIterator[Floor]:
-    """Both processes for as long as the block lasts, ready to trade."""
+    """Both processes for as long as the block lasts, ready to trade.
+
+    `plan` may set the floor's doors, environment and program; `before` comes between the two starts.
+    """
     it = Floor(folder)
+    if plan is not None:
+        plan(it)
     it.write(tapes=SYNTHETIC if tapes is None else tapes, venue=venue or {}, gateway=gateway or {})
     timeout = aiohttp.ClientTimeout(total=60)
     async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as it.http:
         try:
             await it.start_venue()
+            if before is not None:
+                await before(it)
             await it.start()
             await it.register()
             await it.until_ready()
