@@ -16,11 +16,12 @@ from ordergate.core.orders import reports as r
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.limits import Limits
+from ordergate.engine.answers import Answer
 from ordergate.engine.lanes import Seat
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.views import PostgresViews
 from ordergate.ports.broker import News
-from tests.engine.stage import ACCOUNT, ES, STEP_S, Stage
+from tests.engine.stage import ACCOUNT, ES, STEP_S, TRADER, Stage
 
 REAL_WAIT_S = 30.0
 
@@ -70,10 +71,35 @@ def open_breaks(stage: Stage) -> list[str]:
     return sorted(item.nature for item in account.breaks.values())
 
 
-def tell(stage: Stage, *reports: r.AnyReport) -> None:
-    """Have the broker's stream say this now, whatever its exchange did."""
-    for report in reports:
-        stage.broker.stream._say(News(report))
+def canceled_news(cl_ord_id: str, version: int, broker_order_id: str) -> News:
+    return News(r.CanceledReport(cl_ord_id=cl_ord_id, version=version, broker_order_id=broker_order_id))
+
+
+def executed_news(cl_ord_id: str, broker_order_id: str, exec_id: str) -> News:
+    """One contract at 4700."""
+    return News(
+        r.ExecutedReport(
+            cl_ord_id=cl_ord_id,
+            version=1,
+            broker_order_id=broker_order_id,
+            exec_id=exec_id,
+            quantity=Decimal(1),
+            price=Decimal(4700),
+        )
+    )
+
+
+async def replaced(stage: Stage, order: OrderId, *, quantity: int) -> None:
+    answer = await stage.gate.replace(
+        TRADER,
+        order,
+        quantity=Decimal(quantity),
+        limit_price=None,
+        stop_price=None,
+        key=stage.key(),
+        correlation="test",
+    )
+    assert isinstance(answer, Answer), answer
 
 
 def lose(stage: Stage, *kinds: type[r.Report]) -> None:
