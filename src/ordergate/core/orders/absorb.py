@@ -129,6 +129,8 @@ def _ended(
     evidence = f"broker order {report.broker_order_id}"
     if isinstance(report, CompletedReport):
         return e.OrderCompleted(order_id=order.id, at=at, evidence=evidence)
+    if order.replacement is not None and not of_asked:
+        return None  # a venue that replaces by canceling tells this too: the replacement decides
     if isinstance(report, ExpiredReport):
         return e.OrderExpired(order_id=order.id, at=at, evidence=evidence)
     return e.OrderCanceled(order_id=order.id, at=at, evidence=evidence)
