@@ -145,6 +145,11 @@ class Crowd:
             while len(self.reckoning.bought) < orders:
                 await self.until_answered()
 
+    async def during(self, seconds: float) -> None:
+        """Go on for a while, answered or not: the load meets something that answers nothing."""
+        await PACE.sleep(seconds)
+        self.check()
+
     async def finish(self) -> Reckoning:
         """Let every client end the command it is in."""
         self._stop.set()
