@@ -1,6 +1,6 @@
 """What a broker's answer about an order proves, and what its silence allows."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -12,7 +12,16 @@ from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import proven
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, evolve
-from ordergate.core.orders.reconcile import Absence, Next, Patience, judge_absence, lacks_executions, proofs
+from ordergate.core.orders.reconcile import (
+    Absence,
+    DedupClass,
+    Next,
+    Patience,
+    counted,
+    judge_absence,
+    lacks_executions,
+    proofs,
+)
 from tests.core.examples import NOW, accepted, filled, folded, ids, later, replace_requested, terms, working
 
 UNKNOWN: Final = e.OutcomeUnknown(order_id=ids(), at=NOW, asked=e.Asked.PLACE, why="timeout")
@@ -81,12 +90,21 @@ def test_a_replaced_order_is_followed_to_its_replacement() -> None:
 SHOWN: Final = [working(), folded(accepted(), CANCEL_REQUESTED, UNKNOWN, filled(4))]
 
 
+def judged(
+    order: Order, absence: Absence, dedup: DedupClass, *, safe: bool, now: datetime | None = None
+) -> Next:
+    return judge_absence(
+        order, absence, dedup=dedup, resend_is_safe=safe, patience=PATIENCE, now=now or absence.last_at
+    )
+
+
+@pytest.mark.parametrize("dedup", DedupClass)
 @pytest.mark.parametrize("order", SHOWN, ids=["acknowledged", "filled in part"])
-def test_an_order_that_the_broker_has_shown_is_never_given_up_for_absent(order: Order) -> None:
-    long_gone = Absence(NOW, later(3600), 100)
-    for safe in (True, False):
-        answer = judge_absence(order, long_gone, resend_is_safe=safe, patience=PATIENCE, now=later(3600))
-        assert answer is Next.WAIT
+def test_an_order_that_the_broker_has_shown_is_never_given_up_for_absent(
+    order: Order, dedup: DedupClass
+) -> None:
+    long_gone = Absence(later(1800), later(3600), 100)
+    assert {judged(order, long_gone, dedup, safe=safe) for safe in (True, False)} == {Next.WAIT}
 
 
 @pytest.mark.parametrize(
@@ -94,33 +112,64 @@ def test_an_order_that_the_broker_has_shown_is_never_given_up_for_absent(order: 
     [
         (1, 0, 0, Next.WAIT),
         (1, 60, 60, Next.WAIT),  # one answer is none
-        (2, 25, 30, Next.GIVE_UP),
-        (2, 24, 29, Next.WAIT),  # too soon after the question
-        (2, 26, 30, Next.WAIT),  # too close together
-        (3, 0, 31, Next.GIVE_UP),
+        (2, 30, 35, Next.GIVE_UP),
+        (2, 29, 60, Next.WAIT),  # the first came too soon after the question
+        (2, 30, 34, Next.WAIT),  # too close together
+        (3, 31, 40, Next.GIVE_UP),
     ],
 )
+@pytest.mark.parametrize("dedup", [DedupClass.A, DedupClass.B])
 def test_absence_is_believed_after_two_answers_far_enough_apart_and_late_enough(
-    answers: int, first: int, last: int, next_: Next
+    answers: int, first: int, last: int, next_: Next, dedup: DedupClass
 ) -> None:
-    absence = Absence(later(first), later(last), answers)
-    found = judge_absence(UNANSWERED, absence, resend_is_safe=False, patience=PATIENCE, now=later(last))
-    assert found is next_
+    assert judged(UNANSWERED, Absence(later(first), later(last), answers), dedup, safe=False) is next_
 
 
 @pytest.mark.parametrize(("age", "next_"), [(0, Next.RESEND), (60, Next.RESEND), (61, Next.WAIT)])
-def test_only_a_broker_that_refuses_repeats_is_sent_the_order_again_and_only_while_it_is_young(
+def test_a_broker_that_refuses_repeats_is_sent_the_order_again_at_once_while_it_is_young(
     age: int, next_: Next
 ) -> None:
-    absence = Absence(later(age), later(age))
-    found = judge_absence(UNANSWERED, absence, resend_is_safe=True, patience=PATIENCE, now=later(age))
-    assert found is next_
+    assert judged(UNANSWERED, Absence(later(age), later(age)), DedupClass.A, safe=True) is next_
 
 
-def test_an_order_whose_cancel_was_asked_is_never_sent_again() -> None:
+@pytest.mark.parametrize(
+    ("first", "last", "next_"),
+    [(0, 0, Next.WAIT), (30, 34, Next.WAIT), (30, 35, Next.RESEND), (40, 61, Next.GIVE_UP)],
+)
+def test_a_broker_that_can_only_be_asked_is_sent_the_order_again_only_on_proof_of_absence(
+    first: int, last: int, next_: Next
+) -> None:
+    assert judged(UNANSWERED, Absence(later(first), later(last), 2), DedupClass.B, safe=True) is next_
+
+
+@pytest.mark.parametrize("safe", [True, False])
+def test_a_broker_that_cannot_be_asked_proves_nothing_by_not_knowing(safe: bool) -> None:
+    assert judged(UNANSWERED, Absence(later(1800), later(3600), 100), DedupClass.C, safe=safe) is Next.WAIT
+
+
+@pytest.mark.parametrize("dedup", DedupClass)
+def test_an_order_whose_cancel_was_asked_is_never_sent_again(dedup: DedupClass) -> None:
     order = evolve(UNANSWERED, CANCEL_REQUESTED)
-    found = judge_absence(order, Absence(NOW, NOW), resend_is_safe=True, patience=PATIENCE, now=NOW)
-    assert found is Next.WAIT
+    assert judged(order, Absence(NOW, NOW), dedup, safe=True) is Next.WAIT
+    assert judged(order, Absence(later(30), later(35), 2), dedup, safe=True) is not Next.RESEND
+
+
+def test_an_answer_from_before_the_settle_windows_end_does_not_count() -> None:
+    early = counted(None, UNANSWERED, PATIENCE, later(10))
+    first = counted(early, UNANSWERED, PATIENCE, later(31))
+    assert first == Absence(later(31), later(31))
+    assert counted(first, UNANSWERED, PATIENCE, later(40)) == Absence(later(31), later(40), 2)
+
+
+def test_sending_again_opens_the_settle_window_anew() -> None:
+    absence = Absence(later(31), later(31))
+    again = e.DispatchStarted(order_id=UNANSWERED.id, at=later(32), cl_ord_id=UNANSWERED.cl_ord_id)
+    assert counted(absence, evolve(UNANSWERED, again), PATIENCE, later(60)).answers == 1
+    doubted = e.OutcomeUnknown(order_id=UNANSWERED.id, at=later(33), asked=e.Asked.PLACE, why="timeout")
+    order = evolve(UNANSWERED, doubted)
+    assert order.unknown_since == UNANSWERED.unknown_since
+    assert judged(order, Absence(later(62), later(90), 2), DedupClass.B, safe=False) is Next.WAIT
+    assert judged(order, Absence(later(63), later(90), 2), DedupClass.B, safe=False) is Next.GIVE_UP
 
 
 def test_each_answer_of_absence_is_counted_with_its_time() -> None:

@@ -9,7 +9,15 @@ from __future__ import annotations
 
 from ordergate.core.ids import OrderId
 from ordergate.core.orders import events as e
-from ordergate.core.orders.reconcile import Absence, Next, Patience, judge_absence
+from ordergate.core.orders.reconcile import (
+    Absence,
+    Next,
+    Patience,
+    counted,
+    is_absent,
+    judge_absence,
+    settled_at,
+)
 from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.lanes import Seat
 from ordergate.ports.clock import Clock
@@ -27,12 +35,14 @@ class Absences:
         self._settle_s = settle_s
         self._resend_s_max = resend_s_max
         self._of: dict[OrderId, Absence] = {}
+        self._of_replacement: dict[OrderId, tuple[int, Absence]] = {}
 
     def __len__(self) -> int:
         return len(self._of)
 
     def found(self, order_id: OrderId) -> None:
         self._of.pop(order_id, None)
+        self._of_replacement.pop(order_id, None)
 
     def forget_settled(self, seat: Seat) -> None:
         """Drop what is remembered of the account's orders that were answered in another way."""
@@ -40,6 +50,10 @@ class Absences:
             order = seat.lane.books.order(order_id)
             if order is not None and (order.is_final or order.is_proven):
                 del self._of[order_id]
+        for order_id in tuple(self._of_replacement):
+            order = seat.lane.books.order(order_id)
+            if order is not None and order.replacement is None:
+                del self._of_replacement[order_id]
 
     def of_order(self, seat: Seat, order_id: OrderId) -> None:
         """The broker says "no such order": wait, send again, or give it up on proof."""
@@ -48,14 +62,14 @@ class Absences:
             self.found(order_id)
             return
         now = self._clock.now()
-        known = self._of.get(order_id)
-        absence = Absence(now, now) if known is None else known.again(now)
-        self._of[order_id] = absence
+        patience = self._patience(seat)
+        absence = self._of[order_id] = counted(self._of.get(order_id), order, patience, now)
         allowed = judge_absence(
             order,
             absence,
+            dedup=seat.broker.capabilities.dedup,
             resend_is_safe=seat.broker.capabilities.resend_is_safe,
-            patience=self._patience(seat),
+            patience=patience,
             now=now,
         )
         match allowed:
@@ -63,7 +77,7 @@ class Absences:
                 return
             case Next.RESEND:
                 log.warning("order.resent", order=order_id, account=seat.lane.account)
-                self._dispatcher.ask(order_id, self._dispatcher.place(seat, order_id))
+                self._dispatcher.ask(order_id, self._dispatcher.place_again(seat, order_id))
             case Next.GIVE_UP:
                 self.found(order_id)
                 evidence = (
@@ -74,13 +88,18 @@ class Absences:
                 seat.lane.record([absent], correlation="reconciliation")
 
     def of_replacement(self, seat: Seat, order_id: OrderId, version: int) -> None:
-        """The broker knows no such version: refused once no late bytes can make it true."""
+        """The broker knows no such version: refused once no late bytes can make it true, said twice."""
         order = seat.lane.books.order(order_id)
         if order is None or order.replacement is None or order.replacement.version != version:
             return
         now = self._clock.now()
-        if (now - order.updated_at).total_seconds() < self._settle_s:
+        patience = self._patience(seat)
+        asked, known = self._of_replacement.get(order_id, (version, None))
+        absence = counted(known if asked == version else None, order, patience, now)
+        self._of_replacement[order_id] = (version, absence)
+        if not is_absent(absence, settled_at(order, patience), patience):
             return
+        del self._of_replacement[order_id]
         rejected = e.ReplaceRejected(order_id=order_id, at=now, version=version, reason="never-arrived")
         seat.lane.record([rejected], correlation="reconciliation")
 

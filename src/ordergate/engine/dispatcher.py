@@ -107,9 +107,11 @@ class Dispatcher:
         """The order is durable: speak, then write down what was heard."""
         failpoints.reach("C4")
         order = seat.lane.books.order(order_id)
-        if order is None or order.broker_order_id is not None or order.is_final:
+        if order is None or order.is_final or _is_at_broker(order):
             return
         if seat.broker.capabilities.dedup is DedupClass.C:
+            if order.dispatched_at is not None:
+                return  # it may have left once, and nothing could tell the second from the first
             await self._mark_started(seat, order)
         if self._kill_switch.blocks_new:  # asked last: nothing waits between it and the wire
             await self._never_sent(seat, order, "kill-switch")
@@ -123,10 +125,23 @@ class Dispatcher:
         await self._until_ready(seat)
         self._note_placed(seat, order_id, order.cl_ord_id, outcome)
 
+    async def place_again(self, seat: Seat, order_id: OrderId) -> None:
+        """Send an unanswered order once more, where its absence or the broker's dedup makes that
+
+        harmless. Written down first: from then on what may be on its way is newer.
+        """
+        order = seat.lane.books.order(order_id)
+        if order is None or order.is_final or _is_at_broker(order) or order.cancel_requested:
+            return
+        await self._mark_started(seat, order)
+        await self.place(seat, order_id)
+
     async def cancel(self, seat: Seat, order_id: OrderId) -> None:
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or not order.cancel_requested:
             return
+        if order.broker_order_id is None and not seat.broker.capabilities.cancels_by_client_id:
+            return  # remembered; asked as soon as the order is found
         started = self._clock.monotonic()
         outcome = await seat.broker.cancel(order.cl_ord_id, order.broker_order_id)
         self._metrics.broker.observe(self._clock.monotonic() - started)
@@ -267,6 +282,10 @@ class Dispatcher:
             del self._last_question[order_id]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("dispatch.failed", order=order_id, error=repr(error))
+
+
+def _is_at_broker(order: Order) -> bool:
+    return order.broker_order_id is not None or order.is_proven
 
 
 async def _in_turn(before: asyncio.Task[None], question: Coroutine[None, None, None]) -> None:

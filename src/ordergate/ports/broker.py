@@ -12,23 +12,26 @@ import msgspec
 
 from ordergate.core.ids import ClOrdId, Env, Symbol
 from ordergate.core.orders.order import Replacement
+from ordergate.core.orders.reconcile import DedupClass as DedupClass  # noqa: PLC0414  # part of this promise
 from ordergate.core.orders.reports import AnyReport, OrderSnapshot
 from ordergate.core.orders.terms import Terms
 
 
-class DedupClass(StrEnum):
-    """A: refuses a reused client order id. B: can be queried by it. C: neither."""
+class Corrections(StrEnum):
+    """What the quantity of a correction is: the execution's, or what is added to it."""
 
-    A = "A"
-    B = "B"
-    C = "C"
+    REPLACE = "replace"
+    DELTA = "delta"
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     """What an adapter declares and the conformance suite tests.
 
     `resend_is_safe` stays False until the dedup claim was proven against the real host.
-    `visibility_lag_s` is how long a placed order may be invisible to queries.
+    `visibility_lag_s` is how long a placed order may be invisible to queries. Where
+    `cancels_by_client_id`, an order can be canceled before the broker has told its own id.
+    A broker of class C holds no client order id: its reports, and `find`, have its own order id
+    in that place.
     """
 
     name: str
@@ -38,6 +41,8 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     order_types: frozenset[str]
     times_in_force: frozenset[str]
     replaces: bool
+    cancels_by_client_id: bool = True
+    corrections: Corrections = Corrections.REPLACE
 
 
 class Acknowledged(msgspec.Struct, frozen=True):
@@ -136,6 +141,10 @@ class Broker(Protocol):
     async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound: ...
 
     async def open_orders(self) -> list[OrderSnapshot]: ...
+
+    async def recent_orders(self, since: datetime) -> list[OrderSnapshot]:
+        """Every order placed since then, open or not, in one list and not one question for each."""
+        ...
 
     def executions(self, *, after: str | None) -> AsyncIterator[BrokerExecution]:
         """Every execution after the cursor, oldest first."""

@@ -153,3 +153,15 @@ def _entered_by_hand(order: Order) -> str | None:
     """What was entered by hand gives way to the broker's own word."""
     known = order.executions.get(by_hand(order.id))
     return by_hand(order.id) if known is not None and not known.gone else None
+
+
+def split_revision(exec_id: str) -> tuple[str, int]:
+    """Base id and revision of an execution id whose last part counts, such as `0000e0d5.6553abcd.01.02`.
+
+    A correction comes under the same base with the last number one higher. An id without such a
+    part is its own base, of revision 0.
+    """
+    base, dot, last = exec_id.rpartition(".")
+    if not dot or not base or not (last.isascii() and last.isdigit()):
+        return exec_id, 0
+    return base, int(last)

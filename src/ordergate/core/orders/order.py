@@ -195,7 +195,8 @@ def _changed(order: Order, event: e.AnyOrderEvent) -> Order:
         case e.ExecutionDuplicated():
             return _replace(order, repeated={**order.repeated, event.exec_id: event.same_as})
         case e.ReplaceRequested():
-            return _replace(order, replacement=_asked(event), last_asked=_asked(event))
+            asked = _asked(event)
+            return _replace(order, replacement=asked, last_asked=asked, doubted_at=event.at)
         case e.OrderReplaced():
             return _replaced(order, event)
         case e.ReplaceRejected():

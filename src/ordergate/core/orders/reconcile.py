@@ -7,7 +7,7 @@ unless the broker's dedup makes that harmless.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import msgspec
@@ -15,6 +15,14 @@ import msgspec
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
+
+
+class DedupClass(StrEnum):
+    """A: refuses a reused client order id. B: can be queried by it. C: neither."""
+
+    A = "A"
+    B = "B"
+    C = "C"
 
 
 class Next(StrEnum):
@@ -39,8 +47,8 @@ class Absence(msgspec.Struct, frozen=True):
 class Patience(msgspec.Struct, frozen=True, kw_only=True):
     """How long not to believe an absence. Seconds.
 
-    `settle_s` runs from the question whose answer was lost, and exceeds the time in which a
-    broker could still take the bytes; `lag_s` is the adapter's visibility lag. An order older
+    `settle_s` runs from the last time that bytes may have left, and exceeds the time in which a
+    broker could still take them; `lag_s` is the adapter's visibility lag. An order older
     than `resend_s_max` is not sent again: its trader has moved on.
     """
 
@@ -121,21 +129,53 @@ def lacks_executions(order: Order, seen: r.OrderSnapshot) -> bool:
     return seen.cum_qty > order.cum_qty
 
 
+def counted(known: Absence | None, order: Order, patience: Patience, now: datetime) -> Absence:
+    """The absences that count, one more with them: an answer from before the settle window's end
+
+    says only that the bytes had not arrived yet, and sending again opens the window anew.
+    """
+    if known is None or known.first_at < settled_at(order, patience):
+        return Absence(now, now)
+    return known.again(now)
+
+
 def judge_absence(
-    order: Order, absence: Absence, *, resend_is_safe: bool, patience: Patience, now: datetime
+    order: Order,
+    absence: Absence,
+    *,
+    dedup: DedupClass,
+    resend_is_safe: bool,
+    patience: Patience,
+    now: datetime,
 ) -> Next:
-    """What "no such order" allows for an order whose sending was never answered."""
+    """What "no such order" allows for an order whose sending was never answered.
+
+    A: the same id may be sent again at once, where that is proven harmless. B: not before two
+    answers that count, further apart than the visibility lag. C: the answer says nothing, ever.
+    """
     if order.is_proven or order.broker_order_id is not None or order.status not in _UNANSWERED:
         return Next.WAIT
+    if dedup is DedupClass.C:
+        return Next.WAIT
     age_s = (now - order.accepted_at).total_seconds()
-    if resend_is_safe and not order.cancel_requested and age_s <= patience.resend_s_max:
+    may_resend = resend_is_safe and not order.cancel_requested and age_s <= patience.resend_s_max
+    if may_resend and dedup is DedupClass.A:
         return Next.RESEND
-    doubt_since = order.unknown_since or order.accepted_at
-    settled = (absence.last_at - doubt_since).total_seconds() >= patience.settle_s
+    if not is_absent(absence, settled_at(order, patience), patience):
+        return Next.WAIT
+    return Next.RESEND if may_resend else Next.GIVE_UP
+
+
+def is_absent(absence: Absence, settled_at: datetime, patience: Patience) -> bool:
+    """True when "no such order" was said twice after everything sent would have arrived."""
     apart = (absence.last_at - absence.first_at).total_seconds() >= patience.lag_s
-    if absence.answers >= 2 and settled and apart:
-        return Next.GIVE_UP
-    return Next.WAIT
+    return absence.answers >= 2 and absence.first_at >= settled_at and apart
+
+
+def settled_at(order: Order, patience: Patience) -> datetime:
+    """From when on an absence counts: everything that may have been sent has arrived by then."""
+    doubt = order.doubted_at or order.unknown_since or order.accepted_at
+    return doubt + timedelta(seconds=patience.settle_s)
 
 
 _UNANSWERED = frozenset({Status.UNKNOWN, Status.ACCEPTED, Status.PENDING_CANCEL})
