@@ -145,6 +145,10 @@ class Crowd:
             while len(self.reckoning.bought) < orders:
                 await self.until_answered()
 
+    async def until_bought_more(self, orders: int) -> None:
+        """Until that many orders more than now are bought."""
+        await self.until_bought(len(self.reckoning.bought) + orders)
+
     async def during(self, seconds: float) -> None:
         """Go on for a while, answered or not: the load meets something that answers nothing."""
         await PACE.sleep(seconds)
