@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, Final, cast, get_args, get_origin, get_type_hints
 
 import msgspec
@@ -39,13 +40,12 @@ def _value(name: str, hint: Any) -> Any:
     options = [one for one in get_args(hint) if one is not type(None)] or [hint]
     if get_origin(hint) is tuple:
         return [_fields(get_args(hint)[0])]
-    values: dict[Any, Any] = {Decimal: "12.000000001", datetime: AT, int: 3, bool: True, Terms: _terms}
-    value = values.get(options[0], f"{name} ½")
-    return value() if callable(value) else value
-
-
-def _terms() -> dict[str, Any]:
-    return _fields(Terms)
+    if isinstance(options[0], type) and issubclass(options[0], StrEnum):
+        return next(iter(options[0]))
+    if isinstance(options[0], type) and issubclass(options[0], msgspec.Struct):
+        return _fields(options[0])
+    values: dict[Any, Any] = {Decimal: "12.000000001", datetime: AT, int: 3, bool: True}
+    return values.get(options[0], f"{name} ½")
 
 
 EXAMPLES: Final = {kind: example(kind) for kind in TYPES}

@@ -13,7 +13,16 @@ from ordergate.core.orders.commands import PlaceOrder, ReplaceOrder
 from ordergate.core.orders.events import OrderAccepted, OrderDenied, ReplaceDenied, ReplaceRequested
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Terms
-from ordergate.core.risk.judge import Approved, Denied, Verdict, judge_place, judge_replace, verdicts
+from ordergate.core.risk.judge import (
+    Approved,
+    Denied,
+    Verdict,
+    judge_leg,
+    judge_leg_resize,
+    judge_place,
+    judge_replace,
+    verdicts,
+)
 from ordergate.core.risk.view import RiskView
 
 
@@ -22,17 +31,26 @@ def admit(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
     answer = judge_place(command, view)
     view.buckets.order_sent(view.now)
     if isinstance(answer, Denied):
-        return OrderDenied(
-            order_id=command.order_id,
-            at=view.now,
-            terms=command.terms,
-            actor=command.actor,
-            config_hash=answer.config_hash,
-            failed=answer.failed,
-        )
+        return _denied(command, answer, view)
     if view.limits is not None:
         view.recent.remember(command.terms, view.now, view.limits.duplicate_window)
     return _accepted(answer, view)
+
+
+def admit_leg(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
+    """Ask risk about an order of a group, at the moment it is to leave."""
+    answer = judge_leg(command, view)
+    view.buckets.order_sent(view.now)
+    return _denied(command, answer, view) if isinstance(answer, Denied) else _accepted(answer, view)
+
+
+def admit_leg_resize(
+    order: Order, asked: Replacement, command: ReplaceOrder, view: RiskView
+) -> ReplaceRequested | ReplaceDenied:
+    """Ask risk about a leg that follows what there is to exit."""
+    answer = judge_leg_resize(order, asked, view)
+    view.buckets.order_sent(view.now)
+    return _replace_answered(order, answer, command, view)
 
 
 def admit_replace(
@@ -41,6 +59,12 @@ def admit_replace(
     """Ask risk about a replacement that `decide_replace` found possible."""
     answer = judge_replace(order, asked, view)
     view.buckets.order_sent(view.now)
+    return _replace_answered(order, answer, command, view)
+
+
+def _replace_answered(
+    order: Order, answer: Approved[Replacement] | Denied, command: ReplaceOrder, view: RiskView
+) -> ReplaceRequested | ReplaceDenied:
     if isinstance(answer, Denied):
         return ReplaceDenied(
             order_id=order.id,
@@ -55,6 +79,17 @@ def admit_replace(
 def preview(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
     """What each control would say. Counts nothing and changes nothing."""
     return verdicts(terms, view)
+
+
+def _denied(command: PlaceOrder, answer: Denied, view: RiskView) -> OrderDenied:
+    return OrderDenied(
+        order_id=command.order_id,
+        at=view.now,
+        terms=command.terms,
+        actor=command.actor,
+        config_hash=answer.config_hash,
+        failed=answer.failed,
+    )
 
 
 def _accepted(approved: Approved[PlaceOrder], view: RiskView) -> OrderAccepted:

@@ -13,6 +13,7 @@ from collections.abc import Coroutine
 import msgspec
 
 from ordergate.core.accounts.events import AnyAccountEvent
+from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault
 from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id
 from ordergate.core.orders import events as e
@@ -60,7 +61,7 @@ class Dispatcher:
     def is_speaking_of(self, order_id: OrderId) -> bool:
         return order_id in self._last_question
 
-    def follow(self, lane: Lane, event: e.AnyOrderEvent | AnyAccountEvent) -> None:
+    def follow(self, lane: Lane, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> None:
         """Called for every committed event: start what the event calls for."""
         seat = self._lanes.get(lane.account)
         if seat is None:

@@ -18,6 +18,7 @@ from functools import partial
 import msgspec
 
 from ordergate.core.accounts.events import AccountEvent, AnyAccountEvent
+from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault, StaleEpoch
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, OrderId, Symbol
@@ -37,7 +38,7 @@ from ordergate.telemetry.metrics import Metrics
 
 log = logger("lane")
 
-Follow = Callable[["Lane", AnyOrderEvent | AnyAccountEvent], None]
+Follow = Callable[["Lane", AnyOrderEvent | AnyAccountEvent | AnyGroupEvent], None]
 
 
 class LaneStopped(Fault):
@@ -95,7 +96,7 @@ class Lane:
 
     def record(
         self,
-        events: Sequence[AnyOrderEvent | AnyAccountEvent],
+        events: Sequence[AnyOrderEvent | AnyAccountEvent | AnyGroupEvent],
         *,
         correlation: str,
         receipt: Receipt | None = None,

@@ -15,12 +15,13 @@ from typing import Protocol
 import msgspec
 
 from ordergate.core.accounts.events import AnyAccountEvent
+from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.events import AnyOrderEvent
 from ordergate.core.risk.trading_state import AnyControlEvent
 
-AnyEvent = AnyOrderEvent | AnyAccountEvent | AnyControlEvent
+AnyEvent = AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | AnyControlEvent
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from ordergate.core.accounts.events import AccountEvent, AnyAccountEvent
+from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault, JournalCorrupt
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument
@@ -119,7 +120,7 @@ class _Fold:
         self._instruments = instruments
         self._books = Books(instruments)
 
-    async def add(self, seq: int, event: AnyOrderEvent | AnyAccountEvent) -> None:
+    async def add(self, seq: int, event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> None:
         if isinstance(event, OrderEvent) and self._books.order(event.order_id) is None:
             await self._remember(event.order_id, seq)
         builder = UnitBuilder(self._account, 0, seq - 1, CORRELATION, self._instruments)

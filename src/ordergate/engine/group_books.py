@@ -1,0 +1,73 @@
+"""One account's groups in memory, with the orders they are made of.
+
+Part of the account's books: folded from the same events, owned by the same lane. A group's orders are
+kept here for as long as the group is, however many other orders come and go meanwhile.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Final
+
+from ordergate.core.contingent import group as groups
+from ordergate.core.contingent.events import AnyGroupEvent, LegReleased
+from ordergate.core.contingent.group import Group
+from ordergate.core.contingent.terms import GroupId, GroupKind
+from ordergate.core.ids import OrderId
+from ordergate.core.orders.order import Order
+
+ENDED_KEPT_MAX: Final = 2_000
+
+
+class GroupBooks:
+    """`of_order` says which group an order belongs to; most belong to none."""
+
+    def __init__(self) -> None:
+        self.active: dict[GroupId, Group] = {}
+        self.of_order: dict[OrderId, GroupId] = {}
+        self.orders: dict[OrderId, Order] = {}
+        self._ended: OrderedDict[GroupId, Group] = OrderedDict()
+
+    def get(self, group_id: GroupId) -> Group | None:
+        return self.active.get(group_id) or self._ended.get(group_id)
+
+    def all(self) -> Iterator[Group]:
+        """Every group in memory, newest first."""
+        yield from reversed(tuple(self.active.values()))
+        yield from reversed(tuple(self._ended.values()))
+
+    def flattens(self) -> Iterator[Group]:
+        return (one for one in tuple(self.active.values()) if one.terms.kind is GroupKind.FLATTEN)
+
+    def fold(self, event: AnyGroupEvent) -> Group:
+        """Apply one event. Raises IllegalTransition and changes nothing."""
+        before = self.get(event.group_id)
+        after = groups.first(event) if before is None else groups.evolve(before, event)
+        if isinstance(event, LegReleased):
+            self.of_order[event.order_id] = event.group_id
+        self._keep(after)
+        return after
+
+    def saw(self, order: Order) -> None:
+        """An order of a group is now so."""
+        self.orders[order.id] = order
+
+    def remember(self, group: Group) -> None:
+        """Take an old group back into memory, folded from the journal's history."""
+        for one in group.released:
+            self.of_order[one.order_id] = group.id
+        self._keep(group)
+
+    def _keep(self, group: Group) -> None:
+        if group.is_active:
+            self.active[group.id] = group
+            self._ended.pop(group.id, None)
+            return
+        self.active.pop(group.id, None)
+        self._ended[group.id] = group
+        while len(self._ended) > ENDED_KEPT_MAX:
+            _, oldest = self._ended.popitem(last=False)
+            for one in oldest.released:
+                self.of_order.pop(one.order_id, None)
+                self.orders.pop(one.order_id, None)
