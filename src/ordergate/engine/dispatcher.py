@@ -40,6 +40,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     unsent_wait_s_min: float = 0.1
     unsent_wait_s_max: float = 2.0
     lane_wait_s_max: float = 60.0
+    send_within_s: float = 5.0
     questions_max: int = 20_000
 
 
@@ -114,6 +115,7 @@ class Dispatcher:
             if order.dispatched_at is not None:
                 return  # it may have left once, and nothing could tell the second from the first
             await self._mark_started(seat, order)
+        await self._still_ours(seat, order)
         if self._kill_switch.blocks_new:  # asked last: nothing waits between it and the wire
             await self._never_sent(seat, order, "kill-switch")
             return
@@ -168,6 +170,7 @@ class Dispatcher:
         if order is None or order.replacement is None or order.broker_order_id is None:
             return
         asked = order.replacement
+        await self._still_ours(seat, order)
         started = self._clock.monotonic()
         outcome: Outcome = Unsent("kill-switch")
         if not self._kill_switch.blocks_new:
@@ -200,6 +203,7 @@ class Dispatcher:
                 return outcome
             wait = max(outcome.retry_after_s, pace.unsent_wait_s_min * 2**attempt)
             await self._clock.sleep(min(wait, pace.unsent_wait_s_max))
+            await self._still_ours(seat, order)
             now = seat.lane.books.order(order.id)
             if now is not None and now.cancel_requested:
                 await self._never_sent(seat, order, None)
@@ -257,6 +261,16 @@ class Dispatcher:
         else:
             event = e.OrderRejected(order_id=order.id, at=now, reason=reason, evidence=evidence)
         self._record(seat, order, event)
+
+    async def _still_ours(self, seat: Seat, order: Order) -> None:
+        """After a pause nothing is sent before a commit has proven the account ours again.
+
+        Raises Fault when it is not. No broker checks an epoch: this is what keeps an owner that
+        slept through the end of its ownership from speaking for an order that has a new one.
+        """
+        if self._clock.monotonic() - seat.lane.proven_at > self._pace.send_within_s:
+            log.warning("dispatch.stale", order=order.id, account=seat.lane.account)
+            await self._mark_started(seat, order)
 
     async def _mark_started(self, seat: Seat, order: Order) -> None:
         event = e.DispatchStarted(order_id=order.id, at=self._clock.now(), cl_ord_id=order.cl_ord_id)

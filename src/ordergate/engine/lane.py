@@ -12,6 +12,7 @@ takes its account again and folds it from the journal. Recovery is start-up.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -58,7 +59,11 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Lane:
-    """See the module. All methods but `recover` and `order` run without waiting."""
+    """See the module. All methods but `recover` and `order` run without waiting.
+
+    `proven_at` is a monotonic second at which the account was certainly still ours: when the latest
+    commit was asked for, not when its answer was read.
+    """
 
     def __init__(
         self,
@@ -78,6 +83,7 @@ class Lane:
         self.trouble: str | None = "starting"
         self.fenced = False
         self.stopped = asyncio.Event()
+        self.proven_at = -math.inf
         self._journal = journal
         self._instruments = instruments
         self._audience = audience
@@ -124,7 +130,8 @@ class Lane:
         self._head += len(unit.entries)
         if receipt is not None:
             self.receipts.begin(receipt)
-        committed.add_done_callback(partial(self._on_commit, unit, reached))
+        asked_at = self._clock.monotonic()
+        committed.add_done_callback(partial(self._on_commit, unit, reached, asked_at))
         self._last_commit = committed
         return Recorded(unit, committed)
 
@@ -218,7 +225,9 @@ class Lane:
             if not waiting:
                 del self._watchers[order_id]
 
-    def _on_commit(self, unit: Unit, reached: Sequence[Status], committed: asyncio.Future[None]) -> None:
+    def _on_commit(
+        self, unit: Unit, reached: Sequence[Status], asked_at: float, committed: asyncio.Future[None]
+    ) -> None:
         if unit.receipt is not None:
             self.receipts.end(unit.receipt, kept=not _failed(committed))
         if committed.cancelled():
@@ -227,6 +236,7 @@ class Lane:
         if (fault := committed.exception()) is not None:
             self.stop(fault)
             return
+        self.proven_at = asked_at
         failpoints.reach("C10")
         started = self._clock.monotonic()
         for entry in unit.entries:
