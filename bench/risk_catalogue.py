@@ -26,7 +26,7 @@ from ordergate.core.risk.judge import PRECEDENCE, Approved, evaluate, judge_plac
 from ordergate.core.risk.limits import limits_of
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
-from ordergate.core.risk.view import BuyingPower, Proposal, ReferencePrice, RiskView
+from ordergate.core.risk.view import BuyingPower, Freshness, Proposal, ReferencePrice, RiskView
 
 NOW: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 ACCOUNT: Final = AccountId("P-BENCH")
@@ -72,6 +72,7 @@ def view() -> RiskView:
         buying_power=BuyingPower(Decimal("100000000"), NOW),
         buckets=MessageBuckets(limits),
         recent=RecentOrders(),
+        freshness=Freshness(None),
     )
 
 

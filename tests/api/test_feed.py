@@ -96,7 +96,14 @@ class Market:
     def _break(self, choice: int) -> None:
         at = self.ledger.now()
         opened = BreakOpened(
-            account=ACCOUNT, at=at, break_id=f"b{choice}", nature="cash", subject="USD", ours="1", theirs="2"
+            account=ACCOUNT,
+            at=at,
+            break_id=f"b{choice}",
+            nature="cash",
+            severity="warning",
+            subject="USD",
+            ours="1",
+            theirs="2",
         )
         self.ledger.account_event(opened)
 

@@ -19,7 +19,7 @@ from ordergate.core.risk.judge import Denied, judge_place, judge_replace
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
-from ordergate.core.risk.view import BuyingPower, ReferencePrice, RiskView
+from ordergate.core.risk.view import BuyingPower, Freshness, ReferencePrice, RiskView
 from tests.core.examples import FUTURE, NOW, SHARE, account, future, place, share
 
 INSTRUMENTS: Final = {SHARE: share(), FUTURE: future()}
@@ -92,6 +92,7 @@ def view(
         buying_power=None if power is None else BuyingPower(Decimal(power), NOW),
         buckets=MessageBuckets(limited),
         recent=RecentOrders(),
+        freshness=Freshness(None),
     )
 
 

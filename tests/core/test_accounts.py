@@ -40,7 +40,14 @@ OPENED = a.AccountOpened(
     account=ACCOUNT, at=NOW, broker="paper", broker_account="1", currency="USD", cash=Decimal(1000)
 )
 BREAK = a.BreakOpened(
-    account=ACCOUNT, at=NOW, break_id="k-1", nature="position", subject="AAPL", ours="1", theirs="2"
+    account=ACCOUNT,
+    at=NOW,
+    break_id="k-1",
+    nature="position",
+    severity="severe",
+    subject="AAPL",
+    ours="1",
+    theirs="2",
 )
 
 
@@ -60,10 +67,12 @@ def test_an_account_opens_with_what_the_broker_says_it_has() -> None:
 
 def test_a_break_stays_open_until_it_is_resolved() -> None:
     books = folded_account(BREAK)
-    assert books.breaks == {"k-1": BREAK}
+    assert list(books.breaks) == ["k-1"]
     other = msgspec.structs.replace(BREAK, break_id="k-2")
-    resolved = a.BreakResolved(account=ACCOUNT, at=NOW, break_id="k-1", how="the fill came")
-    assert folded_account(BREAK, other, resolved).breaks == {"k-2": other}
+    resolved = a.BreakResolved(
+        account=ACCOUNT, at=NOW, break_id="k-1", action="adopt", actor="anna", reason="the fill came"
+    )
+    assert list(folded_account(BREAK, other, resolved).breaks) == ["k-2"]
 
 
 @pytest.mark.parametrize("quantity", [5, -5])

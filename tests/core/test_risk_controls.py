@@ -10,6 +10,7 @@ from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.orders.terms import OrderType, Side, Terms
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.trading_state import Grade
+from ordergate.core.risk.view import Freshness
 from tests.core.examples import (
     ACCOUNT,
     FUTURE,
@@ -26,7 +27,7 @@ from tests.core.risk_examples import failures, limits, replace_failures, replace
 
 def test_the_catalogue_is_evaluated_in_its_own_order() -> None:
     assert [control.id for control in PRECEDENCE] == [
-        "R01", "R02", "R05", "R06", "R07", "R08", "R11", "R13", "R14", "R15", "R16",
+        "R01", "R02", "R05", "R06", "R07", "R08", "R11", "R13", "R14", "R15", "R16", "R25",
     ]  # fmt: skip
 
 
@@ -231,7 +232,8 @@ def test_every_failure_is_returned_and_not_just_the_first() -> None:
         {"max_open_orders": 0, "message_windows": [[1, 1]], "enabled": False},
         share={"max_order_quantity": "1", "max_order_notional": "1", "max_long": "1"},
     )
-    seen = spoiled(view(limited, holding=account(0)), kill=Grade.BLOCK_NEW)
+    old = Freshness(NOW - timedelta(minutes=1), "the stream is down")
+    seen = spoiled(view(limited, holding=account(0)), kill=Grade.BLOCK_NEW, freshness=old)
     seen.buckets.order_sent(NOW)
     seen.recent.remember(msgspec.structs.replace(terms(limit="110.001")), NOW, timedelta(seconds=1))
     failed = failures(terms(limit="110.001"), seen)

@@ -25,7 +25,7 @@ from ordergate.core.risk.holdings import needs_of
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.limits import Limits, limits_of, mapping_of
 from ordergate.core.risk.rates import MessageBuckets
-from ordergate.core.risk.view import RiskView
+from ordergate.core.risk.view import Freshness, RiskView
 from tests.core.examples import FUTURE, NOW, SHARE, account, later, place, terms, working
 from tests.core.risk_examples import failures, limits, replace_failures, replacement, spoiled, view
 
@@ -231,8 +231,10 @@ TIGHTENINGS: dict[str, Tightening] = {
             "max_open_notional",
             "reference_price_max_age_s",
             "buying_power_max_age_s",
+            "stream_stale_max_s",
         )
     },
+    "nothing passes while stale": _put(False, "reduce_when_stale"),
     **{
         name: _less(*ITS, name)
         for name in ("max_order_quantity", "max_order_notional", "collar_percent", "max_long", "max_short")
@@ -254,7 +256,13 @@ def situations(draw: st.DrawFn) -> RiskView:
     held = draw(st.integers(-30, 30))
     seen = view(
         limits(
-            {"max_open_orders": 6, "max_open_notional": "243000", "message_windows": [[4, 10]]},
+            {
+                "max_open_orders": 6,
+                "max_open_notional": "243000",
+                "message_windows": [[4, 10]],
+                "stream_stale_max_s": "4",
+                "reduce_when_stale": draw(st.booleans()),
+            },
             share={
                 "max_order_quantity": "15",
                 "max_order_notional": "1500",
@@ -267,6 +275,8 @@ def situations(draw: st.DrawFn) -> RiskView:
         power=draw(st.one_of(st.none(), st.integers(0, 20_000))),
         now=later(draw(st.integers(0, 6))),
     )
+    if draw(st.booleans()):
+        seen = msgspec.structs.replace(seen, freshness=Freshness(NOW, "the stream is down"))
     for _ in range(draw(st.integers(0, 5))):
         seen.buckets.order_sent(seen.now)
     seen.recent.remember(terms(quantity=5, limit=100), NOW, timedelta(seconds=60))
@@ -309,10 +319,16 @@ def test_tightening_a_limit_never_accepts_what_was_refused(
 
 def test_every_control_that_has_a_limit_is_among_the_tightened() -> None:
     tight = limits(
-        {"enabled": False, "max_open_orders": 0, "message_windows": [[1, 60]]},
+        {
+            "enabled": False,
+            "max_open_orders": 0,
+            "message_windows": [[1, 60]],
+            "stream_stale_max_s": "0",
+        },
         share={"max_order_quantity": "0", "max_order_notional": "0", "max_long": "0", "collar_percent": "0"},
     )
-    seen = view(tight, holding=account(0))
+    stale = Freshness(NOW - timedelta(seconds=1), "the stream is down")
+    seen = msgspec.structs.replace(view(tight, holding=account(0)), freshness=stale)
     seen.buckets.order_sent(NOW)
     seen.recent.remember(terms(limit=101), NOW, timedelta(seconds=1))
     refused = set(failures(terms(limit=101), seen))

@@ -64,7 +64,7 @@ async def ours(rest: Rest) -> Ours:
             positions=(await rest.get(f"{account}/positions"))["positions"],
             cash=(await rest.get(f"{account}/balances"))["balances"][0]["cash"],
             seq=shown["seq"],
-            breaks=[item for item in shown["breaks"] if item["kind"] == "break_opened"],
+            breaks=shown["breaks"],
         )
         if (await rest.get(account))["seq"] == found.seq:
             return found

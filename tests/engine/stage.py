@@ -32,7 +32,7 @@ from ordergate.engine.dispatcher import Pace
 from ordergate.engine.gate import Gate
 from ordergate.engine.lane import Lane
 from ordergate.engine.node import Node, Served, World
-from ordergate.engine.reconciler import Rhythm
+from ordergate.engine.rhythm import Rhythm
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.broker import DedupClass

@@ -52,6 +52,10 @@ class Code(StrEnum):
     ORDER_UNKNOWN = "order-unknown", "Whether the broker has the order is not yet known."
     NOTHING_TO_CHANGE = "nothing-to-change", "The replacement equals the order as it is."
     UNKNOWN_INSTRUMENT = "unknown-instrument", "The symbol is not listed here."
+    # Breaks
+    BREAK_SETTLED = "break-settled", "The break has been healed or resolved already."
+    BREAK_CHANGED = "break-changed", "The sides differ in another way by now; look again."
+    ACTION_NOT_ALLOWED = "action-not-allowed", "A break of this nature has no such action."
     # The system
     NOT_READY = "not-ready", "The account is being recovered; try again shortly."
     DEADLINE = "deadline", "The body took too long to arrive; nothing was accepted."

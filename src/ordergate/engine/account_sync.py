@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from decimal import Decimal
@@ -14,8 +13,6 @@ from ordergate.core.accounts import breaks
 from ordergate.core.accounts.events import (
     AccountOpened,
     AnyAccountEvent,
-    BreakOpened,
-    BreakResolved,
     PositionAdjusted,
 )
 from ordergate.core.accounts.positions import Position
@@ -47,6 +44,14 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     positions: Mapping[Symbol, Holding]
     orders: list[OrderSnapshot]
     booked: Booked
+
+
+class Compared(msgspec.Struct, frozen=True, kw_only=True):
+    """`natures` were compared whole, save the keys in `moving`."""
+
+    differences: tuple[breaks.Difference, ...] = ()
+    natures: frozenset[breaks.Nature] = frozenset()
+    moving: frozenset[tuple[str, str]] = frozenset()
 
 
 class AccountSync:
@@ -120,60 +125,50 @@ class AccountSync:
                 )
         raise BrokerUnavailable("the account traded whenever it was read")
 
-    async def compare(self, seat: Seat) -> list[breaks.Difference] | None:
-        """Where positions, cash or identity differ now. Raises BrokerUnavailable.
+    async def compare(self, seat: Seat) -> Compared:
+        """Where positions and cash differ now. Raises BrokerUnavailable.
 
-        None when the account moved meanwhile: then there was no like with like to compare.
+        A position that moved while the broker was asked is compared with nothing, and so is cash
+        when anything moved: like with like, or not at all.
         """
-        head = seat.lane.head
+        before = seat.lane.books.account
         theirs = await self.figures(seat)
         positions = await seat.broker.positions()
+        after = seat.lane.books.account
+        if before is None or after is None:
+            return Compared()
+        moving = _moved(before.positions, after.positions)
         theirs_held = {symbol: holding.quantity for symbol, holding in positions.items()}
-        account = seat.lane.books.account
-        if account is None or seat.lane.head != head:
-            return None
-        found = breaks.position_differences(_held(account.positions), theirs_held)
-        cash = breaks.cash_difference(account.currency, account.cash, theirs.cash)
-        if cash is not None:
-            found.append(cash)
-        if theirs.fingerprint != account.broker_account:
-            found.append(
-                breaks.Difference(
-                    nature=breaks.Nature.ENVIRONMENT,
-                    subject=seat.lane.account,
-                    ours=account.broker_account,
-                    theirs=theirs.fingerprint,
-                )
+        found = [
+            item
+            for item in breaks.position_differences(
+                _held(after.positions), theirs_held, frozenset(map(Symbol, self._instruments))
             )
-        return found
-
-    def note(self, seat: Seat, differences: list[breaks.Difference]) -> None:
-        """Open a break for each new difference, and resolve the breaks whose difference is gone."""
-        account = seat.lane.books.account
-        if account is None:
-            return
-        now = self._clock.now()
-        current = {_break_id(seat, difference): difference for difference in differences}
-        events: list[AnyAccountEvent] = [
-            BreakOpened(
-                account=account.id,
-                at=now,
-                break_id=break_id,
-                nature=item.nature,
-                subject=item.subject,
-                ours=item.ours,
-                theirs=item.theirs,
-            )
-            for break_id, item in current.items()
-            if break_id not in account.breaks
+            if item.subject not in moving
         ]
-        events.extend(
-            BreakResolved(account=account.id, at=now, break_id=break_id, how="the sides agree")
-            for break_id in account.breaks
-            if break_id not in current
+        still = not moving and before.cash == after.cash
+        cash = breaks.cash_difference(after.currency, after.cash, theirs.cash) if still else None
+        return Compared(
+            differences=tuple(found) if cash is None else (*found, cash),
+            natures=_POSITIONS | {breaks.Nature.CASH} if still else _POSITIONS,
+            moving=frozenset((nature, symbol) for nature in _POSITIONS for symbol in moving),
         )
-        if events:
-            seat.lane.record(events, correlation="reconciliation")
+
+    async def wrong_account(self, seat: Seat) -> breaks.Difference | None:
+        """The difference when the session is logged in to another account than ours.
+
+        Raises BrokerUnavailable.
+        """
+        theirs = await self.figures(seat)
+        account = seat.lane.books.account
+        if account is None or theirs.fingerprint == account.broker_account:
+            return None
+        return breaks.Difference(
+            nature=breaks.Nature.ENVIRONMENT,
+            subject=account.id,
+            ours=account.broker_account,
+            theirs=theirs.fingerprint,
+        )
 
 
 async def _history(seat: Seat, orders: AbstractSet[str], *, after: str | None) -> tuple[str | None, Booked]:
@@ -197,11 +192,15 @@ def _filled(orders: list[OrderSnapshot]) -> dict[str, Decimal]:
     return {seen.broker_order_id: seen.cum_qty for seen in orders}
 
 
+_POSITIONS: Final = frozenset({breaks.Nature.POSITION, breaks.Nature.UNLISTED_SYMBOL})
+
+
 def _held(positions: Mapping[Symbol, Position]) -> dict[Symbol, Decimal]:
     return {symbol: position.quantity for symbol, position in positions.items() if position.quantity != ZERO}
 
 
-def _break_id(seat: Seat, item: breaks.Difference) -> str:
-    """The same difference is the same break, however often it is seen."""
-    whole = f"{seat.lane.account}\0{item.nature}\0{item.subject}\0{item.ours}\0{item.theirs}"
-    return hashlib.sha256(whole.encode()).hexdigest()[:16]
+def _moved(before: Mapping[Symbol, Position], after: Mapping[Symbol, Position]) -> frozenset[Symbol]:
+    """Positions are values: one that is the same object has not moved."""
+    return frozenset(
+        symbol for symbol in {*before, *after} if before.get(symbol) is not after.get(symbol)
+    )

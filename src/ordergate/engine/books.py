@@ -16,7 +16,9 @@ import msgspec
 
 from ordergate.core.accounts import account as accounts
 from ordergate.core.accounts.account import Account
-from ordergate.core.accounts.events import AccountEvent, AccountOpened, AnyAccountEvent
+from ordergate.core.accounts.breaks import Break
+from ordergate.core.accounts.events import AccountEvent, AccountOpened, AnyAccountEvent, AnyBreakEvent
+from ordergate.core.contingent.events import AnyGroupEvent, GroupEvent
 from ordergate.core.faults import InvariantBroken
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.instruments import Instrument
@@ -25,16 +27,18 @@ from ordergate.core.orders import order as orders
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.risk.exposure import Exposure
+from ordergate.engine.group_books import GroupBooks
 
 FINAL_ORDERS_KEPT_MAX: Final = 20_000
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What one event did: the order before and after it, where it was an order's."""
+    """What one event did: the order before and after it, or the break after it, if it was one's."""
 
     before: Order | None
     after: Order | None
     account: Account | None
+    broken: Break | None = None
 
     @property
     def reached(self) -> Status | None:
@@ -50,6 +54,7 @@ class Books:
     def __init__(self, instruments: dict[Symbol, Instrument]) -> None:
         self.account: Account | None = None
         self.exposure = Exposure(instruments)
+        self.groups = GroupBooks()
         self._instruments = instruments
         self._open: dict[OrderId, Order] = {}
         self._waiting: dict[OrderId, Order] = {}
@@ -102,7 +107,7 @@ class Books:
         if order.broker_order_id is not None:
             self._by_broker_id[order.broker_order_id] = order.id
 
-    def fold(self, event: e.AnyOrderEvent | AnyAccountEvent) -> Change:
+    def fold(self, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> Change:
         """Apply one event. Raises IllegalTransition or InvariantBroken and changes nothing."""
         if isinstance(event, AccountEvent):
             return self._fold_account(event)
@@ -112,12 +117,17 @@ class Books:
         self._keep(before, after)
         return Change(before, after, account)
 
-    def _fold_account(self, event: AnyAccountEvent) -> Change:
+    def _fold_account(self, event: AnyAccountEvent | AnyGroupEvent) -> Change:
+        if isinstance(event, GroupEvent):
+            self.groups.fold(event)
+            return Change(None, None, None)
         if isinstance(event, AccountOpened):
             self.account = accounts.opened(event)
-        else:
-            self.account = accounts.evolve(self._opened(), event)
-        return Change(None, None, self.account)
+            return Change(None, None, self.account)
+        before = self._opened()
+        self.account = accounts.evolve(before, event)
+        broken = accounts.broken(before, event) if isinstance(event, AnyBreakEvent) else None
+        return Change(None, None, self.account, broken)
 
     def _book(self, before: Order | None, event: e.AnyOrderEvent) -> Account | None:
         """Executions move positions and cash; other order events do not."""
@@ -136,6 +146,8 @@ class Books:
 
     def _keep(self, before: Order | None, after: Order) -> None:
         self.exposure.moved(before, after)
+        if after.id in self.groups.of_order:
+            self.groups.saw(after)
         if before is None and after.terms.client_order_id is not None:
             self._client_id_hashes.add(hash(after.terms.client_order_id))
             self._by_client_id[after.terms.client_order_id] = after.id

@@ -49,18 +49,19 @@ class Ingest:
                 seat.heard_at = self._clock.monotonic()
                 match news:
                     case StreamUp():
-                        seat.stream_up = True
+                        seat.stream_came_up(seat.heard_at)
                         self._suspect(seat, "the broker's stream came up")
                     case StreamDown(why=why):
-                        seat.stream_up = False
+                        seat.stream_went_down(self._clock.now(), why)
                         log.warning("broker_stream.down", account=seat.lane.account, why=why)
                     case News(report=report, snapshot=snapshot):
                         await self._hear(seat, report, snapshot)
         finally:
-            seat.stream_up = False
+            seat.stream_went_down(self._clock.now(), "nobody listens to it")
 
     async def _hear(self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None) -> None:
         started = self._clock.monotonic()
+        seat.watch.heard(report)
         try:
             await self.absorb(seat, report, snapshot)
         except (Fault, BrokerUnavailable) as fault:

@@ -6,6 +6,7 @@ Nothing here waits, so nothing can change between looking and deciding.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 
 import msgspec
 
@@ -16,7 +17,13 @@ from ordergate.core.ids import ENTROPY_BITS, Env, OrderId, Symbol, order_id
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.commands import CancelOrder, PlaceOrder, ReplaceOrder
 from ordergate.core.orders.decide import decide_cancel, decide_replace
-from ordergate.core.orders.events import FailedControl, OrderDenied, ReplaceDenied
+from ordergate.core.orders.events import (
+    FailedControl,
+    OrderAccepted,
+    OrderDenied,
+    ReplaceDenied,
+    ReplaceRequested,
+)
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import Verdict
@@ -64,7 +71,7 @@ class Judging:
 
     def place(self, seat: Seat, terms: Terms, request: Request) -> Decided | Refusal:
         """Raises Fault when the decision could not be recorded; nothing was decided then."""
-        view = self._view(seat, terms.symbol)
+        view = self.view(seat, terms.symbol)
         now = view.now
         new_id = order_id(
             self._env,
@@ -88,12 +95,41 @@ class Judging:
         asked = decide_replace(order, command)
         if isinstance(asked, Refusal):
             return asked
-        view = self._view(seat, order.terms.symbol)
+        view = self.view(seat, order.terms.symbol)
         event = admission.admit_replace(order, asked, command, view)
         failed = event.failed if isinstance(event, ReplaceDenied) else ()
         receipt = _receipt(request, seat, view, order.id, failed, status=202)
         recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
         return Decided(recorded, failed)
+
+    def leg(
+        self, seat: Seat, order_id: OrderId, terms: Terms, *, actor: str
+    ) -> OrderAccepted | OrderDenied:
+        """Risk's answer to an order of a group; nothing is recorded here."""
+        view = self.view(seat, terms.symbol)
+        command = PlaceOrder(order_id=order_id, terms=terms, actor=actor, asked_at=view.now)
+        return admission.admit_leg(command, view)
+
+    def resize_leg(
+        self, seat: Seat, order_id: OrderId, quantity: Decimal, *, actor: str
+    ) -> ReplaceRequested | ReplaceDenied | Refusal:
+        """Risk's answer to another quantity of a group's order; nothing is recorded here."""
+        order = seat.lane.books.order(order_id)
+        if order is None:
+            return Refusal(Code.NOT_FOUND, f"there is no order {order_id}")
+        view = self.view(seat, order.terms.symbol)
+        command = ReplaceOrder(
+            order_id=order_id,
+            quantity=quantity,
+            limit_price=None,
+            stop_price=None,
+            actor=actor,
+            asked_at=view.now,
+        )
+        asked = decide_replace(order, command)
+        if isinstance(asked, Refusal):
+            return asked
+        return admission.admit_leg_resize(order, asked, command, view)
 
     def cancel(self, seat: Seat, command: CancelOrder, request: Request) -> Decided | Refusal:
         """Risk is not asked: a cancel always passes. Raises Fault."""
@@ -117,9 +153,10 @@ class Judging:
         return Decided(recorded)
 
     def preview(self, seat: Seat, terms: Terms) -> tuple[Verdict, ...]:
-        return admission.preview(terms, self._view(seat, terms.symbol))
+        return admission.preview(terms, self.view(seat, terms.symbol))
 
-    def _view(self, seat: Seat, symbol: Symbol) -> RiskView:
+    def view(self, seat: Seat, symbol: Symbol) -> RiskView:
+        """Everything that risk may look at, as it is now. Raises Fault before the account is opened."""
         books = seat.lane.books
         if books.account is None:
             raise Fault(f"{seat.lane.account} has not been opened yet")
@@ -138,6 +175,7 @@ class Judging:
             buying_power=power,
             buckets=seat.buckets,
             recent=seat.recent,
+            freshness=seat.freshness,
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Final
 
 import msgspec
 
@@ -12,15 +13,24 @@ from ordergate.core.ids import AccountId
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
+from ordergate.core.risk.view import Freshness
 from ordergate.engine.lane import Lane
+from ordergate.engine.runs import Runs
+from ordergate.engine.sightings import Sightings
+from ordergate.engine.stream_watch import StreamWatch
 from ordergate.ports.broker import Broker, BrokerAccount
+
+WHYS_MAX: Final = 8
+CURRENT: Final = Freshness(None)
 
 
 class Seat(msgspec.Struct):
     """One account's place in the engine. `limits` of None refuses every order.
 
     `at_broker` is the broker's latest own figures. `heard_at` is the monotonic second
-    of the latest news from it. `wake` asks the reconciler to look now.
+    of the latest news from it. `wake` asks the reconciler to look now, `whys` says who asked.
+    `freshness` is how far the account's picture can be trusted, `watch` what the stream still owes,
+    `deaf` that it must be connected anew.
     `asked_last` is the order last asked for, so that each gets its turn.
     `buckets` and `recent` are risk's memory of the account's latest messages and orders.
     """
@@ -28,6 +38,7 @@ class Seat(msgspec.Struct):
     lane: Lane
     broker: Broker
     limits: Limits | None
+    freshness: Freshness
     at_broker: BrokerAccount | None = None
     at_broker_since: datetime | None = None
     stream_up: bool = False
@@ -35,11 +46,56 @@ class Seat(msgspec.Struct):
     synced: bool = False
     asked_last: str = ""
     wake: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    whys: list[str] = msgspec.field(default_factory=list)
+    deaf: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    deaf_generation: int = -1
+    read_at: float | None = None
+    watch: StreamWatch = msgspec.field(default_factory=StreamWatch)
+    sightings: Sightings = msgspec.field(default_factory=Sightings)
+    runs: Runs = msgspec.field(default_factory=Runs)
     buckets: MessageBuckets = msgspec.field(default_factory=lambda: MessageBuckets(None))
     recent: RecentOrders = msgspec.field(default_factory=RecentOrders)
 
     def __post_init__(self) -> None:
         self.buckets.refit(self.limits)
+
+    def suspect(self, why: str) -> None:
+        """Ask for a whole reconciliation now."""
+        if why not in self.whys and len(self.whys) < WHYS_MAX:
+            self.whys.append(why)
+        self.wake.set()
+
+    def asked_why(self) -> tuple[str, ...]:
+        """Who asked since the last run; the run that begins now answers them."""
+        whys = tuple(self.whys)
+        self.whys.clear()
+        return whys
+
+    def stream_is_deaf(self, since: datetime) -> None:
+        """It is up and keeps things back: stale until another connection was caught up with."""
+        self.deaf_generation = self.watch.generation
+        self.became_stale(since, "the broker's stream does not tell what happens")
+        self.watch.went_down()
+        self.deaf.set()
+
+    def stream_came_up(self, now: float) -> None:
+        """Still stale until everything that was missed has been read."""
+        self.stream_up = True
+        self.watch.came_up(now)
+
+    def stream_went_down(self, at: datetime, why: str) -> None:
+        """Stale from now on, if it was not already."""
+        self.stream_up = False
+        self.watch.went_down()
+        self.became_stale(at, f"the broker's stream is down: {why}")
+
+    def became_stale(self, since: datetime, why: str) -> None:
+        if self.freshness.stale_since is None:
+            self.freshness = Freshness(since, why)
+
+    def became_fresh(self) -> None:
+        if self.freshness.stale_since is not None:
+            self.freshness = CURRENT
 
     @property
     def trouble(self) -> str | None:

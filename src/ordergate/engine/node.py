@@ -11,15 +11,20 @@ from typing import Final
 
 import msgspec
 
+from ordergate.core.accounts.events import AnyAccountEvent
 from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument
+from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.trading_state import Grade
+from ordergate.core.risk.view import Freshness
 from ordergate.engine.account_sync import AccountSync
+from ordergate.engine.alarms import Alarms
 from ordergate.engine.cancels import cancel_open
 from ordergate.engine.dispatcher import Dispatcher, Pace
 from ordergate.engine.gate import Gate
+from ordergate.engine.health import show
 from ordergate.engine.ingest import Ingest
 from ordergate.engine.judging import Judging
 from ordergate.engine.kill_switch import KillSwitch
@@ -27,8 +32,10 @@ from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import KEPT, Once
 from ordergate.engine.prices import PriceBoard
-from ordergate.engine.reconciler import Reconciler, Rhythm
+from ordergate.engine.reconciler import Reconciler
+from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.supervisor import Supervisor
+from ordergate.engine.unknowns import Unknowns
 from ordergate.ports.audience import Audience
 from ordergate.ports.broker import Broker
 from ordergate.ports.clock import Chance, Clock
@@ -72,6 +79,7 @@ class Node:
         self.prices = PriceBoard(world.audience)
         self.kill_switch = KillSwitch(world.env, world.journal, world.audience, world.metrics)
         self._supervisor = Supervisor(world.clock)
+        self._started_at = world.clock.now()
         self._dispatcher = Dispatcher(
             self.lanes,
             kill_switch=self.kill_switch,
@@ -79,12 +87,15 @@ class Node:
             metrics=world.metrics,
             pace=pace,
         )
+        alarms = Alarms(world.clock, world.metrics)
+        self._unknowns = Unknowns(self.lanes, alarms, world.clock, world.metrics)
         self._ingest = Ingest(
             world.env,
             clock=world.clock,
             metrics=world.metrics,
             lists=world.instruments.__contains__,
             suspect=_suspect,
+            alarms=alarms,
         )
         self._reconciler = Reconciler(
             ingest=self._ingest,
@@ -122,6 +133,7 @@ class Node:
             self._supervisor.keep(f"prices-{number}", lambda source=source: self.prices.follow(source))  # type: ignore[misc]  # bound now
         for seat in self.lanes:
             self._start_account(seat)
+        self._supervisor.keep("unknowns", self._unknowns.watch)
         self._supervisor.keep("gauges", self._keep_gauges)
         self._supervisor.keep("receipts", self._keep_receipts)
 
@@ -138,7 +150,7 @@ class Node:
     def _start_account(self, seat: Seat) -> None:
         account = seat.lane.account
         self._supervisor.keep(f"lane {account}", lambda: self._keep_lane(seat))
-        self._supervisor.keep(f"news {account}", lambda: self._ingest.follow(seat))
+        self._supervisor.keep(f"news {account}", lambda: self._keep_listening(seat))
         self._supervisor.keep(f"reconciler {account}", lambda: self._reconciler.follow(seat))
 
     async def _keep_lane(self, seat: Seat) -> None:
@@ -146,13 +158,36 @@ class Node:
         while True:
             await seat.lane.recover()
             self._remember_recent(seat)
-            seat.wake.set()
+            seat.suspect("the account was folded anew")
             self._carry_on_kill(seat)
             await seat.lane.stopped.wait()
             if seat.lane.fenced:
                 # Taking it back would make two owners steal it from each other for ever.
                 log.error("account.fenced", account=seat.lane.account)
                 await asyncio.Event().wait()
+
+    async def _keep_listening(self, seat: Seat) -> None:
+        """Follow the broker's stream, and connect it anew when it turns out to be deaf."""
+        seat.deaf.clear()
+        listening = asyncio.ensure_future(self._ingest.follow(seat))
+        deaf = asyncio.ensure_future(seat.deaf.wait())
+        try:
+            await asyncio.wait((listening, deaf), return_when=asyncio.FIRST_COMPLETED)
+            if listening.done():
+                listening.result()
+        finally:
+            for task in (listening, deaf):
+                task.cancel()
+            await asyncio.gather(listening, deaf, return_exceptions=True)
+
+    def _follow(self, lane: Lane, event: AnyOrderEvent | AnyAccountEvent) -> None:
+        """What every commit starts: the next word to the broker, and what its stream owes us."""
+        self._dispatcher.follow(lane, event)
+        if type(event) is OrderAcknowledged:
+            seat = self.lanes.get(lane.account)
+            if seat is not None:
+                now = self._world.clock.monotonic()
+                seat.watch.acknowledged(event.broker_order_id, event.order_id, now)
 
     async def _keep_kill_switch(self) -> None:
         await self.kill_switch.recover()
@@ -179,11 +214,10 @@ class Node:
 
     async def _keep_gauges(self) -> None:
         while True:
-            unknown = sum(seat.lane.books.unknown_count for seat in self.lanes)
-            self._world.metrics.unknown_orders.set(unknown)
             now = self._world.clock.monotonic()
             silence = max((now - seat.heard_at for seat in self.lanes), default=0.0)
             self._world.metrics.broker_stream_silence.set(silence)
+            show(self._world.metrics, self.lanes, now=self._world.clock.now(), since=self._started_at)
             await self._world.clock.sleep(1.0)
 
     async def _keep_receipts(self) -> None:
@@ -199,13 +233,14 @@ class Node:
             journal=self._world.journal,
             instruments=dict(self._world.instruments),
             audience=self._world.audience,
-            follow=self._dispatcher.follow,
+            follow=self._follow,
             clock=self._world.clock,
             metrics=self._world.metrics,
         )
-        return Seat(lane, one.broker, one.limits)
+        stale = Freshness(self._world.clock.now(), "not reconciled since the start")
+        return Seat(lane, one.broker, one.limits, stale)
 
 
 def _suspect(seat: Seat, why: str) -> None:
     log.info("reconciliation.asked", account=seat.lane.account, why=why)
-    seat.wake.set()
+    seat.suspect(why)

@@ -1,60 +1,37 @@
-"""Asks the broker what is true, and takes only proof for an answer.
+"""Compares our books with the broker's: stream against questions against positions and cash.
 
-Runs at start, whenever the broker's stream comes up, on a timer, and on suspicion: an order
-whose answer is missing is asked for until it is found, proven absent, or given to a person.
-Executions first, then orders, then positions and cash, so that an ending is never booked
-before the fills that came before it.
+Runs at start, whenever the broker's stream comes up, on a timer, and on suspicion. Takes only proof
+for an answer: what differs and stays so becomes a break, and is never guessed away. An account
+that turns out to be another one than ours is not read at all.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
-
-import msgspec
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
 
 from ordergate.core.accounts.breaks import Difference, Nature
-from ordergate.core.accounts.events import AccountSynced
+from ordergate.core.accounts.healing import Evidence
 from ordergate.core.faults import Fault
-from ordergate.core.ids import OrderId, cl_ord_id, parse_cl_ord_id
-from ordergate.core.money import text
-from ordergate.core.orders import events as e
-from ordergate.core.orders import reports as r
-from ordergate.core.orders.lifecycle import Status
+from ordergate.core.ids import OrderId
 from ordergate.core.orders.order import Order
-from ordergate.core.orders.reconcile import lacks_executions, proofs
-from ordergate.engine.absences import Absences
 from ordergate.engine.account_sync import AccountSync
+from ordergate.engine.breaks import BreakBook
 from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.ingest import Ingest
 from ordergate.engine.lanes import Seat
-from ordergate.ports.broker import BrokerUnavailable, NotFound
+from ordergate.engine.order_matching import OrderMatching, Picture, in_turn
+from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.runs import RunResult, Tally
+from ordergate.ports.broker import BrokerUnavailable
 from ordergate.ports.clock import Clock
-from ordergate.telemetry import failpoints
 from ordergate.telemetry.log import logger
 
 log = logger("reconciler")
 
-
-class Rhythm(msgspec.Struct, frozen=True, kw_only=True):
-    """When to ask. Seconds.
-
-    An unanswered question is asked about every `suspicion_s`; all else every `interval_s`.
-    `unanswered_s_min` is how long an answer may take before its lack is suspicious.
-    """
-
-    interval_s: float = 60.0
-    suspicion_s: float = 1.0
-    unanswered_s_min: float = 2.0
-    settle_s: float = 30.0
-    resend_s_max: float = 60.0
-    recheck_s: float = 1.0
-    run_timeout_s: float = 120.0
-    finds_per_run_max: int = 50
-
-    def __post_init__(self) -> None:
-        if self.suspicion_s <= 0 or self.interval_s < self.suspicion_s:
-            raise ValueError("interval_s must be at least suspicion_s, and both positive")
+_OF_ORDERS: Final = frozenset({Nature.ORDER_STATUS, Nature.EXECUTION_MISSING})
 
 
 class Reconciler:
@@ -67,64 +44,182 @@ class Reconciler:
         clock: Clock,
         rhythm: Rhythm,
     ) -> None:
-        self._ingest = ingest
         self._sync = sync
         self._dispatcher = dispatcher
         self._clock = clock
         self._rhythm = rhythm
-        self._absences = Absences(
-            dispatcher=dispatcher, clock=clock, settle_s=rhythm.settle_s, resend_s_max=rhythm.resend_s_max
-        )
+        self._matching = OrderMatching(ingest=ingest, dispatcher=dispatcher, clock=clock, rhythm=rhythm)
+        self._breaks = BreakBook(clock)
 
     async def follow(self, seat: Seat) -> None:
         """Reconcile the account for ever. Raises nothing that a broker's absence explains."""
+        seat.suspect("start")
         whole_at = self._clock.monotonic()
         while True:
-            whole = seat.wake.is_set() or not seat.synced or self._clock.monotonic() >= whole_at
-            if whole:
-                seat.wake.clear()
-                whole_at = self._clock.monotonic() + self._rhythm.interval_s
-            try:
-                async with asyncio.timeout(self._rhythm.run_timeout_s):
-                    await (self.run(seat) if whole else self._settle_suspects(seat))
-            except (BrokerUnavailable, TimeoutError) as absent:
-                seat.synced = seat.synced and not whole
-                log.warning("reconciliation.put_off", account=seat.lane.account, why=str(absent))
-            except Fault as fault:
-                seat.synced = seat.synced and not whole
-                log.error("reconciliation.failed", account=seat.lane.account, why=str(fault))
+            if seat.wake.is_set() or self._clock.monotonic() >= whole_at:
+                result = await self._whole(seat, seat.asked_why() or ("timer",))
+                whole_at = self._clock.monotonic() + self._wait_after(seat, result)
+            else:
+                await self._look_after_suspects(seat)
             await self._wait_for_wake(seat, self._rhythm.suspicion_s)
 
-    async def run(self, seat: Seat) -> None:
+    async def run(self, seat: Seat, tally: Tally) -> RunResult:
         """One whole reconciliation. Raises BrokerUnavailable or Fault; safe to repeat at any time."""
         await seat.lane.ready.wait()
-        self._absences.forget_settled(seat)
+        listening = seat.watch.generation if seat.stream_up else None
+        self._matching.forget_settled(seat)
         if seat.lane.books.account is None:
             await self._sync.open(seat)
-        await self._doubt_unanswered(seat)
-        await self._executions(seat, after=_cursor(seat))
-        lacking = await self._orders(seat)
-        if lacking:
+        if (wrong := await self._wrong_account(seat)) is not None:
+            tally.sure.append(wrong)
+            self._breaks.note(seat, [wrong], Evidence(differing=frozenset({wrong.key})), tally)
+            return RunResult.WRONG_ACCOUNT
+        seat.sightings.begin()
+        await self._matching.doubt_unanswered(seat)
+        await self._matching.executions(seat, after=_cursor(seat), tally=tally)
+        picture = await self._matching.orders(seat, tally)
+        if picture.lacking:
             # A late execution can sort before the cursor: read the list once from where the
             # account begins. What is older is in the figures it was opened with.
-            await self._executions(seat, after=_opening_cursor(seat))
-            lacking = await self._orders(seat)
-        await self._books(seat, lacking)
+            await self._matching.executions(seat, after=_opening_cursor(seat), tally=tally)
+            picture = await self._matching.orders(seat, tally)
+        await self._books(seat, picture, tally, listening)
+        seat.sightings.end()
         seat.synced = True
+        if listening is not None and listening == seat.watch.generation and seat.stream_up:
+            seat.became_fresh()
+        return RunResult.COMPLETED
+
+    async def _whole(self, seat: Seat, whys: Sequence[str]) -> RunResult:
+        """A run, however it ends, and its record."""
+        seat.wake.clear()
+        tally, began, started_at = Tally(), self._clock.monotonic(), self._clock.now()
+        trouble: str | None = None
+        try:
+            async with asyncio.timeout(self._rhythm.run_timeout_s):
+                result = await self.run(seat, tally)
+        except (BrokerUnavailable, TimeoutError) as absent:
+            result, trouble = RunResult.PUT_OFF, str(absent) or "it took too long"
+            log.warning("reconciliation.put_off", account=seat.lane.account, why=trouble)
+        except Fault as fault:
+            result, trouble = RunResult.FAILED, str(fault)
+            log.error("reconciliation.failed", account=seat.lane.account, why=trouble)
+        if result is not RunResult.COMPLETED:
+            seat.synced = False
+        took_s = self._clock.monotonic() - began
+        seat.runs.add(
+            seat.lane.account,
+            whys,
+            tally,
+            started_at=started_at,
+            took_s=took_s,
+            result=result,
+            trouble=trouble,
+        )
+        return result
+
+    def _wait_after(self, seat: Seat, result: RunResult) -> float:
+        if result in (RunResult.PUT_OFF, RunResult.FAILED):
+            return self._rhythm.suspicion_s
+        account = seat.lane.books.account
+        differs = account is not None and any(item.is_open for item in account.breaks.values())
+        if differs or len(seat.sightings) or result is RunResult.WRONG_ACCOUNT:
+            return min(self._rhythm.look_again_s, self._rhythm.interval_s)
+        return self._rhythm.interval_s
+
+    async def _look_after_suspects(self, seat: Seat) -> None:
+        try:
+            async with asyncio.timeout(self._rhythm.run_timeout_s):
+                await self._settle_suspects(seat)
+            self._notice_deafness(seat)
+        except (BrokerUnavailable, TimeoutError) as absent:
+            log.warning("reconciliation.put_off", account=seat.lane.account, why=str(absent))
+        except Fault as fault:
+            log.error("reconciliation.failed", account=seat.lane.account, why=str(fault))
 
     async def _settle_suspects(self, seat: Seat) -> None:
-        """Ask for the orders whose answers are overdue, and for nothing else."""
+        """Ask for the orders whose answers are overdue, or that the stream has not shown."""
         await seat.lane.ready.wait()
-        await self._doubt_unanswered(seat)
-        waiting = await self._durable(seat, seat.lane.books.waiting_orders())
-        suspects = [order for order in waiting if self._is_suspect(order)]
-        for order in _in_turn(seat, suspects)[: self._rhythm.finds_per_run_max]:
+        await self._matching.doubt_unanswered(seat)
+        waiting = await self._matching.durable(seat, seat.lane.books.waiting_orders())
+        suspects = {order.id: order for order in waiting if self._matching.is_suspect(order)}
+        unshown = seat.watch.overdue(self._clock.monotonic(), self._rhythm.unshown_s)
+        if len(unshown) > self._rhythm.finds_per_run_max:
+            seat.suspect("orders have not shown on the stream")
+        else:
+            suspects.update({order.id: order for order in _open(seat, unshown)})
+        for order in in_turn(seat, list(suspects.values()))[: self._rhythm.finds_per_run_max]:
             seat.asked_last = order.id
             if not self._dispatcher.is_speaking_of(order.id):
-                lacking = await self._find(seat, order)
-                self._ask_again(seat, order)
-                if lacking is not None:
-                    seat.wake.set()
+                difference = await self._matching.find(seat, order)
+                self._matching.ask_again(seat, order)
+                if difference is not None and difference.nature is Nature.EXECUTION_MISSING:
+                    seat.suspect("executions are missing")
+
+    def _notice_deafness(self, seat: Seat) -> None:
+        """A stream that keeps back what questions brought to light is connected anew."""
+        now = self._clock.monotonic()
+        since = seat.watch.deaf_since(now, self._rhythm.untold_s)
+        if since is None:
+            return
+        untold = ", ".join(seat.watch.untold[:10])
+        silent = Difference(
+            nature=Nature.STREAM,
+            subject=seat.lane.account,
+            ours="executions that were read",
+            theirs="silent",
+            detail=untold,
+        )
+        log.error("broker_stream.deaf", account=seat.lane.account, untold=untold)
+        seat.stream_is_deaf(self._clock.now() - timedelta(seconds=now - since))
+        self._breaks.note(seat, [silent], Evidence(), Tally())
+
+    async def _wrong_account(self, seat: Seat) -> Difference | None:
+        """The session's account is not ours: asked twice, for it stops everything."""
+        if await self._sync.wrong_account(seat) is None:
+            return None
+        await self._clock.sleep(self._rhythm.recheck_s)
+        wrong = await self._sync.wrong_account(seat)
+        if wrong is not None:
+            seat.became_stale(self._clock.now(), "the session is logged in to another account")
+        return wrong
+
+    async def _books(self, seat: Seat, picture: Picture, tally: Tally, listening: int | None) -> None:
+        """A difference is a break only when it is seen twice, with the news between read."""
+        compared = await self._sync.compare(seat)
+        sure: list[Difference] = []
+        if compared.differences:
+            first = {(item.key, item.gap) for item in compared.differences}
+            await self._clock.sleep(self._rhythm.recheck_s)
+            await self._matching.executions(seat, after=_cursor(seat), tally=tally)
+            compared = await self._sync.compare(seat)
+            sure = [item for item in compared.differences if (item.key, item.gap) in first]
+        tally.positions_compared = Nature.POSITION in compared.natures
+        tally.cash_compared = Nature.CASH in compared.natures
+        tally.sure += [*sure, *picture.sure]
+        tally.unsure += [item for item in compared.differences if item not in sure] + picture.unsure
+        seen = Evidence(
+            differing=frozenset(item.key for item in [*compared.differences, *picture.differences]),
+            all_compared=compared.natures,
+            moving=compared.moving,
+            orders=await self._orders_in_question(seat),
+            shown=frozenset(picture.shown),
+            listed_all=True,
+            stream_heard=listening == seat.watch.generation and listening > seat.deaf_generation
+            if listening is not None
+            else False,
+        )
+        self._breaks.note(seat, tally.sure, seen, tally)
+
+    async def _orders_in_question(self, seat: Seat) -> dict[OrderId, Order]:
+        account = seat.lane.books.account
+        found: dict[OrderId, Order] = {}
+        for item in () if account is None else tuple(account.breaks.values()):
+            if item.nature in _OF_ORDERS:
+                order = await seat.lane.order(OrderId(item.subject))
+                if order is not None:
+                    found[order.id] = order
+        return found
 
     async def _wait_for_wake(self, seat: Seat, seconds: float) -> None:
         """So long at most; a wake-up ends the wait."""
@@ -136,132 +231,10 @@ class Reconciler:
             sleeping.cancel()
             waking.cancel()
 
-    async def _doubt_unanswered(self, seat: Seat) -> None:
-        """An order that is durable, not being spoken of and unanswered was possibly sent."""
-        for order in await self._durable(seat, seat.lane.books.waiting_orders()):
-            unasked = order.status in (Status.ACCEPTED, Status.PENDING_CANCEL)
-            if not unasked or order.broker_order_id is not None or order.unknown_since is not None:
-                continue
-            if self._dispatcher.is_speaking_of(order.id):
-                continue
-            doubt = e.OutcomeUnknown(
-                order_id=order.id,
-                at=self._clock.now(),
-                asked=e.Asked.PLACE,
-                why="no answer was recorded before the account was taken",
-            )
-            seat.lane.record([doubt], correlation="reconciliation")
 
-    async def _durable(self, seat: Seat, orders: Iterable[Order]) -> list[Order]:
-        """Those orders as they now are, once what was decided about them is written and in hand.
-
-        Memory runs ahead of the disk, and nothing may be asked of a broker that is not there yet.
-        """
-        known = [order.id for order in orders]
-        await seat.lane.written()
-        now = (seat.lane.books.order(order_id) for order_id in known)
-        return [order for order in now if order is not None and not order.is_final]
-
-    async def _executions(self, seat: Seat, *, after: str | None) -> None:
-        cursor = after
-        async for execution in seat.broker.executions(after=after):
-            await self._ingest.absorb(seat, execution.report)
-            cursor = execution.cursor
-        if cursor is not None and cursor != _cursor(seat):
-            failpoints.reach("C12")
-            synced = AccountSynced(account=seat.lane.account, at=self._clock.now(), cursor=cursor)
-            await seat.lane.record([synced], correlation="reconciliation").committed
-
-    async def _orders(self, seat: Seat) -> list[Difference]:
-        """Match every open order of both sides; return those whose executions are missing."""
-        theirs = await seat.broker.open_orders()
-        lacking = [found for seen in theirs if (found := await self._prove(seat, seen)) is not None]
-        seen_ids = {self._our_id(seat, seen) for seen in theirs}
-        finds = 0
-        ours = await self._durable(seat, seat.lane.books.open_orders())
-        for order in _in_turn(seat, ours):
-            asked_for = order.id in seen_ids and order.replacement is None
-            if asked_for or self._dispatcher.is_speaking_of(order.id):
-                self._ask_again(seat, order)
-                continue
-            if finds >= self._rhythm.finds_per_run_max:
-                seat.wake.set()
-                break
-            finds += 1
-            seat.asked_last = order.id
-            difference = await self._find(seat, order)
-            if difference is not None:
-                lacking.append(difference)
-        return lacking
-
-    async def _find(self, seat: Seat, order: Order) -> Difference | None:
-        """Ask for one order that the list of open ones did not settle."""
-        version = order.version if order.replacement is None else order.replacement.version
-        found = await seat.broker.find(cl_ord_id(order.id, version))
-        if isinstance(found, NotFound) and version != order.version:
-            self._absences.of_replacement(seat, order.id, version)
-            found = await seat.broker.find(order.cl_ord_id)
-        if not isinstance(found, NotFound):
-            self._absences.found(order.id)
-            return await self._prove(seat, found)
-        self._absences.of_order(seat, order.id)
-        return None
-
-    async def _prove(self, seat: Seat, seen: r.OrderSnapshot) -> Difference | None:
-        """Absorb what a snapshot proves; a difference when it needs executions we lack."""
-        order_id = self._our_id(seat, seen)
-        order = None if order_id is None else await seat.lane.order(order_id)
-        if order is None:
-            await self._ingest.absorb(seat, _presence(seen), seen)
-            order = seat.lane.books.order_of_broker(seen.broker_order_id)
-            if order is None:
-                return None
-        for report in proofs(order, seen):
-            await self._ingest.absorb(seat, report, seen)
-        if seen.version not in (order.version, 0) or not lacks_executions(order, seen):
-            return None
-        return Difference(
-            nature=Nature.EXECUTION_MISSING,
-            subject=order.id,
-            ours=text(order.cum_qty),
-            theirs=text(seen.cum_qty),
-        )
-
-    def _ask_again(self, seat: Seat, order: Order) -> None:
-        """A cancel that found the order still working is asked again: cancels are harmless."""
-        overdue = order.cancel_requested and self._is_suspect(order)
-        if overdue and not self._dispatcher.is_speaking_of(order.id):
-            self._dispatcher.ask(order.id, self._dispatcher.cancel(seat, order.id))
-
-    async def _books(self, seat: Seat, lacking: list[Difference]) -> None:
-        """A difference is a break only when it is seen twice, with the news between read."""
-        first = await self._sync.compare(seat)
-        if first:
-            await self._clock.sleep(self._rhythm.recheck_s)
-            await self._executions(seat, after=_cursor(seat))
-            second = await self._sync.compare(seat)
-            first = None if second is None else [item for item in second if item in first]
-        if first is not None:
-            self._sync.note(seat, first + lacking)
-
-    def _is_suspect(self, order: Order) -> bool:
-        """An order with a question open for longer than an answer takes."""
-        if order.status is Status.WORKING and not order.cancel_requested:
-            return False
-        age_s = (self._clock.now() - order.updated_at).total_seconds()
-        return age_s >= self._rhythm.unanswered_s_min or order.status is Status.UNKNOWN
-
-    def _our_id(self, seat: Seat, seen: r.OrderSnapshot) -> OrderId | None:
-        ours = parse_cl_ord_id(seat.broker.env, seen.cl_ord_id)
-        if ours is not None:
-            return ours[0]
-        known = seat.lane.books.order_of_broker(seen.broker_order_id)
-        return None if known is None else known.id
-
-
-def _in_turn(seat: Seat, orders: list[Order]) -> list[Order]:
-    """Those after the last one asked for, then the others: a bounded run starves nobody."""
-    return sorted(orders, key=lambda order: (order.id <= seat.asked_last, order.id))
+def _open(seat: Seat, order_ids: Sequence[OrderId]) -> list[Order]:
+    found = (seat.lane.books.order(order_id) for order_id in order_ids)
+    return [order for order in found if order is not None and not order.is_final]
 
 
 def _cursor(seat: Seat) -> str | None:
@@ -272,12 +245,3 @@ def _cursor(seat: Seat) -> str | None:
 def _opening_cursor(seat: Seat) -> str | None:
     account = seat.lane.books.account
     return None if account is None else account.opening_cursor
-
-
-def _presence(seen: r.OrderSnapshot) -> r.AcknowledgedReport:
-    return r.AcknowledgedReport(
-        cl_ord_id=seen.cl_ord_id,
-        version=seen.version,
-        broker_order_id=seen.broker_order_id,
-        broker_at=seen.broker_at,
-    )

@@ -16,10 +16,10 @@ from ordergate.core.accounts.account import Account
 from ordergate.core.accounts.events import (
     AccountEvent,
     AnyAccountEvent,
-    BreakOpened,
-    BreakResolved,
+    AnyAlarmEvent,
     PositionAdjusted,
 )
+from ordergate.core.contingent.events import AnyGroupEvent, GroupEvent
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument
@@ -61,7 +61,7 @@ class UnitBuilder:
         self._balances: dict[str, Row] = {}
         self._breaks: dict[str, Row] = {}
 
-    def add(self, event: e.AnyOrderEvent | AnyAccountEvent, change: Change) -> None:
+    def add(self, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent, change: Change) -> None:
         """The next event and what folding it did."""
         seq = self._head + len(self._entries) + 1
         parts = [
@@ -83,7 +83,10 @@ class UnitBuilder:
                 parts.append(self._moved(change, change.after.terms.symbol))
         elif isinstance(event, AccountEvent):
             parts.append(b',"detail":' + _encode(event))
-            self._account_rows(event, change, parts)
+            if isinstance(event, GroupEvent):
+                order_id = OrderId(event.group_id)  # so that the group's own history is found by it
+            else:
+                self._account_rows(event, change, parts)
         parts.append(b"}")
         self._entries.append(
             Entry(
@@ -141,11 +144,14 @@ class UnitBuilder:
     def _account_rows(self, event: AnyAccountEvent, change: Change, parts: list[bytes]) -> None:
         if change.account is None:
             return
+        if change.broken is not None:
+            body = _encode(views.break_view(change.broken))
+            self._breaks[change.broken.id] = Row(key=change.broken.id, body=body)
+            parts.append(b',"break":' + body)
+            return
+        if isinstance(event, AnyAlarmEvent):
+            return
         match event:
-            case BreakOpened():
-                self._breaks[event.break_id] = Row(key=event.break_id, body=_encode(event))
-            case BreakResolved():
-                self._breaks[event.break_id] = Row(key=event.break_id, body=_encode(event))
             case PositionAdjusted():
                 parts.append(b',"position":' + self._position(change.account, event.symbol))
             case _:

@@ -12,6 +12,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
+from ordergate.core.accounts.breaks import RECONCILER, SEVERITY, Severity
 from ordergate.core.faults import JournalCorrupt
 from ordergate.ports.journal import AnyEvent
 
@@ -23,17 +24,33 @@ TYPES: Final[tuple[type[msgspec.Struct], ...]] = get_args(AnyEvent)
 # The current version of kinds that have changed since they were first written; all others are at 1.
 VERSIONS: Final[Mapping[str, int]] = {
     "account_opened": 2,
+    "break_opened": 2,
+    "break_resolved": 2,
     "execution_busted": 2,
     "execution_corrected": 2,
     "order_adopted": 2,
 }
 
+
+def _with_severity(fields: Fields) -> Fields:
+    """Breaks had a nature only; the severity followed from it and was not said."""
+    return {**fields, "severity": SEVERITY.get(fields["nature"], Severity.WARNING)}
+
+
+def _with_actor(fields: Fields) -> Fields:
+    """Only the reconciler resolved, because the sides agreed again."""
+    how = fields.pop("how")
+    return {**fields, "action": "agreed", "actor": RECONCILER, "reason": how}
+
+
 # (kind, version) to the fields of the next version.
 UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
-    ("execution_busted", 1): dict,  # without a revision: gone for good
-    ("execution_corrected", 1): dict,  # without the correction's own id
     ("account_opened", 1): dict,  # without a cursor: nothing is known of what the figures contain
     ("order_adopted", 1): dict,  # without executions from before the account was opened
+    ("execution_busted", 1): dict,  # without a revision: gone for good
+    ("execution_corrected", 1): dict,  # without the correction's own id
+    ("break_opened", 1): _with_severity,
+    ("break_resolved", 1): _with_actor,
 }
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -2,22 +2,31 @@
 
 Looking a labelled child up costs more than counting, so the stages are bound once, here, and
 the hot path calls `metrics.decide.observe(seconds)`. Label values come from closed sets (stages,
-statuses, refusal codes), never from a request, so that no client can grow the registry.
+statuses, refusal codes, the accounts of the settings), never from a request, so that no client can grow
+the registry.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
+from ordergate.core.accounts.alarms import AlarmNature
+from ordergate.core.accounts.breaks import Severity
+from ordergate.core.ids import AccountId
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.refusals import Code
 from ordergate.telemetry.instruments import Counters, Histograms
 
 STAGES: Final = ("authenticate", "decide", "commit", "dispatch", "broker", "absorb", "publish")
 CONTENT_TYPE: Final = CONTENT_TYPE_PLAIN_0_0_4
+
+# How long something has not been known: the name of an age, and the seconds that it is below.
+AGES: Final[Mapping[str, float]] = {"under_5s": 5.0, "under_60s": 60.0, "over_60s": math.inf}
 
 _SECONDS: Final = (
     0.000_01, 0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25,
@@ -66,6 +75,8 @@ class Metrics:
         refusals = Counters(
             "ordergate_refusals", "Requests refused, by code.", ["code"], registry=self.registry
         )
+        alarms = Counters("ordergate_alarms", "Alarms raised, by nature.", ["nature"], registry=self.registry)
+        self._alarms = {nature: alarms.of(nature.value) for nature in AlarmNature}
         self._orders = {status: orders.of(status.value) for status in Status}
         self._refusals = {code: refusals.of(code.value) for code in Code}
 
@@ -73,15 +84,43 @@ class Metrics:
         def gauge(name: str, meaning: str) -> Gauge:
             return Gauge(name, meaning, registry=self.registry)
 
-        self.unknown_orders = gauge("ordergate_unknown_orders", "Orders whose fate is not yet proven.")
+        self._unknown = Gauge(
+            "ordergate_unknown_orders",
+            "Orders with a question to the broker whose answer is not known, by how long.",
+            ["account", "age"],
+            registry=self.registry,
+        )
         self.stream_clients = gauge("ordergate_stream_clients", "Open stream connections.")
         self.kill_switch = gauge("ordergate_kill_switch_engaged", "1 while the kill switch is engaged.")
         self.broker_stream_silence = gauge(
             "ordergate_broker_stream_silence_seconds", "Time since the broker's stream last said anything."
         )
 
+        breaks = Gauge(
+            "ordergate_breaks_open", "Open breaks, by severity.", ["severity"], registry=self.registry
+        )
+        self.breaks_open = {severity: breaks.labels(severity.value) for severity in Severity}
+        self.break_age = gauge("ordergate_break_oldest_seconds", "How long the oldest open break is open.")
+        self.stale_accounts = gauge(
+            "ordergate_stale_accounts", "Accounts whose picture of the broker is not current."
+        )
+        self.reconciliation_age = gauge(
+            "ordergate_reconciliation_age_seconds",
+            "Since the latest completed reconciliation, of the account that waits longest.",
+        )
+        self.reconciliation_took = gauge(
+            "ordergate_reconciliation_seconds", "How long the latest one took, the longest of all accounts."
+        )
+
     def order_reached(self, status: Status) -> None:
         self._orders[status].inc()
+
+    def alarm(self, nature: AlarmNature) -> None:
+        self._alarms[nature].inc()
+
+    def unknown(self, account: AccountId, age: str) -> Gauge:
+        """One of the accounts in the settings, and an age of `AGES`."""
+        return self._unknown.labels(account, age)
 
     def refused(self, code: Code) -> None:
         self._refusals[code].inc()

@@ -27,7 +27,7 @@ from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.node import Node, Served, World
-from ordergate.engine.reconciler import Rhythm
+from ordergate.engine.rhythm import Rhythm
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal

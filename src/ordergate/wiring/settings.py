@@ -93,11 +93,14 @@ class IssuerFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
 
 
 class ReconciliationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Seconds; `engine.reconciler.Rhythm` says what each means."""
+    """Seconds; `engine.rhythm.Rhythm` says what each means."""
 
     interval_s: float = 60.0
     suspicion_s: float = 1.0
     unanswered_s_min: float = 2.0
+    unshown_s: float = 5.0
+    untold_s: float = 10.0
+    look_again_s: float = 5.0
     settle_s: float = 30.0
     resend_s_max: float = 60.0
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -204,6 +205,9 @@ class AlpacaBroker:
     async def open_orders(self) -> list[OrderSnapshot]:
         """Foreign orders that our terms cannot express are logged and left out."""
         return await self._queries.open_orders()
+
+    async def recent_orders(self, since: datetime) -> list[OrderSnapshot]:
+        return await self._queries.recent_orders(since)
 
     def executions(self, *, after: str | None) -> AsyncIterator[BrokerExecution]:
         return self._queries.executions(after=after)

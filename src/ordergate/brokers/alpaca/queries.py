@@ -8,7 +8,8 @@ orders by Alpaca's id only, so the client order ids seen on the way are remember
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, TypeVar
 from urllib.parse import quote
@@ -43,6 +44,8 @@ _FILLS_A_PAGE: Final = 100
 _PAGES_MAX: Final = 10_000
 _KEPT_MAX: Final = 20_000
 _CHAIN_MAX: Final = 1_000
+_NAMES_ASKED_MAX: Final = 3
+_NAME_PAGES_MAX: Final = 4
 _OK: Final = 200
 _ABSENT: Final = 404
 
@@ -85,19 +88,29 @@ class Queries:
         return order
 
     async def open_orders(self) -> list[OrderSnapshot]:
-        found: dict[str, OrderSnapshot] = {}
-        path = f"/v2/orders?status=open&limit={_ORDERS_A_PAGE}&direction=asc"
-        page = await self._read(path, wire.ORDERS)
+        return [seen async for seen in self._listed("open", "")]
+
+    async def recent_orders(self, since: datetime) -> list[OrderSnapshot]:
+        return [seen async for seen in self._listed("all", f"&after={_instant(since)}")]
+
+    async def _listed(self, status: str, first: str) -> AsyncIterator[OrderSnapshot]:
+        """Oldest first, page by page, each order once; `first` is where the first page begins."""
+        told: set[str] = set()
+        path = f"/v2/orders?status={status}&limit={_ORDERS_A_PAGE}&direction=asc"
+        page = await self._read(path + first, wire.ORDERS)
         for _ in range(_PAGES_MAX):
             for order in page:
                 self.remember(order)
-                snapshot = await self._expressed(order)
+                if order.status == "replaced":
+                    _keep(self._replaced, order.id, order)
+                snapshot = None if order.id in told else await self._expressed(order)
+                told.add(order.id)
                 if snapshot is not None:
-                    found[order.id] = snapshot
+                    yield snapshot
             if len(page) < _ORDERS_A_PAGE:
-                return list(found.values())
+                return
             page = await self._read(f"{path}&after_order_id={quote(page[-1].id, safe='')}", wire.ORDERS)
-        raise BrokerUnavailable("the list of open orders does not end")
+        raise BrokerUnavailable("the list of orders does not end")
 
     async def _snapshot(self, order: wire.Order) -> OrderSnapshot:
         before = await self._filled_before(order)
@@ -141,6 +154,7 @@ class Queries:
         for _ in range(_PAGES_MAX):
             token = "" if cursor is None else f"&page_token={quote(cursor, safe='')}"
             page = await self._read(path + token, wire.FILLS)
+            await self._learn_names(page)
             for fill in page:
                 if fill.id == cursor:
                     raise BrokerUnavailable("the history of fills goes in circles")
@@ -149,6 +163,20 @@ class Queries:
                 return
             cursor = page[-1].id
         raise BrokerUnavailable("the history of fills does not end")
+
+    async def _learn_names(self, page: Sequence[wire.FillActivity]) -> None:
+        """Many orders whose client ids are not known are looked up in lists, not one by one."""
+        for _ in range(_NAME_PAGES_MAX):
+            unknown = [fill for fill in page if fill.order_id not in self._names]
+            if len({fill.order_id for fill in unknown}) <= _NAMES_ASKED_MAX:
+                return
+            latest = max(fill.transaction_time for fill in unknown) + timedelta(seconds=1)
+            path = f"/v2/orders?status=all&limit={_ORDERS_A_PAGE}&direction=desc&until={_instant(latest)}"
+            before = len(self._names)
+            for order in await self._read(path, wire.ORDERS):
+                self.remember(order)
+            if len(self._names) == before:
+                return
 
     async def _execution(self, fill: wire.FillActivity) -> BrokerExecution:
         name = self._names.get(fill.order_id)
@@ -216,6 +244,11 @@ class Queries:
 def order_path(broker_order_id: str) -> str:
     """An id from outside cannot become another path."""
     return f"/v2/orders/{quote(broker_order_id, safe='')}"
+
+
+def _instant(at: datetime) -> str:
+    """As a query has it: a plus sign would be a blank there."""
+    return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _keep(kept: OrderedDict[str, T], key: str, value: T) -> None:

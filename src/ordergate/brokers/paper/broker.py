@@ -7,7 +7,8 @@ clock that it is given, so a simulation with virtual time owns every moment of i
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from datetime import datetime
 
 from ordergate.brokers.paper import fates as f
 from ordergate.brokers.paper.carriers import Carrier, FatedCarrier
@@ -49,7 +50,9 @@ class PaperBroker:
         latency_s: float = 0.0,
         account_number: str = "PAPER-1",
         carrier: Carrier | None = None,
+        hides: Callable[[PaperOrder], bool] | None = None,
     ) -> None:
+        """`hides` says which orders questions do not find now; by default, those younger than the lag."""
         self.env = env
         self.capabilities = Capabilities(
             name="paper",
@@ -63,6 +66,7 @@ class PaperBroker:
         self.stream = PaperNews(exchange, env)
         self._exchange = exchange
         self._clock = clock
+        self._hides = hides or self._is_young
         self._fated = FatedCarrier(clock, fates, latency_s)
         self._carrier: Carrier = carrier or self._fated
         self.account_number = account_number
@@ -119,7 +123,7 @@ class PaperBroker:
 
     def _find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
         order = self._exchange.by_client_id(cl_ord_id)
-        if order is None or not self._is_visible(order):
+        if order is None or self._hides(order):
             return NotFound()
         return snapshot_of(order, self.env)
 
@@ -130,7 +134,17 @@ class PaperBroker:
         return [
             snapshot_of(order, self.env)
             for order in self._exchange.orders()
-            if order.is_open and self._is_visible(order)
+            if order.is_open and not self._hides(order)
+        ]
+
+    async def recent_orders(self, since: datetime) -> list[OrderSnapshot]:
+        return await self._carrier.ask("recent orders", lambda: self._recent_orders(since))
+
+    def _recent_orders(self, since: datetime) -> list[OrderSnapshot]:
+        return [
+            snapshot_of(order, self.env)
+            for order in self._exchange.orders()
+            if order.placed_at >= since and not self._hides(order)
         ]
 
     async def executions(self, *, after: str | None) -> AsyncIterator[BrokerExecution]:
@@ -171,9 +185,9 @@ class PaperBroker:
             blocked=None,
         )
 
-    def _is_visible(self, order: PaperOrder) -> bool:
+    def _is_young(self, order: PaperOrder) -> bool:
         age = self._clock.now() - order.placed_at
-        return age.total_seconds() >= self.capabilities.visibility_lag_s
+        return age.total_seconds() < self.capabilities.visibility_lag_s
 
     # -- news
 

@@ -116,25 +116,12 @@ class PaperExchange:
         if not ZERO < quantity <= order.leaves_qty:
             raise ValueError(f"{quantity} of {order.leaves_qty} cannot be filled")
         done = quantity == order.leaves_qty
-        after = _with(
-            order,
-            status=BrokerStatus.FILLED if done else BrokerStatus.WORKING,
-            cum_qty=order.cum_qty + quantity,
-            updated_at=self._now(),
-        )
-        number = f"{len(self.executions) + 1:012d}"
-        execution = PaperExecution(
-            cursor=number,
-            exec_id=f"exec-{number}",
-            order=after,
-            quantity=quantity,
-            price=price,
-            at=after.updated_at,
-        )
-        self.executions.append(execution)
-        self.ledger.book(order.terms.symbol, _signed(order, quantity), price)
-        self._tell("fill" if done else "partial_fill", after, execution)
-        return execution
+        return self._execute(order, BrokerStatus.FILLED if done else BrokerStatus.WORKING, quantity, price)
+
+    def fill_beyond(self, order_id: str, quantity: Decimal, price: Decimal) -> PaperExecution:
+        """One execution that should not be: more than was left, or after the order's end."""
+        order = self._orders[order_id]
+        return self._execute(order, order.status, quantity, price)
 
     def expire(self, order_id: str) -> None:
         self._end(self._orders[order_id], BrokerStatus.EXPIRED, "expired")
@@ -163,6 +150,10 @@ class PaperExchange:
     def orders(self) -> Iterator[PaperOrder]:
         """Every order there ever was, oldest first."""
         return iter(tuple(self._orders.values()))
+
+    def price_of(self, symbol: Symbol) -> Decimal | None:
+        """Where the market trades."""
+        return self._marks.get(symbol)
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Tell `listener` everything from now on; the returned function ends that."""
@@ -208,6 +199,26 @@ class PaperExchange:
         self._orders[order.id] = awake
         if awake.trades_at(price):
             self.fill(order.id, awake.leaves_qty, price)
+
+    def _execute(
+        self, order: PaperOrder, status: BrokerStatus, quantity: Decimal, price: Decimal
+    ) -> PaperExecution:
+        after = _with(
+            order, status=status, cum_qty=order.cum_qty + quantity, updated_at=self._now()
+        )
+        number = f"{len(self.executions) + 1:012d}"
+        execution = PaperExecution(
+            cursor=number,
+            exec_id=f"exec-{number}",
+            order=after,
+            quantity=quantity,
+            price=price,
+            at=after.updated_at,
+        )
+        self.executions.append(execution)
+        self.ledger.book(order.terms.symbol, _signed(order, quantity), price)
+        self._tell("fill" if status is BrokerStatus.FILLED else "partial_fill", after, execution)
+        return execution
 
     def _end(self, order: PaperOrder, status: BrokerStatus, word: Word) -> None:
         self._tell(word, _with(order, status=status, updated_at=self._now()))

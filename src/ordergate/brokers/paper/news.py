@@ -42,6 +42,7 @@ class PaperNews:
         self._is_up = True
         self._closed = False
         self._stirred = asyncio.Event()
+        self._unsubscribe: Callable[[], None] | None = None
 
     def cut(self, why: str = "cut") -> None:
         """Lose the line, and everything that was still in it."""
@@ -59,10 +60,16 @@ class PaperNews:
         self._closed = True
         self._stirred.set()
 
+    def forsake(self) -> None:
+        """Whoever listened is gone and will not say so: tell nobody any more."""
+        if self._unsubscribe is not None:
+            self._unsubscribe()
+            self._unsubscribe = None
+
     async def listen(self) -> AsyncIterator[BrokerNews]:
         self._waiting.clear()
         self._say(StreamUp() if self._is_up else StreamDown("cut"))
-        unsubscribe = self._exchange.subscribe(self._heard)
+        self._unsubscribe = self._exchange.subscribe(self._heard)
         try:
             while not self._closed:
                 while self._waiting:
@@ -71,7 +78,7 @@ class PaperNews:
                 if not self._waiting and not self._closed:
                     await self._stirred.wait()
         finally:
-            unsubscribe()
+            self.forsake()
 
     def _heard(self, moved: Moved) -> None:
         if not self._is_up:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
-from typing import assert_never
 
 import msgspec
 
+from ordergate.core.accounts import alarms, breaks
 from ordergate.core.accounts import events as a
+from ordergate.core.accounts.breaks import Break
 from ordergate.core.accounts.positions import NO_POSITIONS, Position, traded
+from ordergate.core.faults import InvariantBroken
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import ZERO
@@ -27,7 +29,7 @@ _replace = msgspec.structs.replace
 
 
 class Account(msgspec.Struct, frozen=True, kw_only=True):
-    """Cash is in `currency`. `breaks` are the open ones, by id.
+    """Cash is in `currency`. `breaks` are the open and the dismissed ones, by id.
 
     `cursor` is how far the broker's list of executions has been read, `opening_cursor` how far
     they are in the figures that the account was opened with.
@@ -41,7 +43,8 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     cursor: str | None = None
     opening_cursor: str | None = None
     positions: Mapping[Symbol, Position] = NO_POSITIONS
-    breaks: Mapping[str, a.BreakOpened] = {}
+    breaks: Mapping[str, Break] = {}
+    alarms: alarms.Alarms = alarms.NO_ALARMS
 
     def position(self, symbol: Symbol) -> Position:
         return self.positions.get(symbol) or Position(symbol=symbol)
@@ -66,18 +69,35 @@ def evolve(account: Account, event: a.AnyAccountEvent) -> Account:
             return opened(event)
         case a.AccountSynced():
             return _replace(account, cursor=event.cursor)
-        case a.BreakOpened():
-            return _replace(account, breaks={**account.breaks, event.break_id: event})
-        case a.BreakResolved():
-            left = {key: item for key, item in account.breaks.items() if key != event.break_id}
-            return _replace(account, breaks=left)
+        case a.CashAdjusted():
+            return _replace(account, cash=account.cash + event.amount)
         case a.PositionAdjusted():
             side = Side.BUY if event.quantity > ZERO else Side.SELL
             before = account.position(event.symbol)
             after = traded(before, side, abs(event.quantity), event.price)
             return _replace(account, positions={**account.positions, event.symbol: after})
+        case a.AlarmRaised() | a.AlarmCleared():
+            return _replace(account, alarms=alarms.evolve(account.alarms, event))
         case _:
-            assert_never(event)
+            return _with_break(account, broken(account, event))
+
+
+def broken(account: Account, event: a.AnyBreakEvent) -> Break:
+    """The break after an event of its own."""
+    if isinstance(event, a.BreakOpened):
+        return breaks.opened(event)
+    known = account.breaks.get(event.break_id)
+    if known is None:
+        raise InvariantBroken(f"{account.id} has no break {event.break_id}")
+    return breaks.evolve(known, event)
+
+
+def _with_break(account: Account, item: Break) -> Account:
+    """A settled break is forgotten, unless it was dismissed: then it is watched."""
+    left = {**account.breaks, item.id: item}
+    if not (item.is_open or item.is_dismissed):
+        del left[item.id]
+    return _replace(account, breaks=left)
 
 
 def book(

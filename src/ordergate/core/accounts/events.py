@@ -31,26 +31,77 @@ class AccountOpened(AccountEvent, frozen=True, kw_only=True, tag="account_opened
 
 
 class BreakOpened(AccountEvent, frozen=True, kw_only=True, tag="break_opened"):
-    """Our books and the broker's differ. `ours` and `theirs` are the evidence, as text."""
+    """Our books and the broker's differ. `ours` and `theirs` are the evidence, as text.
+
+    `detail` is what else was seen, such as when a broker denied an order.
+    """
 
     break_id: str
     nature: str
+    severity: str
     subject: str
     ours: str
     theirs: str
+    detail: str = ""
+
+
+class BreakNoted(AccountEvent, frozen=True, kw_only=True, tag="break_noted"):
+    """An open break was seen again, with other evidence."""
+
+    break_id: str
+    ours: str
+    theirs: str
+    detail: str = ""
+
+
+class BreakAssigned(AccountEvent, frozen=True, kw_only=True, tag="break_assigned"):
+    """`owner` looks after the break from now on."""
+
+    break_id: str
+    owner: str
+    actor: str
+    note: str = ""
+
+
+class BreakHealed(AccountEvent, frozen=True, kw_only=True, tag="break_healed"):
+    """A rule of the safe classes proved that the difference is gone; `evidence` is its proof."""
+
+    break_id: str
+    rule: str
+    evidence: str
 
 
 class BreakResolved(AccountEvent, frozen=True, kw_only=True, tag="break_resolved"):
+    """`actor` settled the break by an action that its nature allows, and said why."""
+
     break_id: str
-    how: str
+    action: str
+    actor: str
+    reason: str
+
+
+class BreakReopened(AccountEvent, frozen=True, kw_only=True, tag="break_reopened"):
+    """A difference that was dismissed has become another one."""
+
+    break_id: str
+    ours: str
+    theirs: str
+    detail: str = ""
 
 
 class PositionAdjusted(AccountEvent, frozen=True, kw_only=True, tag="position_adjusted"):
-    """A position taken over from the broker as it stood when the account was opened."""
+    """A position taken over from the broker: as the account was opened, or to settle a break."""
 
     symbol: Symbol
     quantity: Decimal
     price: Decimal
+    why: str
+
+
+class CashAdjusted(AccountEvent, frozen=True, kw_only=True, tag="cash_adjusted"):
+    """Cash taken over from the broker to settle a break; `amount` is signed."""
+
+    amount: Decimal
     why: str
 
 
@@ -60,4 +111,28 @@ class AccountSynced(AccountEvent, frozen=True, kw_only=True, tag="account_synced
     cursor: str
 
 
-AnyAccountEvent = AccountOpened | AccountSynced | BreakOpened | BreakResolved | PositionAdjusted
+class AlarmRaised(AccountEvent, frozen=True, kw_only=True, tag="alarm_raised"):
+    """Something that a person should know of now. `facts` are what there is to decide by.
+
+    `alarm_id` is the same for the same thing, however often it is noticed.
+    """
+
+    alarm_id: str
+    nature: str
+    subject: str
+    detail: str
+    facts: dict[str, str] = {}
+
+
+class AlarmCleared(AccountEvent, frozen=True, kw_only=True, tag="alarm_cleared"):
+    alarm_id: str
+    how: str
+
+
+AnyAlarmEvent = AlarmRaised | AlarmCleared
+
+AnyBreakEvent = BreakOpened | BreakNoted | BreakAssigned | BreakHealed | BreakResolved | BreakReopened
+
+AnyAccountEvent = (
+    AccountOpened | AccountSynced | AnyAlarmEvent | AnyBreakEvent | CashAdjusted | PositionAdjusted
+)

@@ -10,6 +10,7 @@ from datetime import datetime
 import msgspec
 
 from ordergate.core.accounts.account import Account
+from ordergate.core.accounts.breaks import Break, Step
 from ordergate.core.accounts.positions import Position
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import text
@@ -79,6 +80,36 @@ class BalanceView(msgspec.Struct, frozen=True, kw_only=True):
     account_id: str
     currency: str
     cash: str
+
+
+class BreakStepView(msgspec.Struct, frozen=True, kw_only=True):
+    at: datetime
+    what: str
+    actor: str
+    note: str
+
+
+class BreakView(msgspec.Struct, frozen=True, kw_only=True):
+    """`rule` healed it, or `action` resolved it, with a `reason`; all three are None while it is open."""
+
+    id: str
+    account_id: str
+    nature: str
+    severity: str
+    state: str
+    subject: str
+    ours: str
+    theirs: str
+    detail: str
+    owner: str | None
+    allowed_actions: tuple[str, ...]
+    rule: str | None
+    action: str | None
+    reason: str | None
+    opened_at: datetime
+    updated_at: datetime
+    settled_at: datetime | None
+    history: tuple[BreakStepView, ...]
 
 
 def order_view(order: Order) -> OrderView:
@@ -156,3 +187,30 @@ def position_view(account: Account, position: Position, instrument: Instrument) 
 
 def balance_view(account: Account) -> BalanceView:
     return BalanceView(account_id=account.id, currency=account.currency, cash=text(account.cash))
+
+
+def break_view(item: Break) -> BreakView:
+    return BreakView(
+        id=item.id,
+        account_id=item.account,
+        nature=item.nature,
+        severity=item.severity,
+        state=item.state,
+        subject=item.subject,
+        ours=item.ours,
+        theirs=item.theirs,
+        detail=item.detail,
+        owner=item.owner,
+        allowed_actions=item.allowed_actions,
+        rule=item.rule,
+        action=item.action,
+        reason=item.reason,
+        opened_at=item.opened_at,
+        updated_at=item.updated_at,
+        settled_at=item.settled_at,
+        history=tuple(_step_view(step) for step in item.history),
+    )
+
+
+def _step_view(step: Step) -> BreakStepView:
+    return BreakStepView(at=step.at, what=step.what, actor=step.actor, note=step.note)

@@ -18,9 +18,10 @@ from ordergate.core.orders.commands import PlaceOrder
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Terms
-from ordergate.core.risk import checks, holdings
+from ordergate.core.risk import checks, freshness, holdings
 from ordergate.core.risk.limits import config_hash
 from ordergate.core.risk.reasons import Reason
+from ordergate.core.risk.reducing import reduces, reduces_as_replaced
 from ordergate.core.risk.view import InputMissing, Proposal, RiskView
 
 Check = Callable[[Proposal, RiskView], FailedControl | None]
@@ -48,7 +49,12 @@ PRECEDENCE: Final[tuple[Control, ...]] = (
     Control("R14", "open orders", holdings.refuse_many_open_orders),
     Control("R15", "message rate", checks.refuse_fast_messages),
     Control("R16", "duplicate", checks.refuse_duplicate),
+    Control("R25", "stale account", freshness.refuse_when_stale),
 )
+
+# An order of a group repeats on purpose; one that only makes a position smaller risks nothing new.
+OF_A_LEG: Final = tuple(one for one in PRECEDENCE if one.id != "R16")
+OF_A_REDUCING_LEG: Final = tuple(one for one in PRECEDENCE if one.id in ("R01", "R02", "R05", "R15"))
 
 
 class Approved(msgspec.Struct, Generic[T], frozen=True):
@@ -81,6 +87,21 @@ def judge_replace(order: Order, asked: Replacement, view: RiskView) -> Approved[
     return _judge(asked, _replacing(order, asked), view)
 
 
+def judge_leg(command: PlaceOrder, view: RiskView) -> Approved[PlaceOrder] | Denied:
+    """An order of a group, whose own repetitions are no mistake: it was approved with its group."""
+    what = _of_a_leg(reduces(command.terms, view))
+    return _judge(command, Proposal(terms=command.terms), view, what)
+
+
+def judge_leg_resize(order: Order, asked: Replacement, view: RiskView) -> Approved[Replacement] | Denied:
+    """A leg that follows what there is to exit."""
+    return _judge(asked, _replacing(order, asked), view, _of_a_leg(reduces_as_replaced(order, asked, view)))
+
+
+def _of_a_leg(only_reduces: bool) -> tuple[Control, ...]:
+    return OF_A_REDUCING_LEG if only_reduces else OF_A_LEG
+
+
 def verdicts(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
     """How each control would judge a new order."""
     proposal = Proposal(terms=terms)
@@ -101,8 +122,10 @@ def evaluate(control: Control, proposal: Proposal, view: RiskView) -> FailedCont
         )
 
 
-def _judge(what: T, proposal: Proposal, view: RiskView) -> Approved[T] | Denied:
-    failed = [no for control in PRECEDENCE if (no := evaluate(control, proposal, view)) is not None]
+def _judge(
+    what: T, proposal: Proposal, view: RiskView, controls: tuple[Control, ...] = PRECEDENCE
+) -> Approved[T] | Denied:
+    failed = [no for control in controls if (no := evaluate(control, proposal, view)) is not None]
     if failed:
         return Denied(tuple(failed), config_hash(view.limits))
     price = None if view.reference is None else view.reference.price

@@ -65,6 +65,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     buying_power_max_age: timedelta = timedelta(seconds=60)
     buying_power_haircut_percent: Decimal = Decimal(10)
     far_passive_refused: bool = False
+    stream_stale_max: timedelta = timedelta(seconds=10)
+    reduce_when_stale: bool = False
     instruments: Mapping[Symbol, InstrumentLimits] = {}
 
     @cached_property
@@ -92,6 +94,8 @@ def mapping_of(limits: Limits) -> dict[str, object]:
         "buying_power_max_age_s": _seconds_text(limits.buying_power_max_age),
         "buying_power_haircut_percent": text(limits.buying_power_haircut_percent),
         "far_passive_refused": limits.far_passive_refused,
+        "stream_stale_max_s": _seconds_text(limits.stream_stale_max),
+        "reduce_when_stale": limits.reduce_when_stale,
         "instruments": {symbol: _instrument_mapping(its) for symbol, its in limits.instruments.items()},
     }
 
@@ -111,6 +115,8 @@ def limits_of(mapping: Mapping[str, object]) -> Limits:
         buying_power_max_age=fields.seconds("buying_power_max_age_s", default="60"),
         buying_power_haircut_percent=fields.amount("buying_power_haircut_percent", default="10"),
         far_passive_refused=fields.flag("far_passive_refused", default=False),
+        stream_stale_max=fields.seconds("stream_stale_max_s", default="10"),
+        reduce_when_stale=fields.flag("reduce_when_stale", default=False),
         instruments={
             Symbol(symbol): _instrument_limits(its, f"limits.instruments.{symbol}")
             for symbol, its in fields.mapping("instruments").items()

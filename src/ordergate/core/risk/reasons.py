@@ -51,3 +51,7 @@ class Reason(StrEnum):
     RATE_STATE_STALE = "rate-state-stale", "The message counts are not those of these limits."
     DUPLICATE = "duplicate", "An equal order was accepted a moment ago under another key."
     DUPLICATE_MEMORY_FULL = "duplicate-memory-full", "Too many recent orders to compare with."
+    # R25
+    STALE_ACCOUNT = "stale-account", "The broker's stream is down, or not caught up with, for too long."
+    OPEN_BREAK = "open-break", "A severe break of the account is open."
+    FRESHNESS_UNKNOWN = "freshness-unknown", "How current the account's picture is, is not known."

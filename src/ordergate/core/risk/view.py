@@ -35,6 +35,13 @@ class BuyingPower(msgspec.Struct, frozen=True):
     at: datetime
 
 
+class Freshness(msgspec.Struct, frozen=True):
+    """Since when the account's picture may be out of date, and why; None while it is current."""
+
+    stale_since: datetime | None
+    why: str = ""
+
+
 class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     """One account, one instrument, one moment, as its lane hands them to risk.
 
@@ -51,6 +58,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     buying_power: BuyingPower | None
     buckets: MessageBuckets
     recent: RecentOrders
+    freshness: Freshness | None = None
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,49 @@
+"""Differences that could still be news under way: sure only when they are seen again, later.
+
+A broker's answers lag behind each other. What was seen once is remembered; what is seen twice, far
+enough apart and after everything about it had time to settle, is a fact.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+
+from ordergate.core.accounts.breaks import Difference
+
+
+class Sighting(msgspec.Struct):
+    """`run` is the number of the latest reconciliation that saw it."""
+
+    first_at: datetime
+    last_at: datetime
+    run: int
+
+
+class Sightings:
+    """One account's; a difference that a whole run did not see is forgotten."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[str, str], Sighting] = {}
+        self._run = 0
+
+    def __len__(self) -> int:
+        return len(self._seen)
+
+    def begin(self) -> None:
+        """A whole reconciliation begins."""
+        self._run += 1
+
+    def see(self, item: Difference, *, now: datetime, apart_s: float) -> Sighting | None:
+        """Remember it; the sighting once it is sure, None before."""
+        known = self._seen.get(item.key)
+        if known is None:
+            self._seen[item.key] = Sighting(now, now, self._run)
+            return None
+        known.last_at, known.run = now, self._run
+        return known if (now - known.first_at).total_seconds() >= apart_s else None
+
+    def end(self) -> None:
+        """What this run did not see was news under way."""
+        self._seen = {key: seen for key, seen in self._seen.items() if seen.run == self._run}
