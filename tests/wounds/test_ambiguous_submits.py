@@ -46,7 +46,7 @@ async def test_tektii_defect_1_a_place_without_an_answer_is_one_post_under_our_o
 
 
 async def test_openalice_91_only_what_never_left_is_sent_again_and_not_for_ever() -> None:
-    """A failed POST was repeated blindly, by a client library with retries of its own."""
+    """A submit was repeated without knowing what had become of the first."""
     async with Stage(fate=placing(*[fates.NotSent()] * 100)) as stage:
         order = await stage.accepted()
         await stage.until(lambda: stage.status(order) == "rejected")
@@ -55,7 +55,7 @@ async def test_openalice_91_only_what_never_left_is_sent_again_and_not_for_ever(
 
 
 async def test_trading_gpt_94_a_place_that_may_have_left_is_not_sent_again() -> None:
-    """Each retry after a timeout was a market order of its own."""
+    """The same elsewhere: a submit was repeated after an error, whatever it had been."""
     asked = 0
 
     def fate(call: fates.Call) -> fates.Fate:
@@ -72,7 +72,7 @@ async def test_trading_gpt_94_a_place_that_may_have_left_is_not_sent_again() -> 
 
 
 async def test_catalyst_317_an_order_sent_again_carries_the_id_of_the_first() -> None:
-    """An order that timed out was entered a second time under a fresh id, and both were filled."""
+    """The same elsewhere: an order that may have gone through was entered again."""
     async with Stage(fate=placing(fates.LateCall())) as stage:
         order = await stage.accepted(limit=None)
         await stage.until(lambda: stage.status(order) == "filled")

@@ -82,7 +82,7 @@ async def test_trade_relay_defect_3_a_key_whose_order_was_never_written_is_free_
 
 
 async def test_openalgo_1991_equal_orders_are_two_and_only_an_equal_key_is_a_repeat() -> None:
-    """Repeats were to be found by comparing parameters: an order meant twice would have been bought once."""
+    """A proposal compared parameters to find repeats; an order that was meant twice would have been lost."""
     async with Stage() as stage:
         first, twin = await stage.place(key=KEY), await stage.place(key="another-key-altogether")
         assert isinstance(first, Answer)
@@ -253,7 +253,7 @@ async def test_ibind_35_many_orders_at_once_each_get_their_own_answer() -> None:
 
 
 async def test_ibind_103_a_refusal_ends_its_own_order_and_no_other() -> None:
-    """An answer went to the other of two orders that were asked for at the same time."""
+    """The same once more: orders given together got into the way of each other's answers."""
     async with Stage(fate=placing(fates.Delivered(), fates.TurnedAway("price"), fates.Delivered())) as stage:
         answers = await asyncio.gather(*[stage.place() for _ in range(3)])
         orders = [answer.order_id for answer in answers if isinstance(answer, Answer)]

@@ -109,7 +109,7 @@ async def test_nautilus_5000_a_cold_start_keeps_a_working_order_that_is_partly_f
 
 
 async def test_nautilus_5000_fills_from_before_the_account_was_opened_are_never_booked_again() -> None:
-    """Fills from before the start were taken for news, and the position for something else than it was."""
+    """Near it: what was traded before the start is in the position, whenever it is read again."""
     stage = Stage()
     finished = stage.exchange.submit("by-hand-1", by_hand(quantity=2))
     assert not isinstance(finished, str)
@@ -137,7 +137,7 @@ async def test_nautilus_5000_fills_from_before_the_account_was_opened_are_never_
 
 
 async def test_nautilus_5000_a_fill_while_the_account_is_being_opened_counts_once() -> None:
-    """What moved between two look-ups of the start was counted twice, or not at all."""
+    """Nearer still: a fill between two look-ups of the start itself."""
     stage = Stage()
     foreign = stage.exchange.submit("by-hand-1", by_hand(quantity=3))
     assert not isinstance(foreign, str)
@@ -288,8 +288,8 @@ async def test_lean_defect_10_a_position_that_differs_while_running_is_noticed_w
         await stage.until(lambda: open_breaks(stage) == [], within_s=120)
 
 
-async def test_hummingbot_366_an_order_given_by_hand_is_in_the_books_too() -> None:
-    """Orders that were not in the bot's own memory were nobody's."""
+async def test_hummingbot_api_defect_5_an_order_given_by_hand_is_in_the_books_too() -> None:
+    """At the start only the orders of its own database were loaded."""
     async with Stage() as stage:
         foreign = stage.exchange.submit("by-hand-1", by_hand(quantity=2, limit="4900", side=Side.SELL))
         assert not isinstance(foreign, str)

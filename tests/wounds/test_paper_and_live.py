@@ -1,0 +1,144 @@
+"""Paper that was not paper: orders that reached real money, and fills that no market would give."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ordergate.brokers._shared.hosts import ForeignHost
+from ordergate.brokers.alpaca.access import Keys, live, paper
+from ordergate.core.faults import JournalUnavailable
+from ordergate.core.ids import Env, parse_cl_ord_id
+from ordergate.core.refusals import Code, Refusal
+from ordergate.journal.postgres import PostgresJournal
+from ordergate.telemetry.secret import Secret
+from ordergate.wiring.settings import CannotStart, load
+from tests.brokers.world import our_id
+from tests.engine.stage import Stage
+from tests.security.world import world
+from tests.venue.pit import Pit
+from tests.wounds.scenes import open_breaks
+
+KEYS = Keys(Secret("key"), Secret("secret"))
+
+
+def test_openalgo_defect_4_an_environment_is_written_down_and_never_assumed(tmp_path: Path) -> None:
+    """Paper or live was one switch for everything, and a fresh installation stood on live."""
+    settings = tmp_path / "ordergate.yaml"
+    settings.write_text("data_dir: data\nbrokers: {}\naccounts: {}\ninstruments: []\n", encoding="utf-8")
+    with pytest.raises(CannotStart, match="environment"):
+        load(settings)
+
+
+def test_openalgo_defect_4_no_setting_turns_a_paper_gateway_to_the_live_host() -> None:
+    """The switch was kept for an hour by every process: some went on trading live."""
+    with pytest.raises(ForeignHost):
+        paper(KEYS, trading_url="https://api.alpaca.markets")
+    with pytest.raises(ForeignHost):
+        paper(
+            KEYS,
+            trading_url="https://api.alpaca.markets",
+            allowed_hosts=frozenset({"api.alpaca.markets"}),
+        )
+    assert paper(KEYS).trading.host != live(KEYS).trading.host
+
+
+async def test_openalgo_1055_a_token_for_live_opens_nothing_in_paper() -> None:
+    """Orders went to the live market although the sandbox was on."""
+    real, sandbox = await world(Env.LIVE), await world(Env.PAPER)
+    for token in (
+        await real.token(),
+        sandbox.sign(sandbox.claims(env="live")),
+        sandbox.sign(sandbox.claims(acct=["L-alpha"])),
+    ):
+        refused = await sandbox.bearer.authenticate(token)
+        assert isinstance(refused, Refusal), token
+        assert refused.code is Code.UNAUTHENTICATED
+
+
+async def test_openalgo_1055_a_database_of_one_environment_is_of_no_use_to_the_other(database: str) -> None:
+    """One layer down: what one environment has written, the other cannot carry on."""
+    journal = await PostgresJournal.connect(database, Env.PAPER)
+    await journal.close()
+    with pytest.raises(JournalUnavailable):
+        await PostgresJournal.connect(database, Env.LIVE)
+
+
+def test_openalgo_1949_the_environment_is_in_every_id_and_no_label() -> None:
+    """A review found that sandbox mode was no more than a label."""
+    ours = our_id(1, env=Env.PAPER)
+    assert parse_cl_ord_id(Env.PAPER, ours) is not None
+    assert parse_cl_ord_id(Env.LIVE, ours) is None
+
+
+async def test_openalgo_1055_a_session_that_turns_out_to_be_another_account_is_a_break() -> None:
+    """Behind all else: the account that a session really is in is compared with the one that was meant."""
+    async with Stage() as stage:
+        stage.broker.account_number = "SOMEBODY-ELSES"
+        await stage.until(lambda: "environment" in open_breaks(stage), within_s=120)
+
+
+ORDERS = st.lists(
+    st.tuples(
+        st.sampled_from(["ann", "bob"]),
+        st.sampled_from(["buy", "sell"]),
+        st.integers(1, 20),
+        st.none() | st.integers(18_990, 19_010),
+    ),
+    max_size=40,
+)
+
+
+@given(ORDERS)
+def test_openalgo_1318_no_order_is_filled_at_a_price_worse_than_its_limit(
+    orders: list[tuple[str, str, int, int | None]],
+) -> None:
+    """Limit orders in the sandbox were filled at prices that they had excluded."""
+    pit = Pit()
+    for account, side, quantity, cents in orders:
+        price = "" if cents is None else f" {Decimal(cents) / 100}"
+        pit.submit(account, f"{side} {quantity} AAPL{price}")
+    for account in ("ann", "bob"):
+        tickets = {order.id: order.ticket for order in pit.exchange.orders(account)}
+        for execution in pit.exchange.executions(account):
+            ticket = tickets[execution.order_id]
+            if ticket.limit_price is None:
+                continue
+            worse = execution.price - ticket.limit_price
+            assert (worse if ticket.side == "buy" else -worse) <= 0
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=8), st.integers(1, 400))
+def test_alpaca_api_5_no_order_gets_more_than_is_shown(sizes: list[int], wanted: int) -> None:
+    """Simulated fills were asked for that respect the displayed size, and the queue."""
+    pit = Pit()
+    makers = [pit.submit("bob", f"sell {size} AAPL 190.00") for size in sizes]
+    order = pit.submit("ann", f"buy {wanted} AAPL 190.00")
+    assert order.filled_qty == min(wanted, sum(sizes))
+    in_turn = [pit.now(maker).filled_qty for maker in makers]
+    left = wanted
+    for size, got in zip(sizes, in_turn, strict=True):
+        assert got == min(left, size)
+        left -= int(got)
+
+
+def test_freqtrade_12454_a_market_order_pays_for_its_size() -> None:
+    """Dry runs took no account of slippage and of the depth of the book."""
+    pit = Pit()
+    for cents in range(5):
+        pit.submit("bob", f"sell 10 AAPL 190.0{cents}")
+    order = pit.submit("ann", "buy 45 AAPL")
+    assert order.filled_qty == 45
+    assert order.filled_avg_price == (10 * 4 * Decimal("190.015") + 5 * Decimal("190.04")) / 45
+
+
+def test_freqtrade_3389_what_the_book_does_not_hold_is_not_filled() -> None:
+    """Asked before: how true is a dry run that sells what the book does not hold?"""
+    pit = Pit()
+    pit.submit("bob", "sell 10 AAPL 190.00")
+    order = pit.submit("ann", "buy 45 AAPL")
+    assert (order.status, order.filled_qty) == ("canceled", Decimal(10))
