@@ -22,6 +22,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "grade": "block_new",
     "resolution": "working",
     "inputs": {"last": "4800.25"},
+    "facts": {"asked": "½"},
 }
 
 

@@ -3,6 +3,8 @@
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from ordergate.core.accounts.alarms import AlarmNature
+from ordergate.core.ids import AccountId
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.refusals import Code
 from ordergate.telemetry.metrics import STAGES, Metrics
@@ -26,13 +28,16 @@ def test_bound_children_count_where_their_label_says() -> None:
     metrics.decide.observe(0.002)
     metrics.order_reached(Status.FILLED)
     metrics.refused(Code.RISK_DENIED)
-    metrics.unknown_orders.set(3)
+    metrics.unknown(AccountId("P-DEMO"), "under_5s").set(3)
+    metrics.alarm(AlarmNature.UNKNOWN_ORDER)
     metrics.batch_size.observe(17)
 
     assert registry.get_sample_value("ordergate_stage_seconds_count", {"stage": "decide"}) == 1
     assert registry.get_sample_value("ordergate_orders_total", {"status": "filled"}) == 1
     assert registry.get_sample_value("ordergate_refusals_total", {"code": "risk-denied"}) == 1
-    assert registry.get_sample_value("ordergate_unknown_orders") == 3
+    unknown = {"account": "P-DEMO", "age": "under_5s"}
+    assert registry.get_sample_value("ordergate_unknown_orders", unknown) == 3
+    assert registry.get_sample_value("ordergate_alarms_total", {"nature": "unknown_order"}) == 1
     assert registry.get_sample_value("ordergate_journal_batch_size_sum") == 17
 
 

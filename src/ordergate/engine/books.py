@@ -62,12 +62,13 @@ class Books:
         self._client_id_hashes: set[int] = set()
         self._by_client_id: dict[str, OrderId] = {}
         self._by_broker_id: dict[str, OrderId] = {}
+        self._earlier_broker_ids: dict[OrderId, list[str]] = {}
 
     def order(self, order_id: OrderId) -> Order | None:
         return self._open.get(order_id) or self._final.get(order_id)
 
     def order_of_broker(self, broker_order_id: str) -> Order | None:
-        """An order by the broker's id; serves orders that were not placed by us."""
+        """An order by an id that the broker gave it; serves what carries no client order id of ours."""
         known = self._by_broker_id.get(broker_order_id)
         return None if known is None else self.order(known)
 
@@ -96,10 +97,6 @@ class Books:
     @property
     def open_count(self) -> int:
         return len(self._open)
-
-    @property
-    def unknown_count(self) -> int:
-        return sum(order.status is Status.UNKNOWN for order in self._waiting.values())
 
     def remember(self, order: Order) -> None:
         """Take an old order back into memory, folded from the journal's history."""
@@ -151,8 +148,11 @@ class Books:
         if before is None and after.terms.client_order_id is not None:
             self._client_id_hashes.add(hash(after.terms.client_order_id))
             self._by_client_id[after.terms.client_order_id] = after.id
-        if after.external and after.broker_order_id is not None:
+        named = None if before is None else before.broker_order_id
+        if after.broker_order_id is not None and after.broker_order_id != named:
             self._by_broker_id[after.broker_order_id] = after.id
+            if named is not None:
+                self._earlier_broker_ids.setdefault(after.id, []).append(named)
         if (after.status is Status.WORKING and not after.cancel_requested) or after.is_final:
             self._waiting.pop(after.id, None)
         else:
@@ -171,6 +171,8 @@ class Books:
             self._by_client_id.pop(oldest.terms.client_order_id or "", None)
             if oldest.broker_order_id is not None:
                 self._by_broker_id.pop(oldest.broker_order_id, None)
+            for earlier in self._earlier_broker_ids.pop(oldest.id, ()):
+                self._by_broker_id.pop(earlier, None)
 
 
 _MOVES_BOOKS: Final = (

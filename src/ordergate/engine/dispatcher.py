@@ -203,6 +203,9 @@ class Dispatcher:
                 return outcome
             wait = max(outcome.retry_after_s, pace.unsent_wait_s_min * 2**attempt)
             await self._clock.sleep(min(wait, pace.unsent_wait_s_max))
+            now = seat.lane.books.order(order.id)
+            if now is None or now.is_final or _is_at_broker(now):
+                return None
             await self._still_ours(seat, order)
             now = seat.lane.books.order(order.id)
             if now is not None and now.cancel_requested:
@@ -230,6 +233,8 @@ class Dispatcher:
                 event = absorb(order, report, now)
                 if event is not None:
                     self._record(seat, order, event)
+                if seat.withheld:
+                    seat.suspect("what was kept back may be this order's")
             case Rejected(reason=reason):
                 if not order.is_final and order.broker_order_id is None:
                     evidence = f"the broker's answer to {cl_ord}"

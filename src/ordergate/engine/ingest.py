@@ -9,14 +9,19 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
-from ordergate.core.faults import Fault
+from ordergate.core.accounts.alarms import AlarmNature
+from ordergate.core.faults import Fault, IllegalTransition
 from ordergate.core.ids import ClOrdId, Env, OrderId, order_id, parse_cl_ord_id
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import proven
+from ordergate.core.orders.executions import is_out_of_turn, told_again
 from ordergate.core.orders.order import Order
+from ordergate.engine.alarms import Alarms
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
+from ordergate.engine.quarantine import Quarantine
+from ordergate.engine.repeats import same_as
 from ordergate.ports.broker import BrokerUnavailable, News, NotFound, StreamDown, StreamUp
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
@@ -34,6 +39,8 @@ class Ingest:
         metrics: Metrics,
         lists: Callable[[str], bool],
         suspect: Callable[[Seat, str], None],
+        alarms: Alarms,
+        quarantine: Quarantine,
     ) -> None:
         """`lists` knows the traded symbols; `suspect` asks for a reconciliation soon."""
         self._env = env
@@ -41,6 +48,8 @@ class Ingest:
         self._metrics = metrics
         self._lists = lists
         self._suspect = suspect
+        self._alarms = alarms
+        self._quarantine = quarantine
 
     async def follow(self, seat: Seat) -> None:
         """Absorb the account's news for as long as the broker gives any."""
@@ -63,7 +72,8 @@ class Ingest:
         started = self._clock.monotonic()
         seat.watch.heard(report)
         try:
-            await self.absorb(seat, report, snapshot)
+            if await self.absorb(seat, report, snapshot) is None and self._came_early(seat, report):
+                self._suspect(seat, "a correction came before what it corrects")
         except (Fault, BrokerUnavailable) as fault:
             # Nothing is lost: the broker still knows it, and will be asked.
             log.error("report.unabsorbed", order=report.cl_ord_id, why=str(fault))
@@ -81,10 +91,53 @@ class Ingest:
         order = await self._order_of(seat, report, snapshot)
         if order is None:
             return None
-        events = proven(order, report, self._clock.now())
+        if isinstance(report, r.ExecutedReport) and order.executions:
+            repeated = await same_as(seat, order, report)
+            order = seat.lane.books.order(order.id) or order  # asking takes time
+            if repeated is not None:
+                return self._told_again(seat, order, report, repeated)
+        try:
+            events = proven(order, report, self._clock.now())
+        except IllegalTransition as fault:
+            seat.lane.stop(fault)
+            raise
         if not events:
             return None
-        return seat.lane.record(list(events), correlation=f"report.{report.broker_order_id}")
+        recorded = seat.lane.record(list(events), correlation=f"report.{report.broker_order_id}")
+        self._look_closer(seat, order, events)
+        return recorded
+
+    def _told_again(
+        self, seat: Seat, order: Order, report: r.ExecutedReport, same: str
+    ) -> Recorded | None:
+        """Evidence, and no quantity; a broker whose list lags is asked again soon."""
+        event = told_again(order, report, same, self._clock.now())
+        if event is None:
+            return None
+        recorded = seat.lane.record([event], correlation=f"report.{report.broker_order_id}")
+        facts = {"order": order.id, "same_as": same, "broker_order": report.broker_order_id}
+        detail = f"execution {same} was told again as {report.exec_id}; it is booked once"
+        self._alarms.sound(seat, AlarmNature.EXECUTION_REPEATED, report.exec_id, detail, facts)
+        self._suspect(seat, "an execution was told again under another id")
+        return recorded
+
+    def _look_closer(self, seat: Seat, before: Order, events: tuple[e.AnyOrderEvent, ...]) -> None:
+        """Some news is true and still nobody may overlook it."""
+        order = seat.lane.books.order(before.id)
+        if order is not None and order.is_overfilled and not before.is_overfilled:
+            detail = f"order {order.id} for {order.terms.quantity} has executions for {order.cum_qty}"
+            facts = {"quantity": str(order.terms.quantity), "cum_qty": str(order.cum_qty)}
+            self._alarms.sound(seat, AlarmNature.ORDER_OVERFILLED, order.id, detail, facts)
+        if any(type(event) is e.OrderReopened for event in events):
+            self._suspect(seat, "an order was reopened: the broker says whether it works it")
+
+    def _came_early(self, seat: Seat, report: r.AnyReport) -> bool:
+        if not isinstance(report, r.CorrectedReport) or not report.delta:
+            return False
+        ours = parse_cl_ord_id(self._env, report.cl_ord_id)
+        books = seat.lane.books
+        order = books.order_of_broker(report.broker_order_id) if ours is None else books.order(ours[0])
+        return order is not None and is_out_of_turn(order, report)
 
     async def _order_of(
         self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None
@@ -93,7 +146,11 @@ class Ingest:
         if ours is not None and (order := await seat.lane.order(ours[0])) is not None:
             return order
         known = seat.lane.books.order_of_broker(report.broker_order_id)
-        return known or await self._adopted(seat, report, snapshot)
+        if known is None:
+            return await self._adopted(seat, report, snapshot)
+        if seat.withheld:
+            seat.withheld.pop(report.broker_order_id, None)
+        return known
 
     async def _adopted(
         self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None
@@ -103,8 +160,14 @@ class Ingest:
         if (order := await seat.lane.order(adopted_id)) is not None:
             return order
         seen = snapshot or await self._asked(seat, report)
-        if seen is None or not self._lists(seen.terms.symbol):
-            log.warning("report.foreign", order=report.broker_order_id, account=seat.lane.account)
+        if seen is None:
+            self._evidence(seat, AlarmNature.ORDER_NOT_SHOWN, report, "an order that it does not show")
+            return None
+        if not self._lists(seen.terms.symbol):
+            what = f"an order in {seen.terms.symbol}, which is not listed here"
+            self._evidence(seat, AlarmNature.UNLISTED_SYMBOL, report, what)
+            return None
+        if self._quarantine.holds(seat, seen):
             return None
         if (order := seat.lane.books.order(adopted_id)) is not None:
             return order  # the stream and the reconciler asked at the same time
@@ -118,6 +181,18 @@ class Ingest:
         seat.lane.record([event], correlation=f"report.{report.broker_order_id}")
         log.info("order.adopted", order=adopted_id, broker_order=seen.broker_order_id)
         return seat.lane.books.order(adopted_id)
+
+    def _evidence(self, seat: Seat, nature: AlarmNature, report: r.AnyReport, what: str) -> None:
+        """News that cannot be booked is never dropped without a trace."""
+        log.warning("report.foreign", order=report.broker_order_id, account=seat.lane.account)
+        facts = {"news": type(report).__name__, "client_order_id": report.cl_ord_id}
+        if isinstance(report, r.ExecutedReport):
+            facts |= {
+                "exec_id": report.exec_id,
+                "quantity": str(report.quantity),
+                "price": str(report.price),
+            }
+        self._alarms.sound(seat, nature, report.broker_order_id, f"the broker told of {what}", facts)
 
     async def _asked(self, seat: Seat, report: r.AnyReport) -> r.OrderSnapshot | None:
         found = await seat.broker.find(ClOrdId(report.cl_ord_id))

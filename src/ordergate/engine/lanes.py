@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from ordergate.core.ids import AccountId
+from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
@@ -31,6 +32,7 @@ class Seat(msgspec.Struct):
     of the latest news from it. `wake` asks the reconciler to look now, `whys` says who asked.
     `freshness` is how far the account's picture can be trusted, `watch` what the stream still owes,
     `deaf` that it must be connected anew.
+    `withheld` is what a broker shows of orders that may be ours, by its ids; see `quarantine`.
     `asked_last` is the order last asked for, so that each gets its turn.
     `buckets` and `recent` are risk's memory of the account's latest messages and orders.
     """
@@ -45,6 +47,7 @@ class Seat(msgspec.Struct):
     heard_at: float = 0.0
     synced: bool = False
     asked_last: str = ""
+    withheld: dict[str, OrderSnapshot] = msgspec.field(default_factory=dict)
     wake: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     whys: list[str] = msgspec.field(default_factory=list)
     deaf: asyncio.Event = msgspec.field(default_factory=asyncio.Event)

@@ -32,6 +32,7 @@ from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import KEPT, Once
 from ordergate.engine.prices import PriceBoard
+from ordergate.engine.quarantine import Quarantine
 from ordergate.engine.reconciler import Reconciler
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.supervisor import Supervisor
@@ -87,7 +88,7 @@ class Node:
             metrics=world.metrics,
             pace=pace,
         )
-        alarms = Alarms(world.clock, world.metrics)
+        alarms, quarantine = Alarms(world.clock, world.metrics), Quarantine(world.clock)
         self._unknowns = Unknowns(self.lanes, alarms, world.clock, world.metrics)
         self._ingest = Ingest(
             world.env,
@@ -96,11 +97,13 @@ class Node:
             lists=world.instruments.__contains__,
             suspect=_suspect,
             alarms=alarms,
+            quarantine=quarantine,
         )
         self._reconciler = Reconciler(
             ingest=self._ingest,
             sync=AccountSync(world.clock, world.instruments),
             dispatcher=self._dispatcher,
+            quarantine=quarantine,
             clock=world.clock,
             rhythm=rhythm,
         )

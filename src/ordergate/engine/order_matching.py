@@ -15,7 +15,7 @@ import msgspec
 
 from ordergate.core.accounts.breaks import NOT_FOUND, Difference, Nature
 from ordergate.core.accounts.events import AccountSynced
-from ordergate.core.ids import OrderId, cl_ord_id, parse_cl_ord_id
+from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id, parse_cl_ord_id
 from ordergate.core.money import text
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
@@ -26,9 +26,10 @@ from ordergate.engine.absences import Absences
 from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.ingest import Ingest
 from ordergate.engine.lanes import Seat
+from ordergate.engine.quarantine import Quarantine
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.runs import Tally
-from ordergate.ports.broker import NotFound
+from ordergate.ports.broker import DedupClass, NotFound
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints
 
@@ -55,8 +56,17 @@ class Picture:
 
 
 class OrderMatching:
-    def __init__(self, *, ingest: Ingest, dispatcher: Dispatcher, clock: Clock, rhythm: Rhythm) -> None:
+    def __init__(
+        self,
+        *,
+        ingest: Ingest,
+        dispatcher: Dispatcher,
+        quarantine: Quarantine,
+        clock: Clock,
+        rhythm: Rhythm,
+    ) -> None:
         self._ingest = ingest
+        self._quarantine = quarantine
         self._dispatcher = dispatcher
         self._clock = clock
         self._rhythm = rhythm
@@ -75,13 +85,16 @@ class OrderMatching:
                 continue
             if self._dispatcher.is_speaking_of(order.id):
                 continue
-            doubt = e.OutcomeUnknown(
-                order_id=order.id,
-                at=self._clock.now(),
-                asked=e.Asked.PLACE,
-                why="no answer was recorded before the account was taken",
-            )
-            seat.lane.record([doubt], correlation="reconciliation")
+            seat.lane.record([self._doubt(seat, order)], correlation="reconciliation")
+
+    def _doubt(self, seat: Seat, order: Order) -> e.AnyOrderEvent:
+        """Possibly sent, unless sending would have been written down before and was not."""
+        now = self._clock.now()
+        if seat.broker.capabilities.dedup is DedupClass.C and order.dispatched_at is None:
+            evidence = f"{order.cl_ord_id} was never sent: nothing was written down before sending it"
+            return e.OrderRejected(order_id=order.id, at=now, reason="never-sent", evidence=evidence)
+        why = "no answer was recorded before the account was taken"
+        return e.OutcomeUnknown(order_id=order.id, at=now, asked=e.Asked.PLACE, why=why)
 
     async def durable(self, seat: Seat, orders: Iterable[Order]) -> list[Order]:
         """Those orders as they now are, once what was decided about them is written and in hand.
@@ -107,6 +120,8 @@ class OrderMatching:
             cursor = execution.cursor
         seat.read_at = began
         account = seat.lane.books.account
+        if seat.withheld:
+            return  # what was kept back has to be read again
         if cursor is not None and account is not None and cursor != account.cursor:
             failpoints.reach("C12")
             synced = AccountSynced(account=account.id, at=self._clock.now(), cursor=cursor)
@@ -136,6 +151,8 @@ class OrderMatching:
 
     async def find(self, seat: Seat, order: Order, picture: Picture | None = None) -> Difference | None:
         """Ask for one order that no list settled."""
+        if seat.broker.capabilities.dedup is DedupClass.C:
+            return await self._find_unnamed(seat, order, picture or Picture())
         version = order.version if order.replacement is None else order.replacement.version
         found = await seat.broker.find(cl_ord_id(order.id, version))
         if not isinstance(found, NotFound):
@@ -147,6 +164,16 @@ class OrderMatching:
             return await self._prove(seat, found, picture or Picture())
         self._absences.of_order(seat, order.id)
         return self._denied(seat, order.id)
+
+    async def _find_unnamed(self, seat: Seat, order: Order, picture: Picture) -> Difference | None:
+        """Where the broker holds no client order ids it is asked by its own, once that is known."""
+        if order.broker_order_id is None:
+            await self._quarantine.examine(seat, order)
+            return None
+        found = await seat.broker.find(ClOrdId(order.broker_order_id))
+        if isinstance(found, NotFound):
+            return self._denied(seat, order.id)
+        return await self._prove(seat, found, picture)
 
     def ask_again(self, seat: Seat, order: Order) -> None:
         """A cancel that found the order still working is asked again: cancels are harmless."""

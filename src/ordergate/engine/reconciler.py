@@ -23,6 +23,7 @@ from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.ingest import Ingest
 from ordergate.engine.lanes import Seat
 from ordergate.engine.order_matching import OrderMatching, Picture, in_turn
+from ordergate.engine.quarantine import Quarantine
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.runs import RunResult, Tally
 from ordergate.ports.broker import BrokerUnavailable
@@ -41,6 +42,7 @@ class Reconciler:
         ingest: Ingest,
         sync: AccountSync,
         dispatcher: Dispatcher,
+        quarantine: Quarantine,
         clock: Clock,
         rhythm: Rhythm,
     ) -> None:
@@ -48,7 +50,9 @@ class Reconciler:
         self._dispatcher = dispatcher
         self._clock = clock
         self._rhythm = rhythm
-        self._matching = OrderMatching(ingest=ingest, dispatcher=dispatcher, clock=clock, rhythm=rhythm)
+        self._matching = OrderMatching(
+            ingest=ingest, dispatcher=dispatcher, quarantine=quarantine, clock=clock, rhythm=rhythm
+        )
         self._breaks = BreakBook(clock)
 
     async def follow(self, seat: Seat) -> None:

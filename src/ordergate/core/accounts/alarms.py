@@ -17,6 +17,7 @@ class AlarmNature(StrEnum):
     EXECUTION_REPEATED = "execution_repeated"
     ORDER_OVERFILLED = "order_overfilled"
     UNLISTED_SYMBOL = "unlisted_symbol"
+    ORDER_NOT_SHOWN = "order_not_shown"
 
 
 LASTING: Final[frozenset[str]] = frozenset({AlarmNature.UNKNOWN_ORDER, AlarmNature.QUARANTINED_ORDER})
