@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import FailedControl
 
@@ -16,6 +17,15 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     order_id: OrderId
+    body: bytes
+    replayed: bool = False
+    failed: tuple[FailedControl, ...] = ()
+
+
+class GroupAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A group of orders after a command, durable. `body` is its `GroupView` as JSON."""
+
+    group_id: GroupId
     body: bytes
     replayed: bool = False
     failed: tuple[FailedControl, ...] = ()
@@ -59,3 +69,17 @@ class KillView(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None = None
     actor: str | None = None
     since: str | None = None
+
+
+class BreakAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """A break after a person settled or assigned it, durable. `body` is its `BreakView` as JSON."""
+
+    body: bytes
+    replayed: bool = False
+
+
+class RunAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """A reconciliation was asked for; it is one that comes `after` this run."""
+
+    account_id: str
+    after: str | None

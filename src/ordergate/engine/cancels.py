@@ -1,4 +1,8 @@
-"""Asks for the cancel of everything open in an account, with a result for each order."""
+"""Asks for the cancel of everything open in an account, with a result for each order.
+
+Groups are canceled with their orders, so that none of them places another. A flatten is left alone:
+it cancels everything itself, and closes what is held only afterwards.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
+from ordergate.core.contingent.events import GroupCancelRequested
+from ordergate.core.contingent.terms import GroupKind
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.commands import CancelOrder
@@ -20,12 +26,20 @@ from ordergate.engine.lanes import Seat
 CANCEL_REQUESTED: Final = "cancel-requested"
 EVENTS_PER_UNIT_MAX: Final = 200
 
+Cancel = CancelRequested | GroupCancelRequested
+
 
 def decide_all(
     seat: Seat, *, actor: str, at: datetime, symbol: Symbol | None = None
-) -> tuple[list[CancelRequested], tuple[CancelResult, ...]]:
+) -> tuple[list[Cancel], tuple[CancelResult, ...]]:
     """The cancels to ask for, and what to answer about each open order."""
-    events: list[CancelRequested] = []
+    events: list[Cancel] = [
+        GroupCancelRequested(account=seat.lane.account, at=at, group_id=group.id, actor=actor)
+        for group in seat.lane.books.groups.active.values()
+        if not group.cancel_requested
+        and group.terms.kind is not GroupKind.FLATTEN
+        and symbol in (None, group.terms.symbol)
+    ]
     results: list[CancelResult] = []
     for order in seat.lane.books.open_orders():
         if symbol is not None and order.terms.symbol != symbol:
@@ -41,7 +55,7 @@ def decide_all(
 
 def record_all(
     seat: Seat,
-    events: Sequence[CancelRequested],
+    events: Sequence[Cancel],
     *,
     at: datetime,
     correlation: str,
@@ -58,8 +72,9 @@ def record_all(
     for number, unit in enumerate(units, start=1):
         last = receipt if number == len(units) else None
         recorded.append(seat.lane.record(unit, correlation=correlation, receipt=last))
-        for _ in unit:
-            seat.buckets.cancel_sent(at)
+        for event in unit:
+            if isinstance(event, CancelRequested):
+                seat.buckets.cancel_sent(at)
     return recorded
 
 

@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 
 from ordergate.core import idempotency
 from ordergate.core.access import Principal
+from ordergate.core.contingent.terms import GroupTerms
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.money import text
 from ordergate.core.orders.terms import Terms
@@ -29,6 +30,9 @@ PLACE: Final = Route("POST", "/v1/orders")
 CANCEL: Final = Route("DELETE", "/v1/orders/{id}")
 REPLACE: Final = Route("PATCH", "/v1/orders/{id}")
 CANCEL_ALL: Final = Route("DELETE", "/v1/orders")
+PLACE_GROUP: Final = Route("POST", "/v1/order-groups")
+CANCEL_GROUP: Final = Route("DELETE", "/v1/order-groups/{id}")
+FLATTEN: Final = Route("POST", "/v1/accounts/{id}/flatten")
 
 
 class Asker(NamedTuple):
@@ -66,6 +70,29 @@ def fields_of(terms: Terms) -> dict[str, str | None]:
         "strategy": terms.strategy,
         "extended_hours": "true" if terms.extended_hours else None,
     }
+
+
+def group_fields(terms: GroupTerms) -> dict[str, str | None]:
+    """Every field of a group that makes it what it is, the legs by their roles."""
+    fields: dict[str, str | None] = {
+        "type": terms.kind,
+        "symbol": terms.symbol,
+        "quantity": text(terms.quantity),
+        "strategy": terms.strategy,
+    }
+    for leg in terms.legs:
+        said = {
+            "side": str(leg.side),
+            "type": str(leg.type),
+            "limit_price": written(leg.limit_price),
+            "stop_price": written(leg.stop_price),
+            "trail_amount": written(leg.trail_amount),
+            "trail_percent": written(leg.trail_percent),
+            "time_in_force": str(leg.time_in_force),
+            "extended_hours": "true" if leg.extended_hours else None,
+        }
+        fields |= {f"{leg.role}.{name}": value for name, value in said.items()}
+    return fields
 
 
 def written(value: Decimal | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Container
 from decimal import Decimal
 from typing import Final
 
@@ -18,6 +19,12 @@ class PriceBoard:
         self._audience = audience
         self._quotes: dict[Symbol, Quote] = {}
         self._trades: dict[Symbol, Trade] = {}
+        self._watched: Container[Symbol] = ()
+        self._on_watched: Callable[[Symbol], None] | None = None
+
+    def watch(self, symbols: Container[Symbol], call: Callable[[Symbol], None]) -> None:
+        """Call at every price of one of these symbols, which may change meanwhile."""
+        self._watched, self._on_watched = symbols, call
 
     async def follow(self, source: MarketData) -> None:
         """Take prices from a source for as long as it gives them."""
@@ -30,6 +37,8 @@ class PriceBoard:
         else:
             self._trades[price.symbol] = price
         self._audience.tell_price(price)
+        if self._on_watched is not None and price.symbol in self._watched:
+            self._on_watched(price.symbol)
 
     def quote(self, symbol: Symbol) -> Quote | None:
         return self._quotes.get(symbol)

@@ -174,22 +174,22 @@ def _follow_market(group: Group, sums: Tally, seen: Situation) -> tuple[Step, ..
             return (*_exit(group, sums, seen), Wait(next_mark))
         if leg.role is group.triggered or not prices.is_touched(leg, seen.price, group.mark):
             continue
-        if leg is _wanted(group) and (not leg.type.stops or sums.live_in(leg.role)):
+        if leg is _wanted(group, seen) and (not leg.type.stops or sums.live_in(leg.role)):
             continue  # it is where it belongs, and its broker sees the market too
         return (Trigger(leg.role, seen.price),)
     return ()
 
 
-def _wanted(group: Group) -> Leg | None:
-    """The leg that belongs at the broker; None while the only one trails the market here."""
+def _wanted(group: Group, seen: Situation) -> Leg | None:
+    """The leg that belongs at the broker; None while nothing that its broker can hold is left."""
     if group.triggered is not None:
         return group.terms.leg(group.triggered)
-    return next((leg for leg in group.terms.exits if leg.type.rests), None)
+    return next((leg for leg in group.terms.exits if leg.type in seen.order_types), None)
 
 
 def _exit(group: Group, sums: Tally, seen: Situation) -> tuple[Step, ...]:
     """Make what lives at the broker the wanted leg, for exactly what is left to exit."""
-    leg = _wanted(group)
+    leg = _wanted(group, seen)
     if leg is None:
         return ()
     wrong = tuple(order for role, order in sums.live if role not in (leg.role, Role.ENTRY))

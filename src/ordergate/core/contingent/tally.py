@@ -24,8 +24,9 @@ PAUSE_S_MAX: Final = 60
 class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a group's next steps depend on.
 
-    `orders` are the group's own. `price` is the market's, None where none is fresh. `others` and
-    `held` are for a flatten alone: the open orders that are not its own, and the positions.
+    `orders` has the group's own. `order_types` are what the broker can hold. `price` is the market's,
+    None where none is fresh. `others` and `held` are for a flatten alone: the open orders that are not
+    its own, and the positions.
     """
 
     now: datetime
@@ -33,6 +34,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal | None = None
     may_place: bool = True
     may_replace: bool = True
+    order_types: frozenset[str] = frozenset(OrderType)
     others: tuple[Order, ...] = ()
     held: Mapping[str, Decimal] = {}
 

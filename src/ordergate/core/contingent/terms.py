@@ -71,11 +71,6 @@ class LegType(StrEnum):
         """True when the leg guards against a loss: it acts when the market moves against it."""
         return self in (LegType.STOP, LegType.STOP_LIMIT, LegType.TRAILING_STOP)
 
-    @property
-    def rests(self) -> bool:
-        """True when a broker can hold it before the market has reached it."""
-        return self in (LegType.LIMIT, LegType.STOP, LegType.STOP_LIMIT)
-
 
 class Leg(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     role: Role
