@@ -253,6 +253,21 @@ async def test_hummingbot_api_defect_5_an_order_filled_and_pruned_while_down_is_
         assert stage.held(ES) == 2
 
 
+async def test_hummingbot_api_defect_5_an_order_that_is_not_found_is_not_canceled_for_that() -> None:
+    """The guess itself: an order that an exchange does not show is in question, and stays in the books."""
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=2)
+        await stage.until(lambda: stage.status(order) == "working")
+        there = at_exchange(stage)[0]
+        await stage.crash()
+        del stage.exchange._orders[there.id], stage.exchange._by_client_id[there.cl_ord_id]
+        await stage.start()
+        for _ in range(480):
+            await stage.clock.move(0.25)
+        assert stage.status(order) == "working"
+        assert open_breaks(stage) == ["order_status"]
+
+
 async def test_hummingbot_api_defect_5_an_order_is_written_down_before_the_exchange_hears_of_it() -> None:
     """Orders were first recorded once the exchange had acknowledged them."""
     async with Stage(fate=placing(fates.LateCall()), resend_is_safe=False) as stage:

@@ -129,6 +129,21 @@ async def test_lean_interactive_brokers_246_an_order_that_cannot_be_sent_says_wh
         assert held(stage, order).reason == "no connection to the broker"
 
 
+async def test_lean_alpaca_60_no_order_that_opens_is_taken_while_the_stream_is_down() -> None:
+    """Orders were placed while the stream of trades was down, until they were blocked for so long."""
+    async with Stage() as stage:
+        limits = limit_to(stage, stream_stale_max=timedelta(seconds=10))
+        stage.broker.stream.cut("down")
+        await stage.until(stage.gate.readiness, within_s=5)
+        await stage.clock.move(limits.stream_stale_max.total_seconds() + 1)
+        answer = await stage.place()
+        assert isinstance(answer, Answer)
+        assert [failed.reason for failed in answer.failed] == ["stale-account"]
+        stage.broker.stream.restore()
+        await stage.until(lambda: not stage.gate.readiness(), within_s=5)
+        await stage.accepted()
+
+
 async def test_openalgo_1396_a_price_that_stands_still_is_no_price_to_judge_by() -> None:
     """Feeds stalled or flapped behind connections that looked alive."""
     async with Stage() as stage:
