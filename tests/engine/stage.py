@@ -175,6 +175,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             now=self.clock.now, instruments={ES: INSTRUMENT}, dedups=dedup is DedupClass.A
         )
         self.exchange.mark(ES, Decimal(4800))
+        self.last_price = Decimal(4800)
         self.listener = Listener()
         self._fate = fate
         self._dedup = dedup
@@ -211,7 +212,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         )
         served = [Served(ACCOUNT, self.broker, LIMITS)]
         self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
-        self.price(Decimal(4800))
+        self.price(self.last_price)
         self.node.start()
         await self.until(lambda: not self.gate.readiness())
 
@@ -234,6 +235,8 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         return self.node.gate
 
     def price(self, price: Decimal) -> None:
+        """The market as the gateway sees it; a restart finds it as it was."""
+        self.last_price = price
         quarter = Decimal("0.25")
         self.node.prices.take(
             Quote(

@@ -66,7 +66,7 @@ async def test_profit_is_left_for_the_stop_when_the_market_turns_before_the_limi
         await stage.until(lambda: at_exchange(stage, Side.SELL))
         stage.price(Decimal(4820))  # seen here; the exchange does not trade there
         await stage.until(lambda: at_exchange(stage, Side.SELL) == [("limit", Decimal(4))])
-        profit = [one for one in stage.exchange.orders() if one.is_open][0]
+        profit = next(one for one in stage.exchange.orders() if one.is_open)
         stage.exchange.fill(profit.id, Decimal(1), Decimal(4820))
         await stage.until(lambda: at_exchange(stage, Side.SELL) == [("limit", Decimal(3))])
         move_market(stage, "4775")

@@ -21,12 +21,16 @@ ENDED_KEPT_MAX: Final = 2_000
 
 
 class GroupBooks:
-    """`of_order` says which group an order belongs to; most belong to none."""
+    """`of_order` says which group an order belongs to; most belong to none.
+
+    `flattening` are the active ones that look at every order of the account.
+    """
 
     def __init__(self) -> None:
         self.active: dict[GroupId, Group] = {}
         self.of_order: dict[OrderId, GroupId] = {}
         self.orders: dict[OrderId, Order] = {}
+        self.flattening: dict[GroupId, None] = {}
         self._ended: OrderedDict[GroupId, Group] = OrderedDict()
 
     def get(self, group_id: GroupId) -> Group | None:
@@ -36,9 +40,6 @@ class GroupBooks:
         """Every group in memory, newest first."""
         yield from reversed(tuple(self.active.values()))
         yield from reversed(tuple(self._ended.values()))
-
-    def flattens(self) -> Iterator[Group]:
-        return (one for one in tuple(self.active.values()) if one.terms.kind is GroupKind.FLATTEN)
 
     def fold(self, event: AnyGroupEvent) -> Group:
         """Apply one event. Raises IllegalTransition and changes nothing."""
@@ -62,9 +63,12 @@ class GroupBooks:
     def _keep(self, group: Group) -> None:
         if group.is_active:
             self.active[group.id] = group
+            if group.terms.kind is GroupKind.FLATTEN:
+                self.flattening[group.id] = None
             self._ended.pop(group.id, None)
             return
         self.active.pop(group.id, None)
+        self.flattening.pop(group.id, None)
         self._ended[group.id] = group
         while len(self._ended) > ENDED_KEPT_MAX:
             _, oldest = self._ended.popitem(last=False)
