@@ -16,7 +16,7 @@ from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.brokers.paper.exchange import PaperExchange
 from ordergate.brokers.paper.ledger import PaperLedger
 from ordergate.brokers.paper.news import WAITING_MAX
-from ordergate.core.ids import Env, Symbol
+from ordergate.core.ids import ClOrdId, Env, Symbol
 from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.reports import BrokerStatus
@@ -24,6 +24,7 @@ from ordergate.core.orders.terms import OrderType, Side, TimeInForce
 from ordergate.ports.broker import (
     Acknowledged,
     BrokerUnavailable,
+    Corrections,
     DedupClass,
     News,
     NotFound,
@@ -278,9 +279,56 @@ async def test_executions_may_be_taken_back_and_corrected(
     assert (told[4].exec_id, told[4].revision) == (two.exec_id, 1)
     assert quantities(await paper.positions()) == {ACME: Decimal(5)}
     assert exchange.ledger.cash == Decimal(1_000_000) - 5 * Decimal("9.50")
-    (left,) = [it.report async for it in paper.executions(after=None)]
+    gone, left = [it.report async for it in paper.executions(after=None)]
+    assert isinstance(gone, r.BustedReport)
+    assert (gone.exec_id, gone.revision) == (one.exec_id, 1)
     assert isinstance(left, r.ExecutedReport)
     assert (left.quantity, left.revision) == (Decimal(5), 1)
+
+
+async def test_what_was_changed_while_nobody_listened_is_at_the_end_of_the_list(
+    exchange: PaperExchange, paper: PaperBroker
+) -> None:
+    order_id = await placed(paper)
+    one = exchange.fill(order_id, Decimal(4), Decimal(10))
+    two = exchange.fill(order_id, Decimal(4), Decimal(10))
+    exchange.bust(one.exec_id)
+    exchange.correct(one.exec_id, Decimal(6), Decimal(10))
+    (changed,) = [it.report async for it in paper.executions(after=two.cursor)]
+    assert isinstance(changed, r.ExecutedReport)
+    assert (changed.exec_id, changed.revision, changed.quantity) == (one.exec_id, 2, Decimal(6))
+    seen = await paper.find(our_id(1))
+    assert not isinstance(seen, NotFound)
+    assert seen.status is BrokerStatus.FILLED
+
+
+async def test_a_broker_that_holds_no_client_order_ids_shows_its_own(
+    exchange: PaperExchange, clock: HandClock
+) -> None:
+    nameless = PaperBroker(exchange, env=Env.PAPER, clock=clock, dedup=DedupClass.C)
+    async with listening(nameless) as ear:
+        order_id = await placed(nameless)
+        exchange.fill(order_id, Decimal(4), Decimal(10))
+        told = await ear.until_reports(r.AcknowledgedReport, r.ExecutedReport)
+    assert {(one.cl_ord_id, one.version, one.broker_order_id) for one in told} == {(order_id, 0, order_id)}
+    assert await nameless.find(our_id(1)) == NotFound()
+    seen = await nameless.find(ClOrdId(order_id))
+    assert not isinstance(seen, NotFound)
+    assert seen.cum_qty == 4
+    assert isinstance(await nameless.cancel(our_id(1), None), Rejected)
+    assert isinstance(await nameless.cancel(our_id(1), order_id), Acknowledged)
+
+
+async def test_a_broker_may_tell_a_correction_as_what_it_adds(
+    exchange: PaperExchange, clock: HandClock
+) -> None:
+    paper = PaperBroker(exchange, env=Env.PAPER, clock=clock, corrections=Corrections.DELTA)
+    async with listening(paper) as ear:
+        execution = exchange.fill(await placed(paper), Decimal(4), Decimal(10))
+        exchange.correct(execution.exec_id, Decimal(3), Decimal(10))
+        told = await ear.until_reports(r.AcknowledgedReport, r.ExecutedReport, r.CorrectedReport)
+    assert isinstance(told[2], r.CorrectedReport)
+    assert (told[2].quantity, told[2].delta) == (Decimal(-1), True)
 
 
 async def test_the_market_may_end_an_order(exchange: PaperExchange, paper: PaperBroker) -> None:
@@ -315,9 +363,7 @@ def test_a_future_moves_cash_by_its_profit_alone() -> None:
 
 
 TRADES = st.lists(
-    st.tuples(
-        st.integers(-20, 20).filter(bool).map(Decimal), st.decimals(1, 100, places=2, allow_nan=False)
-    ),
+    st.tuples(st.integers(-20, 20).filter(bool).map(Decimal), st.decimals(1, 100, places=2, allow_nan=False)),
     max_size=40,
 )
 

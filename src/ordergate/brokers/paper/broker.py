@@ -13,7 +13,7 @@ from datetime import datetime
 from ordergate.brokers.paper import fates as f
 from ordergate.brokers.paper.carriers import Carrier, FatedCarrier
 from ordergate.brokers.paper.exchange import PaperExchange
-from ordergate.brokers.paper.news import PaperNews, executed, snapshot_of
+from ordergate.brokers.paper.news import Face, PaperNews, listed, snapshot_of
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.ids import ClOrdId, Env, Symbol
 from ordergate.core.orders.order import Replacement
@@ -25,6 +25,7 @@ from ordergate.ports.broker import (
     BrokerExecution,
     BrokerNews,
     Capabilities,
+    Corrections,
     DedupClass,
     Holding,
     NotFound,
@@ -51,6 +52,7 @@ class PaperBroker:
         account_number: str = "PAPER-1",
         carrier: Carrier | None = None,
         hides: Callable[[PaperOrder], bool] | None = None,
+        corrections: Corrections = Corrections.REPLACE,
     ) -> None:
         """`hides` says which orders questions do not find now; by default, those younger than the lag."""
         self.env = env
@@ -62,8 +64,11 @@ class PaperBroker:
             order_types=frozenset(OrderType),
             times_in_force=frozenset(TimeInForce),
             replaces=True,
+            cancels_by_client_id=dedup is not DedupClass.C,
+            corrections=corrections,
         )
-        self.stream = PaperNews(exchange, env)
+        self._face = Face(nameless=dedup is DedupClass.C, delta=corrections is Corrections.DELTA)
+        self.stream = PaperNews(exchange, env, self._face)
         self._exchange = exchange
         self._clock = clock
         self._hides = hides or self._is_young
@@ -97,7 +102,7 @@ class PaperBroker:
 
     def _cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
         if broker_order_id is None:
-            order = self._exchange.by_client_id(cl_ord_id)
+            order = None if self._face.nameless else self._exchange.by_client_id(cl_ord_id)
             if order is None:
                 return Rejected("the broker knows no such order")
             broker_order_id = order.id
@@ -122,17 +127,18 @@ class PaperBroker:
         return await self._carrier.ask(f"find {cl_ord_id}", lambda: self._find(cl_ord_id))
 
     def _find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
-        order = self._exchange.by_client_id(cl_ord_id)
+        known = self._exchange.order if self._face.nameless else self._exchange.by_client_id
+        order = known(cl_ord_id)
         if order is None or self._hides(order):
             return NotFound()
-        return snapshot_of(order, self.env)
+        return self._shown(order)
 
     async def open_orders(self) -> list[OrderSnapshot]:
         return await self._carrier.ask("open orders", self._open_orders)
 
     def _open_orders(self) -> list[OrderSnapshot]:
         return [
-            snapshot_of(order, self.env)
+            self._shown(order)
             for order in self._exchange.orders()
             if order.is_open and not self._hides(order)
         ]
@@ -142,7 +148,7 @@ class PaperBroker:
 
     def _recent_orders(self, since: datetime) -> list[OrderSnapshot]:
         return [
-            snapshot_of(order, self.env)
+            self._shown(order)
             for order in self._exchange.orders()
             if order.placed_at >= since and not self._hides(order)
         ]
@@ -155,11 +161,11 @@ class PaperBroker:
         return [
             BrokerExecution(
                 cursor=execution.cursor,
-                report=executed(execution, self.env),
+                report=listed(self._face.execution(execution), self.env),
                 symbol=execution.order.terms.symbol,
             )
             for execution in self._exchange.executions
-            if execution.quantity and (after is None or execution.cursor > after)
+            if after is None or execution.cursor > after
         ]
 
     async def positions(self) -> Mapping[Symbol, Holding]:
@@ -184,6 +190,9 @@ class PaperBroker:
             buying_power=cash,
             blocked=None,
         )
+
+    def _shown(self, order: PaperOrder) -> OrderSnapshot:
+        return snapshot_of(self._face.order(order), self.env)
 
     def _is_young(self, order: PaperOrder) -> bool:
         age = self._clock.now() - order.placed_at

@@ -57,6 +57,7 @@ class PaperExchange:
         self.executions: list[PaperExecution] = []
         self._now = now
         self._dedups = dedups
+        self._numbered = 0
         self._orders: dict[str, PaperOrder] = {}
         self._by_client_id: dict[str, str] = {}
         self._marks: dict[Symbol, Decimal] = {}
@@ -206,7 +207,7 @@ class PaperExchange:
         after = _with(
             order, status=status, cum_qty=order.cum_qty + quantity, updated_at=self._now()
         )
-        number = f"{len(self.executions) + 1:012d}"
+        number = self._next_number()
         execution = PaperExecution(
             cursor=number,
             exec_id=f"exec-{number}",
@@ -220,6 +221,10 @@ class PaperExchange:
         self._tell("fill" if status is BrokerStatus.FILLED else "partial_fill", after, execution)
         return execution
 
+    def _next_number(self) -> str:
+        self._numbered += 1
+        return f"{self._numbered:012d}"
+
     def _end(self, order: PaperOrder, status: BrokerStatus, word: Word) -> None:
         self._tell(word, _with(order, status=status, updated_at=self._now()))
 
@@ -230,10 +235,19 @@ class PaperExchange:
         self.ledger.book(order.terms.symbol, -_signed(order, known.quantity), known.price)
         self.ledger.book(order.terms.symbol, _signed(order, quantity), new_price)
         after = _with(order, cum_qty=order.cum_qty - known.quantity + quantity, updated_at=self._now())
+        if after.is_open and after.cum_qty >= after.terms.quantity:
+            after = _with(after, status=BrokerStatus.FILLED)
         amended = _with(
-            known, order=after, quantity=quantity, price=new_price, revision=known.revision + 1
+            known,
+            cursor=self._next_number(),
+            order=after,
+            quantity=quantity,
+            price=new_price,
+            revision=known.revision + 1,
+            changed_by=quantity - known.quantity,
         )
-        self.executions[place] = amended
+        del self.executions[place]
+        self.executions.append(amended)
         self._tell(word, after, amended)
 
     def _tell(self, word: Word, order: PaperOrder, execution: PaperExecution | None = None) -> None:

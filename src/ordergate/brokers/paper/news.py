@@ -30,14 +30,32 @@ Copies = Callable[[r.AnyReport], int]
 Route = Callable[[BrokerNews, Callable[[BrokerNews], None]], None]
 
 
+class Face(msgspec.Struct, frozen=True, kw_only=True):
+    """What the broker lets be seen: client order ids or only its own, wholes or changes."""
+
+    nameless: bool = False
+    delta: bool = False
+
+    def order(self, order: PaperOrder) -> PaperOrder:
+        return msgspec.structs.replace(order, cl_ord_id=order.id) if self.nameless else order
+
+    def execution(self, execution: PaperExecution) -> PaperExecution:
+        return msgspec.structs.replace(execution, order=self.order(execution.order))
+
+    def moved(self, moved: Moved) -> Moved:
+        execution = None if moved.execution is None else self.execution(moved.execution)
+        return Moved(moved.word, self.order(moved.order), execution)
+
+
 class PaperNews:
     """The stream of one broker. Listened to by one at a time."""
 
-    def __init__(self, exchange: PaperExchange, env: Env) -> None:
+    def __init__(self, exchange: PaperExchange, env: Env, face: Face | None = None) -> None:
         self.copies: Copies = lambda report: 1
         self.route: Route = lambda news, say: say(news)
         self._exchange = exchange
         self._env = env
+        self._face = face or Face()
         self._waiting: deque[BrokerNews] = deque()
         self._is_up = True
         self._closed = False
@@ -83,8 +101,8 @@ class PaperNews:
     def _heard(self, moved: Moved) -> None:
         if not self._is_up:
             return
-        report = report_of(moved, self._env)
-        news = News(report, snapshot_of(moved.order, self._env))
+        report = report_of(self._face.moved(moved), self._env, delta=self._face.delta)
+        news = News(report, snapshot_of(self._face.order(moved.order), self._env))
         for _ in range(self.copies(report)):
             self.route(news, self._say_if_up)
 
@@ -128,7 +146,7 @@ class _Head(TypedDict):
     broker_at: datetime
 
 
-def report_of(moved: Moved, env: Env) -> r.AnyReport:
+def report_of(moved: Moved, env: Env, *, delta: bool = False) -> r.AnyReport:
     """The report that a word of the exchange amounts to."""
     order, execution = moved.order, moved.execution
     head = _Head(
@@ -151,18 +169,35 @@ def report_of(moved: Moved, env: Env) -> r.AnyReport:
         case "partial_fill" | "fill":
             return executed(_existing(execution), env)
         case "busted":
-            return r.BustedReport(**head, exec_id=_existing(execution).exec_id)
+            gone = _existing(execution)
+            return r.BustedReport(**head, exec_id=gone.exec_id, revision=gone.revision)
         case "corrected":
             amended = _existing(execution)
             return r.CorrectedReport(
                 **head,
                 exec_id=amended.exec_id,
                 revision=amended.revision,
-                quantity=amended.quantity,
+                quantity=amended.changed_by if delta else amended.quantity,
                 price=amended.price,
+                delta=delta,
             )
         case _:
             assert_never(moved.word)
+
+
+def listed(execution: PaperExecution, env: Env) -> r.ExecutedReport | r.BustedReport:
+    """An execution as the list has it: its latest revision, one that was taken back too."""
+    if execution.quantity:
+        return executed(execution, env)
+    order = execution.order
+    return r.BustedReport(
+        cl_ord_id=order.cl_ord_id,
+        version=_version(order, env),
+        broker_order_id=order.id,
+        broker_at=execution.at,
+        exec_id=execution.exec_id,
+        revision=execution.revision,
+    )
 
 
 def executed(execution: PaperExecution, env: Env) -> r.ExecutedReport:

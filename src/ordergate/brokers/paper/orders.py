@@ -59,7 +59,11 @@ class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PaperExecution(msgspec.Struct, frozen=True, kw_only=True):
-    """One execution; `quantity` is zero once it was taken back."""
+    """One execution; `quantity` is zero once it was taken back.
+
+    `cursor` is its place in the list, the last one when it was changed; `changed_by` is what the
+    latest revision added.
+    """
 
     cursor: str
     exec_id: str
@@ -68,3 +72,4 @@ class PaperExecution(msgspec.Struct, frozen=True, kw_only=True):
     price: Decimal
     at: datetime
     revision: int = 0
+    changed_by: Decimal = ZERO
