@@ -20,7 +20,7 @@ from ordergate.core.orders.order import Order, evolve, first
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.engine.answers import KillView
 from ordergate.ports.audience import Audience
-from ordergate.ports.views import EventRow, OrderQuery, Page, Snapshot
+from ordergate.ports.views import BreakQuery, EventRow, OrderQuery, Page, Snapshot
 
 ACCOUNT = AccountId("P-DEMO")
 OTHER_ACCOUNT = AccountId("P-OTHER")
@@ -238,8 +238,11 @@ class Ledger:
         found = self.accounts_by_id.get(account)
         return [] if found is None else [encode(balance_view(found))]
 
-    async def breaks(self, account: AccountId) -> list[bytes]:
-        return []
+    async def breaks(self, query: BreakQuery) -> Page:
+        return Page((), None)
+
+    async def one_break(self, break_id: str, accounts: Sequence[AccountId]) -> bytes | None:
+        return None
 
     async def snapshot(self, account: AccountId) -> Snapshot | None:
         if account not in self.accounts_by_id:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -11,8 +12,10 @@ from ordergate.api.app import ApiDeps
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
 from ordergate.core.access import Principal, Scope
-from ordergate.core.ids import Env
+from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
+from ordergate.engine.answers import BreakAnswer, RunAsked
+from ordergate.engine.runs import RunView
 from ordergate.telemetry.metrics import Metrics
 from tests.api.books import Books
 from tests.api.ledger import ACCOUNT, INSTRUMENTS, OTHER_ACCOUNT
@@ -108,6 +111,24 @@ AUTHORIZATION = (
 )
 
 
+class NoBreaks:
+    """A desk where there is nothing to settle."""
+
+    async def assign(self, *_: object, **__: object) -> BreakAnswer | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such break")
+
+    async def resolve(self, *_: object, **__: object) -> BreakAnswer | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such break")
+
+    async def ask_run(self, principal: Principal, account: AccountId, **_: object) -> RunAsked | Refusal:
+        if account not in principal.accounts:
+            return Refusal(Code.NOT_FOUND, "there is no such account")
+        return RunAsked(account_id=account, after=None)
+
+    def runs(self, accounts: Sequence[AccountId]) -> list[RunView]:
+        return []
+
+
 def deps_of(
     books: Books,
     *,
@@ -124,6 +145,7 @@ def deps_of(
         env=Env.PAPER,
         version="0.0.0",
         gate=books,
+        breaks=NoBreaks(),
         views=books,
         identity=identity,
         hub=hub,

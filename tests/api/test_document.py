@@ -19,7 +19,7 @@ from ordergate.api import problems, requests, schemas
 from ordergate.api.docs_page import STYLE
 from ordergate.core.accounts import views
 from ordergate.core.orders import events
-from ordergate.engine import answers
+from ordergate.engine import answers, runs
 from tests.api.asking import a_key, an_order
 
 NOT_DESCRIBED = {"/openapi.json", "/docs", "/metrics", "/v1/stream"}
@@ -29,7 +29,15 @@ SAME = [
     (requests.ReplaceFields, schemas.ReplaceRequest),
     (requests.EngageFields, schemas.EngageRequest),
     (requests.ReleaseFields, schemas.ReleaseRequest),
+    (requests.AssignFields, schemas.AssignRequest),
+    (requests.ResolveFields, schemas.ResolveRequest),
+    (requests.RunFields, schemas.RunRequest),
     (views.OrderView, schemas.Order),
+    (views.BreakView, schemas.Break),
+    (views.BreakStepView, schemas.BreakStep),
+    (runs.RunView, schemas.Run),
+    (runs.DifferenceView, schemas.RunDifference),
+    (answers.RunAsked, schemas.RunAsked),
     (views.ExecutionView, schemas.Execution),
     (views.PositionView, schemas.Position),
     (views.BalanceView, schemas.Balance),
@@ -136,6 +144,8 @@ async def test_answers_fit_the_document(client: httpx.AsyncClient, app: FastAPI)
         ("/v1/instruments", "Instruments"),
         ("/v1/risk/limits", "Limits"),
         ("/v1/kill-switch", "KillSwitch"),
+        ("/v1/reconciliation/breaks", "Breaks"),
+        ("/v1/reconciliation/runs", "Runs"),
         ("/readyz", "Ready"),
     ):
         fits(name, (await client.get(path)).json())

@@ -23,7 +23,8 @@ VIEWS = {
     "executions_after": (ALICE, 100, "x1"),
     "positions": (ALICE,),
     "balances": (ALICE,),
-    "breaks": (ALICE,),
+    "breaks": (ACCOUNTS, _BEYOND, 100, "open", "severe", True),
+    "one_break": (ACCOUNTS, "brk-1"),
     "snapshot": (ALICE,),
     "frames": (ALICE, 5, 500, 100),
 }

@@ -5,12 +5,12 @@ A subclass gives the fixture `twin`.
 
 import asyncio
 import itertools
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
-from ordergate.ports.journal import OrderRow
-from ordergate.ports.views import OrderQuery
+from ordergate.ports.journal import OrderRow, Row
+from ordergate.ports.views import BreakQuery, OrderQuery, Page
 from tests.journal.conformance import Twin
 from tests.journal.making import (
     ALICE,
@@ -63,17 +63,55 @@ class ViewsConformance:
         assert await twin.views.order(order(1), [ALICE]) == b"filled"
         assert await twin.views.positions(ALICE) == [b"position filled"]
         assert await twin.views.balances(ALICE) == [b"balance filled"]
-        assert await twin.views.breaks(ALICE) == [b"break filled"]
+        found = await twin.views.breaks(BreakQuery(accounts=(ALICE,), limit=10))
+        assert found == Page((b"break filled",), None)
 
     async def test_rows_come_in_order_of_their_keys_and_of_their_account_only(self, twin: Twin) -> None:
         alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)
         rows = tuple(row(key) for key in ("NQ", "ES", "Z", "a"))
-        await twin.journal.append(alice.unit(opened(ALICE), positions=rows, balances=rows, breaks=rows))
+        await twin.journal.append(alice.unit(opened(ALICE), positions=rows, balances=rows))
         await twin.journal.append(bob.unit(opened(BOB)))
         expected = [row(key).body for key in ("ES", "NQ", "Z", "a")]
-        for table in (twin.views.positions, twin.views.balances, twin.views.breaks):
+        for table in (twin.views.positions, twin.views.balances):
             assert await table(ALICE) == expected
             assert await table(BOB) == []
+
+    async def test_breaks_are_paged_newest_first_across_accounts_and_chosen_by_what_they_are(
+        self, twin: Twin
+    ) -> None:
+        alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)
+        kinds = [("open", "severe"), ("assigned", "warning"), ("healed", "severe"), ("resolved", "info")]
+        rows = {
+            f"brk-{number:02}": b'{"state":"%b","severity":"%b"}' % (state.encode(), severity.encode())
+            for number, (state, severity) in enumerate(kinds * 3)
+        }
+        for number, (key, body) in enumerate(rows.items()):
+            owner = alice if number % 2 else bob
+            unit = owner.unit(opened(owner.account), breaks=(Row(key=key, body=body),))
+            await twin.journal.append(unit)
+
+        async def asked(**filters: Any) -> list[bytes]:
+            found: list[bytes] = []
+            before = None
+            while True:
+                query = BreakQuery(accounts=(ALICE, BOB), limit=2, before=before, **filters)
+                page = await twin.views.breaks(query)
+                found += page.bodies
+                before = page.next
+                if before is None:
+                    return found
+
+        newest = [rows[key] for key in sorted(rows, reverse=True)]
+        assert await asked() == newest
+        assert await asked(state="healed") == [body for body in newest if b"healed" in body]
+        assert await asked(severity="severe") == [body for body in newest if b"severe" in body]
+        still = [body for body in newest if b'"open"' in body or b"assigned" in body]
+        assert await asked(open=True) == still
+        assert await asked(open=True, severity="warning") == [body for body in still if b"warning" in body]
+        only = await twin.views.breaks(BreakQuery(accounts=(BOB,), limit=10))
+        assert len(only.bodies) == 6
+        assert await twin.views.one_break("brk-01", [ALICE]) == rows["brk-01"]
+        assert await twin.views.one_break("brk-01", [BOB]) is None
 
     async def test_orders_are_paged_newest_first_across_accounts(self, twin: Twin) -> None:
         alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)

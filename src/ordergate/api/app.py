@@ -28,6 +28,7 @@ from ordergate.api.routes.entry import Refused, TurnedAway
 from ordergate.api.routes.hot import HotRoute, ShortCut
 from ordergate.api.routes.listings import account_listings, instrument_listings, order_listings
 from ordergate.api.routes.orders import OrderRoutes
+from ordergate.api.routes.reconciliation import BreakRoutes, reconciliation_listings
 from ordergate.api.stream.endpoint import StreamEndpoint
 from ordergate.api.stream.hub import Hub
 from ordergate.core.faults import JournalUnavailable
@@ -70,6 +71,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     hot = [*OrderRoutes(deps, door).routes(), *KillSwitchRoutes(deps, door).routes()]
     app.edge = Edge(ShortCut(hot, super(Gateway, app).__call__), deps, measures)
     app.router.routes.extend(hot)
+    app.router.routes.extend(BreakRoutes(deps, door).routes())
     stream = StreamEndpoint(deps, deps.hub, door.bearer, measures)
     app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
     app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)
@@ -78,6 +80,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
         account_listings(deps, door),
         instrument_listings(deps, door),
         limit_listings(deps, door),
+        reconciliation_listings(deps, door),
         health(deps),
     ):
         app.include_router(router)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
@@ -11,11 +11,13 @@ import msgspec
 from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.api.quotas import Rate
 from ordergate.core.access import Principal
+from ordergate.core.accounts.breaks import Action
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Refusal
-from ordergate.engine.answers import Answer, CancelAllAnswer, KillView, Preview
+from ordergate.engine.answers import Answer, BreakAnswer, CancelAllAnswer, KillView, Preview, RunAsked
+from ordergate.engine.runs import RunView
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.identity import Identity
 from ordergate.ports.views import Views
@@ -78,6 +80,24 @@ class GateLike(Protocol):
     def readiness(self) -> Mapping[str, str]: ...
 
     def limits_of(self, account: AccountId) -> bytes | None: ...
+
+
+class BreaksLike(Protocol):
+    """The engine's desk for breaks, as far as the API speaks to it."""
+
+    async def assign(
+        self, principal: Principal, break_id: str, *, owner: str, note: str, key: str, correlation: str
+    ) -> BreakAnswer | Refusal: ...
+
+    async def resolve(
+        self, principal: Principal, break_id: str, *, action: Action, reason: str, key: str, correlation: str
+    ) -> BreakAnswer | Refusal: ...
+
+    async def ask_run(
+        self, principal: Principal, account: AccountId, *, correlation: str
+    ) -> RunAsked | Refusal: ...
+
+    def runs(self, accounts: Sequence[AccountId]) -> list[RunView]: ...
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,6 +163,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     env: Env
     version: str
     gate: GateLike
+    breaks: BreaksLike
     views: Views
     identity: Identity
     instruments: Mapping[Symbol, Instrument]

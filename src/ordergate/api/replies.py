@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 
 import msgspec
 from starlette.responses import Response
@@ -29,3 +30,15 @@ def json_object(*members: bytes) -> bytes:
 
 def plain(values: object) -> Response:
     return json_reply(_encode(values))
+
+
+class _Times(msgspec.Struct):
+    opened_at: datetime
+    settled_at: datetime | None = None
+
+
+def aged(body: bytes, now: datetime) -> bytes:
+    """A stored break, and how long it has been open, or was."""
+    times = msgspec.json.decode(body, type=_Times)
+    age_s = int(((times.settled_at or now) - times.opened_at).total_seconds())
+    return body[:-1] + b',"age_s":%d}' % max(age_s, 0)

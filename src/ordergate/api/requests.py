@@ -6,12 +6,14 @@ say, is refused here with the field's name; everything else is for the gate to j
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
-from ordergate.api.json_bodies import decode
+from ordergate.api.json_bodies import Judged, decode
+from ordergate.core.accounts.breaks import Action
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.money import ZERO, NotAnAmount, amount
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
@@ -21,6 +23,7 @@ from ordergate.core.refusals import Code, Refusal
 ACCOUNT_ID: Final = "[PL]-[0-9A-Za-z]{1,24}"
 ORDER_ID: Final = "[PL]-[0-9A-HJKMNP-TV-Z]{18}"
 SYMBOL: Final = "[A-Z0-9][A-Z0-9./_-]{0,31}"
+BREAK_ID: Final = "(?:brk-[0-9a-f]{12}-[0-9a-f]{8}|[0-9a-f]{16})"
 LABEL: Final = "[A-Za-z0-9_.:-]{1,64}"
 AMOUNT: Final = "-?(?:0|[1-9][0-9]{0,17})(?:\\.[0-9]{1,9})?"
 
@@ -39,12 +42,13 @@ AmountText = Annotated[str, msgspec.Meta(max_length=20, description=_AMOUNT_WORD
 Reason = Annotated[
     str, msgspec.Meta(min_length=1, max_length=500, description="a sentence of 1 to 500 characters")
 ]
+Note = Annotated[str, msgspec.Meta(max_length=500, description="a sentence of at most 500 characters")]
 Grade = Annotated[
     str, msgspec.Meta(pattern=r"\A(?:block_new|cancel_all)\Z", description='"block_new" or "cancel_all"')
 ]
 
 
-class OrderFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class OrderFields(Judged, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An order as it is asked for: by REST, by a `place` frame, or for a preview."""
 
     account_id: AccountIdText
@@ -59,13 +63,25 @@ class OrderFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     extended_hours: bool = False
     strategy: Label | None = None
 
+    @classmethod
+    def impossible(cls, given: Mapping[str, Any]) -> dict[str, str]:
+        wrong = impossible_amounts(given)
+        kind = given.get("type")
+        if isinstance(kind, str) and kind in OrderType:
+            _check_prices(OrderType(kind), given.get("limit_price"), given.get("stop_price"), wrong)
+        return wrong
 
-class ReplaceFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+
+class ReplaceFields(Judged, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to change about an order. `quantity` is the new total, what is filled included."""
 
     quantity: AmountText | None = None
     limit_price: AmountText | None = None
     stop_price: AmountText | None = None
+
+    @classmethod
+    def impossible(cls, given: Mapping[str, Any]) -> dict[str, str]:
+        return impossible_amounts(given)
 
 
 class EngageFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -77,6 +93,26 @@ class EngageFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
 class ReleaseFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     reason: Reason
+
+
+class AssignFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who looks after a break from now on."""
+
+    owner: Label
+    note: Note = ""
+
+
+class ResolveFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Settle a break by one of its allowed actions."""
+
+    action: Action
+    reason: Reason
+
+
+class RunFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Ask for a reconciliation of an account now."""
+
+    account_id: AccountIdText
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,8 +147,7 @@ def terms_of(asked: OrderFields) -> Terms | Refusal:
     stop_price = _amount("stop_price", asked.stop_price, wrong)
     if quantity is not None and quantity <= ZERO:
         wrong["quantity"] = "must be more than zero"
-    _check_presence("limit_price", asked.limit_price, asked.type, asked.type.needs_limit_price, wrong)
-    _check_presence("stop_price", asked.stop_price, asked.type, asked.type.needs_stop_price, wrong)
+    _check_prices(asked.type, asked.limit_price, asked.stop_price, wrong)
     if wrong or quantity is None:
         return Refusal(Code.INVALID, "the order has fields with impossible values", wrong)
     return Terms(
@@ -146,6 +181,17 @@ def changes_of(quantity: str | None, limit_price: str | None, stop_price: str | 
     return changes
 
 
+def impossible_amounts(given: Mapping[str, Any]) -> dict[str, str]:
+    """What is wrong with the amounts that are texts; of any other type the shape speaks."""
+    wrong: dict[str, str] = {}
+    for name in ("quantity", "limit_price", "stop_price"):
+        value = given.get(name)
+        exact = _amount(name, value, wrong) if isinstance(value, str) else None
+        if name == "quantity" and exact is not None and exact <= ZERO:
+            wrong[name] = "must be more than zero"
+    return wrong
+
+
 def _amount(name: str, value: str | None, wrong: dict[str, str]) -> Decimal | None:
     if value is None:
         return None
@@ -154,6 +200,14 @@ def _amount(name: str, value: str | None, wrong: dict[str, str]) -> Decimal | No
     except NotAnAmount:
         wrong[name] = f"must be {_AMOUNT_WORDS}"
         return None
+
+
+def _check_prices(
+    kind: OrderType, limit_price: str | None, stop_price: str | None, wrong: dict[str, str]
+) -> None:
+    """Prices are there exactly where the order's type has them."""
+    _check_presence("limit_price", limit_price, kind, kind.needs_limit_price, wrong)
+    _check_presence("stop_price", stop_price, kind, kind.needs_stop_price, wrong)
 
 
 def _check_presence(

@@ -11,12 +11,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ordergate.api.cursors import CURSOR_LENGTH_MAX
-from ordergate.api.requests import ACCOUNT_ID, AMOUNT, LABEL, ORDER_ID, SYMBOL
+from ordergate.api.requests import ACCOUNT_ID, AMOUNT, BREAK_ID, LABEL, ORDER_ID, SYMBOL
 from ordergate.core.access import Scope
+from ordergate.core.accounts.breaks import Action, Nature, Severity, State
 from ordergate.core.instruments import AssetClass
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
 from ordergate.core.refusals import Code
+from ordergate.engine.runs import RunResult
 
 PAGE_MAX = 500
 
@@ -24,6 +26,7 @@ AccountId = Annotated[str, Field(pattern=f"^{ACCOUNT_ID}$", examples=["P-DEMO"])
 OrderId = Annotated[str, Field(pattern=f"^{ORDER_ID}$", examples=["P-01HZX3K9QW5V7M2N4B"])]
 Symbol = Annotated[str, Field(pattern=f"^{SYMBOL}$", examples=["ESM4"])]
 Label = Annotated[str, Field(pattern=f"^{LABEL}$")]
+BreakId = Annotated[str, Field(pattern=f"^{BREAK_ID}$", examples=["brk-019b8f0a3c41-5d1e09ab"])]
 Amount = Annotated[
     str, Field(pattern=f"^{AMOUNT}$", max_length=20, examples=["4800.25"], description="Exact, as a string.")
 ]
@@ -68,6 +71,26 @@ class EngageRequest(Asked):
 
 class ReleaseRequest(Asked):
     reason: Reason
+
+
+class AssignRequest(Asked):
+    """Who looks after a break from now on."""
+
+    owner: Label
+    note: Annotated[str, Field(max_length=500)] = ""
+
+
+class ResolveRequest(Asked):
+    """Settle a break by one of its allowed actions."""
+
+    action: Action
+    reason: Reason
+
+
+class RunRequest(Asked):
+    """Ask for a reconciliation of an account now."""
+
+    account_id: AccountId
 
 
 class FailedControl(BaseModel):
@@ -148,6 +171,95 @@ class Balance(BaseModel):
     cash: Figure
 
 
+class BreakStep(BaseModel):
+    """One line of a break's history."""
+
+    at: AwareDatetime
+    what: str
+    actor: str
+    note: str
+
+
+class Break(BaseModel):
+    """`rule` healed it, or `action` resolved it, with a `reason`; all three are null while it is open."""
+
+    id: BreakId
+    account_id: AccountId
+    nature: Nature
+    severity: Severity
+    state: State
+    subject: str
+    ours: str
+    theirs: str
+    detail: str
+    owner: str | None
+    allowed_actions: list[Action]
+    rule: str | None
+    action: Action | None
+    reason: str | None
+    opened_at: AwareDatetime
+    updated_at: AwareDatetime
+    settled_at: AwareDatetime | None
+    history: list[BreakStep]
+
+
+class AgedBreak(Break):
+    """`age_s` is how long it has been open, or was."""
+
+    age_s: int
+
+
+class Breaks(BaseModel):
+    breaks: list[AgedBreak]
+    next: str | None
+
+
+class RunDifference(BaseModel):
+    """`sure` is false where it could still be news under way."""
+
+    nature: Nature
+    subject: str
+    ours: str
+    theirs: str
+    detail: str
+    sure: bool
+
+
+class Run(BaseModel):
+    """One reconciliation. Counts are of things looked at, and of breaks that followed."""
+
+    id: str
+    account_id: AccountId
+    why: list[str]
+    started_at: AwareDatetime
+    took_ms: int
+    result: RunResult
+    trouble: str | None
+    executions_read: int
+    orders_listed: int
+    orders_ours: int
+    orders_asked: int
+    positions_compared: bool
+    cash_compared: bool
+    breaks_opened: int
+    breaks_healed: int
+    breaks_noted: int
+    differences_found: int
+    differences: list[RunDifference]
+
+
+class Runs(BaseModel):
+    runs: list[Run]
+    next: str | None
+
+
+class RunAsked(BaseModel):
+    """The run asked for is one that comes `after` this one."""
+
+    account_id: AccountId
+    after: str | None
+
+
 class Account(BaseModel):
     """`seq` and `stream_id` are where the account's event stream stood at this moment."""
 
@@ -157,7 +269,7 @@ class Account(BaseModel):
     seq: int
     open_orders: int
     balances: list[Balance]
-    breaks: list[Any]
+    breaks: list[AgedBreak]
 
 
 class Instrument(BaseModel):
@@ -312,6 +424,25 @@ class PageQuery(Asked):
     cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
 
 
+class BreaksQuery(Asked):
+    """Newest first. `open` is open or assigned, or neither."""
+
+    account_id: AccountId | None = None
+    state: State | None = None
+    severity: Severity | None = None
+    open: bool | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 100
+    cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
+
+
+class RunsQuery(Asked):
+    """Newest first."""
+
+    account_id: AccountId | None = None
+    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 100
+    cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
+
+
 class LimitsQuery(Asked):
     account_id: AccountId | None = None
 
@@ -323,7 +454,8 @@ class NoQuery(Asked):
 SCOPE_WORDS = {
     Scope.ORDERS_READ: "see orders and their events",
     Scope.ORDERS_WRITE: "place, change and cancel orders",
-    Scope.ACCOUNTS_READ: "see accounts, positions, balances and executions",
+    Scope.ACCOUNTS_READ: "see accounts, positions, balances, executions, breaks and reconciliations",
+    Scope.ACCOUNTS_WRITE: "assign and resolve breaks, and ask for a reconciliation",
     Scope.MARKET_DATA_READ: "stream quotes and trades",
     Scope.RISK_READ: "see limits and the kill switch",
     Scope.RISK_WRITE: "engage and release the kill switch",

@@ -13,6 +13,7 @@ class Scope(StrEnum):
     ORDERS_READ = "orders:read"
     ORDERS_WRITE = "orders:write"
     ACCOUNTS_READ = "accounts:read"
+    ACCOUNTS_WRITE = "accounts:write"
     MARKET_DATA_READ = "market-data:read"
     RISK_READ = "risk:read"
     RISK_WRITE = "risk:write"

@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from ordergate.core.accounts.events import AnyAccountEvent
+from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
@@ -21,9 +22,12 @@ from ordergate.core.risk.trading_state import Grade
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.account_sync import AccountSync
 from ordergate.engine.alarms import Alarms
+from ordergate.engine.breaks_desk import BreakDesk
 from ordergate.engine.cancels import cancel_open
+from ordergate.engine.contingent import Contingent
 from ordergate.engine.dispatcher import Dispatcher, Pace
 from ordergate.engine.gate import Gate
+from ordergate.engine.group_gate import GroupGate
 from ordergate.engine.health import show
 from ordergate.engine.ingest import Ingest
 from ordergate.engine.judging import Judging
@@ -117,11 +121,34 @@ class Node:
             clock=world.clock,
             chance=world.chance,
         )
+        self._contingent = Contingent(
+            self.lanes,
+            judging=judging,
+            prices=self.prices,
+            kill_switch=self.kill_switch,
+            dispatcher=self._dispatcher,
+            clock=world.clock,
+        )
+        once = Once(world.journal, world.views, world.clock, world.metrics)
+        self.groups = GroupGate(
+            world.env,
+            lanes=self.lanes,
+            judging=judging,
+            contingent=self._contingent,
+            once=once,
+            journal=world.journal,
+            instruments=world.instruments,
+            clock=world.clock,
+            chance=world.chance,
+        )
+        self.breaks = BreakDesk(
+            world.env, lanes=self.lanes, once=once, views=world.views, clock=world.clock
+        )
         self.gate = Gate(
             world.env,
             lanes=self.lanes,
             judging=judging,
-            once=Once(world.journal, world.views, world.clock, world.metrics),
+            once=once,
             kill_switch=self.kill_switch,
             dispatcher=self._dispatcher,
             instruments=world.instruments,
@@ -137,16 +164,19 @@ class Node:
         for seat in self.lanes:
             self._start_account(seat)
         self._supervisor.keep("unknowns", self._unknowns.watch)
+        self._supervisor.keep("groups", self._contingent.keep)
         self._supervisor.keep("gauges", self._keep_gauges)
         self._supervisor.keep("receipts", self._keep_receipts)
 
     async def stop(self) -> None:
         """Stop asking and listening; what is durable is carried on at the next start."""
+        self._contingent.stop()
         await self._dispatcher.drain(timeout_s=5.0)
         await self._supervisor.stop()
 
     async def kill(self) -> None:
         """Stop in the middle of everything, as a crash would; for tests and drills."""
+        self._contingent.stop()
         self._dispatcher.abandon()
         await self._supervisor.stop()
 
@@ -163,6 +193,7 @@ class Node:
             self._remember_recent(seat)
             seat.suspect("the account was folded anew")
             self._carry_on_kill(seat)
+            self._contingent.carry_on(seat)
             await seat.lane.stopped.wait()
             if seat.lane.fenced:
                 # Taking it back would make two owners steal it from each other for ever.
@@ -183,9 +214,10 @@ class Node:
                 task.cancel()
             await asyncio.gather(listening, deaf, return_exceptions=True)
 
-    def _follow(self, lane: Lane, event: AnyOrderEvent | AnyAccountEvent) -> None:
+    def _follow(self, lane: Lane, event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> None:
         """What every commit starts: the next word to the broker, and what its stream owes us."""
         self._dispatcher.follow(lane, event)
+        self._contingent.follow(lane, event)
         if type(event) is OrderAcknowledged:
             seat = self.lanes.get(lane.account)
             if seat is not None:

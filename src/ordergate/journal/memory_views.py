@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_store import Books, Store
 from ordergate.journal.views import page
 from ordergate.ports.journal import OrderRow, Row
-from ordergate.ports.views import EventRow, OrderQuery, Page, Snapshot
+from ordergate.ports.views import BreakQuery, EventRow, OrderQuery, Page, Snapshot
 
 _ORDER_EVENTS_MAX = 10_000
 
@@ -66,8 +68,19 @@ class MemoryViews:
     async def balances(self, account: AccountId) -> list[bytes]:
         return [] if (books := self._books(account)) is None else _bodies(books.balances)
 
-    async def breaks(self, account: AccountId) -> list[bytes]:
-        return [] if (books := self._books(account)) is None else _bodies(books.breaks)
+    async def breaks(self, query: BreakQuery) -> Page:
+        found = [
+            row
+            for books in self._all(query.accounts)
+            for row in books.breaks.values()
+            if _matches_break(row, query) and (query.before is None or row.key < query.before)
+        ]
+        found.sort(key=lambda row: row.key, reverse=True)
+        return page([(row.key, row.body) for row in found[: query.limit + 1]], query.limit)
+
+    async def one_break(self, break_id: str, accounts: Sequence[AccountId]) -> bytes | None:
+        found = (books.breaks.get(break_id) for books in self._all(accounts))
+        return next((row.body for row in found if row is not None), None)
 
     async def snapshot(self, account: AccountId) -> Snapshot | None:
         books = self._books(account)
@@ -99,6 +112,22 @@ def _matches(row: OrderRow, query: OrderQuery) -> bool:
         and (query.open is None or row.open == query.open)
         and (query.symbol is None or row.symbol == query.symbol)
         and (query.client_order_id is None or row.client_order_id == query.client_order_id)
+    )
+
+
+class _Break(msgspec.Struct):
+    state: str | None = None
+    severity: str | None = None
+
+
+def _matches_break(row: Row, query: BreakQuery) -> bool:
+    if query.state is None and query.severity is None and query.open is None:
+        return True
+    its = msgspec.json.decode(row.body, type=_Break)
+    return (
+        (query.state is None or its.state == query.state)
+        and (query.severity is None or its.severity == query.severity)
+        and (query.open is None or (its.state in ("open", "assigned")) == query.open)
     )
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.journal import sqlfiles
 from ordergate.journal.pool import ReadPool
-from ordergate.ports.views import EventRow, OrderQuery, Page, Snapshot
+from ordergate.ports.views import BreakQuery, EventRow, OrderQuery, Page, Snapshot
 
 _SQL: Final = sqlfiles.statements("views")
 
@@ -70,8 +70,21 @@ class PostgresViews:
     async def balances(self, account: AccountId) -> list[bytes]:
         return await self._bodies("balances", account)
 
-    async def breaks(self, account: AccountId) -> list[bytes]:
-        return await self._bodies("breaks", account)
+    async def breaks(self, query: BreakQuery) -> Page:
+        rows = await self._pool.fetch(
+            _SQL["breaks"],
+            list(query.accounts),
+            query.before or _BEYOND,
+            query.limit + 1,
+            query.state,
+            query.severity,
+            query.open,
+        )
+        return page([(row["key"], row["body"]) for row in rows], query.limit)
+
+    async def one_break(self, break_id: str, accounts: Sequence[AccountId]) -> bytes | None:
+        row = await self._pool.fetchrow(_SQL["one_break"], list(accounts), break_id)
+        return None if row is None else row["body"]
 
     async def snapshot(self, account: AccountId) -> Snapshot | None:
         row = await self._pool.fetchrow(_SQL["snapshot"], account)

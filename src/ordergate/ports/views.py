@@ -25,6 +25,17 @@ class OrderQuery(msgspec.Struct, frozen=True, kw_only=True):
     client_order_id: str | None = None
 
 
+class BreakQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """Newest first. `before` is the id to continue after; `limit` 1 to 500. `open` is open or assigned."""
+
+    accounts: tuple[AccountId, ...]
+    limit: int
+    before: str | None = None
+    state: str | None = None
+    severity: str | None = None
+    open: bool | None = None
+
+
 class EventRow(msgspec.Struct, frozen=True, kw_only=True):
     """`kind` is the event's kind, from which its stream channels follow."""
 
@@ -67,7 +78,9 @@ class Views(Protocol):
 
     async def balances(self, account: AccountId) -> list[bytes]: ...
 
-    async def breaks(self, account: AccountId) -> list[bytes]: ...
+    async def breaks(self, query: BreakQuery) -> Page: ...
+
+    async def one_break(self, break_id: str, accounts: Sequence[AccountId]) -> bytes | None: ...
 
     async def snapshot(self, account: AccountId) -> Snapshot | None: ...
 

@@ -125,6 +125,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             env=env,
             version=ordergate.__version__,
             gate=node.gate,
+            breaks=node.breaks,
             views=views,
             identity=identity.bearer,
             hub=hub,

@@ -79,6 +79,7 @@ def documented() -> APIRouter:
     _document_orders(router)
     _document_changes(router)
     _document_kill_switch(router)
+    _document_breaks(router)
     return router
 
 
@@ -172,3 +173,34 @@ def _document_kill_switch(router: APIRouter) -> None:
         responses=_answers(200, schemas.KillSwitch, "Released.", {}, 400, 403, 409, 415),
     )
     def release(asked: Annotated[schemas.ReleaseRequest, _JSON]) -> None: ...
+
+
+def _document_breaks(router: APIRouter) -> None:
+    @router.post(
+        "/v1/reconciliation/runs",
+        status_code=202,
+        tags=["reconciliation"],
+        summary="Ask for a reconciliation now",
+        responses=_answers(202, schemas.RunAsked, "Asked.", {}, 400, 403, 404, 415),
+    )
+    def ask_run(asked: Annotated[schemas.RunRequest, _JSON]) -> None: ...
+
+    @router.post(
+        "/v1/reconciliation/breaks/{break_id}/assign",
+        tags=["reconciliation"],
+        summary="Say who looks after a break",
+        responses=_answers(200, schemas.AgedBreak, "Assigned.", _REPLAYED, 400, 403, 404, 409, 415, 422),
+    )
+    def assign(
+        break_id: schemas.BreakId, asked: Annotated[schemas.AssignRequest, _JSON], key: Key
+    ) -> None: ...
+
+    @router.post(
+        "/v1/reconciliation/breaks/{break_id}/resolve",
+        tags=["reconciliation"],
+        summary="Settle a break by one of its allowed actions, with a reason",
+        responses=_answers(200, schemas.AgedBreak, "Resolved.", _REPLAYED, 400, 403, 404, 409, 415, 422),
+    )
+    def resolve(
+        break_id: schemas.BreakId, asked: Annotated[schemas.ResolveRequest, _JSON], key: Key
+    ) -> None: ...

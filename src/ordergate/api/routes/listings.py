@@ -15,7 +15,7 @@ from ordergate.api import schemas
 from ordergate.api.cursors import cursor_of, key_in
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
-from ordergate.api.replies import json_object, json_reply, listed, named, plain
+from ordergate.api.replies import aged, json_object, json_reply, listed, named, plain
 from ordergate.api.requests import ACCOUNT_ID
 from ordergate.api.routes.documented import failing
 from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering, own
@@ -25,7 +25,7 @@ from ordergate.core.ids import AccountId, OrderId, Symbol, is_order_id
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import text
 from ordergate.core.refusals import Code, Refusal
-from ordergate.ports.views import OrderQuery, Page
+from ordergate.ports.views import BreakQuery, OrderQuery, Page
 
 AccountPath = Annotated[str, Path(pattern=f"^{ACCOUNT_ID}$", examples=["P-DEMO"])]
 OrderPath = Annotated[str, Path(max_length=40, examples=["P-01HZX3K9QW5V7M2N4B"])]
@@ -112,7 +112,8 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
         snapshot = await views.snapshot(account)
         if snapshot is None:
             raise Refused(NO_SUCH_ACCOUNT)
-        breaks = await views.breaks(account)
+        breaks = await views.breaks(BreakQuery(accounts=(account,), limit=schemas.PAGE_MAX, open=True))
+        now = deps.clock.now()
         body = json_object(
             named("id", account_id),
             named("env", deps.env.value),
@@ -120,7 +121,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
             named("seq", snapshot.seq),
             named("open_orders", len(snapshot.orders)),
             listed("balances", snapshot.balances),
-            listed("breaks", breaks),
+            listed("breaks", [aged(body, now) for body in breaks.bodies]),
         )
         return json_reply(body)
 

@@ -90,7 +90,18 @@ select convert_to(body, 'UTF8') as body from position_view where account = $1 or
 select convert_to(body, 'UTF8') as body from balance_view where account = $1 order by key
 
 -- name: breaks
-select convert_to(body, 'UTF8') as body from break_view where account = $1 order by key
+select b.key, convert_to(b.body, 'UTF8') as body
+from unnest($1::text[]) as a (account) cross join lateral (
+    select key, body from break_view
+    where account = a.account and key < $2
+        and ($4::text is null or body::jsonb ->> 'state' = $4)
+        and ($5::text is null or body::jsonb ->> 'severity' = $5)
+        and ($6::boolean is null or (body::jsonb ->> 'state' in ('open', 'assigned')) = $6)
+    order by key desc limit $3
+) as b order by b.key desc limit $3
+
+-- name: one_break
+select convert_to(body, 'UTF8') as body from break_view where account = any($1::text[]) and key = $2
 
 -- name: snapshot
 -- One statement sees one moment: head and tables belong together.
