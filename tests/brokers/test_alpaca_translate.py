@@ -232,7 +232,8 @@ def test_a_replacement_is_proven_only_when_it_is_new(event: str, proves: bool) -
 def test_a_correction_keeps_the_id_the_execution_was_first_known_by() -> None:
     found = news.report(update("trade_correct", qty="2", price="9", previous_execution_id="first"), Env.PAPER)
     assert isinstance(found, r.CorrectedReport)
-    assert (found.exec_id, found.revision) == ("first", 1)
+    assert (found.exec_id, found.revision) == ("first", None)
+    assert found.reference not in (None, "first")  # its own, by which the next one may name it
     assert (found.quantity, found.price) == (Decimal(2), Decimal(9))
 
 

@@ -20,6 +20,10 @@ class InvariantBroken(Fault):
     """A sum that must hold did not."""
 
 
+class Unfoldable(Fault):
+    """An event, or news, that the books can never take in; trying again would change nothing."""
+
+
 class JournalCorrupt(Fault):
     """The hash chain does not hold, or a stored event cannot be read."""
 

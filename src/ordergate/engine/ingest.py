@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Callable
 
 from ordergate.core.accounts.alarms import AlarmNature
-from ordergate.core.faults import Fault, IllegalTransition
+from ordergate.core.faults import Fault, IllegalTransition, Unfoldable
 from ordergate.core.ids import ClOrdId, Env, OrderId, order_id, parse_cl_ord_id
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
@@ -99,8 +99,9 @@ class Ingest:
         try:
             events = proven(order, report, self._clock.now())
         except IllegalTransition as fault:
-            seat.lane.stop(fault)
-            raise
+            unfoldable = Unfoldable(f"{type(report).__name__} of {order.id} cannot be folded: {fault}")
+            seat.lane.stop(unfoldable)
+            raise unfoldable from fault
         if not events:
             return None
         recorded = seat.lane.record(list(events), correlation=f"report.{report.broker_order_id}")

@@ -13,14 +13,16 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Final
 
 import msgspec
 
 from ordergate.core.accounts.events import AccountEvent, AnyAccountEvent
 from ordergate.core.contingent.events import AnyGroupEvent
-from ordergate.core.faults import Fault, StaleEpoch
+from ordergate.core.faults import Fault, IllegalTransition, InvariantBroken, StaleEpoch, Unfoldable
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument
@@ -38,6 +40,8 @@ from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
 
 log = logger("lane")
+
+UNFOLDED_MAX: Final = 3
 
 Follow = Callable[["Lane", AnyOrderEvent | AnyAccountEvent | AnyGroupEvent], None]
 
@@ -84,6 +88,8 @@ class Lane:
         self.fenced = False
         self.stopped = asyncio.Event()
         self.proven_at = -math.inf
+        self.halted = False
+        self._unfolded: Counter[str] = Counter()
         self._journal = journal
         self._instruments = instruments
         self._audience = audience
@@ -116,6 +122,7 @@ class Lane:
             raise LaneStopped(self.trouble or "recovering")
         builder = UnitBuilder(self.account, self._epoch, self._head, correlation, self._instruments)
         reached: list[Status] = []
+        event = None
         try:
             for event in events:
                 change = self.books.fold(event)
@@ -124,6 +131,10 @@ class Lane:
                     reached.append(status)
             unit = builder.build(receipt)
             committed = self._journal.append(unit)
+        except (IllegalTransition, InvariantBroken) as fault:
+            unfoldable = Unfoldable(f"{_named(event)} cannot be folded: {fault}")
+            self.stop(unfoldable)
+            raise unfoldable from fault
         except BaseException as fault:  # whatever it was, memory has moved and the journal has not
             self.stop(fault)
             raise
@@ -158,8 +169,23 @@ class Lane:
         self.ready.clear()
         self.fenced = isinstance(fault, StaleEpoch)
         self.trouble = f"{type(fault).__name__}: {fault}"
+        if isinstance(fault, Unfoldable):
+            self._count(fault)
         self.stopped.set()
         log.error("lane.stopped", account=self.account, why=self.trouble)
+
+    def halt(self, fault: Fault) -> None:
+        """Stop for good: folding again would only come to the same. A person has to look."""
+        self.ready.clear()
+        self.halted = True
+        self.trouble = f"halted: {fault}"
+        log.critical("lane.halted", account=self.account, why=self.trouble)
+
+    def _count(self, fault: Unfoldable) -> None:
+        """What cannot be folded comes again as long as its sender is asked: not for ever."""
+        self._unfolded[str(fault)] += 1
+        if self._unfolded[str(fault)] >= UNFOLDED_MAX:
+            self.halt(fault)
 
     async def recover(self) -> None:
         """Take the account and fold it from the journal. Raises Fault when that cannot be done."""
@@ -173,7 +199,11 @@ class Lane:
             if not isinstance(stored.event, OrderEvent | AccountEvent):
                 continue
             await self._recall(books, stored)
-            books.fold(stored.event)
+            try:
+                books.fold(stored.event)
+            except (IllegalTransition, InvariantBroken) as fault:
+                what = f"event {stored.seq}, {_named(stored.event)}"
+                raise Unfoldable(f"{what}, cannot be folded: {fault}") from fault
             if stored.seq > self._told:
                 self._tell(stored.seq, kind_of(stored.event), stored.frame)
         self.receipts = Receipts(await self._journal.key_digests(self.account))
@@ -269,6 +299,12 @@ class Lane:
     def _wake_all(self) -> None:
         for order_id in tuple(self._watchers):
             self._wake(order_id, None)
+
+
+def _named(event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | None) -> str:
+    if event is None:
+        return "nothing"
+    return f"{kind_of(event)} of {event.order_id}" if isinstance(event, OrderEvent) else kind_of(event)
 
 
 def _failed(future: asyncio.Future[None]) -> bool:

@@ -13,6 +13,7 @@ import msgspec
 
 from ordergate.core.accounts.events import AnyAccountEvent
 from ordergate.core.contingent.events import AnyGroupEvent
+from ordergate.core.faults import JournalCorrupt, Unfoldable
 from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
@@ -189,12 +190,18 @@ class Node:
     async def _keep_lane(self, seat: Seat) -> None:
         """Fold the account, and again each time its memory was given up."""
         while True:
-            await seat.lane.recover()
+            try:
+                await seat.lane.recover()
+            except (Unfoldable, JournalCorrupt) as fault:
+                seat.lane.halt(fault)
+                await asyncio.Event().wait()
             self._remember_recent(seat)
             seat.suspect("the account was folded anew")
             self._carry_on_kill(seat)
             self._contingent.carry_on(seat)
             await seat.lane.stopped.wait()
+            if seat.lane.halted:
+                await asyncio.Event().wait()
             if seat.lane.fenced:
                 # Taking it back would make two owners steal it from each other for ever.
                 log.error("account.fenced", account=seat.lane.account)

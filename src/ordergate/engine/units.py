@@ -38,6 +38,20 @@ _EXECUTIONS: Final = (
 )
 
 
+# What a person decides by is shown whole: the order as it stands does not say why.
+_TOLD_WHOLE: Final = frozenset(
+    {
+        e.OutcomeUnknown,
+        e.OrderQuarantined,
+        e.OrderResolved,
+        e.OrderRejected,
+        e.OrderCompleted,
+        e.OrderReopened,
+        e.ExecutionDuplicated,
+    }
+)
+
+
 class UnitBuilder:
     """Collects the events of one decision and builds the unit that makes them durable."""
 
@@ -78,9 +92,12 @@ class UnitBuilder:
         if change.after is not None:
             order_id = change.after.id
             parts.append(b',"order":' + self._order(change.after))
+            if type(event) in _TOLD_WHOLE:
+                parts.append(b',"detail":' + _encode(event))
             if isinstance(event, _EXECUTIONS):
                 parts.append(b',"execution":' + self._execution(change.after, event))
-                parts.append(self._moved(change, change.after.terms.symbol))
+                symbol = self._instruments[change.after.terms.symbol].symbol
+                parts.append(self._moved(change, symbol))
         elif isinstance(event, AccountEvent):
             parts.append(b',"detail":' + _encode(event))
             if isinstance(event, GroupEvent):

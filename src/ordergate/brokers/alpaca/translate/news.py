@@ -78,13 +78,16 @@ def _executed(update: wire.Update, head: _Head) -> r.ExecutedReport:
 
 
 def _corrected(update: wire.Update, head: _Head) -> r.CorrectedReport:
-    """The correction has an id of its own; the execution keeps the one it was first known by."""
+    """The correction has an id of its own, and no number; the execution keeps its first id."""
+    corrected = _given(update.previous_execution_id, update, "previous_execution_id")
+    own = None if update.execution_id == corrected else update.execution_id
     return r.CorrectedReport(
         **head,
-        exec_id=_given(update.previous_execution_id, update, "previous_execution_id"),
-        revision=1,
+        exec_id=corrected,
+        revision=1 if own is None else None,
         quantity=_positive(_given(update.qty, update, "qty"), "qty"),
         price=Decimal(_given(update.price, update, "price")),
+        reference=own,
     )
 
 
