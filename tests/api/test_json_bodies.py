@@ -79,6 +79,38 @@ def test_unknown_fields_are_named_beside_everything_else_that_is_wrong() -> None
     assert refusal.fields["quantity"] == "is required"
 
 
+def test_every_wrong_field_is_named_whatever_kind_of_wrong_it_is() -> None:
+    refusal = refusal_of(
+        sent(side="hold", quantity="-1", limit_price="cheap", stop_price="1", symbol=None, strategy=7)
+    )
+    assert refusal.code is Code.INVALID
+    assert set(refusal.fields) == {"side", "quantity", "limit_price", "stop_price", "symbol", "strategy"}
+    assert refusal.fields["quantity"] == "must be more than zero"
+    assert refusal.fields["stop_price"] == "a limit order has none"
+
+
+def test_every_wrong_field_of_a_replacement_is_named() -> None:
+    found = changes_in(b'{"quantity":"0","limit_price":5,"stop_price":"x","env":"live"}')
+    assert isinstance(found, Refusal)
+    assert found.code is Code.UNKNOWN_FIELD
+    assert set(found.fields) == {"quantity", "limit_price", "stop_price", "env"}
+
+
+WRONG = st.sampled_from(["", "x", "-1", "0", "1e3", "limit", "buy", "day"]) | st.none() | st.integers()
+
+
+@given(st.dictionaries(st.sampled_from(["side", "type", "quantity", "limit_price", "strategy"]), WRONG))
+def test_a_field_that_is_wrong_by_itself_is_wrong_in_company(changed: dict[str, Any]) -> None:
+    """What is said about one wrong field does not depend on what else is wrong."""
+    together = terms_in(sent(**changed))
+    named = set(together.fields) if isinstance(together, Refusal) else set()
+    for name, value in changed.items():
+        alone = terms_in(sent(**{name: value}))
+        if name != "type" and isinstance(alone, Refusal) and name in alone.fields:
+            needed = name != "limit_price" or value is not None  # a price is missing by the type
+            assert name in named or not needed
+
+
 @pytest.mark.parametrize("number", [3, 3.5, -1, 10**30, 1e300])
 @pytest.mark.parametrize("field", ["quantity", "limit_price", "stop_price"])
 def test_a_json_number_for_an_amount_is_refused_by_its_field(field: str, number: float) -> None:

@@ -17,6 +17,7 @@ from tests.api.people import LIVE, READER, STRANGER, Directory, StillClock, deps
 from tests.api.served import serving
 
 Client = httpx.AsyncClient
+ORDER = "/v1/orders/P-000000000000000000"
 
 
 def as_(token: str) -> dict[str, str]:
@@ -276,6 +277,25 @@ async def test_the_kill_switch_is_engaged_read_and_released(client: Client) -> N
     await placed(client)
     wrong = await client.post("/v1/kill-switch", json={"grade": "panic", "reason": ""})
     assert {error["field"] for error in wrong.json()["errors"]} == {"grade", "reason"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "fields"),
+    [
+        ("POST", "/v1/orders", an_order(side=1, quantity="-1", type="x"), {"side", "quantity", "type"}),
+        ("POST", "/v1/orders/preview", an_order(side="hold", quantity="0"), {"side", "quantity"}),
+        ("PATCH", ORDER, {"quantity": "0", "stop_price": 1}, {"quantity", "stop_price"}),
+        ("POST", "/v1/kill-switch", {"grade": "all", "reason": "", "env": 1}, {"grade", "reason", "env"}),
+        ("POST", "/v1/kill-switch/release", {"reason": "", "grade": 1}, {"grade", "reason"}),
+        ("DELETE", "/v1/orders?account_id=x&symbol=*&env=live", None, {"account_id", "symbol", "query"}),
+    ],
+)  # fmt: skip
+async def test_all_wrong_fields_of_a_request_are_listed(
+    client: Client, method: str, path: str, body: dict[str, Any] | None, fields: set[str]
+) -> None:
+    answer = await client.request(method, path, json=body, headers=a_key())
+    assert answer.status_code == 400
+    assert {one["field"] for one in answer.json()["errors"]} == fields
 
 
 async def test_readiness_gives_its_reasons(client: Client, books: Books, deps: ApiDeps) -> None:

@@ -139,6 +139,17 @@ async def test_refusals_and_denials_are_answers_with_the_problem_that_rest_gives
     assert (await talk.until("answer", id="2"))["problem"]["code"] == "not-found"
 
 
+async def test_every_wrong_field_of_a_command_is_named(talk: Talk) -> None:
+    wrong = an_order(side="hold", quantity="-1", limit_price="cheap")
+    await talk.send(type="place", id="1", idempotency_key=KEY, order=wrong)
+    told = await talk.until("error", id="1")
+    assert {one["field"] for one in told["errors"]} == {"order.side", "order.quantity", "order.limit_price"}
+    order = "P-000000000000000000"
+    await talk.send(type="replace", id="2", idempotency_key=KEY, order_id=order, quantity="0", stop_price=1)
+    told = await talk.until("error", id="2")
+    assert {one["field"] for one in told["errors"]} == {"quantity", "stop_price"}
+
+
 async def test_a_slow_broker_does_not_hold_up_the_next_frame(talk: Talk, books: Books) -> None:
     books.placing_waits_for = asyncio.Event()
     await talk.send(type="place", id="slow", idempotency_key=KEY, order=an_order())

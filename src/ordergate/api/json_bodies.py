@@ -28,6 +28,15 @@ _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOT
 _PRINTABLE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 
+class Judged(msgspec.Struct, frozen=True):
+    """A shape whose fields can be impossible although each has its type."""
+
+    @classmethod
+    def impossible(cls, given: Mapping[str, Any]) -> dict[str, str]:
+        """The impossible ones of these fields, whatever is wrong with the others; in words."""
+        raise NotImplementedError
+
+
 class _KeyRepeated(Exception):
     """Carries the key out of the scanner; never leaves this module."""
 
@@ -152,6 +161,9 @@ def _compare(
             _compare(value[name], nested, f"{inside}{name}.", unknown, wrong)
         elif not _fits(value[name], field.type):
             wrong[inside + name] = f"must be {expected(field.type)}"
+    if issubclass(shape, Judged):
+        for name, words in shape.impossible(value).items():
+            wrong.setdefault(inside + name, words)
 
 
 def _struct_in(wanted: Any) -> type[msgspec.Struct] | None:

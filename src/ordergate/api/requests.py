@@ -67,7 +67,7 @@ class OrderFields(Judged, frozen=True, kw_only=True, forbid_unknown_fields=True)
     def impossible(cls, given: Mapping[str, Any]) -> dict[str, str]:
         wrong = impossible_amounts(given)
         kind = given.get("type")
-        if isinstance(kind, str) and kind in OrderType:
+        if kind in _ORDER_TYPES:
             _check_prices(OrderType(kind), given.get("limit_price"), given.get("stop_price"), wrong)
         return wrong
 
@@ -123,6 +123,7 @@ class Changes(msgspec.Struct, frozen=True, kw_only=True):
     stop_price: Decimal | None
 
 
+_ORDER_TYPES: Final = tuple(OrderType)
 _order_decoder: Final = msgspec.json.Decoder(OrderFields)
 _replace_decoder: Final = msgspec.json.Decoder(ReplaceFields)
 
@@ -142,9 +143,9 @@ def changes_in(body: bytes) -> Changes | Refusal:
 def terms_of(asked: OrderFields) -> Terms | Refusal:
     """The order's exact terms, its prices present exactly where its type has them."""
     wrong: dict[str, str] = {}
-    quantity = _amount("quantity", asked.quantity, wrong)
-    limit_price = _amount("limit_price", asked.limit_price, wrong)
-    stop_price = _amount("stop_price", asked.stop_price, wrong)
+    quantity = amount_in("quantity", asked.quantity, wrong)
+    limit_price = amount_in("limit_price", asked.limit_price, wrong)
+    stop_price = amount_in("stop_price", asked.stop_price, wrong)
     if quantity is not None and quantity <= ZERO:
         wrong["quantity"] = "must be more than zero"
     _check_prices(asked.type, asked.limit_price, asked.stop_price, wrong)
@@ -168,9 +169,9 @@ def terms_of(asked: OrderFields) -> Terms | Refusal:
 def changes_of(quantity: str | None, limit_price: str | None, stop_price: str | None) -> Changes | Refusal:
     wrong: dict[str, str] = {}
     changes = Changes(
-        quantity=_amount("quantity", quantity, wrong),
-        limit_price=_amount("limit_price", limit_price, wrong),
-        stop_price=_amount("stop_price", stop_price, wrong),
+        quantity=amount_in("quantity", quantity, wrong),
+        limit_price=amount_in("limit_price", limit_price, wrong),
+        stop_price=amount_in("stop_price", stop_price, wrong),
     )
     if changes.quantity is not None and changes.quantity <= ZERO:
         wrong["quantity"] = "must be more than zero"
@@ -186,13 +187,14 @@ def impossible_amounts(given: Mapping[str, Any]) -> dict[str, str]:
     wrong: dict[str, str] = {}
     for name in ("quantity", "limit_price", "stop_price"):
         value = given.get(name)
-        exact = _amount(name, value, wrong) if isinstance(value, str) else None
+        exact = amount_in(name, value, wrong) if isinstance(value, str) else None
         if name == "quantity" and exact is not None and exact <= ZERO:
             wrong[name] = "must be more than zero"
     return wrong
 
 
-def _amount(name: str, value: str | None, wrong: dict[str, str]) -> Decimal | None:
+def amount_in(name: str, value: str | None, wrong: dict[str, str]) -> Decimal | None:
+    """The exact amount; None where there is none, or where `wrong` now says what is wrong with it."""
     if value is None:
         return None
     try:

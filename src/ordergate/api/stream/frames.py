@@ -7,12 +7,21 @@ the frame repeats it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from ordergate.api.json_bodies import Judged
 from ordergate.api.problems import FieldError, Problem
-from ordergate.api.requests import AccountIdText, AmountText, Label, OrderFields, OrderIdText, SymbolText
+from ordergate.api.requests import (
+    AccountIdText,
+    AmountText,
+    Label,
+    OrderFields,
+    OrderIdText,
+    SymbolText,
+    impossible_amounts,
+)
 from ordergate.api.stream.channels import Channel
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Code, Refusal
@@ -93,11 +102,15 @@ class Cancel(CommandFrame, frozen=True, kw_only=True, tag="cancel"):
     order_id: OrderIdText
 
 
-class Replace(CommandFrame, frozen=True, kw_only=True, tag="replace"):
+class Replace(CommandFrame, Judged, frozen=True, kw_only=True, tag="replace"):
     order_id: OrderIdText
     quantity: AmountText | None = None
     limit_price: AmountText | None = None
     stop_price: AmountText | None = None
+
+    @classmethod
+    def impossible(cls, given: Mapping[str, Any]) -> dict[str, str]:
+        return impossible_amounts(given)
 
 
 AnyClientFrame = Authenticate | Refresh | Ping | Subscribe | Unsubscribe | Place | Cancel | Replace
