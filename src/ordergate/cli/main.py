@@ -8,7 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 import ordergate
-from ordergate.cli import accounts, clients, doctor, journal, kill, orders, running, servers
+from ordergate.cli import accounts, clients, doctor, drill, journal, kill, orders, running, servers
 from ordergate.cli.exits import EPILOG, ExitCode, Stopped
 from ordergate.cli.options import JSON_KEY, AsJson
 from ordergate.cli.output import complaints, people, to_programs
@@ -58,6 +58,7 @@ app.add_typer(kill.app, name="kill")
 app.add_typer(journal.app, name="journal")
 app.add_typer(clients.app, name="clients")
 app.command()(doctor.doctor)
+app.command()(drill.drill)
 
 
 @app.command()

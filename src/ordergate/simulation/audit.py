@@ -1,0 +1,234 @@
+"""An auditor's own books: what the journal says, folded by other rules than the engine's.
+
+Small on purpose. It knows orders, executions, positions and the kill switch, from committed events alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from ordergate.core.accounts import events as a
+from ordergate.core.ids import AccountId, OrderId, Symbol
+from ordergate.core.orders import events as e
+from ordergate.core.orders.terms import Terms
+from ordergate.core.risk.trading_state import KillEngaged, KillReleased
+from ordergate.journal.tails import Linked
+
+ZERO: Final = Decimal(0)
+
+
+class Live(msgspec.Struct):
+    """One execution as it counts now."""
+
+    revision: int
+    quantity: Decimal
+    price: Decimal
+
+
+class Known(msgspec.Struct, kw_only=True):
+    """One order. `end` is the last event that ended it; empty while it is open."""
+
+    id: OrderId
+    account: AccountId
+    terms: Terms
+    kind: str
+    config_hash: str = ""
+    version: int = 1
+    broker_order_id: str | None = None
+    asked: dict[int, e.ReplaceRequested] = {}
+    pending: int | None = None
+    cancel_asked: bool = False
+    unknown: bool = False
+    acknowledged: bool = False
+    denied: bool = False
+    external: bool = False
+    executions: dict[str, Live] = {}
+    end: str = ""
+    accepted_s: float = 0.0
+    unknown_s: float = 0.0
+
+    @property
+    def quantity(self) -> Decimal:
+        asked = self.asked.get(self.version)
+        return self.terms.quantity if asked is None else asked.quantity
+
+    @property
+    def cum(self) -> Decimal:
+        return sum((one.quantity for one in self.executions.values()), ZERO)
+
+    @property
+    def is_open(self) -> bool:
+        return not self.end
+
+    @property
+    def worst_leaves(self) -> Decimal:
+        """What it may still trade, with any replacement that is not answered counted in."""
+        if not self.is_open:
+            return ZERO
+        pending = None if self.pending is None else self.asked.get(self.pending)
+        most = self.quantity if pending is None else max(self.quantity, pending.quantity)
+        return max(most - self.cum, ZERO)
+
+
+class Account(msgspec.Struct, kw_only=True):
+    orders: dict[OrderId, Known] = {}
+    positions: dict[Symbol, Decimal] = {}
+    opening: dict[Symbol, Decimal] = {}
+    breaks: dict[str, Any] = {}
+    cash: Decimal = ZERO
+    epoch: int = 0
+    opened: bool = False
+
+
+class Kill(msgspec.Struct):
+    """The kill switch as it is written down; `since` is when that became durable."""
+
+    event: KillEngaged
+    since: float
+
+
+class Audit:
+    def __init__(self) -> None:
+        self.accounts: dict[AccountId, Account] = {}
+        self.kill: Kill | None = None
+        self.by_key: dict[str, list[OrderId]] = {}
+        self._by_broker_id: dict[tuple[AccountId, str], OrderId] = {}
+
+    def account(self, account: AccountId) -> Account:
+        return self.accounts.setdefault(account, Account())
+
+    def order(self, order_id: OrderId | None) -> Known | None:
+        if order_id is None:
+            return None
+        for account in self.accounts.values():
+            if (known := account.orders.get(order_id)) is not None:
+                return known
+        return None
+
+    def of_broker(self, account: AccountId, broker_order_id: str) -> Known | None:
+        order_id = self._by_broker_id.get((account, broker_order_id))
+        return None if order_id is None else self.account(account).orders.get(order_id)
+
+    def fold(self, linked: Linked, now: float) -> None:
+        """One committed unit."""
+        unit = linked.unit
+        account = self.account(unit.account)
+        account.epoch = unit.epoch
+        for entry in unit.entries:
+            self._fold(account, unit.account, entry.event, entry.correlation, now)
+
+    def _fold(
+        self, account: Account, account_id: AccountId, event: Any, correlation: str, now: float
+    ) -> None:
+        match event:
+            case e.OrderAccepted() | e.OrderDenied() | e.OrderAdopted():
+                self._begin(account, account_id, event, correlation, now)
+            case e.OrderEvent():
+                self._order(account, account.orders[event.order_id], event, now)
+            case KillEngaged():
+                self.kill = Kill(event, now)
+            case KillReleased():
+                self.kill = None
+            case a.AccountEvent():
+                _account(account, event)
+            case _:
+                return
+
+    def _begin(
+        self, account: Account, account_id: AccountId, event: Any, correlation: str, now: float
+    ) -> None:
+        order = Known(
+            id=event.order_id,
+            account=account_id,
+            terms=event.terms,
+            kind=type(event).__name__,
+            config_hash=getattr(event, "config_hash", ""),
+            accepted_s=now,
+        )
+        if isinstance(event, e.OrderDenied):
+            order.denied, order.end = True, "OrderDenied"
+        elif isinstance(event, e.OrderAdopted):
+            order.external = order.acknowledged = True
+            order.broker_order_id = event.broker_order_id
+            self._by_broker_id[account_id, event.broker_order_id] = order.id
+        if not order.external:
+            self.by_key.setdefault(correlation, []).append(order.id)
+        account.orders[order.id] = order
+
+    def _order(self, account: Account, order: Known, event: e.OrderEvent, now: float) -> None:
+        match event:
+            case e.OrderPartiallyFilled() | e.OrderFilled():
+                order.executions[event.exec_id] = Live(event.revision, event.quantity, event.price)
+                order.unknown = False
+                _trade(account, order, event.quantity)
+            case e.ExecutionBusted():
+                gone = order.executions.get(event.exec_id, Live(0, ZERO, ZERO))
+                order.executions[event.exec_id] = Live(gone.revision, ZERO, ZERO)
+                _trade(account, order, -gone.quantity)
+            case e.ExecutionCorrected():
+                gone = order.executions.get(event.exec_id, Live(0, ZERO, ZERO))
+                order.executions[event.exec_id] = Live(event.revision, event.quantity, event.price)
+                _trade(account, order, event.quantity - gone.quantity)
+            case e.OrderAcknowledged(broker_order_id=broker_order_id):
+                order.acknowledged, order.unknown = True, False
+                order.broker_order_id = broker_order_id
+                order.end = ""
+            case e.OutcomeUnknown():
+                order.unknown, order.unknown_s = True, now
+            case e.CancelRequested():
+                order.cancel_asked = True
+            case e.CancelRejected():
+                order.cancel_asked = order.unknown = False
+            case e.ReplaceRequested(version=version):
+                order.asked[version] = event
+                order.pending = version
+            case e.ReplaceRejected():
+                order.pending, order.unknown = None, False
+            case e.OrderReplaced(version=version, broker_order_id=broker_order_id):
+                order.version, order.broker_order_id, order.pending = version, broker_order_id, None
+                order.unknown = False
+            case _:
+                pass
+        self._end(order, event)
+
+    def _end(self, order: Known, event: e.OrderEvent) -> None:
+        name = type(event).__name__
+        if name in _ENDINGS:
+            order.end, order.pending, order.unknown = name, None, False
+        elif (order.end, name) in _REVIVALS:
+            order.end = ""
+
+
+_REVIVALS: Final = (("OrderRejected", "OrderPartiallyFilled"), ("OrderFilled", "OrderReplaced"))
+_ENDINGS: Final = ("OrderFilled", "OrderCanceled", "OrderExpired", "OrderRejected")
+
+
+def _trade(account: Account, order: Known, quantity: Decimal) -> None:
+    symbol = order.terms.symbol
+    account.positions[symbol] = account.positions.get(symbol, ZERO) + order.terms.side.sign * quantity
+
+
+def _account(account: Account, event: a.AccountEvent) -> None:
+    name = type(event).__name__
+    if isinstance(event, a.AccountOpened):
+        account.opened = True
+    elif isinstance(event, a.PositionAdjusted):
+        account.positions[event.symbol] = account.positions.get(event.symbol, ZERO) + event.quantity
+    elif name == "BreakOpened":
+        account.breaks[event.break_id] = event  # type: ignore[attr-defined]  # every break has an id
+    elif name in ("BreakResolved", "BreakHealed"):
+        account.breaks.pop(event.break_id, None)  # type: ignore[attr-defined]  # likewise
+
+
+def bodies(rows: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """The read table's rows, decoded."""
+    return {key: msgspec.json.decode(row.body) for key, row in rows.items()}
+
+
+def age_s(now: datetime, at: datetime) -> float:
+    return (now - at).total_seconds()

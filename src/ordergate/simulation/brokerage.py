@@ -1,0 +1,193 @@
+"""A brokerage as the world sees it: the paper exchange, its clock, and what is wrong with it now.
+
+The exchange's own ledger is the ground truth of a run. The gateway never sees it except through a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final
+
+from ordergate.brokers.paper.exchange import Moved, PaperExchange
+from ordergate.brokers.paper.news import PaperNews
+from ordergate.brokers.paper.orders import PaperOrder
+from ordergate.core.ids import AccountId, Env, OrderId, Symbol, cl_ord_id, parse_cl_ord_id
+from ordergate.core.instruments import Instrument
+from ordergate.core.orders.events import CancelRequested
+from ordergate.journal.tails import Linked
+from ordergate.ports.broker import DedupClass
+from ordergate.simulation.ground import START, Ground
+from ordergate.simulation.plan import Plan, Strike
+
+_FILLS: Final = ("fill", "partial_fill")
+
+
+class Brokerage:
+    """One account at one broker."""
+
+    def __init__(
+        self, ground: Ground, number: int, account: AccountId, instruments: Mapping[Symbol, Instrument]
+    ) -> None:
+        self.ground = ground
+        self.weather = ground.weather
+        self.witness = ground.witness
+        self.setting = ground.plan.setting
+        self.number = number
+        self.account = account
+        self.chance = ground.chance(f"brokerage {number}")
+        self.in_flight: dict[str, int] = {}
+        self.mass_cancel: dict[OrderId, str] = {}
+        self.streams: dict[str, PaperNews] = {}
+        self._skew = _skew(ground.plan, number)
+        self._hidden: dict[str, float | None] = {}
+        self.exchange = PaperExchange(
+            now=self.now,
+            cash=Decimal(10_000_000),
+            instruments=instruments,
+            dedups=self.setting.dedup is DedupClass.A,
+        )
+        self.exchange.subscribe(self._moved)
+        for fault in ("B10", "B16", "B20", "N1"):
+            self.weather.on(fault, self._cut, self._restore)
+
+    def now(self) -> datetime:
+        """The broker's clock."""
+        return START + timedelta(seconds=self.time()) + self._skew
+
+    def time(self) -> float:
+        return self.ground.loop.time()
+
+    def later(self, seconds: float, call: Callable[[], object]) -> None:
+        self.ground.later(seconds, call)
+
+    def strike(self, fault: str) -> Strike | None:
+        return self.weather.strike(fault, self.number)
+
+    def spell(self, fault: str) -> Strike | None:
+        return self.weather.spell(fault, self.number)
+
+    def trip_s(self) -> float:
+        """How long a message is on its way now."""
+        return self.setting.broker_latency_s * self.chance.uniform(0.5, 1.5)
+
+    def attach(self, gateway: str, stream: PaperNews) -> None:
+        """A gateway has a stream of its own."""
+        self.streams[gateway] = stream
+        if self.line_is_down:
+            stream.cut("refused")
+
+    def detach(self, gateway: str) -> None:
+        stream = self.streams.pop(gateway, None)
+        if stream is not None:
+            stream.forsake()
+
+    @property
+    def line_is_down(self) -> bool:
+        closed = any(self.spell(fault) is not None for fault in ("B10", "B16", "B20"))
+        return closed or self.partition == "both"
+
+    @property
+    def partition(self) -> str | None:
+        """How the broker is cut off: `both` ways, or only the calls `out` or the answers `back`."""
+        spell = self.spell("N1")
+        if spell is None or spell.dose < 0.35:
+            return None  # it is the database that is cut off
+        return "both" if spell.dose < 0.6 else ("out" if spell.dose < 0.8 else "back")
+
+    def hides(self, order: PaperOrder) -> bool:
+        """B6: an order that questions do not find for a while, within what the broker admits to."""
+        if order.id not in self._hidden:
+            strike = self.strike("B6") if self.setting.visibility_lag_s else None
+            until = None if strike is None else self.time() + self.setting.visibility_lag_s * strike.dose
+            self._hidden[order.id] = until
+        hidden_until = self._hidden[order.id]
+        if hidden_until is None or self.time() >= hidden_until:
+            return False
+        self.weather.seen("B6", order.cl_ord_id)
+        return True
+
+    def note_mass_cancel(self, linked: Linked) -> None:
+        """Cancels that were asked for in one unit belong together."""
+        entries = linked.unit.entries
+        asked = [entry.order_id for entry in entries if isinstance(entry.event, CancelRequested)]
+        if len(asked) > 1:
+            for order_id in asked:
+                if order_id is not None:
+                    self.mass_cancel[order_id] = entries[0].correlation
+
+    def fill_some(self, order: PaperOrder | None, share: float = 1.0) -> bool:
+        """The market trades some of the order at its own price."""
+        if order is None or not order.is_open or order.leaves_qty <= 0:
+            return False
+        now = self.exchange.order(order.id)
+        if now is None or not now.is_open:
+            return False
+        quantity = max(Decimal(1), (now.leaves_qty * Decimal(str(share))).to_integral_value())
+        price = now.terms.limit_price or self.price(now.terms.symbol)
+        self.exchange.fill(now.id, min(quantity, now.leaves_qty), price)
+        return True
+
+    def price(self, symbol: Symbol) -> Decimal:
+        return self.exchange.price_of(symbol) or Decimal(100)
+
+    def order_of(self, subject: str) -> PaperOrder | None:
+        return self.exchange.by_client_id(subject)
+
+    def exchange_open(self, subject: str) -> bool:
+        order = self.order_of(subject)
+        return order is not None and order.is_open
+
+    def replaced_by(self, subject: str) -> PaperOrder | None:
+        """The open order that a replacement called `subject` would replace."""
+        parsed = parse_cl_ord_id(Env.PAPER, subject)
+        if parsed is None:
+            return None
+        for version in range(parsed[1] - 1, 0, -1):
+            order = self.order_of(cl_ord_id(parsed[0], version))
+            if order is not None and order.is_open:
+                return order
+        return None
+
+    def _moved(self, moved: Moved) -> None:
+        if moved.word in _FILLS and self.line_is_down:
+            self.weather.seen("B10" if self.spell("B10") else "B16" if self.spell("B16") else "N1", "a fill")
+        self.witness.moved(self.account, moved)
+
+    def _cut(self, strike: Strike) -> None:
+        if strike.account != self.number or not self.line_is_down:
+            return
+        for stream in self.streams.values():
+            stream.cut(strike.fault)
+        if strike.fault == "B10":
+            self.later(strike.lasts / 2, self._fill_any)
+        elif self.streams:
+            self.weather.seen(strike.fault, "the stream was closed")
+
+    def _fill_any(self) -> None:
+        open_orders = [order for order in self.exchange.orders() if order.is_open]
+        if open_orders:
+            self.fill_some(self.chance.choice(open_orders), 0.5)
+
+    def _restore(self, strike: Strike) -> None:
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        if not self.line_is_down:
+            for stream in self.streams.values():
+                stream.restore()
+
+
+def _skew(plan: Plan, number: int) -> timedelta:
+    """B21: a broker's clock may be ten minutes off, either way."""
+    for strike in plan.strikes:
+        if strike.fault == "B21" and strike.account == number:
+            return timedelta(seconds=round(1200 * strike.dose - 600, 3))
+    return timedelta(0)
+
+
+def order_of(env: Env, subject: str) -> OrderId | None:
+    """The order that a client order id belongs to, if it is one of ours."""
+    parsed = parse_cl_ord_id(env, subject)
+    return None if parsed is None else parsed[0]

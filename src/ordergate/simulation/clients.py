@@ -1,0 +1,116 @@
+"""How a client reaches the gateways: whichever serves, under a timeout, again under the same key.
+
+A client gives up on nothing: it asks until it has a definite answer, as `docs/api.md` tells it to.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final, TypeVar
+
+from ordergate.core.access import Principal, Scope
+from ordergate.core.faults import JournalUnavailable
+from ordergate.core.ids import AccountId, Env
+from ordergate.core.refusals import Code, Refusal
+from ordergate.engine.answers import Answer, CancelAllAnswer
+from ordergate.engine.gate import Gate
+from ordergate.simulation.gateway import Gateway
+from ordergate.simulation.ground import Ground
+from ordergate.simulation.witness import Answered
+
+T = TypeVar("T")
+
+PATIENCE_S: Final = 8.0
+_WAIT_S: Final = 0.4
+_NOT_YET: Final = frozenset(
+    {Code.NOT_READY, Code.UNAVAILABLE, Code.IDEMPOTENCY_KEY_IN_USE, Code.RATE_LIMITED}
+)
+
+Reply = Answer | CancelAllAnswer | Refusal
+Ask = Callable[[Gate], Awaitable[T]]
+
+
+class NoAnswer(Exception):
+    """The connection broke or the answer did not come in time."""
+
+
+class Client:
+    """One application of one tenant."""
+
+    def __init__(
+        self, ground: Ground, name: str, account: AccountId, serving: Callable[[], Gateway | None]
+    ) -> None:
+        self.name = name
+        self.account = account
+        self.waiting = 0
+        self._ground = ground
+        self._serving = serving
+        self.principal = Principal(
+            env=Env.PAPER,
+            tenant=f"tenant of {name}",
+            client_id=name,
+            subject=name,
+            scopes=frozenset(Scope),
+            accounts=frozenset({account}),
+            expires_at=2**40,
+            token_id=name,
+        )
+
+    async def command(self, verb: str, key: str, ask: Ask[Reply]) -> Reply:
+        """Ask until there is a definite answer."""
+        self.waiting += 1
+        try:
+            while True:
+                reply = await self._tried(verb, key, ask)
+                if reply is not None:
+                    return reply
+                await asyncio.sleep(_WAIT_S)
+        finally:
+            self.waiting -= 1
+
+    async def once(self, ask: Ask[T]) -> T:
+        """Ask once. Raises NoAnswer, also for what the API answers with 503."""
+        gateway = self._serving()
+        if gateway is None or not gateway.serves:
+            raise NoAnswer("connection refused")
+        answer = gateway.call(ask)
+        done, _ = await asyncio.wait((answer,), timeout=PATIENCE_S)
+        if not done:
+            raise NoAnswer("no answer in time")
+        error = answer.exception()
+        if error is None:
+            return answer.result()
+        if not isinstance(error, JournalUnavailable):
+            self._ground.witness.say("I24", f"{self.name} was answered with a defect: {error!r}")
+        raise NoAnswer(str(error))
+
+    async def _tried(self, verb: str, key: str, ask: Ask[Reply]) -> Reply | None:
+        try:
+            reply = await self.once(ask)
+        except NoAnswer:
+            return None
+        if isinstance(reply, Refusal) and reply.code in _NOT_YET:
+            return None
+        self._ground.witness.answered(_answered(self, verb, key, reply))
+        return reply
+
+
+def _answered(client: Client, verb: str, key: str, reply: Reply) -> Answered:
+    match reply:
+        case Refusal(code=code):
+            return Answered(
+                account=client.account, client=client.name, verb=verb, key=key, order="", refused=code
+            )
+        case CancelAllAnswer():
+            return Answered(account=client.account, client=client.name, verb=verb, key=key, order="")
+        case _:
+            return Answered(
+                account=client.account,
+                client=client.name,
+                verb=verb,
+                key=key,
+                order=reply.order_id,
+                denied=bool(reply.failed),
+                replayed=reply.replayed,
+            )

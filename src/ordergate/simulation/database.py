@@ -1,0 +1,135 @@
+"""A database server in memory: one fence, statements that take time, and answers that get lost.
+
+A statement that has arrived is decided by the server whether or not anybody still listens, and a
+session's end waits for its last statement: that is what makes looking up a lost commit exact.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol, TypeVar
+
+from ordergate.core.faults import Fault, JournalUnavailable
+from ordergate.core.ids import AccountId
+from ordergate.journal.memory_store import Store
+from ordergate.journal.session import Backend, FenceHeld
+from ordergate.journal.tails import Linked
+from ordergate.ports.journal import Taken
+from ordergate.simulation.ground import Ground
+
+T = TypeVar("T")
+
+FENCE_WAIT_S: Final = 5.0
+_POLL_S: Final = 0.05
+_LINE_DEAD_S: Final = 11.0
+
+
+class Process(Protocol):
+    """A gateway, as far as a server sees it."""
+
+    name: str
+    alive: bool
+
+    @property
+    def recovering(self) -> bool: ...
+
+    def die(self, fault: str, what: str) -> None:
+        """End at once, as the fault wants it."""
+        ...
+
+
+class Held(Protocol):
+    """A session that holds the fence."""
+
+    backend: Backend
+    process: Process
+
+    def end_backend(self) -> None: ...
+
+
+class Server:
+    """The database. What it has written it keeps."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.store = Store()
+        self.holder: Held | None = None
+        self.owners: dict[AccountId, str] = {}
+        self.on_commit: Callable[[Linked], None] = lambda linked: None
+        self.loop = ground.loop
+        self.weather = ground.weather
+        self._ground = ground
+        self._chance = ground.chance("database")
+        self._latency_s = ground.plan.setting.commit_latency_s
+        self._pids = 0
+
+    def later(self, seconds: float, call: Callable[[], object]) -> None:
+        """The server and the wire go on, whoever dies."""
+        self._ground.later(seconds, call)
+
+    def trip_s(self) -> float:
+        """How long a message is on its way now."""
+        return self._latency_s * self._chance.uniform(0.5, 1.5)
+
+    @property
+    def unreachable(self) -> bool:
+        spell = self.weather.spell("N1")
+        return spell is not None and spell.dose < 0.35
+
+    def next_pid(self) -> int:
+        self._pids += 1
+        return self._pids
+
+    def take(self, account: AccountId, process: Process) -> tuple[Taken, bytes]:
+        """The account is the process's from now on."""
+        self.owners[account] = process.name
+        return self.store.take(account)
+
+    def write(self, batch: Sequence[Linked]) -> Fault | None:
+        fault = self.store.write(batch)
+        if fault is None:
+            for linked in batch:
+                self.on_commit(linked)
+        return fault
+
+    async def fence(self, previous: Backend | None) -> None:
+        """Connect and wait until nobody holds the fence, as `journal.session.open_session` does.
+
+        `previous` is the session before, which is ended. Raises FenceHeld or JournalUnavailable.
+        """
+        deadline = self.loop.time() + FENCE_WAIT_S
+        while True:
+            await asyncio.sleep(2 * self.trip_s())
+            if self.unreachable:
+                self.weather.seen("N1", "the database cannot be reached")
+                await asyncio.sleep(1.0)
+                raise JournalUnavailable("PostgreSQL cannot be reached")
+            holder = self.holder
+            if holder is None:
+                return
+            if previous is not None and holder.backend == previous:
+                holder.end_backend()
+            elif self.loop.time() > deadline:
+                raise FenceHeld(f"another gateway writes this journal ({holder.backend.pid})")
+            await asyncio.sleep(_POLL_S)
+
+    def lost_process(self, process: Process, *, host_gone: bool = False) -> None:
+        """The process died: the server notices at once, or when the line has been dead for long."""
+        holder = self.holder
+        if holder is not None and holder.process is process:
+            self.later(_LINE_DEAD_S if host_gone else self.trip_s(), holder.end_backend)
+
+    async def read(self, read: Callable[[], T]) -> T:
+        """A question on one of the reading connections."""
+        await asyncio.sleep(self.trip_s())
+        if self.unreachable:
+            self.weather.seen("N1", "a question to the database was lost")
+            await asyncio.sleep(2.0)
+            raise JournalUnavailable("PostgreSQL was lost")
+        slow = self.weather.spell("D5")
+        if slow is not None:
+            self.weather.seen("D5", "a question")
+            await asyncio.sleep(min(0.5 + slow.dose, slow.lasts))
+        found = read()
+        await asyncio.sleep(self.trip_s())
+        return found

@@ -1,0 +1,216 @@
+"""One gateway process: the real engine, the real journal writer and the real hub, in one context.
+
+It can be ended between any two steps, frozen and woken. What it says to the world goes through lines
+that belong to the world.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import TypeVar
+
+from ordergate.api.stream.hub import Hub
+from ordergate.brokers.paper.broker import PaperBroker
+from ordergate.core.faults import JournalUnavailable
+from ordergate.core.ids import AccountId, Env, Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.risk.limits import Limits
+from ordergate.engine.dispatcher import Pace
+from ordergate.engine.gate import Gate
+from ordergate.engine.node import Node, Served, World
+from ordergate.engine.rhythm import Rhythm
+from ordergate.journal.session import FenceHeld
+from ordergate.ports.market_data import Quote, Trade
+from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.database import Server
+from ordergate.simulation.ground import START, Ground
+from ordergate.simulation.journal import SimJournal
+from ordergate.simulation.line import BrokerLine
+from ordergate.simulation.views import SimViews
+from ordergate.telemetry.metrics import Metrics
+
+T = TypeVar("T")
+
+_RETRY_S = 1.0
+_QUEUED_UNITS_MAX = 512
+
+
+class WallClock:
+    """The clock of the machine: its wall time can be wrong, its monotonic time only stand still."""
+
+    def __init__(self, ground: Ground) -> None:
+        self.wrong_by = timedelta(0)
+        self._loop = ground.loop
+
+    def now(self) -> datetime:
+        return START + timedelta(seconds=self._loop.time()) + self.wrong_by
+
+    def monotonic(self) -> float:
+        return self._loop.time()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class Dice:
+    """Implements ports.clock.Chance from a seed."""
+
+    def __init__(self, chance: random.Random) -> None:
+        self._chance = chance
+
+    def bits(self, count: int) -> int:
+        return self._chance.getrandbits(count)
+
+
+class Telling:
+    """The audience between engine and hub, where a death can come right after the telling."""
+
+    def __init__(self, ground: Ground, gateway: Gateway, hub: Hub) -> None:
+        self._ground = ground
+        self._gateway = gateway
+        self._hub = hub
+
+    def tell(self, account: AccountId, seq: int, kind: str, frame: bytes) -> None:
+        self._hub.tell(account, seq, kind, frame)
+        if not self._gateway.recovering and self._ground.weather.strike("C11") is not None:
+            self._ground.weather.seen("C11", f"{account} {seq}")
+            self._gateway.die("C11", "right after clients were told")
+
+    def tell_price(self, price: Quote | Trade) -> None:
+        self._hub.tell_price(price)
+
+
+class Gateway:
+    """Implements simulation.database.Process."""
+
+    def __init__(
+        self,
+        ground: Ground,
+        number: int,
+        server: Server,
+        brokerages: Sequence[Brokerage],
+        clock: WallClock,
+        *,
+        instruments: Mapping[Symbol, Instrument],
+        limits: Limits,
+        on_death: Callable[[Gateway], None],
+    ) -> None:
+        self.name = f"gateway-{number}"
+        self.alive = True
+        self.node: Node | None = None
+        self.hub: Hub | None = None
+        self.refused_the_fence = False
+        self._ground = ground
+        self._server = server
+        self._brokerages = brokerages
+        self._clock = clock
+        self._instruments = instruments
+        self._limits = limits
+        self._on_death = on_death
+        self._context = ground.loop.process(self.name)
+        self._journal = SimJournal(server, self, queued_units_max=_QUEUED_UNITS_MAX)
+
+    @property
+    def recovering(self) -> bool:
+        return self.node is None or bool(self.node.gate.readiness())
+
+    @property
+    def serves(self) -> bool:
+        """Whether clients can connect to it."""
+        return self.alive and self.node is not None
+
+    def start(self) -> None:
+        self._ground.trace.note("process", f"{self.name} starts")
+        self._main = self._ground.loop.create_task(self._run(), context=self._context)
+
+    def die(self, fault: str, what: str) -> None:
+        """Nothing of it runs again; what it had sent goes on."""
+        if self.alive:
+            self._ground.trace.note("process", f"{self.name} died of {fault}: {what}")
+            self._end()
+            self._on_death(self)
+
+    def withdraw(self) -> None:
+        """Stopped for good by whoever started it."""
+        if self.alive:
+            self._ground.trace.note("process", f"{self.name} is withdrawn")
+            self._end()
+
+    def _end(self) -> None:
+        self.alive = False
+        self._ground.loop.end(self.name)
+        self._server.lost_process(self)
+        for brokerage in self._brokerages:
+            brokerage.detach(self.name)
+
+    def freeze(self) -> None:
+        self._ground.loop.freeze(self.name)
+
+    def thaw(self) -> None:
+        self._ground.loop.thaw(self.name)
+
+    def call(self, ask: Callable[[Gate], Awaitable[T]]) -> asyncio.Future[T]:
+        """A client's request, served inside this process. Never answered when the process dies."""
+        answer: asyncio.Future[T] = self._ground.loop.create_future()
+
+        async def serve() -> T:
+            assert self.node is not None
+            return await ask(self.node.gate)
+
+        def served(task: asyncio.Task[T]) -> None:
+            if answer.done() or task.cancelled():
+                return
+            if (error := task.exception()) is not None:
+                answer.set_exception(error)
+            else:
+                answer.set_result(task.result())
+
+        task = self._ground.loop.create_task(serve(), context=self._context)
+        task.add_done_callback(served, context=self._context)
+        return answer
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._journal.start()
+                break
+            except FenceHeld:
+                self.refused_the_fence = True
+                self._ground.weather.seen("S1", self.name)
+                self._ground.trace.note("process", f"{self.name} did not get the fence")
+                await asyncio.sleep(_RETRY_S)
+            except JournalUnavailable:
+                await asyncio.sleep(_RETRY_S)
+        self.hub = Hub(SimViews(self._server))
+        world = World(
+            env=Env.PAPER,
+            clock=self._clock,
+            chance=Dice(self._ground.chance(self.name)),
+            journal=self._journal,
+            views=SimViews(self._server),
+            audience=Telling(self._ground, self, self.hub),
+            metrics=Metrics(),
+            instruments=self._instruments,
+        )
+        served = [Served(one.account, self._broker(one), self._limits) for one in self._brokerages]
+        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
+        self.node.start()
+
+    def _broker(self, brokerage: Brokerage) -> PaperBroker:
+        line = BrokerLine(brokerage, self, Env.PAPER)
+        broker = PaperBroker(
+            brokerage.exchange,
+            env=Env.PAPER,
+            clock=self._clock,
+            dedup=brokerage.setting.dedup,
+            resend_is_safe=brokerage.setting.resend_is_safe,
+            visibility_lag_s=brokerage.setting.visibility_lag_s,
+            carrier=line,
+            hides=brokerage.hides,
+        )
+        broker.stream.route = line.route
+        brokerage.attach(self.name, broker.stream)
+        return broker

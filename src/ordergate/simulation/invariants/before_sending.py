@@ -1,0 +1,126 @@
+"""I1, I2, I10, I12, I16, I17: what must be so before a byte leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from ordergate.brokers.paper.exchange import Moved
+from ordergate.brokers.paper.fates import Call
+from ordergate.core.ids import AccountId, Env
+from ordergate.core.risk.limits import config_hash
+from ordergate.journal.tails import Linked
+from ordergate.ports.broker import DedupClass
+from ordergate.simulation.invariants.sight import Sight
+from ordergate.simulation.witness import Checker, Sent
+
+KILL_PROPAGATES_S: Final = 1.0
+
+
+class SightedChecker(Checker):
+    def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
+        super().__init__(say)
+        self.sight = sight
+
+
+class IntentBeforeSend(SightedChecker):
+    """I1: what is sent was committed before."""
+
+    id = "I1"
+
+    def sent(self, sent: Sent) -> None:
+        order, version = self.sight.order_of(sent.subject)
+        if order is None:
+            self._unless_adopted(sent)
+            return
+        if sent.call is Call.REPLACE and version not in order.asked:
+            self.violated(f"{sent.subject} replaces without a committed request")
+        if sent.call is Call.CANCEL and not order.cancel_asked:
+            self.violated(f"a cancel of {order.id} was sent that is not in the journal")
+
+    def _unless_adopted(self, sent: Sent) -> None:
+        self.violated(f"{sent.call} {sent.subject} was sent, and the journal knows no such order")
+
+
+class RiskBeforeSend(SightedChecker):
+    """I2: what is sent was approved, under the limits in force, with this very content."""
+
+    id = "I2"
+
+    def sent(self, sent: Sent) -> None:
+        order, version = self.sight.order_of(sent.subject)
+        if order is None or sent.call is Call.CANCEL:
+            return
+        approved = order.config_hash if sent.call is Call.PLACE else order.asked[version].config_hash
+        if order.denied:
+            self.violated(f"{order.id} was denied and sent")
+        if not order.external and approved != config_hash(self.sight.limits):
+            self.violated(f"{order.id} was sent under other limits than those in force")
+
+    def moved(self, account: AccountId, moved: Moved) -> None:
+        """The venue holds what was approved, field by field."""
+        if moved.word != "new" or moved.order.replaces is not None:
+            return
+        order, _ = self.sight.order_of(moved.order.cl_ord_id)
+        if order is not None and order.terms != moved.order.terms:
+            self.violated(f"{order.id} reached the venue with other terms than were approved")
+
+
+class NoMoreThanApproved(SightedChecker):
+    """I10: no more messages than were approved; only class A may be told the same thing again."""
+
+    id = "I10"
+
+    def sent(self, sent: Sent) -> None:
+        if sent.call is Call.CANCEL:
+            return
+        self.sight.sends[sent.subject] += 1
+        setting = self.sight.ground.plan.setting
+        may_repeat = setting.dedup is DedupClass.A and setting.resend_is_safe and sent.call is Call.PLACE
+        if self.sight.sends[sent.subject] > 1 and not may_repeat:
+            self.violated(f"{sent.call} {sent.subject} was sent {self.sight.sends[sent.subject]} times")
+
+
+class RightEnvironment(SightedChecker):
+    """I12: what is sent carries this environment's letter."""
+
+    id = "I12"
+
+    def sent(self, sent: Sent) -> None:
+        if not sent.account.startswith(Env.PAPER.letter) or not sent.subject.startswith(Env.PAPER.letter):
+            self.violated(f"{sent.subject} was sent for {sent.account}")
+
+
+class Fenced(SightedChecker):
+    """I16: nobody writes or sends for an account that another has taken."""
+
+    id = "I16"
+
+    def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
+        super().__init__(sight, say)
+        self._epochs: dict[str, int] = {}
+
+    def committed(self, linked: Linked, by: str) -> None:
+        unit = linked.unit
+        before = self._epochs.get(unit.account, 0)
+        if unit.epoch < before:
+            self.violated(f"{unit.account} was written under epoch {unit.epoch} after {before}")
+        self._epochs[unit.account] = max(before, unit.epoch)
+
+    def sent(self, sent: Sent) -> None:
+        owner = self.sight.server.owners.get(sent.account)
+        if owner != sent.gateway:
+            self.violated(f"{sent.gateway} sent {sent.call} {sent.subject}; {sent.account} is {owner}'s")
+
+
+class Killed(SightedChecker):
+    """I17: nothing that kill forbids leaves once it is durable and had a second to spread."""
+
+    id = "I17"
+
+    def sent(self, sent: Sent) -> None:
+        kill = self.sight.audit.kill
+        if sent.call is Call.CANCEL or kill is None:
+            return
+        if self.sight.time() - kill.since > KILL_PROPAGATES_S:
+            self.violated(f"{sent.call} {sent.subject} was sent while the kill switch was engaged")

@@ -1,0 +1,116 @@
+"""I4, I5, I18, I21, I24: what clients may rely on, and that the house stays within its bounds."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from ordergate.core.ids import OrderId
+from ordergate.simulation.invariants.before_sending import SightedChecker
+from ordergate.simulation.invariants.sight import Sight
+from ordergate.simulation.witness import Answered
+
+TASKS_MAX: Final = 5_000
+STEPS_PER_S_MAX: Final = 100_000
+
+
+class OneOrderPerKey(SightedChecker):
+    """I4: every good answer to a key names the same order, and the key bought one."""
+
+    id = "I4"
+
+    def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
+        super().__init__(sight, say)
+        self._named: dict[str, str] = {}
+
+    def answered(self, answered: Answered) -> None:
+        if answered.verb != "place" or not answered.order:
+            return
+        first = self._named.setdefault(answered.key, answered.order)
+        if first != answered.order:
+            self.violated(f"key {answered.key} was answered with {first} and with {answered.order}")
+
+    def ended(self) -> None:
+        for key, orders in self.sight.audit.by_key.items():
+            if len(orders) > 1:
+                self.violated(f"key {key} bought {', '.join(orders)}")
+
+
+class AnsweredIsDurable(SightedChecker):
+    """I5: what was answered with a yes is in the journal, then and for ever."""
+
+    id = "I5"
+
+    def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
+        super().__init__(sight, say)
+        self._promised: set[OrderId] = set()
+
+    def answered(self, answered: Answered) -> None:
+        if not answered.order:
+            return
+        order_id = OrderId(answered.order)
+        self._promised.add(order_id)
+        if self.sight.audit.order(order_id) is None:
+            self.violated(f"{order_id} was answered and is not in the journal")
+
+    def ended(self) -> None:
+        stored = {
+            entry.order_id
+            for books in self.sight.server.store.books.values()
+            for entry, _ in books.events
+        }
+        for order_id in sorted(self._promised - stored):
+            self.violated(f"{order_id} was answered and is gone from the journal")
+
+
+class TenantsApart(SightedChecker):
+    """I18: another tenant's order does not exist."""
+
+    id = "I18"
+
+    def answered(self, answered: Answered) -> None:
+        if answered.verb == "trespass" and answered.refused != "not-found":
+            told = answered.refused or answered.order
+            self.violated(f"{answered.client} was answered {told} about another's order")
+
+
+class Bounded(SightedChecker):
+    """I21: tasks under their cap, and nothing that spins."""
+
+    id = "I21"
+
+    def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
+        super().__init__(sight, say)
+        self._steps = 0
+        self._at = 0.0
+
+    def ticked(self) -> None:
+        loop = self.sight.ground.loop
+        done, elapsed = loop.steps - self._steps, loop.time() - self._at
+        if done > STEPS_PER_S_MAX * max(elapsed, 1.0):
+            self.violated(f"{done} steps in {elapsed:.1f} s")
+        self._steps, self._at = loop.steps, loop.time()
+
+    def ended(self) -> None:
+        tasks = len(asyncio.all_tasks(self.sight.ground.loop))
+        if tasks > TASKS_MAX:
+            self.violated(f"{tasks} tasks are left")
+
+
+class Liveness(SightedChecker):
+    """I24: in the end everything is answered, and the gateway is ready without anybody's help."""
+
+    id = "I24"
+
+    def ended(self) -> None:
+        for trader in self.sight.traders:
+            if not trader.is_quiet:
+                self.violated(f"{trader.client.name} still waits for {trader.client.waiting} answers")
+        serving = [one for one in self.sight.gateways() if one.serves and one.node is not None]
+        if not serving:
+            self.violated("no gateway serves")
+        for gateway in serving:
+            assert gateway.node is not None
+            for part, why in gateway.node.gate.readiness().items():
+                self.violated(f"{gateway.name} is not ready: {part}: {why}")

@@ -1,0 +1,207 @@
+"""I6, I7, I8, I9, I11, I19: what must be so of every event that is written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final
+
+from ordergate.core.faults import JournalCorrupt
+from ordergate.core.ids import AccountId, cl_ord_id
+from ordergate.core.orders import events as e
+from ordergate.core.orders.reports import BrokerStatus
+from ordergate.core.orders.terms import Side
+from ordergate.journal import chain
+from ordergate.journal.reading import unseal
+from ordergate.journal.tails import Linked
+from ordergate.simulation.audit import ZERO, Known
+from ordergate.simulation.invariants.before_sending import SightedChecker
+from ordergate.simulation.invariants.sight import Sight
+
+_ENDS: Final = (e.OrderRejected, e.OrderCanceled, e.OrderExpired, e.OrderFilled)
+
+
+class NoGuess(SightedChecker):
+    """I6: an order ends only when the venue has ended it, or when nothing of it can ever arrive."""
+
+    id = "I6"
+
+    def committed(self, linked: Linked, by: str) -> None:
+        for entry in linked.unit.entries:
+            if isinstance(entry.event, _ENDS) and (order := self.sight.audit.order(entry.order_id)):
+                self._ended(order, entry.event)
+
+    def _ended(self, order: Known, event: e.OrderEvent) -> None:
+        brokerage = self.sight.brokerage(order.account)
+        versions = [cl_ord_id(order.id, version) for version in (1, *sorted(order.asked))]
+        at_venue = [found for one in versions if (found := brokerage.order_of(one)) is not None]
+        if order.external and order.broker_order_id is not None:
+            found = brokerage.exchange.order(order.broker_order_id)
+            at_venue.extend([found] if found is not None else [])
+        if not isinstance(event, e.OrderFilled) and any(one.is_open for one in at_venue):
+            self.violated(f"{order.id} ended as {type(event).__name__} and is open at the venue")
+        in_flight = any(brokerage.in_flight.get(one) for one in versions)
+        if isinstance(event, e.OrderRejected) and not at_venue and in_flight:
+            self.violated(f"{order.id} was given up with bytes still on their way")
+        was_sent = any(self.sight.sends.get(one) for one in versions)
+        if isinstance(event, e.OrderExpired | e.OrderCanceled) and not at_venue and was_sent:
+            self.violated(f"{order.id} ended as {type(event).__name__}; it was sent and is not there")
+        if isinstance(event, e.OrderExpired) and all(
+            one.status is not BrokerStatus.EXPIRED for one in at_venue
+        ):
+            self.violated(f"{order.id} expired here and not at the venue")
+
+
+class LegalSteps(SightedChecker):
+    """I7: after its end an order only hears late executions and answers, or turns out to be alive."""
+
+    id = "I7"
+
+    def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
+        super().__init__(sight, say)
+        self._begun: set[str] = set()
+        self._ended: dict[str, str] = {}
+
+    def committed(self, linked: Linked, by: str) -> None:
+        for entry in linked.unit.entries:
+            event = entry.event
+            if not isinstance(event, e.OrderEvent):
+                continue
+            name = type(event).__name__
+            begins = isinstance(event, e.OrderAccepted | e.OrderDenied | e.OrderAdopted)
+            if begins == (event.order_id in self._begun):
+                self.violated(f"{event.order_id}: {name} is out of place")
+            self._begun.add(event.order_id)
+            before = self._ended.get(event.order_id)
+            if before is not None and name in _NEVER_LATE:
+                self.violated(f"{event.order_id}: {name} after {before}")
+            if isinstance(event, (*_ENDS, e.OrderDenied)):
+                self._ended[event.order_id] = name
+            elif name in _REVIVES.get(before or "", ()):
+                del self._ended[event.order_id]
+
+
+_NEVER_LATE: Final = ("OrderDenied", "CancelRequested", "ReplaceRequested", "OrderCanceled", "OrderExpired")
+_REVIVES: Final = {
+    "OrderRejected": ("OrderAcknowledged", "OrderPartiallyFilled"),
+    "OrderFilled": ("OrderReplaced", "ExecutionBusted", "ExecutionCorrected"),
+}
+
+
+class Quantities(SightedChecker):
+    """I8: an order fills between nothing and its quantity, unless the venue itself filled more."""
+
+    id = "I8"
+
+    def committed(self, linked: Linked, by: str) -> None:
+        for entry in linked.unit.entries:
+            order = self.sight.audit.order(entry.order_id)
+            if order is None or not isinstance(entry.event, e.Fill):
+                continue
+            if order.cum < ZERO:
+                self.violated(f"{order.id} has filled {order.cum}")
+            if order.cum > order.quantity and not self._really(order):
+                self.violated(f"{order.id} has filled {order.cum} of {order.quantity}; the venue did not")
+
+    def _really(self, order: Known) -> bool:
+        executions = self.sight.brokerage(order.account).exchange.executions
+        theirs = {one.exec_id: one for one in executions}
+        return all(exec_id in theirs for exec_id in order.executions)
+
+
+class ExecutionsOnce(SightedChecker):
+    """I9: every execution is the venue's, counts once, and positions are their sum."""
+
+    id = "I9"
+
+    def committed(self, linked: Linked, by: str) -> None:
+        account = linked.unit.account
+        if account not in self.sight.brokerages:
+            return
+        seen: set[tuple[str, int]] = set()
+        for entry in linked.unit.entries:
+            event = entry.event
+            if not isinstance(event, e.Fill):
+                continue
+            self._is_theirs(account, event)
+            if (event.exec_id, event.revision) in seen:
+                self.violated(f"{event.exec_id} was counted twice in one unit")
+            seen.add((event.exec_id, event.revision))
+
+    def _is_theirs(self, account: AccountId, event: e.Fill) -> None:
+        exchange = self.sight.brokerage(account).exchange
+        for execution in reversed(exchange.executions):
+            if execution.exec_id == event.exec_id:
+                if execution.revision == event.revision and execution.quantity != event.quantity:
+                    self.violated(f"{event.exec_id} is of {execution.quantity}, not of {event.quantity}")
+                return
+        self.violated(f"{event.exec_id} never happened at the venue")
+
+
+class ExecutionsNotTwice(SightedChecker):
+    """I9, the other half: an execution that is in the books is not booked again as new."""
+
+    id = "I9"
+
+    def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
+        super().__init__(sight, say)
+        self._booked: set[tuple[AccountId, str]] = set()
+
+    def committed(self, linked: Linked, by: str) -> None:
+        for entry in linked.unit.entries:
+            if isinstance(entry.event, e.Fill):
+                key = (linked.unit.account, entry.event.exec_id)
+                if key in self._booked:
+                    self.violated(f"{entry.event.exec_id} was booked again as a new execution")
+                self._booked.add(key)
+
+
+class WithinLimits(SightedChecker):
+    """I11: at every approval the worst case, with it, is within the limits."""
+
+    id = "I11"
+
+    def committed(self, linked: Linked, by: str) -> None:
+        for entry in linked.unit.entries:
+            if isinstance(entry.event, e.OrderAccepted | e.ReplaceRequested):
+                order = self.sight.audit.order(entry.order_id)
+                if order is not None and len(linked.unit.entries) == 1:
+                    self._judge(order)
+
+    def _judge(self, order: Known) -> None:
+        account = self.sight.audit.account(order.account)
+        symbol, side = order.terms.symbol, order.terms.side
+        opened = [one for one in account.orders.values() if one.is_open]
+        leaves = sum(
+            (one.worst_leaves for one in opened if (one.terms.symbol, one.terms.side) == (symbol, side)),
+            ZERO,
+        )
+        held = account.positions.get(symbol, ZERO)
+        limits = self.sight.limits.instruments[symbol]
+        worst = held + leaves if side is Side.BUY else leaves - held
+        most: Decimal = limits.max_long if side is Side.BUY else limits.max_short
+        if worst > most:
+            self.violated(f"{order.id} was approved: {worst} {side} of {symbol} is possible, {most} allowed")
+        if len(opened) > self.sight.limits.max_open_orders:
+            self.violated(f"{order.id} was approved as number {len(opened)} of the open orders")
+
+
+class Proven(SightedChecker):
+    """I19: the chain of every account holds, from the first event to the head."""
+
+    id = "I19"
+
+    def ended(self) -> None:
+        for account, books in sorted(self.sight.server.store.books.items()):
+            link = chain.genesis(account)
+            try:
+                for number, (entry, sealed) in enumerate(books.events, start=1):
+                    row = (
+                        sealed.seq, sealed.kind, sealed.version, entry.order_id, entry.event.at,
+                        entry.correlation, sealed.body, entry.frame, sealed.hash,
+                    )  # fmt: skip
+                    _, link = unseal(account, row, number, link)
+            except JournalCorrupt as corrupt:
+                self.violated(str(corrupt))
+            if link != books.last_hash:
+                self.violated(f"{account}: the chain does not end at the head")

@@ -1,0 +1,55 @@
+"""Every invariant of the reliability page: what checks it here, or why nothing does."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from ordergate.simulation.invariants import before_sending, clients, journal, venue
+from ordergate.simulation.invariants.before_sending import SightedChecker
+from ordergate.simulation.invariants.sight import Sight
+
+
+class Invariant(msgspec.Struct, frozen=True):
+    """`checkers` are brought to every run; `elsewhere` says what else proves it, or why nothing here can."""
+
+    id: str
+    what: str
+    checkers: tuple[type[SightedChecker], ...] = ()
+    elsewhere: str = ""
+
+
+INVARIANTS: Final = (
+    Invariant("I1", "intent before send", (before_sending.IntentBeforeSend,)),
+    Invariant("I2", "risk before send", (before_sending.RiskBeforeSend,)),
+    Invariant("I3", "at most one order per intent", (venue.AtMostOne,)),
+    Invariant("I4", "one order per key", (clients.OneOrderPerKey,)),
+    Invariant("I5", "what was answered is durable", (clients.AnsweredIsDurable,)),
+    Invariant("I6", "no guess", (journal.NoGuess,)),
+    Invariant("I7", "legal transitions", (journal.LegalSteps,)),
+    Invariant("I8", "quantities", (journal.Quantities,)),
+    Invariant("I9", "every execution once", (journal.ExecutionsOnce, journal.ExecutionsNotTwice)),
+    Invariant("I10", "no more than was approved", (before_sending.NoMoreThanApproved,)),
+    Invariant("I11", "limits", (journal.WithinLimits,)),
+    Invariant("I12", "environment", (before_sending.RightEnvironment,)),
+    Invariant("I13", "a stream without gaps"),
+    Invariant("I14", "causality"),
+    Invariant("I15", "the client's view is the server's state"),
+    Invariant("I16", "fencing", (before_sending.Fenced,)),
+    Invariant("I17", "kill", (before_sending.Killed,)),
+    Invariant("I18", "tenants apart", (clients.TenantsApart,)),
+    Invariant("I19", "audit", (journal.Proven,)),
+    Invariant("I20", "secrets", elsewhere="no secret enters a run: tests/telemetry, tests/security"),
+    Invariant("I21", "bounded", (clients.Bounded,)),
+    Invariant("I22", "authorisation", elsewhere="principals are given: tests/security, tests/api"),
+    Invariant("I23", "convergence", (venue.Convergence,)),
+    Invariant("I24", "liveness", (clients.Liveness,)),
+    Invariant("I25", "linearizability"),
+    Invariant("I26", "determinism", elsewhere="the trace's hash: tests/simulation"),
+)
+
+
+def checkers_of(sight: Sight) -> list[SightedChecker]:
+    say = sight.ground.witness.say
+    return [checker(sight, say) for invariant in INVARIANTS for checker in invariant.checkers]

@@ -1,0 +1,120 @@
+"""I3, I23: what must be so at the venue, and between the venue and the journal in the end."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from decimal import Decimal
+
+from ordergate.brokers.paper.exchange import Moved
+from ordergate.brokers.paper.orders import PaperOrder
+from ordergate.core.ids import AccountId, cl_ord_id
+from ordergate.simulation.audit import ZERO, Account, Known, bodies
+from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.invariants.before_sending import SightedChecker
+from ordergate.simulation.invariants.sight import Sight
+
+
+class AtMostOne(SightedChecker):
+    """I3: the venue has no two orders of one intent."""
+
+    id = "I3"
+
+    def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
+        super().__init__(sight, say)
+        self._placed: Counter[str] = Counter()
+
+    def moved(self, account: AccountId, moved: Moved) -> None:
+        if moved.word != "new" or self.sight.order_id_of(moved.order.cl_ord_id) is None:
+            return
+        subject = moved.order.cl_ord_id
+        self._placed[subject] += 1
+        if self._placed[subject] > 1:
+            self.violated(f"{subject} is {self._placed[subject]} orders at the venue")
+
+
+class Convergence(SightedChecker):
+    """I23: in the end the journal, the read tables and the venue say the same."""
+
+    id = "I23"
+
+    def ended(self) -> None:
+        for difference in differences(self.sight):
+            self.violated(difference)
+
+
+def differences(sight: Sight) -> list[str]:
+    """Everything in which the two sides differ now; empty when they have converged."""
+    found: list[str] = []
+    for account, brokerage in sight.brokerages.items():
+        ours = sight.audit.account(account)
+        found.extend(_orders(ours, brokerage))
+        found.extend(_unknown_to_us(sight, account, brokerage))
+        found.extend(_positions(ours, brokerage))
+        found.extend(f"{account}: break {one} is open" for one in ours.breaks)
+        found.extend(_shown(sight, account, ours, brokerage))
+    return found
+
+
+def _orders(ours: Account, brokerage: Brokerage) -> Iterator[str]:
+    live: dict[str, Decimal] = {}
+    for execution in brokerage.exchange.executions:
+        live[execution.order.id] = live.get(execution.order.id, ZERO) + execution.quantity
+    for order in ours.orders.values():
+        theirs = at_venue(order, brokerage)
+        filled = sum((live.get(one.id, ZERO) for one in theirs), ZERO)
+        if order.cum != filled:
+            yield f"{order.id} has filled {order.cum} here and {filled} at the venue"
+        is_open = any(one.is_open for one in theirs)
+        if order.is_open != is_open:
+            yield f"{order.id} is {order.end or 'open'} here and {'open' if is_open else 'not'} at the venue"
+        if order.unknown and order.is_open:
+            yield f"{order.id} is still unknown"
+        if order.pending is not None:
+            yield f"{order.id} still waits for version {order.pending}"
+
+
+def at_venue(order: Known, brokerage: Brokerage) -> list[PaperOrder]:
+    """Every version of the order that the venue has ever held."""
+    versions = (1, *sorted(order.asked))
+    found = [one for number in versions if (one := brokerage.order_of(cl_ord_id(order.id, number)))]
+    if order.external and order.broker_order_id is not None:
+        first = brokerage.exchange.order(order.broker_order_id)
+        if first is not None and first not in found:
+            found.append(first)
+    return found
+
+
+def _unknown_to_us(sight: Sight, account: AccountId, brokerage: Brokerage) -> Iterator[str]:
+    for order in brokerage.exchange.orders():
+        known, _ = sight.order_of(order.cl_ord_id)
+        counts = order.is_open or order.cum_qty
+        if counts and known is None and sight.audit.of_broker(account, order.id) is None:
+            yield f"the venue's {order.id} ({order.cl_ord_id}) is not in the journal"
+
+
+def _positions(ours: Account, brokerage: Brokerage) -> Iterator[str]:
+    theirs = brokerage.exchange.ledger.positions()
+    for symbol in sorted({*theirs, *ours.positions}):
+        held = ours.positions.get(symbol, ZERO)
+        if held != theirs.get(symbol, ZERO):
+            yield f"{brokerage.account} holds {held} {symbol} here and {theirs.get(symbol, ZERO)} there"
+
+
+def _shown(sight: Sight, account: AccountId, ours: Account, brokerage: Brokerage) -> Iterator[str]:
+    """The read tables are the journal's shadow."""
+    books = sight.server.store.books.get(account)
+    if books is None:
+        return
+    for key, row in bodies(books.positions).items():
+        held = next((quantity for symbol, quantity in ours.positions.items() if symbol == key), ZERO)
+        if Decimal(row["quantity"]) != held:
+            yield f"{account}: {row['quantity']} {key} is shown and {held} is written"
+    for row in bodies(books.balances).values():
+        if Decimal(row["cash"]) != brokerage.exchange.ledger.cash:
+            yield f"{account}: cash is {row['cash']} here and {brokerage.exchange.ledger.cash} there"
+    for order in ours.orders.values():
+        shown = books.orders.get(order.id)
+        if shown is None or shown.open != order.is_open:
+            status = None if shown is None else shown.status
+            yield f"{order.id} is shown as {status} and is {order.end or 'open'}"

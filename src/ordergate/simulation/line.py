@@ -1,0 +1,329 @@
+"""The line between one gateway and one broker, and everything that can happen on it.
+
+A command that has left is the world's: it arrives, or not, whoever lives to hear the answer. What is
+an error of a real adapter's wire (a body that cannot be read, a status without words) is here what
+the adapter makes of it: unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from ordergate.brokers.paper.fates import Call
+from ordergate.core.ids import Env
+from ordergate.core.orders.reports import OrderSnapshot
+from ordergate.ports.broker import (
+    Acknowledged,
+    BrokerAccount,
+    BrokerNews,
+    BrokerUnavailable,
+    NotFound,
+    Outcome,
+    Rejected,
+    Unknown,
+    Unsent,
+)
+from ordergate.simulation.brokerage import Brokerage, order_of
+from ordergate.simulation.database import Process
+from ordergate.simulation.witness import Sent
+
+T = TypeVar("T")
+
+REQUEST_S_MAX: Final = 5.0
+_LATE_S_MAX: Final = 20.0
+
+
+class BrokerLine:
+    """Implements brokers.paper.carriers.Carrier for one gateway."""
+
+    def __init__(self, brokerage: Brokerage, process: Process, env: Env) -> None:
+        self._brokerage = brokerage
+        self._process = process
+        self._env = env
+        self._past: dict[str, Any] = {}
+        self._mass: Counter[str] = Counter()
+        self._overtaken = 0.0
+
+    # -- commands
+
+    async def carry(self, call: Call, subject: str, act: Callable[[], Outcome]) -> Outcome:
+        brokerage = self._brokerage
+        if call is Call.PLACE and brokerage.strike("C5") is not None:
+            await self._death("C5", subject)
+        self._maybe_die_in_fan_out(call, subject)
+        if not self._process.alive:
+            await _never()
+        if (refused := self._turned_away(call)) is not None:
+            return refused
+        sent = Sent(account=brokerage.account, gateway=self._process.name, call=call, subject=subject)
+        brokerage.witness.sent(sent)
+        answer: asyncio.Future[Outcome] = brokerage.ground.loop.create_future()
+        brokerage.later(REQUEST_S_MAX, lambda: _settle(answer, Unknown("no answer in time")))
+        if self._is_lost_on_its_way(call, subject):
+            if not self._process.alive:
+                await _never()
+            return await answer
+        brokerage.in_flight[subject] = brokerage.in_flight.get(subject, 0) + 1
+        brokerage.later(self._way_s(), lambda: self._arrive(call, subject, act, answer))
+        if call is Call.PLACE and brokerage.strike("C7") is not None:
+            await self._death("C7", subject)
+        return await answer
+
+    def _turned_away(self, call: Call) -> Outcome | None:
+        """What keeps a call from being sent at all, or gets it a definite no."""
+        brokerage, seen = self._brokerage, self._brokerage.weather.seen
+        if brokerage.spell("N4") is not None:
+            seen("N4", call)
+            return Unsent("the broker's name does not resolve")
+        if brokerage.partition == "both":
+            seen("N1", f"{call} could not connect")
+            return Unsent("no route to the broker")
+        if brokerage.spell("B16") is not None:
+            return Unsent("connection refused")
+        for fault in ("B20", "K3"):
+            if brokerage.spell(fault) is not None:
+                seen(fault, call)
+                return Rejected("401 unauthorized")
+        storm = brokerage.spell("B19")
+        if storm is not None and (storm.dose < 0.7 or call is Call.CANCEL):
+            seen("B19", call)
+            return Unsent("429 too many requests", 1.0 if storm.dose < 0.35 else 0.0)
+        return None
+
+    def _is_lost_on_its_way(self, call: Call, subject: str) -> bool:
+        brokerage = self._brokerage
+        if call is Call.PLACE and brokerage.strike("C6") is not None:
+            brokerage.weather.seen("C6", subject)
+            self._process.die("C6", "after some of the bytes")
+            return True
+        if call is Call.PLACE and brokerage.strike("B2") is not None:
+            brokerage.weather.seen("B2", subject)
+            return True
+        if brokerage.partition == "out":
+            brokerage.weather.seen("N1", f"{call} was lost")
+            return True
+        return call is Call.CANCEL and self._is_lost_of_many(subject)
+
+    def _is_lost_of_many(self, subject: str) -> bool:
+        """B26: of a mass cancel one is lost, and at least one is not."""
+        order_id = order_of(self._env, subject)
+        mass = None if order_id is None else self._brokerage.mass_cancel.get(order_id)
+        if mass is None:
+            return False
+        self._mass[mass] += 1
+        if self._mass[mass] > 1 and self._brokerage.strike("B26") is not None:
+            self._brokerage.weather.seen("B26", subject)
+            return True
+        return False
+
+    def _way_s(self) -> float:
+        brokerage = self._brokerage
+        slow = brokerage.spell("N3")
+        if slow is None:
+            return brokerage.trip_s()
+        brokerage.weather.seen("N3")
+        return brokerage.trip_s() + slow.dose**2 * _LATE_S_MAX
+
+    def _arrive(
+        self, call: Call, subject: str, act: Callable[[], Outcome], answer: asyncio.Future[Outcome]
+    ) -> None:
+        """The broker has the call: it acts, whatever becomes of the answer."""
+        brokerage, seen = self._brokerage, self._brokerage.weather.seen
+        brokerage.in_flight[subject] -= 1
+        self._race(call, subject)
+        if (strike := brokerage.strike("B4")) is not None and strike.dose < 0.5:
+            seen("B4", f"{subject} did nothing")
+            self._respond(answer, Unknown("an answer that cannot be read"))
+            return
+        outcome = act()
+        if strike is not None:
+            seen("B4", f"{subject} was done")
+            outcome = Unknown("an answer that cannot be read")
+        elif isinstance(outcome, Acknowledged):
+            outcome = self._spoiled(call, subject, outcome)
+        if call is Call.CANCEL and isinstance(outcome, Acknowledged) and brokerage.strike("B11") is not None:
+            brokerage.later(2 * brokerage.trip_s(), lambda: self._fill_after_all(subject))
+        if brokerage.partition == "back":
+            seen("N1", f"the answer to {call} was lost")
+        elif outcome is not _SILENCE:
+            self._respond(answer, outcome)
+
+    def _spoiled(self, call: Call, subject: str, outcome: Outcome) -> Outcome:
+        """What was done is answered with something else, or not at all."""
+        brokerage, seen = self._brokerage, self._brokerage.weather.seen
+        for fault, spoiled in (
+            ("B1", _SILENCE),
+            ("B3", Unknown("502 bad gateway")),
+            ("B5", Unknown("a yes without an id")),
+        ):
+            if call is Call.PLACE and brokerage.strike(fault) is not None:
+                seen(fault, subject)
+                return spoiled
+        return outcome
+
+    def _race(self, call: Call, subject: str) -> None:
+        """The market is faster than a cancel or a replace that is just arriving."""
+        brokerage = self._brokerage
+        if call is Call.CANCEL and brokerage.exchange_open(subject) and brokerage.strike("B12") is not None:
+            if brokerage.fill_some(brokerage.order_of(subject)):
+                brokerage.weather.seen("B12", subject)
+        elif call is Call.REPLACE:
+            old = brokerage.replaced_by(subject)
+            strike = None if old is None else brokerage.strike("B13")
+            if strike is not None and brokerage.fill_some(old, strike.dose):
+                brokerage.weather.seen("B13", subject)
+
+    def _fill_after_all(self, subject: str) -> None:
+        order = self._brokerage.order_of(subject)
+        if order is None or order.cum_qty >= order.terms.quantity or order.status != "canceled":
+            return
+        price = order.terms.limit_price or self._brokerage.price(order.terms.symbol)
+        self._brokerage.exchange.fill_beyond(order.id, order.terms.quantity - order.cum_qty, price)
+        self._brokerage.weather.seen("B11", subject)
+
+    def _respond(self, answer: asyncio.Future[Outcome], outcome: Outcome) -> None:
+        def deliver() -> None:
+            if answer.done():
+                return
+            if self._process.alive and self._brokerage.strike("C8") is not None:
+                self._brokerage.weather.seen("C8", type(outcome).__name__)
+                self._process.die("C8", "with a response at the door")
+            _settle(answer, outcome)
+
+        self._brokerage.later(self._brokerage.trip_s(), deliver)
+
+    def _maybe_die_in_fan_out(self, call: Call, subject: str) -> None:
+        """C13: some cancels of many were sent, the others are not."""
+        order_id = order_of(self._env, subject)
+        mass = None if order_id is None else self._brokerage.mass_cancel.get(order_id)
+        begun = call is Call.CANCEL and mass is not None and self._mass[mass] >= 1
+        if begun and self._brokerage.strike("C13") is not None:
+            self._brokerage.weather.seen("C13", subject)
+            self._process.die("C13", "in the middle of a cancel-all")
+
+    async def _death(self, fault: str, subject: str) -> None:
+        self._brokerage.weather.seen(fault, subject)
+        self._process.die(fault, f"speaking of {subject}")
+        await _never()
+
+    # -- questions
+
+    async def ask(self, question: str, read: Callable[[], T]) -> T:
+        brokerage = self._brokerage
+        if not self._process.alive:
+            await _never()
+        why = self._why_no_answer()
+        answer: asyncio.Future[T] = brokerage.ground.loop.create_future()
+
+        def arrive() -> None:
+            found = self._as_told(question, read())
+            brokerage.later(brokerage.trip_s(), lambda: _settle(answer, found))
+
+        def give_up() -> None:
+            if not answer.done():
+                answer.set_exception(BrokerUnavailable(f"no answer: {why or 'too late'}"))
+
+        if why is None:
+            brokerage.later(self._way_s(), arrive)
+            brokerage.later(REQUEST_S_MAX, give_up)
+        else:
+            brokerage.later(brokerage.trip_s(), give_up)
+        return await answer
+
+    def _why_no_answer(self) -> str | None:
+        brokerage, seen = self._brokerage, self._brokerage.weather.seen
+        if (cut := brokerage.partition) is not None:
+            seen("N1", f"a question, {cut}")
+            return "no route to the broker"
+        if brokerage.strike("B4") is not None:
+            seen("B4", "a question")
+            return "an answer that cannot be read"
+        for fault in ("N4", "B16", "B20", "K3"):
+            if brokerage.spell(fault) is not None:
+                seen(fault, "a question")
+                return fault
+        storm = brokerage.spell("B19")
+        if storm is not None and storm.dose < 0.7:
+            seen("B19", "a question")
+            return "429 too many requests"
+        return None
+
+    def _as_told(self, question: str, found: T) -> T:
+        """What the broker says is so; during some spells not what is so."""
+        brokerage, seen = self._brokerage, self._brokerage.weather.seen
+        told: Any = found
+        if question == "account" and brokerage.spell("B22") is not None:
+            seen("B22")
+            told = msgspec.structs.replace(_account(found), fingerprint="paper:ANOTHER")
+        elif question in ("positions", "account", "open orders"):
+            told = self._partial_or_old(question, found)
+        elif brokerage.spell("B18") is not None and question.startswith("find"):
+            past = self._past.get(question)
+            if past is not None and past != found and not isinstance(past, NotFound):
+                seen("B18", question)
+                told = past
+        if told is found and isinstance(found, OrderSnapshot | list | dict | BrokerAccount):
+            self._past[question] = found
+        result: T = told
+        return result
+
+    def _partial_or_old(self, question: str, found: Any) -> Any:
+        brokerage, seen = self._brokerage, self._brokerage.weather.seen
+        spell = brokerage.spell("B23")
+        past = self._past.get(question)
+        if spell is not None and spell.dose < 0.5 and past is not None and past != found:
+            seen("B23", f"old {question}")
+            return past
+        if spell is not None and question == "open orders" and found:
+            seen("B23", "the last of the open orders is missing")
+            return found[:-1]
+        if spell is not None and question == "positions" and found:
+            seen("B23", "a position is missing")
+            return dict(sorted(found.items())[:-1])
+        if brokerage.spell("B18") is not None and question == "open orders" and past not in (None, found):
+            seen("B18", question)
+            return past
+        return found
+
+    # -- news
+
+    def route(self, news: BrokerNews, say: Callable[[BrokerNews], None]) -> None:
+        """A report on its way: swallowed, doubled or overtaken."""
+        brokerage, seen = self._brokerage, self._brokerage.weather.seen
+        if brokerage.spell("B17") is not None:
+            seen("B17")
+            return
+        wait = brokerage.setting.broker_latency_s
+        if (strike := brokerage.strike("B9")) is not None:
+            wait += 3.0 * strike.dose
+            self._overtaken = brokerage.time() + wait
+        elif brokerage.time() + wait < self._overtaken:
+            seen("B9")
+            self._overtaken = 0.0
+        brokerage.later(wait, lambda: say(news))
+        if brokerage.strike("B7") is not None:
+            seen("B7")
+            brokerage.later(wait, lambda: say(news))
+
+
+_SILENCE: Final = Unknown("silence")
+
+
+def _settle(answer: asyncio.Future[T], found: T) -> None:
+    if not answer.done():
+        answer.set_result(found)
+
+
+def _account(found: object) -> BrokerAccount:
+    assert isinstance(found, BrokerAccount)
+    return found
+
+
+async def _never() -> None:
+    """A process that has died a moment ago says nothing more."""
+    await asyncio.Event().wait()

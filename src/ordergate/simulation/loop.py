@@ -1,0 +1,203 @@
+"""An event loop whose time moves only when nothing is left to do.
+
+Callbacks run in the order they were asked for, timers in the order of their times, so a run depends
+on nothing but its input. Every callback belongs to the process that asked for it, by its context;
+a process can be frozen, and can be ended between any two of its callbacks, as `kill -9` would:
+nothing of it runs again, and nobody is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import heapq
+from asyncio.events import _get_running_loop, _set_running_loop
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context, ContextVar
+from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
+
+T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
+
+WORLD: Final = ""
+_BURIALS_MAX: Final = 20
+_process: ContextVar[str] = ContextVar("simulated process", default=WORLD)
+
+
+class _Soon(asyncio.Handle):
+    def go(self) -> None:
+        self._run()
+
+
+class _Later(asyncio.TimerHandle):
+    def go(self) -> None:
+        self._run()
+
+
+_Handle = _Soon | _Later
+
+
+class VirtualLoop(asyncio.BaseEventLoop):
+    """Has no sockets, no threads and no signals: asking for one is an error, not a wait."""
+
+    def __init__(self) -> None:
+        self._running = False
+        super().__init__()
+        self.steps = 0
+        self.complaints: list[dict[str, Any]] = []
+        self._now = 0.0
+        self._ready: deque[tuple[_Handle, Context]] = deque()
+        self._timers: list[tuple[float, int, _Later, Context]] = []
+        self._ticket = 0
+        self._ended: set[str] = set()
+        self._unrun: list[tuple[_Handle, Context]] = []
+        self._frozen: dict[str, deque[tuple[_Handle, Context]]] = {}
+        self._closed = False
+
+    # -- time and processes
+
+    def time(self) -> float:
+        return self._now
+
+    def process(self, name: str) -> Context:
+        """The context in which everything of the process runs."""
+        context = contextvars.copy_context()
+        context.run(_process.set, name)
+        return context
+
+    def end(self, name: str) -> None:
+        """Nothing of this process runs again, until `bury`."""
+        self._ended.add(name)
+        self._unrun.extend(self._frozen.pop(name, ()))
+
+    def freeze(self, name: str) -> None:
+        self._frozen.setdefault(name, deque())
+
+    def thaw(self, name: str) -> None:
+        """What was to run meanwhile runs now, in its order."""
+        self._ready.extend(self._frozen.pop(name, ()))
+
+    def run_until(self, when: float) -> None:
+        """Do everything there is to do up to this time."""
+        before = _get_running_loop()
+        _set_running_loop(self)
+        self._running = True
+        try:
+            while True:
+                self._run_ready()
+                if not self._timers or self._timers[0][0] > when:
+                    break
+                due, _, handle, context = heapq.heappop(self._timers)
+                if not handle.cancelled():
+                    self._now = max(self._now, due)
+                    self._ready.append((handle, context))
+            self._now = max(self._now, when)
+        finally:
+            self._running = False
+            _set_running_loop(before)
+
+    def bury(self) -> None:
+        """The run is over: let every task there ever was end in an orderly way, and close."""
+        self._ended.clear()
+        for name in tuple(self._frozen):
+            self.thaw(name)
+        self._ready.extend(self._unrun)
+        self._unrun.clear()
+        for _ in range(_BURIALS_MAX):
+            left = asyncio.all_tasks(self)
+            if not left:
+                break
+            for task in left:
+                task.cancel()
+            self.run_until(self._now)
+        self.close()
+
+    def _run_ready(self) -> None:
+        ready = self._ready
+        while ready:
+            handle, context = ready.popleft()
+            if handle.cancelled():
+                continue
+            if self._ended or self._frozen:
+                name = context.get(_process, WORLD)
+                if name in self._ended:
+                    self._unrun.append((handle, context))
+                    continue
+                if name in self._frozen:
+                    self._frozen[name].append((handle, context))
+                    continue
+            self.steps += 1
+            handle.go()
+
+    # -- what asyncio asks of a loop
+
+    def call_soon(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        within = contextvars.copy_context() if context is None else context
+        handle = _Soon(callback, args, self, within)
+        self._ready.append((handle, within))
+        return handle
+
+    def call_soon_threadsafe(
+        self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
+    ) -> asyncio.Handle:
+        return self.call_soon(callback, *args, context=context)
+
+    def call_later(
+        self,
+        delay: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + max(delay, 0.0), callback, *args, context=context)
+
+    def call_at(
+        self,
+        when: float,
+        callback: Callable[[Unpack[Ts]], object],
+        *args: *Ts,
+        context: Context | None = None,
+    ) -> asyncio.TimerHandle:
+        within = contextvars.copy_context() if context is None else context
+        handle = _Later(when, callback, args, self, within)
+        self._ticket += 1
+        heapq.heappush(self._timers, (when, self._ticket, handle, within))
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """A cancelled timer is dropped when its time comes."""
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(
+        self,
+        coro: Coroutine[Any, Any, T],  # type: ignore[override]  # asyncio's own stub takes generators too
+        *,
+        name: object = None,
+        context: Context | None = None,
+    ) -> asyncio.Task[T]:
+        return asyncio.Task(coro, loop=self, name=None if name is None else str(name), context=context)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        """Kept for whoever runs the loop; an ended process leaves tasks behind that nobody mourns."""
+        if "exception" in context:
+            self.complaints.append(context)
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return self._running
+
+    def is_closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        self._closed = True
+        self._ready.clear()
+        self._timers.clear()
+        self._frozen.clear()

@@ -1,0 +1,125 @@
+"""The market behind the brokers: prices that wander, and fills that nobody asked for.
+
+It also does to the ledger what brokers do: takes executions back, corrects them, fills too much, and
+holds orders that somebody placed elsewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Final
+
+from ordergate.brokers.paper.orders import PaperOrder
+from ordergate.core.ids import Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.ground import Ground
+from ordergate.simulation.plan import Strike
+
+FIRST_PRICE: Final = {Symbol("ESH4"): Decimal(4800), Symbol("SPY"): Decimal(480)}
+_STEP_S: Final = 0.4
+
+
+class Market:
+    def __init__(
+        self, ground: Ground, brokerages: Sequence[Brokerage], instruments: Mapping[Symbol, Instrument]
+    ) -> None:
+        self.prices = dict(FIRST_PRICE)
+        self._ground = ground
+        self._brokerages = brokerages
+        self._instruments = instruments
+        self._chance = ground.chance("market")
+        self._open = True
+        self._manual = 0
+        ground.weather.on("B14", self._amend)
+        ground.weather.on("B15", self._meddle)
+
+    def begin(self) -> None:
+        for brokerage in self._brokerages:
+            for symbol, price in self.prices.items():
+                brokerage.exchange.mark(symbol, price)
+        self._ground.later(_STEP_S, self._step)
+
+    def close(self) -> None:
+        """Trade nothing more: what is open stays open."""
+        self._open = False
+
+    def _step(self) -> None:
+        if not self._open:
+            return
+        for symbol in sorted(self.prices):
+            self._move(symbol)
+        for brokerage in self._brokerages:
+            self._nibble(brokerage)
+        self._ground.later(_STEP_S * self._chance.uniform(0.5, 1.5), self._step)
+
+    def _move(self, symbol: Symbol) -> None:
+        tick = self._instruments[symbol].tick
+        steps = round(self._chance.gauss(0, 4 * self._ground.plan.setting.volatility))
+        low, high = FIRST_PRICE[symbol] * Decimal("0.97"), FIRST_PRICE[symbol] * Decimal("1.03")
+        price = min(max(self.prices[symbol] + steps * tick, low), high)
+        self.prices[symbol] = price - price % tick
+        for brokerage in self._brokerages:
+            brokerage.exchange.mark(symbol, self.prices[symbol])
+
+    def _nibble(self, brokerage: Brokerage) -> None:
+        """Some of an order trades, expires, or is refused behind the broker."""
+        working = [order for order in brokerage.exchange.orders() if order.is_open]
+        if not working:
+            return
+        order = self._chance.choice(working)
+        dice = self._chance.random()
+        if dice < 0.35:
+            brokerage.fill_some(order, self._chance.choice((0.3, 0.5, 1.0)))
+        elif dice < 0.39:
+            brokerage.exchange.expire(order.id)
+        elif dice < 0.42 and order.cum_qty == 0:
+            brokerage.exchange.reject(order.id, "refused by the market")
+
+    # -- what a broker does to its own books
+
+    def _amend(self, strike: Strike) -> None:
+        """B14: an execution is taken back, or its quantity and price are corrected."""
+        exchange = self._brokerages[strike.account].exchange
+        live = [one for one in exchange.executions if one.quantity]
+        if not live:
+            return
+        known = live[int(strike.dose * len(live)) % len(live)]
+        if strike.number % 2:
+            exchange.bust(known.exec_id)
+        else:
+            tick = self._instruments[known.order.terms.symbol].tick
+            quantity = known.quantity if known.quantity < 2 else known.quantity - 1
+            exchange.correct(known.exec_id, quantity, known.price + tick)
+        self._ground.weather.seen("B14", known.exec_id)
+
+    def _meddle(self, strike: Strike) -> None:
+        """B15: an order placed elsewhere, or one that fills more than was asked."""
+        brokerage = self._brokerages[strike.account]
+        working = [order for order in brokerage.exchange.orders() if order.is_open]
+        if strike.number % 3 == 0 and working:
+            self._overfill(brokerage, working[int(strike.dose * len(working)) % len(working)])
+        else:
+            self._manual += 1
+            brokerage.exchange.submit(f"by-hand-{self._manual}", self._manual_terms(brokerage, strike))
+        self._ground.weather.seen("B15")
+
+    def _overfill(self, brokerage: Brokerage, order: PaperOrder) -> None:
+        price = order.terms.limit_price or self.prices[order.terms.symbol]
+        if brokerage.fill_some(order):
+            brokerage.exchange.fill_beyond(order.id, Decimal(1), price)
+
+    def _manual_terms(self, brokerage: Brokerage, strike: Strike) -> Terms:
+        symbol = sorted(self.prices)[strike.number % len(self.prices)]
+        away = -40 if strike.dose < 0.5 else 40
+        return Terms(
+            account=brokerage.account,
+            symbol=symbol,
+            side=Side.BUY if strike.number % 2 else Side.SELL,
+            type=OrderType.LIMIT,
+            quantity=Decimal(1 + strike.number % 3),
+            limit_price=self.prices[symbol] + away * self._instruments[symbol].tick,
+            time_in_force=TimeInForce.GTC,
+        )

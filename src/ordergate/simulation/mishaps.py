@@ -1,0 +1,145 @@
+"""What befalls gateways, their machines and their operators, and how it is set right again.
+
+Whoever runs a gateway starts it again when it died. At the heal everything is made whole: one gateway
+lives, the clock is right, the kill switch is released.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from typing import Final, Protocol
+
+from ordergate.core.access import Principal
+from ordergate.engine.gate import Gate
+from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.clients import NoAnswer
+from ordergate.simulation.gateway import Gateway, WallClock
+from ordergate.simulation.ground import Ground
+from ordergate.simulation.plan import Strike
+from ordergate.simulation.trader import Trader
+
+_RESTART_S: Final = (0.1, 3.0)
+_JUMPS_S: Final = (3600.0, -3600.0, -600.0, 1.0, -1.0, 0.25)
+_OPERATOR_S: Final = 0.7
+
+
+class Place(Protocol):
+    """Where mishaps happen."""
+
+    ground: Ground
+    clock: WallClock
+    gateways: list[Gateway]
+    brokerages: list[Brokerage]
+    traders: list[Trader]
+
+    @property
+    def serving(self) -> Gateway | None: ...
+
+    def start_gateway(self) -> Gateway: ...
+
+
+class Mishaps:
+    def __init__(self, town: Place) -> None:
+        self._town = town
+        self._ground = town.ground
+        self._chance = town.ground.chance("mishaps")
+        self._throwing = 0
+        weather = town.ground.weather
+        weather.on("T1", self._jump, self._jump_back)
+        weather.on("T2", self._stand_still, self._go_on)
+        weather.on("S1", self._start_second)
+        weather.on("O1", self._operator)
+
+    def died(self, gateway: Gateway) -> None:
+        """Whoever runs it starts another, after a while."""
+        wait = self._chance.uniform(*_RESTART_S)
+        self._ground.later(wait, self._town.start_gateway)
+
+    def heal(self) -> None:
+        self._ground.weather.heal()
+        self._town.clock.wrong_by = timedelta(0)
+        for brokerage in self._town.brokerages:
+            brokerage.reconnect()
+        task = self._ground.loop.create_task(self._release(), context=self._ground.world)
+        self._keep = task
+
+    # -- machines
+
+    def _jump(self, strike: Strike) -> None:
+        """T1: the wall clock is wrong for a while."""
+        jump = _JUMPS_S[int(strike.dose * len(_JUMPS_S))]
+        self._town.clock.wrong_by = timedelta(seconds=jump)
+        self._ground.weather.seen("T1", f"{jump:+.2f} s")
+
+    def _jump_back(self, strike: Strike) -> None:
+        self._town.clock.wrong_by = timedelta(0)
+
+    def _stand_still(self, strike: Strike) -> None:
+        """T2: the process is stopped, and does not know."""
+        gateway = self._town.serving
+        if gateway is not None:
+            gateway.freeze()
+            self._ground.weather.seen("T2", f"{gateway.name} for {strike.lasts} s")
+
+    def _go_on(self, strike: Strike) -> None:
+        for gateway in self._town.gateways:
+            gateway.thaw()
+
+    def _start_second(self, strike: Strike) -> None:
+        """S1: somebody starts a second gateway on the same database, and stops it soon."""
+        if self._town.serving is None:
+            return
+        second = self._town.start_gateway()
+        self._ground.later(4.0 + 10.0 * strike.dose, lambda: self._stop(second))
+
+    def _stop(self, gateway: Gateway) -> None:
+        """The second one that never got to serve is stopped; one that has taken over stays."""
+        if not gateway.serves and self._town.serving is not None:
+            gateway.withdraw()
+
+    # -- operators
+
+    def _operator(self, strike: Strike) -> None:
+        """O1: the kill switch is engaged and released, again and again."""
+        for turn in range(1 + int(3 * strike.dose)):
+            self._ground.later(turn * _OPERATOR_S * 2, lambda: self._throw(strike, engage=True))
+            self._ground.later((turn * 2 + 1) * _OPERATOR_S, lambda: self._throw(strike, engage=False))
+
+    def _throw(self, strike: Strike, *, engage: bool) -> None:
+        if not self._ground.weather.healed:
+            self._ground.loop.create_task(self._thrown(strike, engage), context=self._ground.world)
+
+    async def _thrown(self, strike: Strike, engage: bool) -> None:
+        operator = self._town.traders[0].client
+        principal: Principal = operator.principal
+
+        async def ask(gate: Gate) -> object:
+            if engage:
+                grade = "cancel_all" if strike.number % 2 else "block_new"
+                return await gate.engage_kill(principal, grade=grade, reason="drill", correlation="operator")
+            return await gate.release_kill(principal, reason="drill over", correlation="operator")
+
+        try:
+            await operator.once(ask)
+        except NoAnswer:
+            return
+        if engage:
+            self._ground.weather.seen("O1")
+
+    async def _release(self) -> None:
+        """The operator of the healed house releases the switch, until that is so."""
+        operator = self._town.traders[0].client
+
+        async def ask(gate: Gate) -> bool:
+            if gate.kill_state().engaged:
+                await gate.release_kill(operator.principal, reason="healed", correlation="operator")
+            return not gate.kill_state().engaged
+
+        while True:
+            await asyncio.sleep(_OPERATOR_S)
+            try:
+                if await operator.once(ask):
+                    return
+            except NoAnswer:
+                continue

@@ -1,0 +1,273 @@
+"""One run: a plan in, what happened out.
+
+A safety phase, in which everything may go wrong and nothing may be violated; then nothing goes wrong
+any more, and within 120 seconds both sides must say the same.
+"""
+
+from __future__ import annotations
+
+import gc
+import warnings
+from collections.abc import Mapping
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from ordergate.core.ids import AccountId, Symbol
+from ordergate.core.instruments import AssetClass, Instrument
+from ordergate.core.risk.limits import Limits, limits_of
+from ordergate.journal.tails import Linked
+from ordergate.ports.market_data import Quote
+from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.clients import Client
+from ordergate.simulation.database import Server
+from ordergate.simulation.gateway import Gateway, WallClock
+from ordergate.simulation.ground import START, Ground
+from ordergate.simulation.invariants.sight import Sight
+from ordergate.simulation.invariants.table import checkers_of
+from ordergate.simulation.invariants.venue import differences
+from ordergate.simulation.market import Market
+from ordergate.simulation.mishaps import Mishaps
+from ordergate.simulation.plan import Plan, Setting
+from ordergate.simulation.trader import Trader
+from ordergate.simulation.witness import Violation
+
+HEAL_S_MAX: Final = 120.0
+ACCOUNTS: Final = (AccountId("P-ALPHA"), AccountId("P-BETA"))
+_TICK_S: Final = 1.0
+_SETTLED_TICKS: Final = 3
+_PRICE_S: Final = 1.0
+
+INSTRUMENTS: Final[Mapping[Symbol, Instrument]] = {
+    Symbol("ESH4"): Instrument(
+        symbol=Symbol("ESH4"),
+        name="E-mini S&P 500",
+        asset_class=AssetClass.FUTURE,
+        currency="USD",
+        tick=Decimal("0.25"),
+        lot=Decimal(1),
+        multiplier=Decimal(50),
+        calendar="CMES",
+    ),
+    Symbol("SPY"): Instrument(
+        symbol=Symbol("SPY"),
+        name="S&P 500 ETF",
+        asset_class=AssetClass.EQUITY,
+        currency="USD",
+        tick=Decimal("0.01"),
+        lot=Decimal(1),
+        multiplier=Decimal(1),
+        calendar="XNYS",
+    ),
+}
+
+
+class Result(msgspec.Struct, frozen=True, kw_only=True):
+    """What one run came to."""
+
+    seed: int
+    orders: int
+    events: int
+    healed_s: float
+    hits: dict[str, int]
+    violations: tuple[Violation, ...]
+    digest: str
+    trace: tuple[str, ...] = ()
+
+
+class Town:
+    """Everything of one run, put together."""
+
+    def __init__(self, plan: Plan, *, keep_trace: bool = False) -> None:
+        self.ground = Ground(plan, keep_trace=keep_trace)
+        self.server = Server(self.ground)
+        self.server.on_commit = self._committed
+        self.limits = _limits(plan.setting)
+        self.clock = WallClock(self.ground)
+        self.brokerages = [
+            Brokerage(self.ground, number, account, INSTRUMENTS) for number, account in enumerate(ACCOUNTS)
+        ]
+        self.market = Market(self.ground, self.brokerages, INSTRUMENTS)
+        self.gateways: list[Gateway] = []
+        self.traders = self._traders()
+        self.mishaps = Mishaps(self)
+        self.sight = Sight(
+            self.ground,
+            self.server,
+            self.brokerages,
+            self.limits,
+            gateways=lambda: self.gateways,
+            traders=self.traders,
+        )
+        self.ground.witness.bring(checkers_of(self.sight))
+
+    @property
+    def serving(self) -> Gateway | None:
+        """Where clients connect."""
+        return next((one for one in reversed(self.gateways) if one.serves), None)
+
+    def start_gateway(self) -> Gateway:
+        gateway = Gateway(
+            self.ground,
+            len(self.gateways) + 1,
+            self.server,
+            self.brokerages,
+            self.clock,
+            instruments=INSTRUMENTS,
+            limits=self.limits,
+            on_death=self.mishaps.died,
+        )
+        self.gateways.append(gateway)
+        gateway.start()
+        return gateway
+
+    def run(self) -> None:
+        self.ground.weather.begin()
+        self.market.begin()
+        self.start_gateway()
+        self._tell_prices()
+        for trader in self.traders:
+            trader.begin()
+        self._safety()
+        if not self.ground.witness.violations:
+            self.healed_s = self._heal()
+            self.ground.witness.ended()
+
+    healed_s = 0.0
+
+    def _safety(self) -> None:
+        until = self.ground.plan.setting.trading_s
+        while self.ground.loop.time() < until and not self.ground.witness.violations:
+            self._tick()
+
+    def _heal(self) -> float:
+        """Nothing goes wrong any more; how long it took until nothing differed."""
+        begun = self.ground.loop.time()
+        for trader in self.traders:
+            trader.close()
+        self.market.close()
+        self.mishaps.heal()
+        self.ground.trace.note("phase", "heal")
+        settled = 0
+        while settled < _SETTLED_TICKS and self.ground.loop.time() < begun + HEAL_S_MAX:
+            self._tick()
+            settled = settled + 1 if self._is_settled() else 0
+        return self.ground.loop.time() - begun
+
+    def _is_settled(self) -> bool:
+        quiet = all(trader.is_quiet for trader in self.traders)
+        serving = self.serving
+        if not quiet or serving is None or serving.node is None or serving.node.gate.readiness():
+            return False
+        return not differences(self.sight)
+
+    def _tick(self) -> None:
+        self.ground.loop.run_until(self.ground.loop.time() + _TICK_S)
+        self.ground.witness.ticked()
+
+    def _committed(self, linked: Linked) -> None:
+        self.sight.audit.fold(linked, self.ground.loop.time())
+        for brokerage in self.brokerages:
+            if brokerage.account == linked.unit.account:
+                brokerage.note_mass_cancel(linked)
+        self.ground.witness.committed(linked, self.server.owners.get(linked.unit.account, ""))
+
+    def _tell_prices(self) -> None:
+        for gateway in self.gateways:
+            if gateway.serves and gateway.node is not None:
+                for symbol, price in self.market.prices.items():
+                    tick = INSTRUMENTS[symbol].tick
+                    gateway.node.prices.take(
+                        Quote(
+                            symbol=symbol,
+                            bid=price - tick,
+                            bid_size=Decimal(10),
+                            ask=price + tick,
+                            ask_size=Decimal(10),
+                            at=self.clock.now(),
+                        )
+                    )
+        self.ground.later(_PRICE_S, self._tell_prices)
+
+    def _traders(self) -> list[Trader]:
+        traders = [
+            Trader(
+                self.ground,
+                Client(self.ground, f"trader-{number}", account, lambda: self.serving),
+                self.market,
+                instruments=INSTRUMENTS,
+                number=number,
+            )
+            for number, account in enumerate(ACCOUNTS)
+        ]
+        traders[0].other, traders[1].other = traders[1], traders[0]
+        return traders
+
+    def end(self) -> None:
+        """Nothing of it has any effect any more."""
+        for gateway in self.gateways:
+            gateway.alive = False
+        self.ground.loop.bury()
+
+    def result(self) -> Result:
+        return Result(
+            seed=self.ground.plan.seed,
+            orders=sum(len(one.orders) for one in self.sight.audit.accounts.values()),
+            events=sum(len(one.events) for one in self.server.store.books.values()),
+            healed_s=self.healed_s,
+            hits=dict(sorted(self.ground.weather.hits.items())),
+            violations=tuple(self.ground.witness.violations),
+            digest=self.ground.trace.digest,
+            trace=tuple(self.ground.trace.lines),
+        )
+
+
+def run(plan: Plan, *, keep_trace: bool = False) -> Result:
+    """Run a plan from beginning to end."""
+    was_enabled = gc.isenabled()
+    gc.disable()  # what a collection would end, it must not end in the middle of a run
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # a process that was ended leaves coroutines behind
+            town = Town(plan, keep_trace=keep_trace)
+            town.run()
+            result = town.result()
+            town.end()
+            del town
+            gc.collect()
+    finally:
+        if was_enabled:
+            gc.enable()
+    return result
+
+
+def _limits(setting: Setting) -> Limits:
+    most = "12" if setting.tight_limits else "200"
+    each = {
+        "max_order_quantity": "100",
+        "max_order_notional": "100000000",
+        "max_long": most,
+        "max_short": most,
+        "collar_percent": "10",
+        "initial_margin": "1",
+    }
+    return limits_of(
+        {
+            "version": 1,
+            "enabled": True,
+            "max_open_orders": 20 if setting.tight_limits else 1000,
+            "max_open_notional": "1000000000",
+            "message_windows": [[100000, 1]],
+            "duplicate_window_s": "0",
+            "reference_price_max_age_s": "86400",
+            "buying_power_max_age_s": "86400",
+            "instruments": dict.fromkeys(INSTRUMENTS, each),
+        }
+    )
+
+
+def clock_at(town: Town) -> str:
+    """The time of the run, for people."""
+    return (START + timedelta(seconds=town.ground.loop.time())).isoformat()

@@ -1,0 +1,205 @@
+"""A trading application: places, cancels, replaces, repeats itself and contradicts itself.
+
+What it does is drawn from the seed alone. It never looks at the engine; what it knows is what it was
+answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from decimal import Decimal
+from typing import Final
+
+from ordergate.core.ids import OrderId, Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.engine.answers import Answer
+from ordergate.simulation.clients import Client, NoAnswer, Reply
+from ordergate.simulation.ground import Ground
+from ordergate.simulation.market import Market
+
+_WATCHED_MAX: Final = 30
+_TIMES: Final = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC)
+
+
+class Trader:
+    def __init__(
+        self,
+        ground: Ground,
+        client: Client,
+        market: Market,
+        *,
+        instruments: Mapping[Symbol, Instrument],
+        number: int,
+    ) -> None:
+        self.client = client
+        self.placed = 0
+        self.other: Trader | None = None
+        self._ground = ground
+        self._market = market
+        self._instruments = instruments
+        self._chance = ground.chance(f"trader {number}")
+        self._orders: list[OrderId] = []
+        self._keys = 0
+        self._doing: set[asyncio.Task[None]] = set()
+        self._trading = True
+        self._mine = ground.plan.setting.orders // 2
+        ground.weather.on("U3", lambda strike: self._repeat_soon(strike.account))
+        self._number = number
+        self._repeats = 0
+
+    @property
+    def is_quiet(self) -> bool:
+        """Every command has its answer."""
+        return not self._doing
+
+    def begin(self) -> None:
+        self._do(self._trade())
+
+    def close(self) -> None:
+        """Ask for nothing new; what was asked is asked until it is answered."""
+        self._trading = False
+
+    async def _trade(self) -> None:
+        setting = self._ground.plan.setting
+        pause = setting.trading_s / (self._mine * 1.6)
+        while True:
+            await asyncio.sleep(self._chance.expovariate(1 / pause))
+            if not self._trading:
+                return
+            self._act(self._chance.random())
+
+    def _act(self, dice: float) -> None:
+        if dice < 0.62:
+            if self.placed < self._mine:
+                self._do(self._place())
+        elif dice < 0.78:
+            self._do(self._cancel())
+        elif dice < 0.90:
+            self._do(self._replace())
+        elif dice < 0.93:
+            self._do(self._cancel_all())
+        elif dice < 0.96:
+            self._do(self._trespass())
+        else:
+            self._do(self._contradict())
+
+    async def _place(self) -> None:
+        self.placed += 1
+        terms, key = self._terms(), self._key()
+        if self._repeats or self._chance.random() < 0.05:
+            if self._repeats:
+                self._repeats -= 1
+                self._ground.weather.seen("U3", key)
+            await asyncio.gather(self._ask_to_place(terms, key), self._ask_to_place(terms, key))
+        else:
+            await self._ask_to_place(terms, key)
+
+    async def _ask_to_place(self, terms: Terms, key: str) -> None:
+        me = self.client.principal
+        reply = await self.client.command(
+            "place", key, lambda gate: gate.place(me, terms, key=key, correlation=key)
+        )
+        self._remember(reply)
+
+    async def _cancel(self) -> None:
+        order = self._some_order()
+        if order is not None:
+            await self._ask_to_cancel(order)
+
+    async def _ask_to_cancel(self, order: OrderId) -> None:
+        me, key = self.client.principal, self._key()
+        await self.client.command(
+            "cancel", key, lambda gate: gate.cancel(me, order, key=key, correlation=key)
+        )
+
+    async def _replace(self) -> None:
+        order = self._some_order()
+        if order is not None:
+            await self._ask_to_replace(order)
+
+    async def _ask_to_replace(self, order: OrderId) -> None:
+        me, key = self.client.principal, self._key()
+        quantity = Decimal(self._chance.randint(1, 6))
+        await self.client.command(
+            "replace",
+            key,
+            lambda gate: gate.replace(
+                me, order, quantity=quantity, limit_price=None, stop_price=None, key=key, correlation=key
+            ),
+        )
+
+    async def _cancel_all(self) -> None:
+        me, key = self.client.principal, self._key()
+        await self.client.command(
+            "cancel-all",
+            key,
+            lambda gate: gate.cancel_all(me, self.client.account, key=key, correlation=key),
+        )
+
+    async def _contradict(self) -> None:
+        """A cancel and a replace of the same order, at once, and then a cancel again."""
+        order = self._some_order()
+        if order is not None:
+            await asyncio.gather(self._ask_to_cancel(order), self._ask_to_replace(order))
+            await self._ask_to_cancel(order)
+
+    async def _trespass(self) -> None:
+        """Another tenant's order does not exist for us."""
+        order = None if self.other is None else self.other.latest()
+        if order is None:
+            return
+        me, key = self.client.principal, self._key()
+        await self.client.command(
+            "trespass", key, lambda gate: gate.cancel(me, order, key=key, correlation=key)
+        )
+
+    def latest(self) -> OrderId | None:
+        return self._orders[-1] if self._orders else None
+
+    def _repeat_soon(self, account: int) -> None:
+        if account == self._number:
+            self._repeats += 1
+
+    def _remember(self, reply: Reply) -> None:
+        if isinstance(reply, Answer) and not reply.failed:
+            self._orders.append(reply.order_id)
+
+    def _some_order(self) -> OrderId | None:
+        recent = self._orders[-_WATCHED_MAX:]
+        return self._chance.choice(recent) if recent else None
+
+    def _terms(self) -> Terms:
+        chance = self._chance
+        symbol = chance.choice(sorted(self._instruments))
+        side = chance.choice((Side.BUY, Side.SELL))
+        tick = self._instruments[symbol].tick
+        away = Decimal(chance.randint(-4, 40)) * tick
+        price = self._market.prices[symbol] - side.sign * away
+        is_market = chance.random() < 0.12
+        return Terms(
+            account=self.client.account,
+            symbol=symbol,
+            side=side,
+            type=OrderType.MARKET if is_market else OrderType.LIMIT,
+            quantity=Decimal(chance.randint(1, 5)),
+            limit_price=None if is_market else price - price % tick,
+            time_in_force=chance.choice(_TIMES),
+            client_order_id=f"label-{self._keys}" if chance.random() < 0.3 else None,
+        )
+
+    def _key(self) -> str:
+        self._keys += 1
+        return f"{self.client.name}-key-{self._keys:08}"
+
+    def _do(self, what: Coroutine[None, None, None]) -> None:
+        async def doing() -> None:
+            try:
+                await what
+            except NoAnswer:
+                return
+
+        task = self._ground.loop.create_task(doing(), context=self._ground.world)
+        self._doing.add(task)
+        task.add_done_callback(self._doing.discard)
