@@ -12,10 +12,12 @@ from ordergate.api.app import ApiDeps
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
 from ordergate.core.access import Principal, Scope
+from ordergate.core.contingent.terms import GroupTerms
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import BreakAnswer, RunAsked
+from ordergate.engine.answers import BreakAnswer, GroupAnswer, RunAsked
 from ordergate.engine.runs import RunView
+from ordergate.ports.views import Page
 from ordergate.telemetry.metrics import Metrics
 from tests.api.books import Books
 from tests.api.ledger import ACCOUNT, INSTRUMENTS, OTHER_ACCOUNT
@@ -129,6 +131,27 @@ class NoBreaks:
         return []
 
 
+class NoGroups:
+    """A gate where nobody has placed a group."""
+
+    async def place(self, principal: Principal, terms: GroupTerms, **_: object) -> GroupAnswer | Refusal:
+        if terms.account not in principal.accounts:
+            return Refusal(Code.NOT_FOUND, "there is no such account")
+        return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
+
+    async def cancel(self, *_: object, **__: object) -> GroupAnswer | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such group")
+
+    async def flatten(self, *_: object, **__: object) -> GroupAnswer | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such account")
+
+    async def show(self, *_: object) -> bytes | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such group")
+
+    async def latest(self, *_: object, **__: object) -> Page | Refusal:
+        return Page((), None)
+
+
 def deps_of(
     books: Books,
     *,
@@ -146,6 +169,7 @@ def deps_of(
         version="0.0.0",
         gate=books,
         breaks=NoBreaks(),
+        groups=NoGroups(),
         views=books,
         identity=identity,
         hub=hub,

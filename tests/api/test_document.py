@@ -15,9 +15,10 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from starlette.routing import Route
 
-from ordergate.api import problems, requests, schemas
+from ordergate.api import group_requests, group_schemas, problems, requests, schemas
 from ordergate.api.docs_page import STYLE
 from ordergate.core.accounts import views
+from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
 from ordergate.engine import answers, runs
 from tests.api.asking import a_key, an_order
@@ -33,6 +34,12 @@ SAME = [
     (requests.ResolveFields, schemas.ResolveRequest),
     (requests.RunFields, schemas.RunRequest),
     (views.OrderView, schemas.Order),
+    (group_requests.LegFields, group_schemas.LegRequest),
+    (group_requests.GroupFields, group_schemas.GroupRequest),
+    (group_requests.FlattenFields, group_schemas.FlattenRequest),
+    (group_views.LegView, group_schemas.GroupLeg),
+    (group_views.GroupOrderView, group_schemas.GroupOrder),
+    (group_views.GroupView, group_schemas.Group),
     (views.BreakView, schemas.Break),
     (views.BreakStepView, schemas.BreakStep),
     (runs.RunView, schemas.Run),

@@ -25,6 +25,7 @@ from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
 from ordergate.api.routes.control import KillSwitchRoutes, health, limit_listings
 from ordergate.api.routes.entry import Refused, TurnedAway
+from ordergate.api.routes.groups import GroupRoutes, group_listings
 from ordergate.api.routes.hot import HotRoute, ShortCut
 from ordergate.api.routes.listings import account_listings, instrument_listings, order_listings
 from ordergate.api.routes.orders import OrderRoutes
@@ -72,6 +73,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     app.edge = Edge(ShortCut(hot, super(Gateway, app).__call__), deps, measures)
     app.router.routes.extend(hot)
     app.router.routes.extend(BreakRoutes(deps, door).routes())
+    app.router.routes.extend(GroupRoutes(deps, door).routes())
     stream = StreamEndpoint(deps, deps.hub, door.bearer, measures)
     app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
     app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)
@@ -81,6 +83,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
         instrument_listings(deps, door),
         limit_listings(deps, door),
         reconciliation_listings(deps, door),
+        group_listings(deps, door),
         health(deps),
     ):
         app.include_router(router)

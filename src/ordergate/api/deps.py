@@ -12,15 +12,24 @@ from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.api.quotas import Rate
 from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action
+from ordergate.core.contingent.terms import GroupId, GroupTerms
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Refusal
-from ordergate.engine.answers import Answer, BreakAnswer, CancelAllAnswer, KillView, Preview, RunAsked
+from ordergate.engine.answers import (
+    Answer,
+    BreakAnswer,
+    CancelAllAnswer,
+    GroupAnswer,
+    KillView,
+    Preview,
+    RunAsked,
+)
 from ordergate.engine.runs import RunView
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.identity import Identity
-from ordergate.ports.views import Views
+from ordergate.ports.views import Page, Views
 from ordergate.telemetry.metrics import Metrics
 
 
@@ -100,6 +109,40 @@ class BreaksLike(Protocol):
     def runs(self, accounts: Sequence[AccountId]) -> list[RunView]: ...
 
 
+class GroupsLike(Protocol):
+    """The engine's gate for groups of orders, as far as the API speaks to it."""
+
+    async def place(
+        self, principal: Principal, terms: GroupTerms, *, key: str, correlation: str
+    ) -> GroupAnswer | Refusal: ...
+
+    async def cancel(
+        self, principal: Principal, group: str, *, key: str, correlation: str
+    ) -> GroupAnswer | Refusal: ...
+
+    async def flatten(
+        self,
+        principal: Principal,
+        account: AccountId,
+        *,
+        key: str,
+        correlation: str,
+        symbol: Symbol | None = None,
+    ) -> GroupAnswer | Refusal: ...
+
+    async def show(self, principal: Principal, group: str) -> bytes | Refusal: ...
+
+    async def latest(
+        self,
+        principal: Principal,
+        accounts: Sequence[AccountId],
+        *,
+        active: bool | None,
+        before: GroupId | None,
+        limit: int,
+    ) -> Page | Refusal: ...
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the authorization server. Header names are in lower case."""
 
@@ -164,6 +207,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     gate: GateLike
     breaks: BreaksLike
+    groups: GroupsLike
     views: Views
     identity: Identity
     instruments: Mapping[Symbol, Instrument]

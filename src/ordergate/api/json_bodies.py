@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from types import UnionType
 from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin
@@ -159,11 +159,28 @@ def _compare(
         nested = _struct_in(field.type)
         if nested is not None and isinstance(value[name], dict):
             _compare(value[name], nested, f"{inside}{name}.", unknown, wrong)
+        elif nested is not None and get_origin(field.type) is tuple and isinstance(value[name], list):
+            _compare_all(value[name], nested, f"{inside}{name}", unknown, wrong)
         elif not _fits(value[name], field.type):
             wrong[inside + name] = f"must be {expected(field.type)}"
     if issubclass(shape, Judged):
         for name, words in shape.impossible(value).items():
             wrong.setdefault(inside + name, words)
+
+
+def _compare_all(
+    values: Sequence[Any],
+    shape: type[msgspec.Struct],
+    inside: str,
+    unknown: dict[str, str],
+    wrong: dict[str, str],
+) -> None:
+    """The first objects of a list, each by its number."""
+    for number, one in enumerate(values[:FIELDS_NAMED_MAX]):
+        if isinstance(one, dict):
+            _compare(one, shape, f"{inside}.{number}.", unknown, wrong)
+        else:
+            wrong[f"{inside}.{number}"] = "must be an object"
 
 
 def _struct_in(wanted: Any) -> type[msgspec.Struct] | None:
@@ -192,7 +209,7 @@ def expected(wanted: Any) -> str:
     if get_origin(wanted) in (Union, UnionType):
         return " or ".join(_members(wanted))
     if _struct_in(wanted) is not None:
-        return "an object"
+        return "a list of objects" if get_origin(wanted) is tuple else "an object"
     if isinstance(wanted, type) and issubclass(wanted, StrEnum):
         return "one of " + ", ".join(wanted)
     return _PLAIN.get(wanted, "of the documented type")

@@ -63,7 +63,7 @@ class FieldError(msgspec.Struct, frozen=True):
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9457's members, and ours. Members that do not apply are left out.
 
-    `order` is the order as it stands after a denial by risk, already encoded.
+    `order`, or `group`, is as it stands after a denial by risk, already encoded.
     """
 
     type: str
@@ -76,6 +76,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     failed_controls: tuple[FailedControl, ...] = ()
     order_id: str | None = None
     order: msgspec.Raw | None = None
+    group_id: str | None = None
+    group: msgspec.Raw | None = None
 
 
 def problem(refusal: Refusal, correlation: str) -> Problem:
@@ -93,7 +95,18 @@ def problem(refusal: Refusal, correlation: str) -> Problem:
 
 def denial(failed: Sequence[FailedControl], order_id: str, order: bytes, correlation: str) -> Problem:
     """Risk said no: every control that failed, with its numbers, and the order as journalled."""
-    names = ", ".join(control.control for control in failed)
+    told = _denial(failed, correlation)
+    return msgspec.structs.replace(told, order_id=order_id, order=msgspec.Raw(order))
+
+
+def group_denial(failed: Sequence[FailedControl], group_id: str, group: bytes, correlation: str) -> Problem:
+    """Risk said no to a group of orders; each control says which leg it is about."""
+    told = _denial(failed, correlation)
+    return msgspec.structs.replace(told, group_id=group_id, group=msgspec.Raw(group))
+
+
+def _denial(failed: Sequence[FailedControl], correlation: str) -> Problem:
+    names = ", ".join(dict.fromkeys(control.control for control in failed))
     return Problem(
         type=f"/problems/{Code.RISK_DENIED.value}",
         title=Code.RISK_DENIED.meaning,
@@ -102,8 +115,6 @@ def denial(failed: Sequence[FailedControl], order_id: str, order: bytes, correla
         detail=f"denied by {names}",
         correlation_id=correlation,
         failed_controls=tuple(failed),
-        order_id=order_id,
-        order=msgspec.Raw(order),
     )
 
 

@@ -403,6 +403,8 @@ class Problem(BaseModel):
     failed_controls: list[FailedControl] = []
     order_id: OrderId | None = None
     order: Order | None = None
+    group_id: str | None = None
+    group: dict[str, Any] | None = None
 
 
 class OrdersQuery(Asked):

@@ -49,6 +49,7 @@ from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import ATTEMPTS_MAX, Once, until_ready
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.journal import Journal
+from ordergate.ports.views import Page
 from ordergate.telemetry.log import logger
 
 log = logger("group_gate")
@@ -136,9 +137,15 @@ class GroupGate:
         return found if isinstance(found, Refusal) else self._body(found[0], found[1])
 
     async def latest(
-        self, principal: Principal, accounts: Sequence[AccountId], *, active: bool | None, limit: int
-    ) -> list[bytes] | Refusal:
-        """The latest groups in memory, newest first: every active one, and those that ended lately."""
+        self,
+        principal: Principal,
+        accounts: Sequence[AccountId],
+        *,
+        active: bool | None,
+        before: GroupId | None,
+        limit: int,
+    ) -> Page | Refusal:
+        """Groups in memory, newest first: every active one, and those that ended lately."""
         listed: list[tuple[Seat, Group]] = []
         for account in accounts:
             seat = self._seat(principal, Scope.ORDERS_READ, account)
@@ -148,8 +155,11 @@ class GroupGate:
                 return refusal
             found = seat.lane.books.groups.all()
             listed += [(seat, one) for one in found if active is None or one.is_active is active]
+        listed = [one for one in listed if before is None or one[1].id < before]
         listed.sort(key=lambda one: one[1].id, reverse=True)
-        return [self._body(seat, one) for seat, one in listed[:limit]]
+        shown = listed[:limit]
+        goes_on = shown[-1][1].id if len(listed) > limit else None
+        return Page(tuple(self._body(seat, one) for seat, one in shown), goes_on)
 
     def _place(self, seat: Seat, terms: GroupTerms, request: Request) -> tuple[GroupId, Recorded]:
         if terms.symbol is None:

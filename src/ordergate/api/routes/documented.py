@@ -59,8 +59,8 @@ Prefer = Annotated[
     ),
 ]
 OrderPath = schemas.OrderId
-_JSON: Final = Body(media_type="application/json")
-_REPLAYED: Final = {
+JSON: Final = Body(media_type="application/json")
+REPLAYED: Final = {
     "Idempotent-Replayed": {
         "description": "true when the key was used before: this is the same order, as it stands now.",
         "schema": {"type": "string", "enum": ["true"]},
@@ -69,7 +69,7 @@ _REPLAYED: Final = {
 _LOCATION: Final = {"Location": {"description": "Where the order is.", "schema": {"type": "string"}}}
 
 
-def _answers(status: int, model: type, words: str, headers: dict[str, Any], *others: int) -> Responses:
+def answers(status: int, model: type, words: str, headers: dict[str, Any], *others: int) -> Responses:
     return {status: {"model": model, "description": words, "headers": headers}, **failing(*others)}
 
 
@@ -90,26 +90,26 @@ def _document_orders(router: APIRouter) -> None:
         tags=["orders"],
         summary="Place an order",
         description="Answers once the order is durable and approved by risk.",
-        responses=_answers(
-            201, schemas.Order, "Durable.", {**_LOCATION, **_REPLAYED}, 400, 403, 404, 409, 415, 422
+        responses=answers(
+            201, schemas.Order, "Durable.", {**_LOCATION, **REPLAYED}, 400, 403, 404, 409, 415, 422
         ),
     )
-    def place(order: Annotated[schemas.OrderRequest, _JSON], key: Key, prefer: Prefer = None) -> None: ...
+    def place(order: Annotated[schemas.OrderRequest, JSON], key: Key, prefer: Prefer = None) -> None: ...
 
     @router.post(
         "/v1/orders/preview",
         tags=["orders"],
         summary="What would risk say now",
         description="Nothing is written and nothing is sent.",
-        responses=_answers(200, schemas.Preview, "Every control's answer.", {}, 400, 403, 404, 409, 415, 422),
+        responses=answers(200, schemas.Preview, "Every control's answer.", {}, 400, 403, 404, 409, 415, 422),
     )
-    def preview(order: Annotated[schemas.OrderRequest, _JSON]) -> None: ...
+    def preview(order: Annotated[schemas.OrderRequest, JSON]) -> None: ...
 
     @router.get(
         "/v1/orders/{order_id}",
         tags=["orders"],
         summary="One order",
-        responses=_answers(200, schemas.Order, "As it stands.", {}, 403, 404),
+        responses=answers(200, schemas.Order, "As it stands.", {}, 403, 404),
     )
     def show(order_id: OrderPath) -> None: ...
 
@@ -120,10 +120,10 @@ def _document_changes(router: APIRouter) -> None:
         status_code=202,
         tags=["orders"],
         summary="Replace quantity or prices",
-        responses=_answers(202, schemas.Order, "Asked.", _REPLAYED, 400, 403, 404, 409, 415, 422),
+        responses=answers(202, schemas.Order, "Asked.", REPLAYED, 400, 403, 404, 409, 415, 422),
     )
     def replace(
-        order_id: OrderPath, change: Annotated[schemas.ReplaceRequest, _JSON], key: Key, prefer: Prefer = None
+        order_id: OrderPath, change: Annotated[schemas.ReplaceRequest, JSON], key: Key, prefer: Prefer = None
     ) -> None: ...
 
     @router.delete(
@@ -131,7 +131,7 @@ def _document_changes(router: APIRouter) -> None:
         status_code=202,
         tags=["orders"],
         summary="Cancel an order",
-        responses=_answers(202, schemas.Order, "Asked.", _REPLAYED, 400, 403, 404, 409, 422),
+        responses=answers(202, schemas.Order, "Asked.", REPLAYED, 400, 403, 404, 409, 422),
     )
     def cancel(order_id: OrderPath, key: Key, prefer: Prefer = None) -> None: ...
 
@@ -140,8 +140,8 @@ def _document_changes(router: APIRouter) -> None:
         status_code=207,
         tags=["orders"],
         summary="Cancel every open order of an account",
-        responses=_answers(
-            207, schemas.CancelResults, "Asked, one by one.", _REPLAYED, 400, 403, 404, 409, 422
+        responses=answers(
+            207, schemas.CancelResults, "Asked, one by one.", REPLAYED, 400, 403, 404, 409, 422
         ),
     )
     def cancel_all(
@@ -154,7 +154,7 @@ def _document_kill_switch(router: APIRouter) -> None:
         "/v1/kill-switch",
         tags=["risk"],
         summary="The kill switch as it stands",
-        responses=_answers(200, schemas.KillSwitch, "As it stands.", {}, 403),
+        responses=answers(200, schemas.KillSwitch, "As it stands.", {}, 403),
     )
     def show_kill_switch() -> None: ...
 
@@ -162,17 +162,17 @@ def _document_kill_switch(router: APIRouter) -> None:
         "/v1/kill-switch",
         tags=["risk"],
         summary="Engage the kill switch",
-        responses=_answers(200, schemas.KillSwitch, "Engaged.", {}, 400, 403, 409, 415),
+        responses=answers(200, schemas.KillSwitch, "Engaged.", {}, 400, 403, 409, 415),
     )
-    def engage(asked: Annotated[schemas.EngageRequest, _JSON]) -> None: ...
+    def engage(asked: Annotated[schemas.EngageRequest, JSON]) -> None: ...
 
     @router.post(
         "/v1/kill-switch/release",
         tags=["risk"],
         summary="Release the kill switch",
-        responses=_answers(200, schemas.KillSwitch, "Released.", {}, 400, 403, 409, 415),
+        responses=answers(200, schemas.KillSwitch, "Released.", {}, 400, 403, 409, 415),
     )
-    def release(asked: Annotated[schemas.ReleaseRequest, _JSON]) -> None: ...
+    def release(asked: Annotated[schemas.ReleaseRequest, JSON]) -> None: ...
 
 
 def _document_breaks(router: APIRouter) -> None:
@@ -181,26 +181,26 @@ def _document_breaks(router: APIRouter) -> None:
         status_code=202,
         tags=["reconciliation"],
         summary="Ask for a reconciliation now",
-        responses=_answers(202, schemas.RunAsked, "Asked.", {}, 400, 403, 404, 415),
+        responses=answers(202, schemas.RunAsked, "Asked.", {}, 400, 403, 404, 415),
     )
-    def ask_run(asked: Annotated[schemas.RunRequest, _JSON]) -> None: ...
+    def ask_run(asked: Annotated[schemas.RunRequest, JSON]) -> None: ...
 
     @router.post(
         "/v1/reconciliation/breaks/{break_id}/assign",
         tags=["reconciliation"],
         summary="Say who looks after a break",
-        responses=_answers(200, schemas.AgedBreak, "Assigned.", _REPLAYED, 400, 403, 404, 409, 415, 422),
+        responses=answers(200, schemas.AgedBreak, "Assigned.", REPLAYED, 400, 403, 404, 409, 415, 422),
     )
     def assign(
-        break_id: schemas.BreakId, asked: Annotated[schemas.AssignRequest, _JSON], key: Key
+        break_id: schemas.BreakId, asked: Annotated[schemas.AssignRequest, JSON], key: Key
     ) -> None: ...
 
     @router.post(
         "/v1/reconciliation/breaks/{break_id}/resolve",
         tags=["reconciliation"],
         summary="Settle a break by one of its allowed actions, with a reason",
-        responses=_answers(200, schemas.AgedBreak, "Resolved.", _REPLAYED, 400, 403, 404, 409, 415, 422),
+        responses=answers(200, schemas.AgedBreak, "Resolved.", REPLAYED, 400, 403, 404, 409, 415, 422),
     )
     def resolve(
-        break_id: schemas.BreakId, asked: Annotated[schemas.ResolveRequest, _JSON], key: Key
+        break_id: schemas.BreakId, asked: Annotated[schemas.ResolveRequest, JSON], key: Key
     ) -> None: ...

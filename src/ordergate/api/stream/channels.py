@@ -75,6 +75,7 @@ MASK_OF_KIND: Final[Mapping[str, Mask]] = {
     "break_resolved": ACCOUNT,
     "break_reopened": ACCOUNT,
     "cash_adjusted": ACCOUNT | BALANCES,
+    "symbol_renamed": ACCOUNT | POSITIONS,
     "position_adjusted": ACCOUNT | POSITIONS,
     "group_accepted": ORDERS,
     "group_denied": ORDERS,
