@@ -126,6 +126,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             version=ordergate.__version__,
             gate=node.gate,
             breaks=node.breaks,
+            groups=node.groups,
             views=views,
             identity=identity.bearer,
             hub=hub,
