@@ -46,7 +46,7 @@ def test_debits_equal_credits_and_cash_is_the_folds_after_every_event(
     book: list[tuple[Symbol, Side, list[Step]]],
 ) -> None:
     account, ledger = accounts.opened(OPENED), Ledger()
-    ledger.post(adjusted(None, account, INSTRUMENTS.values(), OPENED))
+    ledger.post(adjusted(None, account, INSTRUMENTS.values()))
     for symbol, side, history in book:
         for before, event, _ in live(first(accepted(terms(side, 10, 100, symbol=symbol))), history):
             was, account = account, accounts.book(account, INSTRUMENTS[symbol], before, event)
@@ -77,7 +77,7 @@ def test_the_position_is_the_sum_of_the_live_executions_of_all_orders(
 
 def test_a_fee_is_paid_from_cash_and_stays_paid_when_the_execution_is_taken_back() -> None:
     account, ledger = accounts.opened(OPENED), Ledger()
-    ledger.post(adjusted(None, account, [], OPENED))
+    ledger.post(adjusted(None, account, []))
     fill = msgspec.structs.replace(completed(10, 20), fee=Decimal(3))
     bust = e.ExecutionBusted(order_id=fill.order_id, at=NOW, exec_id=fill.exec_id)
     for before, event, _ in live(first(accepted()), [lambda _: (fill,), lambda _: (bust,)]):
@@ -89,12 +89,12 @@ def test_a_fee_is_paid_from_cash_and_stays_paid_when_the_execution_is_taken_back
 
 def test_a_holding_taken_over_comes_from_outside() -> None:
     before, ledger = accounts.opened(OPENED), Ledger()
-    ledger.post(adjusted(None, before, [share()], OPENED))
+    ledger.post(adjusted(None, before, [share()]))
     event = a.PositionAdjusted(
         account=ACCOUNT, at=NOW, symbol=SHARE, quantity=Decimal(2), price=Decimal(30), why="held before"
     )
     after = accounts.evolve(before, event)
-    ledger.post(adjusted(before, after, [share()], event))
+    ledger.post(adjusted(before, after, [share()]))
     ledger.require_agreement(after)
     assert seen(ledger.balances[position_of(SHARE)], ledger.balances[EQUITY]) == (60, -1_060)
 
@@ -108,7 +108,7 @@ def test_books_that_create_money_are_caught(instrument: Instrument) -> None:
     with pytest.raises(InvariantBroken, match="does not balance"):
         traded(before, wrong, instrument, completed(10, 20))
     ledger = Ledger()
-    ledger.post(adjusted(None, before, [], OPENED))
+    ledger.post(adjusted(None, before, []))
     with pytest.raises(InvariantBroken, match="by entries"):
         ledger.require_agreement(msgspec.structs.replace(before, cash=Decimal(1_001)))
     ledger.balances[CASH] += 1

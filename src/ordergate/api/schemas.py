@@ -130,6 +130,8 @@ class Order(BaseModel):
     failed_controls: list[FailedControl]
     cancel_requested: bool
     external: bool
+    overfilled: bool
+    quarantined: bool
     accepted_at: AwareDatetime
     acknowledged_at: AwareDatetime | None
     unknown_since: AwareDatetime | None
@@ -281,6 +283,7 @@ class Instrument(BaseModel):
     lot: Figure
     multiplier: Figure
     calendar: str
+    aliases: list[str]
 
 
 class ControlResult(BaseModel):

@@ -17,7 +17,13 @@ import msgspec
 from ordergate.core.accounts import account as accounts
 from ordergate.core.accounts.account import Account
 from ordergate.core.accounts.breaks import Break
-from ordergate.core.accounts.events import AccountEvent, AccountOpened, AnyAccountEvent, AnyBreakEvent
+from ordergate.core.accounts.events import (
+    AccountEvent,
+    AccountOpened,
+    AnyAccountEvent,
+    AnyBreakEvent,
+    PositionAdjusted,
+)
 from ordergate.core.contingent.events import AnyGroupEvent, GroupEvent
 from ordergate.core.faults import InvariantBroken
 from ordergate.core.ids import OrderId, Symbol
@@ -61,6 +67,7 @@ class Books:
         self._final: OrderedDict[OrderId, Order] = OrderedDict()
         self._client_id_hashes: set[int] = set()
         self._by_client_id: dict[str, OrderId] = {}
+        self.old_names: dict[Symbol, Symbol] = {}
         self._by_broker_id: dict[str, OrderId] = {}
         self._earlier_broker_ids: dict[OrderId, list[str]] = {}
 
@@ -122,6 +129,8 @@ class Books:
             self.account = accounts.opened(event)
             return Change(None, None, self.account)
         before = self._opened()
+        if isinstance(event, PositionAdjusted):
+            event = self._by_its_name(event)
         self.account = accounts.evolve(before, event)
         broken = accounts.broken(before, event) if isinstance(event, AnyBreakEvent) else None
         return Change(None, None, self.account, broken)
@@ -133,8 +142,18 @@ class Books:
         instrument = self._instruments.get(before.terms.symbol)
         if instrument is None:
             raise InvariantBroken(f"{before.id} trades {before.terms.symbol}, which is not listed")
+        if instrument.symbol != before.terms.symbol:
+            self.old_names[before.terms.symbol] = instrument.symbol
         self.account = accounts.book(self._opened(), instrument, before, event)
         return self.account
+
+    def _by_its_name(self, event: PositionAdjusted) -> PositionAdjusted:
+        """What was taken over under a name that the instrument no longer has is its position all the same."""
+        instrument = self._instruments.get(event.symbol)
+        if instrument is None or instrument.symbol == event.symbol:
+            return event
+        self.old_names[event.symbol] = instrument.symbol
+        return msgspec.structs.replace(event, symbol=instrument.symbol)
 
     def _opened(self) -> Account:
         if self.account is None:

@@ -11,11 +11,11 @@ from typing import Final
 
 import msgspec
 
-from ordergate.core.accounts.events import AnyAccountEvent
+from ordergate.core.accounts.events import AnyAccountEvent, SymbolRenamed
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import JournalCorrupt, Unfoldable
 from ordergate.core.ids import AccountId, Env, Symbol
-from ordergate.core.instruments import Instrument
+from ordergate.core.instruments import Instrument, by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.recent import RecentOrders
@@ -39,6 +39,7 @@ from ordergate.engine.once import KEPT, Once
 from ordergate.engine.prices import PriceBoard
 from ordergate.engine.quarantine import Quarantine
 from ordergate.engine.reconciler import Reconciler
+from ordergate.engine.renamed import Renamed
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.unknowns import Unknowns
@@ -142,9 +143,7 @@ class Node:
             clock=world.clock,
             chance=world.chance,
         )
-        self.breaks = BreakDesk(
-            world.env, lanes=self.lanes, once=once, views=world.views, clock=world.clock
-        )
+        self.breaks = BreakDesk(world.env, lanes=self.lanes, once=once, views=world.views, clock=world.clock)
         self.gate = Gate(
             world.env,
             lanes=self.lanes,
@@ -196,6 +195,7 @@ class Node:
                 seat.lane.halt(fault)
                 await asyncio.Event().wait()
             self._remember_recent(seat)
+            self._carry_on_names(seat)
             seat.suspect("the account was folded anew")
             self._carry_on_kill(seat)
             self._contingent.carry_on(seat)
@@ -244,6 +244,19 @@ class Node:
             now = self._world.clock.now()
             cancel_open(seat, actor="kill-switch", at=now, correlation="kill-switch")
 
+    def _carry_on_names(self, seat: Seat) -> None:
+        """A position under an old name is shown under its present one from now on."""
+        account = seat.lane.books.account
+        if account is None:
+            return
+        events = [
+            SymbolRenamed(account=account.id, at=self._world.clock.now(), was=was, symbol=symbol)
+            for was, symbol in seat.lane.books.old_names.items()
+            if was not in account.renamed
+        ]
+        if events:
+            seat.lane.record(events, correlation="renamed")
+
     def _remember_recent(self, seat: Seat) -> None:
         """What risk calls recent is what is durable: a decision that was lost never happened."""
         seat.recent = RecentOrders()
@@ -273,14 +286,16 @@ class Node:
         lane = Lane(
             one.account,
             journal=self._world.journal,
-            instruments=dict(self._world.instruments),
+            instruments=by_any_name(self._world.instruments),
             audience=self._world.audience,
             follow=self._follow,
             clock=self._world.clock,
             metrics=self._world.metrics,
         )
         stale = Freshness(self._world.clock.now(), "not reconciled since the start")
-        return Seat(lane, one.broker, one.limits, stale)
+        names = names_of(self._world.instruments.values())
+        broker = Renamed(one.broker, names) if names else one.broker
+        return Seat(lane, broker, one.limits, stale)
 
 
 def _suspect(seat: Seat, why: str) -> None:

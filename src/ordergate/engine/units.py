@@ -18,7 +18,9 @@ from ordergate.core.accounts.events import (
     AnyAccountEvent,
     AnyAlarmEvent,
     PositionAdjusted,
+    SymbolRenamed,
 )
+from ordergate.core.accounts.positions import Position
 from ordergate.core.contingent.events import AnyGroupEvent, GroupEvent
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, OrderId, Symbol
@@ -148,9 +150,17 @@ class UnitBuilder:
         return b',"position":' + position + b',"balance":' + self._balance(change.account)
 
     def _position(self, account: Account, symbol: Symbol) -> bytes:
-        view = views.position_view(account, account.position(symbol), self._instruments[symbol])
+        instrument = self._instruments[symbol]
+        view = views.position_view(account, account.position(instrument.symbol), instrument)
         body = _encode(view)
-        self._positions[symbol] = Row(key=symbol, body=body)
+        self._positions[instrument.symbol] = Row(key=instrument.symbol, body=body)
+        return body
+
+    def _renamed(self, account: Account, event: SymbolRenamed) -> bytes:
+        """The position under its name, and nothing left under the old one."""
+        nothing = views.position_view(account, Position(symbol=event.was), self._instruments[event.symbol])
+        body = self._position(account, event.symbol)
+        self._positions[event.was] = Row(key=event.was, body=_encode(nothing))
         return body
 
     def _balance(self, account: Account) -> bytes:
@@ -169,6 +179,8 @@ class UnitBuilder:
         if isinstance(event, AnyAlarmEvent):
             return
         match event:
+            case SymbolRenamed():
+                parts.append(b',"position":' + self._renamed(change.account, event))
             case PositionAdjusted():
                 parts.append(b',"position":' + self._position(change.account, event.symbol))
             case _:

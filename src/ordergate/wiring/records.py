@@ -11,13 +11,15 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from ordergate.core.accounts import ledger
+from ordergate.core.accounts.account import Account
 from ordergate.core.accounts.events import AccountEvent, AnyAccountEvent
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault, JournalCorrupt
 from ordergate.core.ids import AccountId, OrderId, Symbol
-from ordergate.core.instruments import Instrument
+from ordergate.core.instruments import Instrument, by_any_name
 from ordergate.core.orders.events import AnyOrderEvent, OrderEvent
-from ordergate.engine.books import Books, order_from
+from ordergate.engine.books import Books, Change, order_from
 from ordergate.engine.units import UnitBuilder
 from ordergate.journal import verify as seals
 from ordergate.journal.pool import ReadPool
@@ -76,7 +78,7 @@ def replay(
 
     async def ask(pool: ReadPool) -> list[Checked]:
         accounts = list(await heads(pool)) if account is None else [account]
-        return [await _replayed(pool, one, dict(instruments), told) for one in accounts]
+        return [await _replayed(pool, one, by_any_name(instruments), told) for one in accounts]
 
     return _on(place, ask)
 
@@ -119,12 +121,16 @@ class _Fold:
         self._account = account
         self._instruments = instruments
         self._books = Books(instruments)
+        self._ledger = ledger.Ledger()
 
     async def add(self, seq: int, event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> None:
         if isinstance(event, OrderEvent) and self._books.order(event.order_id) is None:
             await self._remember(event.order_id, seq)
         builder = UnitBuilder(self._account, 0, seq - 1, CORRELATION, self._instruments)
-        builder.add(event, self._books.fold(event))
+        before = self._books.account
+        change = self._books.fold(event)
+        self._post(before, event, change)
+        builder.add(event, change)
         unit = builder.build(None)
         for order in unit.orders:
             self.rows["orders", order.id] = digest(order.body)
@@ -137,6 +143,23 @@ class _Fold:
             for row in rows:
                 self.rows[table, row.key] = digest(row.body)
         self.events += 1
+
+    def _post(
+        self,
+        before: Account | None,
+        event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent,
+        change: Change,
+    ) -> None:
+        """The same by double entry. Raises InvariantBroken where the two do not agree."""
+        after = change.account
+        if after is None or after is before:
+            return
+        if isinstance(event, OrderEvent) and before is not None and change.after is not None:
+            instrument = self._instruments[change.after.terms.symbol]
+            self._ledger.post(ledger.traded(before, after, instrument, event))
+        else:
+            self._ledger.post(ledger.adjusted(before, after, set(self._instruments.values())))
+        self._ledger.require_agreement(after)
 
     async def _remember(self, order_id: OrderId, before: int) -> None:
         """An order that ended so long ago that the books have let go of it."""

@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
-from ordergate.core.instruments import Instrument
+from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.telemetry.secret import Secret
 
@@ -124,6 +124,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     log_level: str = "info"
 
     def __post_init__(self) -> None:
+        names_of(self.instruments)
         for account, its in self.accounts.items():
             if not is_account_id(self.environment, account):
                 letter = self.environment.letter
@@ -167,8 +168,11 @@ def parse(plain: object, where: str) -> Settings:
     """The same from plain data; `where` names it in the sentence."""
     try:
         settings = msgspec.convert(plain, Settings, strict=False, dec_hook=path_of)
-        for account in settings.accounts.values():
-            account.parsed_limits()
     except (msgspec.ValidationError, ValueError) as error:
         raise CannotStart(f"{where}: {error}") from error
+    for name, account in settings.accounts.items():
+        try:
+            account.parsed_limits()
+        except ValueError as error:
+            raise CannotStart(f"{where}: account {name}: {error}") from error
     return settings

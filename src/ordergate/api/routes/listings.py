@@ -223,7 +223,7 @@ def _summary(deps: Deps, account: AccountId, balances: list[bytes]) -> bytes:
     return json_object(named("id", account), named("env", deps.env.value), listed("balances", balances))
 
 
-def _instrument(instrument: Instrument) -> dict[str, str]:
+def _instrument(instrument: Instrument) -> dict[str, str | list[str]]:
     return {
         "symbol": instrument.symbol,
         "name": instrument.name,
@@ -233,4 +233,5 @@ def _instrument(instrument: Instrument) -> dict[str, str]:
         "lot": text(instrument.lot),
         "multiplier": text(instrument.multiplier),
         "calendar": instrument.calendar,
+        "aliases": list(instrument.aliases),
     }

@@ -45,6 +45,7 @@ class Account(msgspec.Struct, frozen=True, kw_only=True):
     positions: Mapping[Symbol, Position] = NO_POSITIONS
     breaks: Mapping[str, Break] = {}
     alarms: alarms.Alarms = alarms.NO_ALARMS
+    renamed: frozenset[Symbol] = frozenset()
 
     def position(self, symbol: Symbol) -> Position:
         return self.positions.get(symbol) or Position(symbol=symbol)
@@ -76,6 +77,8 @@ def evolve(account: Account, event: a.AnyAccountEvent) -> Account:
             before = account.position(event.symbol)
             after = traded(before, side, abs(event.quantity), event.price)
             return _replace(account, positions={**account.positions, event.symbol: after})
+        case a.SymbolRenamed():
+            return _replace(account, renamed=account.renamed | {event.was})
         case a.AlarmRaised() | a.AlarmCleared():
             return _replace(account, alarms=alarms.evolve(account.alarms, event))
         case _:
@@ -100,9 +103,7 @@ def _with_break(account: Account, item: Break) -> Account:
     return _replace(account, breaks=left)
 
 
-def book(
-    account: Account, instrument: Instrument, before: Order, event: e.AnyOrderEvent
-) -> Account:
+def book(account: Account, instrument: Instrument, before: Order, event: e.AnyOrderEvent) -> Account:
     """The account after an event of one of its orders; `before` is the order before it."""
     side = before.terms.side
     match event:

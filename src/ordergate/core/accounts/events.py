@@ -98,6 +98,13 @@ class PositionAdjusted(AccountEvent, frozen=True, kw_only=True, tag="position_ad
     why: str
 
 
+class SymbolRenamed(AccountEvent, frozen=True, kw_only=True, tag="symbol_renamed"):
+    """What was traded as `was` is `symbol` from now on: one position, under one name."""
+
+    was: Symbol
+    symbol: Symbol
+
+
 class CashAdjusted(AccountEvent, frozen=True, kw_only=True, tag="cash_adjusted"):
     """Cash taken over from the broker to settle a break; `amount` is signed."""
 
@@ -134,5 +141,11 @@ AnyAlarmEvent = AlarmRaised | AlarmCleared
 AnyBreakEvent = BreakOpened | BreakNoted | BreakAssigned | BreakHealed | BreakResolved | BreakReopened
 
 AnyAccountEvent = (
-    AccountOpened | AccountSynced | AnyAlarmEvent | AnyBreakEvent | CashAdjusted | PositionAdjusted
+    AccountOpened
+    | AccountSynced
+    | AnyAlarmEvent
+    | AnyBreakEvent
+    | CashAdjusted
+    | PositionAdjusted
+    | SymbolRenamed
 )

@@ -15,7 +15,6 @@ from typing import Final
 import msgspec
 
 from ordergate.core.accounts.account import Account
-from ordergate.core.accounts.events import AnyAccountEvent
 from ordergate.core.faults import InvariantBroken
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import ZERO
@@ -57,9 +56,7 @@ def traded(before: Account, after: Account, instrument: Instrument, event: e.Any
     return _balanced(lines, f"{type(event).__name__} of {event.order_id}")
 
 
-def adjusted(
-    before: Account | None, after: Account, instruments: Iterable[Instrument], event: AnyAccountEvent
-) -> list[Line]:
+def adjusted(before: Account | None, after: Account, instruments: Iterable[Instrument]) -> list[Line]:
     """The entry of what came from outside: an opening balance, a holding taken over, a correction of cash."""
     cash = after.cash - (ZERO if before is None else before.cash)
     lines = [Line(CASH, cash)]

@@ -41,6 +41,8 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     failed_controls: tuple[e.FailedControl, ...]
     cancel_requested: bool
     external: bool
+    overfilled: bool
+    quarantined: bool
     accepted_at: datetime
     acknowledged_at: datetime | None
     unknown_since: datetime | None
@@ -137,6 +139,8 @@ def order_view(order: Order) -> OrderView:
         failed_controls=order.failed,
         cancel_requested=order.cancel_requested,
         external=order.external,
+        overfilled=order.is_overfilled,
+        quarantined=order.quarantined_at is not None,
         accepted_at=order.accepted_at,
         acknowledged_at=order.acknowledged_at,
         unknown_since=order.unknown_since,

@@ -165,8 +165,9 @@ def _dearer(one: Decimal | None, other: Decimal | None) -> Decimal | None:
 
 
 def _held(terms: Terms, leaves: Decimal, price: Decimal | None, instrument: Instrument | None) -> Held:
+    symbol = terms.symbol if instrument is None else instrument.symbol  # it may have been renamed since
     if leaves <= ZERO:
-        return Held(terms.symbol, terms.side, ZERO, ZERO)
+        return Held(symbol, terms.side, ZERO, ZERO)
     if price is None or instrument is None:
-        return Held(terms.symbol, terms.side, leaves, None)
-    return Held(terms.symbol, terms.side, leaves, leaves * price * instrument.multiplier)
+        return Held(symbol, terms.side, leaves, None)
+    return Held(symbol, terms.side, leaves, leaves * price * instrument.multiplier)
