@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ordergate.wiring.settings import CannotStart, parse
 from tests.cli.asking import Desk, Said, ended, process, resting, wait_until
 from tests.fixtures.house import STOP_S_MAX, House, house
 
+NO_RECORDINGS = Path(__file__).parent
 READY_FIELDS = {
     "base_url",
     "stream_url",
@@ -38,7 +42,7 @@ def taken_port() -> Iterator[int]:
 
 def run(folder: Path, *options: str) -> Said:
     """A start that is expected to fail."""
-    return ended(process("run", "--data-dir", str(folder), "--recorded", str(folder), *options))
+    return ended(process("run", "--data-dir", str(folder), "--recorded", str(NO_RECORDINGS), *options))
 
 
 def is_one_sentence(said: Said) -> bool:
@@ -69,6 +73,63 @@ def test_settings_that_make_no_sense_are_a_sentence(tmp_path: Path) -> None:
         assert "gateway.yaml" in said.err
         served = ended(process("serve", "--config", str(tmp_path / "gateway.yaml")))
         assert is_one_sentence(served), served
+
+
+def test_a_folder_of_recordings_that_is_not_there_is_a_sentence(tmp_path: Path) -> None:
+    missing = tmp_path / "recordigns"
+    (tmp_path / "file").touch()
+    for named in (missing, tmp_path / "file"):
+        starting = process("run", "--data-dir", str(tmp_path / "data"), "--recorded", str(named))
+        said = ended(starting)
+        assert is_one_sentence(said), said
+        assert f"{named} is not a folder" in said.err
+        assert "--recorded" in said.err
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_shared_folder_that_is_not_there_is_a_sentence_too(tmp_path: Path) -> None:
+    shared = {**os.environ, "ORDERGATE_SHARED": str(tmp_path / "shraed")}
+    said = ended(process("run", "--data-dir", str(tmp_path / "data"), env=shared))
+    assert is_one_sentence(said), said
+    assert str(tmp_path / "shraed" / "data") in said.err
+    assert "ORDERGATE_SHARED" in said.err
+
+
+@pytest.mark.parametrize("inside", ["limits", "instruments"])
+def test_a_misspelt_limit_is_a_sentence_with_its_account_and_the_word(tmp_path: Path, inside: str) -> None:
+    limits: dict[str, Any] = {
+        "version": 1,
+        "max_open_orders": 1,
+        "max_open_notional": "1",
+        "message_windows": [[1, 1]],
+        "instruments": {
+            "AAPL": {
+                "max_order_quantity": "1",
+                "max_order_notional": "1",
+                "max_long": "1",
+                "max_short": "1",
+                "collar_ticks": 4,
+            }
+        },
+    }
+    wrong = limits if inside == "limits" else limits["instruments"]["AAPL"]
+    wrong.pop("max_open_orders" if inside == "limits" else "max_long")
+    wrong["max_lnog"] = "1"
+    broker = {"key": {"environment": "KEY"}, "secret": {"environment": "SECRET"}}
+    settings = {
+        "environment": "paper",
+        "data_dir": "data",
+        "instruments": [],
+        "brokers": {"house": broker},
+        "accounts": {"P-FIRST": {"broker": "house"}, "P-SECOND": {"broker": "house", "limits": limits}},
+    }
+    with pytest.raises(CannotStart) as cannot:
+        parse(settings, "gateway.yaml")
+    sentence = str(cannot.value)
+    assert "gateway.yaml" in sentence
+    assert "P-SECOND" in sentence
+    assert "max_lnog" in sentence
+    assert "P-FIRST" not in sentence
 
 
 def test_a_second_start_on_the_same_folder_is_refused_and_disturbs_nothing(shared_house: House) -> None:

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ordergate.cli import files
+from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import DATA_DIR, DataDir, ReadyFile
 from ordergate.cli.output import complaints, people
 from ordergate.cli.profiles import FILE_NAME, Profile
@@ -79,10 +80,17 @@ def run(
 
 
 def recordings(named: Path | None) -> tuple[Path, ...]:
-    """The recorded day, if it is in the folder named or where recordings usually are."""
+    """The recorded day, if it is in the folder named or where recordings usually are.
+
+    A folder that somebody named must be there: to play a made-up tape instead would hide a slip.
+    """
     shared = os.environ.get(SHARED_VARIABLE)
     usual = Path(shared) / "data" if shared else Path("..") / "shared" / "data"
     folder = usual if named is None else named
+    if (named is not None or shared) and not folder.is_dir():
+        how = "--recorded" if named is not None else SHARED_VARIABLE
+        sentence = f"{folder} is not a folder with recordings: name another one with {how}, or none"
+        raise Stopped(ExitCode.CANNOT_START, sentence)
     return tuple(sorted(path.resolve() for path in folder.glob(RECORDED_DAY)))
 
 

@@ -102,7 +102,7 @@ def mapping_of(limits: Limits) -> dict[str, object]:
 
 def limits_of(mapping: Mapping[str, object]) -> Limits:
     """Read limits from plain data. Raises ValueError naming the field that is wrong."""
-    fields = _Fields(mapping, "limits")
+    fields = _Fields(mapping, "limits", _LIMITS)
     limits = Limits(
         version=fields.whole("version", least=1),
         enabled=fields.flag("enabled", default=False),
@@ -122,14 +122,13 @@ def limits_of(mapping: Mapping[str, object]) -> Limits:
             for symbol, its in fields.mapping("instruments").items()
         },
     )
-    fields.nothing_else()
     if limits.buying_power_haircut_percent > 100:
         raise ValueError("limits.buying_power_haircut_percent must be at most 100")
     return limits
 
 
 def _instrument_limits(mapping: object, where: str) -> InstrumentLimits:
-    fields = _Fields(mapping, where)
+    fields = _Fields(mapping, where, _OF_INSTRUMENT)
     limits = InstrumentLimits(
         max_order_quantity=fields.amount("max_order_quantity"),
         max_order_notional=fields.amount("max_order_notional"),
@@ -139,7 +138,6 @@ def _instrument_limits(mapping: object, where: str) -> InstrumentLimits:
         collar_ticks=fields.whole("collar_ticks") if fields.has("collar_ticks") else None,
         initial_margin=fields.amount("initial_margin") if fields.has("initial_margin") else None,
     )
-    fields.nothing_else()
     if limits.collar_percent is None and limits.collar_ticks is None:
         raise ValueError(f"{where} needs collar_percent or collar_ticks")
     return limits
@@ -165,21 +163,30 @@ def _seconds_text(length: timedelta) -> str:
     return text(Decimal(length // MICROSECOND) / _SECOND)
 
 
+def _names(kind: type[msgspec.Struct]) -> frozenset[str]:
+    """The fields as a file spells them: a length of time is in seconds and says so."""
+    fields = msgspec.structs.fields(kind)
+    return frozenset(f"{field.name}_s" if field.type is timedelta else field.name for field in fields)
+
+
+_LIMITS: Final = _names(Limits)
+_OF_INSTRUMENT: Final = _names(InstrumentLimits)
+
+
 class _Fields:
     """Takes fields out of a mapping one by one, and says what is wrong where."""
 
-    def __init__(self, mapping: object, where: str) -> None:
+    def __init__(self, mapping: object, where: str, names: frozenset[str]) -> None:
+        """What is misspelt is said before what is missing: it may be the same field."""
         if not _is_mapping(mapping):
             raise ValueError(f"{where} must be a mapping of names to values")
+        if strange := sorted(set(mapping) - names):
+            raise ValueError(f"{where} has no field {', '.join(strange)}")
         self._left = dict(mapping)
         self._where = where
 
     def has(self, name: str) -> bool:
         return name in self._left
-
-    def nothing_else(self) -> None:
-        if self._left:
-            raise ValueError(f"{self._where} has no field {', '.join(sorted(self._left))}")
 
     def whole(self, name: str, *, least: int = 0) -> int:
         value = self._take(name)
