@@ -8,29 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 import msgspec
 
 from ordergate.brokers.paper import fates
 from ordergate.brokers.paper.broker import PaperBroker
+from ordergate.brokers.paper.carriers import FatedCarrier
 from ordergate.brokers.paper.exchange import PaperExchange
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
-from ordergate.core.risk.limits import limits_of
+from ordergate.core.risk.limits import limits_of, mapping_of
 from ordergate.engine.answers import Answer
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.gate import Gate
 from ordergate.engine.lane import Lane
+from ordergate.engine.lanes import Seat
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
 from ordergate.journal.memory import MemoryJournal
@@ -38,6 +40,8 @@ from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.broker import DedupClass
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.telemetry.metrics import Metrics
+
+T = TypeVar("T")
 
 ACCOUNT = AccountId("P-TEST")
 ES = Symbol("ESH4")
@@ -157,6 +161,18 @@ async def let_run() -> None:
         await asyncio.sleep(0)
 
 
+class NotingCarrier(FatedCarrier):
+    """Notes every question that is asked of the broker."""
+
+    def __init__(self, asked: list[str], clock: HandClock, fates: fates.Fates) -> None:
+        super().__init__(clock, fates, 0.0)
+        self._asked = asked
+
+    async def ask(self, question: str, read: Callable[[], T]) -> T:
+        self._asked.append(question)
+        return await super().ask(question, read)
+
+
 class Stage(AbstractAsyncContextManager["Stage"]):
     """The journal and the exchange outlive the node: `crash` and `restart` exercise recovery."""
 
@@ -166,7 +182,9 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         fate: fates.Fates = fates.always_delivered,
         dedup: DedupClass = DedupClass.A,
         resend_is_safe: bool = True,
+        limits: Mapping[str, object] | None = None,
     ) -> None:
+        """`limits` change the ordinary ones. Orders in `hidden` are not found by questions."""
         self.clock = HandClock()
         self.chance = CountingChance()
         self.journal = MemoryJournal(Env.PAPER)
@@ -180,6 +198,9 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._fate = fate
         self._dedup = dedup
         self._resend_is_safe = resend_is_safe
+        self._limits = limits_of({**mapping_of(LIMITS), **(limits or {})})
+        self.hidden: set[str] = set()
+        self.asked: list[str] = []
         self._keys = count()
 
     async def __aenter__(self) -> Self:
@@ -196,9 +217,10 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             self.exchange,
             env=Env.PAPER,
             clock=self.clock,
-            fates=self._fate,
             dedup=self._dedup,
             resend_is_safe=self._resend_is_safe,
+            hides=lambda order: order.id in self.hidden,
+            carrier=NotingCarrier(self.asked, self.clock, self._fate),
         )
         world = World(
             env=Env.PAPER,
@@ -210,7 +232,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             metrics=Metrics(),
             instruments={ES: INSTRUMENT},
         )
-        served = [Served(ACCOUNT, self.broker, LIMITS)]
+        served = [Served(ACCOUNT, self.broker, self._limits)]
         self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
         self.price(self.last_price)
         self.node.start()
@@ -225,10 +247,14 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         await self.start()
 
     @property
-    def lane(self) -> Lane:
+    def seat(self) -> Seat:
         seat = self.node.lanes.get(ACCOUNT)
         assert seat is not None
-        return seat.lane
+        return seat
+
+    @property
+    def lane(self) -> Lane:
+        return self.seat.lane
 
     @property
     def gate(self) -> Gate:

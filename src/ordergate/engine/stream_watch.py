@@ -81,7 +81,7 @@ class StreamWatch:
         Owed only where the stream was up all that time.
         """
         up = self.up_since
-        if up is None or unread_since is None or unread_since < up or len(self._untold) >= OWED_MAX:
+        if up is None or unread_since is None or unread_since <= up or len(self._untold) >= OWED_MAX:
             return
         self._untold[exec_id] = now
 

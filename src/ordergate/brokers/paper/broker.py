@@ -72,7 +72,7 @@ class PaperBroker:
         self._exchange = exchange
         self._clock = clock
         self._hides = hides or self._is_young
-        self._fated = FatedCarrier(clock, fates, latency_s)
+        self._fated = carrier if isinstance(carrier, FatedCarrier) else FatedCarrier(clock, fates, latency_s)
         self._carrier: Carrier = carrier or self._fated
         self.account_number = account_number
 

@@ -11,10 +11,9 @@ from datetime import timedelta
 from typing import Final
 
 from ordergate.core.accounts.breaks import Break, Nature
-from ordergate.core.money import ZERO
 from ordergate.core.orders.events import FailedControl
-from ordergate.core.orders.terms import Side
 from ordergate.core.risk.reasons import Reason
+from ordergate.core.risk.reducing import reduces, reduces_as_replaced
 from ordergate.core.risk.view import InputMissing, Proposal, RiskView, limits_in
 
 _NO_TIME: Final = timedelta(0)
@@ -67,20 +66,10 @@ def _stale(view: RiskView) -> FailedControl | None:
 
 
 def _only_reduces(proposal: Proposal, view: RiskView, severe: list[Break]) -> bool:
-    """Everything open on this side, and this, together close no more than what is held.
-
-    A replacement adds what it grows by; what it grows by nothing was counted already.
-    """
+    """Never on a position that a break is about, nor while it is not known which one that is."""
     symbol = view.instrument.symbol
     if any(item.nature is not Nature.POSITION or item.subject == symbol for item in severe):
         return False
-    position = view.account.position(symbol).quantity
-    opened = view.exposure.of(symbol)
-    added = proposal.terms.quantity
-    if proposal.standing is not None:
-        held = view.exposure.held(proposal.standing.id)
-        added = proposal.terms.quantity - proposal.standing.cum_qty
-        added -= ZERO if held is None else held.quantity
-    if proposal.terms.side is Side.BUY:
-        return position < ZERO and opened.buy_quantity + max(added, ZERO) <= -position
-    return position > ZERO and opened.sell_quantity + max(added, ZERO) <= position
+    if proposal.standing is not None and proposal.asked is not None:
+        return reduces_as_replaced(proposal.standing, proposal.asked, view)
+    return reduces(proposal.terms, view)
