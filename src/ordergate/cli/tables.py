@@ -149,6 +149,53 @@ def cancel_results(rows: Sequence[Row]) -> Table:
     return table
 
 
+def groups(rows: Iterable[Row]) -> Table:
+    table = _table(None, "group", "type", "status", "symbol", right=("quantity", "exited"))
+    table.add_column("reason")
+    for row in rows:
+        table.add_row(
+            _text(row["id"]),
+            _text(row["type"]),
+            _status(row["status"]),
+            *(_text(row[name]) for name in ("symbol", "quantity", "exited", "reason")),
+        )
+    return table
+
+
+def legs(rows: Iterable[Row]) -> Table:
+    table = _table(None, "leg", "side", "type", right=("limit", "stop", "trail"))
+    table.add_column("")
+    for row in rows:
+        percent = row["trail_percent"]
+        standing = "live" if row["live"] else "reached" if row["triggered"] else ""
+        table.add_row(
+            _text(row["role"]),
+            _side(row["side"]),
+            _text(row["type"]),
+            _text(row["limit_price"]),
+            _text(row["stop_price"] or row["stop_level"]),
+            _text(row["trail_amount"] or (None if percent is None else f"{percent}%")),
+            _text(standing),
+        )
+    return table
+
+
+def group_orders(rows: Iterable[Row]) -> Table:
+    table = _table(None, "order", "leg", "symbol", "side", right=("filled",))
+    table.add_column("result")
+    for row in rows:
+        filled = None if row["quantity"] is None else f"{row['cum_qty']}/{row['quantity']}"
+        table.add_row(
+            _text(row["order_id"]),
+            _text(row["role"]),
+            _text(row["symbol"]),
+            _side(row["side"] or ""),
+            _text(filled),
+            _status(row["result"]),
+        )
+    return table
+
+
 def plain(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """A table of texts."""
     table = _table(None, *names)

@@ -1,0 +1,69 @@
+"""Groups of orders and flatten from the command line, against a real house."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.asking import Desk, ordergate
+
+SYMBOL = "AAPL"
+FLATTENED = "MSFT"  # nobody else here holds any
+
+
+def test_a_trailing_stop_is_placed_listed_shown_and_canceled(desk: Desk) -> None:
+    group = desk.get("groups", "place", "trailing_stop", SYMBOL, "sell", "3", "--trail", "25")
+    assert group["status"] == "active"
+    assert [leg["role"] for leg in group["legs"]] == ["trail"]
+    shown = desk.get("groups", "show", group["id"])
+    assert shown["id"] == group["id"]
+    assert group["id"] in {one["id"] for one in desk.get("groups", "list", "--active")["groups"]}
+    for words in (("show", group["id"]), ("list",)):
+        said = desk.ask("groups", *words)
+        assert said.code == 0
+        assert group["id"] in said.out
+    assert desk.get("groups", "cancel", group["id"])["cancel_requested"] is True
+
+
+def test_a_bracket_places_its_entry_and_ends_when_it_is_canceled(desk: Desk) -> None:
+    group = desk.get(
+        "groups",
+        "place",
+        "bracket",
+        SYMBOL,
+        "buy",
+        "2",
+        "--limit",
+        "182.37",
+        "--profit",
+        "199",
+        "--stop",
+        "170",
+    )
+    entry = group["orders"][0]
+    assert (entry["role"], entry["quantity"]) == ("entry", "2")
+    desk.get("orders", "cancel", entry["order_id"], "--wait", "10")
+    assert desk.get("groups", "show", group["id"])["to_exit"] == "0"
+
+
+def test_a_position_is_flattened_as_one_command(desk: Desk) -> None:
+    desk.place(FLATTENED, "buy", "3", "--wait", "10")
+    done = desk.get("flatten", "--symbol", FLATTENED, "--wait", "60")
+    assert (done["status"], done["reason"]) == ("ended", "completed")
+    assert all(one["result"] in ("canceled", "filled", "ended") for one in done["orders"])
+    held = {one["symbol"]: one["quantity"] for one in desk.get("positions")["positions"]}
+    assert held.get(FLATTENED, "0") == "0"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("bracket", SYMBOL, "buy", "1", "--profit", "199"), "a bracket needs"),
+        (("trailing_stop", SYMBOL, "sell", "1", "--stop", "170"), "a trailing_stop needs"),
+        (("oto", SYMBOL, "buy", "1"), "an oto needs"),
+        (("bracket", SYMBOL, "buy", "1", "--stop", "170", "--trail", "2"), "give one of"),
+    ],
+)
+def test_prices_that_make_no_group_are_a_usage_error(words: tuple[str, ...], said: str) -> None:
+    ended = ordergate("groups", "place", *words)
+    assert ended.code == 2
+    assert said in ended.err
