@@ -2,13 +2,19 @@
 
 An absence is judged against the order as it is by then: the broker's stream may have proven it
 while the question was on its way. Nothing is ended on one answer, and nothing is sent again
-where the broker could take it twice.
+where the broker could take it twice. How long it has been is told by the monotonic clock, from when
+this process first looked: the wall clock may jump, and bytes are no faster for it.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
+import msgspec
+
 from ordergate.core.ids import OrderId
 from ordergate.core.orders import events as e
+from ordergate.core.orders.order import Order
 from ordergate.core.orders.reconcile import (
     Absence,
     Next,
@@ -36,6 +42,8 @@ class Absences:
         self._resend_s_max = resend_s_max
         self._of: dict[OrderId, Absence] = {}
         self._of_replacement: dict[OrderId, tuple[int, Absence]] = {}
+        self._doubts: dict[OrderId, tuple[datetime, datetime]] = {}
+        self._steady_zero = clock.now() - timedelta(seconds=clock.monotonic())
 
     def __len__(self) -> int:
         return len(self._of)
@@ -43,17 +51,19 @@ class Absences:
     def found(self, order_id: OrderId) -> None:
         self._of.pop(order_id, None)
         self._of_replacement.pop(order_id, None)
+        self._doubts.pop(order_id, None)
 
     def forget_settled(self, seat: Seat) -> None:
         """Drop what is remembered of the account's orders that were answered in another way."""
         for order_id in tuple(self._of):
             order = seat.lane.books.order(order_id)
             if order is not None and (order.is_final or order.is_proven):
-                del self._of[order_id]
+                self.found(order_id)
         for order_id in tuple(self._of_replacement):
             order = seat.lane.books.order(order_id)
             if order is not None and order.replacement is None:
                 del self._of_replacement[order_id]
+                self._doubts.pop(order_id, None)
 
     def of_order(self, seat: Seat, order_id: OrderId) -> None:
         """The broker says "no such order": wait, send again, or give it up on proof."""
@@ -61,7 +71,8 @@ class Absences:
         if order is None or order.is_final or order.is_proven:
             self.found(order_id)
             return
-        now = self._clock.now()
+        now = self._steady_now()
+        order = self._as_first_seen(order, now)
         patience = self._patience(seat)
         absence = self._of[order_id] = counted(self._of.get(order_id), order, patience, now)
         allowed = judge_absence(
@@ -84,7 +95,8 @@ class Absences:
                     f"{order.cl_ord_id} not found at {absence.first_at.isoformat()}"
                     f" and {absence.last_at.isoformat()}"
                 )
-                absent = e.OrderRejected(order_id=order_id, at=now, reason="never-arrived", evidence=evidence)
+                at = self._clock.now()
+                absent = e.OrderRejected(order_id=order_id, at=at, reason="never-arrived", evidence=evidence)
                 seat.lane.record([absent], correlation="reconciliation")
 
     def of_replacement(self, seat: Seat, order_id: OrderId, version: int) -> None:
@@ -92,7 +104,8 @@ class Absences:
         order = seat.lane.books.order(order_id)
         if order is None or order.replacement is None or order.replacement.version != version:
             return
-        now = self._clock.now()
+        now = self._steady_now()
+        order = self._as_first_seen(order, now)
         patience = self._patience(seat)
         asked, known = self._of_replacement.get(order_id, (version, None))
         absence = counted(known if asked == version else None, order, patience, now)
@@ -100,8 +113,20 @@ class Absences:
         if not is_absent(absence, settled_at(order, patience), patience):
             return
         del self._of_replacement[order_id]
-        rejected = e.ReplaceRejected(order_id=order_id, at=now, version=version, reason="never-arrived")
+        at = self._clock.now()
+        rejected = e.ReplaceRejected(order_id=order_id, at=at, version=version, reason="never-arrived")
         seat.lane.record([rejected], correlation="reconciliation")
+
+    def _steady_now(self) -> datetime:
+        return self._steady_zero + timedelta(seconds=self._clock.monotonic())
+
+    def _as_first_seen(self, order: Order, now: datetime) -> Order:
+        """The order as if its doubt began when this process first looked at it."""
+        doubted_at = order.doubted_at or order.unknown_since or order.accepted_at
+        known = self._doubts.get(order.id)
+        if known is None or known[0] != doubted_at:
+            known = self._doubts[order.id] = (doubted_at, now)
+        return msgspec.structs.replace(order, doubted_at=known[1])
 
     def _patience(self, seat: Seat) -> Patience:
         return Patience(

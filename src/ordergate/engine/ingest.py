@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from ordergate.core.accounts.alarms import AlarmNature
 from ordergate.core.faults import Fault, IllegalTransition, Unfoldable
-from ordergate.core.ids import ClOrdId, Env, OrderId, order_id, parse_cl_ord_id
+from ordergate.core.ids import AccountId, ClOrdId, Env, OrderId, order_id, parse_cl_ord_id
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import proven
@@ -157,7 +157,7 @@ class Ingest:
         self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None
     ) -> Order | None:
         """An order placed elsewhere, taken into the books as it is."""
-        adopted_id = adopted_order_id(self._env, report.broker_order_id)
+        adopted_id = adopted_order_id(self._env, seat.lane.account, report.broker_order_id)
         if (order := await seat.lane.order(adopted_id)) is not None:
             return order
         seen = snapshot or await self._asked(seat, report)
@@ -200,7 +200,11 @@ class Ingest:
         return None if isinstance(found, NotFound) else found
 
 
-def adopted_order_id(env: Env, broker_order_id: str) -> OrderId:
-    """The same foreign order always gets the same id, whoever sees it and however often."""
-    number = int.from_bytes(hashlib.sha256(broker_order_id.encode()).digest()[:12], "big")
+def adopted_order_id(env: Env, account: AccountId, broker_order_id: str) -> OrderId:
+    """The same foreign order always gets the same id, whoever sees it and however often.
+
+    Two brokers may number their orders alike, so the account is part of it.
+    """
+    whole = f"{account}\0{broker_order_id}"
+    number = int.from_bytes(hashlib.sha256(whole.encode()).digest()[:12], "big")
     return order_id(env, at_ms=number >> 48, entropy=number)

@@ -1,0 +1,55 @@
+"""What the simulation found, each as small as it can be told."""
+
+from datetime import datetime, timedelta
+
+import pytest
+
+from ordergate.brokers.paper.fates import Call, Delivered, Fate, LostCall
+from ordergate.core.ids import AccountId, Env
+from ordergate.engine.ingest import adopted_order_id
+from tests.engine.stage import START, HandClock, Stage
+
+
+def test_brokers_that_number_alike_do_not_share_an_adopted_order() -> None:
+    one = adopted_order_id(Env.PAPER, AccountId("P-ONE"), "000000000001")
+    other = adopted_order_id(Env.PAPER, AccountId("P-OTHER"), "000000000001")
+    assert one != other
+
+
+def _lost_places(call: Call) -> Fate:
+    return LostCall() if call is Call.PLACE else Delivered()
+
+
+@pytest.fixture
+def wrong_by(monkeypatch: pytest.MonkeyPatch) -> list[timedelta]:
+    """By how much every wall clock is wrong; the last one counts."""
+    wrong = [timedelta(0)]
+
+    def now(clock: HandClock) -> datetime:
+        return START + timedelta(seconds=clock.monotonic()) + wrong[-1]
+
+    monkeypatch.setattr(HandClock, "now", now)
+    return wrong
+
+
+async def test_a_wall_clock_that_was_an_hour_ahead_does_not_keep_an_order_unknown(
+    wrong_by: list[timedelta],
+) -> None:
+    async with Stage(fate=_lost_places, resend_is_safe=False) as stage:
+        wrong_by.append(timedelta(hours=1))
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "unknown")
+        wrong_by.append(timedelta(0))
+        await stage.until(lambda: stage.status(order) == "rejected", within_s=60)
+
+
+async def test_a_wall_clock_that_jumps_ahead_gives_no_order_up_before_its_time(
+    wrong_by: list[timedelta],
+) -> None:
+    async with Stage(fate=_lost_places, resend_is_safe=False) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "unknown")
+        wrong_by.append(timedelta(hours=1))
+        begun = stage.clock.monotonic()
+        await stage.until(lambda: stage.status(order) == "rejected", within_s=120)
+        assert stage.clock.monotonic() - begun >= 30
