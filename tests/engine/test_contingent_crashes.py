@@ -8,7 +8,7 @@ from typing import Final
 
 import pytest
 
-from ordergate.core.contingent.terms import GroupId, GroupTerms
+from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.terms import Side
 from ordergate.engine.answers import GroupAnswer

@@ -7,7 +7,6 @@ from typing import Any, Final, cast, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from ordergate.core.orders.terms import Terms
 from ordergate.journal.codec import TYPES
 from ordergate.ports.journal import AnyEvent
 

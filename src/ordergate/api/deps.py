@@ -47,6 +47,16 @@ class GateLike(Protocol):
         deadline_s: float = 5,
     ) -> Answer | Refusal: ...
 
+    def place_now(
+        self,
+        principal: Principal,
+        terms: Terms,
+        *,
+        key: str,
+        correlation: str,
+        tell: Callable[[Answer | Refusal | None], None],
+    ) -> bool: ...
+
     async def cancel(
         self, principal: Principal, order_id: OrderId, *, key: str, correlation: str, wait_s: float = 0
     ) -> Answer | Refusal: ...

@@ -28,7 +28,7 @@ _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOT
 _PRINTABLE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
 
-class Judged(msgspec.Struct, frozen=True):
+class Judged(msgspec.Struct, frozen=True, gc=False):
     """A shape whose fields can be impossible although each has its type."""
 
     @classmethod
@@ -56,7 +56,7 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T | Refusal:
 def repeated_key(body: bytes) -> str | None:
     """A key that some object of this well-formed JSON has twice."""
     try:
-        _scanner.decode(body.decode())
+        _scan(body.decode().lstrip(), 0)
     except _KeyRepeated as found:
         return str(found)
     return None
@@ -76,7 +76,7 @@ def depth_of(body: bytes) -> int:
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> None:
-    if len(pairs) == len({key for key, _ in pairs}):
+    if len(pairs) == len(dict(pairs)):
         return
     seen: set[str] = set()
     for key, _ in pairs:
@@ -86,7 +86,10 @@ def _pairs(pairs: list[tuple[str, Any]]) -> None:
 
 
 # Only the scanner of the standard library shows an object's keys before they become a mapping.
-_scanner: Final = json.JSONDecoder(object_pairs_hook=_pairs)
+# Asked for directly: what its decoder does around it is for text that may be malformed.
+_scan: Final = json.scanner.make_scanner(  # type: ignore[attr-defined]  # typeshed lacks it
+    json.JSONDecoder(object_pairs_hook=_pairs)
+)
 
 
 def _repeats(key: str) -> Refusal:

@@ -15,8 +15,10 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidState
 from websockets.http11 import Request
+from websockets.protocol import OPEN
 
 from ordergate.api import problems
+from ordergate.api.client_texts import client_text
 from ordergate.api.exchange import WHOLE_KEY
 from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.core.refusals import Code, Refusal
@@ -138,6 +140,32 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
     """uvicorn's WebSocket, with a way for the application to write frames it has made itself."""
 
     on_relief: Callable[[], None] | None = None
+    on_text: Callable[[bytes], None] | None = None
+    """Given whole messages as they arrive, while it is set; else they wait for `receive`."""
+
+    def data_received(self, data: bytes) -> None:
+        at = 0
+        if self.on_text is not None and self._is_between_messages:
+            at = self._hand_over(data)
+        if at < len(data):
+            super().data_received(data[at:] if at else data)
+
+    @property
+    def _is_between_messages(self) -> bool:
+        conn = self.conn
+        whole = conn.current_size is None and not conn.reader.buffer
+        return whole and conn.state is OPEN and self.queue.empty() and not self.close_sent
+
+    def _hand_over(self, data: bytes) -> int:
+        """Hand over messages of the usual form; where what uvicorn shall read begins."""
+        at = 0
+        while self.on_text is not None and (found := client_text(data, at)) is not None:
+            text, ends = found
+            if len(text) > BYTES_MAX or not _is_utf8(text):
+                break
+            at = ends
+            self.on_text(text)
+        return at
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
@@ -176,6 +204,16 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
         super().resume_writing()
         if self.on_relief is not None:
             self.on_relief()
+
+
+def _is_utf8(text: bytes) -> bool:
+    if text.isascii():
+        return True
+    try:
+        text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def server_options() -> dict[str, Any]:

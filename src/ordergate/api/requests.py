@@ -84,38 +84,38 @@ class ReplaceFields(Judged, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return impossible_amounts(given)
 
 
-class EngageFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class EngageFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Engage the kill switch: new orders are blocked, or all open ones are canceled as well."""
 
     grade: Grade
     reason: Reason
 
 
-class ReleaseFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ReleaseFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     reason: Reason
 
 
-class AssignFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class AssignFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Who looks after a break from now on."""
 
     owner: Label
     note: Note = ""
 
 
-class ResolveFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ResolveFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Settle a break by one of its allowed actions."""
 
     action: Action
     reason: Reason
 
 
-class RunFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class RunFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Ask for a reconciliation of an account now."""
 
     account_id: AccountIdText
 
 
-class Changes(msgspec.Struct, frozen=True, kw_only=True):
+class Changes(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A replacement's exact values; None leaves things as they are."""
 
     quantity: Decimal | None

@@ -19,7 +19,7 @@ class Scope(StrEnum):
     RISK_WRITE = "risk:write"
 
 
-class Principal(msgspec.Struct, frozen=True, kw_only=True):
+class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An authenticated client, and what its token lets it do.
 
     `expires_at` is seconds since the epoch. `accounts` are the accounts it may touch; there is

@@ -20,7 +20,7 @@ from ordergate.core.refusals import Code, Refusal
 _KEY: Final = re.compile(r"[A-Za-z0-9_-]{16,128}")
 
 
-class Scope(msgspec.Struct, frozen=True):
+class Scope(msgspec.Struct, frozen=True, gc=False):
     """Where a key is unique."""
 
     env: Env
@@ -35,7 +35,7 @@ class Scope(msgspec.Struct, frozen=True):
         return int.from_bytes(hashlib.sha256(whole.encode()).digest()[:8], "big", signed=True)
 
 
-class Receipt(msgspec.Struct, frozen=True, kw_only=True):
+class Receipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A key that was used: for which request (`fingerprint`), and what came of it.
 
     `order` is None where the request touched no single order (cancel all); `body` is the stored

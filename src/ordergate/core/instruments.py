@@ -17,7 +17,7 @@ class AssetClass(StrEnum):
     CRYPTO = "crypto"
 
 
-class Instrument(msgspec.Struct, frozen=True, kw_only=True):
+class Instrument(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One tradable contract or security.
 
     `tick` and `lot` are the steps of price and quantity; `multiplier` is the value in

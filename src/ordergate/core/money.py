@@ -12,6 +12,7 @@ from __future__ import annotations
 import decimal
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 # Set where money is defined, before any amount exists: tasks and threads inherit it.
@@ -40,6 +41,7 @@ def amount(value: str) -> Decimal:
     return parsed
 
 
+@lru_cache(maxsize=16_384)
 def text(value: Decimal) -> str:
     """The one way an amount is written: no exponent, no trailing zeros, no negative zero."""
     if not value:

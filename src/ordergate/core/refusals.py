@@ -63,7 +63,7 @@ class Code(StrEnum):
     INTERNAL = "internal", "A defect on our side. The correlation id finds it in the log."
 
 
-class Refusal(msgspec.Struct, frozen=True):
+class Refusal(msgspec.Struct, frozen=True, gc=False):
     """An expected no. `fields` maps a field's name to what is wrong with it."""
 
     code: Code

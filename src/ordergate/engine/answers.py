@@ -9,7 +9,7 @@ from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import FailedControl
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
+class Answer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An order after a command, durable. `body` is its `OrderView` as JSON.
 
     `failed` is not empty when risk denied the command: the denial is journalled, nothing was
@@ -22,7 +22,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[FailedControl, ...] = ()
 
 
-class GroupAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class GroupAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A group of orders after a command, durable. `body` is its `GroupView` as JSON."""
 
     group_id: GroupId
@@ -31,19 +31,19 @@ class GroupAnswer(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[FailedControl, ...] = ()
 
 
-class CancelResult(msgspec.Struct, frozen=True, kw_only=True):
+class CancelResult(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order of a cancel-all. `code` is `cancel-requested` or a refusal's code."""
 
     order_id: OrderId
     code: str
 
 
-class CancelAllAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class CancelAllAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     results: tuple[CancelResult, ...]
     replayed: bool = False
 
 
-class ControlResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ControlResult(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """How one control judged a previewed order: `passed`, and its numbers as decimal strings."""
 
     control: str
@@ -55,12 +55,12 @@ class ControlResult(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     headroom: str | None = None
 
 
-class Preview(msgspec.Struct, frozen=True, kw_only=True):
+class Preview(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     would_be_accepted: bool
     controls: tuple[ControlResult, ...]
 
 
-class KillView(msgspec.Struct, frozen=True, kw_only=True):
+class KillView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The kill switch as it stands. Times are RFC 3339 in UTC."""
 
     engaged: bool
@@ -71,14 +71,14 @@ class KillView(msgspec.Struct, frozen=True, kw_only=True):
     since: str | None = None
 
 
-class BreakAnswer(msgspec.Struct, frozen=True, kw_only=True):
+class BreakAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A break after a person settled or assigned it, durable. `body` is its `BreakView` as JSON."""
 
     body: bytes
     replayed: bool = False
 
 
-class RunAsked(msgspec.Struct, frozen=True, kw_only=True):
+class RunAsked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A reconciliation was asked for; it is one that comes `after` this run."""
 
     account_id: str

@@ -38,7 +38,7 @@ from ordergate.engine.group_books import GroupBooks
 FINAL_ORDERS_KEPT_MAX: Final = 20_000
 
 
-class Change(msgspec.Struct, frozen=True):
+class Change(msgspec.Struct, frozen=True, gc=False):
     """What one event did: the order before and after it, or the break after it, if it was one's."""
 
     before: Order | None
@@ -172,11 +172,12 @@ class Books:
             self._by_broker_id[after.broker_order_id] = after.id
             if named is not None:
                 self._earlier_broker_ids.setdefault(after.id, []).append(named)
-        if (after.status is Status.WORKING and not after.cancel_requested) or after.is_final:
+        is_final = after.is_final
+        if is_final or (after.status is Status.WORKING and not after.cancel_requested):
             self._waiting.pop(after.id, None)
         else:
             self._waiting[after.id] = after
-        if not after.is_final:
+        if not is_final:
             self._open[after.id] = after
             self._final.pop(after.id, None)
             return

@@ -69,7 +69,7 @@ class Dispatcher:
             return
         match event:
             case e.OrderAccepted(order_id=order_id):
-                self.ask(order_id, self._place_new(seat, order_id, self._clock.monotonic()))
+                self.ask(order_id, self.place(seat, order_id, self._clock.monotonic()))
             case e.CancelRequested(order_id=order_id):
                 self.ask(order_id, self.cancel(seat, order_id))
             case e.ReplaceRequested(order_id=order_id):
@@ -101,12 +101,10 @@ class Dispatcher:
         for task in self._last_question.values():
             task.cancel()
 
-    async def _place_new(self, seat: Seat, order_id: OrderId, committed_at: float) -> None:
-        self._metrics.dispatch.observe(self._clock.monotonic() - committed_at)
-        await self.place(seat, order_id)
-
-    async def place(self, seat: Seat, order_id: OrderId) -> None:
+    async def place(self, seat: Seat, order_id: OrderId, committed_at: float | None = None) -> None:
         """The order is durable: speak, then write down what was heard."""
+        if committed_at is not None:
+            self._metrics.dispatch.observe(self._clock.monotonic() - committed_at)
         failpoints.reach("C4")
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or _is_at_broker(order):

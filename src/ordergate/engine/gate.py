@@ -31,11 +31,12 @@ from ordergate.engine.answers import (
     Preview,
 )
 from ordergate.engine.dispatcher import Dispatcher
+from ordergate.engine.durable import Durable
 from ordergate.engine.envelopes import Asker, Route, fields_of, written
 from ordergate.engine.judging import Decided, Judging, Request
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes, Seat
-from ordergate.engine.once import Once, until_ready
+from ordergate.engine.once import NOT_KNOWN, Once, until_ready
 from ordergate.engine.questions import preview_of, reasons_not_ready
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints
@@ -69,6 +70,7 @@ class Gate:
         self._instruments = instruments
         self._clock = clock
         self._down = down
+        self._durable = Durable()
 
     async def place(
         self,
@@ -81,13 +83,9 @@ class Gate:
         deadline_s: float = DEADLINE_S,
     ) -> Answer | Refusal:
         """Accept a new order, or say why not. A denial by risk is an Answer with `failed`."""
-        seat = self._seat(principal, Scope.ORDERS_WRITE, terms.account)
+        seat = self._seat_for(principal, terms)
         if isinstance(seat, Refusal):
             return seat
-        if terms.symbol not in self._instruments:
-            return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
-        if self._dispatcher.is_full:
-            return Refusal(Code.UNAVAILABLE, "too many orders await their broker; try again")
         request = self._request(Asker(principal, key, correlation), envelopes.PLACE, seat, fields_of(terms))
         used_before = await self._once.has_client_order_id(seat, terms)
 
@@ -98,6 +96,39 @@ class Gate:
             return self._judging.place(seat, terms, request)
 
         return await self._decided(seat, request, decide, wait_s, deadline_s)
+
+    def place_now(
+        self,
+        principal: Principal,
+        terms: Terms,
+        *,
+        key: str,
+        correlation: str,
+        tell: Callable[[Answer | Refusal | None], None],
+    ) -> bool:
+        """As `place`, for an order about which nothing has to be looked up: as nearly all are.
+
+        False: something has, and nothing was done; ask `place`. True: `tell` is called once, with the
+        answer, or with None when the commit failed: then the key must be asked for again, by `place`.
+        """
+        seat = self._seat_for(principal, terms)
+        if isinstance(seat, Refusal):
+            tell(seat)
+            return True
+        label = terms.client_order_id
+        if label is not None and seat.lane.books.may_have_client_order_id(label):
+            return False
+        request = self._request(Asker(principal, key, correlation), envelopes.PLACE, seat, fields_of(terms))
+        begun = self._once.begin(seat, request, lambda: self._judging.place(seat, terms, request))
+        if begun is None:
+            return False
+        if isinstance(begun, Refusal):
+            tell(begun)
+            return True
+        self._durable.when(
+            begun.committed, lambda ended: tell(self._once.end(begun) if ended else NOT_KNOWN)
+        )
+        return True
 
     async def cancel(
         self,
@@ -289,6 +320,17 @@ class Gate:
             except Fault as fault:
                 # The lane recovers, and cancels everything then: the switch is still engaged.
                 log.error("cancel_all.unrecorded", account=seat.lane.account, why=str(fault))
+
+    def _seat_for(self, principal: Principal, terms: Terms) -> Seat | Refusal:
+        """Where a new order belongs, if it can be taken at all."""
+        seat = self._seat(principal, Scope.ORDERS_WRITE, terms.account)
+        if isinstance(seat, Refusal):
+            return seat
+        if terms.symbol not in self._instruments:
+            return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
+        if self._dispatcher.is_full:
+            return Refusal(Code.UNAVAILABLE, "too many orders await their broker; try again")
+        return seat
 
     def _seat(self, principal: Principal, scope: Scope, account: AccountId) -> Seat | Refusal:
         if not principal.may(scope):

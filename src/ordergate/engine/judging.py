@@ -35,7 +35,7 @@ from ordergate.engine.prices import PriceBoard
 from ordergate.ports.clock import Chance, Clock
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One command's envelope: who asks, under which key, and what to call it in the journal."""
 
     scope: Scope

@@ -38,6 +38,22 @@ KEPT: Final = timedelta(days=7)
 _UNANSWERED: Final = frozenset({Status.ACCEPTED, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
+NOT_KNOWN: Final = Refusal(
+    Code.UNAVAILABLE, "not yet known to be durable; ask again with the same key"
+)
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """A decision that is made and not yet known to be durable; `at` is a monotonic second."""
+
+    decided: Decided
+    at: float
+
+    @property
+    def committed(self) -> asyncio.Future[None]:
+        return self.decided.recorded.committed
+
+
 class Once:
     def __init__(self, journal: Journal, views: Views, clock: Clock, metrics: Metrics) -> None:
         self._journal = journal
@@ -73,23 +89,51 @@ class Once:
             known = await self.recall(seat, request)
             if known is not None:
                 return known if isinstance(known, Refusal) else await self._again(seat, known)
-            started = self._clock.monotonic()
-            try:
-                decided = decide()
-            except Fault as fault:
-                log.error("decision.failed", account=seat.lane.account, why=str(fault))
+            begun = self._begin(seat, decide)
+            if begun is None:
                 continue
-            if isinstance(decided, Refusal):
-                return decided
-            decided_at = self._clock.monotonic()
-            self._metrics.decide.observe(decided_at - started)
-            committed = decided.recorded.committed
-            if not await _done_within(committed, deadline_s):
-                return Refusal(Code.UNAVAILABLE, "not yet known to be durable; ask again with the same key")
-            if committed.exception() is None:
-                self._metrics.commit.observe(self._clock.monotonic() - decided_at)
-                return _answer(decided)
+            if isinstance(begun, Refusal):
+                return begun
+            if not await _done_within(begun.committed, deadline_s):
+                return NOT_KNOWN
+            if (answer := self.end(begun)) is not None:
+                return answer
         return Refusal(Code.NOT_READY, "the account is being recovered; ask again with this key")
+
+    def begin(
+        self, seat: Seat, request: Request, decide: Callable[[], Decided | Refusal]
+    ) -> Begun | Refusal | None:
+        """Decide at once; None where something must be waited for first, which is `decide`'s to do."""
+        receipts = seat.lane.receipts
+        if seat.trouble is not None or receipts.recall(request.scope, request.fingerprint) is not None:
+            return None
+        if receipts.may_be_stored(request.scope):
+            return None
+        begun = self._begin(seat, decide)
+        if isinstance(begun, Refusal):
+            self._metrics.refused(begun.code)
+        return begun
+
+    def _begin(self, seat: Seat, decide: Callable[[], Decided | Refusal]) -> Begun | Refusal | None:
+        """A new decision on its way to the disk; None when the lane could not take it."""
+        started = self._clock.monotonic()
+        try:
+            decided = decide()
+        except Fault as fault:
+            log.error("decision.failed", account=seat.lane.account, why=str(fault))
+            return None
+        if isinstance(decided, Refusal):
+            return decided
+        decided_at = self._clock.monotonic()
+        self._metrics.decide.observe(decided_at - started)
+        return Begun(decided, decided_at)
+
+    def end(self, begun: Begun) -> Answer | None:
+        """The answer, once the commit has ended; None when it failed and the key must be asked again."""
+        if begun.committed.cancelled() or begun.committed.exception() is not None:
+            return None
+        self._metrics.commit.observe(self._clock.monotonic() - begun.at)
+        return _answer(begun.decided)
 
     async def recall(self, seat: Seat, request: Request) -> Receipt | Refusal | None:
         """What the key bought before; None when it certainly bought nothing."""

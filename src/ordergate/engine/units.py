@@ -123,11 +123,11 @@ class UnitBuilder:
             epoch=self._epoch,
             expected=self._head,
             entries=tuple(self._entries),
-            orders=tuple(self._orders.values()),
-            executions=tuple(self._executions.values()),
-            positions=tuple(self._positions.values()),
-            balances=tuple(self._balances.values()),
-            breaks=tuple(self._breaks.values()),
+            orders=tuple(self._orders.values()) if self._orders else (),
+            executions=tuple(self._executions.values()) if self._executions else (),
+            positions=tuple(self._positions.values()) if self._positions else (),
+            balances=tuple(self._balances.values()) if self._balances else (),
+            breaks=tuple(self._breaks.values()) if self._breaks else (),
             receipt=receipt,
         )
 

@@ -2,7 +2,7 @@
 
 Columns, not rows: the statement unnests arrays. What this process makes itself is joined into one
 text for each column, which PostgreSQL takes apart again: encoding an array element by element costs
-more than everything else about writing. Texts that others choose stay arrays. A read-table row that
+more than everything else about writing. Texts that others choose are quoted. A read-table row that
 several units of the batch write is sent once, as the last of them left it.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from ordergate.journal.tails import Linked
@@ -34,9 +35,9 @@ def parameters(batch: Sequence[Linked]) -> list[object]:
         (_EVENT, _events(batch)),
         (_ORDER, _orders(batch)),
         (_EXECUTION, _executions(batch)),
-        (_ROW, _rows((item.unit.account, item.unit.positions) for item in batch)),
-        (_ROW, _rows((item.unit.account, item.unit.balances) for item in batch)),
-        (_ROW, _rows((item.unit.account, item.unit.breaks) for item in batch)),
+        (_ROW, _rows([(item.unit.account, item.unit.positions) for item in batch if item.unit.positions])),
+        (_ROW, _rows([(item.unit.account, item.unit.balances) for item in batch if item.unit.balances])),
+        (_ROW, _rows([(item.unit.account, item.unit.breaks) for item in batch if item.unit.breaks])),
         (_RECEIPT, _receipts(batch)),
     )
     return [argument for forms, rows in tables for argument in _columns(forms, rows)]
@@ -75,16 +76,32 @@ def _flags(column: Sequence[bool]) -> str:
 
 
 def _moments(column: Sequence[datetime]) -> str:
-    return ",".join([moment.isoformat() for moment in column])
+    return ",".join(map(_written, column))
+
+
+# One decision's time is in several columns, and in the rows of what follows from it.
+_written: Final = lru_cache(maxsize=4_096)(datetime.isoformat)
 
 
 def _digests(column: Sequence[bytes]) -> str:
     return ",".join([digest.hex() for digest in column])
 
 
-def _texts(column: Sequence[str]) -> Sequence[str]:
-    """Whatever others chose; PostgreSQL takes every text but one with a NUL."""
-    return column
+def _texts(column: Sequence[str | None]) -> str:
+    """Whatever others chose, as PostgreSQL writes an array; it takes every text but one with a NUL."""
+    if not column:
+        return "{}"
+    if None in column:
+        return "{" + ",".join(["NULL" if one is None else _quoted(one) for one in column]) + "}"
+    joined = '","'.join(column)  # type: ignore[arg-type]  # just looked at
+    if "\\" in joined or joined.count('"') != 2 * (len(column) - 1):
+        return "{" + ",".join([_quoted(one or "") for one in column]) + "}"
+    return '{"' + joined + '"}'
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
 
 
 _STREAM: Final = (_words, _numbers, _numbers, _numbers, _digests)

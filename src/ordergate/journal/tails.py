@@ -30,7 +30,7 @@ class Tail(msgspec.Struct, kw_only=True):
     fault: Fault | None = None
 
 
-class Sealed(msgspec.Struct, frozen=True, kw_only=True):
+class Sealed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One event as it is stored."""
 
     seq: int

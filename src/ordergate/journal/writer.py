@@ -39,7 +39,7 @@ _SPLIT_ON: Final = (NOT_ADVANCED, UNIQUE_VIOLATION)
 _DATA_FAULT: Final = "22"
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """`patience_s_max` is how long units wait for a lost PostgreSQL before they are failed."""
 
     queued_units_max: int = 16_384
@@ -54,7 +54,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     drain_s_max: float = 10.0
 
 
-class Committed(msgspec.Struct, frozen=True):
+class Committed(msgspec.Struct, frozen=True, gc=False):
     """One batch that became durable, for the metrics."""
 
     units: int
@@ -207,8 +207,9 @@ class Writer:
             if not item.done.done():
                 item.done.set_result(None)
         if self._on_committed is not None:
-            events = sum(len(item.linked.sealed) for item in batch)
-            size = sum(item.linked.size for item in batch)
+            linked = [item.linked for item in batch]
+            events = sum([len(one.sealed) for one in linked])
+            size = sum([one.size for one in linked])
             self._on_committed(Committed(len(batch), events, size, seconds))
 
     async def _refused(self, session: Session, batch: list[Append], refused: Refused) -> None:

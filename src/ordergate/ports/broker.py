@@ -24,7 +24,7 @@ class Corrections(StrEnum):
     DELTA = "delta"
 
 
-class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+class Capabilities(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What an adapter declares and the conformance suite tests.
 
     `resend_is_safe` stays False until the dedup claim was proven against the real host.
@@ -45,25 +45,25 @@ class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
     corrections: Corrections = Corrections.REPLACE
 
 
-class Acknowledged(msgspec.Struct, frozen=True):
+class Acknowledged(msgspec.Struct, frozen=True, gc=False):
     broker_order_id: str
     broker_at: datetime | None = None
 
 
-class Rejected(msgspec.Struct, frozen=True):
+class Rejected(msgspec.Struct, frozen=True, gc=False):
     """A definite no; the broker does not hold the order (or did not do what was asked)."""
 
     reason: str
 
 
-class Unsent(msgspec.Struct, frozen=True):
+class Unsent(msgspec.Struct, frozen=True, gc=False):
     """Certainly not a byte left: no connection, or our own rate limit. May be tried again."""
 
     why: str
     retry_after_s: float = 0.0
 
 
-class Unknown(msgspec.Struct, frozen=True):
+class Unknown(msgspec.Struct, frozen=True, gc=False):
     """Bytes may have left, and no certain answer came."""
 
     why: str
@@ -72,11 +72,11 @@ class Unknown(msgspec.Struct, frozen=True):
 Outcome = Acknowledged | Rejected | Unsent | Unknown
 
 
-class NotFound(msgspec.Struct, frozen=True):
+class NotFound(msgspec.Struct, frozen=True, gc=False):
     """A definite answer: the broker knows no such order now."""
 
 
-class BrokerAccount(msgspec.Struct, frozen=True, kw_only=True):
+class BrokerAccount(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What a session is really logged in to. `fingerprint` identifies the account there."""
 
     fingerprint: str
@@ -86,14 +86,14 @@ class BrokerAccount(msgspec.Struct, frozen=True, kw_only=True):
     blocked: str | None
 
 
-class Holding(msgspec.Struct, frozen=True):
+class Holding(msgspec.Struct, frozen=True, gc=False):
     """A position as the broker shows it: signed quantity, and the average price it was had for."""
 
     quantity: Decimal
     avg_px: Decimal
 
 
-class BrokerExecution(msgspec.Struct, frozen=True, kw_only=True):
+class BrokerExecution(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An execution from the broker's history, with the report it amounts to."""
 
     cursor: str
@@ -101,15 +101,15 @@ class BrokerExecution(msgspec.Struct, frozen=True, kw_only=True):
     symbol: Symbol
 
 
-class StreamUp(msgspec.Struct, frozen=True):
+class StreamUp(msgspec.Struct, frozen=True, gc=False):
     """The broker's stream is connected from now on; what came before may have been missed."""
 
 
-class StreamDown(msgspec.Struct, frozen=True):
+class StreamDown(msgspec.Struct, frozen=True, gc=False):
     why: str
 
 
-class News(msgspec.Struct, frozen=True):
+class News(msgspec.Struct, frozen=True, gc=False):
     """A report, with the order's terms where the broker gives them (for orders not ours)."""
 
     report: AnyReport

@@ -24,7 +24,7 @@ from ordergate.core.risk.trading_state import AnyControlEvent
 AnyEvent = AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | AnyControlEvent
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True):
+class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One event on its way into the journal.
 
     `frame` is the public JSON object that clients are shown for this event, kept beside it so
@@ -39,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     frame: bytes
 
 
-class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
+class OrderRow(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An order in the read table. `body` is the JSON of its `OrderView`."""
 
     id: str
@@ -52,14 +52,14 @@ class OrderRow(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes
 
 
-class Row(msgspec.Struct, frozen=True, kw_only=True):
+class Row(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A row of another read table: `key` is unique within account and table."""
 
     key: str
     body: bytes
 
 
-class Unit(msgspec.Struct, frozen=True, kw_only=True):
+class Unit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What one decision writes, all or none.
 
     `expected` is the account's head before it; entries carry `expected + 1` and on. `epoch`
@@ -78,7 +78,7 @@ class Unit(msgspec.Struct, frozen=True, kw_only=True):
     receipt: Receipt | None = None
 
 
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
+class Stored(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One event as the journal gives it back, its seal already checked."""
 
     seq: int
@@ -88,7 +88,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
     frame: bytes
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
+class Taken(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An account after its ownership was taken: write under `epoch`, after `head`."""
 
     epoch: int

@@ -12,7 +12,7 @@ import msgspec
 from ordergate.core.ids import Symbol
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
+class Quote(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Top of book. A missing side is None. `at` is when the gateway received it (UTC)."""
 
     symbol: Symbol
@@ -23,7 +23,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class Trade(msgspec.Struct, frozen=True, kw_only=True):
+class Trade(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     symbol: Symbol
     price: Decimal
     size: Decimal

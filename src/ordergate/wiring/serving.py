@@ -160,4 +160,4 @@ def _calm_the_collector() -> None:
     """What lives from start-up to stop need not be looked through again for garbage."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(10_000, 50, 100)

@@ -14,7 +14,7 @@ from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.terms import Terms
 
 
-class Action(msgspec.Struct, frozen=True):
+class Action(msgspec.Struct, frozen=True, gc=False):
     """Something for whoever drives the session to do."""
 
 
@@ -57,11 +57,11 @@ class Unwatch(Action, frozen=True):
     symbols: tuple[str, ...]
 
 
-class CancelAsked(msgspec.Struct, frozen=True):
+class CancelAsked(msgspec.Struct, frozen=True, gc=False):
     order_id: OrderId
 
 
-class ReplaceAsked(msgspec.Struct, frozen=True):
+class ReplaceAsked(msgspec.Struct, frozen=True, gc=False):
     order_id: OrderId
     changes: Changes
 
@@ -79,7 +79,7 @@ class Command(Action, frozen=True, kw_only=True):
 Actions = Sequence[Action]
 
 
-class Limits(msgspec.Struct, frozen=True, kw_only=True):
+class Limits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The bounds of one session."""
 
     messages: Rate

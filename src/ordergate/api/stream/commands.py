@@ -21,12 +21,16 @@ _DEFECT = Refusal(
 
 async def answer_to(gate: GateLike, principal: Principal, command: Command) -> bytes:
     """Never cancelled: the command may be durable already when its client goes away."""
-    answer = await _asked(gate, principal, command)
+    return told(command, await _asked(gate, principal, command))
+
+
+def told(command: Command, answer: Answer | Refusal) -> bytes:
+    """The gate's answer as a frame."""
     if isinstance(answer, Refusal):
         return frames.answer_problem(command.frame_id, problems.problem(answer, command.correlation))
     if answer.failed:
-        told = problems.denial(answer.failed, answer.order_id, answer.body, command.correlation)
-        return frames.answer_problem(command.frame_id, told, answer.replayed)
+        denial = problems.denial(answer.failed, answer.order_id, answer.body, command.correlation)
+        return frames.answer_problem(command.frame_id, denial, answer.replayed)
     status = 201 if isinstance(command.asked, Terms) else 202
     return frames.answer(command.frame_id, status, answer.body, answer.replayed)
 

@@ -7,6 +7,7 @@ and a client that does not read is closed. Before anything is written the token 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Final, Protocol
 
 from starlette.types import Message, Receive
@@ -27,7 +28,7 @@ from ordergate.api.stream.actions import (
     Unwatch,
     Watch,
 )
-from ordergate.api.stream.commands import answer_to, answer_to_defect
+from ordergate.api.stream.commands import answer_to, answer_to_defect, told
 from ordergate.api.stream.feed import Subscriber
 from ordergate.api.stream.hub import CannotFollow, Hub, subscriber_of
 from ordergate.api.stream.outbox import Outbox
@@ -36,7 +37,9 @@ from ordergate.api.stream.wire import framed
 from ordergate.core.access import Principal
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
+from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
+from ordergate.engine.answers import Answer
 from ordergate.telemetry.log import logger
 
 log = logger("stream")
@@ -49,6 +52,8 @@ class Socket(Protocol):
 
     @property
     def is_backed_up(self) -> bool: ...
+    on_text: Callable[[bytes], None] | None
+
     def write_frames(self, frames: bytes) -> None: ...
     def close_now(self, code: int, reason: str) -> None: ...
 
@@ -83,14 +88,17 @@ class Connection:
         self._following: dict[AccountId, tuple[Subscriber, asyncio.Task[None]]] = {}
         self._backed_up_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._login: asyncio.Task[None] | None = None
 
     async def run(self, receive: Receive, principal: Principal | None) -> None:
         """Until either side closes."""
         self._hub.add(self)
         self._timer = self._loop.call_later(self._deps.bounds.heartbeat_s, self._tick)
         try:
-            await self._carry_out(self._session.opened(principal))
+            self._do_all(self._session.opened(principal))
+            self._socket.on_text = self._take
             while not self._session.closed:
+                # Nearly every frame goes to `_take` as it arrives; what cannot is waited for here.
                 # A client may be silent for as long as it likes: heartbeats and pings find the dead.
                 message = await receive()
                 if message["type"] != "websocket.receive":
@@ -105,16 +113,46 @@ class Connection:
     # Reading
 
     async def _read(self, message: Message) -> None:
-        self._measures.received.inc()
         text: str | None = message.get("text")
         if text is None:
+            self._measures.received.inc()
             self.close(session.PROTOCOL_ERROR, "frames are text")
             return
-        data = text.encode()
-        if len(data) > self._deps.bounds.body_bytes_max:
+        self._take(text.encode())
+        if self._login is not None:
+            await asyncio.wait((self._login,))
+
+    def _take(self, text: bytes) -> None:
+        """One message, as it arrives: nothing of it is waited for but a login."""
+        self._measures.received.inc()
+        if len(text) > self._deps.bounds.body_bytes_max:
             self.close(session.TOO_BIG, "the frame is too big")
         elif self._token_stands():
-            await self._carry_out(self._session.received(data, self._deps.clock.monotonic()))
+            for action in self._session.received(text, self._deps.clock.monotonic()):
+                if isinstance(action, Login):
+                    self._begin_login(action)
+                else:
+                    self._do(action)
+
+    def _begin_login(self, action: Login) -> None:
+        """The frames after it wait in the socket's queue, to be read by whom it makes known."""
+        self._socket.on_text = None
+        self._login = asyncio.create_task(self._log_in(action))
+        self._login.add_done_callback(self._logged_in)
+
+    async def _log_in(self, action: Login) -> None:
+        found = await self._bearer.authenticate(action.token, self._peer)
+        self._do_all(self._session.logged_in(found, action.frame_id))
+
+    def _logged_in(self, done: asyncio.Task[None]) -> None:
+        self._login = None
+        if done.cancelled() or self._session.closed:
+            return
+        fault = done.exception()
+        if fault is not None:
+            self._defect(fault)
+            return
+        self._socket.on_text = self._take
 
     def _token_stands(self) -> bool:
         principal = self._session.principal
@@ -122,15 +160,6 @@ class Connection:
             return True
         self._do_all(self._session.revoked())
         return False
-
-    async def _carry_out(self, actions: Actions) -> None:
-        """A login is waited for here, so that the frames after it are read by whom it makes known."""
-        for action in actions:
-            if isinstance(action, Login):
-                found = await self._bearer.authenticate(action.token, self._peer)
-                self._do_all(self._session.logged_in(found, action.frame_id))
-            else:
-                self._do(action)
 
     def _do_all(self, actions: Actions) -> None:
         for action in actions:
@@ -158,25 +187,46 @@ class Connection:
     # Commands
 
     def _ask(self, command: Command) -> None:
-        """In the background: a slow broker must not hold up the next frame."""
+        """In the background: neither a disk nor a broker may hold up the next frame."""
         principal = self._session.principal
         if principal is None:
             return
+        asked = command.asked
+        if command.wait_s or not isinstance(asked, Terms):
+            self._ask_in_task(command, principal)
+            return
+
+        def tell(answer: Answer | Refusal | None) -> None:
+            if answer is None:
+                self._ask_in_task(command, principal)
+            else:
+                self._answer(told(command, answer))
+
+        gate = self._deps.gate
+        if not gate.place_now(
+            principal, asked, key=command.key, correlation=command.correlation, tell=tell
+        ):
+            self._ask_in_task(command, principal)
+
+    def _ask_in_task(self, command: Command, principal: Principal) -> None:
         task = asyncio.create_task(answer_to(self._deps.gate, principal, command))
         self._commands.add(task)
         task.add_done_callback(lambda done: self._answered(command, done))
 
     def _answered(self, command: Command, done: asyncio.Task[bytes]) -> None:
         self._commands.discard(done)
-        self._session.answered()
         if done.cancelled():
+            self._session.answered()
             return
         fault = done.exception()
         if fault is not None:
             log.error("stream.fault", correlation=command.correlation, exc_info=fault)
             self._measures.faults.inc()
+        self._answer(done.result() if fault is None else answer_to_defect(command))
+
+    def _answer(self, answer: bytes) -> None:
+        self._session.answered()
         if not self._session.closed:
-            answer = done.result() if fault is None else answer_to_defect(command)
             self._outbox.push(framed(answer))
 
     # Accounts
@@ -207,7 +257,10 @@ class Connection:
             no = Refusal(Code.UNAVAILABLE, f"{action.account} cannot be followed now; subscribe again")
             self._outbox.push(framed(frames.error(no, action.frame_id)))
             return
-        log.error("stream.fault", account=action.account, exc_info=fault)
+        self._defect(fault)
+
+    def _defect(self, fault: BaseException) -> None:
+        log.error("stream.fault", exc_info=fault)
         self._measures.faults.inc()
         self.close(SERVER_FAULT, "a defect of the gateway")
 
@@ -278,6 +331,9 @@ class Connection:
 
     def _end(self) -> None:
         self._session.closed = True
+        self._socket.on_text = None
+        if self._login is not None:
+            self._login.cancel()
         if self._timer is not None:
             self._timer.cancel()
         for account in list(self._following):

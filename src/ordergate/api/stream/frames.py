@@ -43,7 +43,9 @@ Symbols = Annotated[
 Prices = Literal["quotes", "trades"]
 
 
-class ClientFrame(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type"):
+class ClientFrame(
+    msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True, tag_field="type"
+):
     id: FrameId | None = None
 
 
@@ -63,7 +65,7 @@ class Ping(ClientFrame, frozen=True, kw_only=True, tag="ping"):
     """Answered by a pong; for clients that cannot send a WebSocket's own."""
 
 
-class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Resume(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """Go on after `after_seq` of the stream's incarnation `stream_id`."""
 
     stream_id: Annotated[str, msgspec.Meta(min_length=1, max_length=64, description="a stream id")]

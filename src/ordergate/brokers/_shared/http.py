@@ -32,7 +32,7 @@ _HEADER: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _TARGET: Final = re.compile(r"/[!-~]*")
 
 
-class Answer(msgspec.Struct, frozen=True):
+class Answer(msgspec.Struct, frozen=True, gc=False):
     """A definite answer. `body` is one well-formed JSON document, or empty."""
 
     status: int

@@ -21,6 +21,7 @@ from ordergate.telemetry import failpoints
 # Head, and what chunks need beside their content: that is not bounded by the body's bound.
 _AROUND_BYTES_MAX: Final = 256 * 1024
 _TLS: Final = "https"
+_LOOK_S_MAX: Final = 0.25
 
 
 class NotSent(Exception):
@@ -31,7 +32,7 @@ class Broken(Exception):
     """The request may have arrived, and no whole response came."""
 
 
-class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
+class HttpLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Every bound of an exchange.
 
     `connect_s` holds for getting a line (a free place, the name, the handshake), `total_s` from
@@ -50,7 +51,7 @@ class HttpLimits(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("every limit of an exchange must be positive")
 
 
-class Response(msgspec.Struct, frozen=True):
+class Response(msgspec.Struct, frozen=True, gc=False):
     """A whole response. Names of headers are in lower case; a repeated one is joined with a comma."""
 
     status: int
@@ -69,6 +70,9 @@ class Lines:
         self._places = Places(limits.connections_max)
         self._idle: deque[_Line] = deque()
         self._lines: set[_Line] = set()
+        self._loop = asyncio.get_running_loop()
+        self._look_every_s = min(limits.total_s / 8, _LOOK_S_MAX)
+        self._looking: asyncio.TimerHandle | None = None
 
     async def ask(self, request: bytes) -> Response:
         """Send `request` once. Raises NotSent or Broken."""
@@ -77,6 +81,8 @@ class Lines:
         try:
             line = self._idle_line() or await self._new_line()
             try:
+                if self._looking is None:
+                    self._looking = self._loop.call_later(self._look_every_s, self._look)
                 response = await line.exchange(request, self._limits.total_s)
             except BaseException:
                 self._drop(line)
@@ -89,14 +95,27 @@ class Lines:
         finally:
             self._places.give_back()
 
+    def _look(self) -> None:
+        """Give up what takes too long: one look at all lines instead of a timer for each request."""
+        self._looking = None
+        now = self._loop.time()
+        busy = False
+        for line in self._lines:
+            busy = line.give_up_if_late(now) or busy
+        if busy:
+            self._looking = self._loop.call_later(self._look_every_s, self._look)
+
     def close(self) -> None:
+        if self._looking is not None:
+            self._looking.cancel()
+            self._looking = None
         for line in tuple(self._lines):
             self._drop(line)
         self._idle.clear()
 
     def _idle_line(self) -> _Line | None:
         """The line used last, if the server can be expected to keep it still."""
-        oldest = asyncio.get_running_loop().time() - self._limits.idle_s
+        oldest = self._loop.time() - self._limits.idle_s
         while self._idle:
             line = self._idle.pop()
             if line.is_open and line.used_at >= oldest:
@@ -105,7 +124,7 @@ class Lines:
         return None
 
     async def _new_line(self) -> _Line:
-        loop = asyncio.get_running_loop()
+        loop = self._loop
         line = _Line(loop, self._limits.body_bytes_max)
         try:
             async with asyncio.timeout(self._limits.connect_s):
@@ -179,6 +198,7 @@ class _Line(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
         self._waiting: asyncio.Future[Response] | None = None
+        self._late_at = 0.0
         self._start()
 
     async def exchange(self, request: bytes, total_s: float) -> Response:
@@ -188,15 +208,20 @@ class _Line(asyncio.Protocol):
         self._start()
         waiting: asyncio.Future[Response] = self._loop.create_future()
         self._waiting = waiting
-        late = self._loop.call_later(total_s, self._fail, "no answer within the time allowed")
+        self._late_at = self._loop.time() + total_s
         failpoints.reach("C5")
         self._transport.write(failpoints.torn("C6", request))
         failpoints.reach_soon("C7")
         try:
             return await waiting
         finally:
-            late.cancel()
             self._waiting = None
+
+    def give_up_if_late(self, now: float) -> bool:
+        """Whether an answer is still waited for."""
+        if self._waiting is not None and now >= self._late_at:
+            self._fail("no answer within the time allowed")
+        return self._waiting is not None
 
     def abort(self) -> None:
         self.is_open = False

@@ -71,7 +71,9 @@ class Link:
     """One open WebSocket, reduced to frames of bytes."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse[Literal[False]]) -> None:
+        self.heard = 0
         self._socket = socket
+        self._given_up: str | None = None
 
     async def send(self, frame: bytes) -> None:
         try:
@@ -79,12 +81,21 @@ class Link:
         except (aiohttp.ClientError, OSError) as fault:
             raise LinkLost(f"could not send: {type(fault).__name__}") from fault
 
-    async def receive(self, timeout_s: float) -> bytes:
-        """The next frame, text or binary. Raises TimeoutError, and LinkLost at the end."""
+    async def receive(self, timeout_s: float | None = None) -> bytes:
+        """The next frame, text or binary. Raises TimeoutError, and LinkLost at the end.
+
+        Without a timeout somebody else must watch over the link: see `_watch`.
+        """
         message = await self._socket.receive(timeout=timeout_s)
         if message.type in _DATA:
+            self.heard += 1
             return cast(bytes, message.data)
-        raise LinkLost(_end(message.type, self._socket))
+        raise LinkLost(self._given_up or _end(message.type, self._socket))
+
+    async def give_up(self, why: str) -> None:
+        """Whoever waits for a frame is told why there will be none."""
+        self._given_up = why
+        await self._socket.close()
 
     async def close(self) -> None:
         await self._socket.close()
@@ -157,6 +168,7 @@ async def lifeline(
     while True:
         began = clock.monotonic()
         link: Link | None = None
+        watching: asyncio.Task[None] | None = None
         why = ""
         try:
             link = await _dial(session, conversation.url, patience)
@@ -166,13 +178,16 @@ async def lifeline(
             for frame in early:
                 for item in conversation.read(frame):
                     yield item
+            watching = asyncio.create_task(_watch(conversation, link, patience))
             while True:
-                frame = await _next_frame(conversation, link, patience)
+                frame = await link.receive()
                 for item in conversation.read(frame):
                     yield item
         except LinkLost as lost:
             why = str(lost)
         finally:
+            if watching is not None:
+                watching.cancel()
             if link is not None:
                 await link.close()
         log.warning("broker.stream_lost", why=why, url=str(conversation.url))
@@ -209,16 +224,32 @@ async def _greeted(conversation: Conversation[T], link: Link, patience: Patience
         raise LinkLost("no answer to the greeting within the time allowed") from None
 
 
-async def _next_frame(conversation: Conversation[T], link: Link, patience: Patience) -> bytes:
-    """The next frame; a silent application is asked once, and then given up."""
+async def _watch(conversation: Conversation[T], link: Link, patience: Patience) -> None:
+    """Ask an application once that has been silent, and then give it up.
+
+    Beside the reading, because a timeout for each of many frames would cost more than reading them.
+    """
     try:
-        return await link.receive(patience.silence_s)
-    except TimeoutError:
-        await link.send(conversation.probe())
-    try:
-        return await link.receive(patience.probe_answer_s)
-    except TimeoutError:
-        raise LinkLost("silent: no answer to a probe within the time allowed") from None
+        while True:
+            await _silence(link, patience.silence_s)
+            await link.send(conversation.probe())
+            heard = link.heard
+            await asyncio.sleep(patience.probe_answer_s)
+            if link.heard == heard:
+                await link.give_up("silent: no answer to a probe within the time allowed")
+                return
+    except LinkLost as lost:
+        await link.give_up(str(lost))
+
+
+async def _silence(link: Link, seconds: float) -> None:
+    """Until nothing was heard for so long, give or take a part of it."""
+    silent_for, heard = 0.0, link.heard
+    step = seconds / 8
+    while silent_for < seconds:
+        await asyncio.sleep(step)
+        silent_for = silent_for + step if link.heard == heard else 0.0
+        heard = link.heard
 
 
 def _end(kind: aiohttp.WSMsgType, socket: aiohttp.ClientWebSocketResponse[Literal[False]]) -> str:

@@ -80,7 +80,7 @@ AccountStatus = Literal[
 ]
 
 
-class PlaceBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PlaceBody(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """The body of POST /v2/orders."""
 
     symbol: str
@@ -94,7 +94,7 @@ class PlaceBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     extended_hours: bool = False
 
 
-class ReplaceBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ReplaceBody(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """The body of PATCH /v2/orders/{id}: only what changes."""
 
     client_order_id: str
@@ -103,7 +103,7 @@ class ReplaceBody(Struct, frozen=True, kw_only=True, omit_defaults=True):
     stop_price: str | None = None
 
 
-class Order(Struct, frozen=True, kw_only=True):
+class Order(Struct, frozen=True, gc=False, kw_only=True):
     """An order. `qty` is null where it was placed by value, `symbol` and `side` on the parent of legs."""
 
     id: Name
@@ -124,7 +124,7 @@ class Order(Struct, frozen=True, kw_only=True):
     updated_at: Moment | None = None
 
 
-class Update(Struct, frozen=True, kw_only=True):
+class Update(Struct, frozen=True, gc=False, kw_only=True):
     """What the stream says about an order. `price` and `qty` are of this execution alone."""
 
     event: UpdateEvent
@@ -136,31 +136,31 @@ class Update(Struct, frozen=True, kw_only=True):
     timestamp: Moment | None = None
 
 
-class UpdateFrame(Struct, frozen=True, tag_field="stream", tag="trade_updates"):
+class UpdateFrame(Struct, frozen=True, gc=False, tag_field="stream", tag="trade_updates"):
     data: Update
 
 
-class Authorization(Struct, frozen=True):
+class Authorization(Struct, frozen=True, gc=False):
     status: Literal["authorized", "unauthorized"]
 
 
-class AuthorizationFrame(Struct, frozen=True, tag_field="stream", tag="authorization"):
+class AuthorizationFrame(Struct, frozen=True, gc=False, tag_field="stream", tag="authorization"):
     data: Authorization
 
 
-class Listening(Struct, frozen=True):
+class Listening(Struct, frozen=True, gc=False):
     streams: tuple[str, ...] = ()
     error: str | None = None
 
 
-class ListeningFrame(Struct, frozen=True, tag_field="stream", tag="listening"):
+class ListeningFrame(Struct, frozen=True, gc=False, tag_field="stream", tag="listening"):
     data: Listening
 
 
 TradingFrame = UpdateFrame | AuthorizationFrame | ListeningFrame
 
 
-class FillActivity(Struct, frozen=True, kw_only=True):
+class FillActivity(Struct, frozen=True, gc=False, kw_only=True):
     """One fill of the account's history. `id` is a time and the execution's id, `::` between."""
 
     activity_type: Literal["FILL"]
@@ -175,7 +175,7 @@ class FillActivity(Struct, frozen=True, kw_only=True):
     transaction_time: Moment
 
 
-class Position(Struct, frozen=True, kw_only=True):
+class Position(Struct, frozen=True, gc=False, kw_only=True):
     symbol: Name
     qty: Amount
     side: Literal["long", "short"]
@@ -183,7 +183,7 @@ class Position(Struct, frozen=True, kw_only=True):
     asset_class: str
 
 
-class Account(Struct, frozen=True, kw_only=True):
+class Account(Struct, frozen=True, gc=False, kw_only=True):
     id: Name
     account_number: Name
     status: AccountStatus
@@ -195,7 +195,7 @@ class Account(Struct, frozen=True, kw_only=True):
     trade_suspended_by_user: bool
 
 
-class Error(Struct, frozen=True):
+class Error(Struct, frozen=True, gc=False):
     """The body of every refusal; a 401 has no code."""
 
     message: str
@@ -205,7 +205,7 @@ class Error(Struct, frozen=True):
 # -- market data: prices and sizes are JSON numbers, decoded from their digits and never through a float
 
 
-class QuoteTick(Struct, frozen=True, tag_field="T", tag="q", rename={"ask_size": "as"}):
+class QuoteTick(Struct, frozen=True, gc=False, tag_field="T", tag="q", rename={"ask_size": "as"}):
     S: Name
     bp: Decimal
     bs: Decimal
@@ -213,30 +213,30 @@ class QuoteTick(Struct, frozen=True, tag_field="T", tag="q", rename={"ask_size":
     ask_size: Decimal
 
 
-class TradeTick(Struct, frozen=True, tag_field="T", tag="t"):
+class TradeTick(Struct, frozen=True, gc=False, tag_field="T", tag="t"):
     S: Name
     p: Decimal
     s: Decimal
 
 
-class CorrectionTick(Struct, frozen=True, tag_field="T", tag="c"):
+class CorrectionTick(Struct, frozen=True, gc=False, tag_field="T", tag="c"):
     """A print was corrected: comes with every subscription to trades, and changes no price now."""
 
 
-class CancelTick(Struct, frozen=True, tag_field="T", tag="x"):
+class CancelTick(Struct, frozen=True, gc=False, tag_field="T", tag="x"):
     """A print was taken back: comes with every subscription to trades, and changes no price now."""
 
 
-class DataSuccess(Struct, frozen=True, tag_field="T", tag="success"):
+class DataSuccess(Struct, frozen=True, gc=False, tag_field="T", tag="success"):
     msg: str
 
 
-class DataError(Struct, frozen=True, tag_field="T", tag="error"):
+class DataError(Struct, frozen=True, gc=False, tag_field="T", tag="error"):
     code: int
     msg: str
 
 
-class DataSubscription(Struct, frozen=True, tag_field="T", tag="subscription"):
+class DataSubscription(Struct, frozen=True, gc=False, tag_field="T", tag="subscription"):
     trades: tuple[str, ...] = ()
     quotes: tuple[str, ...] = ()
 

@@ -28,7 +28,7 @@ from ordergate.core.orders.terms import Side
 _replace = msgspec.structs.replace
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
+class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Cash is in `currency`. `breaks` are the open and the dismissed ones, by id.
 
     `cursor` is how far the broker's list of executions has been read, `opening_cursor` how far

@@ -93,7 +93,7 @@ RECONCILER: Final = "reconciler"
 """Who opens, notes and heals."""
 
 
-class Difference(msgspec.Struct, frozen=True, kw_only=True):
+class Difference(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """`subject` is what differs: a symbol, an order id, a currency, an account."""
 
     nature: Nature
@@ -112,7 +112,7 @@ class Difference(msgspec.Struct, frozen=True, kw_only=True):
         return gap_of(self.nature, self.ours, self.theirs)
 
 
-class Step(msgspec.Struct, frozen=True, kw_only=True):
+class Step(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One line of a break's history."""
 
     at: datetime
@@ -121,7 +121,7 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     note: str
 
 
-class Break(msgspec.Struct, frozen=True, kw_only=True):
+class Break(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A break as folded from its events. `rule` healed it, or `action` resolved it."""
 
     id: str

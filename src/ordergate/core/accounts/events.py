@@ -10,7 +10,7 @@ import msgspec
 from ordergate.core.ids import AccountId, Symbol
 
 
-class AccountEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+class AccountEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="kind"):
     """The base of every account event. `at` is when this gateway decided or learned it (UTC)."""
 
     account: AccountId

@@ -22,14 +22,14 @@ from ordergate.core.money import ZERO, average
 from ordergate.core.orders.terms import Side
 
 
-class Lot(msgspec.Struct, frozen=True):
+class Lot(msgspec.Struct, frozen=True, gc=False):
     """Signed quantity at one price, of one execution."""
 
     quantity: Decimal
     price: Decimal
 
 
-class Booked(msgspec.Struct, frozen=True):
+class Booked(msgspec.Struct, frozen=True, gc=False):
     """A trade as it was booked: signed quantity, price, and when the broker says it was."""
 
     quantity: Decimal
@@ -37,7 +37,7 @@ class Booked(msgspec.Struct, frozen=True):
     at: datetime | None
 
 
-class Position(msgspec.Struct, frozen=True, kw_only=True):
+class Position(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """`realised` is profit in points of price times quantity; the multiplier is not in it.
 
     `recent` are the latest trades, in the broker's order, up to a bound; `settled` and

@@ -18,7 +18,7 @@ from ordergate.core.orders import events as e
 from ordergate.core.orders.order import Order
 
 
-class OrderView(msgspec.Struct, frozen=True, kw_only=True):
+class OrderView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     id: str
     account_id: str
     client_order_id: str | None
@@ -50,7 +50,7 @@ class OrderView(msgspec.Struct, frozen=True, kw_only=True):
     final_at: datetime | None
 
 
-class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
+class ExecutionView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     exec_id: str
     revision: int
     order_id: str
@@ -66,7 +66,7 @@ class ExecutionView(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
-class PositionView(msgspec.Struct, frozen=True, kw_only=True):
+class PositionView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """`realised_pnl` is in the instrument's currency, the multiplier included."""
 
     account_id: str
@@ -78,20 +78,20 @@ class PositionView(msgspec.Struct, frozen=True, kw_only=True):
     currency: str
 
 
-class BalanceView(msgspec.Struct, frozen=True, kw_only=True):
+class BalanceView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     account_id: str
     currency: str
     cash: str
 
 
-class BreakStepView(msgspec.Struct, frozen=True, kw_only=True):
+class BreakStepView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     at: datetime
     what: str
     actor: str
     note: str
 
 
-class BreakView(msgspec.Struct, frozen=True, kw_only=True):
+class BreakView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """`rule` healed it, or `action` resolved it, with a `reason`; all three are None while it is open."""
 
     id: str
@@ -116,6 +116,7 @@ class BreakView(msgspec.Struct, frozen=True, kw_only=True):
 
 def order_view(order: Order) -> OrderView:
     terms = order.terms
+    average = order.avg_px
     return OrderView(
         id=order.id,
         account_id=terms.account,
@@ -132,7 +133,7 @@ def order_view(order: Order) -> OrderView:
         status=order.status,
         cum_qty=text(order.cum_qty),
         leaves_qty=text(order.leaves_qty),
-        avg_px=None if order.avg_px is None else text(order.avg_px),
+        avg_px=None if average is None else text(average),
         version=order.version,
         broker_order_id=order.broker_order_id,
         reason=order.reason,

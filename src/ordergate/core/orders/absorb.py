@@ -40,6 +40,9 @@ from ordergate.core.orders.versions import (
 
 def proven(order: Order, report: AnyReport, at: datetime) -> tuple[e.AnyOrderEvent, ...]:
     """Everything that `report` proves, in order, each event as of the one before."""
+    if type(report) is AcknowledgedReport and order.last_asked is None:
+        only = absorb(order, report, at)  # nothing else can follow from it, and nearly all are this
+        return () if only is None else (only,)
     events: list[e.AnyOrderEvent] = []
     while (event := absorb(order, report, at)) is not None:
         events.append(event)

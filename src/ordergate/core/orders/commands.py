@@ -11,7 +11,7 @@ from ordergate.core.ids import OrderId
 from ordergate.core.orders.terms import Terms
 
 
-class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
+class PlaceOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Send a new order. `order_id` is chosen by the gateway before risk is asked."""
 
     order_id: OrderId
@@ -20,13 +20,13 @@ class PlaceOrder(msgspec.Struct, frozen=True, kw_only=True):
     asked_at: datetime
 
 
-class CancelOrder(msgspec.Struct, frozen=True, kw_only=True):
+class CancelOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     order_id: OrderId
     actor: str
     asked_at: datetime
 
 
-class ReplaceOrder(msgspec.Struct, frozen=True, kw_only=True):
+class ReplaceOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Change what is not None. `quantity` is the new total, what is filled included."""
 
     order_id: OrderId

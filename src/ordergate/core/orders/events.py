@@ -24,7 +24,7 @@ class Asked(StrEnum):
     REPLACE = "replace"
 
 
-class OrderEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+class OrderEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="kind"):
     """The base of every order event. `at` is when this gateway decided or learned it (UTC)."""
 
     order_id: OrderId
@@ -44,7 +44,7 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     reference_price: Decimal | None = None
 
 
-class FailedControl(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class FailedControl(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """One risk control that said no, with the numbers that justify it, as decimal strings."""
 
     control: str
@@ -88,7 +88,7 @@ class OutcomeUnknown(OrderEvent, frozen=True, kw_only=True, tag="outcome_unknown
     why: str
 
 
-class Candidate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """An order at the broker that may be the one in question: what the broker shows of it."""
 
     broker_order_id: str
@@ -257,7 +257,7 @@ class ReplaceRejected(OrderEvent, frozen=True, kw_only=True, tag="replace_reject
     reason: str
 
 
-class BookedExecution(msgspec.Struct, frozen=True, kw_only=True):
+class BookedExecution(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An execution that the figures an account was opened with contain already."""
 
     exec_id: str

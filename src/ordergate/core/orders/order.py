@@ -19,7 +19,7 @@ from ordergate.core.orders.terms import Terms
 _replace = msgspec.structs.replace
 
 
-class Execution(msgspec.Struct, frozen=True):
+class Execution(msgspec.Struct, frozen=True, gc=False):
     """An execution of the order, as its latest revision says. Zero quantity once busted.
 
     `at` and `broker_order_id` are as it was first told. What is `gone` never comes back: the
@@ -34,7 +34,7 @@ class Execution(msgspec.Struct, frozen=True):
     gone: bool = False
 
 
-class Replacement(msgspec.Struct, frozen=True, kw_only=True):
+class Replacement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A replace that was asked and not yet answered; `version` names its ClOrdID."""
 
     version: int
@@ -43,7 +43,7 @@ class Replacement(msgspec.Struct, frozen=True, kw_only=True):
     stop_price: Decimal | None
 
 
-class Order(msgspec.Struct, frozen=True, kw_only=True):
+class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order. `terms` are the ones in force; `replacement` the ones asked for, if any.
 
     `last_asked` is the latest replacement ever asked for, answered or not: its version is used
@@ -88,13 +88,13 @@ class Order(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def leaves_qty(self) -> Decimal:
         """What may still fill: nothing once final."""
-        if self.is_final:
+        if self.status in FINAL:
             return ZERO
-        return max(self.terms.quantity - self.cum_qty, ZERO)
+        return max(self.terms.quantity - self.cum_qty, ZERO) if self.cum_qty else self.terms.quantity
 
     @property
     def avg_px(self) -> Decimal | None:
-        return average(self.cum_notional, self.cum_qty)
+        return average(self.cum_notional, self.cum_qty) if self.cum_qty else None
 
     @property
     def cl_ord_id(self) -> ClOrdId:

@@ -14,7 +14,7 @@ import msgspec
 from ordergate.core.orders.terms import Terms
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True):
+class Report(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """The base of every report.
 
     `cl_ord_id` is the client order id as the broker holds it, `version` what our own ids carry
@@ -119,7 +119,7 @@ class BrokerStatus(StrEnum):
     REPLACED = "replaced"
 
 
-class OrderSnapshot(msgspec.Struct, frozen=True, kw_only=True):
+class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order as a query answered it."""
 
     cl_ord_id: str

@@ -41,7 +41,7 @@ class TimeInForce(StrEnum):
     FOK = "fok"
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What the client asked for. `quantity` is FIX OrderQty: the total, filled part included.
 
     `client_order_id` is the client's own label, unique within the account for ever.

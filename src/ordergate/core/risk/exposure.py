@@ -22,7 +22,7 @@ from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Side, Terms
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """What one order may still trade. `value` includes the multiplier; None where unknown."""
 
     symbol: Symbol
@@ -31,7 +31,7 @@ class Held(msgspec.Struct, frozen=True):
     value: Decimal | None
 
 
-class OpenInterest(msgspec.Struct, frozen=True):
+class OpenInterest(msgspec.Struct, frozen=True, gc=False):
     """What all open orders in one symbol may still trade, each side as if only it filled."""
 
     buy_quantity: Decimal = ZERO
@@ -95,13 +95,15 @@ class Exposure:
         return iter(self._by_symbol)
 
     def moved(self, before: Order | None, after: Order) -> None:
-        """Take in an order's change. Only `after` matters: what `before` held is remembered."""
+        """Take in an order's change. What `before` held is remembered, and not computed again."""
+        if before is not None and _reserves_the_same(before, after):
+            return  # an acknowledgement, for one, changes nothing that is reserved
         gone = self._held.get(after.id)
         held = None
         if after.status not in FINAL:
             held = held_by(after, self.instruments.get(after.terms.symbol))
             if held == gone:
-                return  # an acknowledgement, for one, changes nothing that is reserved
+                return
         if gone is not None:
             del self._held[after.id]
             self._unpriced.discard(after.id)
@@ -122,6 +124,17 @@ class Exposure:
             del self._by_symbol[held.symbol]
         else:
             self._by_symbol[held.symbol] = after
+
+
+def _reserves_the_same(before: Order, after: Order) -> bool:
+    """True where nothing that a reservation is made of has changed, seen without computing it."""
+    return (
+        before.terms is after.terms
+        and before.cum_qty is after.cum_qty
+        and before.replacement is after.replacement
+        and before.status not in FINAL
+        and after.status not in FINAL
+    )
 
 
 def held_by(order: Order, instrument: Instrument | None) -> Held:

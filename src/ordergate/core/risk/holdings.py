@@ -176,6 +176,15 @@ def _with_proposal(opened: OpenInterest, proposal: Proposal, view: RiskView) -> 
 
 def _would_hold(proposal: Proposal, view: RiskView) -> Held:
     """What the order would be reserved at, the unanswered replace included."""
+    kept: tuple[RiskView, Held] | None = proposal.__dict__.get("would_hold")
+    if kept is not None and kept[0] is view:
+        return kept[1]
+    held = _worked_out(proposal, view)
+    proposal.__dict__["would_hold"] = (view, held)
+    return held
+
+
+def _worked_out(proposal: Proposal, view: RiskView) -> Held:
     standing = proposal.standing
     if standing is not None:
         changed = msgspec.structs.replace(standing, replacement=proposal.asked)

@@ -57,7 +57,7 @@ OF_A_LEG: Final = tuple(one for one in PRECEDENCE if one.id != "R16")
 OF_A_REDUCING_LEG: Final = tuple(one for one in PRECEDENCE if one.id in ("R01", "R02", "R05", "R15"))
 
 
-class Approved(msgspec.Struct, Generic[T], frozen=True):
+class Approved(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """What every control let pass, under which limits and at which price of the market."""
 
     what: T
@@ -65,7 +65,7 @@ class Approved(msgspec.Struct, Generic[T], frozen=True):
     reference_price: Decimal | None
 
 
-class Denied(msgspec.Struct, frozen=True):
+class Denied(msgspec.Struct, frozen=True, gc=False):
     """What at least one control refused, with every failure."""
 
     failed: tuple[FailedControl, ...]

@@ -19,7 +19,7 @@ class Grade(StrEnum):
     CANCEL_ALL = "cancel_all"
 
 
-class ControlEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
+class ControlEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="kind"):
     """The base of every event of the control stream. `at` is in UTC."""
 
     at: datetime
@@ -39,7 +39,7 @@ class KillReleased(ControlEvent, frozen=True, kw_only=True, tag="kill_released")
 AnyControlEvent = KillEngaged | KillReleased
 
 
-class TradingState(msgspec.Struct, frozen=True):
+class TradingState(msgspec.Struct, frozen=True, gc=False):
     """`kill` is the engagement in force, or None when trading is allowed."""
 
     kill: KillEngaged | None = None

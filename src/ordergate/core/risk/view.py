@@ -20,7 +20,7 @@ from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.trading_state import Grade
 
 
-class ReferencePrice(msgspec.Struct, frozen=True):
+class ReferencePrice(msgspec.Struct, frozen=True, gc=False):
     """What the market says an instrument is worth. `at` is when the gateway learned it (UTC)."""
 
     price: Decimal
@@ -28,7 +28,7 @@ class ReferencePrice(msgspec.Struct, frozen=True):
     source: str
 
 
-class BuyingPower(msgspec.Struct, frozen=True):
+class BuyingPower(msgspec.Struct, frozen=True, gc=False):
     """The broker's own figure, in the account's currency. `at` is when it was asked for."""
 
     amount: Decimal
@@ -42,10 +42,11 @@ class Freshness(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-class RiskView(msgspec.Struct, frozen=True, kw_only=True):
+class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One account, one instrument, one moment, as its lane hands them to risk.
 
-    `exposure`, `buckets` and `recent` are the lane's own; no control changes them.
+    `exposure`, `buckets` and `recent` are the lane's own; no control changes them. What several
+    controls ask for is worked out once and kept beside the fields.
     """
 
     now: datetime
@@ -61,7 +62,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True):
     freshness: Freshness | None = None
 
 
-class Proposal(msgspec.Struct, frozen=True, kw_only=True):
+class Proposal(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What risk is asked about: the terms as they would be.
 
     `standing` is the order that a replace would change and `asked` what it would become; both
@@ -100,6 +101,13 @@ def instrument_limits_in(view: RiskView) -> InstrumentLimits:
 
 def reference_in(view: RiskView) -> Decimal:
     """The reference price, if it is fresh. One from the future is as wrong as one too old."""
+    found: Decimal | None = view.__dict__.get("fresh_reference")
+    if found is None:
+        found = view.__dict__["fresh_reference"] = _fresh_reference(view)
+    return found
+
+
+def _fresh_reference(view: RiskView) -> Decimal:
     reference = view.reference
     if reference is None:
         raise InputMissing(Reason.NO_REFERENCE_PRICE, f"no price of {view.instrument.symbol} is known")

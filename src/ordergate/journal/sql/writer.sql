@@ -5,7 +5,7 @@
 -- All or nothing: an account that is not where its writer believes it to be undoes the whole batch,
 -- and so does a key, or a client's own label, that is taken (unique indexes).
 -- Most columns come as one text each (journal/batch.py): values between separators, numbers and times
--- between commas, seals in hexadecimal.
+-- between commas, seals in hexadecimal, and what others chose as the text form of an array.
 with advanced as (
     update account_stream as s set head = u.head, last_hash = decode(u.last_hash, 'hex')
     from unnest(
@@ -20,7 +20,7 @@ with advanced as (
     from unnest(
         string_to_array($6, E'\x1f', E'\x1e'), string_to_array($7, ',')::bigint[],
         string_to_array($8, E'\x1f', E'\x1e'), string_to_array($9, ',')::integer[],
-        string_to_array($10, E'\x1f', E'\x1e'), string_to_array($11, ',')::timestamptz[], $12::text[],
+        string_to_array($10, E'\x1f', E'\x1e'), string_to_array($11, ',')::timestamptz[], $12::text::text[],
         string_to_array(convert_from($13, 'UTF8'), E'\x1f'),
         string_to_array(convert_from($14, 'UTF8'), E'\x1f'), string_to_array($15, ',')
     ) as e (account, seq, kind, version, order_id, at, correlation, body, frame, hash)
@@ -29,7 +29,7 @@ with advanced as (
     select account, id, client_order_id, symbol, status, open, accepted_at, body
     from unnest(
         string_to_array($16, E'\x1f', E'\x1e'), string_to_array($17, E'\x1f', E'\x1e'),
-        string_to_array($18, E'\x1f', E'\x1e'), $19::text[], string_to_array($20, E'\x1f', E'\x1e'),
+        string_to_array($18, E'\x1f', E'\x1e'), $19::text::text[], string_to_array($20, E'\x1f', E'\x1e'),
         string_to_array($21, ',')::boolean[], string_to_array($22, ',')::timestamptz[],
         string_to_array(convert_from($23, 'UTF8'), E'\x1f')
     ) as n (account, id, client_order_id, symbol, status, open, accepted_at, body)
@@ -39,7 +39,7 @@ with advanced as (
     insert into execution_view (account, key, seq, body)
     select account, key, seq, body
     from unnest(
-        string_to_array($24, E'\x1f', E'\x1e'), $25::text[], string_to_array($26, ',')::bigint[],
+        string_to_array($24, E'\x1f', E'\x1e'), $25::text::text[], string_to_array($26, ',')::bigint[],
         string_to_array(convert_from($27, 'UTF8'), E'\x1f')
     ) as n (account, key, seq, body)
     on conflict (account, key) do update set body = excluded.body
@@ -47,7 +47,7 @@ with advanced as (
     insert into position_view (account, key, body)
     select account, key, body
     from unnest(
-        string_to_array($28, E'\x1f', E'\x1e'), $29::text[],
+        string_to_array($28, E'\x1f', E'\x1e'), $29::text::text[],
         string_to_array(convert_from($30, 'UTF8'), E'\x1f')
     ) as n (account, key, body)
     on conflict (account, key) do update set body = excluded.body
@@ -55,7 +55,7 @@ with advanced as (
     insert into balance_view (account, key, body)
     select account, key, body
     from unnest(
-        string_to_array($31, E'\x1f', E'\x1e'), $32::text[],
+        string_to_array($31, E'\x1f', E'\x1e'), $32::text::text[],
         string_to_array(convert_from($33, 'UTF8'), E'\x1f')
     ) as n (account, key, body)
     on conflict (account, key) do update set body = excluded.body
@@ -63,7 +63,7 @@ with advanced as (
     insert into break_view (account, key, body)
     select account, key, body
     from unnest(
-        string_to_array($34, E'\x1f', E'\x1e'), $35::text[],
+        string_to_array($34, E'\x1f', E'\x1e'), $35::text::text[],
         string_to_array(convert_from($36, 'UTF8'), E'\x1f')
     ) as n (account, key, body)
     on conflict (account, key) do update set body = excluded.body
@@ -72,7 +72,7 @@ with advanced as (
         (env, tenant, client_id, route, key, digest, fingerprint, account, order_id, status, body, at)
     select env, tenant, client_id, route, key, digest, decode(fingerprint, 'hex'), account, order_id, status, body, at
     from unnest(
-        string_to_array($37, E'\x1f', E'\x1e'), $38::text[], $39::text[],
+        string_to_array($37, E'\x1f', E'\x1e'), $38::text::text[], $39::text::text[],
         string_to_array($40, E'\x1f', E'\x1e'), string_to_array($41, E'\x1f', E'\x1e'),
         string_to_array($42, ',')::bigint[], string_to_array($43, ','),
         string_to_array($44, E'\x1f', E'\x1e'), string_to_array($45, E'\x1f', E'\x1e'),
