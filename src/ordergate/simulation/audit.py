@@ -79,7 +79,8 @@ class Account(msgspec.Struct, kw_only=True):
     orders: dict[OrderId, Known] = {}
     positions: dict[Symbol, Decimal] = {}
     opening: dict[Symbol, Decimal] = {}
-    breaks: dict[str, Any] = {}
+    breaks: dict[str, str] = {}
+    natures: dict[str, str] = {}
     cash: Decimal = ZERO
     epoch: int = 0
     opened: bool = False
@@ -155,6 +156,8 @@ class Audit:
         elif isinstance(event, e.OrderAdopted):
             order.external = order.acknowledged = True
             order.broker_order_id = event.broker_order_id
+            for booked in event.executions:
+                order.executions[booked.exec_id] = Live(booked.revision, booked.quantity, booked.price)
             self._by_broker_id[account_id, event.broker_order_id] = order.id
         if not order.external:
             self.by_key.setdefault(correlation, []).append(order.id)
@@ -204,8 +207,15 @@ class Audit:
             order.end = ""
 
 
-_REVIVALS: Final = (("OrderRejected", "OrderPartiallyFilled"), ("OrderFilled", "OrderReplaced"))
-_ENDINGS: Final = ("OrderFilled", "OrderCanceled", "OrderExpired", "OrderRejected")
+_REVIVALS: Final = (
+    ("OrderRejected", "OrderPartiallyFilled"),
+    ("OrderFilled", "OrderReplaced"),
+    ("OrderCompleted", "OrderReplaced"),
+    ("OrderFilled", "OrderReopened"),
+    ("OrderCompleted", "OrderReopened"),
+    ("OrderRejected", "OrderReopened"),
+)
+_ENDINGS: Final = ("OrderFilled", "OrderCompleted", "OrderCanceled", "OrderExpired", "OrderRejected")
 
 
 def _trade(account: Account, order: Known, quantity: Decimal) -> None:
@@ -214,15 +224,16 @@ def _trade(account: Account, order: Known, quantity: Decimal) -> None:
 
 
 def _account(account: Account, event: a.AccountEvent) -> None:
-    name = type(event).__name__
     if isinstance(event, a.AccountOpened):
         account.opened = True
     elif isinstance(event, a.PositionAdjusted):
         account.positions[event.symbol] = account.positions.get(event.symbol, ZERO) + event.quantity
-    elif name == "BreakOpened":
-        account.breaks[event.break_id] = event  # type: ignore[attr-defined]  # every break has an id
-    elif name in ("BreakResolved", "BreakHealed"):
-        account.breaks.pop(event.break_id, None)  # type: ignore[attr-defined]  # likewise
+    elif isinstance(event, a.BreakOpened):
+        account.breaks[event.break_id] = account.natures[event.break_id] = event.nature
+    elif isinstance(event, a.BreakReopened):
+        account.breaks[event.break_id] = account.natures[event.break_id]
+    elif isinstance(event, a.BreakResolved | a.BreakHealed):
+        account.breaks.pop(event.break_id, None)
 
 
 def bodies(rows: Mapping[str, Any]) -> dict[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answers import Answer, CancelAllAnswer
 from ordergate.engine.gate import Gate
+from ordergate.engine.node import Node
 from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.witness import Answered
@@ -70,7 +71,11 @@ class Client:
             self.waiting -= 1
 
     async def once(self, ask: Ask[T]) -> T:
-        """Ask once. Raises NoAnswer, also for what the API answers with 503."""
+        """Ask the gate once. Raises NoAnswer, also for what the API answers with 503."""
+        return await self.once_of(lambda node: ask(node.gate))
+
+    async def once_of(self, ask: Callable[[Node], Awaitable[T]]) -> T:
+        """Ask any part of a gateway once. Raises NoAnswer."""
         gateway = self._serving()
         if gateway is None or not gateway.serves:
             raise NoAnswer("connection refused")

@@ -19,7 +19,6 @@ from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.limits import Limits
 from ordergate.engine.dispatcher import Pace
-from ordergate.engine.gate import Gate
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
 from ordergate.journal.session import FenceHeld
@@ -152,13 +151,13 @@ class Gateway:
     def thaw(self) -> None:
         self._ground.loop.thaw(self.name)
 
-    def call(self, ask: Callable[[Gate], Awaitable[T]]) -> asyncio.Future[T]:
+    def call(self, ask: Callable[[Node], Awaitable[T]]) -> asyncio.Future[T]:
         """A client's request, served inside this process. Never answered when the process dies."""
         answer: asyncio.Future[T] = self._ground.loop.create_future()
 
         async def serve() -> T:
             assert self.node is not None
-            return await ask(self.node.gate)
+            return await ask(self.node)
 
         def served(task: asyncio.Task[T]) -> None:
             if answer.done() or task.cancelled():

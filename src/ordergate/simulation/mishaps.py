@@ -7,13 +7,20 @@ lives, the clock is right, the kill switch is released.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 from typing import Final, Protocol
 
 from ordergate.core.access import Principal
+from ordergate.core.accounts.breaks import Action, Nature
+from ordergate.core.ids import AccountId
 from ordergate.engine.gate import Gate
+from ordergate.engine.node import Node
 from ordergate.simulation.brokerage import Brokerage
-from ordergate.simulation.clients import NoAnswer
+from ordergate.simulation.clients import Client, NoAnswer
+from ordergate.simulation.database import Server
 from ordergate.simulation.gateway import Gateway, WallClock
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.plan import Strike
@@ -29,6 +36,7 @@ class Place(Protocol):
 
     ground: Ground
     clock: WallClock
+    server: Server
     gateways: list[Gateway]
     brokerages: list[Brokerage]
     traders: list[Trader]
@@ -38,13 +46,15 @@ class Place(Protocol):
 
     def start_gateway(self) -> Gateway: ...
 
+    def breaks(self, account: AccountId) -> Mapping[str, str]: ...
+
 
 class Mishaps:
     def __init__(self, town: Place) -> None:
         self._town = town
         self._ground = town.ground
         self._chance = town.ground.chance("mishaps")
-        self._throwing = 0
+        self._calls: list[asyncio.Task[None]] = []
         weather = town.ground.weather
         weather.on("T1", self._jump, self._jump_back)
         weather.on("T2", self._stand_still, self._go_on)
@@ -61,8 +71,15 @@ class Mishaps:
         self._town.clock.wrong_by = timedelta(0)
         for brokerage in self._town.brokerages:
             brokerage.reconnect()
-        task = self._ground.loop.create_task(self._release(), context=self._ground.world)
-        self._keep = task
+        self._calls = [
+            self._ground.loop.create_task(call, context=self._ground.world)
+            for call in (self._release(), *(self._settle_breaks(one) for one in self._town.traders))
+        ]
+
+    @property
+    def is_over(self) -> bool:
+        """The kill switch is released."""
+        return bool(self._calls) and self._calls[0].done()
 
     # -- machines
 
@@ -93,10 +110,16 @@ class Mishaps:
         second = self._town.start_gateway()
         self._ground.later(4.0 + 10.0 * strike.dose, lambda: self._stop(second))
 
-    def _stop(self, gateway: Gateway) -> None:
-        """The second one that never got to serve is stopped; one that has taken over stays."""
-        if not gateway.serves and self._town.serving is not None:
-            gateway.withdraw()
+    def _stop(self, second: Gateway) -> None:
+        """Of two only the one that has the fence stays, whichever it is."""
+        living = [one for one in self._town.gateways if one.alive]
+        if len(living) > 1:
+            holder = self._town.server.holder
+            for one in living:
+                if holder is None or holder.process is not one:
+                    one.withdraw()
+            if holder is None:
+                self._ground.later(_RESTART_S[1], self._town.start_gateway)
 
     # -- operators
 
@@ -143,3 +166,28 @@ class Mishaps:
                     return
             except NoAnswer:
                 continue
+
+    async def _settle_breaks(self, trader: Trader) -> None:
+        """B22: a person confirms that the account is the right one again, as only a person may."""
+        client = trader.client
+        turn = 0
+        while True:
+            await asyncio.sleep(_OPERATOR_S)
+            turn += 1
+            for break_id, nature in tuple(self._town.breaks(client.account).items()):
+                if nature == Nature.ENVIRONMENT:
+                    key = f"{client.name}-confirms-{turn:04}-{break_id}"
+                    with suppress(NoAnswer):
+                        await client.once_of(partial(_confirm, client, break_id, key))
+
+
+async def _confirm(client: Client, break_id: str, key: str, node: Node) -> object:
+    """What `ordergate breaks resolve` asks for."""
+    return await node.breaks.resolve(
+        client.principal,
+        break_id,
+        action=Action.CONFIRM,
+        reason="the drill's account is the right one again",
+        key=key,
+        correlation=key,
+    )

@@ -105,8 +105,13 @@ class Town:
 
     @property
     def serving(self) -> Gateway | None:
-        """Where clients connect."""
-        return next((one for one in reversed(self.gateways) if one.serves), None)
+        """Where clients connect: to the one that is ready, or else to one that is there."""
+        there = [one for one in reversed(self.gateways) if one.serves]
+        return next((one for one in there if not one.recovering), there[0] if there else None)
+
+    def breaks(self, account: AccountId) -> Mapping[str, str]:
+        """The open ones, by id, with the nature of each."""
+        return self.sight.audit.account(account).breaks
 
     def start_gateway(self) -> Gateway:
         gateway = Gateway(
@@ -157,9 +162,9 @@ class Town:
         return self.ground.loop.time() - begun
 
     def _is_settled(self) -> bool:
-        quiet = all(trader.is_quiet for trader in self.traders)
+        quiet = all(trader.is_quiet for trader in self.traders) and self.mishaps.is_over
         serving = self.serving
-        if not quiet or serving is None or serving.node is None or serving.node.gate.readiness():
+        if not quiet or serving is None or serving.recovering:
             return False
         return not differences(self.sight)
 

@@ -107,10 +107,7 @@ class Liveness(SightedChecker):
         for trader in self.sight.traders:
             if not trader.is_quiet:
                 self.violated(f"{trader.client.name} still waits for {trader.client.waiting} answers")
-        serving = [one for one in self.sight.gateways() if one.serves and one.node is not None]
-        if not serving:
-            self.violated("no gateway serves")
-        for gateway in serving:
-            assert gateway.node is not None
-            for part, why in gateway.node.gate.readiness().items():
-                self.violated(f"{gateway.name} is not ready: {part}: {why}")
+        living = [one for one in self.sight.gateways() if one.alive]
+        if not any(one.serves and not one.recovering for one in living):
+            reasons = [one.node.gate.readiness() for one in living if one.node is not None]
+            self.violated(f"no gateway is ready: {reasons or 'none lives'}")

@@ -18,7 +18,7 @@ from ordergate.simulation.audit import ZERO, Known
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 
-_ENDS: Final = (e.OrderRejected, e.OrderCanceled, e.OrderExpired, e.OrderFilled)
+_ENDS: Final = (e.OrderRejected, e.OrderCanceled, e.OrderExpired, e.OrderFilled, e.OrderCompleted)
 
 
 class NoGuess(SightedChecker):
@@ -38,7 +38,8 @@ class NoGuess(SightedChecker):
         if order.external and order.broker_order_id is not None:
             found = brokerage.exchange.order(order.broker_order_id)
             at_venue.extend([found] if found is not None else [])
-        if not isinstance(event, e.OrderFilled) and any(one.is_open for one in at_venue):
+        by_sum = isinstance(event, e.OrderFilled | e.OrderCompleted)
+        if not by_sum and any(one.is_open for one in at_venue):
             self.violated(f"{order.id} ended as {type(event).__name__} and is open at the venue")
         in_flight = any(brokerage.in_flight.get(one) for one in versions)
         if isinstance(event, e.OrderRejected) and not at_venue and in_flight:
@@ -83,8 +84,9 @@ class LegalSteps(SightedChecker):
 
 _NEVER_LATE: Final = ("OrderDenied", "CancelRequested", "ReplaceRequested", "OrderCanceled", "OrderExpired")
 _REVIVES: Final = {
-    "OrderRejected": ("OrderAcknowledged", "OrderPartiallyFilled"),
-    "OrderFilled": ("OrderReplaced", "ExecutionBusted", "ExecutionCorrected"),
+    "OrderRejected": ("OrderAcknowledged", "OrderPartiallyFilled", "OrderReopened"),
+    "OrderFilled": ("OrderReplaced", "OrderReopened"),
+    "OrderCompleted": ("OrderReplaced", "OrderReopened"),
 }
 
 
