@@ -93,6 +93,8 @@ class Once:
             if begun is None:
                 continue
             if isinstance(begun, Refusal):
+                if not await _stands(seat, deadline_s):
+                    continue
                 return begun
             if not await _done_within(begun.committed, deadline_s):
                 return NOT_KNOWN
@@ -214,6 +216,19 @@ async def until_ready(seat: Seat) -> Refusal | None:
     if (trouble := seat.trouble) is not None:
         return Refusal(Code.NOT_READY, trouble)
     return None
+
+
+async def _stands(seat: Seat, deadline_s: float) -> bool:
+    """Whether everything that a refusal may rest on is durable: memory runs ahead of the disk.
+
+    Nobody may be told of an order's end, and then read that it goes on.
+    """
+    try:
+        async with asyncio.timeout(deadline_s):
+            await seat.lane.written()
+    except (Fault, TimeoutError):
+        return False
+    return True
 
 
 async def _done_within(future: asyncio.Future[None], seconds: float) -> bool:
