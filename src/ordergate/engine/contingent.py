@@ -14,6 +14,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple, assert_never
 
+from ordergate.core.accounts.account import Account
+from ordergate.core.accounts.breaks import Nature
 from ordergate.core.accounts.events import AnyAccountEvent
 from ordergate.core.contingent import events as g
 from ordergate.core.contingent import flatten, steps
@@ -149,6 +151,7 @@ class Contingent:
             order_types=can.order_types,
             others=tuple(others),
             held={one: its.quantity for one, its in held.items() if symbol in (None, one)},
+            in_doubt=_in_doubt(books.account) if flattens else frozenset(),
         )
 
     def _others(self, seat: Seat, group: Group) -> Sequence[Order]:
@@ -254,6 +257,12 @@ class Contingent:
                 self.advance(seat, place.group)
             except Fault as fault:
                 log.error("group.unrecorded", group=place.group, why=str(fault))
+
+
+def _in_doubt(account: Account | None) -> frozenset[str]:
+    """Symbols of which the broker shows another position than our books."""
+    breaks = () if account is None else account.breaks.values()
+    return frozenset(one.subject for one in breaks if one.nature is Nature.POSITION)
 
 
 def release(

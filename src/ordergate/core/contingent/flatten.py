@@ -42,7 +42,7 @@ def _in_symbol(group: Group, symbol: Symbol, seen: Situation) -> Iterator[Step]:
     own = [order for order in _own_open(group, seen) if order.terms.symbol == symbol]
     position = seen.held.get(symbol, ZERO)
     yield from recall_all(group, others + [one for one in own if _would_turn_over(one, position)], seen)
-    if others or own or position == ZERO or not seen.may_place:
+    if others or own or position == ZERO or not seen.may_place or symbol in seen.in_doubt:
         return
     failed = _refused(group, symbol, seen)
     if failed >= SETBACKS_MAX:

@@ -25,8 +25,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a group's next steps depend on.
 
     `orders` has the group's own. `order_types` are what the broker can hold. `price` is the market's,
-    None where none is fresh. `others` and `held` are for a flatten alone: the open orders that are not
-    its own, and the positions.
+    None where none is fresh. `others`, `held` and `in_doubt` are for a flatten alone: the open orders
+    that are not its own, the positions, and symbols of which the broker says another position.
     """
 
     now: datetime
@@ -37,6 +37,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     order_types: frozenset[str] = frozenset(OrderType)
     others: tuple[Order, ...] = ()
     held: Mapping[str, Decimal] = {}
+    in_doubt: frozenset[str] = frozenset()
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
