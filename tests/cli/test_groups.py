@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.asking import Desk, ordergate
+from tests.cli.asking import Desk, ordergate, wait_until
 
 SYMBOL = "AAPL"
 FLATTENED = "MSFT"  # nobody else here holds any
+GUARDED = "MSFT"
 
 
 def test_a_trailing_stop_is_placed_listed_shown_and_canceled(desk: Desk) -> None:
@@ -52,6 +53,21 @@ def test_a_position_is_flattened_as_one_command(desk: Desk) -> None:
     assert all(one["result"] in ("canceled", "filled", "ended") for one in done["orders"])
     held = {one["symbol"]: one["quantity"] for one in desk.get("positions")["positions"]}
     assert held.get(FLATTENED, "0") == "0"
+
+
+def test_a_filled_entry_is_guarded_at_the_broker_until_all_is_flattened(desk: Desk) -> None:
+    words = ("bracket", GUARDED, "buy", "2", "--profit", "384", "--stop", "352")
+    group = desk.get("groups", "place", *words)
+
+    def is_guarded() -> bool:
+        legs = desk.get("groups", "show", group["id"])["legs"]
+        return [leg["role"] for leg in legs if leg["live"]] == ["stop_loss"]
+
+    wait_until(is_guarded, "the stop to rest at the broker")
+    done = desk.get("flatten", "--symbol", GUARDED, "--wait", "60")
+    assert (done["status"], done["reason"]) == ("ended", "completed")
+    ended = desk.get("groups", "show", group["id"])
+    assert (ended["status"], ended["reason"]) == ("ended", "canceled")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 from functools import partial
 
+import msgspec
+
 from ordergate.brokers.paper import fates
 from ordergate.core.contingent.events import End
 from ordergate.core.contingent.terms import GroupId, Role
@@ -274,3 +276,53 @@ async def test_a_leg_whose_answer_is_lost_is_not_placed_twice() -> None:
         await stage.until(lambda: all(one.acknowledged_at for one in stage.lane.books.open_orders()))
         assert at_exchange(stage, Side.SELL) == [("stop", Decimal(4))]
         assert stage.placed_at_exchange() == 2
+
+
+async def test_a_broker_that_takes_no_exit_beside_an_open_entry_is_asked_until_it_does() -> None:
+    script = fates.Script()
+    async with Stage(fate=script) as stage:
+        group_id = await placed(stage, bracket(entry="4790"))
+        await stage.until(lambda: at_exchange(stage, Side.BUY))
+        script.add(fates.Call.PLACE, *[fates.TurnedAway("an order on the other side is open")] * 10)
+        entry = next(stage.exchange.orders())
+        stage.exchange.fill(entry.id, Decimal(1), Decimal(4790))
+        await stage.until(lambda: len(group(stage, group_id).released) > 9, within_s=900)
+        assert group(stage, group_id).is_active
+        stage.exchange.fill(entry.id, Decimal(3), Decimal(4790))
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+
+
+async def test_an_exit_that_is_refused_again_and_again_ends_the_group_and_says_why() -> None:
+    script = fates.Script()
+    async with Stage(fate=script) as stage:
+        script.add(fates.Call.PLACE, fates.DELIVERED, *[fates.TurnedAway("no")] * 8)
+        group_id = await placed(stage, bracket())
+        await stage.until(lambda: has_ended(stage, group_id), within_s=600)
+        assert group(stage, group_id).reason is End.LEG_REFUSED
+        assert len(group(stage, group_id).released) == 1 + 8
+
+
+async def test_a_leg_that_only_reduces_leaves_although_every_exposure_limit_is_spent() -> None:
+    async with Stage() as stage:
+        group_id = await placed(stage, bracket(entry="4790"))
+        await stage.until(lambda: at_exchange(stage, Side.BUY))
+        seat = stage.node.lanes.get(ACCOUNT)
+        assert seat is not None
+        assert seat.limits is not None
+        seat.limits = msgspec.structs.replace(seat.limits, max_open_orders=0, max_open_notional=Decimal(1))
+        move_market(stage, "4789")
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+        assert group(stage, group_id).is_active
+
+
+async def test_long_after_its_end_a_group_is_still_found_by_its_id() -> None:
+    async with Stage() as stage:
+        group_id = await placed(stage, bracket(entry="4700"))
+        answer = await stage.node.groups.cancel(TRADER, group_id, key=stage.key(), correlation="test")
+        assert isinstance(answer, GroupAnswer)
+        await stage.until(lambda: has_ended(stage, group_id))
+        stage.lane.books.groups.forget()
+        assert stage.lane.books.groups.get(group_id) is None
+        body = await stage.node.groups.show(TRADER, group_id)
+        assert isinstance(body, bytes)
+        assert b'"reason":"canceled"' in body

@@ -150,7 +150,11 @@ class Contingent:
             may_replace=may_resize,
             order_types=can.order_types,
             others=tuple(others),
-            held={one: its.quantity for one, its in held.items() if symbol in (None, one)},
+            held={
+                one: its.quantity
+                for one, its in held.items()
+                if symbol in (None, one) and self._judging.lists(one)
+            },
             in_doubt=_in_doubt(books.account) if flattens else frozenset(),
         )
 
@@ -231,7 +235,9 @@ class Contingent:
             return
         if group.is_active:
             self._watching.setdefault(symbol, {})[place] = None
-        elif symbol in self._watching:
+            return
+        self._fixed.difference_update(one.order_id for one in group.released)
+        if symbol in self._watching:
             self._watching[symbol].pop(place, None)
             if not self._watching[symbol]:
                 del self._watching[symbol]
@@ -247,16 +253,21 @@ class Contingent:
             self._running = asyncio.get_running_loop().call_soon(self._run)
 
     def _run(self) -> None:
+        """One group, and another turn for the next: no one of them keeps the others from theirs."""
         self._running = None
-        places, self._dirty = tuple(self._dirty), {}
-        for place in places:
-            seat = self._lanes.get(place.account)
-            if self._stopped or seat is None or seat.trouble is not None:
-                continue  # it is carried on when the account has been folded anew
-            try:
-                self.advance(seat, place.group)
-            except Fault as fault:
-                log.error("group.unrecorded", group=place.group, why=str(fault))
+        if not self._dirty or self._stopped:
+            return
+        place = next(iter(self._dirty))
+        del self._dirty[place]
+        if self._dirty:
+            self._running = asyncio.get_running_loop().call_soon(self._run)
+        seat = self._lanes.get(place.account)
+        if seat is None or seat.trouble is not None:
+            return  # it is carried on when the account has been folded anew
+        try:
+            self.advance(seat, place.group)
+        except Fault as fault:
+            log.error("group.unrecorded", group=place.group, why=str(fault))
 
 
 def _in_doubt(account: Account | None) -> frozenset[str]:

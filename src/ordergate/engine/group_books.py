@@ -70,7 +70,11 @@ class GroupBooks:
         self.active.pop(group.id, None)
         self.flattening.pop(group.id, None)
         self._ended[group.id] = group
-        while len(self._ended) > ENDED_KEPT_MAX:
+        self.forget(ENDED_KEPT_MAX)
+
+    def forget(self, kept: int = 0) -> None:
+        """Let go of the groups that ended first, but for so many."""
+        while len(self._ended) > kept:
             _, oldest = self._ended.popitem(last=False)
             for one in oldest.released:
                 self.of_order.pop(one.order_id, None)

@@ -102,6 +102,10 @@ class Judging:
         recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
         return Decided(recorded, failed)
 
+    def lists(self, symbol: Symbol) -> bool:
+        """True when the symbol can be traded here."""
+        return symbol in self._instruments
+
     def leg(
         self, seat: Seat, order_id: OrderId, terms: Terms, *, actor: str
     ) -> OrderAccepted | OrderDenied:

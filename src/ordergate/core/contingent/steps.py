@@ -106,7 +106,7 @@ def next_steps(group: Group, seen: Situation) -> tuple[Step, ...]:
     if group.status is GroupStatus.DENIED:
         return ()
     sums = tally(group, seen.orders)
-    ending = _ending(group, seen)
+    ending = _ending(group, sums, seen)
     if ending is not None:
         return _close(group, sums, seen, ending)
     if (undoing := sums.live_in(Role.EVENING)) and sums.need >= ZERO:
@@ -119,7 +119,7 @@ def next_steps(group: Group, seen: Situation) -> tuple[Step, ...]:
     return moved or _exit(group, sums, seen)
 
 
-def _ending(group: Group, seen: Situation) -> End | None:
+def _ending(group: Group, sums: Tally, seen: Situation) -> End | None:
     """Why the group shall end, whatever is left of it."""
     if group.cancel_requested:
         return End.CANCELED
@@ -133,7 +133,8 @@ def _ending(group: Group, seen: Situation) -> End | None:
             return End.LEG_CANCELED
         if order.status is Status.EXPIRED:
             return End.LEG_EXPIRED
-    return End.LEG_REFUSED if setbacks(group, seen.orders)[0] >= SETBACKS_MAX else None
+    gives_up = not sums.entry_open and setbacks(group, seen.orders)[0] >= SETBACKS_MAX
+    return End.LEG_REFUSED if gives_up else None
 
 
 def _close(group: Group, sums: Tally, seen: Situation, reason: End) -> tuple[Step, ...]:

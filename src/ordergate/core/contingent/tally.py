@@ -91,17 +91,29 @@ def worst_leaves(order: Order) -> Decimal:
 
 
 def setbacks(group: Group, orders: Mapping[OrderId, Order]) -> tuple[int, datetime | None]:
-    """How many orders in a row were refused with nothing filled, and when the last of them was."""
+    """How many orders in a row were refused with nothing filled, and when the last of them was.
+
+    What was refused while the entry was open is forgiven when it ends: there are brokers that take
+    no order against one that is open.
+    """
     count, last = 0, None
+    entered = max((one.final_at for one in _entries(group, orders) if one.final_at), default=None)
     for one in reversed(group.released):
         if one.role is Role.ENTRY:
             continue
         order = orders.get(one.order_id)
         if order is None or order.cum_qty or order.id in group.recalled or not was_turned_away(order):
             break
+        if entered is not None and order.updated_at < entered:
+            break
         count += 1
         last = last or order.updated_at
     return count, last
+
+
+def _entries(group: Group, orders: Mapping[OrderId, Order]) -> list[Order]:
+    own = (orders.get(one.order_id) for one in group.released if one.role is Role.ENTRY)
+    return [order for order in own if order is not None]
 
 
 def was_turned_away(order: Order) -> bool:
