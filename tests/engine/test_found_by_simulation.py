@@ -6,8 +6,9 @@ import pytest
 
 from ordergate.brokers.paper.fates import Call, Delivered, Fate, LostCall
 from ordergate.core.ids import AccountId, Env
+from ordergate.engine.answers import Answer
 from ordergate.engine.ingest import adopted_order_id
-from tests.engine.stage import START, HandClock, Stage
+from tests.engine.stage import START, TRADER, HandClock, Stage
 
 
 def test_brokers_that_number_alike_do_not_share_an_adopted_order() -> None:
@@ -53,3 +54,16 @@ async def test_a_wall_clock_that_jumps_ahead_gives_no_order_up_before_its_time(
         begun = stage.clock.monotonic()
         await stage.until(lambda: stage.status(order) == "rejected", within_s=120)
         assert stage.clock.monotonic() - begun >= 30
+
+
+async def test_a_cancel_that_was_asked_under_a_wrong_clock_is_asked_about_all_the_same(
+    wrong_by: list[timedelta],
+) -> None:
+    async with Stage(fate=_lost_places, resend_is_safe=False) as stage:
+        wrong_by.append(timedelta(hours=1))
+        order = await stage.accepted()
+        answer = await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
+        assert isinstance(answer, Answer)
+        await stage.restart()
+        wrong_by.append(timedelta(0))
+        await stage.until(lambda: stage.status(order) == "rejected", within_s=60)

@@ -186,7 +186,8 @@ class OrderMatching:
         if order.status is Status.WORKING and not order.cancel_requested:
             return False
         age_s = (self._clock.now() - order.updated_at).total_seconds()
-        return age_s >= self._rhythm.unanswered_s_min or order.status is Status.UNKNOWN
+        young = 0 <= age_s < self._rhythm.unanswered_s_min  # less than nothing: a clock was wrong
+        return not young or order.status is Status.UNKNOWN
 
     def _unsettled(self, seat: Seat, ours: list[Order], picture: Picture) -> list[Order]:
         """Those that the lists do not show as they stand with us."""
