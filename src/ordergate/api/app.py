@@ -19,7 +19,7 @@ from ordergate.api.deps import Deps
 from ordergate.api.docs_page import POLICY, docs_page
 from ordergate.api.door import Door
 from ordergate.api.edge import DEFECT, NO_DATABASE, Edge
-from ordergate.api.exchange import CORRELATION_KEY, Call, Headers, Reply, refused
+from ordergate.api.exchange import CORRELATION_KEY, REFUSED_KEY, Call, Headers, Reply, refused
 from ordergate.api.json_bodies import FIELDS_NAMED_MAX
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
@@ -124,7 +124,7 @@ def _fail_as_problems(app: Gateway) -> None:
 
     @app.exception_handler(TurnedAway)
     async def on_turned_away(request: Request, no: TurnedAway) -> Response:
-        return _response(no.reply)
+        return _response(request, no.reply)
 
     @app.exception_handler(JournalUnavailable)
     async def on_unavailable(request: Request, fault: JournalUnavailable) -> Response:
@@ -173,10 +173,12 @@ def _invalid(no: RequestValidationError) -> Refusal:
 
 def _problem(request: Request, refusal: Refusal, headers: Headers | None = None) -> Response:
     correlation: str = request.scope[CORRELATION_KEY]
-    return _response(refused(refusal, correlation, [*(headers or []), *challenge(refusal)]))
+    return _response(request, refused(refusal, correlation, [*(headers or []), *challenge(refusal)]))
 
 
-def _response(reply: Reply) -> Response:
+def _response(request: Request, reply: Reply) -> Response:
+    if reply.refused is not None:
+        request.scope[REFUSED_KEY] = reply.refused
     response = Response(reply.body, reply.status)
     response.raw_headers.append((b"content-type", reply.media_type))
     response.raw_headers.extend(reply.headers)

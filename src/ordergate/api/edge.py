@@ -50,6 +50,7 @@ class Edge:
         self._chance = deps.chance
         self._bounds = deps.bounds
         self._measures = measures
+        self._count_refused = deps.metrics.refused
         self._of_peer = Buckets(deps.bounds.requests_of_peer)
         self._headers = [(b"x-ordergate-env", deps.env.value.encode()), *SECURITY_HEADERS]
         self._lines = b"".join(b"%b: %b\r\n" % header for header in (*self._headers, NOTHING_LOADED))
@@ -79,6 +80,8 @@ class Edge:
 
         turned_away = self._turned_away(scope, self._clock.monotonic())
         await (turned_away or self._app)(scope, receive, send_marked)
+        if exchange.REFUSED_KEY in scope:
+            self._count_refused(scope[exchange.REFUSED_KEY])
 
     async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
         began = self._clock.monotonic()
@@ -115,6 +118,8 @@ class Edge:
                 raise
         seconds = self._clock.monotonic() - began
         status = scope.get(exchange.STATUS_KEY, status)
+        if exchange.REFUSED_KEY in scope:
+            self._count_refused(scope[exchange.REFUSED_KEY])
         self._measures.answered(_method(scope), _route(scope), status, seconds)
 
     def _turned_away(self, scope: Scope, now: float) -> Reply | None:

@@ -27,6 +27,7 @@ ROUTE_KEY: Final = "ordergate.route"
 STATUS_KEY: Final = "ordergate.status"
 MARKS_KEY: Final = "ordergate.marks"
 WHOLE_KEY: Final = "ordergate.whole"
+REFUSED_KEY: Final = "ordergate.refused"
 
 
 class Whole(Protocol):
@@ -42,19 +43,31 @@ class Whole(Protocol):
 
 
 class Reply:
-    """A status, a body, and headers besides the ones that every answer has."""
+    """A status, a body, and headers besides the ones that every answer has.
 
-    __slots__ = ("body", "headers", "media_type", "status")
+    `refused` is the code that it tells, for the one who counts.
+    """
+
+    __slots__ = ("body", "headers", "media_type", "refused", "status")
 
     def __init__(
-        self, status: int, body: bytes, headers: Headers | None = None, media_type: bytes = JSON
+        self,
+        status: int,
+        body: bytes,
+        headers: Headers | None = None,
+        media_type: bytes = JSON,
+        *,
+        refused: Code | None = None,
     ) -> None:
         self.status = status
         self.body = body
         self.headers = headers or []
         self.media_type = media_type
+        self.refused = refused
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.refused is not None:
+            scope[REFUSED_KEY] = self.refused
         marks: bytes | None = scope.get(MARKS_KEY)
         if marks is not None and self._written(scope, marks):
             scope[STATUS_KEY] = self.status
@@ -150,7 +163,7 @@ def refused(refusal: Refusal, correlation: str, headers: Headers | None = None) 
     extra = list(headers or [])
     if refusal.code in problems.PASSING:
         extra.append((b"retry-after", b"1"))
-    return Reply(told.status, problems.encode(told), extra, PROBLEM)
+    return Reply(told.status, problems.encode(told), extra, PROBLEM, refused=refusal.code)
 
 
 def rate_limited(wait_s: float, correlation: str) -> Reply:

@@ -70,19 +70,6 @@ class Once:
         deadline_s: float,
     ) -> Answer | Refusal:
         """Decide once per key; answer when it is durable."""
-        answer = await self._decide(seat, request, decide, deadline_s=deadline_s)
-        if isinstance(answer, Refusal):
-            self._metrics.refused(answer.code)
-        return answer
-
-    async def _decide(
-        self,
-        seat: Seat,
-        request: Request,
-        decide: Callable[[], Decided | Refusal],
-        *,
-        deadline_s: float,
-    ) -> Answer | Refusal:
         for _ in range(ATTEMPTS_MAX):
             if (refusal := await until_ready(seat)) is not None:
                 return refusal

@@ -17,7 +17,7 @@ from ordergate.api import problems
 from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
-from ordergate.api.exchange import Call, Headers, Reply, refused
+from ordergate.api.exchange import PROBLEM, Call, Headers, Reply, refused
 from ordergate.api.requests import ACCOUNT_ID, SYMBOL, Changes, changes_in, terms_in
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
@@ -182,7 +182,8 @@ class OrderRoutes:
         headers = _replayed(answer.replayed)
         if answer.failed:
             told = problems.denial(answer.failed, answer.order_id, answer.body, call.correlation)
-            return Reply(told.status, problems.encode(told), headers, problems.MEDIA_TYPE.encode())
+            body = problems.encode(told)
+            return Reply(told.status, body, headers, PROBLEM, refused=Code.RISK_DENIED)
         if status == 201:
             headers.append((b"location", f"/v1/orders/{answer.order_id}".encode()))
         if wait_s:

@@ -12,6 +12,7 @@ from ordergate.api.stream.channels import Channel
 from ordergate.api.stream.frames import Resume
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.terms import Terms
+from ordergate.core.refusals import Code
 
 
 class Action(msgspec.Struct, frozen=True, gc=False):
@@ -19,7 +20,10 @@ class Action(msgspec.Struct, frozen=True, gc=False):
 
 
 class Send(Action, frozen=True):
+    """`refused` is the code that the frame tells, for the one who counts."""
+
     payload: bytes
+    refused: Code | None = None
 
 
 class Close(Action, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from ordergate.api import problems
 from ordergate.api.deps import GateLike
 from ordergate.api.stream import frames
-from ordergate.api.stream.actions import CancelAsked, Command, ReplaceAsked
+from ordergate.api.stream.actions import CancelAsked, Command, ReplaceAsked, Send
 from ordergate.core.access import Principal
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
@@ -19,24 +19,26 @@ _DEFECT = Refusal(
 )
 
 
-async def answer_to(gate: GateLike, principal: Principal, command: Command) -> bytes:
+async def answer_to(gate: GateLike, principal: Principal, command: Command) -> Send:
     """Never cancelled: the command may be durable already when its client goes away."""
     return told(command, await _asked(gate, principal, command))
 
 
-def told(command: Command, answer: Answer | Refusal) -> bytes:
+def told(command: Command, answer: Answer | Refusal) -> Send:
     """The gate's answer as a frame."""
     if isinstance(answer, Refusal):
-        return frames.answer_problem(command.frame_id, problems.problem(answer, command.correlation))
+        problem = problems.problem(answer, command.correlation)
+        return Send(frames.answer_problem(command.frame_id, problem), answer.code)
     if answer.failed:
         denial = problems.denial(answer.failed, answer.order_id, answer.body, command.correlation)
-        return frames.answer_problem(command.frame_id, denial, answer.replayed)
+        return Send(frames.answer_problem(command.frame_id, denial, answer.replayed), Code.RISK_DENIED)
     status = 201 if isinstance(command.asked, Terms) else 202
-    return frames.answer(command.frame_id, status, answer.body, answer.replayed)
+    return Send(frames.answer(command.frame_id, status, answer.body, answer.replayed))
 
 
-def answer_to_defect(command: Command) -> bytes:
-    return frames.answer_problem(command.frame_id, problems.problem(_DEFECT, command.correlation))
+def answer_to_defect(command: Command) -> Send:
+    problem = problems.problem(_DEFECT, command.correlation)
+    return Send(frames.answer_problem(command.frame_id, problem), _DEFECT.code)
 
 
 async def _asked(gate: GateLike, principal: Principal, command: Command) -> Answer | Refusal:

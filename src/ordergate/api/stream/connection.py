@@ -69,7 +69,7 @@ class Connection:
         bearer: Bearer,
         measures: Measures,
         peer: str,
-        commands: set[asyncio.Task[bytes]],
+        commands: set[asyncio.Task[Send]],
     ) -> None:
         self._deps = deps
         self._hub = hub
@@ -169,6 +169,8 @@ class Connection:
         match action:
             case Send():
                 self._outbox.push(framed(action.payload))
+                if action.refused is not None:
+                    self._deps.metrics.refused(action.refused)
             case Command():
                 self._ask(action)
             case Join():
@@ -213,7 +215,7 @@ class Connection:
         self._commands.add(task)
         task.add_done_callback(lambda done: self._answered(command, done))
 
-    def _answered(self, command: Command, done: asyncio.Task[bytes]) -> None:
+    def _answered(self, command: Command, done: asyncio.Task[Send]) -> None:
         self._commands.discard(done)
         if done.cancelled():
             self._session.answered()
@@ -224,10 +226,10 @@ class Connection:
             self._measures.faults.inc()
         self._answer(done.result() if fault is None else answer_to_defect(command))
 
-    def _answer(self, answer: bytes) -> None:
+    def _answer(self, answer: Send) -> None:
         self._session.answered()
         if not self._session.closed:
-            self._outbox.push(framed(answer))
+            self._do(answer)
 
     # Accounts
 
@@ -255,7 +257,7 @@ class Connection:
         if isinstance(fault, CannotFollow | Fault | TimeoutError):
             self._session.channels.pop(action.account, None)
             no = Refusal(Code.UNAVAILABLE, f"{action.account} cannot be followed now; subscribe again")
-            self._outbox.push(framed(frames.error(no, action.frame_id)))
+            self._do(Send(frames.error(no, action.frame_id), no.code))
             return
         self._defect(fault)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from starlette.types import Receive, Scope, Send
+from starlette.types import Receive, Scope
+from starlette.types import Send as AsgiSend
 
 from ordergate.api.bearer import Bearer, challenge
 from ordergate.api.deps import Deps
@@ -13,7 +14,7 @@ from ordergate.api.edge import peer_of
 from ordergate.api.exchange import CORRELATION_KEY, HEADERS_KEY, refused
 from ordergate.api.measures import Measures
 from ordergate.api.protocols import SOCKET_KEY
-from ordergate.api.stream.actions import Limits
+from ordergate.api.stream.actions import Limits, Send
 from ordergate.api.stream.connection import Connection
 from ordergate.api.stream.hub import Hub
 from ordergate.api.stream.session import Session
@@ -27,7 +28,7 @@ class StreamEndpoint:
         self._hub = hub
         self._bearer = bearer
         self._measures = measures
-        self._commands: set[asyncio.Task[bytes]] = set()
+        self._commands: set[asyncio.Task[Send]] = set()
         self._sessions_of: dict[tuple[str, str], int] = {}
         bounds = deps.bounds
         self._limits = Limits(
@@ -39,7 +40,7 @@ class StreamEndpoint:
             heartbeat_s=bounds.heartbeat_s,
         )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
         principal = await self._admitted(scope)
         if isinstance(principal, Refusal):
             correlation: str = scope[CORRELATION_KEY]

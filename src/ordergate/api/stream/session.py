@@ -93,7 +93,7 @@ class Session:
         if self.closed:
             return []
         if self._bucket.take(now) > 0:
-            return [Send(frames.error(_TOO_FAST, _id_of(text)))]
+            return [_error(_TOO_FAST, _id_of(text))]
         frame = decode(text, frames.decoder)
         if isinstance(frame, Refusal):
             return self._strike(frame, _id_of(text))
@@ -108,7 +108,7 @@ class Session:
     def logged_in(self, found: Principal | Refusal, frame_id: str | None) -> Actions:
         """The answer to a Login."""
         if isinstance(found, Refusal):
-            return [Send(frames.error(found, frame_id)), *self._close(NOT_AUTHENTICATED, found.code)]
+            return [_error(found, frame_id), *self._close(NOT_AUTHENTICATED, found.code)]
         before = self.principal
         if before is not None and (before.tenant, before.client_id) != (found.tenant, found.client_id):
             return self._close(FORBIDDEN, "the token is of another client")
@@ -202,7 +202,7 @@ class Session:
         if no is None and len({*self.channels, account}) > self._limits.subscriptions_max:
             no = Refusal(Code.TOO_LARGE, f"at most {self._limits.subscriptions_max} accounts at once")
         if no is not None:
-            return [Send(frames.error(no, frame.id))]
+            return [_error(no, frame.id)]
         self.channels[account] = channels
         return [Join(account=account, channels=channels, resume=frame.resume, frame_id=frame.id)]
 
@@ -219,7 +219,7 @@ class Session:
         elif len(watched.union(symbols)) > self._limits.symbols_max:
             no = Refusal(Code.TOO_LARGE, f"at most {self._limits.symbols_max} symbols at once")
         if no is not None:
-            return [Send(frames.error(no, frame.id))]
+            return [_error(no, frame.id)]
         watched.update(symbols)
         return [Watch(channel, symbols), Send(frames.subscribed_prices(channel, watched, frame.id))]
 
@@ -247,7 +247,7 @@ class Session:
             if no is not None:
                 del self.channels[account]
                 lost = Refusal(no.code, f"the new token does not allow this subscription to {account}")
-                actions += [Leave(account), Send(frames.error(lost))]
+                actions += [Leave(account), _error(lost, None)]
         if not principal.may(Scope.MARKET_DATA_READ):
             for channel, watched in self.watched.items():
                 actions.append(Unwatch(channel, tuple(watched)))
@@ -255,12 +255,13 @@ class Session:
         return actions
 
     def _refused(self, frame_id: str, refusal: Refusal) -> Send:
-        return Send(frames.answer_problem(frame_id, problems.problem(refusal, self._correlation())))
+        told = problems.problem(refusal, self._correlation())
+        return Send(frames.answer_problem(frame_id, told), refusal.code)
 
     def _strike(self, refusal: Refusal, frame_id: str | None) -> Actions:
         """A frame that no correct client sends. The third one ends the session."""
         self._strikes += 1
-        told = Send(frames.error(refusal, frame_id))
+        told = _error(refusal, frame_id)
         if self._strikes < STRIKES_MAX:
             return [told]
         return [told, *self._close(PROTOCOL_ERROR, "too many frames that mean nothing")]
@@ -284,6 +285,10 @@ def _may_follow(principal: Principal, account: AccountId, channels: Sequence[Cha
     if account not in principal.accounts:
         return Refusal(Code.NOT_FOUND, "there is no such account")
     return None
+
+
+def _error(refusal: Refusal, frame_id: str | None) -> Send:
+    return Send(frames.error(refusal, frame_id), refusal.code)
 
 
 class _Id(msgspec.Struct):
