@@ -1,5 +1,6 @@
 """What the simulation found, each as small as it can be told."""
 
+import asyncio
 from datetime import datetime, timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from ordergate.brokers.paper.fates import Call, Delivered, Fate, LostCall
 from ordergate.core.ids import AccountId, Env
 from ordergate.engine.answers import Answer
 from ordergate.engine.ingest import adopted_order_id
-from tests.engine.stage import START, TRADER, HandClock, Stage
+from tests.engine.stage import ACCOUNT, START, TRADER, HandClock, Stage, let_run
 
 
 def test_brokers_that_number_alike_do_not_share_an_adopted_order() -> None:
@@ -61,9 +62,18 @@ async def test_a_cancel_that_was_asked_under_a_wrong_clock_is_asked_about_all_th
 ) -> None:
     async with Stage(fate=_lost_places, resend_is_safe=False) as stage:
         wrong_by.append(timedelta(hours=1))
-        order = await stage.accepted()
-        answer = await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
+        stage.journal.hold()  # the cancel is decided before the order is sent
+        placing = asyncio.create_task(stage.place())
+        await let_run()
+        cancelling = asyncio.create_task(
+            stage.gate.cancel_all(TRADER, ACCOUNT, key=stage.key(), correlation="test")
+        )
+        await let_run()
+        stage.journal.release()
+        await stage.until(lambda: placing.done() and cancelling.done())
+        answer = placing.result()
         assert isinstance(answer, Answer)
+        await stage.until(lambda: stage.status(answer.order_id) == "pending_cancel")
         await stage.restart()
         wrong_by.append(timedelta(0))
-        await stage.until(lambda: stage.status(order) == "rejected", within_s=60)
+        await stage.until(lambda: stage.status(answer.order_id) == "rejected", within_s=50)
