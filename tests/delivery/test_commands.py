@@ -65,6 +65,15 @@ def test_a_python_without_venv_says_which_package_brings_it(checkout: Path) -> N
     assert not (checkout / ".venv").exists()
 
 
+def test_of_several_interpreters_one_that_is_clearly_faster_is_taken(checkout: Path) -> None:
+    for name, took in (("python3", 90), ("python3.12", 80), ("python3.11", 30)):
+        answers = f"*perf_counter*) echo {took};; venv) echo {name} >&2; exit 1;;"
+        found = stand_in(checkout, f'case "$2" in {answers} esac')
+        Path(found).rename(checkout / name)
+    told = make(checkout, "run", PATH=f"{checkout}:{os.environ['PATH']}", PYTHON="")
+    assert "python3.11\n" in told.stderr
+
+
 def test_an_unreachable_package_index_is_a_sentence(checkout: Path) -> None:
     pip_fails = """printf '#!/bin/sh\\ncase "$2" in pip) exit 1;; esac\\n' > .venv/bin/python"""
     makes_venv = f"mkdir -p .venv/bin; {pip_fails}; chmod +x .venv/bin/python"
