@@ -11,9 +11,10 @@ from decimal import Decimal
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.orders import events as e
-from ordergate.core.orders.commands import CancelOrder, ReplaceOrder
+from ordergate.core.orders.commands import CancelOrder, ReplaceOrder, ResolveOrder
 from ordergate.core.orders.decide import decide_cancel, decide_replace
 from ordergate.core.orders.order import Order
+from ordergate.core.orders.resolving import decide_resolve
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answers import (
@@ -136,6 +137,44 @@ class Books(Ledger):
                 config_hash="c",
             )
         )
+        return Answer(order_id=order_id, body=self.bodies[order_id])
+
+    async def resolve(
+        self,
+        principal: Principal,
+        order_id: OrderId,
+        *,
+        resolution: e.Resolution,
+        reason: str,
+        broker_order_id: str | None,
+        cum_qty: Decimal | None,
+        avg_px: Decimal | None,
+        key: str,
+        correlation: str,
+    ) -> Answer | Refusal:
+        order = self._visible(principal, order_id)
+        if isinstance(order, Refusal):
+            return order
+        mark = encode([order_id, resolution, reason, broker_order_id, cum_qty, avg_px])
+        used = self._used(principal, "resolve", key, mark)
+        if used is not None:
+            return used
+        command = ResolveOrder(
+            order_id=order_id,
+            resolution=resolution,
+            reason=reason,
+            broker_order_id=broker_order_id,
+            cum_qty=cum_qty,
+            avg_px=avg_px,
+            actor="a",
+            asked_at=self.now(),
+        )
+        events = decide_resolve(order, command)
+        if isinstance(events, Refusal):
+            return events
+        self.receipts[principal.client_id, "resolve", key] = (mark, order_id)
+        for event in events:
+            self.happen(event)
         return Answer(order_id=order_id, body=self.bodies[order_id])
 
     async def cancel_all(

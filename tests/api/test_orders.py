@@ -11,6 +11,8 @@ import pytest
 from ordergate.api.app import ApiDeps
 from ordergate.api.deps import Bounds
 from ordergate.api.quotas import Rate
+from ordergate.core.ids import OrderId
+from ordergate.core.orders import events as e
 from tests.api.asking import a_key, an_order
 from tests.api.books import Books
 from tests.api.people import LIVE, READER, STRANGER, Directory, StillClock, deps_of
@@ -305,3 +307,62 @@ async def test_readiness_gives_its_reasons(client: Client, books: Books, deps: A
     assert answer.status_code == 503
     assert answer.json()["reasons"] == {"account P-DEMO": "is being recovered"}
     assert (await client.get("/livez")).json() == {"status": "alive"}
+
+
+async def test_an_order_in_question_is_resolved_by_a_word_with_a_reason(client: Client, books: Books) -> None:
+    order = (await placed(client))["id"]
+    where, key = f"/v1/orders/{order}/resolve", a_key()
+    word = {"as": "never-arrived", "reason": "the broker's desk has no such order"}
+    early = await client.post(where, json=word, headers=a_key())
+    assert (early.status_code, early.json()["code"]) == (409, "order-not-unknown")
+    books.happen(
+        e.OutcomeUnknown(order_id=OrderId(order), at=books.now(), asked=e.Asked.PLACE, why="timeout")
+    )
+    shown = (await client.get("/v1/orders", params={"status": "unknown"})).json()["orders"]
+    assert [(one["id"], one["unknown_since"] is not None) for one in shown] == [(order, True)]
+    answer = await client.post(where, json=word, headers=key)
+    assert (answer.status_code, answer.json()["status"], answer.json()["reason"]) == (
+        200,
+        "rejected",
+        "never-arrived",
+    )
+    again = await client.post(where, json=word, headers=key)
+    assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
+    events = (await client.get(f"/v1/orders/{order}/events")).json()["events"]
+    assert [one["kind"] for one in events][-2:] == ["order_resolved", "order_rejected"]
+    assert events[-2]["detail"]["reason"] == word["reason"]
+
+
+@pytest.mark.parametrize(
+    ("word", "field"),
+    [
+        ({"as": "working"}, "broker_order_id"),
+        ({"as": "never-arrived", "broker_order_id": "b-1"}, "broker_order_id"),
+        ({"as": "filled", "broker_order_id": "b-1"}, "avg_px"),
+        ({"as": "canceled", "broker_order_id": "b-1", "cum_qty": "3", "avg_px": "4800"}, "cum_qty"),
+        ({"as": "working", "broker_order_id": "b-1", "cum_qty": "1e3"}, "cum_qty"),
+        ({"as": "gone"}, "as"),
+        ({"as": "never-arrived", "reason": ""}, "reason"),
+    ],
+)
+async def test_a_resolution_that_makes_no_sense_is_refused_by_field(
+    client: Client, books: Books, word: dict[str, str], field: str
+) -> None:
+    order = (await placed(client))["id"]
+    books.happen(
+        e.OutcomeUnknown(order_id=OrderId(order), at=books.now(), asked=e.Asked.PLACE, why="timeout")
+    )
+    body = {"reason": "seen", **word}
+    answer = await client.post(f"/v1/orders/{order}/resolve", json=body, headers=a_key())
+    assert answer.status_code == 400
+    assert field in {one["field"] for one in answer.json()["errors"]}, answer.text
+
+
+async def test_resolving_needs_the_scope_and_a_key(client: Client) -> None:
+    where, word = f"{ORDER}/resolve", {"as": "never-arrived", "reason": "gone"}
+    answer = await client.post(where, json=word, headers=a_key() | as_(READER))
+    assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
+    assert 'scope="risk:write"' in answer.headers["www-authenticate"]
+    assert (await client.post(where, json=word)).json()["code"] == "idempotency-key-missing"
+    unknown = await client.post(where, json=word, headers=a_key())
+    assert unknown.status_code == 404

@@ -15,6 +15,7 @@ from ordergate.core.accounts.breaks import Action
 from ordergate.core.contingent.terms import GroupId, GroupTerms
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.instruments import Instrument
+from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Refusal
 from ordergate.engine.answers import (
@@ -72,6 +73,20 @@ class GateLike(Protocol):
         key: str,
         correlation: str,
         wait_s: float = 0,
+    ) -> Answer | Refusal: ...
+
+    async def resolve(
+        self,
+        principal: Principal,
+        order_id: OrderId,
+        *,
+        resolution: Resolution,
+        reason: str,
+        broker_order_id: str | None,
+        cum_qty: Decimal | None,
+        avg_px: Decimal | None,
+        key: str,
+        correlation: str,
     ) -> Answer | Refusal: ...
 
     async def cancel_all(

@@ -38,6 +38,8 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.ORDER_FINAL: 409,
     Code.ORDER_PENDING: 409,
     Code.ORDER_UNKNOWN: 409,
+    Code.ORDER_NOT_UNKNOWN: 409,
+    Code.ORDER_PROVEN: 409,
     Code.NOTHING_TO_CHANGE: 409,
     Code.UNKNOWN_INSTRUMENT: 422,
     Code.BREAK_SETTLED: 409,

@@ -16,6 +16,7 @@ from ordergate.api.json_bodies import Judged, decode
 from ordergate.core.accounts.breaks import Action
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.money import ZERO, NotAnAmount, amount
+from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 
@@ -45,6 +46,11 @@ Reason = Annotated[
 Note = Annotated[str, msgspec.Meta(max_length=500, description="a sentence of at most 500 characters")]
 Grade = Annotated[
     str, msgspec.Meta(pattern=r"\A(?:block_new|cancel_all)\Z", description='"block_new" or "cancel_all"')
+]
+
+
+BrokerOrderId = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=128, description="the broker's own id of an order")
 ]
 
 
@@ -84,6 +90,18 @@ class ReplaceFields(Judged, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return impossible_amounts(given)
 
 
+class ResolveOrderFields(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, rename={"resolution": "as"}
+):
+    """What became of an order in question, by a person's word, and why."""
+
+    resolution: Resolution
+    reason: Reason
+    broker_order_id: BrokerOrderId | None = None
+    cum_qty: AmountText | None = None
+    avg_px: AmountText | None = None
+
+
 class EngageFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Engage the kill switch: new orders are blocked, or all open ones are canceled as well."""
 
@@ -115,6 +133,16 @@ class RunFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unkn
     account_id: AccountIdText
 
 
+class OrderResolution(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A resolution's exact values."""
+
+    resolution: Resolution
+    reason: str
+    broker_order_id: str | None
+    cum_qty: Decimal | None
+    avg_px: Decimal | None
+
+
 class Changes(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """A replacement's exact values; None leaves things as they are."""
 
@@ -124,6 +152,7 @@ class Changes(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 _ORDER_TYPES: Final = tuple(OrderType)
+_resolve_decoder: Final = msgspec.json.Decoder(ResolveOrderFields)
 _order_decoder: Final = msgspec.json.Decoder(OrderFields)
 _replace_decoder: Final = msgspec.json.Decoder(ReplaceFields)
 
@@ -138,6 +167,24 @@ def changes_in(body: bytes) -> Changes | Refusal:
     if isinstance(asked, Refusal):
         return asked
     return changes_of(asked.quantity, asked.limit_price, asked.stop_price)
+
+
+def resolution_in(body: bytes) -> OrderResolution | Refusal:
+    asked = decode(body, _resolve_decoder)
+    if isinstance(asked, Refusal):
+        return asked
+    wrong: dict[str, str] = {}
+    cum_qty = amount_in("cum_qty", asked.cum_qty, wrong)
+    avg_px = amount_in("avg_px", asked.avg_px, wrong)
+    if wrong:
+        return Refusal(Code.INVALID, "the resolution has fields with impossible values", wrong)
+    return OrderResolution(
+        resolution=asked.resolution,
+        reason=asked.reason,
+        broker_order_id=asked.broker_order_id,
+        cum_qty=cum_qty,
+        avg_px=avg_px,
+    )
 
 
 def terms_of(asked: OrderFields) -> Terms | Refusal:

@@ -15,6 +15,7 @@ from ordergate.api.requests import ACCOUNT_ID, AMOUNT, BREAK_ID, LABEL, ORDER_ID
 from ordergate.core.access import Scope
 from ordergate.core.accounts.breaks import Action, Nature, Severity, State
 from ordergate.core.instruments import AssetClass
+from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
 from ordergate.core.refusals import Code
@@ -62,6 +63,21 @@ class ReplaceRequest(Asked):
     quantity: Amount | None = None
     limit_price: Amount | None = None
     stop_price: Amount | None = None
+
+
+class OrderResolveRequest(Asked):
+    """`cum_qty` and `avg_px` are what was filled of an order that has ended and that the broker no longer
+
+    shows.
+    """
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    resolution: Annotated[Resolution, Field(alias="as")]
+    reason: Reason
+    broker_order_id: Annotated[str, Field(min_length=1, max_length=128)] | None = None
+    cum_qty: Amount | None = None
+    avg_px: Amount | None = None
 
 
 class EngageRequest(Asked):
@@ -463,5 +479,5 @@ SCOPE_WORDS = {
     Scope.ACCOUNTS_WRITE: "assign and resolve breaks, and ask for a reconciliation",
     Scope.MARKET_DATA_READ: "stream quotes and trades",
     Scope.RISK_READ: "see limits and the kill switch",
-    Scope.RISK_WRITE: "engage and release the kill switch",
+    Scope.RISK_WRITE: "engage and release the kill switch, resolve orders in question",
 }

@@ -12,6 +12,7 @@ from ordergate.cli.client import PAGE, GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import Account, AsJson, Key, Limit, OrderId, ProfileFile, WaitFor
 from ordergate.cli.output import progress, show
+from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Side, TimeInForce
 
 app = typer.Typer(no_args_is_help=True, help="Place, follow, change and cancel orders.")
@@ -163,6 +164,34 @@ def replace(
         raise Stopped(ExitCode.USAGE, "say what to change: --quantity, --limit or --stop")
     with gateway(profile) as client:
         order = client.command("PATCH", f"/v1/orders/{order_id}", changes, key=key, wait_s=wait)
+    show(order, as_json, tables.one_order(order))
+
+
+@app.command()
+def resolve(
+    order_id: OrderId,
+    *,
+    resolution: Annotated[Resolution, typer.Option("--as", help="What became of it.")],
+    reason: Annotated[str, typer.Option("--reason", help="How you know; it is journalled.")],
+    broker_order_id: Annotated[str | None, typer.Option(help="Which order it is at the broker.")] = None,
+    cum_qty: Annotated[str | None, typer.Option(help="What was filled before it ended.")] = None,
+    avg_px: Annotated[str | None, typer.Option(help="At which average price.")] = None,
+    key: Key = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what became of an order in question, where no question to the broker can prove it."""
+    word = _given(
+        {
+            "as": resolution.value,
+            "reason": reason,
+            "broker_order_id": broker_order_id,
+            "cum_qty": cum_qty,
+            "avg_px": avg_px,
+        }
+    )
+    with gateway(profile) as client:
+        order = client.command("POST", f"/v1/orders/{order_id}/resolve", word, key=key)
     show(order, as_json, tables.one_order(order))
 
 

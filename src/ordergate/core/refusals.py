@@ -50,6 +50,8 @@ class Code(StrEnum):
     ORDER_FINAL = "order-final", "The order has reached a terminal status."
     ORDER_PENDING = "order-pending", "An earlier request on the order has not been answered."
     ORDER_UNKNOWN = "order-unknown", "Whether the broker has the order is not yet known."
+    ORDER_NOT_UNKNOWN = "order-not-unknown", "What became of the order is no question for a person."
+    ORDER_PROVEN = "order-proven", "The broker shows the order; its word counts and nobody else's."
     NOTHING_TO_CHANGE = "nothing-to-change", "The replacement equals the order as it is."
     UNKNOWN_INSTRUMENT = "unknown-instrument", "The symbol is not listed here."
     # Breaks

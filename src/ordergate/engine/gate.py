@@ -17,7 +17,8 @@ from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, is_order_id
 from ordergate.core.instruments import Instrument
-from ordergate.core.orders.commands import CancelOrder, ReplaceOrder
+from ordergate.core.orders.commands import CancelOrder, ReplaceOrder, ResolveOrder
+from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import mapping_of
@@ -38,6 +39,7 @@ from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import NOT_KNOWN, Once, until_ready
 from ordergate.engine.questions import preview_of, reasons_not_ready
+from ordergate.engine.resolving import Resolving
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints
 from ordergate.telemetry.log import logger
@@ -57,6 +59,7 @@ class Gate:
         once: Once,
         kill_switch: KillSwitch,
         dispatcher: Dispatcher,
+        resolving: Resolving,
         instruments: Mapping[Symbol, Instrument],
         clock: Clock,
         down: Mapping[str, str],
@@ -67,6 +70,7 @@ class Gate:
         self._once = once
         self._kill_switch = kill_switch
         self._dispatcher = dispatcher
+        self._resolving = resolving
         self._instruments = instruments
         self._clock = clock
         self._down = down
@@ -189,6 +193,45 @@ class Gate:
             return self._judging.replace(seat, command, request)
 
         return await self._decided(seat, request, decide, wait_s, deadline_s)
+
+    async def resolve(
+        self,
+        principal: Principal,
+        order_id: OrderId,
+        *,
+        resolution: Resolution,
+        reason: str,
+        broker_order_id: str | None,
+        cum_qty: Decimal | None,
+        avg_px: Decimal | None,
+        key: str,
+        correlation: str,
+        deadline_s: float = DEADLINE_S,
+    ) -> Answer | Refusal:
+        """Take a person's word on an order in question, unless the broker has a better one."""
+        seat = await self._seat_of(principal, order_id, Scope.RISK_WRITE)
+        if isinstance(seat, Refusal):
+            return seat
+        fields = {
+            "id": str(order_id),
+            "resolution": resolution.value,
+            "reason": reason,
+            "broker_order_id": broker_order_id,
+            "cum_qty": written(cum_qty),
+            "avg_px": written(avg_px),
+        }
+        request = self._request(Asker(principal, key, correlation), envelopes.RESOLVE, seat, fields)
+        command = ResolveOrder(
+            order_id=order_id,
+            resolution=resolution,
+            reason=reason,
+            broker_order_id=broker_order_id,
+            cum_qty=cum_qty,
+            avg_px=avg_px,
+            actor=principal.subject,
+            asked_at=self._clock.now(),
+        )
+        return await self._resolving.resolve(seat, command, request, deadline_s=deadline_s)
 
     async def cancel_all(
         self,
@@ -340,10 +383,12 @@ class Gate:
             return Refusal(Code.NOT_FOUND, f"there is no account {account}")
         return seat
 
-    async def _seat_of(self, principal: Principal, order_id: OrderId) -> Seat | Refusal:
+    async def _seat_of(
+        self, principal: Principal, order_id: OrderId, scope: Scope = Scope.ORDERS_WRITE
+    ) -> Seat | Refusal:
         """The account of an order that the principal may change."""
-        if not principal.may(Scope.ORDERS_WRITE):
-            return _forbidden(Scope.ORDERS_WRITE)
+        if not principal.may(scope):
+            return _forbidden(scope)
         if is_order_id(self._env, order_id):
             for account in principal.accounts:
                 seat = self._lanes.get(account)

@@ -40,6 +40,7 @@ from ordergate.engine.prices import PriceBoard
 from ordergate.engine.quarantine import Quarantine
 from ordergate.engine.reconciler import Reconciler
 from ordergate.engine.renamed import Renamed
+from ordergate.engine.resolving import Resolving
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.unknowns import Unknowns
@@ -150,6 +151,7 @@ class Node:
             judging=judging,
             once=once,
             kill_switch=self.kill_switch,
+            resolving=Resolving(once=once, ingest=self._ingest, quarantine=quarantine),
             dispatcher=self._dispatcher,
             instruments=world.instruments,
             clock=world.clock,

@@ -135,6 +135,17 @@ def _document_changes(router: APIRouter) -> None:
     )
     def cancel(order_id: OrderPath, key: Key, prefer: Prefer = None) -> None: ...
 
+    @router.post(
+        "/v1/orders/{order_id}/resolve",
+        tags=["orders"],
+        summary="Say what became of an order in question",
+        description="A person's word, with a reason, where no question to the broker can prove it.",
+        responses=answers(200, schemas.Order, "Written down.", REPLAYED, 400, 403, 404, 409, 415, 422),
+    )
+    def resolve(
+        order_id: OrderPath, resolution: Annotated[schemas.OrderResolveRequest, JSON], key: Key
+    ) -> None: ...
+
     @router.delete(
         "/v1/orders",
         status_code=207,

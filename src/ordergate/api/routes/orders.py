@@ -18,7 +18,7 @@ from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import PROBLEM, Call, Headers, Reply, refused
-from ordergate.api.requests import ACCOUNT_ID, SYMBOL, Changes, changes_in, terms_in
+from ordergate.api.requests import ACCOUNT_ID, SYMBOL, Changes, changes_in, resolution_in, terms_in
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.idempotency import parse_key
@@ -54,6 +54,7 @@ class OrderRoutes:
                 {"GET": self.show, "PATCH": self.replace, "DELETE": self.cancel},
                 besides={"/v1/orders/preview"},
             ),
+            HotRoute("/v1/orders/{order_id}/resolve", {"POST": self.resolve}),
         ]
 
     async def place(self, call: Call) -> Reply:
@@ -124,6 +125,30 @@ class OrderRoutes:
         )
         return self._told(call, answer, 202, wait_s)
 
+    async def resolve(self, call: Call) -> Reply:
+        found = await self._on_order(call, scope=Scope.RISK_WRITE)
+        if isinstance(found, Reply):
+            return found
+        principal, order, key = found
+        body = await call.json_body(self._bounds)
+        asked = body if isinstance(body, Refusal) else resolution_in(body)
+        if isinstance(asked, Refusal):
+            return refused(asked, call.correlation)
+        answer = await self._gate.resolve(
+            principal,
+            order,
+            resolution=asked.resolution,
+            reason=asked.reason,
+            broker_order_id=asked.broker_order_id,
+            cum_qty=asked.cum_qty,
+            avg_px=asked.avg_px,
+            key=key,
+            correlation=call.correlation,
+        )
+        if isinstance(answer, Refusal):
+            return refused(answer, call.correlation, challenge(answer, Scope.RISK_WRITE))
+        return Reply(200, answer.body, _replayed(answer.replayed))
+
     async def cancel_all(self, call: Call) -> Reply:
         principal = await self._door.enter(call, Scope.ORDERS_WRITE, cancels=True)
         if isinstance(principal, Reply):
@@ -151,10 +176,10 @@ class OrderRoutes:
         return body if isinstance(body, Refusal) else changes_in(body)
 
     async def _on_order(
-        self, call: Call, *, cancels: bool = False
+        self, call: Call, *, cancels: bool = False, scope: Scope = Scope.ORDERS_WRITE
     ) -> tuple[Principal, OrderId, str] | Reply:
         """Who asks, about which order, under which key; or the answer to give instead."""
-        principal = await self._door.enter(call, Scope.ORDERS_WRITE, cancels=cancels)
+        principal = await self._door.enter(call, scope, cancels=cancels)
         if isinstance(principal, Reply):
             return principal
         key = parse_key(call.header(b"idempotency-key"))

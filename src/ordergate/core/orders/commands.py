@@ -8,6 +8,7 @@ from decimal import Decimal
 import msgspec
 
 from ordergate.core.ids import OrderId
+from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
 
 
@@ -33,5 +34,21 @@ class ReplaceOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     quantity: Decimal | None
     limit_price: Decimal | None
     stop_price: Decimal | None
+    actor: str
+    asked_at: datetime
+
+
+class ResolveOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """A person's word on what became of an order in question.
+
+    `cum_qty` and `avg_px` are what was filled, where the broker no longer shows it.
+    """
+
+    order_id: OrderId
+    resolution: Resolution
+    reason: str
+    broker_order_id: str | None
+    cum_qty: Decimal | None
+    avg_px: Decimal | None
     actor: str
     asked_at: datetime
