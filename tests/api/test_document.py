@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from starlette.routing import Route
 
-from ordergate.api import group_requests, group_schemas, problems, requests, schemas
+from ordergate.api import account_schemas, group_requests, group_schemas, problems, requests, schemas
 from ordergate.api.docs_page import STYLE
 from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
@@ -30,9 +30,9 @@ SAME = [
     (requests.ReplaceFields, schemas.ReplaceRequest),
     (requests.EngageFields, schemas.EngageRequest),
     (requests.ReleaseFields, schemas.ReleaseRequest),
-    (requests.AssignFields, schemas.AssignRequest),
-    (requests.ResolveFields, schemas.ResolveRequest),
-    (requests.RunFields, schemas.RunRequest),
+    (requests.AssignFields, account_schemas.AssignRequest),
+    (requests.ResolveFields, account_schemas.ResolveRequest),
+    (requests.RunFields, account_schemas.RunRequest),
     (views.OrderView, schemas.Order),
     (group_requests.LegFields, group_schemas.LegRequest),
     (group_requests.GroupFields, group_schemas.GroupRequest),
@@ -40,11 +40,11 @@ SAME = [
     (group_views.LegView, group_schemas.GroupLeg),
     (group_views.GroupOrderView, group_schemas.GroupOrder),
     (group_views.GroupView, group_schemas.Group),
-    (views.BreakView, schemas.Break),
-    (views.BreakStepView, schemas.BreakStep),
-    (runs.RunView, schemas.Run),
-    (runs.DifferenceView, schemas.RunDifference),
-    (answers.RunAsked, schemas.RunAsked),
+    (views.BreakView, account_schemas.Break),
+    (views.BreakStepView, account_schemas.BreakStep),
+    (runs.RunView, account_schemas.Run),
+    (runs.DifferenceView, account_schemas.RunDifference),
+    (answers.RunAsked, account_schemas.RunAsked),
     (views.ExecutionView, schemas.Execution),
     (views.PositionView, schemas.Position),
     (views.BalanceView, schemas.Balance),

@@ -40,7 +40,7 @@ BELOW_THE_PACKAGE: Final = re.compile(
 # What is always there, besides what the API's document describes.
 UNDESCRIBED: Final = {("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/docs")}
 TAPES: Final = {kind.__struct_config__.tag for kind in get_args(TapeSettings)}
-UNITS: Final = {"duplicate_window", "reference_price_max_age", "buying_power_max_age"}
+UNITS: Final = {"duplicate_window", "reference_price_max_age", "buying_power_max_age", "stream_stale_max"}
 
 
 def rows(document: str, first: str) -> list[list[str]]:

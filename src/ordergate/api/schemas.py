@@ -11,15 +11,13 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from ordergate.api.cursors import CURSOR_LENGTH_MAX
-from ordergate.api.requests import ACCOUNT_ID, AMOUNT, BREAK_ID, LABEL, ORDER_ID, SYMBOL
+from ordergate.api.requests import ACCOUNT_ID, AMOUNT, LABEL, ORDER_ID, SYMBOL
 from ordergate.core.access import Scope
-from ordergate.core.accounts.breaks import Action, Nature, Severity, State
 from ordergate.core.instruments import AssetClass
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
 from ordergate.core.refusals import Code
-from ordergate.engine.runs import RunResult
 
 PAGE_MAX = 500
 
@@ -27,7 +25,6 @@ AccountId = Annotated[str, Field(pattern=f"^{ACCOUNT_ID}$", examples=["P-DEMO"])
 OrderId = Annotated[str, Field(pattern=f"^{ORDER_ID}$", examples=["P-01HZX3K9QW5V7M2N4B"])]
 Symbol = Annotated[str, Field(pattern=f"^{SYMBOL}$", examples=["ESM4"])]
 Label = Annotated[str, Field(pattern=f"^{LABEL}$")]
-BreakId = Annotated[str, Field(pattern=f"^{BREAK_ID}$", examples=["brk-019b8f0a3c41-5d1e09ab"])]
 Amount = Annotated[
     str, Field(pattern=f"^{AMOUNT}$", max_length=20, examples=["4800.25"], description="Exact, as a string.")
 ]
@@ -87,26 +84,6 @@ class EngageRequest(Asked):
 
 class ReleaseRequest(Asked):
     reason: Reason
-
-
-class AssignRequest(Asked):
-    """Who looks after a break from now on."""
-
-    owner: Label
-    note: Annotated[str, Field(max_length=500)] = ""
-
-
-class ResolveRequest(Asked):
-    """Settle a break by one of its allowed actions."""
-
-    action: Action
-    reason: Reason
-
-
-class RunRequest(Asked):
-    """Ask for a reconciliation of an account now."""
-
-    account_id: AccountId
 
 
 class FailedControl(BaseModel):
@@ -187,107 +164,6 @@ class Balance(BaseModel):
     account_id: AccountId
     currency: str
     cash: Figure
-
-
-class BreakStep(BaseModel):
-    """One line of a break's history."""
-
-    at: AwareDatetime
-    what: str
-    actor: str
-    note: str
-
-
-class Break(BaseModel):
-    """`rule` healed it, or `action` resolved it, with a `reason`; all three are null while it is open."""
-
-    id: BreakId
-    account_id: AccountId
-    nature: Nature
-    severity: Severity
-    state: State
-    subject: str
-    ours: str
-    theirs: str
-    detail: str
-    owner: str | None
-    allowed_actions: list[Action]
-    rule: str | None
-    action: Action | None
-    reason: str | None
-    opened_at: AwareDatetime
-    updated_at: AwareDatetime
-    settled_at: AwareDatetime | None
-    history: list[BreakStep]
-
-
-class AgedBreak(Break):
-    """`age_s` is how long it has been open, or was."""
-
-    age_s: int
-
-
-class Breaks(BaseModel):
-    breaks: list[AgedBreak]
-    next: str | None
-
-
-class RunDifference(BaseModel):
-    """`sure` is false where it could still be news under way."""
-
-    nature: Nature
-    subject: str
-    ours: str
-    theirs: str
-    detail: str
-    sure: bool
-
-
-class Run(BaseModel):
-    """One reconciliation. Counts are of things looked at, and of breaks that followed."""
-
-    id: str
-    account_id: AccountId
-    why: list[str]
-    started_at: AwareDatetime
-    took_ms: int
-    result: RunResult
-    trouble: str | None
-    executions_read: int
-    orders_listed: int
-    orders_ours: int
-    orders_asked: int
-    positions_compared: bool
-    cash_compared: bool
-    breaks_opened: int
-    breaks_healed: int
-    breaks_noted: int
-    differences_found: int
-    differences: list[RunDifference]
-
-
-class Runs(BaseModel):
-    runs: list[Run]
-    next: str | None
-
-
-class RunAsked(BaseModel):
-    """The run asked for is one that comes `after` this one."""
-
-    account_id: AccountId
-    after: str | None
-
-
-class Account(BaseModel):
-    """`seq` and `stream_id` are where the account's event stream stood at this moment."""
-
-    id: AccountId
-    env: Literal["paper", "live"]
-    stream_id: str
-    seq: int
-    open_orders: int
-    balances: list[Balance]
-    breaks: list[AgedBreak]
 
 
 class Instrument(BaseModel):
@@ -441,25 +317,6 @@ class OrdersQuery(Asked):
 class PageQuery(Asked):
     """Newest first."""
 
-    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 100
-    cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
-
-
-class BreaksQuery(Asked):
-    """Newest first. `open` is open or assigned, or neither."""
-
-    account_id: AccountId | None = None
-    state: State | None = None
-    severity: Severity | None = None
-    open: bool | None = None
-    limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 100
-    cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
-
-
-class RunsQuery(Asked):
-    """Newest first."""
-
-    account_id: AccountId | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 100
     cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
 

@@ -38,8 +38,8 @@ def show_(
     with gateway(profile) as client:
         told = client.get(f"/v1/accounts/{account or client.profile.account_id}")
     facts = {name: told[name] for name in ("id", "env", "seq", "open_orders")}
-    breaks = Text(f"{len(told['breaks'])} breaks", style="yellow" if told["breaks"] else "dim")
-    show(told, as_json, Group(tables.sheet(facts), tables.balances(told["balances"]), breaks))
+    found = tables.breaks(told["breaks"]) if told["breaks"] else Text("no open breaks", style="dim")
+    show(told, as_json, Group(tables.sheet(facts), tables.balances(told["balances"]), found))
 
 
 def positions(account: Account = None, profile: ProfileFile = None, as_json: AsJson = False) -> None:

@@ -68,9 +68,12 @@ class GatewayClient:
             if cursor is None:
                 return
 
-    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Any:
+    def send(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, wait_s: int = 0
+    ) -> Any:
         """A request that is harmless to repeat by its nature."""
-        return self._ask(method, path, body=body)
+        headers = {"prefer": f"wait={wait_s}"} if wait_s else None
+        return self._ask(method, path, body=body, headers=headers)
 
     def command(
         self,

@@ -8,7 +8,19 @@ import typer
 from typer.core import TyperGroup
 
 import ordergate
-from ordergate.cli import accounts, clients, doctor, drill, groups, journal, kill, orders, running, servers
+from ordergate.cli import (
+    accounts,
+    breaks,
+    clients,
+    doctor,
+    drill,
+    groups,
+    journal,
+    kill,
+    orders,
+    running,
+    servers,
+)
 from ordergate.cli.exits import EPILOG, ExitCode, Stopped
 from ordergate.cli.options import JSON_KEY, AsJson
 from ordergate.cli.output import complaints, people, to_programs
@@ -56,6 +68,8 @@ app.command()(accounts.executions)
 app.command()(accounts.instruments)
 app.add_typer(groups.app, name="groups")
 app.command()(groups.flatten)
+app.add_typer(breaks.app, name="breaks")
+app.command()(breaks.reconcile)
 app.add_typer(kill.app, name="kill")
 app.add_typer(journal.app, name="journal")
 app.add_typer(clients.app, name="clients")

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 Row = Mapping[str, Any]
 
 _SIDE: Final = {"buy": "green", "sell": "red"}
+_SEVERITY: Final = {"severe": "bold red", "warning": "yellow", "info": "dim"}
 _STATUS: Final = {
     "filled": "green",
     "working": "cyan",
@@ -196,6 +198,52 @@ def group_orders(rows: Iterable[Row]) -> Table:
     return table
 
 
+def breaks(rows: Iterable[Row]) -> Table:
+    table = _table(None, "break", "severity", "state", "nature", "subject", right=("ours", "theirs", "age"))
+    table.add_column("owner", overflow="fold")
+    for row in rows:
+        table.add_row(
+            _text(row["id"]),
+            _severity(row["severity"]),
+            _text(row["state"]),
+            _text(row["nature"]),
+            _text(row["subject"]),
+            _text(row["ours"]),
+            _text(row["theirs"]),
+            _text(age(row["age_s"])),
+            _text(row["owner"]),
+        )
+    return table
+
+
+def history(steps: Iterable[Row]) -> Table:
+    table = _table(None, "at", "what", "who", "note")
+    for step in steps:
+        table.add_row(*(_text(value) for value in (step["at"], step["what"], step["actor"], step["note"])))
+    return table
+
+
+def run(told: Row) -> Group:
+    """One reconciliation, and what differed."""
+    facts = {name: value for name, value in told.items() if name != "differences" and value is not None}
+    facts["why"] = ", ".join(told["why"])
+    differences = _table(None, "nature", "subject", "sure", right=("ours", "theirs"))
+    for row in told["differences"]:
+        names = ("nature", "subject", "sure", "ours", "theirs")
+        differences.add_row(*(_text(row[name]) for name in names))
+    return Group(sheet(facts), differences) if told["differences"] else Group(sheet(facts))
+
+
+def age(seconds: int) -> str:
+    """In its two largest units."""
+    minutes, seconds = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    units = [(days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s")]
+    first = next((place for place, (count, _) in enumerate(units) if count), 3)
+    return " ".join(f"{count} {unit}" for count, unit in units[first : first + 2])
+
+
 def plain(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     """A table of texts."""
     table = _table(None, *names)
@@ -230,7 +278,7 @@ def _table(title: str | None, *names: str, right: Sequence[str] = ()) -> Table:
         pad_edge=False,
     )
     for name in names:
-        table.add_column(name, no_wrap=name in ("order", "at"), overflow="fold")
+        table.add_column(name, no_wrap=name in ("order", "at", "break"), overflow="fold")
     for name in right:
         table.add_column(name, justify="right", overflow="fold")
     return table
@@ -244,6 +292,10 @@ def _text(value: Any) -> Text:
 
 def _status(status: str) -> Text:
     return Text(status, style=_STATUS.get(status, ""))
+
+
+def _severity(severity: str) -> Text:
+    return Text(severity, style=_SEVERITY.get(severity, ""))
 
 
 def _side(side: str) -> Text:

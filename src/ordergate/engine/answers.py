@@ -7,6 +7,7 @@ import msgspec
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import FailedControl
+from ordergate.engine.runs import RunView
 
 
 class Answer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -71,15 +72,16 @@ class KillView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     since: str | None = None
 
 
-class BreakAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+class BreakAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A break after a person settled or assigned it, durable. `body` is its `BreakView` as JSON."""
 
     body: bytes
     replayed: bool = False
 
 
-class RunAsked(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A reconciliation was asked for; it is one that comes `after` this run."""
+class RunAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """A reconciliation was asked for; it comes `after` this run. `run` is it, where it was waited for."""
 
     account_id: str
     after: str | None
+    run: RunView | None = None

@@ -6,6 +6,8 @@ is written as one unit with the actor and the reason. What is not visible does n
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -111,18 +113,25 @@ class BreakDesk:
         return answer
 
     async def ask_run(
-        self, principal: Principal, account: AccountId, *, correlation: str
+        self, principal: Principal, account: AccountId, *, correlation: str, wait_s: float = 0
     ) -> RunAsked | Refusal:
-        """Ask for a reconciliation now. Asking twice is harmless: one run answers both."""
+        """Ask for a reconciliation now. Asking twice is harmless: one run answers both.
+
+        Waits for it for `wait_s` at most; that it takes longer is no error.
+        """
         if not principal.may(Scope.ACCOUNTS_WRITE):
             return _forbidden()
         seat = self._lanes.get(account)
         if seat is None or account not in principal.accounts:
             return Refusal(Code.NOT_FOUND, f"there is no account {account}")
-        seat.suspect(f"asked by {principal.subject}")
+        why, count, latest = f"asked by {principal.subject}", seat.runs.count, seat.runs.latest
+        seat.suspect(why)
         log.info("reconciliation.asked", account=account, actor=principal.subject, correlation=correlation)
-        latest = seat.runs.latest
-        return RunAsked(account_id=account, after=None if latest is None else latest.id)
+        run = None
+        with contextlib.suppress(TimeoutError):
+            if wait_s > 0:
+                run = await asyncio.wait_for(seat.runs.answering(why, count), wait_s)
+        return RunAsked(account_id=account, after=None if latest is None else latest.id, run=run)
 
     def runs(self, accounts: Sequence[AccountId]) -> list[RunView]:
         """The latest runs of these accounts, newest first."""

@@ -6,6 +6,7 @@ as breaks.
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Sequence
 from datetime import datetime
@@ -86,6 +87,7 @@ class Runs:
         self._kept: deque[RunView] = deque(maxlen=RUNS_KEPT_MAX)
         self._count = 0
         self.completed: RunView | None = None
+        self._awaited: list[asyncio.Future[None]] = []
 
     @property
     def count(self) -> int:
@@ -98,6 +100,16 @@ class Runs:
 
     def newest_first(self) -> list[RunView]:
         return list(reversed(self._kept))
+
+    async def answering(self, why: str, after: int) -> RunView:
+        """The first run beyond the `after`th that was made for this reason. Bound it with a timeout."""
+        while True:
+            for run in self._kept:
+                if why in run.why and number_of(run) > after:
+                    return run
+            ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+            self._awaited.append(ended)
+            await ended
 
     def add(
         self,
@@ -136,7 +148,15 @@ class Runs:
         self._kept.append(run)
         if result is RunResult.COMPLETED:
             self.completed = run
+        awaited, self._awaited = self._awaited, []
+        for ended in awaited:
+            if not ended.done():
+                ended.set_result(None)
         return run
+
+
+def number_of(run: RunView) -> int:
+    return int(run.id.rpartition("-")[2])
 
 
 def _shown(item: Difference, *, sure: bool) -> DifferenceView:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header, Query
 
-from ordergate.api import schemas
+from ordergate.api import account_schemas, schemas
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -192,26 +192,30 @@ def _document_breaks(router: APIRouter) -> None:
         status_code=202,
         tags=["reconciliation"],
         summary="Ask for a reconciliation now",
-        responses=answers(202, schemas.RunAsked, "Asked.", {}, 400, 403, 404, 415),
+        responses=answers(202, account_schemas.RunAsked, "Asked.", {}, 400, 403, 404, 415),
     )
-    def ask_run(asked: Annotated[schemas.RunRequest, JSON]) -> None: ...
+    def ask_run(asked: Annotated[account_schemas.RunRequest, JSON]) -> None: ...
 
     @router.post(
         "/v1/reconciliation/breaks/{break_id}/assign",
         tags=["reconciliation"],
         summary="Say who looks after a break",
-        responses=answers(200, schemas.AgedBreak, "Assigned.", REPLAYED, 400, 403, 404, 409, 415, 422),
+        responses=answers(
+            200, account_schemas.AgedBreak, "Assigned.", REPLAYED, 400, 403, 404, 409, 415, 422
+        ),
     )
     def assign(
-        break_id: schemas.BreakId, asked: Annotated[schemas.AssignRequest, JSON], key: Key
+        break_id: account_schemas.BreakId, asked: Annotated[account_schemas.AssignRequest, JSON], key: Key
     ) -> None: ...
 
     @router.post(
         "/v1/reconciliation/breaks/{break_id}/resolve",
         tags=["reconciliation"],
         summary="Settle a break by one of its allowed actions, with a reason",
-        responses=answers(200, schemas.AgedBreak, "Resolved.", REPLAYED, 400, 403, 404, 409, 415, 422),
+        responses=answers(
+            200, account_schemas.AgedBreak, "Resolved.", REPLAYED, 400, 403, 404, 409, 415, 422
+        ),
     )
     def resolve(
-        break_id: schemas.BreakId, asked: Annotated[schemas.ResolveRequest, JSON], key: Key
+        break_id: account_schemas.BreakId, asked: Annotated[account_schemas.ResolveRequest, JSON], key: Key
     ) -> None: ...

@@ -11,7 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
-from ordergate.api import schemas
+from ordergate.api import account_schemas, schemas
 from ordergate.api.cursors import cursor_of, key_in
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
@@ -101,7 +101,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
 
     @router.get(
         "/v1/accounts/{account_id}",
-        response_model=schemas.Account,
+        response_model=account_schemas.Account,
         responses=failing(400, 403, 404),
         summary="One account, as of one moment",
     )

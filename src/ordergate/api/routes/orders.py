@@ -15,7 +15,7 @@ import msgspec
 
 from ordergate.api import problems
 from ordergate.api.bearer import challenge
-from ordergate.api.deps import Deps
+from ordergate.api.deps import Bounds, Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import PROBLEM, Call, Headers, Reply, refused
 from ordergate.api.requests import ACCOUNT_ID, SYMBOL, Changes, changes_in, resolution_in, terms_in
@@ -196,10 +196,7 @@ class OrderRoutes:
         return OrderId(text) if is_order_id(self._env, text) else None
 
     def _wait_s(self, call: Call) -> int:
-        """How long the client prefers to wait for the broker (RFC 7240); what is not ours is ignored."""
-        preference = call.header(b"prefer")
-        found = None if preference is None else _WAIT.search(preference)
-        return 0 if found is None else min(int(found[1]), self._bounds.wait_s_max)
+        return wait_s_of(call, self._bounds)
 
     def _told(self, call: Call, answer: Answer | Refusal, status: int, wait_s: int) -> Reply:
         if isinstance(answer, Refusal):
@@ -214,6 +211,13 @@ class OrderRoutes:
         if wait_s:
             headers.append((b"preference-applied", b"wait=%d" % wait_s))
         return Reply(status, answer.body, headers)
+
+
+def wait_s_of(call: Call, bounds: Bounds) -> int:
+    """How long the client prefers to wait (RFC 7240); what is not ours is ignored."""
+    preference = call.header(b"prefer")
+    found = None if preference is None else _WAIT.search(preference)
+    return 0 if found is None else min(int(found[1]), bounds.wait_s_max)
 
 
 def cancel_all_query(query: bytes) -> tuple[AccountId, Symbol | None] | Refusal:

@@ -13,7 +13,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
-from ordergate.api import schemas
+from ordergate.api import account_schemas, schemas
 from ordergate.api.bearer import challenge
 from ordergate.api.cursors import cursor_of, key_in
 from ordergate.api.deps import Deps
@@ -25,6 +25,7 @@ from ordergate.api.requests import BREAK_ID, AssignFields, ResolveFields, RunFie
 from ordergate.api.routes.documented import failing
 from ordergate.api.routes.entry import Refused, entering, own
 from ordergate.api.routes.hot import HotRoute
+from ordergate.api.routes.orders import wait_s_of
 from ordergate.core.access import Principal, Scope
 from ordergate.core.idempotency import parse_key
 from ordergate.core.ids import AccountId
@@ -67,12 +68,14 @@ class BreakRoutes:
         asked = await self._asked(call, _run)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
+        wait_s = wait_s_of(call, self._bounds)
         answer = await self._desk.ask_run(
-            principal, AccountId(asked.account_id), correlation=call.correlation
+            principal, AccountId(asked.account_id), correlation=call.correlation, wait_s=wait_s
         )
         if isinstance(answer, Refusal):
             return refused(answer, call.correlation, challenge(answer, Scope.ACCOUNTS_WRITE))
-        return Reply(202, _encode(answer))
+        applied: Headers = [(b"preference-applied", b"wait=%d" % wait_s)] if wait_s else []
+        return Reply(202, _encode(answer), applied)
 
     async def assign(self, call: Call) -> Reply:
         found = await self._on_break(call)
@@ -137,12 +140,12 @@ def reconciliation_listings(deps: Deps, door: Door) -> APIRouter:
 
     @router.get(
         "/v1/reconciliation/runs",
-        response_model=schemas.Runs,
+        response_model=account_schemas.Runs,
         responses=failing(400, 403, 404),
         summary="The latest reconciliations, newest first",
     )
     async def list_runs(
-        query: Annotated[schemas.RunsQuery, Query()], principal: Principal = entered
+        query: Annotated[account_schemas.RunsQuery, Query()], principal: Principal = entered
     ) -> Response:
         listing = "runs?" + query.model_dump_json(exclude={"limit", "cursor"})
         key = _key_of(listing, query.cursor)
@@ -156,12 +159,12 @@ def reconciliation_listings(deps: Deps, door: Door) -> APIRouter:
 
     @router.get(
         "/v1/reconciliation/breaks",
-        response_model=schemas.Breaks,
+        response_model=account_schemas.Breaks,
         responses=failing(400, 403, 404),
         summary="Breaks, newest first",
     )
     async def list_breaks(
-        query: Annotated[schemas.BreaksQuery, Query()], principal: Principal = entered
+        query: Annotated[account_schemas.BreaksQuery, Query()], principal: Principal = entered
     ) -> Response:
         listing = "breaks?" + query.model_dump_json(exclude={"limit", "cursor"})
         found = await deps.views.breaks(
@@ -181,7 +184,7 @@ def reconciliation_listings(deps: Deps, door: Door) -> APIRouter:
 
     @router.get(
         "/v1/reconciliation/breaks/{break_id}",
-        response_model=schemas.AgedBreak,
+        response_model=account_schemas.AgedBreak,
         responses=failing(400, 403, 404),
         summary="One break, with its history",
     )
