@@ -330,7 +330,6 @@ async def test_an_order_in_question_is_resolved_by_a_word_with_a_reason(client: 
     assert (again.status_code, again.headers["idempotent-replayed"]) == (200, "true")
     events = (await client.get(f"/v1/orders/{order}/events")).json()["events"]
     assert [one["kind"] for one in events][-2:] == ["order_resolved", "order_rejected"]
-    assert events[-2]["detail"]["reason"] == word["reason"]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -37,7 +37,7 @@ from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
-from ordergate.ports.broker import DedupClass
+from ordergate.ports.broker import Corrections, DedupClass
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.telemetry.metrics import Metrics
 
@@ -139,7 +139,12 @@ class Listener:
     def __init__(self) -> None:
         self.seqs: list[int] = []
         self.kinds: list[str] = []
+        self.frames: list[bytes] = []
         self._calls: dict[str, Callable[[], None]] = {}
+
+    def frames_of(self, kind: str) -> list[dict[str, Any]]:
+        """What was told of this kind, as a client reads it."""
+        return [told for told in map(msgspec.json.decode, self.frames) if told["kind"] == kind]
 
     def on(self, kind: str, call: Callable[[], None]) -> None:
         """Do this the moment an event of the kind is told, before anything follows from it."""
@@ -149,6 +154,7 @@ class Listener:
         if account == ACCOUNT:
             self.seqs.append(seq)
             self.kinds.append(kind)
+            self.frames.append(frame)
             if kind in self._calls:
                 self._calls[kind]()
 
@@ -164,8 +170,8 @@ async def let_run() -> None:
 class NotingCarrier(FatedCarrier):
     """Notes every question that is asked of the broker."""
 
-    def __init__(self, asked: list[str], clock: HandClock, fates: fates.Fates) -> None:
-        super().__init__(clock, fates, 0.0)
+    def __init__(self, asked: list[str], clock: HandClock, fates: fates.Fates, latency_s: float) -> None:
+        super().__init__(clock, fates, latency_s)
         self._asked = asked
 
     async def ask(self, question: str, read: Callable[[], T]) -> T:
@@ -183,6 +189,8 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         dedup: DedupClass = DedupClass.A,
         resend_is_safe: bool = True,
         limits: Mapping[str, object] | None = None,
+        corrections: Corrections = Corrections.REPLACE,
+        latency_s: float = 0.0,
     ) -> None:
         """`limits` change the ordinary ones. Orders in `hidden` are not found by questions."""
         self.clock = HandClock()
@@ -198,6 +206,9 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._fate = fate
         self._dedup = dedup
         self._resend_is_safe = resend_is_safe
+        self._corrections = corrections
+        self._latency_s = latency_s
+        self.instruments = {ES: INSTRUMENT}
         self._limits = limits_of({**mapping_of(LIMITS), **(limits or {})})
         self.hidden: set[str] = set()
         self.asked: list[str] = []
@@ -220,8 +231,10 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             dedup=self._dedup,
             resend_is_safe=self._resend_is_safe,
             hides=lambda order: order.id in self.hidden,
-            carrier=NotingCarrier(self.asked, self.clock, self._fate),
+            carrier=NotingCarrier(self.asked, self.clock, self._fate, self._latency_s),
+            corrections=self._corrections,
         )
+        self.metrics = Metrics()
         world = World(
             env=Env.PAPER,
             clock=self.clock,
@@ -229,8 +242,8 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             journal=self.journal,
             views=self.views,
             audience=self.listener,
-            metrics=Metrics(),
-            instruments={ES: INSTRUMENT},
+            metrics=self.metrics,
+            instruments=self.instruments,
         )
         served = [Served(ACCOUNT, self.broker, self._limits)]
         self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
@@ -313,9 +326,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         limit: str | None = "4700",
         client_order_id: str | None = None,
     ) -> OrderId:
-        answer = await self.place(
-            side=side, quantity=quantity, limit=limit, client_order_id=client_order_id
-        )
+        answer = await self.place(side=side, quantity=quantity, limit=limit, client_order_id=client_order_id)
         assert isinstance(answer, Answer), answer
         assert not answer.failed, answer.failed
         return answer.order_id
