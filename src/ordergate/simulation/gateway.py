@@ -117,6 +117,11 @@ class Gateway:
         return self.node is None or bool(self.node.gate.readiness())
 
     @property
+    def is_fenced(self) -> bool:
+        """Whether it says that another has taken its accounts."""
+        return self.serves and self.node is not None and any(seat.lane.fenced for seat in self.node.lanes)
+
+    @property
     def serves(self) -> bool:
         """Whether clients can connect to it."""
         return self.alive and self.node is not None

@@ -66,6 +66,13 @@ class Mishaps:
         wait = self._chance.uniform(*_RESTART_S)
         self._ground.later(wait, self._town.start_gateway)
 
+    def mind_the_fenced(self) -> None:
+        """Who runs a gateway that says it was fenced starts it anew (docs/operations.md)."""
+        for gateway in self._town.gateways:
+            if gateway.is_fenced:
+                gateway.withdraw()
+                self._ground.later(_RESTART_S[0], self._town.start_gateway)
+
     def heal(self) -> None:
         self._ground.weather.heal()
         self._town.clock.wrong_by = timedelta(0)

@@ -170,6 +170,7 @@ class Town:
 
     def _tick(self) -> None:
         self.ground.loop.run_until(self.ground.loop.time() + _TICK_S)
+        self.mishaps.mind_the_fenced()
         self.ground.witness.ticked()
 
     def _committed(self, linked: Linked) -> None:

@@ -249,6 +249,14 @@ class PaperExchange:
         del self.executions[place]
         self.executions.append(amended)
         self._tell(word, after, amended)
+        self._pass_on(after, amended.changed_by)
+
+    def _pass_on(self, order: PaperOrder, changed_by: Decimal) -> None:
+        """Orders that replaced this one count what it had filled: that has changed."""
+        while order.replaced_by is not None:
+            order = self._orders[order.replaced_by]
+            order = _with(order, filled_before=order.filled_before + changed_by)
+            self._orders[order.id] = order
 
     def _tell(self, word: Word, order: PaperOrder, execution: PaperExecution | None = None) -> None:
         self._orders[order.id] = order
