@@ -72,7 +72,7 @@ async def test_every_unclear_answer_makes_the_order_unknown_and_reserves_all_of_
 
 
 async def test_what_an_owner_before_left_unanswered_is_unknown() -> None:
-    async with Stage(latency_s=2.0, resend_is_safe=False) as stage:
+    async with Stage(latency_s=0.25, resend_is_safe=False) as stage:
         order = await stage.accepted()
         await stage.crash()  # while the call is under way
         await stage.start()
