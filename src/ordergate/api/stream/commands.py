@@ -10,10 +10,15 @@ from ordergate.api.deps import GateLike
 from ordergate.api.stream import frames
 from ordergate.api.stream.actions import CancelAsked, Command, ReplaceAsked, Send
 from ordergate.core.access import Principal
+from ordergate.core.faults import JournalUnavailable
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answers import Answer
+from ordergate.telemetry.log import logger
 
+log = logger("stream")
+
+_NO_DATABASE = Refusal(Code.UNAVAILABLE, "the database cannot be asked now; try again with the same key")
 _DEFECT = Refusal(
     Code.INTERNAL, "a defect of the gateway; whether the command took effect, its idempotency key will tell"
 )
@@ -21,7 +26,11 @@ _DEFECT = Refusal(
 
 async def answer_to(gate: GateLike, principal: Principal, command: Command) -> Send:
     """Never cancelled: the command may be durable already when its client goes away."""
-    return told(command, await _asked(gate, principal, command))
+    try:
+        return told(command, await _asked(gate, principal, command))
+    except JournalUnavailable as fault:
+        log.warning("stream.unavailable", correlation=command.correlation, why=str(fault))
+        return told(command, _NO_DATABASE)
 
 
 def told(command: Command, answer: Answer | Refusal) -> Send:
