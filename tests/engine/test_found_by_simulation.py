@@ -2,14 +2,19 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from decimal import Decimal
 
 import pytest
 
 from ordergate.brokers.paper.fates import Call, Delivered, Fate, LostCall
-from ordergate.core.ids import AccountId, Env
+from ordergate.brokers.paper.orders import PaperOrder
+from ordergate.core.ids import AccountId, Env, OrderId
+from ordergate.core.orders.events import CancelRejected
+from ordergate.core.orders.order import Order
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.engine.answers import Answer
 from ordergate.engine.ingest import adopted_order_id
-from tests.engine.stage import ACCOUNT, START, TRADER, HandClock, Stage, let_run
+from tests.engine.stage import ACCOUNT, ES, START, TRADER, HandClock, Stage, let_run
 
 
 def test_brokers_that_number_alike_do_not_share_an_adopted_order() -> None:
@@ -77,3 +82,78 @@ async def test_a_cancel_that_was_asked_under_a_wrong_clock_is_asked_about_all_th
         await stage.restart()
         wrong_by.append(timedelta(0))
         await stage.until(lambda: stage.status(answer.order_id) == "rejected", within_s=50)
+
+
+async def test_news_before_the_account_is_opened_is_left_to_its_opening() -> None:
+    stage = Stage(fate=_no_questions)
+    starting = asyncio.create_task(stage.start())
+    await let_run()
+    by_hand = stage.exchange.submit("by-hand", _terms(quantity=3))
+    assert isinstance(by_hand, PaperOrder)
+    stage.exchange.fill(by_hand.id, Decimal(2), Decimal(4700))
+    await let_run()
+    _questions_are_answered.append(True)
+    await starting
+    try:
+        await stage.until(lambda: stage.held(ES) == 2)
+        assert stage.lane.books.open_count == 1
+    finally:
+        _questions_are_answered.clear()
+        await stage.crash()
+
+
+_questions_are_answered: list[bool] = []
+
+
+def _no_questions(call: Call) -> Fate:
+    return Delivered() if call is not Call.QUERY or _questions_are_answered else LostCall()
+
+
+async def test_an_adopted_order_that_ended_unheard_is_asked_about_by_its_own_name() -> None:
+    async with Stage() as stage:
+        by_hand = stage.exchange.submit("by-hand", _terms(quantity=3))
+        assert isinstance(by_hand, PaperOrder)
+        await stage.until(lambda: stage.lane.books.open_count == 1)
+        stage.broker.stream.copies = lambda report: 0
+        stage.exchange.cancel(by_hand.id)
+        await stage.until(lambda: stage.lane.books.open_count == 0)
+
+
+async def test_a_lost_replace_is_asked_about_though_a_cancel_was_refused_meanwhile() -> None:
+    lost: list[Fate] = []
+    async with Stage(fate=lambda call: lost.pop() if lost and call is Call.REPLACE else Delivered()) as stage:
+        order = await stage.accepted(quantity=5)
+        await stage.until(lambda: stage.status(order) == "working")
+        lost.append(LostCall())
+        await stage.gate.replace(
+            TRADER,
+            order,
+            quantity=Decimal(4),
+            limit_price=None,
+            stop_price=None,
+            key=stage.key(),
+            correlation="test",
+        )
+        await stage.until(lambda: _held(stage, order).unknown_since is not None)
+        refused = CancelRejected(order_id=order, at=stage.clock.now(), reason="not now")
+        await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
+        stage.lane.record([refused], correlation="test")
+        await stage.until(lambda: _held(stage, order).replacement is None, within_s=45)
+
+
+def _held(stage: Stage, order: OrderId) -> Order:
+    held = stage.lane.books.order(order)
+    assert held is not None
+    return held
+
+
+def _terms(quantity: int) -> Terms:
+    return Terms(
+        account=ACCOUNT,
+        symbol=ES,
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        quantity=Decimal(quantity),
+        limit_price=Decimal(4700),
+        time_in_force=TimeInForce.GTC,
+    )

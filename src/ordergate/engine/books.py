@@ -173,7 +173,7 @@ class Books:
             if named is not None:
                 self._earlier_broker_ids.setdefault(after.id, []).append(named)
         is_final = after.is_final
-        if is_final or (after.status is Status.WORKING and not after.cancel_requested):
+        if is_final or (after.status is Status.WORKING and not after.is_asked):
             self._waiting.pop(after.id, None)
         else:
             self._waiting[after.id] = after

@@ -88,6 +88,8 @@ class Ingest:
         Raises Fault, or BrokerUnavailable when a foreign order's terms could not be asked.
         """
         await seat.lane.ready.wait()
+        if seat.lane.books.account is None:
+            return None  # opening the account reads everything that was before
         order = await self._order_of(seat, report, snapshot)
         if order is None:
             return None

@@ -15,7 +15,7 @@ import msgspec
 
 from ordergate.core.accounts.breaks import NOT_FOUND, Difference, Nature
 from ordergate.core.accounts.events import AccountSynced
-from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id, parse_cl_ord_id
+from ordergate.core.ids import ClOrdId, OrderId, parse_cl_ord_id
 from ordergate.core.money import text
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
@@ -154,12 +154,12 @@ class OrderMatching:
         if seat.broker.capabilities.dedup is DedupClass.C:
             return await self._find_unnamed(seat, order, picture or Picture())
         version = order.version if order.replacement is None else order.replacement.version
-        found = await seat.broker.find(cl_ord_id(order.id, version))
+        found = await seat.broker.find(order.known_as(version))
         if not isinstance(found, NotFound):
             self._absences.found(order.id)
         elif version != order.version:
             self._absences.of_replacement(seat, order.id, version)
-            found = await seat.broker.find(order.cl_ord_id)
+            found = await seat.broker.find(order.known_as(order.version))
         if not isinstance(found, NotFound):
             return await self._prove(seat, found, picture or Picture())
         self._absences.of_order(seat, order.id)
@@ -183,7 +183,7 @@ class OrderMatching:
 
     def is_suspect(self, order: Order) -> bool:
         """An order with a question open for longer than an answer takes."""
-        if order.status is Status.WORKING and not order.cancel_requested:
+        if order.status is Status.WORKING and not order.is_asked:
             return False
         age_s = (self._clock.now() - order.updated_at).total_seconds()
         young = 0 <= age_s < self._rhythm.unanswered_s_min  # less than nothing: a clock was wrong

@@ -43,6 +43,7 @@ class Known(msgspec.Struct, kw_only=True):
     asked: dict[int, e.ReplaceRequested] = {}
     pending: int | None = None
     cancel_asked: bool = False
+    ever_cancelled: bool = False
     unknown: bool = False
     acknowledged: bool = False
     denied: bool = False
@@ -184,7 +185,7 @@ class Audit:
             case e.OutcomeUnknown():
                 order.unknown, order.unknown_s = True, now
             case e.CancelRequested():
-                order.cancel_asked = True
+                order.cancel_asked = order.ever_cancelled = True
             case e.CancelRejected():
                 order.cancel_asked = order.unknown = False
             case e.ReplaceRequested(version=version):

@@ -217,7 +217,7 @@ class PaperExchange:
             at=after.updated_at,
         )
         self.executions.append(execution)
-        self.ledger.book(order.terms.symbol, _signed(order, quantity), price)
+        self.ledger.book(order.terms.symbol, _signed(order, quantity), price, execution.exec_id)
         self._tell("fill" if status is BrokerStatus.FILLED else "partial_fill", after, execution)
         return execution
 
@@ -232,8 +232,7 @@ class PaperExchange:
         place, known = next((n, it) for n, it in enumerate(self.executions) if it.exec_id == exec_id)
         order = self._orders[known.order.id]
         new_price = known.price if price is None else price
-        self.ledger.book(order.terms.symbol, -_signed(order, known.quantity), known.price)
-        self.ledger.book(order.terms.symbol, _signed(order, quantity), new_price)
+        self.ledger.amend(exec_id, _signed(order, quantity), new_price)
         after = _with(order, cum_qty=order.cum_qty - known.quantity + quantity, updated_at=self._now())
         if after.is_open and after.cum_qty >= after.terms.quantity:
             after = _with(after, status=BrokerStatus.FILLED)

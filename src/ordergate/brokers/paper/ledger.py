@@ -1,7 +1,8 @@
 """What one paper account owns: cash and first-in-first-out lots, kept apart from the gateway's own books.
 
-Counts every execution once, exactly, and decides nothing. Securities are paid for when traded;
-a future moves cash by the profit of the lots it closes.
+An execution that is changed is booked anew in its own place, as if it had always been so. Counts
+every execution once, exactly, and decides nothing. Securities are paid for when traded; a future
+moves cash by the profit of the lots it closes.
 """
 
 from __future__ import annotations
@@ -24,9 +25,24 @@ class PaperLedger:
         self.cash = cash
         self._instruments = instruments
         self._lots: dict[Symbol, deque[tuple[Decimal, Decimal]]] = {}
+        self._opening_cash = cash
+        self._booked: list[tuple[str, Symbol, Decimal, Decimal]] = []
 
-    def book(self, symbol: Symbol, signed: Decimal, price: Decimal) -> None:
+    def book(self, symbol: Symbol, signed: Decimal, price: Decimal, exec_id: str = "") -> None:
         """One execution: `signed` is positive for a buy."""
+        self._booked.append((exec_id, symbol, signed, price))
+        self._count(symbol, signed, price)
+
+    def amend(self, exec_id: str, signed: Decimal, price: Decimal) -> None:
+        """An execution is another one now; everything is counted anew."""
+        self.cash = self._opening_cash
+        self._lots.clear()
+        for place, (known, symbol, was_signed, was_price) in enumerate(self._booked):
+            now = (signed, price) if known == exec_id else (was_signed, was_price)
+            self._booked[place] = (known, symbol, *now)
+            self._count(symbol, *now)
+
+    def _count(self, symbol: Symbol, signed: Decimal, price: Decimal) -> None:
         instrument = self._instruments.get(symbol)
         multiplier = Decimal(1) if instrument is None else instrument.multiplier
         profit = self._match(symbol, signed, price)

@@ -1,8 +1,8 @@
 """An account's books as folded from its events.
 
 Securities and coins are paid for when traded; a future moves cash by its realised profit
-only. A bust is booked as the opposite execution at the same price, so equity comes out as if
-the execution had never been.
+only. A bust or a correction is booked in the execution's own place, so the books come out as if
+it had never been, or had always been so, whenever the news of it came.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import msgspec
 from ordergate.core.accounts import alarms, breaks
 from ordergate.core.accounts import events as a
 from ordergate.core.accounts.breaks import Break
-from ordergate.core.accounts.positions import NO_POSITIONS, Position, traded
+from ordergate.core.accounts.positions import NO_POSITIONS, Position, amended, traded
 from ordergate.core.faults import InvariantBroken
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import ZERO
 from ordergate.core.orders import events as e
-from ordergate.core.orders.order import Order
+from ordergate.core.orders.order import Execution, Order
 from ordergate.core.orders.terms import Side
 
 _replace = msgspec.structs.replace
@@ -115,11 +115,12 @@ def book(account: Account, instrument: Instrument, before: Order, event: e.AnyOr
             gone = before.executions.get(event.exec_id)
             if gone is None:
                 return account  # taken back before it was told
-            return _trade(account, instrument, _opposite(side), gone.quantity, gone.price)
+            return _amend(account, instrument, side, gone, quantity=ZERO, price=gone.price)
         case e.ExecutionCorrected():
             gone = before.executions[event.exec_id]
-            undone = _trade(account, instrument, _opposite(side), gone.quantity, gone.price)
-            return _trade(undone, instrument, side, event.quantity, event.price)
+            return _amend(
+                account, instrument, side, gone, quantity=event.quantity, price=event.price
+            )
         case _:
             return account
 
@@ -147,6 +148,29 @@ def _trade(
         cash=account.cash + moved - fee,
         positions={**account.positions, instrument.symbol: after},
     )
+
+
+def _amend(
+    account: Account,
+    instrument: Instrument,
+    side: Side,
+    gone: Execution,
+    *,
+    quantity: Decimal,
+    price: Decimal,
+) -> Account:
+    """As if the execution had always been so; one of long ago is undone by the opposite trade."""
+    before = account.position(instrument.symbol)
+    after = amended(before, side, (gone.quantity, gone.price), (quantity, price), gone.at)
+    if after is None:
+        undone = _trade(account, instrument, _opposite(side), gone.quantity, gone.price)
+        return _trade(undone, instrument, side, quantity, price)
+    if instrument.moves_cash_on_trade:
+        moved = -side.sign * (quantity * price - gone.quantity * gone.price) * instrument.multiplier
+    else:
+        moved = (after.realised - before.realised) * instrument.multiplier
+    positions = {**account.positions, instrument.symbol: after}
+    return _replace(account, cash=account.cash + moved, positions=positions)
 
 
 def _opposite(side: Side) -> Side:

@@ -95,6 +95,37 @@ def traded(
     )
 
 
+def amended(
+    position: Position,
+    side: Side,
+    was: tuple[Decimal, Decimal],
+    now: tuple[Decimal, Decimal],
+    at: datetime | None,
+) -> Position | None:
+    """The position as if an execution had always been of another quantity and price.
+
+    `was` and `now` are quantity and price; a quantity of zero takes it out, or puts it back in. None
+    when it is not among the recent ones: then only an opposite trade can undo it.
+    """
+    new = Booked(now[0] * side.sign, now[1], at)
+    if was[0] == ZERO:
+        return traded(position, side, now[0], now[1], at)
+    old = Booked(was[0] * side.sign, was[1], at)
+    if at is None or old not in position.recent:
+        return None
+    place = position.recent.index(old)
+    kept = (new,) if now[0] != ZERO else ()
+    recent = (*position.recent[:place], *kept, *position.recent[place + 1 :])
+    lots, realised = _booked(position.settled, position.settled_realised, recent)
+    return msgspec.structs.replace(
+        position,
+        lots=lots,
+        quantity=position.quantity - old.quantity + new.quantity,
+        realised=realised,
+        recent=recent,
+    )
+
+
 def _place(recent: tuple[Booked, ...], at: datetime | None) -> int:
     """Behind every trade that was not later; what has no time is never passed."""
     place = len(recent)

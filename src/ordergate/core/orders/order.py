@@ -75,6 +75,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     reason: str | None = None
     failed: tuple[e.FailedControl, ...] = ()
     external: bool = False
+    adopted_as: str | None = None
     reference_price: Decimal | None = None
     accepted_at: datetime
     acknowledged_at: datetime | None = None
@@ -100,6 +101,17 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     def cl_ord_id(self) -> ClOrdId:
         """What the broker knows the order in force by."""
         return cl_ord_id(self.id, self.version)
+
+    @property
+    def is_asked(self) -> bool:
+        """A cancel or a replace was asked and has no answer yet."""
+        return self.cancel_requested or self.replacement is not None
+
+    def known_as(self, version: int) -> ClOrdId:
+        """What the broker knows this version by: an order placed elsewhere has its own name."""
+        if self.adopted_as is not None and version == 1:
+            return ClOrdId(self.adopted_as)
+        return cl_ord_id(self.id, version)
 
     @property
     def is_proven(self) -> bool:
@@ -151,6 +163,7 @@ def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
             return _replace(
                 order,
                 external=True,
+                adopted_as=event.broker_client_order_id,
                 broker_order_id=event.broker_order_id,
                 acknowledged_at=event.at,
                 executions={

@@ -35,7 +35,7 @@ class IntentBeforeSend(SightedChecker):
             return
         if sent.call is Call.REPLACE and version not in order.asked:
             self.violated(f"{sent.subject} replaces without a committed request")
-        if sent.call is Call.CANCEL and not order.cancel_asked:
+        if sent.call is Call.CANCEL and not order.ever_cancelled:
             self.violated(f"a cancel of {order.id} was sent that is not in the journal")
 
     def _unless_adopted(self, sent: Sent) -> None:
@@ -92,7 +92,10 @@ class RightEnvironment(SightedChecker):
 
 
 class Fenced(SightedChecker):
-    """I16: nobody writes or sends for an account that another has taken."""
+    """I16: nobody writes or sends orders for an account that another has taken.
+
+    A cancel is harmless whoever sends it, and one of before may still be under way.
+    """
 
     id = "I16"
 
@@ -109,7 +112,7 @@ class Fenced(SightedChecker):
 
     def sent(self, sent: Sent) -> None:
         owner = self.sight.server.owners.get(sent.account)
-        if owner != sent.gateway:
+        if owner != sent.gateway and sent.call is not Call.CANCEL:
             self.violated(f"{sent.gateway} sent {sent.call} {sent.subject}; {sent.account} is {owner}'s")
 
 
