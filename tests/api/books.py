@@ -45,6 +45,8 @@ class Books(Ledger):
     ) -> Answer | Refusal:
         if self.breaks_down:
             raise RuntimeError("a defect with a secret inside")
+        if self.database_is_away:
+            raise JournalUnavailable("the journal cannot be read")
         no = self._no_entry(principal, terms.account)
         if no is not None:
             return no
