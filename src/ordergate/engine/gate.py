@@ -6,8 +6,10 @@ is not visible to the client does not exist for it: another's account or order i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -22,7 +24,7 @@ from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import mapping_of
-from ordergate.core.risk.trading_state import Grade, KillEngaged, KillReleased
+from ordergate.core.risk.trading_state import Grade
 from ordergate.engine import cancels, envelopes
 from ordergate.engine.answers import (
     Answer,
@@ -35,13 +37,13 @@ from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.durable import Durable
 from ordergate.engine.envelopes import Asker, Route, fields_of, written
 from ordergate.engine.judging import Decided, Judging, Request
+from ordergate.engine.kill_desk import KillDesk
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import NOT_KNOWN, Once, until_ready
 from ordergate.engine.questions import preview_of, reasons_not_ready
 from ordergate.engine.resolving import Resolving
 from ordergate.ports.clock import Clock
-from ordergate.telemetry import failpoints
 from ordergate.telemetry.log import logger
 
 log = logger("gate")
@@ -75,6 +77,7 @@ class Gate:
         self._clock = clock
         self._down = down
         self._durable = Durable()
+        self._kill_desk = KillDesk(lanes, kill_switch, clock)
 
     async def place(
         self,
@@ -87,6 +90,13 @@ class Gate:
         deadline_s: float = DEADLINE_S,
     ) -> Answer | Refusal:
         """Accept a new order, or say why not. A denial by risk is an Answer with `failed`."""
+        if not wait_s and deadline_s == DEADLINE_S:
+            soon: asyncio.Future[Answer | Refusal | None] = asyncio.get_running_loop().create_future()
+            tell = partial(_tell_once, soon)
+            if self.place_now(principal, terms, key=key, correlation=correlation, tell=tell):
+                answer = await soon
+                if answer is not None:
+                    return answer
         seat = self._seat_for(principal, terms)
         if isinstance(seat, Refusal):
             return seat
@@ -288,35 +298,13 @@ class Gate:
         self, principal: Principal, *, grade: str, reason: str, correlation: str
     ) -> KillView | Refusal:
         """In force at once on this node; with `cancel_all` every open order is then cancelled."""
-        if not principal.may(Scope.RISK_WRITE):
-            return _forbidden(Scope.RISK_WRITE)
-        engaged = KillEngaged(
-            at=self._clock.now(), grade=Grade(grade), actor=principal.subject, reason=reason
-        )
-        durable = self._kill_switch.engage(engaged, correlation)
-        try:
-            await durable
-        except Fault as fault:
-            log.error("kill_switch.not_durable", why=str(fault))
-            return Refusal(Code.UNAVAILABLE, "engaged on this node, but not yet written down")
-        finally:
-            if engaged.grade is Grade.CANCEL_ALL:
-                self._cancel_everything(principal.subject, correlation)
-        return self._kill_switch.view()
+        return await self._kill_desk.engage(principal, Grade(grade), reason, correlation)
 
     async def release_kill(
         self, principal: Principal, *, reason: str, correlation: str
     ) -> KillView | Refusal:
         """In force once it is durable."""
-        if not principal.may(Scope.RISK_WRITE):
-            return _forbidden(Scope.RISK_WRITE)
-        released = KillReleased(at=self._clock.now(), actor=principal.subject, reason=reason)
-        try:
-            await self._kill_switch.release(released, correlation)
-        except Fault as fault:
-            log.error("kill_switch.not_durable", why=str(fault))
-            return Refusal(Code.UNAVAILABLE, "still engaged: the release could not be written")
-        return self._kill_switch.view()
+        return await self._kill_desk.release(principal, reason, correlation)
 
     async def _decided(
         self,
@@ -354,15 +342,6 @@ class Gate:
             log.error("cancel_all.unrecorded", account=seat.lane.account, why=str(fault))
             return Refusal(Code.UNAVAILABLE, "not known to be durable; ask again with this key")
         return CancelAllAnswer(results=results)
-
-    def _cancel_everything(self, actor: str, correlation: str) -> None:
-        failpoints.reach("C13")
-        for seat in self._lanes:
-            try:
-                cancels.cancel_open(seat, actor=actor, at=self._clock.now(), correlation=correlation)
-            except Fault as fault:
-                # The lane recovers, and cancels everything then: the switch is still engaged.
-                log.error("cancel_all.unrecorded", account=seat.lane.account, why=str(fault))
 
     def _seat_for(self, principal: Principal, terms: Terms) -> Seat | Refusal:
         """Where a new order belongs, if it can be taken at all."""
@@ -402,6 +381,12 @@ class Gate:
 
     def _request(self, asker: Asker, route: Route, seat: Seat, fields: Mapping[str, str | None]) -> Request:
         return envelopes.request(self._env, asker, route, seat.lane.account, fields)
+
+
+def _tell_once(soon: asyncio.Future[Answer | Refusal | None], answer: Answer | Refusal | None) -> None:
+    """Nobody waits any more where the future is done: its request was cancelled."""
+    if not soon.done():
+        soon.set_result(answer)
 
 
 def _forbidden(scope: Scope) -> Refusal:
