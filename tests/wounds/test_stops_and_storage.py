@@ -17,7 +17,7 @@ from ordergate.brokers.paper import fates
 from ordergate.core.ids import Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import RateWindow
-from ordergate.engine.answers import Answer, KillView
+from ordergate.engine.answers import Answer, CancelAllAnswer, KillView
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
@@ -42,9 +42,13 @@ async def test_trade_relay_defect_3_the_kill_switch_lets_every_cancel_through() 
         refused = await stage.place()
         assert isinstance(refused, Answer)
         assert [failed.control for failed in refused.failed] == ["R01"]
-        await stage.gate.cancel(TRADER, one, key=stage.key(), correlation="test")
-        await stage.gate.cancel_all(TRADER, ACCOUNT, key=stage.key(), correlation="test")
-        await stage.until(lambda: {stage.status(one), stage.status(other)} == {"canceled"})
+        canceled = await stage.gate.cancel(TRADER, one, key=stage.key(), correlation="test")
+        assert isinstance(canceled, Answer), canceled
+        await stage.until(lambda: stage.status(one) == "canceled")
+        assert stage.status(other) == "working"
+        rest = await stage.gate.cancel_all(TRADER, ACCOUNT, key=stage.key(), correlation="test")
+        assert isinstance(rest, CancelAllAnswer), rest
+        await stage.until(lambda: stage.status(other) == "canceled")
 
 
 async def test_hummingbot_2497_a_kill_pauses_and_a_release_goes_on() -> None:
