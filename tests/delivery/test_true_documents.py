@@ -18,7 +18,9 @@ from ordergate.api.stream.connection import SERVER_FAULT
 from ordergate.api.stream.hub import GOING_AWAY
 from ordergate.api.stream.state_hash import StateHash
 from ordergate.core.access import Scope
+from ordergate.core.accounts.alarms import AlarmNature
 from ordergate.core.instruments import Instrument
+from ordergate.core.orders.events import Resolution
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.limits import InstrumentLimits, Limits
 from ordergate.core.risk.reasons import Reason
@@ -193,6 +195,11 @@ def test_every_field_of_a_tape_is_described() -> None:
     told = {quoted([row[0]])[0]: set(quoted(row[1:])) for row in rows("docs/operations.md", "tape")}
     kinds = get_args(TapeSettings)
     assert told == {kind.__struct_config__.tag: set(kind.__struct_fields__) for kind in kinds}
+
+
+def test_every_alarm_and_resolution_is_described() -> None:
+    assert listed("docs/unknown-outcomes.md", "nature") == [nature.value for nature in AlarmNature]
+    assert listed("docs/unknown-outcomes.md", "`as`") == [word.value for word in Resolution]
 
 
 def test_every_metric_is_described(app: FastAPI, deps: ApiDeps) -> None:
