@@ -9,6 +9,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ordergate.core.access import Principal, Scope
+from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.orders import events as e
 from ordergate.core.orders.commands import CancelOrder, ReplaceOrder, ResolveOrder
@@ -45,7 +46,7 @@ class Books(Ledger):
     ) -> Answer | Refusal:
         if self.breaks_down:
             raise RuntimeError("a defect with a secret inside")
-        if self.database_is_away:
+        if self.database_is_down:
             raise JournalUnavailable("the journal cannot be read")
         no = self._no_entry(principal, terms.account)
         if no is not None:

@@ -179,6 +179,13 @@ async def test_a_defect_is_answered_as_one_and_tells_nothing(talk: Talk, books: 
     assert "secret" not in str(answer)
 
 
+async def test_a_database_that_is_away_is_no_defect(talk: Talk, books: Books) -> None:
+    books.database_is_down = True
+    await talk.send(type="place", id="1", idempotency_key=KEY, order=an_order())
+    answer = await talk.until("answer")
+    assert (answer["status"], answer["problem"]["code"]) == (503, "unavailable")
+
+
 async def test_a_scope_that_is_missing_is_answered_by_the_gate(served: Served) -> None:
     async with served.stream(token=READER) as talk:
         await talk.send(type="place", id="1", idempotency_key=KEY, order=an_order())
