@@ -17,6 +17,7 @@ from ordergate.core.refusals import Refusal
 from tests.api.asking import a_key
 from tests.api.people import TRADER as TOKEN
 from tests.api.people import Directory
+from tests.api.served import serving
 from tests.engine.groups import at_exchange, has_ended, placed, trailing
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 
@@ -167,3 +168,24 @@ async def test_an_account_is_flattened_with_a_result_for_each_order(
 async def test_what_does_not_exist_is_not_found(asking: httpx.AsyncClient, path: str) -> None:
     assert (await asking.get(path)).status_code == 404
     assert (await asking.delete(path, headers=a_key())).status_code == 404
+
+
+async def test_the_stream_places_and_cancels_groups_in_the_same_words(stage: Stage, deps: ApiDeps) -> None:
+    mine = msgspec.structs.replace(deps, groups=stage.node.groups, identity=OneTrader())
+    async with serving(mine) as served, served.stream(TOKEN) as talk:
+        key = "key-of-a-group-on-the-stream"
+        await talk.send(type="place_group", id="1", idempotency_key=key, group=a_bracket())
+        placed_now = await talk.until("answer", id="1")
+        assert placed_now["status"] == 201, placed_now
+        group_id = placed_now["group"]["id"]
+        await talk.send(type="cancel_group", id="2", idempotency_key=key, group_id=group_id)
+        canceled = await talk.until("answer", id="2")
+        assert (canceled["status"], canceled["group"]["cancel_requested"]) == (202, True)
+        await talk.send(type="place_group", id="3", idempotency_key=key, group=a_bracket(legs=[]))
+        refused = await talk.until("answer", id="3")
+        assert refused["problem"]["code"] == "invalid"
+        await talk.send(
+            type="place_group", id="4", idempotency_key=key + "2", group=a_bracket(quantity="101")
+        )
+        denied = await talk.until("answer", id="4")
+        assert denied["problem"]["group"]["status"] == "denied"

@@ -10,6 +10,7 @@ from ordergate.api.quotas import Rate
 from ordergate.api.requests import Changes
 from ordergate.api.stream.channels import Channel
 from ordergate.api.stream.frames import Resume
+from ordergate.core.contingent.terms import GroupId, GroupTerms
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code
@@ -70,6 +71,13 @@ class ReplaceAsked(msgspec.Struct, frozen=True, gc=False):
     changes: Changes
 
 
+class CancelGroupAsked(msgspec.Struct, frozen=True, gc=False):
+    group_id: GroupId
+
+
+Asked = Terms | CancelAsked | ReplaceAsked | GroupTerms | CancelGroupAsked
+
+
 class Command(Action, frozen=True, kw_only=True):
     """Ask the gate, in the background; tell `answered` when it is done. `asked` says what."""
 
@@ -77,7 +85,7 @@ class Command(Action, frozen=True, kw_only=True):
     key: str
     correlation: str
     wait_s: int
-    asked: Terms | CancelAsked | ReplaceAsked
+    asked: Asked
 
 
 Actions = Sequence[Action]

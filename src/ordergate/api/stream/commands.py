@@ -6,14 +6,15 @@ The same gate, the same keys and the same problems as REST: only the envelope di
 from __future__ import annotations
 
 from ordergate.api import problems
-from ordergate.api.deps import GateLike
+from ordergate.api.deps import Deps, GateLike, GroupsLike
 from ordergate.api.stream import frames
-from ordergate.api.stream.actions import CancelAsked, Command, ReplaceAsked, Send
+from ordergate.api.stream.actions import CancelAsked, CancelGroupAsked, Command, ReplaceAsked, Send
 from ordergate.core.access import Principal
+from ordergate.core.contingent.terms import GroupTerms
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import Answer
+from ordergate.engine.answers import Answer, GroupAnswer
 from ordergate.telemetry.log import logger
 
 log = logger("stream")
@@ -24,24 +25,32 @@ _DEFECT = Refusal(
 )
 
 
-async def answer_to(gate: GateLike, principal: Principal, command: Command) -> Send:
+async def answer_to(deps: Deps, principal: Principal, command: Command) -> Send:
     """Never cancelled: the command may be durable already when its client goes away."""
     try:
-        return told(command, await _asked(gate, principal, command))
+        asked = command.asked
+        if isinstance(asked, GroupTerms | CancelGroupAsked):
+            return told(command, await _asked_of_group(deps.groups, principal, command, asked))
+        return told(command, await _asked(deps.gate, principal, command, asked))
     except JournalUnavailable as fault:
         log.warning("stream.unavailable", correlation=command.correlation, why=str(fault))
         return told(command, _NO_DATABASE)
 
 
-def told(command: Command, answer: Answer | Refusal) -> Send:
+def told(command: Command, answer: Answer | GroupAnswer | Refusal) -> Send:
     """The gate's answer as a frame."""
     if isinstance(answer, Refusal):
         problem = problems.problem(answer, command.correlation)
         return Send(frames.answer_problem(command.frame_id, problem), answer.code)
     if answer.failed:
-        denial = problems.denial(answer.failed, answer.order_id, answer.body, command.correlation)
+        if isinstance(answer, GroupAnswer):
+            denial = problems.group_denial(answer.failed, answer.group_id, answer.body, command.correlation)
+        else:
+            denial = problems.denial(answer.failed, answer.order_id, answer.body, command.correlation)
         return Send(frames.answer_problem(command.frame_id, denial, answer.replayed), Code.RISK_DENIED)
-    status = 201 if isinstance(command.asked, Terms) else 202
+    status = 201 if isinstance(command.asked, Terms | GroupTerms) else 202
+    if isinstance(answer, GroupAnswer):
+        return Send(frames.answer_of_group(command.frame_id, status, answer.body, answer.replayed))
     return Send(frames.answer(command.frame_id, status, answer.body, answer.replayed))
 
 
@@ -50,8 +59,18 @@ def answer_to_defect(command: Command) -> Send:
     return Send(frames.answer_problem(command.frame_id, problem), _DEFECT.code)
 
 
-async def _asked(gate: GateLike, principal: Principal, command: Command) -> Answer | Refusal:
-    asked = command.asked
+async def _asked_of_group(
+    groups: GroupsLike, principal: Principal, command: Command, asked: GroupTerms | CancelGroupAsked
+) -> GroupAnswer | Refusal:
+    key, correlation = command.key, command.correlation
+    if isinstance(asked, GroupTerms):
+        return await groups.place(principal, asked, key=key, correlation=correlation)
+    return await groups.cancel(principal, asked.group_id, key=key, correlation=correlation)
+
+
+async def _asked(
+    gate: GateLike, principal: Principal, command: Command, asked: Terms | CancelAsked | ReplaceAsked
+) -> Answer | Refusal:
     match asked:
         case Terms():
             return await gate.place(

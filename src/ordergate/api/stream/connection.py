@@ -211,7 +211,7 @@ class Connection:
             self._ask_in_task(command, principal)
 
     def _ask_in_task(self, command: Command, principal: Principal) -> None:
-        task = asyncio.create_task(answer_to(self._deps.gate, principal, command))
+        task = asyncio.create_task(answer_to(self._deps, principal, command))
         self._commands.add(task)
         task.add_done_callback(lambda done: self._answered(command, done))
 

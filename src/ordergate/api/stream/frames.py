@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from ordergate.api.group_requests import GroupFields, GroupIdText
 from ordergate.api.json_bodies import Judged
 from ordergate.api.problems import FieldError, Problem
 from ordergate.api.requests import (
@@ -115,7 +116,23 @@ class Replace(CommandFrame, Judged, frozen=True, kw_only=True, tag="replace"):
         return impossible_amounts(given)
 
 
-AnyClientFrame = Authenticate | Refresh | Ping | Subscribe | Unsubscribe | Place | Cancel | Replace
+class GroupFrame(ClientFrame, frozen=True, kw_only=True):
+    """A command about a group of orders; its answer never waits for the broker."""
+
+    id: FrameId
+    idempotency_key: Key | None = None
+
+
+class PlaceGroup(GroupFrame, frozen=True, kw_only=True, tag="place_group"):
+    group: GroupFields
+
+
+class CancelGroup(GroupFrame, frozen=True, kw_only=True, tag="cancel_group"):
+    group_id: GroupIdText
+
+
+AnyCommandFrame = Place | Cancel | Replace | PlaceGroup | CancelGroup
+AnyClientFrame = Authenticate | Refresh | Ping | Subscribe | Unsubscribe | AnyCommandFrame
 
 decoder: Final[msgspec.json.Decoder[AnyClientFrame]] = msgspec.json.Decoder(AnyClientFrame)
 encode: Final = msgspec.json.Encoder().encode
@@ -220,6 +237,12 @@ def answer(frame_id: str, status: int, order: bytes, replayed: bool) -> bytes:
     """A command's good end. The order's JSON is spliced in as it is stored."""
     mark = b',"replayed":true' if replayed else b""
     return b'{"type":"answer","id":%b,"status":%d%b,"order":%b}' % (encode(frame_id), status, mark, order)
+
+
+def answer_of_group(frame_id: str, status: int, group: bytes, replayed: bool) -> bytes:
+    """The same about a group of orders."""
+    mark = b',"replayed":true' if replayed else b""
+    return b'{"type":"answer","id":%b,"status":%d%b,"group":%b}' % (encode(frame_id), status, mark, group)
 
 
 def answer_problem(frame_id: str, told: Problem, replayed: bool = False) -> bytes:

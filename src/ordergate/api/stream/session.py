@@ -7,12 +7,13 @@ I/O, never waits, and never reads a clock.
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping, Sequence
-from typing import Final, assert_never
+from collections.abc import Callable, Container, Mapping, Sequence
+from typing import Final, TypeVar, assert_never
 
 import msgspec
 
 from ordergate.api import problems
+from ordergate.api.group_requests import group_of
 from ordergate.api.json_bodies import decode
 from ordergate.api.quotas import Bucket
 from ordergate.api.requests import changes_of, terms_of
@@ -20,7 +21,9 @@ from ordergate.api.stream import frames
 from ordergate.api.stream.actions import (
     Action,
     Actions,
+    Asked,
     CancelAsked,
+    CancelGroupAsked,
     Close,
     Command,
     Join,
@@ -34,10 +37,12 @@ from ordergate.api.stream.actions import (
 )
 from ordergate.api.stream.channels import Channel
 from ordergate.core.access import Principal, Scope
+from ordergate.core.contingent.terms import GroupId
 from ordergate.core.idempotency import parse_key
 from ordergate.core.ids import AccountId, Env, OrderId, is_order_id
-from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
+
+F = TypeVar("F", bound=frames.AnyCommandFrame)
 
 STRIKES_MAX: Final = 3
 
@@ -140,7 +145,9 @@ class Session:
     def _understood(self, frame: frames.AnyClientFrame, principal: Principal) -> Actions:
         match frame:
             case frames.Place() | frames.Cancel() | frames.Replace():
-                return self._command(frame)
+                return self._command(frame, self._asked, frame.wait_s)
+            case frames.PlaceGroup() | frames.CancelGroup():
+                return self._command(frame, self._asked_of_group)
             case frames.Subscribe():
                 return self._subscribe(frame, principal)
             case frames.Unsubscribe():
@@ -157,24 +164,27 @@ class Session:
             return self._strike(Refusal(Code.INVALID, "this session has a token; use auth.refresh"), frame.id)
         return [Login(frame.token, frame.id)]
 
-    def _command(self, frame: frames.Place | frames.Cancel | frames.Replace) -> Actions:
+    def _command(self, frame: F, asked_by: Callable[[F], Asked | Refusal], wait_s: int = 0) -> Actions:
         if self._in_flight >= self._limits.commands_in_flight_max:
             return [self._refused(frame.id, frames.busy(self._in_flight))]
         key = parse_key(frame.idempotency_key)
         if isinstance(key, Refusal):
             return [self._refused(frame.id, key)]
-        asked = self._asked(frame)
+        asked = asked_by(frame)
         if isinstance(asked, Refusal):
             return [self._refused(frame.id, asked)]
         self._in_flight += 1
         command = Command(
-            frame_id=frame.id, key=key, correlation=self._correlation(), wait_s=frame.wait_s, asked=asked
+            frame_id=frame.id, key=key, correlation=self._correlation(), wait_s=wait_s, asked=asked
         )
         return [command]
 
-    def _asked(
-        self, frame: frames.Place | frames.Cancel | frames.Replace
-    ) -> Terms | CancelAsked | ReplaceAsked | Refusal:
+    def _asked_of_group(self, frame: frames.PlaceGroup | frames.CancelGroup) -> Asked | Refusal:
+        if isinstance(frame, frames.PlaceGroup):
+            return group_of(frame.group)
+        return CancelGroupAsked(GroupId(frame.group_id))
+
+    def _asked(self, frame: frames.Place | frames.Cancel | frames.Replace) -> Asked | Refusal:
         if isinstance(frame, frames.Place):
             return terms_of(frame.order)
         if not is_order_id(self._env, frame.order_id):
