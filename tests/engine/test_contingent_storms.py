@@ -76,7 +76,7 @@ async def turn(stage: Stage, dice: random.Random) -> None:
 
 
 async def come_to_its_end(stage: Stage, group_id: GroupId) -> None:
-    """The market falls through every stop, and not below the limit behind one, so that whatever guards has to act."""
+    """The market falls through every stop, and not below the limit behind one: what guards must act."""
     stage.exchange.mark(ES, Decimal(4800))
     move_market(stage, "4799")
     await stage.clock.move(30)
