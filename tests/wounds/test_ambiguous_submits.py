@@ -15,6 +15,7 @@ from tests.brokers import alpaca_documents as documents
 from tests.brokers.alpaca_account import broker_of
 from tests.brokers.sockets import Act, ByteServer, hangs, resets, says
 from tests.brokers.world import HandClock, our_id, terms
+from tests.engine.groups import has_ended, placed, trailing
 from tests.engine.stage import ES, Stage
 from tests.wounds.scenes import at_exchange, held, limit_to, lose, placing
 
@@ -218,3 +219,19 @@ async def test_lumibot_defect_8_an_order_is_sent_as_what_it_is(
     assert (sent["type"], sent["time_in_force"], sent["qty"]) == (kind.value, force.value, "1.25")
     assert sent["client_order_id"] == our_id(1)
     assert ("limit_price" in sent, "stop_price" in sent) == (kind.needs_limit_price, kind.needs_stop_price)
+
+
+async def test_lumibot_defect_8_a_trailing_stop_sells_nothing_until_the_market_has_turned() -> None:
+    """The worst of it: a trailing stop went out as a market order, and closed what it should have guarded."""
+    async with Stage() as stage:
+        bought = await stage.accepted(limit=None, quantity=4)
+        await stage.until(lambda: stage.status(bought) == "filled")
+        guard = await placed(stage, trailing(quantity=4))
+        for _ in range(40):
+            await stage.clock.move(0.25)
+        assert len(at_exchange(stage)) == 1
+        assert stage.held(ES) == 4
+        stage.price(Decimal(4779))
+        stage.exchange.mark(ES, Decimal(4779))
+        await stage.until(lambda: has_ended(stage, guard))
+        assert stage.held(ES) == 0

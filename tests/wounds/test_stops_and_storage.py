@@ -17,14 +17,14 @@ from ordergate.brokers.paper import fates
 from ordergate.core.ids import Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import RateWindow
-from ordergate.engine.answers import Answer, CancelAllAnswer, KillView
+from ordergate.engine.answers import Answer, CancelAllAnswer, GroupAnswer, KillView
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.session import FenceHeld
 from ordergate.journal.verify import verify
 from ordergate.journal.writer import Limits
-from tests.engine.stage import ACCOUNT, TRADER, Stage, let_run
+from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
 from tests.journal.making import ALICE, accepted, opened, read, taken
 from tests.security.world import b64, world
 from tests.wounds.scenes import by_hand, limit_to
@@ -49,6 +49,21 @@ async def test_trade_relay_defect_3_the_kill_switch_lets_every_cancel_through() 
         rest = await stage.gate.cancel_all(TRADER, ACCOUNT, key=stage.key(), correlation="test")
         assert isinstance(rest, CancelAllAnswer), rest
         await stage.until(lambda: stage.status(other) == "canceled")
+
+
+async def test_trade_relay_defect_3_a_flatten_under_the_kill_switch_is_taken_and_is_not_lost() -> None:
+    """A way out that is asked for while nothing may be placed waits in the journal, and is then walked."""
+    async with Stage() as stage:
+        bought = await stage.accepted(limit=None, quantity=2)
+        await stage.until(lambda: stage.status(bought) == "filled")
+        await engaged(stage)
+        answer = await stage.node.groups.flatten(TRADER, ACCOUNT, key=stage.key(), correlation="test")
+        assert isinstance(answer, GroupAnswer), answer
+        await stage.restart()
+        assert stage.held(ES) == 2
+        await stage.gate.release_kill(TRADER, reason="over", correlation="test")
+        await stage.until(lambda: stage.held(ES) == 0)
+        assert stage.exchange.ledger.positions() == {}
 
 
 async def test_hummingbot_2497_a_kill_pauses_and_a_release_goes_on() -> None:
