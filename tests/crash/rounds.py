@@ -6,16 +6,18 @@ ledgers against each other: orders, executions, positions, cash, and every key's
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from tests.e2e.books import check_journal, check_stream, until_agreed
-from tests.e2e.client import Rest, Stream, clients
+from tests.e2e.client import Commands, Rest, Stream, clients
 from tests.e2e.floor import Floor, floor
 from tests.e2e.load import Crowd
 from tests.e2e.watcher import Watcher
+from tests.linearizability.recording import Recording
 
 CLIENTS: Final = 6
 SYMBOLS: Final = ("ESH4", "AAPL", "MSFT", "BTC/USD")
@@ -32,7 +34,9 @@ RHYTHM: Final[Mapping[str, float]] = {
 class Rounds:
     """`orders` is every order that any key of any round was answered with."""
 
-    def __init__(self, it: Floor, rest: Rest, stream: Stream, watcher: Watcher, seed: int) -> None:
+    def __init__(
+        self, it: Floor, rest: Rest, stream: Stream, watcher: Watcher, seed: int, *, dated: bool
+    ) -> None:
         self.it = it
         self.rest = rest
         self.orders: set[str] = set()
@@ -41,13 +45,22 @@ class Rounds:
         self._watcher = watcher
         self._seed = seed
         self._rounds = 0
+        self.recording = Recording(dated=dated)
+        self._reader = asyncio.create_task(self.recording.read(rest, seed))
 
     @asynccontextmanager
-    async def one(self, *, clients: int = CLIENTS) -> AsyncIterator[Crowd]:
+    async def one(
+        self, *, through: Callable[[Commands], Commands] | None = None
+    ) -> AsyncIterator[Crowd]:
         """Trouble happens in the block, under load; at its end the gateway must be up, or be coming up."""
         self._rounds += 1
         crowd = Crowd(
-            self.it, self.rest, self._seed * 100 + self._rounds, clients=clients, pause_s=0.01
+            self.it,
+            self.rest,
+            self._seed * 100 + self._rounds,
+            clients=CLIENTS,
+            pause_s=0.01,
+            through=lambda way: self.recording.through(way if through is None else through(way)),
         )
         try:
             yield crowd
@@ -72,8 +85,15 @@ class Rounds:
         self._watcher.check()
         await self.it.tape(paused=False)
 
+    def abandon(self) -> None:
+        self._reader.cancel()
+
     async def end(self) -> None:
-        """What the stream told from the first event on, and the whole journal."""
+        """What the stream told from the first event on, the whole journal, and every order's history."""
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
+        assert self.recording.reads > 0
+        assert self.recording.check() >= len(self.orders)
         await self.it.tape(paused=True)
         await check_stream(self._watcher, self.rest)
         await self._watcher.stop()
@@ -81,11 +101,18 @@ class Rounds:
 
 
 @asynccontextmanager
-async def rounds(folder: Path, seed: int, **how: Any) -> AsyncIterator[Rounds]:
-    """A floor with a client and a watcher, quick to reconcile. `how` is what `floor` takes."""
+async def rounds(folder: Path, seed: int, *, dated: bool = True, **how: Any) -> AsyncIterator[Rounds]:
+    """A floor with a client and a watcher, quick to reconcile. `how` is what `floor` takes.
+
+    `dated` of False where the clock may jump.
+    """
     gateway = {"reconciliation": RHYTHM, **how.pop("gateway", {})}
     async with floor(folder, gateway=gateway, **how) as it, clients(it) as (rest, stream):
         await stream.watch_quotes(SYMBOLS)
         watcher = Watcher(it, rest)
         await watcher.start()
-        yield Rounds(it, rest, stream, watcher, seed)
+        at = Rounds(it, rest, stream, watcher, seed, dated=dated)
+        try:
+            yield at
+        finally:
+            at.abandon()

@@ -31,7 +31,7 @@ async def test_a_gateway_killed_again_and_again_with_its_database_has_a_correct_
 ) -> None:
     """The embedded database: what a killed gateway leaves behind is stopped and recovered as well."""
     with repeatable("kill nine, embedded") as seed:
-        await trade_through_kills(tmp_path, kills=dose(12, 100), seed=seed, gateway={})
+        await trade_through_kills(tmp_path, kills=dose(6, 100), seed=seed, gateway={})
 
 
 @pytest.mark.timeout(600)
@@ -44,7 +44,7 @@ async def test_a_gateway_killed_again_and_again_beside_its_database_has_a_correc
     address.write_text(empty_database, encoding="utf-8")
     gateway = {"database_url": {"file": str(address)}}
     with repeatable("kill nine, beside") as seed:
-        await trade_through_kills(tmp_path, kills=dose(18, 150), seed=seed, gateway=gateway)
+        await trade_through_kills(tmp_path, kills=dose(10, 150), seed=seed, gateway=gateway)
 
 
 async def trade_through_kills(folder: Path, *, kills: int, seed: int, gateway: dict[str, Any]) -> None:

@@ -59,12 +59,12 @@ class Rest:
     """Commands and questions over HTTP."""
 
     def __init__(self, floor: Floor) -> None:
-        self._floor = floor
+        self.floor = floor
         self.headers: dict[str, str] = {}
 
     async def log_in(self) -> None:
         """Get a token by client credentials; it outlives every test and every restart."""
-        self.headers = {"Authorization": f"Bearer {await self._floor.token()}"}
+        self.headers = {"Authorization": f"Bearer {await self.floor.token()}"}
 
     async def place(self, order: Mapping[str, Any], *, key: str, wait_s: int = 0) -> Answer:
         return await self.ask("POST", "/v1/orders", key=key, body=order, wait_s=wait_s)
@@ -85,11 +85,11 @@ class Rest:
         if body is not None:
             headers["Content-Type"] = "application/json"
         data = None if body is None else msgspec.json.encode(body)
-        url = self._floor.base_url + path
+        url = self.floor.base_url + path
         try:
             async with (
                 asyncio.timeout(ANSWER_S_MAX),
-                self._floor.http.request(method, url, data=data, headers=headers) as answer,
+                self.floor.http.request(method, url, data=data, headers=headers) as answer,
             ):
                 content = msgspec.json.decode(await answer.read())
                 return Answer(
@@ -102,7 +102,7 @@ class Rest:
             return lost(repr(fault))
 
     async def get(self, path: str) -> dict[str, Any]:
-        async with self._floor.http.get(self._floor.base_url + path, headers=self.headers) as answer:
+        async with self.floor.http.get(self.floor.base_url + path, headers=self.headers) as answer:
             told = await answer.json()
             assert answer.status == 200, f"{path}: {answer.status} {told}"
             shown: dict[str, Any] = told

@@ -130,10 +130,18 @@ class Floor:
 
     async def until_dead(self, timeout_s: float = START_S_MAX) -> None:
         """Wait until the gateway has killed itself where it was told to."""
-        assert self._gateway is not None
-        code = await asyncio.to_thread(self._gateway.wait, timeout_s)
+        code = await self.until_ended(timeout_s)
         assert code == -signal.SIGKILL, f"the gateway ended with {code}:\n{self.log('gateway')}"
         self.kills += 1
+
+    async def until_ended(self, timeout_s: float = START_S_MAX) -> int:
+        """Wait until the gateway has ended by itself; its exit code."""
+        assert self._gateway is not None
+        return await asyncio.to_thread(self._gateway.wait, timeout_s)
+
+    async def is_ready(self) -> bool:
+        async with self.http.get(f"http://127.0.0.1:{self.port}/readyz") as answer:
+            return answer.status == 200
 
     async def until_ready(self, timeout_s: float = START_S_MAX) -> None:
         """Wait until every account takes orders."""
@@ -161,6 +169,12 @@ class Floor:
         """SIGSTOP or SIGCONT, for a gateway that does nothing for a while."""
         assert self._gateway is not None
         self._gateway.send_signal(number)
+
+    def is_asleep(self) -> bool:
+        """Whether the gateway's process is stopped, by us or by itself."""
+        assert self._gateway is not None
+        about = Path(f"/proc/{self._gateway.pid}/stat").read_text(encoding="ascii", errors="replace")
+        return about.rpartition(")")[2].split()[0] == "T"
 
     async def stop(self) -> None:
         """Stop both in order, as a person would; nothing is left running."""

@@ -115,14 +115,26 @@ class Client:
 class Crowd:
     """Clients at work, half of them by REST and half by streams of their own."""
 
-    def __init__(self, floor: Floor, rest: Rest, seed: int, *, clients: int, pause_s: float = 0) -> None:
+    def __init__(
+        self,
+        floor: Floor,
+        rest: Rest,
+        seed: int,
+        *,
+        clients: int,
+        pause_s: float = 0,
+        through: Callable[[Commands], Commands] | None = None,
+    ) -> None:
+        """`through` may put something between a client and its way, to listen to it."""
         self.reckoning = Reckoning()
         self._stop = asyncio.Event()
         self._streams = [Stream(floor, rest) for _ in range(clients // 2)]
         ways: list[Commands] = [*self._streams, *(rest for _ in range(clients - clients // 2))]
         self._tasks = [
             asyncio.create_task(
-                Client(way, seed * 1000 + place, self.reckoning).work(self._stop, pause_s=pause_s)
+                Client(
+                    way if through is None else through(way), seed * 1000 + place, self.reckoning
+                ).work(self._stop, pause_s=pause_s)
             )
             for place, way in enumerate(ways)
         ]
