@@ -189,6 +189,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         dedup: DedupClass = DedupClass.A,
         resend_is_safe: bool = True,
         limits: Mapping[str, object] | None = None,
+        expected: str | None = None,
         corrections: Corrections = Corrections.REPLACE,
         latency_s: float = 0.0,
     ) -> None:
@@ -210,6 +211,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._latency_s = latency_s
         self.instruments = {ES: INSTRUMENT}
         self._limits = limits_of({**mapping_of(LIMITS), **(limits or {})})
+        self._expected = expected
         self.hidden: set[str] = set()
         self.asked: list[str] = []
         self._keys = count()
@@ -223,7 +225,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
     ) -> None:
         await self.crash()
 
-    async def start(self) -> None:
+    async def start(self, *, ready: bool = True) -> None:
         self.broker = PaperBroker(
             self.exchange,
             env=Env.PAPER,
@@ -245,11 +247,12 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             metrics=self.metrics,
             instruments=self.instruments,
         )
-        served = [Served(ACCOUNT, self.broker, self._limits)]
+        served = [Served(ACCOUNT, self.broker, self._limits, self._expected)]
         self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
         self.price(self.last_price)
         self.node.start()
-        await self.until(lambda: not self.gate.readiness())
+        if ready:
+            await self.until(lambda: not self.gate.readiness())
 
     async def crash(self) -> None:
         """Stop without a word: what is durable is all that is left."""

@@ -356,3 +356,48 @@ async def test_breaks_and_their_history_outlive_a_restart() -> None:
         await stage.restart()
         assert only_break(stage) == before
         assert refused_controls(await stage.place()) == [("R25", "open-break")]
+
+
+async def test_a_fill_of_an_order_that_the_broker_does_not_show_yet_is_read_again_and_not_lost() -> None:
+    async with Stage() as stage:
+        stage.broker.stream.cut("maintenance")
+        foreign = stage.exchange.submit("by-hand-1", elsewhere(quantity=2))
+        assert not isinstance(foreign, str)
+        stage.hidden.add(foreign.id)  # its fill is listed before the order itself
+        stage.exchange.fill(foreign.id, Decimal(2), Decimal(4700))
+        stage.broker.stream.restore()
+        runs = stage.seat.runs.count
+        await stage.until(lambda: stage.seat.runs.count >= runs + 2)
+        assert stage.held(ES) == 0
+        assert natures(stage) == ["position"]
+        stage.hidden.clear()
+        await stage.until(lambda: stage.held(ES) == 2)
+        await stage.until(lambda: natures(stage) == [])
+
+
+async def test_an_execution_that_was_taken_back_unseen_is_found_before_it_becomes_a_break() -> None:
+    async with Stage() as stage:
+        _, theirs = await working(stage, quantity=3)
+        execution = stage.exchange.fill(theirs, Decimal(2), Decimal(4700))
+        await stage.until(lambda: stage.held(ES) == 2)
+        await stage.until(lambda: stage.seat.runs.count >= 4)  # the cursor is behind it
+        stage.broker.stream.cut("maintenance")
+        stage.exchange.bust(execution.exec_id)
+        stage.broker.stream.restore()
+        await stage.until(lambda: stage.held(ES) == 0)
+        assert "break_opened" not in stage.listener.kinds
+
+
+async def test_an_account_is_not_opened_by_a_login_that_leads_to_another_one() -> None:
+    stage = Stage(expected="paper:PAPER-2")
+    await stage.start(ready=False)
+    try:
+        await stage.until(lambda: stage.seat.runs.count >= 3)
+        latest = stage.seat.runs.latest
+        assert latest is not None
+        assert "not to paper:PAPER-2" in (latest.trouble or "")
+        assert stage.lane.books.account is None
+        stage.broker.account_number = "PAPER-2"
+        await stage.until(lambda: stage.lane.books.account is not None)
+    finally:
+        await stage.crash()

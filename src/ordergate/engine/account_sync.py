@@ -72,6 +72,9 @@ class AccountSync:
         """
         standing = await self._standing(seat)
         theirs = standing.figures
+        if seat.expected not in (None, theirs.fingerprint):
+            what = f"the session is logged in to {theirs.fingerprint}, not to {seat.expected}"
+            raise BrokerUnavailable(what)
         now = self._clock.now()
         events: list[AnyAccountEvent | AnyOrderEvent] = [
             AccountOpened(

@@ -21,7 +21,7 @@ from ordergate.engine.alarms import Alarms
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
 from ordergate.engine.quarantine import Quarantine
-from ordergate.engine.repeats import same_as
+from ordergate.engine.repeats import Repeat, repeat_of
 from ordergate.ports.broker import BrokerUnavailable, News, NotFound, StreamDown, StreamUp
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
@@ -94,7 +94,7 @@ class Ingest:
         if order is None:
             return None
         if isinstance(report, r.ExecutedReport) and order.executions:
-            repeated = await same_as(seat, order, report)
+            repeated = await repeat_of(seat, order, report)
             order = seat.lane.books.order(order.id) or order  # asking takes time
             if repeated is not None:
                 return self._told_again(seat, order, report, repeated)
@@ -111,9 +111,13 @@ class Ingest:
         return recorded
 
     def _told_again(
-        self, seat: Seat, order: Order, report: r.ExecutedReport, same: str
+        self, seat: Seat, order: Order, report: r.ExecutedReport, repeat: Repeat
     ) -> Recorded | None:
         """Evidence, and no quantity; a broker whose list lags is asked again soon."""
+        if not repeat.is_sure:
+            self._suspect(seat, "an execution equals another, and the broker does not list both")
+            return None
+        same = repeat.of
         event = told_again(order, report, same, self._clock.now())
         if event is None:
             return None
@@ -164,6 +168,8 @@ class Ingest:
             return order
         seen = snapshot or await self._asked(seat, report)
         if seen is None:
+            if isinstance(report, r.ExecutedReport):
+                seat.unplaced.add(report.broker_order_id)
             self._evidence(seat, AlarmNature.ORDER_NOT_SHOWN, report, "an order that it does not show")
             return None
         if not self._lists(seen.terms.symbol):

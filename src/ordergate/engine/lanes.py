@@ -28,10 +28,12 @@ CURRENT: Final = Freshness(None)
 class Seat(msgspec.Struct):
     """One account's place in the engine. `limits` of None refuses every order.
 
-    `at_broker` is the broker's latest own figures. `heard_at` is the monotonic second
-    of the latest news from it. `wake` asks the reconciler to look now, `whys` says who asked.
+    `expected` is the broker's name of the account, where the settings know it. `at_broker` is its
+    latest own figures. `heard_at` is the monotonic second of the latest news from it. `wake` asks
+    the reconciler to look now, `whys` says who asked.
     `freshness` is how far the account's picture can be trusted, `watch` what the stream still owes,
     `deaf` that it must be connected anew.
+    `unplaced` are the broker's ids of orders that it told executions of and does not show.
     `withheld` is what a broker shows of orders that may be ours, by its ids; see `quarantine`.
     `asked_last` is the order last asked for, so that each gets its turn.
     `buckets` and `recent` are risk's memory of the account's latest messages and orders.
@@ -41,12 +43,14 @@ class Seat(msgspec.Struct):
     broker: Broker
     limits: Limits | None
     freshness: Freshness
+    expected: str | None = None
     at_broker: BrokerAccount | None = None
     at_broker_since: datetime | None = None
     stream_up: bool = False
     heard_at: float = 0.0
     synced: bool = False
     asked_last: str = ""
+    unplaced: set[str] = msgspec.field(default_factory=set)
     withheld: dict[str, OrderSnapshot] = msgspec.field(default_factory=dict)
     wake: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     whys: list[str] = msgspec.field(default_factory=list)

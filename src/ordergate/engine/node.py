@@ -59,11 +59,12 @@ A_DAY_S: Final = 86_400.0
 
 
 class Served(msgspec.Struct, frozen=True):
-    """One account that this node serves."""
+    """One account that this node serves. `expected` is what the broker calls it, where that is known."""
 
     account: AccountId
     broker: Broker
     limits: Limits | None
+    expected: str | None = None
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -297,7 +298,7 @@ class Node:
         stale = Freshness(self._world.clock.now(), "not reconciled since the start")
         names = names_of(self._world.instruments.values())
         broker = Renamed(one.broker, names) if names else one.broker
-        return Seat(lane, broker, one.limits, stale)
+        return Seat(lane, broker, one.limits, stale, one.expected)
 
 
 def _suspect(seat: Seat, why: str) -> None:

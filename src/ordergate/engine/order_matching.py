@@ -111,6 +111,7 @@ class OrderMatching:
         began, cursor = self._clock.monotonic(), after
         lag = seat.broker.capabilities.visibility_lag_s
         unread_since = None if seat.read_at is None else seat.read_at - lag
+        seat.unplaced.clear()
         async for execution in seat.broker.executions(after=after):
             report = execution.report
             tally.executions_read += 1
@@ -120,8 +121,8 @@ class OrderMatching:
             cursor = execution.cursor
         seat.read_at = began
         account = seat.lane.books.account
-        if seat.withheld:
-            return  # what was kept back has to be read again
+        if seat.withheld or seat.unplaced:
+            return  # what was kept back, or could not be placed yet, has to be read again
         if cursor is not None and account is not None and cursor != account.cursor:
             failpoints.reach("C12")
             synced = AccountSynced(account=account.id, at=self._clock.now(), cursor=cursor)

@@ -17,7 +17,7 @@ from ordergate.core.accounts.healing import Evidence
 from ordergate.core.faults import Fault
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.order import Order
-from ordergate.engine.account_sync import AccountSync
+from ordergate.engine.account_sync import AccountSync, Compared
 from ordergate.engine.breaks import BreakBook
 from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.ingest import Ingest
@@ -193,11 +193,11 @@ class Reconciler:
         compared = await self._sync.compare(seat)
         sure: list[Difference] = []
         if compared.differences:
-            first = {(item.key, item.gap) for item in compared.differences}
             await self._clock.sleep(self._rhythm.recheck_s)
-            await self._matching.executions(seat, after=_cursor(seat), tally=tally)
-            compared = await self._sync.compare(seat)
-            sure = [item for item in compared.differences if (item.key, item.gap) in first]
+            sure, compared = await self._seen_again(seat, compared, _cursor(seat), tally)
+            if any(not _is_known(seat, item) for item in sure):
+                # What was taken back or corrected is not behind the cursor: read it all, once.
+                sure, compared = await self._seen_again(seat, compared, _opening_cursor(seat), tally)
         tally.positions_compared = Nature.POSITION in compared.natures
         tally.cash_compared = Nature.CASH in compared.natures
         tally.sure += [*sure, *picture.sure]
@@ -214,6 +214,15 @@ class Reconciler:
             else False,
         )
         self._breaks.note(seat, tally.sure, seen, tally)
+
+    async def _seen_again(
+        self, seat: Seat, before: Compared, after: str | None, tally: Tally
+    ) -> tuple[list[Difference], Compared]:
+        """What still differs by as much once the executions behind a cursor were read."""
+        await self._matching.executions(seat, after=after, tally=tally)
+        compared = await self._sync.compare(seat)
+        gaps = {(item.key, item.gap) for item in before.differences}
+        return [item for item in compared.differences if (item.key, item.gap) in gaps], compared
 
     async def _orders_in_question(self, seat: Seat) -> dict[OrderId, Order]:
         account = seat.lane.books.account
@@ -234,6 +243,13 @@ class Reconciler:
         finally:
             sleeping.cancel()
             waking.cancel()
+
+
+def _is_known(seat: Seat, item: Difference) -> bool:
+    """True of a difference by as much as one of the account's breaks."""
+    account = seat.lane.books.account
+    known = () if account is None else account.breaks.values()
+    return any((one.key, one.gap) == (item.key, item.gap) for one in known)
 
 
 def _open(seat: Seat, order_ids: Sequence[OrderId]) -> list[Order]:

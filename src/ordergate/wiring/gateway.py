@@ -114,7 +114,12 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     node = Node(
         world,
         [
-            Served(account, _broker(settings, account, clock, chance, stack), its.parsed_limits())
+            Served(
+                account,
+                _broker(settings, account, clock, chance, stack),
+                its.parsed_limits(),
+                its.broker_account,
+            )
             for account, its in settings.accounts.items()
         ],
         rhythm=Rhythm(**msgspec.structs.asdict(settings.reconciliation)),

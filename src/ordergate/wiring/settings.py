@@ -73,9 +73,13 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`limits` is read by `core.risk.limits`; an account without limits takes no orders."""
+    """`limits` is read by `core.risk.limits`; an account without limits takes no orders.
+
+    A session that is logged in to another account than `broker_account` is not opened.
+    """
 
     broker: str
+    broker_account: str | None = None
     limits: dict[str, Any] | None = None
 
     def parsed_limits(self) -> Limits | None:
