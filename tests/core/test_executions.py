@@ -264,6 +264,23 @@ def test_the_second_name_of_an_execution_is_evidence_once_and_never_a_quantity()
     assert told_again(order, fill(4, "x-2"), "x-1", AT) is None
 
 
+def test_what_is_taken_back_under_either_name_is_taken_back() -> None:
+    order = hear(working(), fill(4, "x-2"))  # the second name came first
+    event = told_again(order, fill(4, "x-1"), "x-2", AT)
+    assert event is not None
+    order = evolve(order, event)
+    assert hear(order, bust("x-1", revision=1)).cum_qty == 0
+    assert hear(order, correct(3, 1, "x-1")).cum_qty == 3
+    assert hear(order, fill(3, "x-1", revision=1)).cum_qty == 3
+
+
+def test_what_was_taken_for_a_repeat_is_booked_when_it_turns_out_to_be_another_one() -> None:
+    order = hear(working(), fill(4))
+    event = told_again(order, fill(4, "x-2"), "x-1", AT)
+    assert event is not None
+    assert hear(evolve(order, event), fill(4, "x-2")).cum_qty == 8
+
+
 # -- entered by hand
 
 

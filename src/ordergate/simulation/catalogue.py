@@ -57,7 +57,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault("B5", "2xx without an id", "the venue acted and its answer named nothing"),
     Fault("B6", "an order is visible only later", "a question about an existing order found nothing"),
     Fault("B7", "a fill told twice", "the same execution was delivered twice"),
-    Fault("B8", "a fill told again under a new id", absent="waits for the venue twin to restate executions"),
+    Fault("B8", "a fill told again under a new id", "an execution was told under a second id"),
     Fault("B9", "news out of order", "a later report overtook an earlier one"),
     Fault("B10", "fills missed while disconnected", "an execution happened on a cut line", spell_s=(0.5, 15)),
     Fault("B11", "a fill after the cancel was confirmed", "a canceled order filled"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 from ordergate.brokers.paper.orders import PaperOrder
@@ -20,6 +21,12 @@ from ordergate.simulation.plan import Strike
 
 FIRST_PRICE: Final = {Symbol("ESH4"): Decimal(4800), Symbol("SPY"): Decimal(480)}
 _STEP_S: Final = 0.4
+_AGAIN: Final = "-again-"
+
+
+def first_told_as(exec_id: str) -> str:
+    """The venue's own id of an execution that was told again under another one."""
+    return exec_id.partition(_AGAIN)[0]
 
 
 class Market:
@@ -33,6 +40,8 @@ class Market:
         self._chance = ground.chance("market")
         self._open = True
         self._manual = 0
+        self._restated = 0
+        ground.weather.on("B8", self._restate)
         ground.weather.on("B14", self._amend)
         ground.weather.on("B15", self._meddle)
 
@@ -80,6 +89,17 @@ class Market:
 
     # -- what a broker does to its own books
 
+    def _restate(self, strike: Strike) -> None:
+        """B8: an execution is told again, under an id that nobody has seen."""
+        exchange = self._brokerages[strike.account].exchange
+        live = [one for one in exchange.executions if one.quantity]
+        if not live:
+            return
+        known = live[-1 - int(strike.dose * min(len(live), 5)) % min(len(live), 5)]
+        self._restated += 1
+        exchange.restate(known.exec_id, f"{known.exec_id}{_AGAIN}{self._restated}")
+        self._ground.weather.seen("B8", known.exec_id)
+
     def _amend(self, strike: Strike) -> None:
         """B14: an execution is taken back, or its quantity and price are corrected."""
         exchange = self._brokerages[strike.account].exchange
@@ -87,13 +107,22 @@ class Market:
         if not live:
             return
         known = live[int(strike.dose * len(live)) % len(live)]
-        if strike.number % 2:
+        if strike.number % 3 == 0:
             exchange.bust(known.exec_id)
+        elif strike.number % 3 == 1:
+            tick = self._instruments[known.order.terms.symbol].tick
+            exchange.bust(known.exec_id)
+            put_back = partial(self._put_back, strike, known.exec_id, known.quantity, known.price + tick)
+            self._ground.later(1.0, put_back)
         else:
             tick = self._instruments[known.order.terms.symbol].tick
             quantity = known.quantity if known.quantity < 2 else known.quantity - 1
             exchange.correct(known.exec_id, quantity, known.price + tick)
         self._ground.weather.seen("B14", known.exec_id)
+
+    def _put_back(self, strike: Strike, exec_id: str, quantity: Decimal, price: Decimal) -> None:
+        """A bust is corrected: the execution stands after all, at another price."""
+        self._brokerages[strike.account].exchange.correct(exec_id, quantity, price)
 
     def _meddle(self, strike: Strike) -> None:
         """B15: an order placed elsewhere, or one that fills more than was asked."""

@@ -139,6 +139,12 @@ class PaperExchange:
     def correct(self, exec_id: str, quantity: Decimal, price: Decimal) -> None:
         self._amend(exec_id, quantity, price, "corrected")
 
+    def restate(self, exec_id: str, new_id: str) -> None:
+        """Tell an execution again under another id, as after a restart; it is counted and listed once."""
+        known = next(one for one in self.executions if one.exec_id == exec_id)
+        order = self._orders[known.order.id]
+        self._tell("partial_fill", order, _with(known, exec_id=new_id, order=order))
+
     # -- what anybody may see
 
     def order(self, order_id: str) -> PaperOrder | None:

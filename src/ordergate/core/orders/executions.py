@@ -16,7 +16,7 @@ from ordergate.core.orders.versions import goes_on, is_of_asked, replaced_by
 
 
 def executed(order: Order, report: ExecutedReport, at: datetime) -> e.AnyOrderEvent | None:
-    exec_id = order.first_id(report.exec_id)
+    exec_id = order.stands_for(report.exec_id) if report.revision else order.first_id(report.exec_id)
     known = order.executions.get(exec_id)
     if known is not None and (known.revision >= report.revision or known.gone):
         return None  # told before, or taken back for good
@@ -50,7 +50,7 @@ def executed(order: Order, report: ExecutedReport, at: datetime) -> e.AnyOrderEv
 
 def busted(order: Order, report: BustedReport, at: datetime) -> e.ExecutionBusted | None:
     """What was taken back for good stays so; a numbered bust counts when it is the latest word."""
-    exec_id = order.first_id(report.exec_id)
+    exec_id = order.stands_for(report.exec_id)
     known = order.executions.get(exec_id)
     if known is not None and known.gone:
         return None
@@ -65,7 +65,7 @@ def corrected(order: Order, report: CorrectedReport, at: datetime) -> e.AnyOrder
         return None
     if is_out_of_turn(order, report):
         return None
-    exec_id = order.first_id(report.exec_id)
+    exec_id = order.stands_for(report.exec_id)
     known = order.executions.get(exec_id)
     if known is None:
         return executed(order, _as_executed(report), at)
@@ -89,7 +89,7 @@ def is_out_of_turn(order: Order, report: AnyReport) -> bool:
     """True of a change by so much whose starting point is not in the books: the broker's list tells it."""
     if not isinstance(report, CorrectedReport) or not report.delta:
         return False
-    known = order.executions.get(order.first_id(report.exec_id))
+    known = order.executions.get(order.stands_for(report.exec_id))
     if known is None:
         return True
     if known.gone or (report.revision is not None and report.revision <= known.revision):

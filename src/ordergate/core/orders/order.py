@@ -129,8 +129,13 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.unknown_since is not None and not self.is_final and not self.is_proven
 
     def first_id(self, exec_id: str) -> str:
-        """The id that an execution is known by here, given any that the broker has used for it."""
+        """The id that an execution is known by here, given any that the broker's corrections used for it."""
         return self.references.get(exec_id, exec_id)
+
+    def stands_for(self, exec_id: str) -> str:
+        """The same for what changes an execution: it may have been told again under another id, too."""
+        first = self.first_id(exec_id)
+        return first if first in self.executions else self.repeated.get(first, first)
 
     @property
     def is_overfilled(self) -> bool:

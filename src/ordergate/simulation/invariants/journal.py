@@ -17,6 +17,7 @@ from ordergate.journal.tails import Linked
 from ordergate.simulation.audit import ZERO, Known
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
+from ordergate.simulation.market import first_told_as
 
 _ENDS: Final = (e.OrderRejected, e.OrderCanceled, e.OrderExpired, e.OrderFilled, e.OrderCompleted)
 
@@ -108,7 +109,7 @@ class Quantities(SightedChecker):
     def _really(self, order: Known) -> bool:
         executions = self.sight.brokerage(order.account).exchange.executions
         theirs = {one.exec_id: one for one in executions}
-        return all(exec_id in theirs for exec_id in order.executions)
+        return all(first_told_as(exec_id) in theirs for exec_id in order.executions)
 
 
 class ExecutionsOnce(SightedChecker):
@@ -133,7 +134,7 @@ class ExecutionsOnce(SightedChecker):
     def _is_theirs(self, account: AccountId, event: e.Fill) -> None:
         exchange = self.sight.brokerage(account).exchange
         for execution in reversed(exchange.executions):
-            if execution.exec_id == event.exec_id:
+            if execution.exec_id == first_told_as(event.exec_id):
                 if execution.revision == event.revision and execution.quantity != event.quantity:
                     self.violated(f"{event.exec_id} is of {execution.quantity}, not of {event.quantity}")
                 return
@@ -152,7 +153,7 @@ class ExecutionsNotTwice(SightedChecker):
     def committed(self, linked: Linked, by: str) -> None:
         for entry in linked.unit.entries:
             if isinstance(entry.event, e.Fill):
-                key = (linked.unit.account, entry.event.exec_id)
+                key = (linked.unit.account, first_told_as(entry.event.exec_id))
                 if key in self._booked:
                     self.violated(f"{entry.event.exec_id} was booked again as a new execution")
                 self._booked.add(key)
