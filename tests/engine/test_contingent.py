@@ -265,6 +265,9 @@ async def test_a_fill_after_the_proof_of_a_cancel_is_bought_back() -> None:
         await stage.until(lambda: Role.EVENING in {one.role for one in group(stage, group_id).released})
         await stage.until(lambda: has_ended(stage, group_id))
         assert position(stage) == stage.held(ES) == 0
+        account = stage.lane.books.account
+        assert account is not None
+        assert f"group_overrun:{group_id}" in account.alarms
 
 
 async def test_a_leg_whose_answer_is_lost_is_not_placed_twice() -> None:
@@ -300,6 +303,9 @@ async def test_an_exit_that_is_refused_again_and_again_ends_the_group_and_says_w
         await stage.until(lambda: has_ended(stage, group_id), within_s=600)
         assert group(stage, group_id).reason is End.LEG_REFUSED
         assert len(group(stage, group_id).released) == 1 + 8
+        account = stage.lane.books.account
+        assert account is not None
+        assert f"group_gave_up:{group_id}" in account.alarms
 
 
 async def test_a_leg_that_only_reduces_leaves_although_every_exposure_limit_is_spent() -> None:

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Final, NamedTuple, assert_never
 
 from ordergate.core.accounts.account import Account
+from ordergate.core.accounts.alarms import AlarmNature
 from ordergate.core.accounts.breaks import Nature
 from ordergate.core.accounts.events import AnyAccountEvent
 from ordergate.core.contingent import events as g
@@ -29,6 +30,7 @@ from ordergate.core.orders.commands import CancelOrder
 from ordergate.core.orders.decide import decide_cancel
 from ordergate.core.orders.order import Order
 from ordergate.core.refusals import Refusal
+from ordergate.engine.alarms import Alarms
 from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.judging import Judging
 from ordergate.engine.kill_switch import KillSwitch
@@ -60,6 +62,7 @@ class Contingent:
         prices: PriceBoard,
         kill_switch: KillSwitch,
         dispatcher: Dispatcher,
+        alarms: Alarms,
         clock: Clock,
     ) -> None:
         self._lanes = lanes
@@ -67,6 +70,7 @@ class Contingent:
         self._prices = prices
         self._kill_switch = kill_switch
         self._dispatcher = dispatcher
+        self._alarms = alarms
         self._clock = clock
         self._dirty: dict[Place, None] = {}
         self._later: dict[Place, datetime] = {}
@@ -192,8 +196,6 @@ class Contingent:
             case steps.MoveMark(role=role, mark=mark):
                 events = [g.TrailMoved(account=account, at=now, group_id=group.id, role=role, mark=mark)]
             case steps.Finish(reason=reason):
-                if reason is g.End.LEG_REFUSED:
-                    log.error("group.gave_up", group=group.id, account=account)
                 events = [g.GroupEnded(account=account, at=now, group_id=group.id, reason=reason)]
             case steps.Wait():
                 return False
@@ -203,7 +205,22 @@ class Contingent:
             self._look_later(Place(account, group.id))
             return False
         seat.lane.record(events, correlation=f"group.{group.id}")
+        self._tell_people(seat, group, step)
         return True
+
+    def _tell_people(self, seat: Seat, group: Group, step: steps.Step) -> None:
+        """What nobody may overlook: more was exited than there was, or nothing guards any more."""
+        match step:
+            case steps.Release(role=Role.EVENING, terms=terms):
+                detail = f"{terms.side} {terms.quantity} {terms.symbol} to undo what was exited too much"
+                self._alarms.sound(
+                    seat, AlarmNature.GROUP_OVERRUN, group.id, detail, {"order_id": step.order_id}
+                )
+            case steps.Finish(reason=g.End.LEG_REFUSED):
+                detail = "its orders were refused again and again: what is held is not looked after"
+                self._alarms.sound(seat, AlarmNature.GROUP_GAVE_UP, group.id, detail, {})
+            case _:
+                return
 
     def _recall(
         self, seat: Seat, group: Group, order_id: OrderId, now: datetime
@@ -291,6 +308,4 @@ def release(
         side=terms.side,
         quantity=terms.quantity,
     )
-    if step.role is Role.EVENING:
-        log.error("group.overrun", group=group.id, symbol=terms.symbol, quantity=str(terms.quantity))
     return [told, judging.leg(seat, step.order_id, terms, actor=group.actor)]

@@ -131,6 +131,7 @@ class Node:
             prices=self.prices,
             kill_switch=self.kill_switch,
             dispatcher=self._dispatcher,
+            alarms=alarms,
             clock=world.clock,
         )
         once = Once(world.journal, world.views, world.clock, world.metrics)

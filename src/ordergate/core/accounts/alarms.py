@@ -18,6 +18,8 @@ class AlarmNature(StrEnum):
     ORDER_OVERFILLED = "order_overfilled"
     UNLISTED_SYMBOL = "unlisted_symbol"
     ORDER_NOT_SHOWN = "order_not_shown"
+    GROUP_OVERRUN = "group_overrun"
+    GROUP_GAVE_UP = "group_gave_up"
 
 
 LASTING: Final[frozenset[str]] = frozenset({AlarmNature.UNKNOWN_ORDER, AlarmNature.QUARANTINED_ORDER})
