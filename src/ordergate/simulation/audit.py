@@ -84,7 +84,7 @@ class Account(msgspec.Struct, kw_only=True):
     natures: dict[str, str] = {}
     cash: Decimal = ZERO
     epoch: int = 0
-    opened: bool = False
+    opened_s: float | None = None
 
 
 class Kill(msgspec.Struct):
@@ -137,7 +137,7 @@ class Audit:
             case KillReleased():
                 self.kill = None
             case a.AccountEvent():
-                _account(account, event)
+                _account(account, event, now)
             case _:
                 return
 
@@ -224,9 +224,9 @@ def _trade(account: Account, order: Known, quantity: Decimal) -> None:
     account.positions[symbol] = account.positions.get(symbol, ZERO) + order.terms.side.sign * quantity
 
 
-def _account(account: Account, event: a.AccountEvent) -> None:
+def _account(account: Account, event: a.AccountEvent, now: float) -> None:
     if isinstance(event, a.AccountOpened):
-        account.opened = True
+        account.opened_s = now
     elif isinstance(event, a.PositionAdjusted):
         account.positions[event.symbol] = account.positions.get(event.symbol, ZERO) + event.quantity
     elif isinstance(event, a.BreakOpened):

@@ -91,17 +91,18 @@ class Client:
         raise NoAnswer(str(error))
 
     async def _tried(self, verb: str, key: str, ask: Ask[Reply]) -> Reply | None:
+        asked_s = self._ground.loop.time()
         try:
             reply = await self.once(ask)
         except NoAnswer:
             return None
         if isinstance(reply, Refusal) and reply.code in _NOT_YET:
             return None
-        self._ground.witness.answered(_answered(self, verb, key, reply))
+        self._ground.witness.answered(_answered(self, verb, key, reply, asked_s))
         return reply
 
 
-def _answered(client: Client, verb: str, key: str, reply: Reply) -> Answered:
+def _answered(client: Client, verb: str, key: str, reply: Reply, asked_s: float) -> Answered:
     match reply:
         case Refusal(code=code):
             return Answered(
@@ -118,4 +119,6 @@ def _answered(client: Client, verb: str, key: str, reply: Reply) -> Answered:
                 order=reply.order_id,
                 denied=bool(reply.failed),
                 replayed=reply.replayed,
+                body=reply.body,
+                asked_s=asked_s,
             )

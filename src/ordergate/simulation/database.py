@@ -55,6 +55,7 @@ class Server:
         self.store = Store()
         self.holder: Held | None = None
         self.owners: dict[AccountId, str] = {}
+        self.taken_s: dict[AccountId, float] = {}
         self.on_commit: Callable[[Linked], None] = lambda linked: None
         self.loop = ground.loop
         self.weather = ground.weather
@@ -69,7 +70,7 @@ class Server:
 
     def trip_s(self) -> float:
         """How long a message is on its way now."""
-        return self._latency_s * self._chance.uniform(0.5, 1.5)
+        return self._latency_s * self._chance.uniform(0.5, 1.5) + self._ground.clog_s("database")
 
     @property
     def unreachable(self) -> bool:
@@ -82,6 +83,8 @@ class Server:
 
     def take(self, account: AccountId, process: Process) -> tuple[Taken, bytes]:
         """The account is the process's from now on."""
+        if self.owners.get(account) != process.name:
+            self.taken_s[account] = self.loop.time()
         self.owners[account] = process.name
         return self.store.take(account)
 

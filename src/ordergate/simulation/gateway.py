@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 _RETRY_S = 1.0
 _QUEUED_UNITS_MAX = 512
+_PAGE_EVENTS = 10  # a stream client of the simulation holds 48 messages
 
 
 class WallClock:
@@ -101,7 +102,6 @@ class Gateway:
         self.alive = True
         self.node: Node | None = None
         self.hub: Hub | None = None
-        self.refused_the_fence = False
         self._ground = ground
         self._server = server
         self._brokerages = brokerages
@@ -110,6 +110,7 @@ class Gateway:
         self._limits = limits
         self._on_death = on_death
         self._context = ground.loop.process(self.name)
+        self._running: set[asyncio.Task[None]] = set()
         self._journal = SimJournal(server, self, queued_units_max=_QUEUED_UNITS_MAX)
 
     @property
@@ -120,6 +121,11 @@ class Gateway:
     def is_fenced(self) -> bool:
         """Whether it says that another has taken its accounts."""
         return self.serves and self.node is not None and any(seat.lane.fenced for seat in self.node.lanes)
+
+    @property
+    def answers(self) -> bool:
+        """Whether a client's heartbeat is answered."""
+        return self.alive and not self._ground.loop.is_frozen(self.name)
 
     @property
     def serves(self) -> bool:
@@ -176,19 +182,24 @@ class Gateway:
         task.add_done_callback(served, context=self._context)
         return answer
 
+    def run(self, what: Callable[[], Coroutine[None, None, None]]) -> None:
+        """Something else that goes on inside this process."""
+        task = self._ground.loop.create_task(what(), context=self._context)
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
     async def _run(self) -> None:
         while True:
             try:
                 await self._journal.start()
                 break
             except FenceHeld:
-                self.refused_the_fence = True
                 self._ground.weather.seen("S1", self.name)
                 self._ground.trace.note("process", f"{self.name} did not get the fence")
                 await asyncio.sleep(_RETRY_S)
             except JournalUnavailable:
                 await asyncio.sleep(_RETRY_S)
-        self.hub = Hub(SimViews(self._server))
+        self.hub = Hub(SimViews(self._server), page_events=_PAGE_EVENTS)
         world = World(
             env=Env.PAPER,
             clock=self._clock,
@@ -199,7 +210,9 @@ class Gateway:
             metrics=Metrics(),
             instruments=self._instruments,
         )
-        served = [Served(one.account, self._broker(one), self._limits) for one in self._brokerages]
+        served = [
+            Served(one.account, self._broker(one), self._limits, "paper:PAPER-1") for one in self._brokerages
+        ]
         self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
         self.node.start()
 

@@ -26,6 +26,13 @@ class Ground:
         self.weather = Weather(self.loop, plan, self.trace, self.world)
         self.witness = Witness(self.trace, self.loop.time)
 
+        self.clogged_until: dict[str, float] = {}
+
+    def clog_s(self, line: str) -> float:
+        """How long what is sent on this line now stands still (N2)."""
+        until = self.clogged_until.get(line, 0.0)
+        return max(until - self.loop.time(), 0.0)
+
     def later(self, seconds: float, call: Callable[[], object]) -> None:
         """Things of the world go on, whoever dies."""
         self.loop.call_later(seconds, call, context=self.world)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import datetime
 
+from ordergate.core.faults import JournalUnavailable
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.journal.memory_store import stored
@@ -37,6 +38,9 @@ class SimJournal:
 
     def append(self, unit: Unit) -> asyncio.Future[None]:
         weather = self._server.weather
+        if unit.receipt is not None and weather.strike("A1") is not None:
+            weather.seen("A1", unit.account)
+            raise JournalUnavailable("the queue is full")
         if unit.receipt is not None and weather.strike("C1") is not None:
             weather.seen("C1", f"{unit.account} at {unit.expected}")
             self._process.die("C1", "with a unit in the queue")

@@ -55,6 +55,8 @@ class BrokerLine:
         brokerage = self._brokerage
         if call is Call.PLACE and brokerage.strike("C5") is not None:
             await self._death("C5", subject)
+        if call is Call.PLACE and (strike := brokerage.strike("C4")) is not None:
+            await self._die_answered(subject, strike.dose)
         self._maybe_die_in_fan_out(call, subject)
         if not self._process.alive:
             await _never()
@@ -205,6 +207,13 @@ class BrokerLine:
         if begun and self._brokerage.strike("C13") is not None:
             self._brokerage.weather.seen("C13", subject)
             self._process.die("C13", "in the middle of a cancel-all")
+
+    async def _die_answered(self, subject: str, dose: float) -> None:
+        """C4: the client has its answer, and the process stumbles before it speaks to the broker."""
+        await asyncio.sleep(0.05 + dose)
+        order_id = order_of(self._env, subject)
+        if order_id is not None and order_id in self._brokerage.witness.heard_of:
+            await self._death("C4", subject)
 
     async def _death(self, fault: str, subject: str) -> None:
         self._brokerage.weather.seen(fault, subject)

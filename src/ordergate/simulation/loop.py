@@ -74,6 +74,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def freeze(self, name: str) -> None:
         self._frozen.setdefault(name, deque())
 
+    def is_frozen(self, name: str) -> bool:
+        return name in self._frozen
+
     def thaw(self, name: str) -> None:
         """What was to run meanwhile runs now, in its order."""
         self._ready.extend(self._frozen.pop(name, ()))

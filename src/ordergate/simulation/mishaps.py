@@ -59,6 +59,8 @@ class Mishaps:
         weather.on("T1", self._jump, self._jump_back)
         weather.on("T2", self._stand_still, self._go_on)
         weather.on("S1", self._start_second)
+        weather.on("S2", self._freeze)
+        weather.on("N2", self._clog)
         weather.on("O1", self._operator)
 
     def died(self, gateway: Gateway) -> None:
@@ -71,11 +73,15 @@ class Mishaps:
         for gateway in self._town.gateways:
             if gateway.is_fenced:
                 gateway.withdraw()
-                self._ground.later(_RESTART_S[0], self._town.start_gateway)
+                if not any(one.alive for one in self._town.gateways):
+                    self._ground.later(_RESTART_S[0], self._town.start_gateway)
 
     def heal(self) -> None:
         self._ground.weather.heal()
         self._town.clock.wrong_by = timedelta(0)
+        self._ground.clogged_until.clear()
+        for gateway in self._town.gateways:
+            self._wake(gateway)
         for brokerage in self._town.brokerages:
             brokerage.reconnect()
         self._calls = [
@@ -116,6 +122,45 @@ class Mishaps:
             return
         second = self._town.start_gateway()
         self._ground.later(4.0 + 10.0 * strike.dose, lambda: self._stop(second))
+
+    def _freeze(self, strike: Strike) -> None:
+        """S2: a gateway's machine stops for so long that its place is taken, and then goes on."""
+        gateway = self._town.serving
+        if gateway is None:
+            return
+        gateway.freeze()
+        self._town.server.lost_process(gateway, host_gone=True)
+        self._ground.trace.note("process", f"{gateway.name} is frozen")
+        self._ground.later(2.0 + 6.0 * strike.dose, self._town.start_gateway)
+        self._ground.later(16.0 + 20.0 * strike.dose, lambda: self._wake(gateway))
+
+    def _wake(self, gateway: Gateway) -> None:
+        if not gateway.alive:
+            return
+        owners = self._town.server.owners.values()
+        if gateway.name not in owners:
+            self._ground.weather.seen("S2", gateway.name)
+        self._ground.trace.note("process", f"{gateway.name} wakes")
+        gateway.thaw()
+
+    def _clog(self, strike: Strike) -> None:
+        """N2: every line is clogged, one after the other, and freed in another order."""
+        lines = ["broker 0", "broker 1", "database"]
+        order = self._chance.sample(lines, len(lines))
+        freed = self._chance.sample(lines, len(lines))
+        begun = self._ground.loop.time()
+        for number, line in enumerate(order):
+            until = begun + 1.0 + 3.0 * strike.dose + 0.4 * freed.index(line)
+            self._ground.later(0.2 * number, partial(self._clog_one, line, until))
+        self._ground.later(0.5, self._clogged)
+
+    def _clog_one(self, line: str, until: float) -> None:
+        if not self._ground.weather.healed:
+            self._ground.clogged_until[line] = until
+
+    def _clogged(self) -> None:
+        if all(self._ground.clog_s(line) > 0 for line in ("broker 0", "broker 1", "database")):
+            self._ground.weather.seen("N2")
 
     def _stop(self, second: Gateway) -> None:
         """Of two only the one that has the fence stays, whichever it is."""

@@ -22,6 +22,7 @@ from ordergate.journal.tails import Linked
 from ordergate.ports.market_data import Quote
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.clients import Client
+from ordergate.simulation.crowd import Crowd
 from ordergate.simulation.database import Server
 from ordergate.simulation.gateway import Gateway, WallClock
 from ordergate.simulation.ground import START, Ground
@@ -92,6 +93,7 @@ class Town:
         self.market = Market(self.ground, self.brokerages, INSTRUMENTS)
         self.gateways: list[Gateway] = []
         self.traders = self._traders()
+        self.crowd = Crowd(self.ground, self.server, ACCOUNTS, lambda: self.serving)
         self.mishaps = Mishaps(self)
         self.sight = Sight(
             self.ground,
@@ -100,6 +102,7 @@ class Town:
             self.limits,
             gateways=lambda: self.gateways,
             traders=self.traders,
+            followers=self.crowd.steady,
         )
         self.ground.witness.bring(checkers_of(self.sight))
 
@@ -107,7 +110,7 @@ class Town:
     def serving(self) -> Gateway | None:
         """Where clients connect: to the one that is ready, or else to one that is there."""
         there = [one for one in reversed(self.gateways) if one.serves]
-        return next((one for one in there if not one.recovering), there[0] if there else None)
+        return next((one for one in there if one.answers and not one.recovering), there[0] if there else None)
 
     def breaks(self, account: AccountId) -> Mapping[str, str]:
         """The open ones, by id, with the nature of each."""
@@ -135,6 +138,7 @@ class Town:
         self._tell_prices()
         for trader in self.traders:
             trader.begin()
+        self.crowd.begin()
         self._safety()
         if not self.ground.witness.violations:
             self.healed_s = self._heal()

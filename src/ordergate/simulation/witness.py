@@ -46,6 +46,8 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     refused: str = ""
     denied: bool = False
     replayed: bool = False
+    body: bytes = b""
+    asked_s: float = 0.0
 
 
 class Checker:
@@ -74,6 +76,7 @@ class Witness:
     def __init__(self, trace: Trace, now: Callable[[], float]) -> None:
         self.trace = trace
         self.violations: list[Violation] = []
+        self.heard_of: set[str] = set()
         self._now = now
         self._hooks: dict[str, list[Callable[..., None]]] = {hook: [] for hook in _HOOKS}
 
@@ -107,6 +110,7 @@ class Witness:
         self._call("moved", account, moved)
 
     def answered(self, answered: Answered) -> None:
+        self.heard_of.add(answered.order)
         end = answered.refused or ("denied" if answered.denied else answered.order)
         self.trace.note("answer", f"{answered.client} {answered.verb} {answered.key} {end}")
         self._call("answered", answered)

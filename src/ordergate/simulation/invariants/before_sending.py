@@ -15,6 +15,7 @@ from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.witness import Checker, Sent
 
 KILL_PROPAGATES_S: Final = 1.0
+SENDING_S_MAX: Final = 15.0
 
 
 class SightedChecker(Checker):
@@ -94,7 +95,8 @@ class RightEnvironment(SightedChecker):
 class Fenced(SightedChecker):
     """I16: nobody writes or sends orders for an account that another has taken.
 
-    A cancel is harmless whoever sends it, and one of before may still be under way.
+    What was durable and under way when another took over may still leave for as long as one sending
+    takes; the new owner counts on that and waits longer. A cancel is harmless whoever sends it.
     """
 
     id = "I16"
@@ -112,7 +114,8 @@ class Fenced(SightedChecker):
 
     def sent(self, sent: Sent) -> None:
         owner = self.sight.server.owners.get(sent.account)
-        if owner != sent.gateway and sent.call is not Call.CANCEL:
+        late_s = self.sight.time() - self.sight.server.taken_s.get(sent.account, 0.0)
+        if owner != sent.gateway and sent.call is not Call.CANCEL and late_s > SENDING_S_MAX:
             self.violated(f"{sent.gateway} sent {sent.call} {sent.subject}; {sent.account} is {owner}'s")
 
 

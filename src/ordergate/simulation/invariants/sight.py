@@ -11,6 +11,7 @@ from ordergate.core.risk.limits import Limits
 from ordergate.simulation.audit import Audit, Known
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.database import Server
+from ordergate.simulation.followers import Follower
 from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.trader import Trader
@@ -26,6 +27,7 @@ class Sight:
         *,
         gateways: Callable[[], Sequence[Gateway]],
         traders: Sequence[Trader],
+        followers: Sequence[Follower],
     ) -> None:
         self.ground = ground
         self.server = server
@@ -33,6 +35,7 @@ class Sight:
         self.limits = limits
         self.gateways = gateways
         self.traders = traders
+        self.followers = followers
         self.audit = Audit()
         self.sends: Counter[str] = Counter()
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from ordergate.simulation.invariants import before_sending, clients, journal, venue
+from ordergate.simulation.invariants import before_sending, clients, histories, journal, streams, venue
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 
@@ -19,6 +19,8 @@ class Invariant(msgspec.Struct, frozen=True):
     checkers: tuple[type[SightedChecker], ...] = ()
     elsewhere: str = ""
 
+
+_BY_FOLLOWERS: Final = "every frame is checked by the stream clients of the run, as they hear it"
 
 INVARIANTS: Final = (
     Invariant("I1", "intent before send", (before_sending.IntentBeforeSend,)),
@@ -33,9 +35,9 @@ INVARIANTS: Final = (
     Invariant("I10", "no more than was approved", (before_sending.NoMoreThanApproved,)),
     Invariant("I11", "limits", (journal.WithinLimits,)),
     Invariant("I12", "environment", (before_sending.RightEnvironment,)),
-    Invariant("I13", "a stream without gaps"),
-    Invariant("I14", "causality"),
-    Invariant("I15", "the client's view is the server's state"),
+    Invariant("I13", "a stream without gaps", (streams.StreamsWhole,), elsewhere=_BY_FOLLOWERS),
+    Invariant("I14", "causality", elsewhere=_BY_FOLLOWERS),
+    Invariant("I15", "the client's view is the server's state", (streams.ViewsEqual,), _BY_FOLLOWERS),
     Invariant("I16", "fencing", (before_sending.Fenced,)),
     Invariant("I17", "kill", (before_sending.Killed,)),
     Invariant("I18", "tenants apart", (clients.TenantsApart,)),
@@ -45,7 +47,7 @@ INVARIANTS: Final = (
     Invariant("I22", "authorisation", elsewhere="principals are given: tests/security, tests/api"),
     Invariant("I23", "convergence", (venue.Convergence,)),
     Invariant("I24", "liveness", (clients.Liveness,)),
-    Invariant("I25", "linearizability"),
+    Invariant("I25", "linearizability", (histories.Linearizable,)),
     Invariant("I26", "determinism", elsewhere="the trace's hash: tests/simulation"),
 )
 
