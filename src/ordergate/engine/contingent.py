@@ -83,6 +83,8 @@ class Contingent:
     def follow(self, lane: Lane, event: e.AnyOrderEvent | AnyAccountEvent | g.AnyGroupEvent) -> None:
         """Called for every committed event: the group that it concerns is looked at."""
         groups = lane.books.groups
+        if not groups.of_order and not groups.active:
+            return  # as on most accounts, for every event of every order
         if isinstance(event, e.OrderEvent):
             if (group_id := groups.of_order.get(event.order_id)) is not None:
                 self._look_at(Place(lane.account, group_id))
