@@ -14,7 +14,8 @@ from pathlib import Path
 import uvloop
 from rich.console import Console
 
-from bench.suite import PARTS, Plan, Suite
+from bench.recovery import Size
+from bench.suite import ON_REQUEST, PARTS, Plan, Suite
 
 
 def main() -> None:
@@ -25,9 +26,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="how often each ratio is taken")
     parser.add_argument("--seconds", type=float, help="how long each closed loop runs")
     parser.add_argument("--past", type=int, help="how many orders the long journal has")
-    parser.add_argument("--only", nargs="+", choices=PARTS, default=[], help="only these parts")
+    parser.add_argument("--only", nargs="+", choices=PARTS + ON_REQUEST, default=[], help="only these parts")
     parser.add_argument("--results", type=Path, help="where to write what was measured")
     parser.add_argument("--samples", type=Path, help="write where the gateway's processor time goes")
+    parser.add_argument("--events", type=int, default=Size().events, help="how many events to recover from")
+    parser.add_argument("--open", type=int, default=Size().open_orders, help="how many open orders as well")
     asked = parser.parse_args()
     plan = Plan(
         rounds=asked.rounds or (5 if asked.long else Plan().rounds),
@@ -37,6 +40,7 @@ def main() -> None:
         only=frozenset(asked.only),
         samples=asked.samples,
         results=asked.results or Plan().results,
+        recovered=Size(events=asked.events, open_orders=asked.open),
     )
     console = Console()
     began = time.monotonic()

@@ -61,11 +61,19 @@ async def broker(cores: Cores, folder: Path) -> AsyncIterator[Broker]:
 
 @contextlib.asynccontextmanager
 async def stand(
-    cores: Cores, folder: Path, name: str, *, dsn: str, broker: Broker, samples: Path | None = None
+    cores: Cores,
+    folder: Path,
+    name: str,
+    *,
+    dsn: str,
+    broker: Broker,
+    samples: Path | None = None,
+    requests_per_minute: int = 0,
 ) -> AsyncIterator[Stand]:
     """A gateway called `name`, whose state is in `folder` and in the database `dsn`."""
     port = _free_port()
     plain = subject.settings_plain(folder / name, port=port, broker_url=broker.url, key=name)
+    plain["brokers"]["counterparty"]["requests_per_minute"] = requests_per_minute
     settings = folder / f"{name}.yaml"
     settings.write_text(yaml.safe_dump(plain), encoding="utf-8")
     await migrate_all(dsn)

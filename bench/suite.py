@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from bench import risk_catalogue, stream_fanout
+from bench import recovery, risk_catalogue, stream_fanout
 from bench.figures import RESULTS, Values, report
 from bench.measures import Rate, Share, echoes, own_share, rest_orders, stream_orders
 from bench.past import write_past
@@ -42,6 +42,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     rates: tuple[int, ...] = (50_000, 100_000, 200_000, 300_000)
     results: Path = RESULTS
     only: frozenset[str] = frozenset()
+    recovered: recovery.Size = recovery.Size()
     samples: Path | None = None
 
     def has(self, part: str) -> bool:
@@ -49,6 +50,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PARTS: Final = ("rates", "latency", "past", "fanout", "risk")
+ON_REQUEST: Final = ("recovery",)
+"""Parts that take minutes by themselves, and are measured only when they are named."""
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -96,6 +99,8 @@ class Suite:
                     await self._rounds(folder, server, fresh)
         if self._plan.has("past"):
             await self._pasts(folder, server, counterparty)
+        if "recovery" in self._plan.only:
+            await self._recoveries(folder, server, counterparty)
 
     async def _rounds(self, folder: Path, server: EmbeddedPostgres, fresh: Stand) -> None:
         single_rows = await server.database("single_rows")
@@ -178,6 +183,16 @@ class Suite:
         self._values["ratios"] |= {
             "cost_with_long_past": _median(short.per_s / long.per_s for short, long in pairs),
             "processor_with_long_past": _median(long.cpu_us / short.cpu_us for short, long in pairs),
+        }
+
+    async def _recoveries(self, folder: Path, server: EmbeddedPostgres, counterparty: Broker) -> None:
+        size = self._plan.recovered
+        self._say(f"kill -9 with {size.open_orders} open orders and {size.events} events")
+        found = await recovery.measure(self._cores, folder, server, counterparty, size)
+        self._details["recovery"] = found
+        self._values["start_s"] |= {
+            "kill_to_ready": max(found["kill_to_ready_s"]),
+            "reconciliation": max(run["took_ms"] for run in found["reconciliations"]) / 1_000,
         }
 
     async def _fan_out(self) -> None:

@@ -1,0 +1,100 @@
+"""How long a killed gateway is away, and how long it takes to hold its orders against the broker's.
+
+    python -m bench --only recovery
+
+The past is written first: closed orders, until the journal is as long as asked, then open ones by the
+gateway's own face. Then kill -9, a new process on the same database, and the time until it takes
+orders again: everything folded, the broker asked, and both sides compared.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import msgspec
+
+from bench.measures import stream_orders
+from bench.past import write_past
+from bench.processes import Cores
+from bench.stand import Broker, Stand, stand
+from bench.subject import ACCOUNT
+from ordergate.journal.embedded import EmbeddedPostgres
+
+EVENTS_OF_A_PAST_ORDER: Final = 2
+PLACING_S: Final = 1.0
+PLACING_TIMES_MAX: Final = 120
+RATE_PER_MINUTE: Final = 200  # Alpaca's
+TOLD: Final = ("why", "took_ms", "result", "orders_listed", "orders_asked", "differences_found")
+_OPEN: Final = "select count(*) from order_view where account = $1 and status = 'working'"
+
+
+class Size(msgspec.Struct, frozen=True, kw_only=True):
+    """How much there is to recover, and how often to measure it."""
+
+    open_orders: int = 10_000
+    events: int = 1_000_000
+    reconciled: int = 1_000
+    kills: int = 3
+
+
+async def measure(
+    cores: Cores, folder: Path, server: EmbeddedPostgres, broker: Broker, size: Size
+) -> dict[str, Any]:
+    """Seconds from kill -9 to ready, of each kill; and of a reconciliation within the broker's rate limit."""
+    kills = await _recoveries(cores, folder, server, broker, size)
+    runs = await _reconciliations(cores, folder, server, broker, size)
+    return {"size": msgspec.to_builtins(size), "kill_to_ready_s": kills, "reconciliations": runs}
+
+
+async def _recoveries(
+    cores: Cores, folder: Path, server: EmbeddedPostgres, broker: Broker, size: Size
+) -> list[float]:
+    dsn = await server.database("recovery")
+    async with stand(cores, folder, "recovery", dsn=dsn, broker=broker):
+        pass  # the account is opened
+    await write_past(dsn, size.events // EVENTS_OF_A_PAST_ORDER)
+    async with contextlib.AsyncExitStack() as stack:
+        now = await stack.enter_async_context(stand(cores, folder, "recovery", dsn=dsn, broker=broker))
+        await _until_open(now, size.open_orders)
+        taken = []
+        for _ in range(size.kills):
+            os.kill(now.process.pid, signal.SIGKILL)
+            began = time.monotonic()
+            now = await stack.enter_async_context(stand(cores, folder, "recovery", dsn=dsn, broker=broker))
+            taken.append(round(time.monotonic() - began, 2))
+        return taken
+
+
+async def _reconciliations(
+    cores: Cores, folder: Path, server: EmbeddedPostgres, broker: Broker, size: Size
+) -> list[dict[str, Any]]:
+    """Of a thousand open orders, started anew under the broker's rate limit."""
+    dsn = await server.database("reconciled")
+    async with stand(cores, folder, "reconciled", dsn=dsn, broker=broker) as fresh:
+        await _until_open(fresh, size.reconciled)
+    limited = stand(
+        cores, folder, "reconciled", dsn=dsn, broker=broker, requests_per_minute=RATE_PER_MINUTE
+    )
+    async with limited as now, httpx.AsyncClient(base_url=f"http://127.0.0.1:{now.port}") as client:
+        headers = {"Authorization": f"Bearer {now.token}"}
+        asked = {"account_id": ACCOUNT}
+        waited = {**headers, "Prefer": "wait=30", "Idempotency-Key": "a-reconciliation-to-measure"}
+        await client.post("/v1/reconciliation/runs", json=asked, headers=waited, timeout=60)
+        answer = await client.get("/v1/reconciliation/runs", params=asked, headers=headers)
+        runs: list[dict[str, Any]] = answer.json()["runs"]
+        return [{name: run[name] for name in TOLD} for run in runs]
+
+
+async def _until_open(now: Stand, count: int) -> None:
+    """Place orders that rest until so many do."""
+    for _ in range(PLACING_TIMES_MAX):
+        if await now.database.fetchval(_OPEN, ACCOUNT) >= count:
+            return
+        await stream_orders(now, PLACING_S)
+    raise RuntimeError(f"{count} open orders were not reached")
