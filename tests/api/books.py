@@ -6,7 +6,9 @@ risk, cancels, fills on request, and an audience that is told every event after 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 from ordergate.core.access import Principal, Scope
 from ordergate.core.faults import JournalUnavailable
@@ -31,6 +33,11 @@ from tests.api.ledger import INSTRUMENTS, QUANTITY_MAX, Ledger, encode
 
 class Books(Ledger):
     """Gate and views of a few accounts, in memory."""
+
+    decides_at_once = False
+    decided_at_once = 0
+    next_commit_fails = False
+    kept: list[Callable[[], None]] | None = None
 
     # The gate
 
@@ -92,8 +99,32 @@ class Books(Ledger):
             self.happen(e.OrderCanceled(order_id=order_id, at=self.now(), evidence="twin"))
         return Answer(order_id=order_id, body=self.bodies[order_id])
 
-    def place_now(self, *_: object, **__: object) -> bool:
-        return False  # everything here is looked up first
+    def place_now(
+        self,
+        principal: Principal,
+        terms: Terms,
+        *,
+        key: str,
+        correlation: str,
+        tell: Callable[[Answer | Refusal | None], None],
+    ) -> bool:
+        """Off unless a test says so; `kept` keeps the answers back until the test gives them out."""
+        if not self.decides_at_once or (principal.client_id, "place", key) in self.receipts:
+            return False
+        self.decided_at_once += 1
+        if self.next_commit_fails:
+            self.next_commit_fails = False
+            tell(None)
+            return True
+        placing = self.place(principal, terms, key=key, correlation=correlation)
+        try:
+            placing.send(None)
+        except StopIteration as decided:
+            if self.kept is None:
+                tell(decided.value)
+            else:
+                self.kept.append(partial(tell, decided.value))
+        return True
 
     async def replace(
         self,

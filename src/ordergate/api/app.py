@@ -20,6 +20,7 @@ from ordergate.api.docs_page import POLICY, docs_page
 from ordergate.api.door import Door
 from ordergate.api.edge import DEFECT, NO_DATABASE, Edge
 from ordergate.api.exchange import CORRELATION_KEY, REFUSED_KEY, Call, Headers, Reply, refused
+from ordergate.api.express import Express
 from ordergate.api.json_bodies import FIELDS_NAMED_MAX
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
@@ -52,6 +53,7 @@ class Gateway(FastAPI):
     """FastAPI with our edge around all of it, its own layers included."""
 
     edge: Edge
+    express: Express
     document: dict[str, Any]
 
     def openapi(self) -> dict[str, Any]:
@@ -71,6 +73,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     )
     hot = [*OrderRoutes(deps, door).routes(), *KillSwitchRoutes(deps, door).routes()]
     app.edge = Edge(ShortCut(hot, super(Gateway, app).__call__), deps, measures)
+    app.express = Express(deps, door, app.edge)
     app.router.routes.extend(hot)
     app.router.routes.extend(BreakRoutes(deps, door).routes())
     app.router.routes.extend(GroupRoutes(deps, door).routes())

@@ -45,7 +45,11 @@ class Bearer:
         token = token_in(authorization)
         if isinstance(token, Refusal):
             return token
-        return self._identity.known(token) or await self.authenticate(token, peer)
+        return self.known(token) or await self.authenticate(token, peer)
+
+    def known(self, token: str) -> Principal | None:
+        """Whose it is, when it was verified before and still stands."""
+        return self._identity.known(token)
 
     async def authenticate(self, token: str, peer: str) -> Principal | Refusal:
         """The whole check. The identity's own timeout bounds it."""

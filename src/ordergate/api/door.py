@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ordergate.api.bearer import Bearer, allowed, challenge
+from ordergate.api.bearer import Bearer, allowed, challenge, token_in
 from ordergate.api.deps import Deps
 from ordergate.api.edge import peer_of
 from ordergate.api.exchange import Call, Reply, rate_limited, refused
@@ -22,6 +22,18 @@ class Door:
         self._cancels = Buckets(deps.bounds.cancels_of_principal)
         failures = Buckets(deps.bounds.failed_logins_of_peer)
         self.bearer = Bearer(deps.env, deps.identity, deps.clock, failures)
+
+    def known(self, authorization: bytes | None, now: float) -> Principal | None:
+        """The principal of a token that was verified before, within its quota; counts nothing."""
+        token = token_in(authorization)
+        found = None if isinstance(token, Refusal) else self.bearer.known(token)
+        if found is None or self._requests.is_empty((found.tenant, found.client_id), now):
+            return None
+        return found
+
+    def passed(self, principal: Principal, now: float) -> None:
+        """Count a request that came in by `known`."""
+        self._requests.take((principal.tenant, principal.client_id), now)
 
     async def enter(
         self,

@@ -8,6 +8,7 @@ nothing but the id under which the log has the rest.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -62,7 +63,7 @@ class Edge:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         scope[exchange.HEADERS_KEY] = headers
-        scope[exchange.CORRELATION_KEY] = self._correlation(headers)
+        scope[exchange.CORRELATION_KEY] = self.correlation(headers)
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
@@ -88,7 +89,7 @@ class Edge:
         correlation: str = scope[exchange.CORRELATION_KEY]
         every = [(b"x-correlation-id", correlation.encode()), *self._headers]
         if exchange.WHOLE_KEY in scope.get("extensions", ()):
-            scope[exchange.MARKS_KEY] = b"x-correlation-id: %b\r\n%b" % (correlation.encode(), self._lines)
+            scope[exchange.MARKS_KEY] = self.marks(correlation)
         status = 0
         told = False
 
@@ -124,10 +125,7 @@ class Edge:
 
     def _turned_away(self, scope: Scope, now: float) -> Reply | None:
         correlation: str = scope[exchange.CORRELATION_KEY]
-        size = 0
-        for name, value in scope["headers"]:
-            size += len(name) + len(value)
-        if size > self._bounds.header_bytes_max:
+        if self._is_over(scope["headers"]):
             words = f"the headers are over {self._bounds.header_bytes_max} bytes"
             return refused(Refusal(Code.TOO_LARGE, words), correlation)
         if len(scope["headers"]) != len(scope[exchange.HEADERS_KEY]):
@@ -141,7 +139,34 @@ class Edge:
                 return rate_limited(wait_s, correlation)
         return None
 
-    def _correlation(self, headers: dict[bytes, bytes]) -> str:
+    def _is_over(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+        size = 0
+        for name, value in headers:
+            size += len(name) + len(value)
+        return size > self._bounds.header_bytes_max
+
+    # What the short way of an order asks for instead of passing through
+
+    def would_turn_away(self, headers: Sequence[tuple[bytes, bytes]], peer: str, now: float) -> bool:
+        """True when the request may not pass; counts nothing."""
+        return self._is_over(headers) or self._of_peer.is_empty(peer, now)
+
+    def passed(self, peer: str, now: float) -> None:
+        """Count a request that did not come through here."""
+        self._of_peer.take(peer, now)
+
+    def told(self, status: int, refused_as: Code | None, began: float, method: str, route: str) -> None:
+        """Count and time its answer."""
+        if refused_as is not None:
+            self._count_refused(refused_as)
+        self._measures.answered(method, route, status, self._clock.monotonic() - began)
+
+    def marks(self, correlation: str) -> bytes:
+        """The headers of every answer, as lines."""
+        return b"x-correlation-id: %b\r\n%b" % (correlation.encode(), self._lines)
+
+    def correlation(self, headers: Mapping[bytes, bytes]) -> str:
+        """The client's own id, where it is one, or a new one."""
         given = headers.get(b"x-correlation-id")
         if given is not None and _CORRELATION.fullmatch(given):
             return given.decode()

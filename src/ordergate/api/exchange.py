@@ -83,14 +83,19 @@ class Reply:
         await send({"type": f"{kind}.body", "body": self.body})
 
     def _written(self, scope: Scope, marks: bytes) -> bool:
-        """The same answer in one write, which costs a tenth; `marks` are the headers of every answer."""
+        """The same answer in one write, which costs a tenth."""
         whole: Whole = scope["extensions"][WHOLE_KEY]
+        head = self.head(marks)
+        return head is not None and whole.answer(self.status, head, self.body)
+
+    def head(self, marks: bytes) -> bytes | None:
+        """The lines of the headers; `marks` are those of every answer, and None where they do not fit."""
         lines = [b"content-type: %b\r\ncontent-length: %d\r\n" % (self.media_type, len(self.body)), marks]
         for name, value in self.headers:
             if name == POLICY_NAME:
-                return False
+                return None
             lines.append(b"%b: %b\r\n" % (name, value))
-        return whole.answer(self.status, b"".join(lines), self.body)
+        return b"".join(lines)
 
 
 class Call:

@@ -8,8 +8,8 @@ blocked by a client that does not read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -22,11 +22,16 @@ from ordergate.api.client_texts import client_text
 from ordergate.api.exchange import WHOLE_KEY
 from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.core.refusals import Code, Refusal
+from ordergate.telemetry.log import logger
+
+log = logger("api")
 
 HEAD_BYTES_MAX: Final = 32 * 1024
 HEAD_TIMEOUT_S: Final = 10.0
 PING_S: Final = 15.0
 SOCKET_KEY: Final = "ordergate.socket"
+EXPRESS_METHOD: Final = b"POST"
+EXPRESS_URL: Final = b"/v1/orders"
 CLOSE_TIMEOUT_S: Final = 5.0
 
 _MALFORMED: Final = problems.encode(
@@ -34,11 +39,30 @@ _MALFORMED: Final = problems.encode(
 )
 
 
+class Express(Protocol):
+    """The short way of a request (`api.express`), where the application has one."""
+
+    def take(
+        self,
+        headers: Sequence[tuple[bytes, bytes]],
+        body: bytes,
+        peer: str,
+        write: Callable[[int, bytes, bytes], None],
+    ) -> bool: ...
+
+
 class BoundedHttp(HttpToolsProtocol):
-    """A request's head arrives within a bound of bytes and of time, or the connection ends."""
+    """A request's head arrives within a bound of bytes and of time, or the connection ends.
+
+    A new order that arrives whole is offered to the application's short way first. Until then it is
+    held back; uvicorn gets to know it when it is not taken, as if it had come just then.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
+        self._express: Express | None = getattr(self.config.app, "express", None)
+        self._peer = "unknown" if self.client is None else self.client[0]
+        self._held: list[bytes] | None = None
         self._in_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -46,6 +70,8 @@ class BoundedHttp(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._held is not None:
+            self._let_go()
         if not self._in_head or self.transport.is_closing():
             return
         self._head_bytes += len(data)
@@ -62,6 +88,64 @@ class BoundedHttp(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._stop_timer()
+        if self._may_be_express():
+            self._held = []
+        else:
+            self._begin_cycle()
+
+    def on_body(self, body: bytes) -> None:
+        if self._held is not None:
+            self._held.append(body)
+        else:
+            super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        held, self._held = self._held, None
+        if held is None:
+            super().on_message_complete()
+            return
+        body = held[0] if len(held) == 1 else b"".join(held)
+        before = self.cycle
+        cycle: Any = ExpressCycle(self)
+        self.cycle = cycle
+        if not self._is_taken(body, cycle):
+            self.cycle = before
+            self._begin_cycle()
+            super().on_body(body)
+            super().on_message_complete()
+
+    def _is_taken(self, body: bytes, cycle: ExpressCycle) -> bool:
+        try:
+            return self._express is not None and self._express.take(
+                self.headers, body, self._peer, cycle.write
+            )
+        except Exception:
+            # A parser's callback must not raise. The long way meets the same defect, and answers it.
+            log.exception("api.fault", path=EXPRESS_URL.decode())
+            return False
+
+    def _may_be_express(self) -> bool:
+        parser = self.parser
+        return (
+            self.url == EXPRESS_URL
+            and self._express is not None
+            and parser.get_method() == EXPRESS_METHOD
+            and parser.get_http_version() == "1.1"
+            and parser.should_keep_alive()
+            and not parser.should_upgrade()
+            and not self.expect_100_continue
+            and (self.cycle is None or self.cycle.response_complete)
+            and not self.flow.write_paused
+        )
+
+    def _let_go(self) -> None:
+        """It has not arrived whole: whoever waits for the rest has a bound of time for that."""
+        held, self._held = self._held or [], None
+        self._begin_cycle()
+        for body in held:
+            super().on_body(body)
+
+    def _begin_cycle(self) -> None:
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
@@ -102,6 +186,33 @@ class BoundedHttp(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+
+class ExpressCycle:
+    """A request on its short way, with as much of a cycle as uvicorn asks of one that is being answered."""
+
+    __slots__ = ("_protocol", "disconnected", "keep_alive", "message_event", "response_complete")
+
+    def __init__(self, protocol: BoundedHttp) -> None:
+        self._protocol = protocol
+        self.disconnected = False
+        self.keep_alive = True
+        self.message_event = self
+        self.response_complete = False
+
+    def set(self) -> None:
+        """As an event: nobody waits for one here."""
+
+    def write(self, status: int, head: bytes, body: bytes) -> None:
+        self.response_complete = True
+        protocol = self._protocol
+        if self.disconnected or protocol.transport.is_closing():
+            return
+        lines = [b"%b: %b\r\n" % header for header in protocol.server_state.default_headers]  # the date
+        protocol.transport.write(b"".join((STATUS_LINE[status], *lines, head, b"\r\n", body)))
+        protocol.on_response_complete()
+        if not self.keep_alive:
+            protocol.transport.close()
 
 
 class WholeAnswer:

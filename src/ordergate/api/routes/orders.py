@@ -71,7 +71,7 @@ class OrderRoutes:
         answer = await self._gate.place(
             principal, terms, key=key, correlation=call.correlation, wait_s=wait_s
         )
-        return self._told(call, answer, 201, wait_s)
+        return told(answer, 201, call.correlation, wait_s)
 
     async def preview(self, call: Call) -> Reply:
         principal = await self._door.enter(call)
@@ -112,7 +112,7 @@ class OrderRoutes:
             correlation=call.correlation,
             wait_s=wait_s,
         )
-        return self._told(call, answer, 202, wait_s)
+        return told(answer, 202, call.correlation, wait_s)
 
     async def cancel(self, call: Call) -> Reply:
         found = await self._on_order(call, cancels=True)
@@ -123,7 +123,7 @@ class OrderRoutes:
         answer = await self._gate.cancel(
             principal, order, key=key, correlation=call.correlation, wait_s=wait_s
         )
-        return self._told(call, answer, 202, wait_s)
+        return told(answer, 202, call.correlation, wait_s)
 
     async def resolve(self, call: Call) -> Reply:
         found = await self._on_order(call, scope=Scope.RISK_WRITE)
@@ -198,19 +198,21 @@ class OrderRoutes:
     def _wait_s(self, call: Call) -> int:
         return wait_s_of(call, self._bounds)
 
-    def _told(self, call: Call, answer: Answer | Refusal, status: int, wait_s: int) -> Reply:
-        if isinstance(answer, Refusal):
-            return refused(answer, call.correlation, challenge(answer, Scope.ORDERS_WRITE))
-        headers = _replayed(answer.replayed)
-        if answer.failed:
-            told = problems.denial(answer.failed, answer.order_id, answer.body, call.correlation)
-            body = problems.encode(told)
-            return Reply(told.status, body, headers, PROBLEM, refused=Code.RISK_DENIED)
-        if status == 201:
-            headers.append((b"location", f"/v1/orders/{answer.order_id}".encode()))
-        if wait_s:
-            headers.append((b"preference-applied", b"wait=%d" % wait_s))
-        return Reply(status, answer.body, headers)
+
+def told(answer: Answer | Refusal, status: int, correlation: str, wait_s: int = 0) -> Reply:
+    """What the gate answered about one order."""
+    if isinstance(answer, Refusal):
+        return refused(answer, correlation, challenge(answer, Scope.ORDERS_WRITE))
+    headers = _replayed(answer.replayed)
+    if answer.failed:
+        denial = problems.denial(answer.failed, answer.order_id, answer.body, correlation)
+        body = problems.encode(denial)
+        return Reply(denial.status, body, headers, PROBLEM, refused=Code.RISK_DENIED)
+    if status == 201:
+        headers.append((b"location", f"/v1/orders/{answer.order_id}".encode()))
+    if wait_s:
+        headers.append((b"preference-applied", b"wait=%d" % wait_s))
+    return Reply(status, answer.body, headers)
 
 
 def wait_s_of(call: Call, bounds: Bounds) -> int:
