@@ -6,6 +6,7 @@ risk, cancels, fills on request, and an audience that is told every event after 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from decimal import Decimal
 from functools import partial
@@ -37,7 +38,7 @@ class Books(Ledger):
     decides_at_once = False
     decided_at_once = 0
     next_commit_fails = False
-    kept: list[Callable[[], None]] | None = None
+    kept: asyncio.Queue[Callable[[], None]] | None = None
 
     # The gate
 
@@ -123,7 +124,7 @@ class Books(Ledger):
             if self.kept is None:
                 tell(decided.value)
             else:
-                self.kept.append(partial(tell, decided.value))
+                self.kept.put_nowait(partial(tell, decided.value))
         return True
 
     async def replace(

@@ -76,15 +76,15 @@ async def test_a_failed_commit_is_asked_for_again_with_the_same_key(served: Serv
 
 async def test_pipelined_orders_are_answered_in_their_order(served: Served, quick: Books) -> None:
     """The second is held back until the first is answered, whichever way it goes."""
-    quick.kept = []
+    quick.kept = asyncio.Queue()
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     try:
         async with asyncio.timeout(PATIENCE_S):
             writer.write(place("an-express-key-08") + BODY + place("an-express-key-09") + BODY)
-            while not quick.kept:
-                await asyncio.sleep(0.01)
+            answer_the_first = await quick.kept.get()
             assert len(quick.receipts) == 1
-            quick.kept.pop()()
+            quick.kept = None
+            answer_the_first()
             first = await reader.readuntil(b"\r\n\r\n")
             assert first.startswith(b"HTTP/1.1 201")
             length = int(first.lower().partition(b"content-length: ")[2].partition(b"\r")[0])
@@ -96,15 +96,14 @@ async def test_pipelined_orders_are_answered_in_their_order(served: Served, quic
 
 
 async def test_a_client_that_went_away_costs_nothing(served: Served, quick: Books) -> None:
-    quick.kept = []
+    quick.kept = asyncio.Queue()
     _, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(place("an-express-key-10") + BODY)
     async with asyncio.timeout(PATIENCE_S):
-        while not quick.kept:
-            await asyncio.sleep(0.01)
+        answer = await quick.kept.get()
         writer.close()
         await writer.wait_closed()
-    quick.kept.pop()()
+    answer()
     assert (await served.raw(place("an-express-key-10") + BODY)).startswith(b"HTTP/1.1 201")
     assert len(quick.receipts) == 1
 
