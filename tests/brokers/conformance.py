@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
 
@@ -161,6 +162,20 @@ class BrokerConformance:
         ids = [await placed(floor.broker, number) for number in (1, 2, 3)]
         await floor.broker.cancel(our_id(2), ids[1])
         assert [seen.cl_ord_id for seen in await floor.broker.open_orders()] == [our_id(1), our_id(3)]
+
+    async def test_recent_orders_are_those_placed_since_then_open_or_not(self, floor: Floor) -> None:
+        ids = [await placed(floor.broker, number) for number in (1, 2, 3)]
+        await floor.broker.cancel(our_id(2), ids[1])
+        await floor.broker.replace(ids[2], our_id(3, 2), terms(), asked(2, 12, "9.50"))
+        recent = await floor.broker.recent_orders(datetime(2020, 1, 1, tzinfo=UTC))
+        assert [(seen.cl_ord_id, seen.status) for seen in recent] == [
+            (our_id(1), BrokerStatus.WORKING),
+            (our_id(2), BrokerStatus.CANCELED),
+            (our_id(3), BrokerStatus.REPLACED),
+            (our_id(3, 2), BrokerStatus.WORKING),
+        ]
+        assert recent[0] == await found(floor.broker)
+        assert await floor.broker.recent_orders(datetime(2100, 1, 1, tzinfo=UTC)) == []
 
     async def test_what_cannot_trade_at_once_and_may_not_rest_is_over(self, floor: Floor) -> None:
         await placed(floor.broker, asked=terms(time_in_force=TimeInForce.IOC))

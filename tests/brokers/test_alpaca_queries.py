@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -66,6 +67,42 @@ async def test_open_orders_are_read_page_by_page(server: ByteServer, broker: Alp
     server.play(says(200, first), says(200, [first[-1], documents.order("label-500", id="id-500")]))
     assert len(await broker.open_orders()) == 501
     assert server.paths()[1].endswith("&after_order_id=id-499")
+
+
+async def test_recent_orders_are_one_list_with_what_was_replaced(
+    server: ByteServer, broker: AlpacaBroker
+) -> None:
+    old = documents.order(our_id(1), id="a", filled_qty="4", status="replaced", replaced_by="b")
+    new = documents.order(our_id(1, 2), id="b", qty="6", filled_qty="1", replaces="a")
+    server.play(says(200, [old, new, documents.order(our_id(2), id="c", status="canceled")]))
+    recent = await broker.recent_orders(datetime(2024, 3, 1, 14, 30, tzinfo=UTC))
+    assert [(seen.version, seen.cum_qty) for seen in recent] == [(1, 4), (2, 5), (1, 0)]
+    assert server.paths() == [
+        "GET /v2/orders?status=all&limit=500&direction=asc&after=2024-03-01T14:30:00.000000Z"
+    ]
+
+
+async def test_the_names_of_many_filled_orders_are_looked_up_in_one_list(
+    server: ByteServer, broker: AlpacaBroker
+) -> None:
+    fills = [documents.fill(n, order_id=f"id-{n}") for n in range(50)]
+    orders = [documents.order(our_id(n), id=f"id-{n}") for n in range(50)]
+    server.play(says(200, fills), says(200, orders))
+    read = [execution async for execution in broker.executions(after=None)]
+    assert [execution.report.cl_ord_id for execution in read] == [our_id(n) for n in range(50)]
+    assert server.paths()[1] == (
+        "GET /v2/orders?status=all&limit=500&direction=desc&until=2024-03-01T14:30:02.500000Z"
+    )
+
+
+async def test_a_list_that_names_nobody_new_is_not_asked_for_again(
+    server: ByteServer, broker: AlpacaBroker
+) -> None:
+    fills = [documents.fill(n, order_id=f"id-{n}") for n in range(5)]
+    singly = [says(200, documents.order(our_id(n), id=f"id-{n}")) for n in range(5)]
+    server.play(says(200, fills), says(200, []), *singly)
+    read = [execution async for execution in broker.executions(after=None)]
+    assert [execution.report.cl_ord_id for execution in read] == [our_id(n) for n in range(5)]
 
 
 async def test_a_foreign_order_beyond_our_terms_is_left_out(server: ByteServer, broker: AlpacaBroker) -> None:
