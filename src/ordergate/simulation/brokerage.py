@@ -38,7 +38,7 @@ class Brokerage:
         self.account = account
         self.chance = ground.chance(f"brokerage {number}")
         self.in_flight: dict[str, int] = {}
-        self.moved_s: dict[str, float] = {}
+        self.placed_s: dict[str, float] = {}
         self.mass_cancel: dict[OrderId, str] = {}
         self.streams: dict[str, PaperNews] = {}
         self._skew = _skew(ground.plan, number)
@@ -155,7 +155,7 @@ class Brokerage:
     def _moved(self, moved: Moved) -> None:
         if moved.word in _FILLS and self.line_is_down:
             self.weather.seen("B10" if self.spell("B10") else "B16" if self.spell("B16") else "N1", "a fill")
-        self.moved_s[moved.order.id] = self.time()
+        self.placed_s.setdefault(moved.order.id, self.time())
         self.witness.moved(self.account, moved)
 
     def _cut(self, strike: Strike) -> None:

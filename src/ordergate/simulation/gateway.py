@@ -115,12 +115,16 @@ class Gateway:
 
     @property
     def recovering(self) -> bool:
-        return self.node is None or bool(self.node.gate.readiness())
+        return self.node is None or not self._journal.connected or bool(self.node.gate.readiness())
 
     @property
     def is_fenced(self) -> bool:
-        """Whether it says that another has taken its accounts."""
-        return self.serves and self.node is not None and any(seat.lane.fenced for seat in self.node.lanes)
+        """Whether it says that another has its accounts, or its place at the database."""
+        if not self.answers or self.node is None:
+            return False
+        holder = self._server.holder
+        displaced = not self._journal.connected and holder is not None and holder.process is not self
+        return displaced or any(seat.lane.fenced for seat in self.node.lanes)
 
     @property
     def answers(self) -> bool:

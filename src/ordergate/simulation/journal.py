@@ -33,6 +33,11 @@ class SimJournal:
         """Get the fence. Raises FenceHeld or JournalUnavailable."""
         await self._writer.start()
 
+    @property
+    def connected(self) -> bool:
+        """Whether the writer has its connection and the fence."""
+        return self._writer.connected
+
     async def take(self, account: AccountId) -> Taken:
         return await self._writer.take(account)
 

@@ -89,7 +89,7 @@ def _unknown_to_us(sight: Sight, account: AccountId, brokerage: Brokerage) -> It
     for order in brokerage.exchange.orders():
         known, _ = sight.order_of(order.cl_ord_id)
         opened_s = sight.audit.account(account).opened_s
-        before = opened_s is None or brokerage.moved_s[order.id] <= opened_s
+        before = opened_s is None or brokerage.placed_s[order.id] <= opened_s
         counts = order.is_open or (order.cum_qty and not before)  # what was over is in the opening figures
         if counts and known is None and sight.audit.of_broker(account, order.id) is None:
             yield f"the venue's {order.id} ({order.cl_ord_id}) is not in the journal"
