@@ -85,6 +85,12 @@ class Rounds:
         self._watcher.check()
         await self.it.tape(paused=False)
 
+    async def leave(self) -> None:
+        """Look and listen no longer; what was told until now was in order."""
+        self._reader.cancel()
+        await asyncio.gather(self._reader, return_exceptions=True)
+        await self._watcher.stop()
+
     def abandon(self) -> None:
         self._reader.cancel()
 

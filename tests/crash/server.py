@@ -41,6 +41,14 @@ class Server:
         await self._postgres.stop()
         await self._postgres.start()
 
+    def program(self, name: str) -> Path:
+        """One of PostgreSQL's own programs, of the server's version."""
+        return self._postgres.programs / name
+
+    async def database(self, name: str) -> str:
+        """The address of another database of the server, empty when it is new."""
+        return await self._postgres.database(name)
+
     async def end_writer(self) -> None:
         """The backend of the journal's writer is terminated, as an operator or a failover would."""
         await self._ask("select pg_terminate_backend($1)", await self.writer())
