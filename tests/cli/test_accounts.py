@@ -82,3 +82,12 @@ def test_the_kill_switch_stops_new_orders_until_it_is_released(desk: Desk) -> No
 
 def test_the_kill_switch_wants_a_reason(desk: Desk) -> None:
     assert desk.ask("kill", "engage").code == 2
+
+
+def test_a_running_house_agrees_with_its_broker(desk: Desk) -> None:
+    desk.filled("AAPL", "buy", "1")
+    told = desk.get("reconcile")["run"]
+    assert told["result"] == "completed", told
+    assert (told["positions_compared"], told["account_id"]) == (True, "P-DEMO")
+    assert desk.get("breaks", "list", "--all")["breaks"] == []
+    assert desk.ask("breaks", "list").code == 0
