@@ -60,6 +60,7 @@ FIGURES: Final = (
     _latency("ws_own_share_p99_at_1000", "the same, p99", 10, 5),
     _rate("fan_out_to_1000", "messages/s to 1 000 subscribers", 50_000, 200_000),
     _cost("risk_catalogue", "whole risk catalogue on one order, µs", 50),
+    _rate("pgbench1", "pgbench, 1 client, transactions/s"),
     _rate("pgbench32", "pgbench, 32 clients, transactions/s"),
     _rate("fastapi_echo", "FastAPI echo, answers/s"),
     _rate("ws_orders", "durable, acknowledged orders/s by WebSocket"),

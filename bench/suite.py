@@ -106,6 +106,10 @@ class Suite:
         single_rows = await server.database("single_rows")
         seconds = self._plan.seconds
         rounds = []
+        self._say("pgbench with one client: what a commit costs on this disk")
+        with _everywhere(self._cores):
+            alone = await pgbench(server, single_rows, 1, seconds / 2)
+        self._values["rates"]["pgbench1"] = round(alone, 1)
         async with running("bench.echo", on=self._cores.subject, errors=folder / "echo.log") as echo:
             for number in range(self._plan.rounds):
                 self._say(f"round {number + 1} of {self._plan.rounds}: pgbench, echo, WebSocket, REST")
