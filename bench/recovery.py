@@ -40,7 +40,7 @@ class Size(msgspec.Struct, frozen=True, kw_only=True):
     open_orders: int = 10_000
     events: int = 1_000_000
     reconciled: int = 1_000
-    kills: int = 3
+    kills: int = 2
 
 
 async def measure(
