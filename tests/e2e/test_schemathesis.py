@@ -1,7 +1,8 @@
 """Schemathesis asks a running house what nobody thought of: no 5xx, and every answer as documented.
 
-Twice: over the whole document, where most of what it makes up is refused, and over a narrower one
-whose orders are real, so that its sequences place, change and cancel what the venue then has.
+Three times: over the whole document, where most of what it makes up is refused; over a narrower one
+whose orders are real, so that its sequences place, change and cancel what the venue then has; and over
+all that can be read, once there is something to read.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ async def test_schemathesis_finds_no_server_error_and_no_mismatch_with_the_docum
 
             await release(it, token)
             await ask(it, token, narrowed(document), seed=seed, mode="positive", seconds=dose(30, 400))
+            await ask(it, token, readings(document), seed=seed, mode="positive", seconds=dose(15, 200))
             mine, theirs = await settled(it, rest)
             assert len(theirs.orders) > 5, "the narrowed document bought next to nothing"
             assert any(order["cancel_requested"] for order in mine.orders)
@@ -85,6 +87,17 @@ async def release(it: Floor, token: str) -> None:
     url = f"{it.base_url}/v1/kill-switch/release"
     async with it.http.post(url, headers=headers, json={"reason": "the next run"}) as answer:
         assert answer.status == 200, await answer.text()
+
+
+def readings(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What is only read: every listing and every single thing, of the account that has been trading."""
+    copy: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(document))
+    copy["paths"] = {path: {"get": its["get"]} for path, its in copy["paths"].items() if "get" in its}
+    for its in copy["paths"].values():
+        for parameter in its["get"].get("parameters", ()):
+            if parameter["name"] == "account_id":
+                parameter["schema"] = {"enum": [ACCOUNT]}
+    return copy
 
 
 def narrowed(document: Mapping[str, Any]) -> dict[str, Any]:
