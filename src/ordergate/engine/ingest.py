@@ -12,10 +12,12 @@ from collections.abc import Callable
 from ordergate.core.accounts.alarms import AlarmNature
 from ordergate.core.faults import Fault, IllegalTransition, Unfoldable
 from ordergate.core.ids import AccountId, ClOrdId, Env, OrderId, order_id, parse_cl_ord_id
+from ordergate.core.money import ZERO
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import proven
 from ordergate.core.orders.executions import is_out_of_turn, told_again
+from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.lane import Recorded
@@ -71,6 +73,9 @@ class Ingest:
     async def _hear(self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None) -> None:
         started = self._clock.monotonic()
         seat.watch.heard(report)
+        if _is_known(seat, report):
+            self._metrics.absorb.observe(self._clock.monotonic() - started)
+            return
         try:
             if await self.absorb(seat, report, snapshot) is None and self._came_early(seat, report):
                 self._suspect(seat, "a correction came before what it corrects")
@@ -81,10 +86,16 @@ class Ingest:
         self._metrics.absorb.observe(self._clock.monotonic() - started)
 
     async def absorb(
-        self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None = None
+        self,
+        seat: Seat,
+        report: r.AnyReport,
+        snapshot: r.OrderSnapshot | None = None,
+        *,
+        listed: bool = False,
     ) -> Recorded | None:
         """What the report proves, recorded; None when it proves nothing new.
 
+        `listed` says that it stands on the broker's list, behind where the account was opened.
         Raises Fault, or BrokerUnavailable when a foreign order's terms could not be asked.
         """
         await seat.lane.ready.wait()
@@ -92,6 +103,9 @@ class Ingest:
             return None  # opening the account reads everything that was before
         order = await self._order_of(seat, report, snapshot)
         if order is None:
+            return None
+        if not listed and _may_be_older(order, report):
+            self._suspect(seat, "the first execution of an order from elsewhere")
             return None
         if isinstance(report, r.ExecutedReport) and order.executions:
             repeated = await repeat_of(seat, order, report)
@@ -178,6 +192,7 @@ class Ingest:
             return None
         if self._quarantine.holds(seat, seen):
             return None
+        executions = await _opened_with(seat, seen) if seen.cum_qty > ZERO else ()
         if (order := seat.lane.books.order(adopted_id)) is not None:
             return order  # the stream and the reconciler asked at the same time
         event = e.OrderAdopted(
@@ -186,6 +201,7 @@ class Ingest:
             terms=seen.terms,
             broker_order_id=seen.broker_order_id,
             broker_client_order_id=seen.cl_ord_id,
+            executions=executions,
         )
         seat.lane.record([event], correlation=f"report.{report.broker_order_id}")
         log.info("order.adopted", order=adopted_id, broker_order=seen.broker_order_id)
@@ -206,6 +222,55 @@ class Ingest:
     async def _asked(self, seat: Seat, report: r.AnyReport) -> r.OrderSnapshot | None:
         found = await seat.broker.find(ClOrdId(report.cl_ord_id))
         return None if isinstance(found, NotFound) else found
+
+
+def _is_known(seat: Seat, report: r.AnyReport) -> bool:
+    """The stream's word that an order is there, which its broker's answer has said before."""
+    if type(report) is not r.AcknowledgedReport:
+        return False
+    order = seat.lane.books.order_of_broker(report.broker_order_id)
+    return (
+        order is not None
+        and order.status is Status.WORKING
+        and order.acknowledged_at is not None
+        and order.last_asked is None
+        and order.cl_ord_id == report.cl_ord_id
+    )
+
+
+def _may_be_older(order: Order, report: r.AnyReport) -> bool:
+    """True of an execution that the account may have been opened with: the list knows, a stream does not."""
+    untold = order.external and not order.executions
+    return untold and isinstance(report, r.ExecutedReport | r.CorrectedReport)
+
+
+async def _opened_with(seat: Seat, seen: r.OrderSnapshot) -> tuple[e.BookedExecution, ...]:
+    """The order's executions that are in the figures the account was opened with.
+
+    Raises BrokerUnavailable.
+    """
+    account = seat.lane.books.account
+    if account is None or account.opening_cursor is None:
+        return ()
+    later = {
+        one.report.exec_id
+        async for one in seat.broker.executions(after=account.opening_cursor)
+        if isinstance(one.report, r.ExecutedReport)
+    }
+    return tuple(
+        [
+            e.BookedExecution(
+                exec_id=one.report.exec_id,
+                revision=one.report.revision,
+                quantity=one.report.quantity,
+                price=one.report.price,
+            )
+            async for one in seat.broker.executions(after=None)
+            if isinstance(one.report, r.ExecutedReport)
+            and one.report.broker_order_id == seen.broker_order_id
+            and one.report.exec_id not in later
+        ]
+    )
 
 
 def adopted_order_id(env: Env, account: AccountId, broker_order_id: str) -> OrderId:
