@@ -248,3 +248,33 @@ async def test_a_lifes_events_balance_by_double_entry(side: Side) -> None:
         assert books.account == stage.lane.books.account
         assert books.account is not None
         assert books.account.cash == stage.exchange.ledger.cash
+
+
+async def test_what_the_account_was_opened_with_is_not_booked_again_under_a_new_id() -> None:
+    stage = Stage()
+    foreign = stage.exchange.submit("by-hand", elsewhere(quantity=4))
+    assert not isinstance(foreign, str)
+    one = stage.exchange.fill(foreign.id, Decimal(1), Decimal(4700))
+    two = stage.exchange.fill(foreign.id, Decimal(3), Decimal(4700))
+    async with stage:
+        assert position(stage) == 4
+        for execution in (one, two):
+            stage.exchange.restate(execution.exec_id, f"{execution.exec_id}-again")
+            await stage.clock.move(2)
+        assert position(stage) == 4
+        await stage.clock.move(70)
+        assert _natures(stage) == set()
+
+
+async def test_both_names_of_an_execution_lead_to_it_whichever_came_first() -> None:
+    async with Stage() as stage:
+        order, at_exchange = await working(stage)
+        stage.broker.stream.copies = lambda _: 0
+        execution = stage.exchange.fill(at_exchange, Decimal(4), Decimal(4700))
+        stage.broker.stream.copies = lambda _: 1
+        stage.exchange.restate(execution.exec_id, "second-name")
+        await stage.until(lambda: position(stage) == 4)
+        await stage.until(lambda: "execution_duplicated" in stage.listener.kinds)
+        stage.exchange.bust(execution.exec_id)
+        await stage.until(lambda: position(stage) == 0)
+        assert cum_qty(stage, order) == 0

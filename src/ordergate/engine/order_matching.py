@@ -115,7 +115,7 @@ class OrderMatching:
         async for execution in seat.broker.executions(after=after):
             report = execution.report
             tally.executions_read += 1
-            recorded = await self._ingest.absorb(seat, report)
+            recorded = await self._ingest.absorb(seat, report, listed=True)
             if recorded is not None and isinstance(report, r.ExecutedReport):
                 seat.watch.learned(report.exec_id, self._clock.monotonic(), unread_since=unread_since)
             cursor = execution.cursor

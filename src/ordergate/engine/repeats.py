@@ -31,9 +31,8 @@ async def repeat_of(seat: Seat, order: Order, report: ExecutedReport) -> Repeat 
     alike = looks_like(order, report)
     if alike is None:
         return None
-    account = seat.lane.books.account
     listed: set[str] = set()
-    async for one in seat.broker.executions(after=None if account is None else account.opening_cursor):
+    async for one in seat.broker.executions(after=None):
         if isinstance(one.report, ExecutedReport) and one.report.broker_order_id == report.broker_order_id:
             listed.add(order.first_id(one.report.exec_id))
     if {alike, report.exec_id} <= listed:

@@ -121,8 +121,9 @@ def looks_like(order: Order, report: ExecutedReport) -> str | None:
     if order.first_id(report.exec_id) in order.executions:
         return None
     for exec_id, known in order.executions.items():
-        same = (known.quantity, known.price, known.at, known.broker_order_id)
-        if same == (report.quantity, report.price, report.broker_at, report.broker_order_id):
+        if (known.quantity, known.price) != (report.quantity, report.price):
+            continue
+        if known.at in (None, report.broker_at) and known.broker_order_id in (None, report.broker_order_id):
             return exec_id
     return None
 
