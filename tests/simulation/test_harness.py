@@ -4,8 +4,15 @@ import os
 import subprocess
 import sys
 
+import pytest
+
+from ordergate.simulation.catalogue import WITH_SUBJECT
+from ordergate.simulation.gateway import Gateway
+from ordergate.simulation.invariants import before_sending, clients, journal, streams, venue
+from ordergate.simulation.minimise import minimise
 from ordergate.simulation.plan import draw
 from ordergate.simulation.town import run
+from ordergate.simulation.witness import Answered, Checker, Sent
 
 _SCRIPT = """
 from ordergate.simulation.plan import draw
@@ -32,3 +39,62 @@ def test_without_faults_none_are_counted_and_nothing_is_violated() -> None:
         result = run(draw(seed, ()))
         assert (result.hits, result.violations) == ({}, ())
         assert result.orders > 50
+
+
+def test_leaving_faults_out_leaves_the_others_as_they_are() -> None:
+    whole, some = draw(5), draw(5, ("B1", "C3"))
+    kept = [one for one in whole.strikes if one.fault in ("B1", "C3")]
+    assert [(one.at, one.dose) for one in some.strikes] == [(one.at, one.dose) for one in kept]
+
+
+def test_rates_differ_from_seed_to_seed() -> None:
+    counts = {len(draw(seed).strikes) for seed in range(200)}
+    assert min(counts) < 10
+    assert max(counts) > 60
+
+
+def _always(checker: Checker, fact: object) -> None:
+    checker.violated("inverted")
+
+
+@pytest.mark.parametrize(
+    ("checker", "hook"),
+    [
+        (before_sending.IntentBeforeSend, "sent"),
+        (clients.AnsweredIsDurable, "answered"),
+        (venue.AtMostOne, "ended"),
+        (journal.Proven, "ended"),
+        (streams.StreamsWhole, "ended"),
+    ],
+)
+def test_an_inverted_invariant_fails_the_run(
+    checker: type[Checker], hook: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def inverted(self: Checker, fact: Sent | Answered | None = None) -> None:
+        _always(self, fact)
+
+    monkeypatch.setattr(checker, hook, inverted)
+    assert {one.invariant for one in run(draw(1, ())).violations} == {checker.id}
+
+
+def test_a_failing_plan_is_cut_down_to_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planted failure that one fault alone brings about."""
+    dies = Gateway.die
+
+    def died(gateway: Gateway, fault: str, what: str) -> None:
+        dies(gateway, fault, what)
+        if fault == "C5":
+            gateway._ground.witness.say("I1", "planted")
+
+    monkeypatch.setattr(Gateway, "die", died)
+    planned = next(
+        plan for plan in map(draw, range(100)) if any(one.invariant == "I1" for one in run(plan).violations)
+    )
+    needed = minimise(planned, "I1")
+    assert [one.fault for one in needed.strikes] == ["C5"]
+    assert run(needed).violations
+
+
+def test_every_fault_with_a_subject_is_planned_often_enough() -> None:
+    planned = [one.fault for seed in range(400) for one in draw(seed).strikes]
+    assert {fault for fault in WITH_SUBJECT if planned.count(fault) < 50} == set()

@@ -42,6 +42,7 @@ class Brokerage:
         self.mass_cancel: dict[OrderId, str] = {}
         self.streams: dict[str, PaperNews] = {}
         self._skew = _skew(ground.plan, number)
+        self._skew_seen = False
         self._hidden: dict[str, float | None] = {}
         self.exchange = PaperExchange(
             now=self.now,
@@ -151,6 +152,12 @@ class Brokerage:
             if order is not None and order.is_open:
                 return order
         return None
+
+    def note_clock(self) -> None:
+        """B21: a report leaves with a time that is not the world's; once per run is enough to say."""
+        if self._skew and not self._skew_seen:
+            self._skew_seen = True
+            self.weather.seen("B21", str(self._skew))
 
     def _moved(self, moved: Moved) -> None:
         if moved.word in _FILLS and self.line_is_down:

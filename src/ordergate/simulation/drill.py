@@ -115,7 +115,7 @@ def drill(
 def _results(first_seed: int, seeds: int, faults: tuple[str, ...], jobs: int) -> Iterator[Result]:
     """In the order of the seeds, whoever is done first."""
     wanted = range(first_seed, first_seed + seeds)
-    if jobs == 1 or seeds == 1:
+    if jobs == 1 or seeds <= CHUNK:
         yield from _run_some(wanted, faults)
         return
     chunks = [wanted[start : start + CHUNK] for start in range(0, seeds, CHUNK)]

@@ -304,6 +304,7 @@ class BrokerLine:
     def route(self, news: BrokerNews, say: Callable[[BrokerNews], None]) -> None:
         """A report on its way: swallowed, doubled or overtaken."""
         brokerage, seen = self._brokerage, self._brokerage.weather.seen
+        brokerage.note_clock()
         if brokerage.spell("B17") is not None:
             seen("B17")
             return

@@ -238,6 +238,7 @@ def run(plan: Plan, *, keep_trace: bool = False) -> Result:
     """Run a plan from beginning to end."""
     was_enabled = gc.isenabled()
     gc.disable()  # what a collection would end, it must not end in the middle of a run
+    gc.freeze()  # and afterwards only what the run has left is looked at
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a process that was ended leaves coroutines behind
@@ -248,6 +249,7 @@ def run(plan: Plan, *, keep_trace: bool = False) -> Result:
             del town
             gc.collect()
     finally:
+        gc.unfreeze()
         if was_enabled:
             gc.enable()
     return result
