@@ -14,6 +14,7 @@ from ordergate.core.ids import OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answers import Answer
+from ordergate.engine.unknowns import EACH_MAX
 from ordergate.ports.broker import DedupClass
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
 
@@ -139,6 +140,19 @@ async def test_an_alarm_is_raised_once_and_outlives_a_restart() -> None:
         await stage.restart()
         await stage.until(lambda: counted(stage, "under_60s") == 1)
         assert stage.listener.kinds.count("alarm_raised") == 1
+
+
+async def test_very_many_unknown_orders_are_one_alarm_of_the_account() -> None:
+    def fate(call: fates.Call) -> fates.Fate:
+        return fates.LateCall() if call is fates.Call.PLACE else fates.Delivered()
+
+    async with Stage(fate=fate, resend_is_safe=False) as stage:
+        for _ in range(EACH_MAX + 1):
+            await stage.accepted()
+        await stage.until(lambda: f"unknown_order:{ACCOUNT}" in alarms(stage), within_s=5)
+        assert stage.listener.kinds.count("alarm_raised") <= EACH_MAX + 1
+        stage.broker.let_late_calls_in()
+        await stage.until(lambda: alarms(stage) == [])
 
 
 async def test_an_answer_that_is_only_a_moment_late_is_no_alarm() -> None:

@@ -20,6 +20,8 @@ from ordergate.telemetry.metrics import AGES, Metrics
 
 LOOK_EVERY_S: Final = 0.5
 ALARM_AFTER_S: Final = 2.0
+# More than so many at once are one event, not many: the account alarms, and no more of its orders.
+EACH_MAX: Final = 100
 _OURS: Final = (AlarmNature.UNKNOWN_ORDER, AlarmNature.QUARANTINED_ORDER)
 
 
@@ -44,12 +46,24 @@ class Unknowns:
         ages = Counter(_age(order, now) for order in doubtful.values())
         for age in AGES:
             self._metrics.unknown(seat.lane.account, age).set(ages[age])
-        for order in doubtful.values():
-            if order.quarantined_at is not None:
-                self._tell_quarantined(seat, order)
-            if _seconds(order, now) >= ALARM_AFTER_S:
+        due = [order for order in doubtful.values() if _seconds(order, now) >= ALARM_AFTER_S]
+        if len(due) > EACH_MAX:
+            self._tell_many(seat, due)
+        else:
+            for order in due:
                 self._tell_unknown(seat, order)
-        self._clear(seat, doubtful)
+        for order in [one for one in doubtful.values() if one.quarantined_at is not None][:EACH_MAX]:
+            self._tell_quarantined(seat, order)
+        self._clear(seat, doubtful, many=len(due) > EACH_MAX)
+
+    def _tell_many(self, seat: Seat, due: list[Order]) -> None:
+        account, oldest = (
+            seat.lane.account,
+            min(due, key=lambda order: order.unknown_since or order.accepted_at),
+        )
+        detail = f"what became of {len(due)} orders of {account} is not known"
+        facts = {"orders": str(len(due)), "oldest": oldest.id}
+        self._alarms.sound(seat, AlarmNature.UNKNOWN_ORDER, account, detail, facts)
 
     def _tell_unknown(self, seat: Seat, order: Order) -> None:
         detail = f"what became of order {order.id} is not known"
@@ -61,13 +75,16 @@ class Unknowns:
         facts = {**_facts(order), "candidates": candidates}
         self._alarms.sound(seat, AlarmNature.QUARANTINED_ORDER, order.id, detail, facts)
 
-    def _clear(self, seat: Seat, doubtful: dict[OrderId, Order]) -> None:
+    def _clear(self, seat: Seat, doubtful: dict[OrderId, Order], *, many: bool) -> None:
         account = seat.lane.books.account
         for key, alarm in () if account is None else tuple(account.alarms.items()):
             if alarm.nature not in _OURS:
                 continue
             order = doubtful.get(OrderId(alarm.subject))
-            if order is None:
+            if alarm.subject == seat.lane.account:
+                if not many:
+                    self._alarms.clear(seat, key, "fewer are in question now")
+            elif order is None:
                 self._alarms.clear(seat, key, _how(seat, OrderId(alarm.subject)))
             elif key == alarm_id(AlarmNature.QUARANTINED_ORDER, order.id) and order.quarantined_at is None:
                 self._alarms.clear(seat, key, "the broker's word was heard")
