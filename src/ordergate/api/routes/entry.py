@@ -7,6 +7,7 @@ from typing import Final
 
 from fastapi import Request
 
+from ordergate.api.cursors import key_in
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Reply
 from ordergate.core.access import Principal, Scope
@@ -49,3 +50,18 @@ def own(principal: Principal, account: str) -> AccountId:
     if account not in principal.accounts:
         raise Refused(NO_SUCH_ACCOUNT)
     return AccountId(account)
+
+
+def owned(principal: Principal, asked: str | None) -> tuple[AccountId, ...]:
+    """The account asked for, or all of the principal's."""
+    return tuple(sorted(principal.accounts)) if asked is None else (own(principal, asked),)
+
+
+def place_in(listing: str, cursor: str | None) -> str | None:
+    """Where in the listing the cursor points; None where it begins."""
+    if cursor is None:
+        return None
+    key = key_in(listing, cursor)
+    if isinstance(key, Refusal):
+        raise Refused(key)
+    return key

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from ordergate.api import group_schemas, problems
 from ordergate.api.bearer import challenge
-from ordergate.api.cursors import cursor_of, key_in
+from ordergate.api.cursors import cursor_of
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Headers, Reply, refused
@@ -21,7 +21,7 @@ from ordergate.api.group_requests import flatten_in, group_in
 from ordergate.api.replies import json_object, json_reply, listed, named
 from ordergate.api.requests import ACCOUNT_ID
 from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering, own
+from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.contingent.terms import GroupId, is_group_id
@@ -128,11 +128,8 @@ def group_listings(deps: Deps, door: Door) -> APIRouter:
         query: Annotated[group_schemas.GroupsQuery, Query()], principal: Principal = entered
     ) -> Response:
         listing = "groups?" + query.model_dump_json(exclude={"limit", "cursor"})
-        before = None if query.cursor is None else key_in(listing, query.cursor)
-        if isinstance(before, Refusal):
-            raise Refused(before)
-        asked = query.account_id
-        accounts = sorted(principal.accounts) if asked is None else [own(principal, asked)]
+        before = place_in(listing, query.cursor)
+        accounts = owned(principal, query.account_id)
         page = await deps.groups.latest(
             principal,
             accounts,

@@ -12,13 +12,13 @@ from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
 from ordergate.api import account_schemas, schemas
-from ordergate.api.cursors import cursor_of, key_in
+from ordergate.api.cursors import cursor_of
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.replies import aged, json_object, json_reply, listed, named, plain
 from ordergate.api.requests import ACCOUNT_ID
 from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering, own
+from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering, own, owned, place_in
 from ordergate.api.routes.orders import NO_SUCH_ORDER
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, OrderId, Symbol, is_order_id
@@ -48,9 +48,9 @@ def order_listings(deps: Deps, door: Door) -> APIRouter:
     async def list_orders(
         query: Annotated[schemas.OrdersQuery, Query()], principal: Principal = entered
     ) -> Response:
-        accounts = _accounts(principal, query.account_id)
+        accounts = owned(principal, query.account_id)
         listing = "orders?" + query.model_dump_json(exclude={"limit", "cursor"})
-        key = _key_of(listing, query.cursor)
+        key = place_in(listing, query.cursor)
         page = await views.orders(
             OrderQuery(
                 accounts=accounts,
@@ -160,7 +160,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
     ) -> Response:
         account = own(principal, account_id)
         listing = f"executions of {account_id}"
-        key = _key_of(listing, query.cursor)
+        key = place_in(listing, query.cursor)
         page = await views.executions(account, limit=query.limit, after=key)
         return _page("executions", listing, page)
 
@@ -199,19 +199,6 @@ def instrument_listings(deps: Deps, door: Door) -> APIRouter:
         return plain(_instrument(instrument))
 
     return router
-
-
-def _accounts(principal: Principal, asked: str | None) -> tuple[AccountId, ...]:
-    return tuple(sorted(principal.accounts)) if asked is None else (own(principal, asked),)
-
-
-def _key_of(listing: str, cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    key = key_in(listing, cursor)
-    if isinstance(key, Refusal):
-        raise Refused(key)
-    return key
 
 
 def _page(name: str, listing: str, page: Page) -> Response:

@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from ordergate.api import account_schemas, schemas
 from ordergate.api.bearer import challenge
-from ordergate.api.cursors import cursor_of, key_in
+from ordergate.api.cursors import cursor_of
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Headers, Reply, refused
@@ -23,7 +23,7 @@ from ordergate.api.json_bodies import decode
 from ordergate.api.replies import aged, json_object, json_reply, listed, named
 from ordergate.api.requests import BREAK_ID, AssignFields, ResolveFields, RunFields
 from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import Refused, entering, own
+from ordergate.api.routes.entry import Refused, entering, owned, place_in
 from ordergate.api.routes.hot import HotRoute
 from ordergate.api.routes.orders import wait_s_of
 from ordergate.core.access import Principal, Scope
@@ -148,8 +148,8 @@ def reconciliation_listings(deps: Deps, door: Door) -> APIRouter:
         query: Annotated[account_schemas.RunsQuery, Query()], principal: Principal = entered
     ) -> Response:
         listing = "runs?" + query.model_dump_json(exclude={"limit", "cursor"})
-        key = _key_of(listing, query.cursor)
-        runs = deps.breaks.runs(_accounts(principal, query.account_id))
+        key = place_in(listing, query.cursor)
+        runs = deps.breaks.runs(owned(principal, query.account_id))
         left = [run for run in runs if key is None or f"{run.id}/{run.account_id}" < key]
         shown = left[: query.limit]
         goes_on = None
@@ -169,9 +169,9 @@ def reconciliation_listings(deps: Deps, door: Door) -> APIRouter:
         listing = "breaks?" + query.model_dump_json(exclude={"limit", "cursor"})
         found = await deps.views.breaks(
             BreakQuery(
-                accounts=_accounts(principal, query.account_id),
+                accounts=owned(principal, query.account_id),
                 limit=query.limit,
-                before=_key_of(listing, query.cursor),
+                before=place_in(listing, query.cursor),
                 state=query.state,
                 severity=query.severity,
                 open=query.open,
@@ -201,16 +201,3 @@ def reconciliation_listings(deps: Deps, door: Door) -> APIRouter:
         return json_reply(aged(body, deps.clock.now()))
 
     return router
-
-
-def _accounts(principal: Principal, asked: str | None) -> tuple[AccountId, ...]:
-    return tuple(sorted(principal.accounts)) if asked is None else (own(principal, asked),)
-
-
-def _key_of(listing: str, cursor: str | None) -> str | None:
-    if cursor is None:
-        return None
-    key = key_in(listing, cursor)
-    if isinstance(key, Refusal):
-        raise Refused(key)
-    return key
