@@ -21,7 +21,7 @@ from ordergate.api.group_requests import flatten_in, group_in
 from ordergate.api.replies import json_object, json_reply, listed, named
 from ordergate.api.requests import ACCOUNT_ID
 from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering
+from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering, owned, place_in
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.contingent.terms import GroupId, is_group_id
