@@ -143,3 +143,13 @@ def test_a_long_listing_is_put_together_from_pages(desk: Desk, monkeypatch: pyte
     listed = [order["id"] for order in desk.get("orders", "list", "--limit", "5")["orders"]]
     assert listed == sorted(placed, reverse=True)[:5]
     assert desk.ask("orders", "cancel-all", "--symbol", "AAPL").code == 0
+
+
+def test_an_order_that_the_broker_has_answered_is_no_question_for_a_person(desk: Desk) -> None:
+    placed = desk.place(*resting(), "--wait", "10")
+    said = desk.ask(
+        "orders", "resolve", placed["id"], "--as", "never-arrived", "--reason", "just to see", "--json"
+    )
+    assert said.code == 1
+    assert said.json["code"] == "order-not-unknown"
+    assert desk.get("orders", "list", "--status", "unknown")["orders"] == []
