@@ -16,7 +16,7 @@ TESTS ?= tests
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
-.PHONY: help run test test-long sim bench lint types docs fix lock clean
+.PHONY: help run test test-long sim sim-teeth bench lint types docs fix lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -38,6 +38,9 @@ test-long: $(DEVELOPMENT) ## the same tests in longer doses
 
 sim: $(DEVELOPMENT) ## the simulation: 2 000 seeds, or as many as ARGS says (ARGS="--seeds 50000")
 	$(BIN)/ordergate drill --seeds 2000 --record bench/results $(ARGS)
+
+sim-teeth: $(DEVELOPMENT) ## plants known mistakes and hunts each with seeds (ARGS="--p0", "--only ID")
+	$(BIN)/python -m tools.teeth --record bench/results $(ARGS)
 
 bench: $(DEVELOPMENT) ## the performance suite; writes bench/results/
 	$(BIN)/python -m bench $(ARGS)

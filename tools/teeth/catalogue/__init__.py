@@ -1,0 +1,22 @@
+"""Every planted mistake, by the part that it is planted in."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tools.teeth.catalogue import accounts, durability, executions, outcomes, requests, risk, sending, streams
+from tools.teeth.catalogue.equivalents import EQUIVALENTS
+from tools.teeth.mutation import Mutation
+
+MUTATIONS: Final[tuple[Mutation, ...]] = (
+    *sending.MUTATIONS,
+    *outcomes.MUTATIONS,
+    *executions.MUTATIONS,
+    *durability.MUTATIONS,
+    *requests.MUTATIONS,
+    *risk.MUTATIONS,
+    *accounts.MUTATIONS,
+    *streams.MUTATIONS,
+)
+
+__all__ = ["EQUIVALENTS", "MUTATIONS"]

@@ -1,0 +1,251 @@
+"""Mistakes in concluding what became of an order: guessed, believed too early, or never asked."""
+
+# ruff: noqa: E501 - the code that is replaced keeps its own lines
+
+from __future__ import annotations
+
+from typing import Final
+
+from tools.teeth.mutation import Mutation
+
+_DISPATCHER: Final = "engine/dispatcher.py"
+_ABSENCES: Final = "engine/absences.py"
+_MATCHING: Final = "engine/order_matching.py"
+_RECONCILE: Final = "core/orders/reconcile.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        id="unknown-is-rejected",
+        p0=True,
+        what="an unclear answer to a new order counts as a refusal",
+        file=_DISPATCHER,
+        find="                    self._record(seat, order, self._unknown(order, e.Asked.PLACE, why))",
+        put=(
+            "                    self._record(\n"
+            "                        seat,\n"
+            "                        order,\n"
+            '                        e.OrderRejected(order_id=order_id, at=now, reason=why, evidence="unclear"),\n'
+            "                    )"
+        ),
+    ),
+    Mutation(
+        id="timeout-is-rejected",
+        p0=True,
+        what="an answer that did not come in time counts as a refusal",
+        file=_DISPATCHER,
+        find="            case Unknown(why=why):\n                if not order.is_final and order.broker_order_id is None:\n",
+        put=(
+            '            case Unknown(why=why) if why == "no answer in time":\n'
+            "                if not order.is_final and order.broker_order_id is None:\n"
+            "                    self._record(\n"
+            "                        seat,\n"
+            "                        order,\n"
+            '                        e.OrderRejected(order_id=order_id, at=now, reason=why, evidence="late"),\n'
+            "                    )\n"
+            "            case Unknown(why=why):\n"
+            "                if not order.is_final and order.broker_order_id is None:\n"
+        ),
+    ),
+    Mutation(
+        id="unknown-is-acknowledged",
+        p0=True,
+        what="an unclear answer to a new order counts as a yes",
+        file=_DISPATCHER,
+        find="                    self._record(seat, order, self._unknown(order, e.Asked.PLACE, why))",
+        put=(
+            "                    self._record(\n"
+            "                        seat,\n"
+            "                        order,\n"
+            "                        e.OrderAcknowledged(order_id=order_id, at=now, broker_order_id=cl_ord),\n"
+            "                    )"
+        ),
+    ),
+    Mutation(
+        id="unknown-replace-is-rejected",
+        p0=True,
+        what="an unclear answer to a replace counts as a refusal",
+        file=_DISPATCHER,
+        find="                self._record(seat, order, self._unknown(order, e.Asked.REPLACE, why))",
+        put=(
+            "                event = e.ReplaceRejected(\n"
+            "                    order_id=order_id, at=now, version=asked.version, reason=why\n"
+            "                )\n"
+            "                self._record(seat, order, event)"
+        ),
+    ),
+    Mutation(
+        id="unknown-cancel-is-canceled",
+        p0=True,
+        what="an unclear answer to a cancel counts as a yes",
+        file=_DISPATCHER,
+        find="                self._record(seat, order, self._unknown(order, e.Asked.CANCEL, why))",
+        put=(
+            "                self._record(\n"
+            "                    seat,\n"
+            "                    order,\n"
+            "                    e.OrderCanceled(order_id=order_id, at=self._clock.now(), evidence=why),\n"
+            "                )"
+        ),
+    ),
+    Mutation(
+        id="refused-repeat-believed",
+        p0=True,
+        what="the refusal of a repeated order ends the order, though the first may be alive",
+        file=_DISPATCHER,
+        find="        if order.unknown_since is not None and isinstance(outcome, Rejected | Unsent):",
+        put="        if order.is_final and isinstance(outcome, Rejected | Unsent):",
+    ),
+    Mutation(
+        id="never-sent-though-doubtful",
+        p0=True,
+        what="an order that may have left before is ended as never sent",
+        file=_DISPATCHER,
+        find="        if order.unknown_since is not None:\n            return  # it may have left before",
+        put="        if order.is_proven:\n            return  # it may have left before",
+    ),
+    Mutation(
+        id="unanswered-counts-as-unsent",
+        p0=True,
+        what="at recovery an unanswered order counts as never sent",
+        file=_MATCHING,
+        find="if seat.broker.capabilities.dedup is DedupClass.C and order.dispatched_at is None:",
+        put="if order.dispatched_at is None:",
+    ),
+    Mutation(
+        id="refused-cancel-is-canceled",
+        p0=True,
+        what="a cancel that the broker refuses ends the order",
+        file=_DISPATCHER,
+        find=(
+            "                    self._record(\n"
+            "                        seat, order, e.CancelRejected("
+            "order_id=order_id, at=self._clock.now(), reason=reason)\n"
+            "                    )"
+        ),
+        put=(
+            "                    self._record(\n"
+            "                        seat,\n"
+            "                        order,\n"
+            "                        e.OrderCanceled(order_id=order_id, at=self._clock.now(), evidence=reason),\n"
+            "                    )"
+        ),
+    ),
+    Mutation(
+        id="not-found-believed-at-once",
+        p0=True,
+        what="the first `no such order` ends the order",
+        file=_RECONCILE,
+        find="    return absence.answers >= 2 and absence.first_at >= settled_at and apart",
+        put="    return absence.answers >= 1 or apart",
+    ),
+    Mutation(
+        id="absence-counted-once",
+        p0=True,
+        what="one `no such order` after the settle window ends the order",
+        file=_RECONCILE,
+        find="    return absence.answers >= 2 and absence.first_at >= settled_at and apart",
+        put="    return absence.first_at >= settled_at or (apart and absence.answers < 1)",
+    ),
+    Mutation(
+        id="absence-not-apart",
+        p0=True,
+        what="two `no such order` count however close they are",
+        file=_RECONCILE,
+        find=">= patience.lag_s",
+        put=">= 0 * patience.lag_s",
+    ),
+    Mutation(
+        id="no-settle-window",
+        p0=True,
+        what="an absence counts while bytes may still be on their way",
+        file=_RECONCILE,
+        find="    return doubt + timedelta(seconds=patience.settle_s)",
+        put="    return doubt + timedelta(seconds=0 * patience.settle_s)",
+    ),
+    Mutation(
+        id="settle-window-by-the-wall-clock",
+        p0=True,
+        what="the settle window ends when the wall clock says so, which may jump",
+        file=_ABSENCES,
+        find="        return self._steady_zero + timedelta(seconds=self._clock.monotonic())",
+        put="        return self._clock.now()",
+    ),
+    Mutation(
+        id="replacement-absence-at-once",
+        p0=True,
+        what="the first `no such version` refuses the replacement",
+        file=_ABSENCES,
+        find="        if not is_absent(absence, settled_at(order, patience), patience):",
+        put="        if absence.answers < 1:",
+    ),
+    Mutation(
+        id="resend-does-not-open-the-window",
+        p0=True,
+        what="sending again does not open the settle window anew",
+        file="core/orders/order.py",
+        find="            return _replace(order, dispatched_at=event.at, doubted_at=event.at)",
+        put="            return _replace(order, dispatched_at=event.at)",
+    ),
+    Mutation(
+        id="unanswered-never-asked",
+        p0=True,
+        what="orders without an answer are not asked about",
+        file=_MATCHING,
+        find="        self._absences.of_order(seat, order.id)\n        return self._denied(seat, order.id)",
+        put="        return self._denied(seat, order.id)",
+    ),
+    Mutation(
+        id="find-asks-the-wrong-version",
+        p0=True,
+        what="an order is asked for under the version after the one in force",
+        file=_MATCHING,
+        find="        version = order.version if order.replacement is None else order.replacement.version",
+        put="        version = order.version + 1 if order.replacement is None else order.replacement.version",
+    ),
+    Mutation(
+        id="old-version-ends-the-order",
+        p0=True,
+        what="the end of a version that was replaced ends the order",
+        file="core/orders/versions.py",
+        find="    return (report.version or 1) == order.version",
+        put="    return report.version <= order.version",
+    ),
+    Mutation(
+        id="cancel-of-the-replaced-ends-the-order",
+        p0=True,
+        what="the cancel by which a venue replaces ends the order",
+        file="core/orders/absorb.py",
+        find="    if order.replacement is not None and not of_asked:\n        return None  # a venue",
+        put="    if order.is_final:\n        return None  # a venue",
+    ),
+    Mutation(
+        id="end-before-its-executions",
+        what="an end is taken from a question before its executions are known",
+        file=_RECONCILE,
+        find="    if order.cum_qty >= seen.cum_qty and (ending",
+        put="    if (ending",
+    ),
+    Mutation(
+        id="revived-order-ignored",
+        p0=True,
+        what="a refused order that turns out to be alive stays refused",
+        file="core/orders/absorb.py",
+        find="    revived = order.status is Status.REJECTED",
+        put="    revived = False",
+    ),
+    Mutation(
+        id="expired-is-canceled",
+        what="an expired order is written down as canceled",
+        file="core/orders/absorb.py",
+        find="    if isinstance(report, ExpiredReport):",
+        put="    if isinstance(report, CanceledReport):",
+    ),
+    Mutation(
+        id="rejection-on-the-stream-ignored",
+        p0=True,
+        what="an order that the market refuses after its acknowledgement stays open",
+        file="core/orders/absorb.py",
+        find="            return _rejected(order, report, at)",
+        put="            return None if order.is_proven else _rejected(order, report, at)",
+    ),
+)

@@ -1,0 +1,106 @@
+"""Mistakes with what clients ask for: keys, receipts, answers."""
+
+# ruff: noqa: E501 - the code that is replaced keeps its own lines
+
+from __future__ import annotations
+
+from typing import Final
+
+from tools.teeth.mutation import Mutation
+
+_ONCE: Final = "engine/once.py"
+_JUDGING: Final = "engine/judging.py"
+_RECEIPTS: Final = "engine/receipts.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        id="answer-before-commit",
+        p0=True,
+        what="a client is answered before its order is durable",
+        file=_ONCE,
+        find="        return Begun(decided, decided_at)",
+        put=(
+            "        at_once: asyncio.Future[None] = asyncio.get_running_loop().create_future()\n"
+            "        at_once.set_result(None)\n"
+            "        early = msgspec.structs.replace(decided.recorded, committed=at_once)\n"
+            "        return Begun(Decided(early, decided.failed), decided_at)"
+        ),
+    ),
+    Mutation(
+        id="answer-in-spite-of-a-failed-commit",
+        p0=True,
+        what="a client is told yes though its commit failed",
+        file=_ONCE,
+        find="        if begun.committed.cancelled() or begun.committed.exception() is not None:",
+        put="        if begun.committed.cancelled() or begun.committed.exception() is begun:",
+    ),
+    Mutation(
+        id="receipt-not-kept",
+        p0=True,
+        what="what a key bought is not written down with the order",
+        file=_JUDGING,
+        find="        receipt = _receipt(request, seat, view, new_id, failed, status=201)",
+        put="        receipt = None",
+    ),
+    Mutation(
+        id="receipts-dropped-on-recovery",
+        p0=True,
+        what="a recovered account does not know which keys were used",
+        file="engine/lane.py",
+        find="        self.receipts = Receipts(await self._journal.key_digests(self.account))",
+        put="        self.receipts = Receipts()",
+    ),
+    Mutation(
+        id="used-key-decided-again",
+        p0=True,
+        what="a key that was used is decided about anew",
+        file=_ONCE,
+        find="            if known is not None:\n                return known",
+        put="            if isinstance(known, Refusal):\n                return known",
+    ),
+    Mutation(
+        id="key-without-client",
+        p0=True,
+        what="two clients that use the same key get one order between them",
+        file="core/idempotency.py",
+        find='        whole = f"{self.env}\\0{self.tenant}\\0{self.client_id}\\0{self.route}\\0{self.key}"',
+        put='        whole = f"{self.env}\\0{self.route}\\0{self.key}"',
+    ),
+    Mutation(
+        id="scope-without-client",
+        p0=True,
+        what="a key is unique in the house, not for its client",
+        file="engine/envelopes.py",
+        find="        scope=idempotency.Scope(env, who.tenant, who.client_id, where, asker.key),",
+        put='        scope=idempotency.Scope(env, "", "", where, asker.key),',
+    ),
+    Mutation(
+        id="fingerprint-ignored",
+        p0=True,
+        what="a key used for another request is answered with what it bought before",
+        file="core/idempotency.py",
+        find="    if receipt.fingerprint != asked:",
+        put="    if not asked:",
+    ),
+    Mutation(
+        id="key-in-flight-forgotten",
+        what="a key under way is not known to be",
+        file=_RECEIPTS,
+        find="        self._in_flight[receipt.scope] = receipt",
+        put="        self._in_flight.pop(receipt.scope, None)",
+    ),
+    Mutation(
+        id="refusal-rests-on-nothing",
+        what="a refusal is told though what it rests on is not durable",
+        file=_ONCE,
+        find="        async with asyncio.timeout(deadline_s):\n            await seat.lane.written()\n",
+        put="        async with asyncio.timeout(deadline_s):\n            await asyncio.sleep(0)\n",
+    ),
+    Mutation(
+        id="another-tenants-order-canceled",
+        what="orders of other tenants can be canceled",
+        file="engine/gate.py",
+        find="            for account in principal.accounts:\n                seat = self._lanes.get(account)",
+        put="            for account in [one.lane.account for one in self._lanes]:\n                seat = self._lanes.get(account)",
+    ),
+)

@@ -1,0 +1,163 @@
+"""Mistakes in speaking to a broker: before the commit, twice, without asking, under another's ownership."""
+
+# ruff: noqa: E501 - the code that is replaced keeps its own lines
+
+from __future__ import annotations
+
+from typing import Final
+
+from tools.teeth.mutation import Mutation
+
+_DISPATCHER: Final = "engine/dispatcher.py"
+_LANE: Final = "engine/lane.py"
+
+MUTATIONS: Final = (
+    Mutation(
+        id="send-before-commit",
+        p0=True,
+        what="what follows a commit is started when it is asked for",
+        file=_LANE,
+        find="        self._last_commit = committed\n        return Recorded(unit, committed)",
+        put=(
+            "        self._last_commit = committed\n"
+            "        for entry in unit.entries:\n"
+            "            if isinstance(entry.event, OrderEvent):\n"
+            "                self._follow(self, entry.event)\n"
+            "        return Recorded(unit, committed)"
+        ),
+    ),
+    Mutation(
+        id="failed-commit-sent",
+        p0=True,
+        what="a failed commit is logged, and followed like one that succeeded",
+        file=_LANE,
+        find="            self.stop(fault)\n            return\n        self.proven_at = asked_at",
+        put='            log.error("commit.failed", why=str(fault))\n        self.proven_at = asked_at',
+    ),
+    Mutation(
+        id="resend-without-dedup",
+        p0=True,
+        what="an order that was not found is sent again at brokers that would take it twice",
+        file="core/orders/reconcile.py",
+        find="may_resend = resend_is_safe and not order.cancel_requested",
+        put="may_resend = not order.cancel_requested",
+    ),
+    Mutation(
+        id="resend-class-c",
+        p0=True,
+        what="an order that may have left is placed again where nothing tells the second from the first",
+        file=_DISPATCHER,
+        find="            if order.dispatched_at is not None:\n                return  # it may",
+        put="            if order.is_proven:\n                return  # it may",
+    ),
+    Mutation(
+        id="class-c-without-marker",
+        p0=True,
+        what="nothing is written down before speaking to a broker without dedup and queries",
+        file=_DISPATCHER,
+        find="            await self._mark_started(seat, order)\n        await self._still_ours(seat, order)\n        if",
+        put="        await self._still_ours(seat, order)\n        if",
+    ),
+    Mutation(
+        id="lease-ignored",
+        p0=True,
+        what="after a pause an order is sent without proving the account still ours",
+        file=_DISPATCHER,
+        find="if self._clock.monotonic() - seat.lane.proven_at > self._pace.send_within_s:",
+        put="if seat.lane.proven_at < 0:",
+    ),
+    Mutation(
+        id="lease-without-margin",
+        p0=True,
+        what="the account counts as ours for a minute after the last proof",
+        file=_DISPATCHER,
+        find="    send_within_s: float = 5.0",
+        put="    send_within_s: float = 60.0",
+    ),
+    Mutation(
+        id="kill-not-asked-before-the-wire",
+        p0=True,
+        what="the kill switch is not asked again before an order is sent",
+        file=_DISPATCHER,
+        find="        if self._kill_switch.blocks_new:  # asked last",
+        put="        if False:  # asked last",
+    ),
+    Mutation(
+        id="kill-not-asked-on-retry",
+        p0=True,
+        what="the kill switch is not asked before another try",
+        file=_DISPATCHER,
+        find="            if self._kill_switch.blocks_new:\n                await self._never_sent",
+        put="            if False:\n                await self._never_sent",
+    ),
+    Mutation(
+        id="kill-not-asked-on-replace",
+        p0=True,
+        what="a replace leaves though the kill switch is engaged",
+        file=_DISPATCHER,
+        find="        if not self._kill_switch.blocks_new:\n            outcome",
+        put="        if True:\n            outcome",
+    ),
+    Mutation(
+        id="retry-after-any-answer",
+        p0=True,
+        what="an unclear answer is tried again as if nothing had been sent",
+        file=_DISPATCHER,
+        find="            if not isinstance(outcome, Unsent):\n                return outcome\n            wait = max(outcome.retry_after_s, pace",
+        put=(
+            "            if isinstance(outcome, Acknowledged | Rejected):\n"
+            "                return outcome\n"
+            '            wait = max(getattr(outcome, "retry_after_s", 0.0), pace'
+        ),
+    ),
+    Mutation(
+        id="retry-without-cap-or-wait",
+        what="what could not be sent is tried again at once, for ever",
+        file=_DISPATCHER,
+        find="            await self._clock.sleep(min(wait, pace.unsent_wait_s_max))",
+        put=(
+            "            await self._clock.sleep(0 * wait)\n"
+            "            while isinstance(outcome, Unsent):\n"
+            "                outcome = await seat.broker.place(order.cl_ord_id, order.terms)"
+        ),
+    ),
+    Mutation(
+        id="wrong-version-sent",
+        p0=True,
+        what="a replacement is sent under the name of the version it replaces",
+        file=_DISPATCHER,
+        find="cl_ord_id(order_id, asked.version), order.terms, asked",
+        put="cl_ord_id(order_id, order.version), order.terms, asked",
+    ),
+    Mutation(
+        id="placed-again-on-acknowledgement",
+        p0=True,
+        what="an acknowledged order is placed once more",
+        file=_DISPATCHER,
+        find="                order = lane.books.order(order_id)\n                # A cancel asked",
+        put=(
+            "                order = lane.books.order(order_id)\n"
+            "                if order is not None:\n"
+            "                    self.ask(order_id, seat.broker.place(order.cl_ord_id, order.terms))\n"
+            "                # A cancel asked"
+        ),
+    ),
+    Mutation(
+        id="cancel-of-unknown-lost",
+        what="a cancel asked while the order was unknown is never sent",
+        file=_DISPATCHER,
+        find="            return  # remembered; asked as soon as the order is found",
+        put=(
+            "            return  # remembered; asked as soon as the order is found\n"
+            "        if order.unknown_since is not None:\n"
+            "            return"
+        ),
+    ),
+    Mutation(
+        id="lost-cancel-not-asked-again",
+        what="a cancel that found no answer is not asked again",
+        file="engine/order_matching.py",
+        find="        overdue = order.cancel_requested and self.is_suspect(order)",
+        put="        overdue = False",
+    ),
+)
