@@ -7,6 +7,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from ordergate.api.stream.channels import ACCOUNT as ACCOUNT_CHANNEL
+from ordergate.api.stream.channels import MASK_OF_KIND
 from ordergate.core.accounts.breaks import Action, Severity, State
 from ordergate.core.ids import OrderId, Symbol, cl_ord_id
 from ordergate.core.orders import reports as r
@@ -401,3 +403,19 @@ async def test_an_account_is_not_opened_by_a_login_that_leads_to_another_one() -
         await stage.until(lambda: stage.lane.books.account is not None)
     finally:
         await stage.crash()
+
+
+async def test_clients_of_the_account_channel_are_shown_every_step_with_the_whole_break() -> None:
+    async with Stage() as stage:
+        drift(stage, 2)
+        await stage.until(lambda: natures(stage) == ["position"])
+        item = only_break(stage)
+        await stage.node.breaks.assign(
+            TRADER, item.id, owner="anna", note="", key=stage.key(), correlation="test"
+        )
+        await resolve(stage, item.id, Action.ADOPT)
+        frames = await stage.views.frames(ACCOUNT, after=0, upto=1_000, limit=1_000)
+        told = [row for row in frames if row.kind.startswith("break_")]
+        assert {MASK_OF_KIND[row.kind] for row in told} == {ACCOUNT_CHANNEL}
+        shown_states = [msgspec.json.decode(row.frame)["break"]["state"] for row in told]
+        assert shown_states == ["open", "assigned", "resolved"]
