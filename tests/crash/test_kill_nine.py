@@ -6,6 +6,7 @@ whatever was answered is there, and no key and no order happened twice.
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from random import Random
 from typing import Any, Final
@@ -20,6 +21,7 @@ from tests.e2e.floor import Floor, floor, repeatable
 from tests.e2e.load import Crowd
 from tests.e2e.pacing import PACE
 from tests.e2e.watcher import Watcher
+from tests.linearizability.recording import Recording
 
 CLIENTS: Final = 6
 IN_RECOVERY: Final = 0.3
@@ -53,7 +55,9 @@ async def trade_through_kills(folder: Path, *, kills: int, seed: int, gateway: d
         await stream.watch_quotes(["ESH4", "AAPL", "MSFT", "BTC/USD"])
         watcher = Watcher(it, rest)
         await watcher.start()
-        crowd = Crowd(it, rest, seed, clients=CLIENTS, pause_s=0.01)
+        recording = Recording()
+        reading = asyncio.create_task(recording.read(rest, seed))
+        crowd = Crowd(it, rest, seed, clients=CLIENTS, pause_s=0.01, through=recording.through)
         try:
             await crowd.until_bought(20)
             for _ in range(kills):
@@ -65,6 +69,9 @@ async def trade_through_kills(folder: Path, *, kills: int, seed: int, gateway: d
         except BaseException:
             await crowd.abandon()
             raise
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
 
         await it.tape(paused=True)
         mine, _ = await until_agreed(it, rest)
@@ -78,6 +85,7 @@ async def trade_through_kills(folder: Path, *, kills: int, seed: int, gateway: d
         assert watcher.connections > kills // 2
         await check_stream(watcher, rest)
         await watcher.stop()
+        assert recording.check() == len(reckoning.orders)
         await check_journal(it, rest)
 
 

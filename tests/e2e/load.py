@@ -145,7 +145,7 @@ class Crowd:
             if task.done():
                 task.result()
 
-    async def until_answered(self, timeout_s: float = 30.0) -> None:
+    async def until_answered(self, timeout_s: float = 60.0) -> None:
         """Until one more command has been answered."""
         self.reckoning.answered.clear()
         async with asyncio.timeout(timeout_s):

@@ -17,6 +17,7 @@ from tests.e2e.client import Answer, Commands, Rest, Stream, clients
 from tests.e2e.floor import ACCOUNT, Floor, floor, repeatable, synthetic
 from tests.e2e.trader import Trader, middle
 from tests.e2e.watcher import Watcher
+from tests.linearizability.recording import Recording
 
 RECORDING: Final = "data/esh4-glbx-mdp3-20231225.mbo.dbn.zst"
 SYMBOLS: Final = ["ESH4", "AAPL", "MSFT", "BTC/USD"]
@@ -36,6 +37,7 @@ class Desk:
         self._rest = rest
         self._stream = stream
         self._ways: tuple[Commands, Commands] = (rest, stream)
+        self.recording = Recording()
 
     def see_prices(self) -> None:
         """Take the latest quotes."""
@@ -52,13 +54,15 @@ class Desk:
         elif drawn < 0.985:
             await self._change(cancel=drawn > 0.84)
         else:
+            self.recording.cancels_all()
             self._note("cancel_all", await self._rest.cancel_all(ACCOUNT, key=self.trader.key()))
 
     async def _place(self) -> None:
         number = len(self.placed)
         way = self._ways[number % 2]
         wait_s = self.trader.chance.choice((0, 0, 2))
-        answer = await way.place(self.trader.order(), key=self.trader.key(), wait_s=wait_s)
+        heard = self.recording.through(way)
+        answer = await heard.place(self.trader.order(), key=self.trader.key(), wait_s=wait_s)
         assert answer.status in (201, 422), answer
         self.placed.append(answer)
         self.by[type(way).__name__] += 1
@@ -69,7 +73,7 @@ class Desk:
         if not working:
             return
         order = self.trader.chance.choice(working)
-        way = self.trader.chance.choice(self._ways)
+        way = self.recording.through(self.trader.chance.choice(self._ways))
         if cancel:
             answer = await way.cancel(order["id"], key=self.trader.key())
         else:
@@ -106,6 +110,7 @@ async def trade_the_day(folder: Path, recording: Path, seed: int) -> None:
             await it.tape(steps=2)
         await watching
         desk = Desk(it, rest, stream, seed)
+        reading = asyncio.create_task(desk.recording.read(rest, seed))
         actions = 0
         while len(desk.placed) < orders_min:
             await desk.act()
@@ -116,6 +121,10 @@ async def trade_the_day(folder: Path, recording: Path, seed: int) -> None:
             if actions % (orders_min // 4) == 0:
                 await watcher.disconnect()
         await it.tape(symbol="ESH4", steps=PACKETS_OF_THE_DAY)
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+        assert desk.recording.reads > len(desk.placed) // 4
+        assert desk.recording.check() == len(desk.placed)
         await check_the_end(it, rest, watcher, desk)
 
 

@@ -49,9 +49,14 @@ class Recording:
         self._commands: dict[str, Command] = {}
         self._reads: dict[str, list[Operation[Asked, Told]]] = defaultdict(list)
         self._recent: list[str] = []
+        self._cancels_of_all: list[float] = []
 
     def through(self, way: Commands) -> Commands:
         return _Recorded(way, self)
+
+    def cancels_all(self) -> None:
+        """From now on every order may be cancelled: which ones were, is not told here."""
+        self._cancels_of_all.append(time.monotonic())
 
     def asked(self, key: str, verb: Verb, order: str | None, terms: Terms | None) -> None:
         if key not in self._commands:
@@ -88,6 +93,9 @@ class Recording:
                 )
         for order, reads in self._reads.items():
             found[order] += reads
+        for began in self._cancels_of_all:
+            for history in found.values():
+                history.append(Operation(began=began, ended=NEVER, asked=Asked(Verb.CANCEL)))
         return found
 
     def check(self) -> int:
