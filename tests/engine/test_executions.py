@@ -14,7 +14,7 @@ from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.orders.events import OrderEvent
 from ordergate.core.orders.terms import Side
 from ordergate.engine.books import Books
-from ordergate.ports.broker import Corrections, News
+from ordergate.ports.broker import Corrections, DedupClass, News
 from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, Stage
 from tests.engine.test_reconciliation import elsewhere, position
 from tests.engine.test_unknown_outcomes import alarms
@@ -278,3 +278,21 @@ async def test_both_names_of_an_execution_lead_to_it_whichever_came_first() -> N
         stage.exchange.bust(execution.exec_id)
         await stage.until(lambda: position(stage) == 0)
         assert cum_qty(stage, order) == 0
+
+
+async def test_a_second_order_under_our_client_order_id_is_noticed_and_counted_by_risk() -> None:
+    async with Stage(dedup=DedupClass.B) as stage:
+        order, at_exchange = await working(stage, quantity=3)
+        held = stage.lane.books.order(order)
+        assert held is not None
+        twin = stage.exchange.submit(held.cl_ord_id, held.terms)
+        assert not isinstance(twin, str)
+        await stage.until(lambda: f"order_doubled:{twin.id}" in alarms(stage), within_s=5)
+        assert stage.lane.books.exposure.of(ES).buy_quantity == 6
+        stage.exchange.fill(twin.id, Decimal(3), Decimal(4700))
+        stage.exchange.fill(at_exchange, Decimal(1), Decimal(4700))
+        await stage.until(lambda: position(stage) == 4)
+        assert cum_qty(stage, order) == 1
+        await stage.clock.move(70)
+        assert stage.status(order) == "working"
+        assert _natures(stage) == set()

@@ -19,6 +19,7 @@ from ordergate.core.orders.absorb import proven
 from ordergate.core.orders.executions import is_out_of_turn, told_again
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
+from ordergate.core.orders.versions import is_another
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
@@ -165,7 +166,9 @@ class Ingest:
     ) -> Order | None:
         ours = parse_cl_ord_id(self._env, report.cl_ord_id)
         if ours is not None and (order := await seat.lane.order(ours[0])) is not None:
-            return order
+            if not is_another(order, report):
+                return order
+            self._tell_doubled(seat, order, report)
         known = seat.lane.books.order_of_broker(report.broker_order_id)
         if known is None:
             return await self._adopted(seat, report, snapshot)
@@ -206,6 +209,12 @@ class Ingest:
         seat.lane.record([event], correlation=f"report.{report.broker_order_id}")
         log.info("order.adopted", order=adopted_id, broker_order=seen.broker_order_id)
         return seat.lane.books.order(adopted_id)
+
+    def _tell_doubled(self, seat: Seat, order: Order, report: r.AnyReport) -> None:
+        """One client order id, two orders at the broker: the second is taken for somebody else's."""
+        detail = f"the broker holds {report.broker_order_id} under the id of {order.broker_order_id} as well"
+        facts = {"order": order.id, "client_order_id": report.cl_ord_id}
+        self._alarms.sound(seat, AlarmNature.ORDER_DOUBLED, report.broker_order_id, detail, facts)
 
     def _evidence(self, seat: Seat, nature: AlarmNature, report: r.AnyReport, what: str) -> None:
         """News that cannot be booked is never dropped without a trace."""

@@ -22,6 +22,7 @@ from ordergate.core.orders import reports as r
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.reconcile import lacks_executions, proofs
+from ordergate.core.orders.versions import is_another
 from ordergate.engine.absences import Absences
 from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.ingest import Ingest
@@ -275,7 +276,8 @@ class OrderMatching:
 
     def _our_id(self, seat: Seat, seen: r.OrderSnapshot) -> OrderId | None:
         ours = parse_cl_ord_id(seat.broker.env, seen.cl_ord_id)
-        if ours is not None:
+        order = None if ours is None else seat.lane.books.order(ours[0])
+        if ours is not None and (order is None or not is_another(order, seen)):
             return ours[0]
         known = seat.lane.books.order_of_broker(seen.broker_order_id)
         return None if known is None else known.id

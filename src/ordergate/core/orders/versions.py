@@ -8,7 +8,7 @@ from typing import Final
 from ordergate.core.orders import events as e
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
-from ordergate.core.orders.reports import Report
+from ordergate.core.orders.reports import OrderSnapshot, Report
 
 REPLACEABLE: Final = frozenset({Status.WORKING, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
@@ -34,6 +34,12 @@ def is_of_order_itself(order: Order, report: Report) -> bool:
     if report.version == 0 and report.broker_order_id == order.broker_order_id:
         return True
     return (report.version or 1) == order.version
+
+
+def is_another(order: Order, report: Report | OrderSnapshot) -> bool:
+    """True when the broker holds a second order under the client order id of this one."""
+    known = order.broker_order_id
+    return known is not None and report.version == order.version and report.broker_order_id != known
 
 
 def replaced_by(order: Order, broker_order_id: str, at: datetime) -> e.OrderReplaced:
