@@ -99,7 +99,7 @@ async def trade_over(
 
         async with rounds(folder, seed, gateway=gateway, plan=plan) as at:
             for _ in range(ROUNDS):
-                for name in chance.sample(sorted(ILLS), dose(5, len(ILLS))):
+                for name in chance.sample(sorted(ILLS), dose(4, len(ILLS))):
                     await one_ill(at, wire, ILLS[name])
             assert at.it.kills == 0
             await at.end()

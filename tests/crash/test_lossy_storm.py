@@ -24,12 +24,12 @@ from tests.e2e.pacing import PACE
 from tests.e2e.test_idempotency_storm import an_order
 from tests.e2e.watcher import Watcher
 
-KEYS: Final = dose(150, 10_000)
+KEYS: Final = dose(100, 10_000)
 DUPLICATES: Final = 8
 AT_ONCE: Final = 16
 ASKED_MAX: Final = 500
 AGAIN_S: Final = 0.03
-KILLS: Final = dose(4, 40)
+KILLS: Final = dose(3, 40)
 LOST_REQUESTS: Final = Trouble(reset=0.15)
 
 

@@ -21,7 +21,7 @@ from tests.e2e.floor import Floor, repeatable
 
 # Struck by trading itself, so late that starting and settling do not get there.
 UNDER_LOAD: Final = ("C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10", "C11")
-LATE: Final = (150, 260)
+LATE: Final = (100, 180)
 # Struck by recovering and by looking again.
 IN_RECOVERY: Final = ("C15", "C17")
 BY_THEMSELVES: Final = {"C12": "reconciling", "C13": "killing", "C14": "rotating", "C16": "migrating"}
@@ -101,6 +101,7 @@ async def test_a_kill_switch_that_died_before_its_cancels_carries_on_with_them(
             arm(at.it, "C13=die")
             await at.it.start()
             await at.it.until_ready()
+            at.recording.cancels_all()
             asked = await at.rest.ask(
                 "POST", "/v1/kill-switch", key="drill", body={"grade": "cancel_all", "reason": "a drill"}
             )
