@@ -5,12 +5,19 @@ import asyncio
 from ordergate.simulation.loop import VirtualLoop
 
 
+async def passing(loop: VirtualLoop, seconds: float) -> None:
+    """Wait for virtual time to pass."""
+    over: asyncio.Future[None] = loop.create_future()
+    loop.call_later(seconds, over.set_result, None)
+    await over
+
+
 def test_time_moves_only_as_far_as_it_must() -> None:
     loop = VirtualLoop()
     woken: list[float] = []
 
     async def sleeper(seconds: float) -> None:
-        await asyncio.sleep(seconds)
+        await passing(loop, seconds)
         woken.append(loop.time())
 
     tasks = [loop.create_task(sleeper(seconds)) for seconds in (3.0, 1.0, 2.0)]
@@ -39,7 +46,7 @@ def test_nothing_of_an_ended_process_runs_again() -> None:
     async def speaker(name: str) -> None:
         try:
             while True:
-                await asyncio.sleep(1.0)
+                await passing(loop, 1.0)
                 said.append(name)
         finally:
             said.append(f"{name} was told")
@@ -58,7 +65,7 @@ def test_a_frozen_process_goes_on_where_it_stopped() -> None:
     woken: list[float] = []
 
     async def sleeper() -> None:
-        await asyncio.sleep(1.0)
+        await passing(loop, 1.0)
         woken.append(loop.time())
 
     task = loop.create_task(sleeper(), context=loop.process("machine"))
