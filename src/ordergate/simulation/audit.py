@@ -98,7 +98,7 @@ class Audit:
     def __init__(self) -> None:
         self.accounts: dict[AccountId, Account] = {}
         self.kill: Kill | None = None
-        self.by_key: dict[str, list[OrderId]] = {}
+        self.by_key: dict[tuple[AccountId, str], list[OrderId]] = {}
         self._by_broker_id: dict[tuple[AccountId, str], OrderId] = {}
 
     def account(self, account: AccountId) -> Account:
@@ -161,7 +161,7 @@ class Audit:
                 order.executions[booked.exec_id] = Live(booked.revision, booked.quantity, booked.price)
             self._by_broker_id[account_id, event.broker_order_id] = order.id
         if not order.external:
-            self.by_key.setdefault(correlation, []).append(order.id)
+            self.by_key.setdefault((account_id, correlation), []).append(order.id)
         account.orders[order.id] = order
 
     def _order(self, account: Account, order: Known, event: e.OrderEvent, now: float) -> None:

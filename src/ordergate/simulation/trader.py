@@ -11,6 +11,8 @@ from collections.abc import Coroutine, Mapping
 from decimal import Decimal
 from typing import Final
 
+import msgspec
+
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
@@ -41,6 +43,7 @@ class Trader:
         self._instruments = instruments
         self._chance = ground.chance(f"trader {number}")
         self._orders: list[OrderId] = []
+        self._used: list[tuple[str, Terms]] = []
         self._keys = 0
         self._doing: set[asyncio.Task[None]] = set()
         self._trading = True
@@ -80,6 +83,8 @@ class Trader:
             self._do(self._replace())
         elif dice < 0.93:
             self._do(self._cancel_all())
+        elif dice < 0.945:
+            self._do(self._misuse())
         elif dice < 0.96:
             self._do(self._trespass())
         else:
@@ -102,6 +107,18 @@ class Trader:
             "place", key, lambda gate: gate.place(me, terms, key=key, correlation=key)
         )
         self._remember(reply)
+        if isinstance(reply, Answer):
+            self._used.append((key, terms))
+
+    async def _misuse(self) -> None:
+        """A key that bought an order is used for another one."""
+        if not self._used:
+            return
+        me, (key, terms) = self.client.principal, self._chance.choice(self._used)
+        other = msgspec.structs.replace(terms, quantity=terms.quantity + 1)
+        await self.client.command(
+            "misuse", key, lambda gate: gate.place(me, other, key=key, correlation=key)
+        )
 
     async def _cancel(self) -> None:
         order = self._some_order()
@@ -191,7 +208,7 @@ class Trader:
 
     def _key(self) -> str:
         self._keys += 1
-        return f"{self.client.name}-key-{self._keys:08}"
+        return f"drill-key-{self._keys:08}"  # the other tenant has the same
 
     def _do(self, what: Coroutine[None, None, None]) -> None:
         async def doing() -> None:

@@ -8,6 +8,7 @@ from typing import Final
 from ordergate.brokers.paper.exchange import Moved
 from ordergate.brokers.paper.fates import Call
 from ordergate.core.ids import AccountId, Env
+from ordergate.core.orders import events as e
 from ordergate.core.risk.limits import config_hash
 from ordergate.journal.tails import Linked
 from ordergate.ports.broker import DedupClass
@@ -104,6 +105,7 @@ class Fenced(SightedChecker):
     def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
         super().__init__(sight, say)
         self._epochs: dict[str, int] = {}
+        self._takers: dict[tuple[str, int], str] = {}
 
     def committed(self, linked: Linked, by: str) -> None:
         unit = linked.unit
@@ -111,6 +113,9 @@ class Fenced(SightedChecker):
         if unit.epoch < before:
             self.violated(f"{unit.account} was written under epoch {unit.epoch} after {before}")
         self._epochs[unit.account] = max(before, unit.epoch)
+        taker = self._takers.setdefault((unit.account, unit.epoch), by)
+        if taker != by:
+            self.violated(f"{unit.account} was written under epoch {unit.epoch} by {taker} and by {by}")
 
     def sent(self, sent: Sent) -> None:
         owner = self.sight.server.owners.get(sent.account)
@@ -120,9 +125,17 @@ class Fenced(SightedChecker):
 
 
 class Killed(SightedChecker):
-    """I17: nothing that kill forbids leaves once it is durable and had a second to spread."""
+    """I17: nothing that kill forbids is approved once it is durable, nor leaves after a second more."""
 
     id = "I17"
+
+    def committed(self, linked: Linked, by: str) -> None:
+        """Whatever was decided before the switch was thrown was queued, and so committed, before it."""
+        if self.sight.audit.kill is None:
+            return
+        for entry in linked.unit.entries:
+            if isinstance(entry.event, e.OrderAccepted | e.ReplaceRequested):
+                self.violated(f"{entry.order_id} was approved while the kill switch was engaged")
 
     def sent(self, sent: Sent) -> None:
         kill = self.sight.audit.kill

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Final
 
 from ordergate.core.ids import OrderId
+from ordergate.core.refusals import Code
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.witness import Answered
@@ -16,25 +17,31 @@ STEPS_PER_S_MAX: Final = 100_000
 
 
 class OneOrderPerKey(SightedChecker):
-    """I4: every good answer to a key names the same order, and the key bought one."""
+    """I4: every good answer to a client's key names the same order, and the key bought one.
+
+    A key that is used for another request buys nothing, and its owner is told so.
+    """
 
     id = "I4"
 
     def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
         super().__init__(sight, say)
-        self._named: dict[str, str] = {}
+        self._named: dict[tuple[str, str], str] = {}
 
     def answered(self, answered: Answered) -> None:
+        if answered.verb == "misuse" and answered.refused != Code.IDEMPOTENCY_KEY_REUSED:
+            told = answered.refused or answered.order
+            self.violated(f"key {answered.key} was used for another request and answered with {told}")
         if answered.verb != "place" or not answered.order:
             return
-        first = self._named.setdefault(answered.key, answered.order)
+        first = self._named.setdefault((answered.client, answered.key), answered.order)
         if first != answered.order:
             self.violated(f"key {answered.key} was answered with {first} and with {answered.order}")
 
     def ended(self) -> None:
-        for key, orders in self.sight.audit.by_key.items():
+        for (account, key), orders in self.sight.audit.by_key.items():
             if len(orders) > 1:
-                self.violated(f"key {key} bought {', '.join(orders)}")
+                self.violated(f"key {key} of {account} bought {', '.join(orders)}")
 
 
 class AnsweredIsDurable(SightedChecker):

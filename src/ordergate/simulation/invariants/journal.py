@@ -29,8 +29,19 @@ class NoGuess(SightedChecker):
 
     def committed(self, linked: Linked, by: str) -> None:
         for entry in linked.unit.entries:
-            if isinstance(entry.event, _ENDS) and (order := self.sight.audit.order(entry.order_id)):
+            order = self.sight.audit.order(entry.order_id)
+            if order is not None and isinstance(entry.event, _ENDS):
                 self._ended(order, entry.event)
+            if order is not None and isinstance(entry.event, e.ReplaceRejected):
+                self._refused(order, entry.event.version)
+
+    def _refused(self, order: Known, version: int) -> None:
+        """A refused replacement is not at the venue, and nothing of it can arrive any more."""
+        brokerage, asked = self.sight.brokerage(order.account), cl_ord_id(order.id, version)
+        if brokerage.order_of(asked) is not None:
+            self.violated(f"the replacement {asked} was given up and is at the venue")
+        if brokerage.in_flight.get(asked):
+            self.violated(f"the replacement {asked} was given up with bytes still on their way")
 
     def _ended(self, order: Known, event: e.OrderEvent) -> None:
         brokerage = self.sight.brokerage(order.account)

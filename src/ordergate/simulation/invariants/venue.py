@@ -70,6 +70,8 @@ def _orders(ours: Account, brokerage: Brokerage) -> Iterator[str]:
             yield f"{order.id} is {order.end or 'open'} here and {'open' if is_open else 'not'} at the venue"
         if order.unknown and order.is_open:
             yield f"{order.id} is still unknown"
+        if order.cancel_asked and order.is_open:
+            yield f"{order.id} still waits for its cancel"
         if order.pending is not None:
             yield f"{order.id} still waits for version {order.pending}"
 
