@@ -195,7 +195,7 @@ class Suite:
         found = await recovery.measure(self._cores, folder, server, counterparty, size)
         self._details["recovery"] = found
         self._values["start_s"] |= {
-            "kill_to_ready": max(found["kill_to_ready_s"]),
+            "kill_to_ready": max(kill["s"] for kill in found["kill_to_ready"]),
             "reconciliation": max(run["took_ms"] for run in found["reconciliations"]) / 1_000,
         }
 
