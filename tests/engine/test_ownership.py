@@ -1,0 +1,60 @@
+"""An owner that was paused between a commit and its sending: it proves that it still is one, or is silent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from ordergate.telemetry import failpoints
+from tests.engine.stage import ACCOUNT, Stage
+
+PAUSE_S = 6.0
+
+
+class Sleep:
+    """Struck once, right before the broker would be spoken to: time passes, and maybe the ownership."""
+
+    def __init__(self, stage: Stage, *, taken: bool = False) -> None:
+        self._stage = stage
+        self._taken = taken
+        self._slept = False
+
+    def __call__(self, place: str) -> None:
+        if place == "C4" and not self._slept:
+            self._slept = True
+            self._stage.clock._moved += PAUSE_S
+            if self._taken:
+                self._stage.journal.store.take(ACCOUNT)
+
+
+@pytest.fixture(autouse=True)
+def _disarmed() -> Iterator[None]:
+    yield
+    failpoints.arm(None)
+
+
+async def test_after_a_pause_an_order_is_sent_only_once_a_commit_has_proven_the_account_ours() -> None:
+    async with Stage() as stage:
+        failpoints.arm(Sleep(stage))
+        await stage.place()
+        await stage.until(lambda: stage.placed_at_exchange() == 1)
+        assert stage.listener.kinds.count("dispatch_started") == 1
+
+
+async def test_without_a_pause_nothing_is_written_between_the_commit_and_the_sending() -> None:
+    async with Stage() as stage:
+        await stage.place()
+        await stage.until(lambda: stage.placed_at_exchange() == 1)
+        assert stage.listener.kinds.count("dispatch_started") == 0
+
+
+async def test_an_owner_that_slept_while_another_took_the_account_sends_nothing() -> None:
+    async with Stage() as stage:
+        failpoints.arm(Sleep(stage, taken=True))
+        await stage.place()
+        await stage.until(lambda: stage.lane.fenced)
+        for _ in range(80):
+            await stage.clock.move(0.25)
+        assert stage.placed_at_exchange() == 0
+        assert stage.listener.kinds.count("dispatch_started") == 0
