@@ -18,10 +18,12 @@ def test_a_trailing_stop_is_placed_listed_shown_and_canceled(desk: Desk) -> None
     shown = desk.get("groups", "show", group["id"])
     assert shown["id"] == group["id"]
     assert group["id"] in {one["id"] for one in desk.get("groups", "list", "--active")["groups"]}
-    for words in (("show", group["id"]), ("list",)):
+    kinds = [event["kind"] for event in desk.get("groups", "events", group["id"])["events"]]
+    assert kinds[0] == "group_accepted"
+    for words in (("show", group["id"]), ("list",), ("events", group["id"])):
         said = desk.ask("groups", *words)
         assert said.code == 0
-        assert group["id"] in said.out
+        assert group["id"] in said.out or "group_accepted" in said.out
     assert desk.get("groups", "cancel", group["id"])["cancel_requested"] is True
 
 

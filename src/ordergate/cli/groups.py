@@ -107,6 +107,14 @@ def show_(group_id: GroupId, profile: ProfileFile = None, as_json: AsJson = Fals
 
 
 @app.command()
+def events(group_id: GroupId, profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """Show everything that happened to a group besides its orders, oldest first."""
+    with gateway(profile) as client:
+        told = client.get(f"/v1/order-groups/{group_id}/events")
+    show(told, as_json, tables.group_events(told["events"]))
+
+
+@app.command()
 def cancel(group_id: GroupId, key: Key = None, profile: ProfileFile = None, as_json: AsJson = False) -> None:
     """Ask for everything that is left of a group to be canceled."""
     with gateway(profile) as client:

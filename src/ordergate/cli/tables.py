@@ -182,6 +182,19 @@ def legs(rows: Iterable[Row]) -> Table:
     return table
 
 
+def group_events(rows: Iterable[Row]) -> Table:
+    table = _table(None, "at", "event", right=("seq",))
+    table.add_column("what")
+    for row in rows:
+        detail = row["detail"]
+        said = [str(detail[name]) for name in _OF_GROUP_EVENTS if name in detail]
+        table.add_row(_text(clock(row["at"])), _text(row["kind"]), _text(row["seq"]), _text(" ".join(said)))
+    return table
+
+
+_OF_GROUP_EVENTS: Final = ("role", "order_id", "quantity", "price", "mark", "reason", "actor")
+
+
 def group_orders(rows: Iterable[Row]) -> Table:
     table = _table(None, "order", "leg", "symbol", "side", right=("filled",))
     table.add_column("result")

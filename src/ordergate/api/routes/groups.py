@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Path, Query
 from starlette.responses import Response
 
-from ordergate.api import group_schemas, problems
+from ordergate.api import group_schemas, problems, schemas
 from ordergate.api.bearer import challenge
 from ordergate.api.cursors import cursor_of
 from ordergate.api.deps import Deps
@@ -26,11 +26,13 @@ from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.contingent.terms import GroupId, is_group_id
 from ordergate.core.idempotency import parse_key
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answers import GroupAnswer
 
 _ACCOUNT: Final = re.compile(ACCOUNT_ID)
+GroupPath = Annotated[str, Path(max_length=40, examples=["PG-01HZX3K9QW5V7M2N4B"])]
+Nothing = Annotated[schemas.NoQuery, Query()]
 NO_SUCH_GROUP: Final = Refusal(Code.NOT_FOUND, "there is no such group")
 
 
@@ -141,5 +143,19 @@ def group_listings(deps: Deps, door: Door) -> APIRouter:
             raise Refused(page)
         goes_on = None if page.next is None else cursor_of(listing, page.next)
         return json_reply(json_object(listed("groups", page.bodies), named("next", goes_on)))
+
+    @router.get(
+        "/v1/order-groups/{group_id}/events",
+        response_model=schemas.Events,
+        responses=failing(400, 403, 404),
+        summary="Everything that happened to a group besides its orders, oldest first",
+    )
+    async def list_group_events(group_id: GroupPath, _: Nothing, principal: Principal = entered) -> Response:
+        frames: list[bytes] = []
+        if is_group_id(deps.env, group_id):
+            frames = await deps.views.order_events(OrderId(group_id), tuple(principal.accounts))
+        if not frames:
+            raise Refused(NO_SUCH_GROUP)
+        return json_reply(json_object(listed("events", frames)))
 
     return router
