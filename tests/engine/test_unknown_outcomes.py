@@ -9,13 +9,19 @@ from typing import Any
 import pytest
 
 from ordergate.brokers.paper import fates
-from ordergate.core.faults import Fault
-from ordergate.core.ids import OrderId
+from ordergate.core.accounts.events import AnyAccountEvent
+from ordergate.core.contingent.events import AnyGroupEvent
+from ordergate.core.faults import Fault, IllegalTransition
+from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders import events as e
+from ordergate.core.orders.events import AnyOrderEvent
 from ordergate.core.refusals import Code, Refusal
+from ordergate.engine import lane as lane_module
 from ordergate.engine.answers import Answer
+from ordergate.engine.books import Books, Change
 from ordergate.engine.unknowns import EACH_MAX
 from ordergate.ports.broker import DedupClass
+from ordergate.ports.journal import Taken
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
 
 
@@ -238,6 +244,7 @@ async def test_an_order_that_nobody_may_send_again_is_given_up_after_two_denials
 
 def poisoned(stage: Stage) -> Callable[[], bool]:
     """Give the lane an event that its books can never take; says whether it has halted."""
+
     def tried() -> bool:
         (order,) = stage.lane.books.open_orders()
         event = e.OrderReopened(order_id=order.id, at=stage.clock.now(), evidence="nonsense")
@@ -266,3 +273,33 @@ async def test_an_account_stops_for_good_on_an_event_that_it_can_never_fold() ->
         assert refused.code is Code.NOT_READY
         await stage.restart()  # a new process looks at it anew
         assert stage.status(order) == "working"
+
+
+async def test_a_journal_that_cannot_be_folded_stops_the_account_at_start_and_is_not_read_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class OfAnotherRelease(Books):
+        def fold(self, event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> Change:
+            if isinstance(event, e.OrderAcknowledged):
+                raise IllegalTransition("accepted has no row for OrderAcknowledged")
+            return super().fold(event)
+
+    async with Stage() as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        await stage.crash()
+        taken: list[AccountId] = []
+        take = stage.journal.take
+
+        async def counted_take(account: AccountId) -> Taken:
+            taken.append(account)
+            return await take(account)
+
+        monkeypatch.setattr(stage.journal, "take", counted_take)
+        monkeypatch.setattr(lane_module, "Books", OfAnotherRelease)
+        with pytest.raises(AssertionError, match="never came true"):
+            await stage.start()
+        assert taken.count(ACCOUNT) == 1
+        reason = stage.gate.readiness()[f"account {ACCOUNT}"]
+        assert reason.startswith("halted: event ")
+        assert "order_acknowledged of P-" in reason
