@@ -7,8 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
-from ordergate.api.stream.channels import ACCOUNT as ACCOUNT_CHANNEL
-from ordergate.api.stream.channels import MASK_OF_KIND
+from ordergate.api.stream import channels
 from ordergate.core.accounts.breaks import Action, Severity, State
 from ordergate.core.ids import OrderId, Symbol, cl_ord_id
 from ordergate.core.orders import reports as r
@@ -416,6 +415,6 @@ async def test_clients_of_the_account_channel_are_shown_every_step_with_the_whol
         await resolve(stage, item.id, Action.ADOPT)
         frames = await stage.views.frames(ACCOUNT, after=0, upto=1_000, limit=1_000)
         told = [row for row in frames if row.kind.startswith("break_")]
-        assert {MASK_OF_KIND[row.kind] for row in told} == {ACCOUNT_CHANNEL}
+        assert {channels.MASK_OF_KIND[row.kind] for row in told} == {channels.ACCOUNT}
         shown_states = [msgspec.json.decode(row.frame)["break"]["state"] for row in told]
         assert shown_states == ["open", "assigned", "resolved"]
