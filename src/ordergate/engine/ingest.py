@@ -196,8 +196,8 @@ class Ingest:
         if self._quarantine.holds(seat, seen):
             return None
         executions = await _opened_with(seat, seen) if seen.cum_qty > ZERO else ()
-        if (order := seat.lane.books.order(adopted_id)) is not None:
-            return order  # the stream and the reconciler asked at the same time
+        if (order := seat.lane.books.order_of_broker(report.broker_order_id)) is not None:
+            return order  # while it was asked for, another asked too, or the answer to our own order came
         event = e.OrderAdopted(
             order_id=adopted_id,
             at=self._clock.now(),
