@@ -67,6 +67,11 @@ class Known(msgspec.Struct, kw_only=True):
         return not self.end
 
     @property
+    def is_in_question(self) -> bool:
+        """Nothing has shown that the broker has it, or that it has not."""
+        return self.unknown and self.is_open and not self.acknowledged and not self.executions
+
+    @property
     def worst_leaves(self) -> Decimal:
         """What it may still trade, with any replacement that is not answered counted in."""
         if not self.is_open:

@@ -57,6 +57,7 @@ class Server:
         self.owners: dict[AccountId, str] = {}
         self.taken_s: dict[AccountId, float] = {}
         self.on_commit: Callable[[Linked], None] = lambda linked: None
+        self.at_the_door: dict[str, Callable[[], None]] = {}
         self.loop = ground.loop
         self.weather = ground.weather
         self._ground = ground

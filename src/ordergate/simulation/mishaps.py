@@ -15,9 +15,12 @@ from typing import Final, Protocol
 
 from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action, Nature
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, OrderId, cl_ord_id
+from ordergate.core.orders.events import Resolution
 from ordergate.engine.gate import Gate
 from ordergate.engine.node import Node
+from ordergate.ports.broker import DedupClass
+from ordergate.simulation.audit import Known
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.clients import Client, NoAnswer
 from ordergate.simulation.database import Server
@@ -29,6 +32,8 @@ from ordergate.simulation.trader import Trader
 _RESTART_S: Final = (0.1, 3.0)
 _JUMPS_S: Final = (3600.0, -3600.0, -600.0, 1.0, -1.0, 0.25)
 _OPERATOR_S: Final = 0.7
+
+Word = tuple[Resolution, str | None]
 
 
 class Place(Protocol):
@@ -45,6 +50,8 @@ class Place(Protocol):
     def serving(self) -> Gateway | None: ...
 
     def start_gateway(self) -> Gateway: ...
+
+    def questions(self, account: AccountId) -> list[Known]: ...
 
     def breaks(self, account: AccountId) -> Mapping[str, str]: ...
 
@@ -86,7 +93,11 @@ class Mishaps:
             brokerage.reconnect()
         self._calls = [
             self._ground.loop.create_task(call, context=self._ground.world)
-            for call in (self._release(), *(self._settle_breaks(one) for one in self._town.traders))
+            for call in (
+                self._release(),
+                *(self._settle_breaks(one) for one in self._town.traders),
+                *(self._settle_questions(one) for one in self._town.traders),
+            )
         ]
 
     @property
@@ -124,9 +135,20 @@ class Mishaps:
         self._ground.later(4.0 + 10.0 * strike.dose, lambda: self._stop(second))
 
     def _freeze(self, strike: Strike) -> None:
-        """S2: a gateway's machine stops for so long that its place is taken, and then goes on."""
+        """S2: a gateway's machine stops for so long that its place is taken, and then goes on.
+
+        Every other one stops at the worst moment: an order is durable, and not sent yet.
+        """
         gateway = self._town.serving
         if gateway is None:
+            return
+        if int(strike.dose * 100) % 2:
+            self._town.server.at_the_door[gateway.name] = partial(self._stop_for_long, gateway, strike)
+        else:
+            self._stop_for_long(gateway, strike)
+
+    def _stop_for_long(self, gateway: Gateway, strike: Strike) -> None:
+        if self._ground.weather.healed or not gateway.alive:
             return
         gateway.freeze()
         self._town.server.lost_process(gateway, host_gone=True)
@@ -232,6 +254,30 @@ class Mishaps:
                     with suppress(NoAnswer):
                         await client.once_of(partial(_confirm, client, break_id, key))
 
+    async def _settle_questions(self, trader: Trader) -> None:
+        """A person decides about the orders that no question to their broker can answer."""
+        client = trader.client
+        brokerage = next(one for one in self._town.brokerages if one.account == client.account)
+        turn = 0
+        while brokerage.setting.dedup is DedupClass.C:
+            await asyncio.sleep(_OPERATOR_S)
+            for order in self._town.questions(client.account):
+                word = _word(order, brokerage)
+                if word is not None:
+                    turn += 1
+                    key = f"{client.name}-decides-{turn:06}"
+                    with suppress(NoAnswer):
+                        await client.once(partial(_decide, client, order.id, word, key))
+
+
+def _word(order: Known, brokerage: Brokerage) -> Word | None:
+    """What a person sees who asks the broker on the telephone; None while bytes are on their way."""
+    asked = cl_ord_id(order.id, 1)
+    if brokerage.in_flight.get(asked):
+        return None
+    theirs = brokerage.order_of(asked)
+    return (Resolution.NEVER_ARRIVED, None) if theirs is None else (Resolution.WORKING, theirs.id)
+
 
 async def _confirm(client: Client, break_id: str, key: str, node: Node) -> object:
     """What `ordergate breaks resolve` asks for."""
@@ -240,6 +286,22 @@ async def _confirm(client: Client, break_id: str, key: str, node: Node) -> objec
         break_id,
         action=Action.CONFIRM,
         reason="the drill's account is the right one again",
+        key=key,
+        correlation=key,
+    )
+
+
+async def _decide(client: Client, order: OrderId, word: Word, key: str, gate: Gate) -> object:
+    """What `ordergate orders resolve` asks for."""
+    resolution, broker_order_id = word
+    return await gate.resolve(
+        client.principal,
+        order,
+        resolution=resolution,
+        reason="the broker was asked on the telephone",
+        broker_order_id=broker_order_id,
+        cum_qty=None,
+        avg_px=None,
         key=key,
         correlation=key,
     )

@@ -16,6 +16,9 @@ from ordergate.ports.broker import DedupClass
 from ordergate.simulation.catalogue import BY_ID, WITH_SUBJECT
 
 STRIKES_MAX: Final = 12
+NAMELESS: Final = 0.12
+NOT_NAMELESS: Final = frozenset({"B17", "T1"})
+"""What worlds of brokers without names do without: times are all that orders can be matched by there."""
 DEATHS: Final = tuple(fault for fault in WITH_SUBJECT if fault.startswith("C"))
 
 
@@ -62,11 +65,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT) -> Plan:
     """The plan of a seed. Leaving faults out leaves the others as they are."""
     setting = _setting(random.Random(f"{seed} setting"))
+    nameless = setting.dedup is DedupClass.C
     strikes: list[Strike] = []
     for fault_id in WITH_SUBJECT:
         chance = random.Random(f"{seed} {fault_id}")
         for one in _of(fault_id, chance, setting):
-            if fault_id in allowed:
+            if fault_id in allowed and not (nameless and fault_id in NOT_NAMELESS):
                 strikes.append(one)
     ordered = sorted(strikes, key=lambda one: (one.at, one.fault))
     numbered = [msgspec.structs.replace(one, number=number) for number, one in enumerate(ordered, 1)]
@@ -75,7 +79,7 @@ def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT) -> Plan:
 
 def _setting(chance: random.Random) -> Setting:
     dedup = chance.choice((DedupClass.A, DedupClass.A, DedupClass.A, DedupClass.B))
-    return Setting(
+    setting = Setting(
         dedup=dedup,
         resend_is_safe=dedup is DedupClass.A and chance.random() < 0.6,
         visibility_lag_s=chance.choice((0.0, 0.0, 1.0, 5.0)),
@@ -87,6 +91,9 @@ def _setting(chance: random.Random) -> Setting:
         volatility=chance.choice((0.5, 1.0, 3.0)),
         roughness=chance.uniform(0.05, 0.55),
     )
+    if chance.random() < NAMELESS:
+        return msgspec.structs.replace(setting, dedup=DedupClass.C, resend_is_safe=False)
+    return setting
 
 
 def _of(fault_id: str, chance: random.Random, setting: Setting) -> list[Strike]:

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from ordergate.core.faults import AppendConflict, Fault, JournalUnavailable, KeyTaken, StaleEpoch
 from ordergate.core.ids import AccountId
+from ordergate.core.orders.events import OrderAccepted
 from ordergate.journal.session import (
     NOT_ADVANCED,
     READ_ONLY,
@@ -209,6 +210,8 @@ class SimSession(Session):
             answer.set_exception(found)
         else:
             answer.set_result(found)
+            if any(is_order(linked) for linked in batch):
+                self._server.at_the_door.pop(self.process.name, lambda: None)()
 
     def _break(self, why: str) -> None:
         if self._broken:
@@ -249,6 +252,11 @@ class SimSession(Session):
 
 def has_receipt(linked: Linked) -> bool:
     return linked.unit.receipt is not None
+
+
+def is_order(linked: Linked) -> bool:
+    """True of a unit after which an order leaves."""
+    return any(isinstance(entry.event, OrderAccepted) for entry in linked.unit.entries)
 
 
 def is_outcome(linked: Linked) -> bool:

@@ -20,6 +20,7 @@ from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.journal.tails import Linked
 from ordergate.ports.market_data import Quote
+from ordergate.simulation.audit import Known
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.clients import Client
 from ordergate.simulation.crowd import Crowd
@@ -115,6 +116,11 @@ class Town:
     def breaks(self, account: AccountId) -> Mapping[str, str]:
         """The open ones, by id, with the nature of each."""
         return self.sight.audit.account(account).breaks
+
+    def questions(self, account: AccountId) -> list[Known]:
+        """The orders of which nobody has shown whether the broker has them."""
+        orders = self.sight.audit.account(account).orders.values()
+        return [one for one in orders if one.is_in_question]
 
     def start_gateway(self) -> Gateway:
         gateway = Gateway(

@@ -59,14 +59,6 @@ MUTATIONS: Final = (
         put="            if isinstance(known, Refusal):\n                return known",
     ),
     Mutation(
-        id="key-without-client",
-        p0=True,
-        what="two clients that use the same key get one order between them",
-        file="core/idempotency.py",
-        find='        whole = f"{self.env}\\0{self.tenant}\\0{self.client_id}\\0{self.route}\\0{self.key}"',
-        put='        whole = f"{self.env}\\0{self.route}\\0{self.key}"',
-    ),
-    Mutation(
         id="scope-without-client",
         p0=True,
         what="a key is unique in the house, not for its client",

@@ -75,6 +75,14 @@ MUTATIONS: Final = (
         put="    send_within_s: float = 60.0",
     ),
     Mutation(
+        id="lease-proven-by-the-answer",
+        p0=True,
+        what="the account counts as ours from when a commit's answer was read, not from when it was asked",
+        file=_LANE,
+        find="        self.proven_at = asked_at\n",
+        put="        self.proven_at = self._clock.monotonic() + 0 * asked_at\n",
+    ),
+    Mutation(
         id="kill-not-asked-before-the-wire",
         p0=True,
         what="the kill switch is not asked again before an order is sent",
