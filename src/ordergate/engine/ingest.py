@@ -165,11 +165,14 @@ class Ingest:
         self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None
     ) -> Order | None:
         ours = parse_cl_ord_id(self._env, report.cl_ord_id)
-        if ours is not None and (order := await seat.lane.order(ours[0])) is not None:
-            if not is_another(order, report):
+        order = None if ours is None else await seat.lane.order(ours[0])
+        if order is not None and report.broker_order_id == order.broker_order_id:
+            return order
+        known = seat.lane.books.order_of_broker(report.broker_order_id)
+        if order is not None:
+            if not is_another(order, report, known):
                 return order
             self._tell_doubled(seat, order, report)
-        known = seat.lane.books.order_of_broker(report.broker_order_id)
         if known is None:
             return await self._adopted(seat, report, snapshot)
         if seat.withheld:

@@ -277,9 +277,9 @@ class OrderMatching:
     def _our_id(self, seat: Seat, seen: r.OrderSnapshot) -> OrderId | None:
         ours = parse_cl_ord_id(seat.broker.env, seen.cl_ord_id)
         order = None if ours is None else seat.lane.books.order(ours[0])
-        if ours is not None and (order is None or not is_another(order, seen)):
-            return ours[0]
         known = seat.lane.books.order_of_broker(seen.broker_order_id)
+        if ours is not None and (order is None or not is_another(order, seen, known)):
+            return ours[0]
         return None if known is None else known.id
 
 

@@ -36,10 +36,16 @@ def is_of_order_itself(order: Order, report: Report) -> bool:
     return (report.version or 1) == order.version
 
 
-def is_another(order: Order, report: Report | OrderSnapshot) -> bool:
-    """True when the broker holds a second order under the client order id of this one."""
+def is_another(order: Order, report: Report | OrderSnapshot, of_broker_id: Order | None) -> bool:
+    """True when the broker holds a second order under the client order id of this one.
+
+    `of_broker_id` is the order that the books have under the reported broker id. Where that is one of
+    ours the broker gave its id out twice, and the client order id says whose news it is.
+    """
     known = order.broker_order_id
-    return known is not None and report.version == order.version and report.broker_order_id != known
+    if known is None or report.version != order.version or report.broker_order_id == known:
+        return False
+    return of_broker_id is None or of_broker_id.external
 
 
 def replaced_by(order: Order, broker_order_id: str, at: datetime) -> e.OrderReplaced:
