@@ -43,6 +43,7 @@ class Brokerage:
         self.streams: dict[str, PaperNews] = {}
         self._skew = _skew(ground.plan, number)
         self._skew_seen = False
+        self._last = START - timedelta(days=1)
         self._hidden: dict[str, float | None] = {}
         self.exchange = PaperExchange(
             now=self.now,
@@ -55,8 +56,10 @@ class Brokerage:
             self.weather.on(fault, self._cut, self._restore)
 
     def now(self) -> datetime:
-        """The broker's clock."""
-        return START + timedelta(seconds=self.time()) + self._skew
+        """The broker's clock: no two things happen at the same time."""
+        now = START + timedelta(seconds=self.time()) + self._skew
+        self._last = max(now, self._last + timedelta(microseconds=1))
+        return self._last
 
     def time(self) -> float:
         return self.ground.loop.time()

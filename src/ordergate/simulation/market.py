@@ -6,13 +6,13 @@ holds orders that somebody placed elsewhere.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Final
 
 from ordergate.brokers.paper.orders import PaperOrder
-from ordergate.core.ids import Symbol
+from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.simulation.brokerage import Brokerage
@@ -41,11 +41,14 @@ class Market:
         self._open = True
         self._manual = 0
         self._restated = 0
+        self._opened: Callable[[], Collection[AccountId]] = lambda: ()
         ground.weather.on("B8", self._restate)
         ground.weather.on("B14", self._amend)
         ground.weather.on("B15", self._meddle)
 
-    def begin(self) -> None:
+    def begin(self, opened: Callable[[], Collection[AccountId]]) -> None:
+        """`opened` tells which accounts the gateway has opened."""
+        self._opened = opened
         for brokerage in self._brokerages:
             for symbol, price in self.prices.items():
                 brokerage.exchange.mark(symbol, price)
@@ -127,6 +130,10 @@ class Market:
     def _meddle(self, strike: Strike) -> None:
         """B15: an order placed elsewhere, or one that fills more than was asked."""
         brokerage = self._brokerages[strike.account]
+        if brokerage.account not in self._opened():
+            # A broker tells the average price alone of what was held before: no books can equal lots by it.
+            self._ground.later(_STEP_S, lambda: self._meddle(strike))
+            return
         working = [order for order in brokerage.exchange.orders() if order.is_open]
         if strike.number % 3 == 0 and working:
             self._overfill(brokerage, working[int(strike.dose * len(working)) % len(working)])

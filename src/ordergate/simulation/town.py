@@ -41,6 +41,8 @@ ACCOUNTS: Final = (AccountId("P-ALPHA"), AccountId("P-BETA"))
 _TICK_S: Final = 1.0
 _SETTLED_TICKS: Final = 3
 _PRICE_S: Final = 1.0
+_READ_S: Final = 0.01
+_READS_MAX: Final = 100
 
 INSTRUMENTS: Final[Mapping[Symbol, Instrument]] = {
     Symbol("ESH4"): Instrument(
@@ -139,7 +141,9 @@ class Town:
 
     def run(self) -> None:
         self.ground.weather.begin()
-        self.market.begin()
+        self.market.begin(
+            lambda: [key for key, one in self.sight.audit.accounts.items() if one.opened_s is not None]
+        )
         self.start_gateway()
         self._tell_prices()
         for trader in self.traders:
@@ -148,6 +152,7 @@ class Town:
         self._safety()
         if not self.ground.witness.violations:
             self.healed_s = self._heal()
+            self._let_followers_read()
             self.ground.witness.ended()
 
     healed_s = 0.0
@@ -170,6 +175,14 @@ class Town:
             self._tick()
             settled = settled + 1 if self._is_settled() else 0
         return self.ground.loop.time() - begun
+
+    def _let_followers_read(self) -> None:
+        """What was told a moment ago is still on its way to the stream clients."""
+        books = self.server.store.books
+        for _ in range(_READS_MAX):
+            if all(one.seq == len(books[one.account].events) for one in self.crowd.steady):
+                return
+            self.ground.loop.run_until(self.ground.loop.time() + _READ_S)
 
     def _is_settled(self) -> bool:
         quiet = all(trader.is_quiet for trader in self.traders) and self.mishaps.is_over

@@ -16,7 +16,7 @@ from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.witness import Checker, Sent
 
 KILL_PROPAGATES_S: Final = 1.0
-SENDING_S_MAX: Final = 15.0
+SENDING_S_MAX: Final = 7.0
 
 
 class SightedChecker(Checker):
