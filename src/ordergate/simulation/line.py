@@ -22,6 +22,7 @@ from ordergate.ports.broker import (
     BrokerAccount,
     BrokerNews,
     BrokerUnavailable,
+    DedupClass,
     NotFound,
     Outcome,
     Rejected,
@@ -36,6 +37,7 @@ T = TypeVar("T")
 
 REQUEST_S_MAX: Final = 5.0
 _LATE_S_MAX: Final = 20.0
+_CURT: Final = 0.5
 
 
 class BrokerLine:
@@ -142,7 +144,10 @@ class BrokerLine:
             seen("B4", f"{subject} did nothing")
             self._respond(answer, Unknown("an answer that cannot be read"))
             return
+        is_repeat = call is Call.PLACE and brokerage.order_of(subject) is not None
         outcome = act()
+        if is_repeat and brokerage.setting.dedup is DedupClass.A and brokerage.chance.random() < _CURT:
+            outcome = Rejected("client order id must be unique")  # and not a word of the order that has it
         if strike is not None:
             seen("B4", f"{subject} was done")
             outcome = Unknown("an answer that cannot be read")
@@ -163,7 +168,7 @@ class BrokerLine:
             ("B3", Unknown("502 bad gateway")),
             ("B5", Unknown("a yes without an id")),
         ):
-            if call is Call.PLACE and brokerage.strike(fault) is not None:
+            if call is not Call.CANCEL and brokerage.strike(fault) is not None:
                 seen(fault, subject)
                 return spoiled
         return outcome

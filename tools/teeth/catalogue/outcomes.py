@@ -139,22 +139,6 @@ MUTATIONS: Final = (
         put="    return absence.answers >= 1 or apart",
     ),
     Mutation(
-        id="absence-counted-once",
-        p0=True,
-        what="one `no such order` after the settle window ends the order",
-        file=_RECONCILE,
-        find="    return absence.answers >= 2 and absence.first_at >= settled_at and apart",
-        put="    return absence.first_at >= settled_at or (apart and absence.answers < 1)",
-    ),
-    Mutation(
-        id="absence-not-apart",
-        p0=True,
-        what="two `no such order` count however close they are",
-        file=_RECONCILE,
-        find=">= patience.lag_s",
-        put=">= 0 * patience.lag_s",
-    ),
-    Mutation(
         id="no-settle-window",
         p0=True,
         what="an absence counts while bytes may still be on their way",

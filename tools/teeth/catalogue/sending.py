@@ -45,10 +45,14 @@ MUTATIONS: Final = (
     Mutation(
         id="resend-class-c",
         p0=True,
-        what="an order that may have left is placed again where nothing tells the second from the first",
-        file=_DISPATCHER,
-        find="            if order.dispatched_at is not None:\n                return  # it may",
-        put="            if order.is_proven:\n                return  # it may",
+        what="an order in question is sent again where nothing tells the second from the first",
+        file="engine/order_matching.py",
+        find="            await self._quarantine.examine(seat, order)\n",
+        put=(
+            "            await self._quarantine.examine(seat, order)\n"
+            "            again = seat.broker.place(order.cl_ord_id, order.terms)\n"
+            "            self._dispatcher.ask(order.id, again)\n"
+        ),
     ),
     Mutation(
         id="class-c-without-marker",
@@ -97,14 +101,6 @@ MUTATIONS: Final = (
         file=_DISPATCHER,
         find="            if self._kill_switch.blocks_new:\n                await self._never_sent",
         put="            if False:\n                await self._never_sent",
-    ),
-    Mutation(
-        id="kill-not-asked-on-replace",
-        p0=True,
-        what="a replace leaves though the kill switch is engaged",
-        file=_DISPATCHER,
-        find="        if not self._kill_switch.blocks_new:\n            outcome",
-        put="        if True:\n            outcome",
     ),
     Mutation(
         id="retry-after-any-answer",
