@@ -16,13 +16,14 @@ import msgspec
 
 from ordergate.brokers.paper.fates import Call
 from ordergate.core.ids import Env
-from ordergate.core.orders.reports import OrderSnapshot
+from ordergate.core.orders.reports import CanceledReport, OrderSnapshot, ReplacedReport
 from ordergate.ports.broker import (
     Acknowledged,
     BrokerAccount,
     BrokerNews,
     BrokerUnavailable,
     DedupClass,
+    News,
     NotFound,
     Outcome,
     Rejected,
@@ -321,9 +322,26 @@ class BrokerLine:
             seen("B9")
             self._overtaken = 0.0
         brokerage.later(wait, lambda: say(news))
+        if (canceled := self._told_as_cancel(news)) is not None:
+            early = brokerage.chance.random() < _CURT
+            brokerage.later(wait - (wait / 2 if early else 0), lambda: say(canceled))
         if brokerage.strike("B7") is not None:
             seen("B7")
             brokerage.later(wait, lambda: say(news))
+
+    def _told_as_cancel(self, news: BrokerNews) -> News | None:
+        """Some venues replace by canceling, and tell that of the old version, too."""
+        report = news.report if isinstance(news, News) else None
+        if not isinstance(report, ReplacedReport) or self._brokerage.chance.random() >= _CURT:
+            return None
+        return News(
+            CanceledReport(
+                cl_ord_id=report.cl_ord_id,
+                version=report.version,
+                broker_order_id=report.broker_order_id,
+                broker_at=report.broker_at,
+            )
+        )
 
 
 _SILENCE: Final = Unknown("silence")

@@ -122,19 +122,6 @@ MUTATIONS: Final = (
         put="    tail.head = head\n",
     ),
     Mutation(
-        id="late-news-forgotten-at-recovery",
-        p0=True,
-        what="at recovery executions of orders that have ended are not folded",
-        file=_LANE,
-        find="            await self._recall(books, stored)\n",
-        put=(
-            "            await self._recall(books, stored)\n"
-            '            late = books.order(getattr(stored.event, "order_id", ""))\n'
-            '            if late is not None and late.is_final and "execution" in kind_of(stored.event):\n'
-            "                continue\n"
-        ),
-    ),
-    Mutation(
         id="kill-forgotten-at-restart",
         p0=True,
         what="a gateway that starts anew does not know that the kill switch is engaged",

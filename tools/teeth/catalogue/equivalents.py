@@ -30,11 +30,21 @@ EQUIVALENTS: Final[tuple[Equivalent, ...]] = (
     Equivalent(
         id="absence-counted-once",
         what="one `no such order` after the settle window ends the order",
-        why="in every simulated world what was sent has arrived and is shown by then: tests/core proves the rule",
+        why="in every simulated world what was sent is shown by then; tests/core proves the rule itself",
     ),
     Equivalent(
         id="absence-not-apart",
         what="two `no such order` count however close they are",
-        why="in every simulated world what was sent has arrived and is shown by then: tests/core proves the rule",
+        why="in every simulated world what was sent is shown by then; tests/core proves the rule itself",
+    ),
+    Equivalent(
+        id="find-asks-the-wrong-version",
+        what="an order is asked for under the version after the one in force",
+        why="where that is not found the version in force is asked for, too",
+    ),
+    Equivalent(
+        id="resend-does-not-open-the-window",
+        what="sending again does not open the settle window anew",
+        why="an unclear answer to the repeat does, five seconds later, and nothing is under way for so long",
     ),
 )

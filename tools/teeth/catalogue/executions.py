@@ -166,17 +166,12 @@ MUTATIONS: Final = (
         put="        seen = None",
     ),
     Mutation(
-        id="foreign-order-adopted-twice",
+        id="own-order-adopted",
         p0=True,
-        what="an order placed elsewhere gets another id whenever it is seen, and is adopted again",
+        what="our own order, acknowledged while its news was asked about, is adopted as somebody else's",
         file=_INGEST,
-        find="        known = seat.lane.books.order_of_broker(report.broker_order_id)\n        if known is None:\n            return await",
-        put=(
-            "        known = seat.lane.books.order_of_broker(report.broker_order_id)\n"
-            "        if known is None or (known.external and known.cum_qty):\n"
-            '            report = msgspec.structs.replace(report, broker_order_id=f"{report.broker_order_id}+")\n'
-            "            return await"
-        ),
+        find="if (order := seat.lane.books.order_of_broker(report.broker_order_id)) is not None:",
+        put="if (order := seat.lane.books.order(adopted_id)) is not None:",
     ),
     Mutation(
         id="cursor-before-its-executions",

@@ -163,28 +163,12 @@ MUTATIONS: Final = (
         put="        if absence.answers < 1:",
     ),
     Mutation(
-        id="resend-does-not-open-the-window",
-        p0=True,
-        what="sending again does not open the settle window anew",
-        file="core/orders/order.py",
-        find="            return _replace(order, dispatched_at=event.at, doubted_at=event.at)",
-        put="            return _replace(order, dispatched_at=event.at)",
-    ),
-    Mutation(
         id="unanswered-never-asked",
         p0=True,
         what="orders without an answer are not asked about",
         file=_MATCHING,
         find="        self._absences.of_order(seat, order.id)\n        return self._denied(seat, order.id)",
         put="        return self._denied(seat, order.id)",
-    ),
-    Mutation(
-        id="find-asks-the-wrong-version",
-        p0=True,
-        what="an order is asked for under the version after the one in force",
-        file=_MATCHING,
-        find="        version = order.version if order.replacement is None else order.replacement.version",
-        put="        version = order.version + 1 if order.replacement is None else order.replacement.version",
     ),
     Mutation(
         id="old-version-ends-the-order",
