@@ -21,7 +21,7 @@ TEST_SLEEP_S_MAX: Final = 0.1
 
 # Where catching everything is right, and why. A file that stops doing so must leave this list.
 BROAD_EXCEPT: Final[Mapping[str, str]] = {
-    "src/ordergate/api/protocols.py": "a parser's callback must not raise; the long way meets the same defect",
+    "src/ordergate/api/protocols.py": "a parser's callback must not raise; the long way meets the same",
     "src/ordergate/api/edge.py": "our own defect must answer as a defect, once, and be logged",
     "src/ordergate/core/risk/judge.py": "fail closed: a control that breaks has not passed",
     "src/ordergate/engine/supervisor.py": "whatever ends a task, the supervisor decides what follows",

@@ -76,7 +76,8 @@ async def test_recent_orders_are_one_list_with_what_was_replaced(
     new = documents.order(our_id(1, 2), id="b", qty="6", filled_qty="1", replaces="a")
     server.play(says(200, [old, new, documents.order(our_id(2), id="c", status="canceled")]))
     recent = await broker.recent_orders(datetime(2024, 3, 1, 14, 30, tzinfo=UTC))
-    assert [(seen.version, seen.cum_qty) for seen in recent] == [(1, 4), (2, 5), (1, 0)]
+    filled = [(seen.version, int(seen.cum_qty)) for seen in recent]
+    assert filled == [(1, 4), (2, 5), (1, 0)]
     assert server.paths() == [
         "GET /v2/orders?status=all&limit=500&direction=asc&after=2024-03-01T14:30:00.000000Z"
     ]

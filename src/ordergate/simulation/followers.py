@@ -33,6 +33,21 @@ _LOOK_S: Final = 0.5
 Find = Callable[[], Gateway | None]
 
 
+class _Line:
+    """A connection as the hub sees it: closing it ends what is sent on it."""
+
+    def __init__(self, account: AccountId) -> None:
+        self.outbox: Outbox | None = None
+        self._account = account
+
+    def follows(self, account: str) -> bool:
+        return account == self._account
+
+    def close(self, code: int, reason: str) -> None:
+        if self.outbox is not None:
+            self.outbox.close()
+
+
 class Follower:
     """One client of one account. `slow` says whether it reads nothing now."""
 
@@ -61,6 +76,7 @@ class Follower:
         self._gateway: Gateway | None = None
         self._outbox: Outbox | None = None
         self._leave: Callable[[], None] = lambda: None
+        self._line = _Line(account)
         self._open = True
         self._knows_all = True
         self._resume: Resume | None = None
@@ -113,9 +129,12 @@ class Follower:
         if gateway is None or gateway.hub is None:
             return
         self._gateway = gateway
+        self._line = _Line(self.account)
         self._outbox = outbox = Outbox(
             messages_max=MESSAGES_MAX, bytes_max=BYTES_MAX, wake=lambda full: self._woken(outbox)
         )
+        self._line.outbox = outbox
+        gateway.hub.add(self._line)
         resume, self._resume = self._resume, None
         gateway.run(partial(self._follow, gateway, outbox, resume))
 
@@ -137,6 +156,8 @@ class Follower:
             self._outbox.close()
         if self._gateway is not None and self._gateway.alive:
             self._leave()
+            if self._gateway.hub is not None:
+                self._gateway.hub.remove(self._line)
         self._gateway = self._outbox = None
 
     def _woken(self, outbox: Outbox) -> None:

@@ -107,6 +107,9 @@ class Connection:
         finally:
             self._end()
 
+    def follows(self, account: str) -> bool:
+        return account in self._following
+
     def close(self, code: int, reason: str) -> None:
         self._do_all(self._session.failed(code, reason))
 

@@ -34,6 +34,7 @@ GOING_AWAY: Final = 1001
 class Closable(Protocol):
     """A client's connection, as far as the hub ends it."""
 
+    def follows(self, account: str) -> bool: ...
     def close(self, code: int, reason: str) -> None: ...
 
 
@@ -93,9 +94,23 @@ class Hub:
             if account in self._unopened:
                 self._unopened[account] = seq
             return
+        if seq > feed.head + 1:
+            self._begin_anew(feed)
+            return
         feed.tell(seq, kind, frame)
         if feed.events_unproved >= self._state_hash_events:
             _tell_state(feed)
+
+    def _begin_anew(self, feed: Feed) -> None:
+        """Numbers are missing: another owner of the account wrote them, and nobody told us.
+
+        Whoever follows it comes back and resumes from the journal, which has them.
+        """
+        log.warning("stream.begun_anew", account=feed.account, head=feed.head)
+        del self._feeds[feed.account]
+        for connection in list(self._connections):
+            if connection.follows(feed.account):
+                connection.close(GOING_AWAY, "events were written elsewhere; come back and resume")
 
     def tell_price(self, price: Quote | Trade) -> None:
         if isinstance(price, Quote):
