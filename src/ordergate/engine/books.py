@@ -57,8 +57,10 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 class Books:
     """The state of one account. Final orders are forgotten beyond a bound; the journal has them."""
 
-    def __init__(self, instruments: dict[Symbol, Instrument]) -> None:
+    def __init__(self, instruments: dict[Symbol, Instrument], *, reserves: bool = True) -> None:
+        """Where a long past is folded first, `reserves` is False until `reserve` is called."""
         self.account: Account | None = None
+        self._reserves = reserves
         self.exposure = Exposure(instruments)
         self.groups = GroupBooks()
         self._instruments = instruments
@@ -111,6 +113,12 @@ class Books:
         if order.broker_order_id is not None:
             self._by_broker_id[order.broker_order_id] = order.id
 
+    def reserve(self) -> None:
+        """Reserve what is open now, and from now on whatever changes."""
+        self._reserves = True
+        for order in self._open.values():
+            self.exposure.moved(None, order)
+
     def fold(self, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> Change:
         """Apply one event. Raises IllegalTransition or InvariantBroken and changes nothing."""
         if isinstance(event, AccountEvent):
@@ -161,7 +169,8 @@ class Books:
         return self.account
 
     def _keep(self, before: Order | None, after: Order) -> None:
-        self.exposure.moved(before, after)
+        if self._reserves:
+            self.exposure.moved(before, after)
         if after.id in self.groups.of_order:
             self.groups.saw(after)
         if before is None and after.terms.client_order_id is not None:

@@ -193,19 +193,23 @@ class Lane:
         self.stopped.clear()
         taken = await self._journal.take(self.account)
         failpoints.reach("C15")
-        books = Books(self._instruments)
+        books = Books(self._instruments, reserves=False)
         self._told = self._told if self._told >= 0 else taken.head
         async for stored in self._journal.read(self.account, after=0, upto=taken.head):
-            if not isinstance(stored.event, OrderEvent | AccountEvent):
+            event = stored.event
+            if isinstance(event, OrderEvent):
+                if type(event) not in BEGINNINGS and books.order(event.order_id) is None:
+                    await self._recall(books, stored, event)
+            elif not isinstance(event, AccountEvent):
                 continue
-            await self._recall(books, stored)
             try:
-                books.fold(stored.event)
+                books.fold(event)
             except (IllegalTransition, InvariantBroken) as fault:
-                what = f"event {stored.seq}, {_named(stored.event)}"
+                what = f"event {stored.seq}, {_named(event)}"
                 raise Unfoldable(f"{what}, cannot be folded: {fault}") from fault
             if stored.seq > self._told:
-                self._tell(stored.seq, kind_of(stored.event), stored.frame)
+                self._tell(stored.seq, kind_of(event), stored.frame)
+        books.reserve()
         self.receipts = Receipts(await self._journal.key_digests(self.account))
         self.books, self._head, self._epoch = books, taken.head, taken.epoch
         self.trouble = None
@@ -228,13 +232,8 @@ class Lane:
         self.books.remember(found)
         return found
 
-    async def _recall(self, books: Books, stored: Stored) -> None:
+    async def _recall(self, books: Books, stored: Stored, event: OrderEvent) -> None:
         """Late news of an order that was final so long that the books have let it go again."""
-        event = stored.event
-        if not isinstance(event, OrderEvent) or type(event) in BEGINNINGS:
-            return
-        if books.order(event.order_id) is not None:
-            return
         history = await self._journal.history(event.order_id)
         before = [one.event for one in history if one.seq < stored.seq]
         found = order_from([one for one in before if isinstance(one, OrderEvent)])

@@ -6,9 +6,11 @@ that place, and a tail cut off is one at the end. What is yielded has been check
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Iterable
 from typing import Any, Final
 
+from asyncpg.cursor import Cursor
 from asyncpg.pool import PoolConnectionProxy
 
 from ordergate.core.faults import JournalCorrupt
@@ -18,7 +20,7 @@ from ordergate.journal.pool import ReadPool
 from ordergate.ports.journal import Stored
 
 _SQL: Final = sqlfiles.statements("journal")
-_PREFETCH_ROWS: Final = 1_000
+_PAGE_ROWS: Final = 1_000
 
 
 async def read(pool: ReadPool, account: AccountId, *, after: int, upto: int | None) -> AsyncIterator[Stored]:
@@ -33,15 +35,30 @@ async def read(pool: ReadPool, account: AccountId, *, after: int, upto: int | No
             return
         link = await _link_at(connection, account, after)
         seq = after
-        cursor = connection.cursor(_SQL["read_events"], account, after, last, prefetch=_PREFETCH_ROWS)
-        async for row in cursor:
-            stored, link = unseal(account, tuple(row), seq + 1, link)
-            seq += 1
-            yield stored
+        cursor = await connection.cursor(_SQL["read_events"], account, after, last)
+        async for page in _pages(cursor):
+            for row in page:
+                stored, link = unseal(account, row.values(), seq + 1, link)
+                seq += 1
+                yield stored
         if seq != last:
             raise JournalCorrupt(f"{account}: the stream's head is {head}, but events end at {seq}")
         if last == head and link != head_hash:
             raise JournalCorrupt(f"{account}: the last seal is not the one the stream ends with")
+
+
+async def _pages(cursor: Cursor[Any]) -> AsyncIterator[list[Any]]:
+    """The server fills the next page while this one is worked on."""
+    coming = asyncio.ensure_future(cursor.fetch(_PAGE_ROWS))
+    try:
+        while page := await coming:
+            coming = asyncio.ensure_future(cursor.fetch(_PAGE_ROWS))
+            await asyncio.sleep(0)  # the question leaves before anything else is done
+            yield page
+    finally:
+        if not coming.done():
+            coming.cancel()
+            await asyncio.wait((coming,))
 
 
 async def history(pool: ReadPool, order: OrderId) -> list[Stored]:
@@ -56,7 +73,7 @@ async def history(pool: ReadPool, order: OrderId) -> list[Stored]:
     return events
 
 
-def unseal(account: AccountId, row: Sequence[Any], expected: int, link: bytes) -> tuple[Stored, bytes]:
+def unseal(account: AccountId, row: Iterable[Any], expected: int, link: bytes) -> tuple[Stored, bytes]:
     """The event in a row, and its seal, both proven to follow `link`."""
     seq, kind, version, order_id, at, correlation, body, frame, sealed = row
     if seq != expected:

@@ -63,6 +63,7 @@ def arm(environment: Env, said: str) -> None:
 async def _serve(
     settings: Settings, listening: socket.socket, ready: Ready | None, bounds: Bounds | None
 ) -> None:
+    gc.set_threshold(*_COLLECT_AFTER)  # folding a long past makes little garbage and much that stays
     with _Signals() as signals:
         async with gateway(settings, bounds=bounds) as running:
             server = _Server(uvicorn.Config(running.app, **{**server_options(), "loop": "none"}))
@@ -156,8 +157,10 @@ def _listen(host: str, port: int, option: str = "--port") -> socket.socket:
     return listening
 
 
+_COLLECT_AFTER: Final = (10_000, 50, 100)
+
+
 def _calm_the_collector() -> None:
     """What lives from start-up to stop need not be looked through again for garbage."""
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 50, 100)
