@@ -140,24 +140,25 @@ class Mishaps:
     def _freeze(self, strike: Strike) -> None:
         """S2: a gateway's machine stops for so long that its place is taken, and then goes on.
 
-        Every other one stops at the worst moment: an order is durable, and not sent yet.
+        Most stop at the worst moment, and for longer: an order is durable, and not sent yet.
         """
         gateway = self._town.serving
         if gateway is None:
             return
-        if int(strike.dose * 100) % 2:
-            self._town.server.at_the_door[gateway.name] = partial(self._stop_for_long, gateway, strike)
+        if int(strike.dose * 100) % 4:
+            stop = partial(self._stop_for_long, gateway, strike, 26.0 + 10.0 * strike.dose)
+            self._town.server.at_the_door[gateway.name] = stop
         else:
-            self._stop_for_long(gateway, strike)
+            self._stop_for_long(gateway, strike, 16.0 + 20.0 * strike.dose)
 
-    def _stop_for_long(self, gateway: Gateway, strike: Strike) -> None:
+    def _stop_for_long(self, gateway: Gateway, strike: Strike, seconds: float) -> None:
         if self._ground.weather.healed or not gateway.alive:
             return
         gateway.freeze()
         self._town.server.lost_process(gateway, host_gone=True)
         self._ground.trace.note("process", f"{gateway.name} is frozen")
         self._ground.later(2.0 + 6.0 * strike.dose, self._town.start_gateway)
-        self._ground.later(16.0 + 20.0 * strike.dose, lambda: self._wake(gateway))
+        self._ground.later(seconds, lambda: self._wake(gateway))
 
     def _wake(self, gateway: Gateway) -> None:
         if not gateway.alive:
