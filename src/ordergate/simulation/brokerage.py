@@ -67,8 +67,8 @@ class Brokerage:
     def later(self, seconds: float, call: Callable[[], object]) -> None:
         self.ground.later(seconds, call)
 
-    def strike(self, fault: str) -> Strike | None:
-        return self.weather.strike(fault, self.number)
+    def strike(self, fault: str, *, above: float = 0.0) -> Strike | None:
+        return self.weather.strike(fault, self.number, above=above)
 
     def spell(self, fault: str) -> Strike | None:
         return self.weather.spell(fault, self.number)

@@ -39,6 +39,7 @@ T = TypeVar("T")
 REQUEST_S_MAX: Final = 5.0
 _LATE_S_MAX: Final = 20.0
 _CURT: Final = 0.5
+_FOR_REPLACES: Final = 0.4  # strikes of a smaller dose wait for a replace
 
 
 class BrokerLine:
@@ -164,12 +165,14 @@ class BrokerLine:
     def _spoiled(self, call: Call, subject: str, outcome: Outcome) -> Outcome:
         """What was done is answered with something else, or not at all."""
         brokerage, seen = self._brokerage, self._brokerage.weather.seen
+        waits = brokerage.setting.dedup is not DedupClass.C
+        least = _FOR_REPLACES if call is Call.PLACE and waits else 0.0
         for fault, spoiled in (
             ("B1", _SILENCE),
             ("B3", Unknown("502 bad gateway")),
             ("B5", Unknown("a yes without an id")),
         ):
-            if call is not Call.CANCEL and brokerage.strike(fault) is not None:
+            if call is not Call.CANCEL and brokerage.strike(fault, above=least) is not None:
                 seen(fault, subject)
                 return spoiled
         return outcome

@@ -44,10 +44,12 @@ class Weather:
         if end is not None:
             self._on_end[fault].append(end)
 
-    def strike(self, fault: str, account: int | None = None) -> Strike | None:
-        """A fault of this kind that waits to strike once; it is used up."""
+    def strike(self, fault: str, account: int | None = None, *, above: float = 0.0) -> Strike | None:
+        """A fault of this kind, of that dose at least, that waits to strike once; it is used up."""
         waiting = self._waiting.get(fault)
         if not waiting or (account is not None and waiting[0].account != account):
+            return None
+        if waiting[0].dose < above:
             return None
         one = waiting.popleft()
         self._trace.note("strike", f"{one.number} {fault}")
