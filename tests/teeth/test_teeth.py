@@ -9,13 +9,14 @@ from tools.teeth.catalogue import MUTATIONS
 from tools.teeth.hunt import hunt
 from tools.teeth.mutation import Mutation, NotThere, not_there
 
-SEEDS = 30
+SEEDS = 8
 QUICK = (
     "send-before-commit",
     "unknown-is-rejected",
     "late-fill-dropped",
-    "receipt-not-kept",
-    "reservation-not-atomic",
+    "refused-commit-believed",
+    "reconcile-skips-executions",
+    "placed-again-on-acknowledgement",
 )
 LONG = os.environ.get("ORDERGATE_DOSE") == "long"
 
