@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from multiprocessing.connection import Connection as Pipe
 from typing import Any, Final, cast
 
+import msgspec
 import uvicorn
 import uvloop
 
@@ -26,6 +27,8 @@ from ordergate.api.app import create_app
 from ordergate.api.deps import Bounds
 from ordergate.api.protocols import server_options
 from ordergate.api.quotas import Rate
+from ordergate.core.ids import AccountId
+from ordergate.ports.views import Snapshot
 from tests.api.books import Books
 from tests.api.ledger import ACCOUNT
 from tests.api.people import TRADER, StillClock, deps_of
@@ -49,13 +52,21 @@ class Ticking(StillClock):
         return time.monotonic()
 
 
+class Older(Books):
+    """An account with a past, so that every number has the same length."""
+
+    async def snapshot(self, account: AccountId) -> Snapshot | None:
+        found = await super().snapshot(account)
+        return None if found is None else msgspec.structs.replace(found, seq=FIRST_SEQ)
+
+
 def serve(pipe: Pipe) -> None:
     """The gateway's process: a server, and whatever the pipe says to tell."""
     uvloop.run(_serve(pipe))
 
 
 async def _serve(pipe: Pipe) -> None:
-    books = Books()
+    books = Older()
     rate = Rate(per_s=1e6, burst=1_000_000)
     deps = deps_of(books, clock=Ticking(), bounds=Bounds(requests_of_peer=rate))
     options = server_options() | {"loop": "none"}

@@ -157,7 +157,7 @@ def _listen(host: str, port: int, option: str = "--port") -> socket.socket:
     return listening
 
 
-_COLLECT_AFTER: Final = (10_000, 50, 100)
+_COLLECT_AFTER: Final = (2_000, 50, 1_000)  # short looks, often: each is a pause for every order
 
 
 def _calm_the_collector() -> None:
