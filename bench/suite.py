@@ -69,7 +69,9 @@ class Suite:
         self._console = console
         self._cores = cores()
         self._values: Values = {"ratios": {}, "latency_ms": {}, "rates": {}, "cost_us": {}, "start_s": {}}
-        self._details: dict[str, Any] = {"plan": msgspec.to_builtins(plan, enc_hook=str)}
+        told = msgspec.to_builtins(plan, enc_hook=str)
+        del told["results"]  # a folder of one machine
+        self._details: dict[str, Any] = {"plan": told}
 
     async def run(self) -> Path:
         with tempfile.TemporaryDirectory(prefix="ordergate-bench-") as name:
