@@ -79,7 +79,7 @@ class Dispatcher:
                 # A cancel asked while the order was unknown could not reach it before; one asked
                 # while it was being placed is in turn already, and the order is pending_cancel.
                 if order is not None and order.cancel_requested and order.status is Status.WORKING:
-                    self.ask(order_id, self.cancel(seat, order_id))
+                    self.ask(order_id, self.cancel_again(seat, order_id))
             case _:
                 return
 
@@ -136,6 +136,14 @@ class Dispatcher:
             return
         await self._mark_started(seat, order)
         await self.place(seat, order_id)
+
+    async def cancel_again(self, seat: Seat, order_id: OrderId) -> None:
+        """Ask for a cancel that was found in memory, once it is durable: memory runs ahead of the disk."""
+        order = seat.lane.books.order(order_id)
+        if order is None or not order.cancel_requested:
+            return
+        await seat.lane.written()
+        await self.cancel(seat, order_id)
 
     async def cancel(self, seat: Seat, order_id: OrderId) -> None:
         order = seat.lane.books.order(order_id)
