@@ -58,11 +58,12 @@ docs: $(DEVELOPMENT) ## the documentation as a site in build/site, every link ch
 fix: $(DEVELOPMENT) ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix $(CODE)
 
-lock: ## resolve the requirements anew (needs uv)
+lock: ## resolve the requirements anew (needs uv and npm)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate requirements.in -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate requirements-dev.in -o requirements-dev.txt
+	$(BIN)/python -m tools.npm_lock
 
 clean: ## remove what make made; a gateway's own state stays
 	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis

@@ -62,8 +62,10 @@ BAD: Final[tuple[tuple[Rule, str, str, str], ...]] = (
     (tidy.no_file_names_a_machine_or_a_registry, "pyproject.toml", "url = 'pyp·i.org'", NAMES_A_PLACE),
     (tidy.no_file_names_a_machine_or_a_registry, "requirements.txt", "--hash=x https://host.example/simple",
      "a lock file names a host: make it with `make lock`"),
+    (tidy.no_file_names_a_machine_or_a_registry, "tests/package-lock.json", '"url": "https://host.example/a"',
+     "a lock file names a host: make it with `make lock`"),
     (tidy.a_test_waits_for_conditions_not_for_time, TEST, "time.sl·eep(0.01)", SLEEPS),
-    (tidy.a_test_waits_for_conditions_not_for_time, TEST, "asyncio.sleep(2)", SLEEPS),
+    (tidy.a_test_waits_for_conditions_not_for_time, TEST, "asyncio.sl·eep(2)", SLEEPS),
     (tidy.a_file_is_one_thing, ENGINE, "x = 1\n" * 421, "421 lines, 420 at most: two things in one"),
 )  # fmt: skip
 

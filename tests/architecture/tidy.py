@@ -206,12 +206,15 @@ ELSEWHERE: Final = re.compile(
 )
 
 
+LOCKS: Final = ("requirements*.txt", "package-lock.json")
+
+
 def no_file_names_a_machine_or_a_registry(page: Page) -> Iterator[Finding]:
     """The repository works wherever it is cloned and from whichever package index is near."""
     for number, line in enumerate(page.lines, start=1):
         if ELSEWHERE.search(line):
             yield page.finding(number, "names a path of one machine or a package registry: take it out")
-        if page.path.match("requirements*.txt") and "://" in line:
+        if "://" in line and any(page.path.match(lock) for lock in LOCKS):
             yield page.finding(number, "a lock file names a host: make it with `make lock`")
 
 

@@ -22,6 +22,7 @@ KILLED = "signal=SIGKILL"
 
 @pytest.fixture(scope="module")
 def tracing() -> None:
+    # Only a tracer can make a real disk fail; containers often forbid to attach one.
     if not can_trace():
         pytest.skip("commits were not made to fail: there is no strace here that may attach to a process")
 
