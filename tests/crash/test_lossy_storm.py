@@ -17,7 +17,7 @@ from ordergate.wiring.gateway import migrate_all
 from tests.crash.wire import Trouble, Wire
 from tests.dose import dose
 from tests.e2e.books import check_journal, check_stream, until_agreed
-from tests.e2e.client import LOST, Answer, Commands, clients
+from tests.e2e.client import LOST, Answer, Commands, Rest, clients
 from tests.e2e.floor import Floor, floor, repeatable
 from tests.e2e.load import ASK_AGAIN
 from tests.e2e.pacing import PACE
@@ -29,6 +29,7 @@ DUPLICATES: Final = 8
 AT_ONCE: Final = 16
 ASKED_MAX: Final = 500
 AGAIN_S: Final = 0.03
+PRICED_S_MAX: Final = 60.0
 KILLS: Final = dose(3, 40)
 LOST_REQUESTS: Final = Trouble(reset=0.15)
 
@@ -102,7 +103,7 @@ async def through(it: Floor, wire: Wire, lost: str, seed: int) -> None:
         keys = {f"lossy-{seed}-{number:08d}": an_order(number) for number in range(KEYS)}
         storming = asyncio.gather(*(storm.key(key, order) for key, order in keys.items()))
         if lost == "the gateway in between":
-            await die_on_the_way(it, wire, storm, storming)
+            await die_on_the_way(it, rest, wire, storm, storming)
         await storming
         wire.heal()
         assert storm.lost > 0, "nothing was lost"
@@ -123,7 +124,9 @@ async def through(it: Floor, wire: Wire, lost: str, seed: int) -> None:
         await check_journal(it, rest)
 
 
-async def die_on_the_way(it: Floor, wire: Wire, storm: Storm, storming: asyncio.Future[Any]) -> None:
+async def die_on_the_way(
+    it: Floor, rest: Rest, wire: Wire, storm: Storm, storming: asyncio.Future[Any]
+) -> None:
     """Killed again and again while keys are under way; spread over all of them."""
     for number in range(KILLS):
         async with asyncio.timeout(600):
@@ -133,4 +136,16 @@ async def die_on_the_way(it: Floor, wire: Wire, storm: Storm, storming: asyncio.
         wire.refusing = True  # who asks before there are prices again would be denied, for good
         await it.start()
         await it.until_ready()
+        await until_priced(it, rest)
         wire.refusing = False
+
+
+async def until_priced(it: Floor, rest: Rest) -> None:
+    """Until risk would take an order of the storm, asked past the wire."""
+    asked = f"http://127.0.0.1:{it.port}/v1/orders/preview"
+    async with asyncio.timeout(PRICED_S_MAX):
+        while True:
+            async with it.http.post(asked, json=an_order(0), headers=rest.headers) as answer:
+                if (await answer.json()).get("would_be_accepted"):
+                    return
+            await PACE.sleep(AGAIN_S)

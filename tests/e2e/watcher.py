@@ -22,6 +22,10 @@ FINAL: Final = frozenset({"denied", "rejected", "filled", "canceled", "expired"}
 RETRY_S: Final = 0.05
 
 
+class NotNow(Exception):
+    """The account cannot be followed at this moment, and the stream said so."""
+
+
 class Watcher:
     def __init__(self, floor: Floor, rest: Rest) -> None:
         self.seq = 0
@@ -96,6 +100,8 @@ class Watcher:
                     self._hear(msgspec.json.decode(message.data))
             except (aiohttp.ClientError, OSError, TimeoutError):
                 pass
+            except NotNow:
+                await self.disconnect()
             await PACE.sleep(RETRY_S)
 
     async def _resume(self, socket: aiohttp.ClientWebSocketResponse) -> None:
@@ -120,6 +126,8 @@ class Watcher:
                 self.hashes_checked += 1
             case "pong":
                 return
+            case "error" if frame["code"] == "unavailable":
+                raise NotNow  # its journal is away: the frame asks us to subscribe again
             case _:
                 raise AssertionError(f"unexpected after {self.seq}: {frame}")
 
