@@ -22,7 +22,17 @@ from ordergate.core.orders.executions import (
 )
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Execution, Order, evolve
-from tests.core.examples import NOW, accepted, acknowledged, folded, ids, later, replace_requested, working
+from tests.core.examples import (
+    NOW,
+    accepted,
+    acknowledged,
+    folded,
+    ids,
+    later,
+    replace_requested,
+    terms,
+    working,
+)
 
 AT = NOW + timedelta(seconds=1)
 CANCELED = e.OrderCanceled(order_id=ids(), at=NOW, evidence="the broker")
@@ -180,6 +190,43 @@ def test_an_execution_told_again_under_its_corrections_id_is_no_new_one() -> Non
 def test_a_correction_with_a_name_of_its_own_may_overtake_the_execution() -> None:
     order = hear(working(), correct(5, None, reference="x-1a"), fill(4), fill(5, "x-1a"))
     assert seen(order.cum_qty, dict(order.references)) == (5, {"x-1a": "x-1"})
+
+
+# -- when an execution was, and when it was changed
+
+
+def test_an_execution_that_its_correction_overtook_gets_its_own_time_when_that_is_told() -> None:
+    order = hear(working(), correct(5, 1))
+    assert seen(order.cum_qty, order.executions["x-1"].is_undated) == (5, True)
+    (dated,) = proven(order, fill(4), AT)
+    assert isinstance(dated, e.ExecutionCorrected)
+    assert seen(dated.quantity, dated.revision, dated.broker_at) == (5, 1, NOW)
+    order = evolve(order, dated)
+    assert order.executions["x-1"].at == NOW
+    assert proven(order, fill(5, revision=1), AT) == ()
+
+
+def test_an_execution_that_was_taken_back_before_it_was_told_is_put_back_in_its_own_time() -> None:
+    order = hear(working(), bust(revision=1))
+    assert proven(order, fill(4), AT) == ()
+    by_list = hear(order, fill(5, revision=2))
+    assert seen(by_list.cum_qty, by_list.executions["x-1"].at) == (5, NOW)
+    by_stream = hear(order, correct(5, 2))
+    assert by_stream.executions["x-1"].is_undated
+    assert hear(by_stream, fill(5, revision=2)).executions["x-1"].at == NOW
+
+
+def test_what_the_account_was_opened_with_is_in_its_figures_and_needs_no_time() -> None:
+    booked = e.BookedExecution(exec_id="x-1", revision=0, quantity=Decimal(4), price=Decimal(100))
+    adopted = e.OrderAdopted(
+        order_id=ids(),
+        at=NOW,
+        terms=terms(),
+        broker_order_id="b-1",
+        broker_client_order_id="theirs",
+        executions=(booked,),
+    )
+    assert proven(folded(adopted), fill(4), AT) == ()
 
 
 @pytest.mark.parametrize(

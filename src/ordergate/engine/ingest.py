@@ -150,6 +150,8 @@ class Ingest:
             detail = f"order {order.id} for {order.terms.quantity} has executions for {order.cum_qty}"
             facts = {"quantity": str(order.terms.quantity), "cum_qty": str(order.cum_qty)}
             self._alarms.sound(seat, AlarmNature.ORDER_OVERFILLED, order.id, detail, facts)
+        if order is not None and any(one.is_undated for one in order.executions.values()):
+            self._suspect(seat, "an execution is known by its correction alone")
         if any(type(event) is e.OrderReopened for event in events):
             self._suspect(seat, "an order was reopened: the broker says whether it works it")
 
