@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -300,6 +301,21 @@ def test_an_execution_that_equals_another_but_for_its_id_is_noticed() -> None:
     assert looks_like(order, fill(3, "x-2")) is None
     assert looks_like(order, fill(4, "x-2", broker_order="b-2")) is None
     assert looks_like(hear(order, bust()), fill(4, "x-2")) is None
+
+
+def test_a_changed_execution_is_noticed_under_another_id_by_its_time() -> None:
+    order = hear(working(), fill(4))
+    assert looks_like(order, fill(5, "x-2", revision=2, price=101)) == "x-1"  # its change was missed
+    assert looks_like(hear(order, correct(5, 2, price=101)), fill(4, "x-2")) == "x-1"  # told as it was
+    assert looks_like(hear(order, bust(revision=1)), fill(4, "x-2", revision=2)) == "x-1"
+    assert looks_like(hear(working(), bust(revision=1)), fill(4, "x-2")) is None  # its time is not known
+    another = msgspec.structs.replace(fill(5, "x-2", revision=2, price=101), broker_at=later())
+    assert looks_like(order, another) is None
+
+
+def test_of_two_that_it_may_be_it_is_the_one_that_equals_it() -> None:
+    order = hear(working(), fill(4), correct(5, 1), fill(3, "x-2"))
+    assert looks_like(order, fill(3, "x-3")) == "x-2"
 
 
 def test_the_second_name_of_an_execution_is_evidence_once_and_never_a_quantity() -> None:

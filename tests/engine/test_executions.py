@@ -61,6 +61,21 @@ async def test_an_execution_told_again_under_a_new_id_is_evidence_and_no_quantit
         assert "execution_repeated:after-the-restart" in alarms(stage)
 
 
+async def test_a_change_that_was_missed_does_not_make_an_execution_new_under_another_id() -> None:
+    async with Stage(dedup=DedupClass.B) as stage:
+        order, at_exchange = await working(stage)
+        execution = stage.exchange.fill(at_exchange, Decimal(4), Decimal(4700))
+        await stage.until(lambda: position(stage) == 4)
+        stage.broker.stream.copies = lambda _: 0
+        stage.exchange.correct(execution.exec_id, Decimal(5), Decimal(4701))
+        tell(stage, stage.exchange.executions[-1], "after-the-restart")
+        await stage.until(lambda: position(stage) == 5)
+        assert cum_qty(stage, order) == 5
+        held = stage.lane.books.order(order)
+        assert held is not None
+        assert dict(held.repeated) == {"after-the-restart": execution.exec_id}
+
+
 async def test_equal_executions_at_one_moment_are_two_when_the_broker_counts_two() -> None:
     async with Stage() as stage:
         order, at_exchange = await working(stage)

@@ -136,18 +136,24 @@ def _as_executed(report: CorrectedReport) -> ExecutedReport:
 
 
 def looks_like(order: Order, report: ExecutedReport) -> str | None:
-    """The live execution that an unknown one equals but for its id; None where there is none.
+    """The execution that an unknown one equals but for its id; None where there is none.
 
-    Two executions may be equal. A broker that was restarted may also tell one twice.
+    One that was changed is known by its time alone: the change may have been missed. Two executions may
+    be equal, and a broker that was restarted may tell one twice.
     """
     if order.first_id(report.exec_id) in order.executions:
         return None
+    changed: str | None = None
     for exec_id, known in order.executions.items():
-        if (known.quantity, known.price) != (report.quantity, report.price):
+        if known.gone or known.broker_order_id not in (None, report.broker_order_id):
             continue
-        if known.at in (None, report.broker_at) and known.broker_order_id in (None, report.broker_order_id):
+        if known.at not in (None, report.broker_at):
+            continue
+        if (known.quantity, known.price) == (report.quantity, report.price):
             return exec_id
-    return None
+        if known.at is not None and (known.revision or report.revision):
+            changed = changed or exec_id
+    return changed
 
 
 def told_again(
