@@ -152,6 +152,8 @@ class Ingest:
             self._alarms.sound(seat, AlarmNature.ORDER_OVERFILLED, order.id, detail, facts)
         if order is not None and any(one.is_undated for one in order.executions.values()):
             self._suspect(seat, "an execution is known by its correction alone")
+        if any(type(event) is e.OrderReplaced and event.broker_order_id in seat.withheld for event in events):
+            self._suspect(seat, "what was kept back is the replacement of an order")
         if any(type(event) is e.OrderReopened for event in events):
             self._suspect(seat, "an order was reopened: the broker says whether it works it")
 

@@ -197,6 +197,8 @@ class OrderMatching:
         found = await seat.broker.find(ClOrdId(order.broker_order_id))
         if isinstance(found, NotFound):
             return self._denied(seat, order.id)
+        if order.replacement is not None and found.status is not r.BrokerStatus.REPLACED:
+            self._absences.of_replacement(seat, order.id, order.replacement.version, "never-arrived")
         return await self._prove(seat, found, picture)
 
     def ask_again(self, seat: Seat, order: Order) -> None:
