@@ -193,6 +193,19 @@ async def test_what_may_be_the_replacement_is_taken_for_nobody_elses_order_meanw
         await stage.until(lambda: stage.listener.kinds.count("order_adopted") == 1)
 
 
+async def test_what_ended_while_it_was_kept_back_holds_up_nothing_afterwards() -> None:
+    async with replacing(fates.LateCall()) as stage:
+        order = await replaced(stage)
+        by_hand = stage.exchange.submit("by-hand", elsewhere(quantity=2, limit="4701"))
+        assert not isinstance(by_hand, str)
+        stage.seat.suspect("the test")
+        await stage.until(lambda: by_hand.id in stage.seat.withheld)
+        stage.exchange.cancel(by_hand.id)
+        await stage.until(lambda: stage.status(order) == "working")
+        stage.seat.suspect("the test")
+        await stage.until(lambda: not stage.seat.withheld)
+
+
 async def test_a_replacement_that_never_arrived_is_refused_when_the_order_stands_all_the_same() -> None:
     async with replacing(fates.LostCall()) as stage:
         order = await replaced(stage)

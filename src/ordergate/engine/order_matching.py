@@ -113,6 +113,7 @@ class OrderMatching:
         lag = seat.broker.capabilities.visibility_lag_s
         unread_since = None if seat.read_at is None else seat.read_at - lag
         seat.unplaced.clear()
+        self._quarantine.look_anew(seat)
         async for execution in seat.broker.executions(after=after):
             report = execution.report
             tally.executions_read += 1

@@ -45,6 +45,14 @@ class Quarantine:
         seat.withheld[seen.broker_order_id] = seen
         return True
 
+    def look_anew(self, seat: Seat) -> None:
+        """Keep back no longer what is known by now, or what no open question can be about."""
+        for broker_order_id, seen in tuple(seat.withheld.items()):
+            if seat.lane.books.order_of_broker(broker_order_id) is not None:
+                del seat.withheld[broker_order_id]
+            else:
+                self.holds(seat, seen)
+
     async def examine(self, seat: Seat, order: Order) -> None:
         """Write down what the order may be, and again when that changes. Raises BrokerUnavailable."""
         now = self._clock.monotonic()
