@@ -182,7 +182,7 @@ class OrderMatching:
         old = await seat.broker.find(order.known_as(order.version))
         if isinstance(old, r.OrderSnapshot) and old.status is r.BrokerStatus.REPLACED:
             self._absences.found(order.id)
-            if isinstance(new, NotFound):
+            if isinstance(new, NotFound) or lacks_executions(order, old):
                 return old
             await self._prove(seat, old, picture)
             return new

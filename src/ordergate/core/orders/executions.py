@@ -138,8 +138,8 @@ def _as_executed(report: CorrectedReport) -> ExecutedReport:
 def looks_like(order: Order, report: ExecutedReport) -> str | None:
     """The execution that an unknown one equals but for its id; None where there is none.
 
-    One that was changed is known by its time alone: the change may have been missed. Two executions may
-    be equal, and a broker that was restarted may tell one twice.
+    One that was changed is known by its time alone, if that is known: the change may have been missed. Two
+    executions may be equal, and a broker that was restarted may tell one twice.
     """
     if order.first_id(report.exec_id) in order.executions:
         return None
@@ -151,7 +151,7 @@ def looks_like(order: Order, report: ExecutedReport) -> str | None:
             continue
         if (known.quantity, known.price) == (report.quantity, report.price):
             return exec_id
-        if known.at is not None and (known.revision or report.revision):
+        if known.revision or report.revision:
             changed = changed or exec_id
     return changed
 
