@@ -117,6 +117,31 @@ def test_a_busted_execution_is_booked_back_and_a_corrected_one_booked_anew() -> 
     assert corrected.position(SHARE).quantity == 3
 
 
+def test_an_execution_that_gets_its_time_last_is_closed_in_its_turn() -> None:
+    undated = working(terms(Side.BUY, 1, 4800, symbol=FUTURE))
+    bought = working(terms(Side.BUY, 1, 4810, symbol=FUTURE), 1)
+    sold = working(terms(Side.SELL, 1, 4820, symbol=FUTURE), 2)
+    later_buy = msgspec.structs.replace(completed(1, 4810, number=1), broker_at=later(2))
+    sale = msgspec.structs.replace(completed(1, 4820, number=2), broker_at=later(3))
+    overtaken = completed(1, 4800)
+    books = accounts.book(account(1000), future(), bought, later_buy)
+    books = accounts.book(books, future(), undated, overtaken)
+    books = accounts.book(books, future(), sold, sale)
+    assert books.cash == 1000 + 10 * 50
+    dated = e.ExecutionCorrected(
+        order_id=ids(),
+        at=NOW,
+        exec_id="x-1",
+        revision=0,
+        quantity=Decimal(1),
+        price=Decimal(4800),
+        broker_at=later(1),
+    )
+    books = accounts.book(books, future(), evolve(undated, overtaken), dated)
+    assert books.cash == 1000 + 20 * 50
+    assert books.position(FUTURE).lots == (Lot(Decimal(1), Decimal(4810)),)
+
+
 def test_an_execution_that_was_taken_back_before_it_was_told_moves_nothing() -> None:
     bust = e.ExecutionBusted(order_id=ids(), at=NOW, exec_id="never-told")
     assert accounts.book(account(1000), share(), working(), bust) == account(1000)

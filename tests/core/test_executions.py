@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,7 +23,17 @@ from ordergate.core.orders.executions import (
 )
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Execution, Order, evolve
-from tests.core.examples import NOW, accepted, acknowledged, folded, ids, later, replace_requested, working
+from tests.core.examples import (
+    NOW,
+    accepted,
+    acknowledged,
+    folded,
+    ids,
+    later,
+    replace_requested,
+    terms,
+    working,
+)
 
 AT = NOW + timedelta(seconds=1)
 CANCELED = e.OrderCanceled(order_id=ids(), at=NOW, evidence="the broker")
@@ -182,6 +193,43 @@ def test_a_correction_with_a_name_of_its_own_may_overtake_the_execution() -> Non
     assert seen(order.cum_qty, dict(order.references)) == (5, {"x-1a": "x-1"})
 
 
+# -- when an execution was, and when it was changed
+
+
+def test_an_execution_that_its_correction_overtook_gets_its_own_time_when_that_is_told() -> None:
+    order = hear(working(), correct(5, 1))
+    assert seen(order.cum_qty, order.executions["x-1"].is_undated) == (5, True)
+    (dated,) = proven(order, fill(4), AT)
+    assert isinstance(dated, e.ExecutionCorrected)
+    assert seen(dated.quantity, dated.revision, dated.broker_at) == (5, 1, NOW)
+    order = evolve(order, dated)
+    assert order.executions["x-1"].at == NOW
+    assert proven(order, fill(5, revision=1), AT) == ()
+
+
+def test_an_execution_that_was_taken_back_before_it_was_told_is_put_back_in_its_own_time() -> None:
+    order = hear(working(), bust(revision=1))
+    assert proven(order, fill(4), AT) == ()
+    by_list = hear(order, fill(5, revision=2))
+    assert seen(by_list.cum_qty, by_list.executions["x-1"].at) == (5, NOW)
+    by_stream = hear(order, correct(5, 2))
+    assert by_stream.executions["x-1"].is_undated
+    assert hear(by_stream, fill(5, revision=2)).executions["x-1"].at == NOW
+
+
+def test_what_the_account_was_opened_with_is_in_its_figures_and_needs_no_time() -> None:
+    booked = e.BookedExecution(exec_id="x-1", revision=0, quantity=Decimal(4), price=Decimal(100))
+    adopted = e.OrderAdopted(
+        order_id=ids(),
+        at=NOW,
+        terms=terms(),
+        broker_order_id="b-1",
+        broker_client_order_id="theirs",
+        executions=(booked,),
+    )
+    assert proven(folded(adopted), fill(4), AT) == ()
+
+
 @pytest.mark.parametrize(
     ("told", "base", "revision"),
     [
@@ -253,6 +301,22 @@ def test_an_execution_that_equals_another_but_for_its_id_is_noticed() -> None:
     assert looks_like(order, fill(3, "x-2")) is None
     assert looks_like(order, fill(4, "x-2", broker_order="b-2")) is None
     assert looks_like(hear(order, bust()), fill(4, "x-2")) is None
+
+
+def test_a_changed_execution_is_noticed_under_another_id_by_its_time() -> None:
+    order = hear(working(), fill(4))
+    assert looks_like(order, fill(5, "x-2", revision=2, price=101)) == "x-1"  # its change was missed
+    assert looks_like(hear(order, correct(5, 2, price=101)), fill(4, "x-2")) == "x-1"  # told as it was
+    assert looks_like(hear(order, bust(revision=1)), fill(4, "x-2", revision=2)) == "x-1"
+    assert looks_like(hear(working(), bust(revision=1)), fill(4, "x-2")) == "x-1"  # when, is not known
+    assert looks_like(hear(working(), correct(5, 1)), fill(4, "x-2", revision=2)) == "x-1"
+    another = msgspec.structs.replace(fill(5, "x-2", revision=2, price=101), broker_at=later())
+    assert looks_like(order, another) is None
+
+
+def test_of_two_that_it_may_be_it_is_the_one_that_equals_it() -> None:
+    order = hear(working(), fill(4), correct(5, 1), fill(3, "x-2"))
+    assert looks_like(order, fill(3, "x-3")) == "x-2"
 
 
 def test_the_second_name_of_an_execution_is_evidence_once_and_never_a_quantity() -> None:

@@ -234,11 +234,12 @@ def test_a_replacement_thought_refused_and_alive_after_all_is_in_force() -> None
         assert hear(order, proof).terms.quantity == 20
 
 
-def test_a_rejection_of_the_new_version_is_the_replacements_and_not_the_orders() -> None:
+def test_a_rejection_of_the_new_version_does_not_say_whether_the_old_one_is_still_there() -> None:
     order = folded(accepted(), acknowledged(), replace_requested(20))
     rejected = r.RejectedReport(cl_ord_id=cl_ord_id(ids(), 2), version=2, broker_order_id="b-2", reason="no")
-    order = hear(order, rejected)
-    assert seen(order.status, order.terms.quantity, order.reason) == (Status.WORKING, 10, "no")
+    assert absorb(order, rejected, AT) is None
+    order = hear(order, replaced(), rejected)
+    assert seen(order.status, order.terms.quantity, order.reason) == (Status.REJECTED, 20, "no")
 
 
 def test_the_end_of_a_replaced_version_is_not_the_end_of_the_order() -> None:

@@ -15,7 +15,7 @@ from ordergate.core.orders.events import OrderEvent
 from ordergate.core.orders.terms import Side
 from ordergate.engine.books import Books
 from ordergate.ports.broker import Corrections, DedupClass, News
-from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, Stage
+from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, Stage, let_run
 from tests.engine.test_reconciliation import elsewhere, position
 from tests.engine.test_unknown_outcomes import alarms
 
@@ -59,6 +59,39 @@ async def test_an_execution_told_again_under_a_new_id_is_evidence_and_no_quantit
         assert told["detail"]["same_as"] == execution.exec_id
         assert told["detail"]["exec_id"] == "after-the-restart"
         assert "execution_repeated:after-the-restart" in alarms(stage)
+
+
+async def test_a_change_that_was_missed_does_not_make_an_execution_new_under_another_id() -> None:
+    async with Stage(dedup=DedupClass.B) as stage:
+        order, at_exchange = await working(stage)
+        execution = stage.exchange.fill(at_exchange, Decimal(4), Decimal(4700))
+        await stage.until(lambda: position(stage) == 4)
+        stage.broker.stream.copies = lambda _: 0
+        stage.exchange.correct(execution.exec_id, Decimal(5), Decimal(4701))
+        tell(stage, stage.exchange.executions[-1], "after-the-restart")
+        await stage.until(lambda: position(stage) == 5)
+        assert cum_qty(stage, order) == 5
+        held = stage.lane.books.order(order)
+        assert held is not None
+        assert dict(held.repeated) == {"after-the-restart": execution.exec_id}
+
+
+@pytest.mark.parametrize("listed", [True, False], ids=["listed as a bust", "left out of the list"])
+async def test_an_execution_beside_one_that_was_taken_back_before_it_was_told_is_another_one(
+    listed: bool,
+) -> None:
+    async with Stage() as stage:
+        _, at_exchange = await working(stage)
+        stage.broker.stream.copies = lambda _: 0
+        never_told = stage.exchange.fill(at_exchange, Decimal(2), Decimal(4700))
+        stage.broker.stream.copies = lambda _: 1
+        stage.exchange.bust(never_told.exec_id)
+        await let_run()
+        if not listed:
+            del stage.exchange.executions[-1]
+        stage.exchange.fill(at_exchange, Decimal(3), Decimal(4700))
+        await stage.until(lambda: position(stage) == 3)
+        assert "execution_duplicated" not in stage.listener.kinds
 
 
 async def test_equal_executions_at_one_moment_are_two_when_the_broker_counts_two() -> None:

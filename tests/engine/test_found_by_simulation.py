@@ -4,16 +4,19 @@ import asyncio
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from ordergate.brokers.paper.fates import Call, Delivered, Fate, LostCall
 from ordergate.brokers.paper.orders import PaperOrder
-from ordergate.core.ids import AccountId, Env, OrderId
+from ordergate.core.ids import AccountId, ClOrdId, Env, OrderId
 from ordergate.core.orders.events import CancelRejected
 from ordergate.core.orders.order import Order
+from ordergate.core.orders.reports import BrokerStatus, OrderSnapshot
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.engine.answers import Answer
 from ordergate.engine.ingest import adopted_order_id
+from ordergate.ports.broker import NotFound
 from tests.engine.stage import ACCOUNT, ES, START, TRADER, HandClock, Stage, let_run
 
 
@@ -119,21 +122,68 @@ async def test_an_adopted_order_that_ended_unheard_is_asked_about_by_its_own_nam
         await stage.until(lambda: stage.lane.books.open_count == 0)
 
 
+async def test_a_replacement_that_was_in_force_and_then_refused_is_the_end_of_the_order() -> None:
+    async with Stage() as stage:
+        order = await _replaced_unheard(stage)
+        (old, new) = stage.exchange.orders()
+        stage.exchange.reject(new.id, "refused by the market")
+        assert stage.exchange.order(old.id) is not None
+        await stage.until(lambda: stage.status(order) == "rejected")
+        assert "replace_rejected" not in stage.listener.kinds
+
+
+async def test_a_refused_replacement_of_an_order_that_is_there_is_believed_when_both_have_settled() -> None:
+    async with Stage() as stage:
+        order = await _replaced_unheard(stage)
+        (old, new) = stage.exchange.orders()
+        stage.exchange.reject(new.id, "refused by the market")
+        find = stage.broker.find
+
+        async def old_is_alive(cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
+            found = await find(cl_ord_id)
+            if isinstance(found, OrderSnapshot) and found.broker_order_id == old.id:
+                return msgspec.structs.replace(found, status=BrokerStatus.WORKING, replaced_by=None)
+            return found
+
+        stage.broker.find = old_is_alive  # type: ignore[method-assign]  # this broker only
+        begun = stage.clock.monotonic()
+        await stage.until(lambda: "replace_rejected" in stage.listener.kinds)
+        assert stage.clock.monotonic() - begun >= 30
+        (told,) = stage.listener.frames_of("replace_rejected")
+        assert told["order"]["reason"] == "refused by the market"
+        assert stage.status(order) == "working"
+
+
+async def _replaced_unheard(stage: Stage) -> OrderId:
+    """An order whose replacement the venue has, and of which the stream tells nothing."""
+    order = await stage.accepted(quantity=5)
+    await stage.until(lambda: stage.status(order) == "working")
+    stage.broker.stream.copies = lambda report: 0
+    await _replace(stage, order)
+    assert stage.status(order) == "pending_replace"
+    return order
+
+
+async def _replace(stage: Stage, order: OrderId) -> None:
+    await stage.gate.replace(
+        TRADER,
+        order,
+        quantity=Decimal(4),
+        limit_price=None,
+        stop_price=None,
+        key=stage.key(),
+        correlation="test",
+    )
+    await let_run()
+
+
 async def test_a_lost_replace_is_asked_about_though_a_cancel_was_refused_meanwhile() -> None:
     lost: list[Fate] = []
     async with Stage(fate=lambda call: lost.pop() if lost and call is Call.REPLACE else Delivered()) as stage:
         order = await stage.accepted(quantity=5)
         await stage.until(lambda: stage.status(order) == "working")
         lost.append(LostCall())
-        await stage.gate.replace(
-            TRADER,
-            order,
-            quantity=Decimal(4),
-            limit_price=None,
-            stop_price=None,
-            key=stage.key(),
-            correlation="test",
-        )
+        await _replace(stage, order)
         await stage.until(lambda: _held(stage, order).unknown_since is not None)
         refused = CancelRejected(order_id=order, at=stage.clock.now(), reason="not now")
         await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")

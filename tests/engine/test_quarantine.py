@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -14,9 +15,9 @@ from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answers import Answer
 from ordergate.ports.broker import DedupClass
-from tests.engine.stage import ES, TRADER, Stage, let_run
+from tests.engine.stage import ES, TRADER, HandClock, Stage, let_run
 from tests.engine.test_reconciliation import elsewhere, position
-from tests.engine.test_unknown_outcomes import alarms, lost, reserved
+from tests.engine.test_unknown_outcomes import alarms, first_of, lost, reserved
 
 
 def class_c(fate: fates.Fate | None = None) -> Stage:
@@ -125,6 +126,94 @@ async def test_everything_that_it_may_be_is_listed_for_the_person_who_decides() 
         assert alarm["facts"]["candidates"] == mine.id
         assert alarm["subject"] == order
         await stage.until(lambda: stage.listener.kinds.count("order_adopted") == 1)  # the other one
+
+
+async def test_a_wall_clock_an_hour_ahead_hides_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with class_c(fates.LostAnswer()) as stage:
+        right = HandClock.now
+        stage.exchange._now = lambda: right(stage.clock)
+        monkeypatch.setattr(HandClock, "now", lambda clock: right(clock) + timedelta(hours=1))
+        order = await quarantined(stage)
+        monkeypatch.undo()
+        held = stage.lane.books.order(order)
+        assert held is not None
+        assert [one.broker_order_id for one in held.candidates] == [one.id for one in stage.exchange.orders()]
+        await stage.clock.move(70)
+        assert stage.listener.kinds.count("order_adopted") == 0
+
+
+def replacing(fate: fates.Fate) -> Stage:
+    return Stage(fate=first_of(fates.Call.REPLACE, fate), dedup=DedupClass.C)
+
+
+async def replaced(stage: Stage) -> OrderId:
+    """An order that we asked to replace, with a stream that says nothing of it."""
+    order = await stage.accepted(quantity=5)
+    await stage.until(lambda: stage.status(order) == "working")
+    stage.broker.stream.copies = lambda _: 0
+    await stage.gate.replace(
+        TRADER,
+        order,
+        quantity=Decimal(4),
+        limit_price=Decimal(4701),
+        stop_price=None,
+        key=stage.key(),
+        correlation="test",
+    )
+    await let_run()
+    assert stage.status(order) == "pending_replace"
+    return order
+
+
+async def test_a_replacement_whose_answer_was_lost_is_read_from_the_order_that_it_replaced() -> None:
+    async with replacing(fates.LostAnswer()) as stage:
+        order = await replaced(stage)
+        (_, new) = stage.exchange.orders()
+        stage.exchange.fill(new.id, Decimal(1), Decimal(4701))
+        stage.seat.suspect("the test")  # the broker's lists are read first
+        await stage.until(lambda: stage.status(order) == "working")
+        await stage.until(lambda: position(stage) == 1)
+        assert stage.listener.kinds.count("order_adopted") == 0
+        held = stage.lane.books.order(order)
+        assert held is not None
+        assert (held.terms.quantity, held.cum_qty) == (Decimal(4), Decimal(1))
+        assert held.broker_order_id == new.id
+
+
+async def test_what_may_be_the_replacement_is_taken_for_nobody_elses_order_meanwhile() -> None:
+    async with replacing(fates.LateCall()) as stage:
+        order = await replaced(stage)
+        by_hand = stage.exchange.submit("by-hand", elsewhere(quantity=2, limit="4701"))
+        assert not isinstance(by_hand, str)
+        stage.seat.suspect("the test")
+        await stage.until(lambda: by_hand.id in stage.seat.withheld)
+        assert stage.listener.kinds.count("order_adopted") == 0
+        await stage.until(lambda: stage.status(order) == "working")
+        assert stage.listener.kinds.count("replace_rejected") == 1
+        await stage.until(lambda: stage.listener.kinds.count("order_adopted") == 1)
+
+
+async def test_what_ended_while_it_was_kept_back_holds_up_nothing_afterwards() -> None:
+    async with replacing(fates.LateCall()) as stage:
+        order = await replaced(stage)
+        by_hand = stage.exchange.submit("by-hand", elsewhere(quantity=2, limit="4701"))
+        assert not isinstance(by_hand, str)
+        stage.seat.suspect("the test")
+        await stage.until(lambda: by_hand.id in stage.seat.withheld)
+        stage.exchange.cancel(by_hand.id)
+        await stage.until(lambda: stage.status(order) == "working")
+        stage.seat.suspect("the test")
+        await stage.until(lambda: not stage.seat.withheld)
+
+
+async def test_a_replacement_that_never_arrived_is_refused_when_the_order_stands_all_the_same() -> None:
+    async with replacing(fates.LostCall()) as stage:
+        order = await replaced(stage)
+        begun = stage.clock.monotonic()
+        await stage.until(lambda: stage.status(order) == "working")
+        assert stage.clock.monotonic() - begun >= 30
+        (told,) = stage.listener.frames_of("replace_rejected")
+        assert told["order"]["reason"] == "never-arrived"
 
 
 async def test_a_candidate_that_shows_up_late_is_listed_then() -> None:

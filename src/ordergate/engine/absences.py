@@ -99,8 +99,11 @@ class Absences:
                 absent = e.OrderRejected(order_id=order_id, at=at, reason="never-arrived", evidence=evidence)
                 seat.lane.record([absent], correlation="reconciliation")
 
-    def of_replacement(self, seat: Seat, order_id: OrderId, version: int) -> None:
-        """The broker knows no such version: refused once no late bytes can make it true, said twice."""
+    def of_replacement(self, seat: Seat, order_id: OrderId, version: int, reason: str) -> None:
+        """The broker has no such version alive, and the one before stands.
+
+        Refused once no late bytes and no late answer can make it true, and said twice.
+        """
         order = seat.lane.books.order(order_id)
         if order is None or order.replacement is None or order.replacement.version != version:
             return
@@ -114,7 +117,7 @@ class Absences:
             return
         del self._of_replacement[order_id]
         at = self._clock.now()
-        rejected = e.ReplaceRejected(order_id=order_id, at=at, version=version, reason="never-arrived")
+        rejected = e.ReplaceRejected(order_id=order_id, at=at, version=version, reason=reason)
         seat.lane.record([rejected], correlation="reconciliation")
 
     def _steady_now(self) -> datetime:

@@ -19,7 +19,7 @@ from ordergate.core.orders.absorb import proven
 from ordergate.core.orders.executions import is_out_of_turn, told_again
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
-from ordergate.core.orders.versions import is_another
+from ordergate.core.orders.versions import is_another, is_of_asked
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
@@ -78,8 +78,8 @@ class Ingest:
             self._metrics.absorb.observe(self._clock.monotonic() - started)
             return
         try:
-            if await self.absorb(seat, report, snapshot) is None and self._came_early(seat, report):
-                self._suspect(seat, "a correction came before what it corrects")
+            if await self.absorb(seat, report, snapshot) is None and (why := self._left_open(seat, report)):
+                self._suspect(seat, why)
         except (Fault, BrokerUnavailable) as fault:
             # Nothing is lost: the broker still knows it, and will be asked.
             log.error("report.unabsorbed", order=report.cl_ord_id, why=str(fault))
@@ -150,16 +150,25 @@ class Ingest:
             detail = f"order {order.id} for {order.terms.quantity} has executions for {order.cum_qty}"
             facts = {"quantity": str(order.terms.quantity), "cum_qty": str(order.cum_qty)}
             self._alarms.sound(seat, AlarmNature.ORDER_OVERFILLED, order.id, detail, facts)
+        if order is not None and any(one.is_undated for one in order.executions.values()):
+            self._suspect(seat, "an execution is known by its correction alone")
+        if any(type(event) is e.OrderReplaced and event.broker_order_id in seat.withheld for event in events):
+            self._suspect(seat, "what was kept back is the replacement of an order")
         if any(type(event) is e.OrderReopened for event in events):
             self._suspect(seat, "an order was reopened: the broker says whether it works it")
 
-    def _came_early(self, seat: Seat, report: r.AnyReport) -> bool:
-        if not isinstance(report, r.CorrectedReport) or not report.delta:
-            return False
+    def _left_open(self, seat: Seat, report: r.AnyReport) -> str | None:
+        """What the broker has to be asked because of news that proves nothing by itself."""
+        if not isinstance(report, r.CorrectedReport | r.RejectedReport):
+            return None
         ours = parse_cl_ord_id(self._env, report.cl_ord_id)
         books = seat.lane.books
         order = books.order_of_broker(report.broker_order_id) if ours is None else books.order(ours[0])
-        return order is not None and is_out_of_turn(order, report)
+        if order is None:
+            return None
+        if isinstance(report, r.RejectedReport) and is_of_asked(order, report):
+            return "a replacement was refused, and may have been in force"
+        return "a correction came before what it corrects" if is_out_of_turn(order, report) else None
 
     async def _order_of(
         self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None

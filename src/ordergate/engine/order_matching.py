@@ -113,6 +113,7 @@ class OrderMatching:
         lag = seat.broker.capabilities.visibility_lag_s
         unread_since = None if seat.read_at is None else seat.read_at - lag
         seat.unplaced.clear()
+        self._quarantine.look_anew(seat)
         async for execution in seat.broker.executions(after=after):
             report = execution.report
             tally.executions_read += 1
@@ -153,19 +154,41 @@ class OrderMatching:
 
     async def find(self, seat: Seat, order: Order, picture: Picture | None = None) -> Difference | None:
         """Ask for one order that no list settled."""
+        picture = picture or Picture()
         if seat.broker.capabilities.dedup is DedupClass.C:
-            return await self._find_unnamed(seat, order, picture or Picture())
-        version = order.version if order.replacement is None else order.replacement.version
-        found = await seat.broker.find(order.known_as(version))
-        if not isinstance(found, NotFound):
-            self._absences.found(order.id)
-        elif version != order.version:
-            self._absences.of_replacement(seat, order.id, version)
+            return await self._find_unnamed(seat, order, picture)
+        if order.replacement is not None:
+            found = await self._find_replaced(seat, order, order.replacement.version, picture)
+        else:
             found = await seat.broker.find(order.known_as(order.version))
+            if not isinstance(found, NotFound):
+                self._absences.found(order.id)
         if not isinstance(found, NotFound):
-            return await self._prove(seat, found, picture or Picture())
+            return await self._prove(seat, found, picture)
         self._absences.of_order(seat, order.id)
         return self._denied(seat, order.id)
+
+    async def _find_replaced(
+        self, seat: Seat, order: Order, asked: int, picture: Picture
+    ) -> r.OrderSnapshot | NotFound:
+        """What the broker shows of an order that it may have replaced: the new version, or the old one.
+
+        A new version that is refused may have been in force before. Then the old one says so, and goes first.
+        """
+        new = await seat.broker.find(order.known_as(asked))
+        if isinstance(new, r.OrderSnapshot) and new.status is not r.BrokerStatus.REJECTED:
+            self._absences.found(order.id)
+            return new
+        old = await seat.broker.find(order.known_as(order.version))
+        if isinstance(old, r.OrderSnapshot) and old.status is r.BrokerStatus.REPLACED:
+            self._absences.found(order.id)
+            if isinstance(new, NotFound) or lacks_executions(order, old):
+                return old
+            await self._prove(seat, old, picture)
+            return new
+        reason = "never-arrived" if isinstance(new, NotFound) else new.reason or "rejected by the broker"
+        self._absences.of_replacement(seat, order.id, asked, reason)
+        return old
 
     async def _find_unnamed(self, seat: Seat, order: Order, picture: Picture) -> Difference | None:
         """Where the broker holds no client order ids it is asked by its own, once that is known."""
@@ -175,6 +198,8 @@ class OrderMatching:
         found = await seat.broker.find(ClOrdId(order.broker_order_id))
         if isinstance(found, NotFound):
             return self._denied(seat, order.id)
+        if order.replacement is not None and found.status is not r.BrokerStatus.REPLACED:
+            self._absences.of_replacement(seat, order.id, order.replacement.version, "never-arrived")
         return await self._prove(seat, found, picture)
 
     def ask_again(self, seat: Seat, order: Order) -> None:

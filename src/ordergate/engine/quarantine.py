@@ -12,7 +12,7 @@ from typing import Final
 from ordergate.core.ids import OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.orders.order import Order
-from ordergate.core.orders.quarantine import candidates, may_be
+from ordergate.core.orders.quarantine import candidates, may_be, may_replace, shown_since
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.engine.lanes import Seat
 from ordergate.ports.broker import DedupClass
@@ -35,13 +35,23 @@ class Quarantine:
         """True when what the broker shows may be an order in question: it is kept back then."""
         if seat.broker.capabilities.dedup is not DedupClass.C:
             return False
-        if not any(may_be(order, seen) for order in _unanswered(seat)):
+        waiting = tuple(seat.lane.books.waiting_orders())
+        unanswered = any(may_be(order, seen) for order in waiting if _is_unanswered(order))
+        if not unanswered and not any(may_replace(order, seen) for order in waiting):
             seat.withheld.pop(seen.broker_order_id, None)
             return False
         if seen.broker_order_id not in seat.withheld and len(seat.withheld) < WITHHELD_MAX:
             log.warning("report.withheld", account=seat.lane.account, broker_order=seen.broker_order_id)
         seat.withheld[seen.broker_order_id] = seen
         return True
+
+    def look_anew(self, seat: Seat) -> None:
+        """Keep back no longer what is known by now, or what no open question can be about."""
+        for broker_order_id, seen in tuple(seat.withheld.items()):
+            if seat.lane.books.order_of_broker(broker_order_id) is not None:
+                del seat.withheld[broker_order_id]
+            else:
+                self.holds(seat, seen)
 
     async def examine(self, seat: Seat, order: Order) -> None:
         """Write down what the order may be, and again when that changes. Raises BrokerUnavailable."""
@@ -50,8 +60,8 @@ class Quarantine:
         if order.unknown_since is None or (looked_at is not None and now - looked_at < LOOK_AGAIN_S):
             return
         shown = {one.broker_order_id: one for one in seat.withheld.values()}
-        started = order.dispatched_at or order.accepted_at
-        for seen in [*await seat.broker.recent_orders(started), *await seat.broker.open_orders()]:
+        recent = await seat.broker.recent_orders(shown_since(order))
+        for seen in [*recent, *await seat.broker.open_orders()]:
             if seat.lane.books.order_of_broker(seen.broker_order_id) is None:
                 shown[seen.broker_order_id] = seen
         self._looked_at[order.id] = now
@@ -70,6 +80,5 @@ class Quarantine:
         seat.withheld.clear()
 
 
-def _unanswered(seat: Seat) -> list[Order]:
-    waiting = seat.lane.books.waiting_orders()
-    return [order for order in waiting if order.broker_order_id is None and not order.is_proven]
+def _is_unanswered(order: Order) -> bool:
+    return order.broker_order_id is None and not order.is_proven

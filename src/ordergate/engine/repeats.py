@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import msgspec
 
+from ordergate.core.money import ZERO
 from ordergate.core.orders.executions import looks_like
 from ordergate.core.orders.order import Order
-from ordergate.core.orders.reports import ExecutedReport
+from ordergate.core.orders.reports import BustedReport, ExecutedReport
 from ordergate.engine.lanes import Seat
 
 
@@ -33,9 +34,11 @@ async def repeat_of(seat: Seat, order: Order, report: ExecutedReport) -> Repeat 
         return None
     listed: set[str] = set()
     async for one in seat.broker.executions(after=None):
-        if isinstance(one.report, ExecutedReport) and one.report.broker_order_id == report.broker_order_id:
-            listed.add(order.first_id(one.report.exec_id))
-    if {alike, report.exec_id} <= listed:
+        told = one.report
+        if isinstance(told, ExecutedReport | BustedReport) and told.broker_order_id == report.broker_order_id:
+            listed.add(order.first_id(told.exec_id))
+    stands_beside = alike in listed or order.executions[alike].quantity == ZERO  # lists may leave out busts
+    if report.exec_id in listed and stands_beside:
         return None
     sum_moved_on = report.cum_qty == order.cum_qty + report.quantity
     return Repeat(alike, is_sure=report.exec_id in listed or not sum_moved_on)

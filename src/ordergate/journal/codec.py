@@ -27,7 +27,7 @@ VERSIONS: Final[Mapping[str, int]] = {
     "break_opened": 2,
     "break_resolved": 2,
     "execution_busted": 2,
-    "execution_corrected": 2,
+    "execution_corrected": 3,
     "order_adopted": 2,
 }
 
@@ -49,6 +49,7 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("order_adopted", 1): dict,  # without executions from before the account was opened
     ("execution_busted", 1): dict,  # without a revision: gone for good
     ("execution_corrected", 1): dict,  # without the correction's own id
+    ("execution_corrected", 2): dict,  # without the execution's own time
     ("break_opened", 1): _with_severity,
     ("break_resolved", 1): _with_actor,
 }

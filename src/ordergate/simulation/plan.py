@@ -17,8 +17,6 @@ from ordergate.simulation.catalogue import BY_ID, WITH_SUBJECT
 
 STRIKES_MAX: Final = 12
 NAMELESS: Final = 0.12
-NOT_NAMELESS: Final = frozenset({"B17", "T1"})
-"""What worlds of brokers without names do without: times are all that orders can be matched by there."""
 DEATHS: Final = tuple(fault for fault in WITH_SUBJECT if fault.startswith("C"))
 
 
@@ -65,12 +63,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT) -> Plan:
     """The plan of a seed. Leaving faults out leaves the others as they are."""
     setting = _setting(random.Random(f"{seed} setting"))
-    nameless = setting.dedup is DedupClass.C
     strikes: list[Strike] = []
     for fault_id in WITH_SUBJECT:
         chance = random.Random(f"{seed} {fault_id}")
         for one in _of(fault_id, chance, setting):
-            if fault_id in allowed and not (nameless and fault_id in NOT_NAMELESS):
+            if fault_id in allowed:
                 strikes.append(one)
     ordered = sorted(strikes, key=lambda one: (one.at, one.fault))
     numbered = [msgspec.structs.replace(one, number=number) for number, one in enumerate(ordered, 1)]

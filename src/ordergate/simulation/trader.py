@@ -17,7 +17,6 @@ from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.engine.answers import Answer
-from ordergate.ports.broker import DedupClass
 from ordergate.simulation.clients import Client, NoAnswer, Reply
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.market import Market
@@ -51,8 +50,6 @@ class Trader:
         self._mine = ground.plan.setting.orders // 2
         ground.weather.on("U3", lambda strike: self._repeat_soon(strike.account))
         self._number = number
-        # Nothing could tell what became of a replace where the broker holds no names.
-        self._replaces = ground.plan.setting.dedup is not DedupClass.C
         self._repeats = 0
 
     @property
@@ -136,7 +133,7 @@ class Trader:
 
     async def _replace(self) -> None:
         order = self._some_order()
-        if order is not None and self._replaces:
+        if order is not None:
             await self._ask_to_replace(order)
 
     async def _ask_to_replace(self, order: OrderId) -> None:
@@ -161,7 +158,7 @@ class Trader:
     async def _contradict(self) -> None:
         """A cancel and a replace of the same order, at once, and then a cancel again."""
         order = self._some_order()
-        if order is not None and self._replaces:
+        if order is not None:
             await asyncio.gather(self._ask_to_cancel(order), self._ask_to_replace(order))
             await self._ask_to_cancel(order)
 

@@ -119,8 +119,9 @@ def book(account: Account, instrument: Instrument, before: Order, event: e.AnyOr
         case e.ExecutionCorrected():
             gone = before.executions[event.exec_id]
             return _amend(
-                account, instrument, side, gone, quantity=event.quantity, price=event.price
-            )
+                account, instrument, side, gone,
+                quantity=event.quantity, price=event.price, at=event.broker_at,
+            )  # fmt: skip
         case _:
             return account
 
@@ -158,10 +159,15 @@ def _amend(
     *,
     quantity: Decimal,
     price: Decimal,
+    at: datetime | None = None,
 ) -> Account:
-    """As if the execution had always been so; one of long ago is undone by the opposite trade."""
+    """As if the execution had always been so; one of long ago is undone by the opposite trade.
+
+    `at` is when it was, where that is told only now.
+    """
     before = account.position(instrument.symbol)
-    after = amended(before, side, (gone.quantity, gone.price), (quantity, price), gone.at)
+    was, now = (gone.quantity, gone.price), (quantity, price)
+    after = None if gone.opening else amended(before, side, was, now, was_at=gone.at, at=gone.at or at)
     if after is None:
         undone = _trade(account, instrument, _opposite(side), gone.quantity, gone.price)
         return _trade(undone, instrument, side, quantity, price)

@@ -100,22 +100,27 @@ def amended(
     side: Side,
     was: tuple[Decimal, Decimal],
     now: tuple[Decimal, Decimal],
+    *,
+    was_at: datetime | None,
     at: datetime | None,
 ) -> Position | None:
     """The position as if an execution had always been of another quantity and price.
 
-    `was` and `now` are quantity and price; a quantity of zero takes it out, or puts it back in. None
-    when it is not among the recent ones: then only an opposite trade can undo it.
+    `was` and `now` are quantity and price; a quantity of zero takes it out, or puts it back in. It was
+    booked with the time `was_at`, and `at` is its time. None when it is not among the recent ones: then
+    only an opposite trade can undo it.
     """
     new = Booked(now[0] * side.sign, now[1], at)
     if was[0] == ZERO:
-        return traded(position, side, now[0], now[1], at)
-    old = Booked(was[0] * side.sign, was[1], at)
-    if at is None or old not in position.recent:
+        return position if now[0] == ZERO else traded(position, side, now[0], now[1], at)
+    old = Booked(was[0] * side.sign, was[1], was_at)
+    if old not in position.recent:
         return None
     place = position.recent.index(old)
     kept = (new,) if now[0] != ZERO else ()
     recent = (*position.recent[:place], *kept, *position.recent[place + 1 :])
+    if was_at is None:
+        recent = _in_turn(recent)  # what has no time is never passed, and here was one
     lots, realised = _booked(position.settled, position.settled_realised, recent)
     return msgspec.structs.replace(
         position,
@@ -135,6 +140,15 @@ def _place(recent: tuple[Booked, ...], at: datetime | None) -> int:
             break
         place -= 1
     return place
+
+
+def _in_turn(trades: Iterable[Booked]) -> tuple[Booked, ...]:
+    """Every trade at its place, as if the times had been known when it was booked."""
+    placed: tuple[Booked, ...] = ()
+    for trade in trades:
+        place = _place(placed, trade.at)
+        placed = (*placed[:place], trade, *placed[place:])
+    return placed
 
 
 def _booked(

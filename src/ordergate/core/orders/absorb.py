@@ -140,9 +140,7 @@ def _ended(
 
 
 def _rejected(order: Order, report: RejectedReport, at: datetime) -> e.AnyOrderEvent | None:
-    asked = order.replacement
-    if asked is not None and report.version == asked.version:
-        return e.ReplaceRejected(order_id=order.id, at=at, version=asked.version, reason=report.reason)
+    """That a replacement is dead does not say whether it was in force before: what it replaced does."""
     if order.is_final or not is_of_order_itself(order, report):
         return None
     return e.OrderRejected(

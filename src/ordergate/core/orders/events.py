@@ -181,6 +181,8 @@ class ExecutionCorrected(OrderEvent, frozen=True, kw_only=True, tag="execution_c
 
     `exec_id` is the id that the execution was first known by. `reference` is the id that the
     broker gave the correction itself, if it did: later news may name the execution by it.
+    `broker_at` is when the execution itself was, where the news says so: it puts one that was known by
+    its changes alone into its place.
     """
 
     exec_id: str
@@ -188,6 +190,7 @@ class ExecutionCorrected(OrderEvent, frozen=True, kw_only=True, tag="execution_c
     quantity: Decimal
     price: Decimal
     reference: str | None = None
+    broker_at: datetime | None = None
 
 
 class ExecutionDuplicated(OrderEvent, frozen=True, kw_only=True, tag="execution_duplicated"):

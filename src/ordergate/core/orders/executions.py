@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ordergate.core.orders import events as e
-from ordergate.core.orders.order import Order
+from ordergate.core.orders.order import Execution, Order
 from ordergate.core.orders.reports import AnyReport, BustedReport, CorrectedReport, ExecutedReport
 from ordergate.core.orders.versions import goes_on, is_of_asked, replaced_by
 
@@ -18,8 +18,10 @@ from ordergate.core.orders.versions import goes_on, is_of_asked, replaced_by
 def executed(order: Order, report: ExecutedReport, at: datetime) -> e.AnyOrderEvent | None:
     exec_id = order.stands_for(report.exec_id) if report.revision else order.first_id(report.exec_id)
     known = order.executions.get(exec_id)
-    if known is not None and (known.revision >= report.revision or known.gone):
-        return None  # told before, or taken back for good
+    if known is not None and known.gone:
+        return None  # taken back for good
+    if known is not None and known.revision >= report.revision:
+        return _dated(order, exec_id, known, report, at)  # told before, or changed before it was told
     if is_of_asked(order, report) and goes_on(order):
         return replaced_by(order, report.broker_order_id, at)
     if known is not None:
@@ -30,6 +32,7 @@ def executed(order: Order, report: ExecutedReport, at: datetime) -> e.AnyOrderEv
             revision=report.revision,
             quantity=report.quantity,
             price=report.price,
+            broker_at=report.broker_at,
         )
     if (by_hand := _entered_by_hand(order)) is not None:
         return e.ExecutionBusted(order_id=order.id, at=at, exec_id=by_hand)
@@ -45,6 +48,23 @@ def executed(order: Order, report: ExecutedReport, at: datetime) -> e.AnyOrderEv
         fee=report.fee,
         broker_at=report.broker_at,
         broker_order_id=report.broker_order_id,
+    )
+
+
+def _dated(
+    order: Order, exec_id: str, known: Execution, report: ExecutedReport, at: datetime
+) -> e.ExecutionCorrected | None:
+    """The time of an execution that was known by its changes alone: by it the books find its place."""
+    if not known.is_undated or report.broker_at is None:
+        return None
+    return e.ExecutionCorrected(
+        order_id=order.id,
+        at=at,
+        exec_id=exec_id,
+        revision=known.revision,
+        quantity=known.quantity,
+        price=known.price,
+        broker_at=report.broker_at,
     )
 
 
@@ -99,13 +119,15 @@ def is_out_of_turn(order: Order, report: AnyReport) -> bool:
 
 
 def _as_executed(report: CorrectedReport) -> ExecutedReport:
-    """The execution that a correction overtook. One that names itself is booked as what follows."""
+    """The execution that a correction overtook. One that names itself is booked as what follows.
+
+    When it was corrected is known, and not when it was.
+    """
     revision = report.revision or 0
     return ExecutedReport(
         cl_ord_id=report.cl_ord_id,
         version=report.version,
         broker_order_id=report.broker_order_id,
-        broker_at=report.broker_at,
         exec_id=report.exec_id,
         revision=revision if report.reference is None else max(revision - 1, 0),
         quantity=report.quantity,
@@ -114,18 +136,24 @@ def _as_executed(report: CorrectedReport) -> ExecutedReport:
 
 
 def looks_like(order: Order, report: ExecutedReport) -> str | None:
-    """The live execution that an unknown one equals but for its id; None where there is none.
+    """The execution that an unknown one equals but for its id; None where there is none.
 
-    Two executions may be equal. A broker that was restarted may also tell one twice.
+    One that was changed is known by its time alone, if that is known: the change may have been missed. Two
+    executions may be equal, and a broker that was restarted may tell one twice.
     """
     if order.first_id(report.exec_id) in order.executions:
         return None
+    changed: str | None = None
     for exec_id, known in order.executions.items():
-        if (known.quantity, known.price) != (report.quantity, report.price):
+        if known.gone or known.broker_order_id not in (None, report.broker_order_id):
             continue
-        if known.at in (None, report.broker_at) and known.broker_order_id in (None, report.broker_order_id):
+        if known.at not in (None, report.broker_at):
+            continue
+        if (known.quantity, known.price) == (report.quantity, report.price):
             return exec_id
-    return None
+        if known.revision or report.revision:
+            changed = changed or exec_id
+    return changed
 
 
 def told_again(

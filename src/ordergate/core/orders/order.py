@@ -22,8 +22,9 @@ _replace = msgspec.structs.replace
 class Execution(msgspec.Struct, frozen=True, gc=False):
     """An execution of the order, as its latest revision says. Zero quantity once busted.
 
-    `at` and `broker_order_id` are as it was first told. What is `gone` never comes back: the
-    broker that took it back numbers no revisions.
+    `at` and `broker_order_id` are as it was first told; `at` is None as long as only changes of it
+    were told. What is `gone` never comes back: the broker that took it back numbers no revisions.
+    What is `opening` is in the figures that the account was opened with.
     """
 
     revision: int
@@ -32,6 +33,12 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     at: datetime | None = None
     broker_order_id: str | None = None
     gone: bool = False
+    opening: bool = False
+
+    @property
+    def is_undated(self) -> bool:
+        """It is in the books, and when it was is not known."""
+        return self.at is None and not self.opening and self.quantity != ZERO
 
 
 class Replacement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -172,7 +179,8 @@ def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
                 broker_order_id=event.broker_order_id,
                 acknowledged_at=event.at,
                 executions={
-                    one.exec_id: Execution(one.revision, one.quantity, one.price) for one in event.executions
+                    one.exec_id: Execution(one.revision, one.quantity, one.price, opening=True)
+                    for one in event.executions
                 },
                 cum_qty=sum((one.quantity for one in event.executions), ZERO),
                 cum_notional=sum((one.quantity * one.price for one in event.executions), ZERO),
@@ -282,7 +290,8 @@ def _busted(order: Order, event: e.ExecutionBusted) -> Execution:
 
 def _corrected(order: Order, event: e.ExecutionCorrected) -> Order:
     known = order.executions.get(event.exec_id, _NOTHING)
-    after = _replace(known, revision=event.revision, quantity=event.quantity, price=event.price)
+    at = known.at or event.broker_at
+    after = _replace(known, revision=event.revision, quantity=event.quantity, price=event.price, at=at)
     if event.reference is not None:
         order = _replace(order, references={**order.references, event.reference: event.exec_id})
     return _with_execution(order, event.exec_id, after)

@@ -2,21 +2,23 @@
 
 A broker of class C knows no client order id, so an order whose answer was lost can only be compared:
 symbol, side, quantity, prices, and a window of time. Equality is no proof. What may be ours is listed
-for a person and is not taken for anybody else's meanwhile. Pure.
+for a person and is not taken for anybody else's meanwhile. So is what may be the replacement of an order
+of ours, until the broker's word on that order says whether it is. Pure.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from ordergate.core.orders import events as e
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.reports import OrderSnapshot
 
-# Clocks differ, and a broker may stamp an order with its latest change.
-WINDOW: Final = timedelta(minutes=15)
+# Clocks differ, ours may have jumped when the order was sent, and a broker may stamp an order with its latest
+# change. Too long a window shows a person one candidate too many; too short a one books an order twice.
+WINDOW: Final = timedelta(days=1)
 CANDIDATES_MAX: Final = 20
 
 
@@ -27,8 +29,23 @@ def may_be(order: Order, seen: OrderSnapshot) -> bool:
         return False
     if (ours.limit_price, ours.stop_price) != (theirs.limit_price, theirs.stop_price):
         return False
-    started = order.dispatched_at or order.accepted_at
-    return seen.broker_at is None or seen.broker_at >= started - WINDOW
+    return seen.broker_at is None or seen.broker_at >= shown_since(order)
+
+
+def may_replace(order: Order, seen: OrderSnapshot) -> bool:
+    """True when what the broker shows could be the replacement that was asked for. Brokers count its
+
+    quantity with what was filled before, or without: it is not compared.
+    """
+    ours, theirs, asked = order.terms, seen.terms, order.replacement
+    if asked is None or (ours.symbol, ours.side) != (theirs.symbol, theirs.side):
+        return False
+    return (asked.limit_price, asked.stop_price) == (theirs.limit_price, theirs.stop_price)
+
+
+def shown_since(order: Order) -> datetime:
+    """From when on the broker may have taken the order, by whatever clock."""
+    return (order.dispatched_at or order.accepted_at) - WINDOW
 
 
 def candidates(order: Order, seen: Iterable[OrderSnapshot]) -> tuple[e.Candidate, ...]:
