@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from ordergate.brokers.paper.exchange import Moved, PaperExchange
@@ -22,6 +23,11 @@ from ordergate.simulation.ground import START, Ground
 from ordergate.simulation.plan import Plan, Strike
 
 _FILLS: Final = ("fill", "partial_fill")
+_NAMES_MAX: Final = 4096
+
+name_of = lru_cache(_NAMES_MAX)(cl_ord_id)
+intent_of = lru_cache(_NAMES_MAX)(parse_cl_ord_id)
+"""What an order is called at the broker, and the way back; a run asks the same names over and over."""
 
 
 class Brokerage:
@@ -57,7 +63,7 @@ class Brokerage:
 
     def now(self) -> datetime:
         """The broker's clock: no two things happen at the same time."""
-        now = START + timedelta(seconds=self.time()) + self._skew
+        now = self.ground.now() + self._skew
         self._last = max(now, self._last + timedelta(microseconds=1))
         return self._last
 
@@ -147,11 +153,11 @@ class Brokerage:
 
     def replaced_by(self, subject: str) -> PaperOrder | None:
         """The open order that a replacement called `subject` would replace."""
-        parsed = parse_cl_ord_id(Env.PAPER, subject)
+        parsed = intent_of(Env.PAPER, subject)
         if parsed is None:
             return None
         for version in range(parsed[1] - 1, 0, -1):
-            order = self.order_of(cl_ord_id(parsed[0], version))
+            order = self.order_of(name_of(parsed[0], version))
             if order is not None and order.is_open:
                 return order
         return None
@@ -202,5 +208,5 @@ def _skew(plan: Plan, number: int) -> timedelta:
 
 def order_of(env: Env, subject: str) -> OrderId | None:
     """The order that a client order id belongs to, if it is one of ours."""
-    parsed = parse_cl_ord_id(env, subject)
+    parsed = intent_of(env, subject)
     return None if parsed is None else parsed[0]

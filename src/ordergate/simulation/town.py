@@ -189,7 +189,7 @@ class Town:
         serving = self.serving
         if not quiet or serving is None or serving.recovering:
             return False
-        return not differences(self.sight)
+        return next(differences(self.sight), None) is None
 
     def _tick(self) -> None:
         self.ground.loop.run_until(self.ground.loop.time() + _TICK_S)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from ordergate.core.faults import JournalCorrupt
-from ordergate.core.ids import AccountId, cl_ord_id
+from ordergate.core.ids import AccountId
 from ordergate.core.orders import events as e
 from ordergate.core.orders.reports import BrokerStatus
 from ordergate.core.orders.terms import Side
@@ -15,6 +15,7 @@ from ordergate.journal import chain
 from ordergate.journal.reading import unseal
 from ordergate.journal.tails import Linked
 from ordergate.simulation.audit import ZERO, Known
+from ordergate.simulation.brokerage import name_of
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.market import first_told_as
@@ -37,7 +38,7 @@ class NoGuess(SightedChecker):
 
     def _refused(self, order: Known, version: int) -> None:
         """A refused replacement is not at the venue, and nothing of it can arrive any more."""
-        brokerage, asked = self.sight.brokerage(order.account), cl_ord_id(order.id, version)
+        brokerage, asked = self.sight.brokerage(order.account), name_of(order.id, version)
         if brokerage.order_of(asked) is not None:
             self.violated(f"the replacement {asked} was given up and is at the venue")
         if brokerage.in_flight.get(asked):
@@ -45,7 +46,7 @@ class NoGuess(SightedChecker):
 
     def _ended(self, order: Known, event: e.OrderEvent) -> None:
         brokerage = self.sight.brokerage(order.account)
-        versions = [cl_ord_id(order.id, version) for version in (1, *sorted(order.asked))]
+        versions = [name_of(order.id, version) for version in (1, *sorted(order.asked))]
         at_venue = [found for one in versions if (found := brokerage.order_of(one)) is not None]
         if order.external and order.broker_order_id is not None:
             found = brokerage.exchange.order(order.broker_order_id)

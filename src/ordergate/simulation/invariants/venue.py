@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from ordergate.brokers.paper.exchange import Moved
 from ordergate.brokers.paper.orders import PaperOrder
-from ordergate.core.ids import AccountId, cl_ord_id
+from ordergate.core.ids import AccountId
 from ordergate.simulation.audit import ZERO, Account, Known, bodies
-from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.brokerage import Brokerage, name_of
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 
@@ -43,17 +43,15 @@ class Convergence(SightedChecker):
             self.violated(difference)
 
 
-def differences(sight: Sight) -> list[str]:
-    """Everything in which the two sides differ now; empty when they have converged."""
-    found: list[str] = []
+def differences(sight: Sight) -> Iterator[str]:
+    """Everything in which the two sides differ now; nothing when they have converged."""
     for account, brokerage in sight.brokerages.items():
         ours = sight.audit.account(account)
-        found.extend(_orders(ours, brokerage))
-        found.extend(_unknown_to_us(sight, account, brokerage))
-        found.extend(_positions(ours, brokerage))
-        found.extend(f"{account}: break {one} is open" for one in ours.breaks)
-        found.extend(_shown(sight, account, ours, brokerage))
-    return found
+        yield from _orders(ours, brokerage)
+        yield from _unknown_to_us(sight, account, brokerage)
+        yield from _positions(ours, brokerage)
+        yield from (f"{account}: break {one} is open" for one in ours.breaks)
+        yield from _shown(sight, account, ours, brokerage)
 
 
 def _orders(ours: Account, brokerage: Brokerage) -> Iterator[str]:
@@ -79,7 +77,7 @@ def _orders(ours: Account, brokerage: Brokerage) -> Iterator[str]:
 def at_venue(order: Known, brokerage: Brokerage) -> list[PaperOrder]:
     """Every version of the order that the venue has ever held."""
     versions = (1, *sorted(order.asked))
-    found = [one for number in versions if (one := brokerage.order_of(cl_ord_id(order.id, number)))]
+    found = [one for number in versions if (one := brokerage.order_of(name_of(order.id, number)))]
     if order.external and order.broker_order_id is not None:
         first = brokerage.exchange.order(order.broker_order_id)
         if first is not None and first not in found:
