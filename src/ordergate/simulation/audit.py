@@ -204,7 +204,9 @@ class Audit:
     def _end(self, order: Known, event: e.OrderEvent) -> None:
         name = type(event).__name__
         if name in _ENDINGS:
-            order.end, order.pending, order.unknown = name, None, False
+            order.pending, order.unknown = None, False
+            if order.end not in _LAST:
+                order.end = name
         elif (order.end, name) in _REVIVALS:
             order.end = ""
 
@@ -217,6 +219,7 @@ _REVIVALS: Final = (
     ("OrderCompleted", "OrderReopened"),
     ("OrderRejected", "OrderReopened"),
 )
+_LAST: Final = ("OrderCanceled", "OrderExpired", "OrderDenied")  # what fills later stays that
 _ENDINGS: Final = ("OrderFilled", "OrderCompleted", "OrderCanceled", "OrderExpired", "OrderRejected")
 
 

@@ -39,7 +39,7 @@ class Convergence(SightedChecker):
     id = "I23"
 
     def ended(self) -> None:
-        for difference in differences(self.sight):
+        for difference in (*differences(self.sight), *wrongly_shown(self.sight)):
             self.violated(difference)
 
 
@@ -52,6 +52,41 @@ def differences(sight: Sight) -> Iterator[str]:
         yield from _positions(ours, brokerage)
         yield from (f"{account}: break {one} is open" for one in ours.breaks)
         yield from _shown(sight, account, ours, brokerage)
+
+
+def untold(sight: Sight) -> Iterator[str]:
+    """What the venue's executions come to, and the journal does not say: quantities, amounts, positions."""
+    for account, brokerage in sight.brokerages.items():
+        ours = sight.audit.account(account)
+        theirs = _filled(brokerage)
+        for order in ours.orders.values():
+            executions = [*order.executions.values()]
+            here = sum((one.quantity for one in executions), ZERO)
+            amount = sum((one.quantity * one.price for one in executions), ZERO)
+            there = [theirs.get(one.id, (ZERO, ZERO)) for one in at_venue(order, brokerage)]
+            if (here, amount) != (sum((one[0] for one in there), ZERO), sum((one[1] for one in there), ZERO)):
+                yield f"{order.id} has filled {here} for {amount} here and {there} at the venue"
+        yield from _positions(ours, brokerage)
+
+
+def _filled(brokerage: Brokerage) -> dict[str, tuple[Decimal, Decimal]]:
+    """By the venue's order id: how much, and for how much."""
+    filled: dict[str, tuple[Decimal, Decimal]] = {}
+    for one in brokerage.exchange.executions:
+        quantity, amount = filled.get(one.order.id, (ZERO, ZERO))
+        filled[one.order.id] = (quantity + one.quantity, amount + one.quantity * one.price)
+    return filled
+
+
+def wrongly_shown(sight: Sight) -> Iterator[str]:
+    """Orders whose figures in the read table are not the sum of their executions."""
+    for account, ours in sight.audit.accounts.items():
+        books = sight.server.store.books.get(account)
+        rows = {} if books is None else bodies(books.orders)
+        for order in ours.orders.values():
+            row = rows.get(order.id)
+            if row is not None and Decimal(row["cum_qty"]) != order.cum:
+                yield f"{order.id} is shown with {row['cum_qty']} filled, and has {order.cum}"
 
 
 def _orders(ours: Account, brokerage: Brokerage) -> Iterator[str]:
