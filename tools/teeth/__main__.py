@@ -15,6 +15,7 @@ from rich.table import Table
 
 from tools.teeth.catalogue import EQUIVALENTS, MUTATIONS
 from tools.teeth.hunt import Hunted, Report, hunt
+from tools.teeth.known import known, learn
 from tools.teeth.mutation import REPOSITORY, Mutation, NotThere
 
 
@@ -25,6 +26,10 @@ def main(
     jobs: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
     only: Annotated[str | None, typer.Option(help="Only these, by id: ID,ID,...")] = None,
     p0: Annotated[bool, typer.Option("--p0", help="Only what could lose, double or guess.")] = False,
+    first: Annotated[
+        bool, typer.Option("--known", help="Try the seed that caught it the last time first.")
+    ] = False,
+    learning: Annotated[bool, typer.Option("--learn", help="Remember the seeds that caught.")] = False,
     record: Annotated[
         Path | None, typer.Option(help="Keep the result as a JSON file in this folder.", file_okay=False)
     ] = None,
@@ -38,10 +43,19 @@ def main(
         errors.print(f"{one.id}: {_caught_by(one)} ({one.seconds} s)", markup=False, highlight=False)
 
     try:
-        report = hunt(chosen, seeds=seeds, first_seed=seed, jobs=jobs, on_done=told)
+        report = hunt(
+            chosen,
+            seeds=seeds,
+            first_seed=seed,
+            jobs=jobs,
+            known=known() if first else None,
+            on_done=told,
+        )
     except NotThere as wrong:
         errors.print(str(wrong), style="red", markup=False)
         raise typer.Exit(2) from wrong
+    if learning:
+        learn(report.hunted)
     written = _written(report)
     if record is not None:
         record.mkdir(parents=True, exist_ok=True)

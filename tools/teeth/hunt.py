@@ -1,7 +1,8 @@
 """Hunts planted mistakes with seeds of the simulation: each in a copy of its own, several at once.
 
-First the source as it is, the control, runs all the seeds. A seed that fails there proves nothing and is
-left out, and the hunt has failed: what finds mistakes where there are none is no judge.
+A seed that caught something is then run on the source as it is, the control. One that fails there, too,
+proves nothing: it is left out, the mistake is hunted further, and the hunt has failed: what finds
+mistakes where there are none is no judge.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from statistics import median
@@ -24,7 +25,6 @@ from tools.teeth.mutation import REPOSITORY, Mutation, planted, snapshot
 
 ENOUGH_PERCENT: Final = 95
 _SEED_S_MAX: Final = 10 * SEED_CPU_S_MAX
-_SLICE: Final = 10
 
 
 class Hunted(msgspec.Struct, frozen=True, kw_only=True):
@@ -84,32 +84,55 @@ def hunt(
     seeds: int,
     first_seed: int = 1,
     jobs: int = 2,
+    known: Mapping[str, int] | None = None,
     on_done: Callable[[Hunted], None] = lambda one: None,
 ) -> Report:
-    """Hunt each of them, with so many seeds at most. Raises NotThere."""
+    """Hunt each of them, with so many seeds at most. `known` seeds are tried first. Raises NotThere."""
     begun = time.monotonic()
-    wanted = list(range(first_seed, first_seed + seeds))
+    wanted = range(first_seed, first_seed + seeds)
     with tempfile.TemporaryDirectory(prefix="teeth-") as name, ThreadPoolExecutor(jobs) as pool:
         folder = Path(name)
         original = snapshot(folder)
-        copies = [planted(one, original, folder) for one in mutations]
-        control = planted(None, original, folder)
-        slices = [wanted[at : at + _SLICE] for at in range(0, seeds, _SLICE)]
-        found = [
-            bite for some in pool.map(lambda one: _run(control, one, go_on=True), slices) for bite in some
-        ]
-        unsound = tuple(bite for bite in found if bite.seed is not None)
-        sound = [seed for seed in wanted if seed not in {bite.seed for bite in unsound}]
+        copies = {one.id: planted(one, original, folder) for one in mutations}
+        control = _Control(planted(None, original, folder), pool, jobs)
 
-        def hunted(mutation: Mutation, copy: Path) -> Hunted:
-            one = _hunted(mutation, copy, sound)
+        def hunted(mutation: Mutation) -> Hunted:
+            first = (known or {}).get(mutation.id)
+            order = [*wanted] if first is None else [first, *(one for one in wanted if one != first)]
+            one = _hunted(mutation, copies[mutation.id], [one for one in order if one not in control.unsound])
             on_done(one)
             return one
 
-        results = tuple(pool.map(hunted, mutations, copies))
+        results: dict[str, Hunted] = {}
+        left = list(mutations)
+        while left:
+            results.update({one.id: one for one in pool.map(hunted, left)})
+            control.run({one.seed for one in results.values() if one.seed is not None})
+            left = [one for one in left if results[one.id].seed in control.unsound]
     return Report(
-        seeds_max=seeds, unsound=unsound, hunted=results, seconds=round(time.monotonic() - begun, 1)
+        seeds_max=seeds,
+        unsound=tuple(control.unsound.values()),
+        hunted=tuple(results[one.id] for one in mutations),
+        seconds=round(time.monotonic() - begun, 1),
     )
+
+
+class _Control:
+    """The source as it is: each seed that caught something runs on it, once."""
+
+    def __init__(self, copy: Path, pool: ThreadPoolExecutor, jobs: int) -> None:
+        self.unsound: dict[int, Bite] = {}
+        self._copy = copy
+        self._pool = pool
+        self._jobs = jobs
+        self._ran: set[int] = set()
+
+    def run(self, seeds: set[int]) -> None:
+        new = sorted(seeds - self._ran)
+        self._ran.update(new)
+        parts = [part for number in range(self._jobs) if (part := new[number :: self._jobs])]
+        for bites in self._pool.map(lambda part: _run(self._copy, part, go_on=True), parts):
+            self.unsound.update({one.seed: one for one in bites if one.seed is not None})
 
 
 def _hunted(mutation: Mutation, copy: Path, seeds: Sequence[int]) -> Hunted:
@@ -136,7 +159,7 @@ def _run(copy: Path, seeds: Sequence[int], *, go_on: bool) -> list[Bite]:
         env={**os.environ, "PYTHONPATH": str(copy), "PYTHONHASHSEED": "0"},
         capture_output=True,
         text=True,
-        timeout=_SEED_S_MAX * len(seeds),
+        timeout=_SEED_S_MAX * max(len(seeds), 1),
         check=False,
     )
     told = [msgspec.json.decode(line, type=Bite) for line in done.stdout.splitlines()]

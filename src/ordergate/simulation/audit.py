@@ -104,18 +104,14 @@ class Audit:
         self.accounts: dict[AccountId, Account] = {}
         self.kill: Kill | None = None
         self.by_key: dict[tuple[AccountId, str], list[OrderId]] = {}
+        self._orders: dict[OrderId, Known] = {}
         self._by_broker_id: dict[tuple[AccountId, str], OrderId] = {}
 
     def account(self, account: AccountId) -> Account:
         return self.accounts.setdefault(account, Account())
 
     def order(self, order_id: OrderId | None) -> Known | None:
-        if order_id is None:
-            return None
-        for account in self.accounts.values():
-            if (known := account.orders.get(order_id)) is not None:
-                return known
-        return None
+        return None if order_id is None else self._orders.get(order_id)
 
     def of_broker(self, account: AccountId, broker_order_id: str) -> Known | None:
         order_id = self._by_broker_id.get((account, broker_order_id))
@@ -167,7 +163,7 @@ class Audit:
             self._by_broker_id[account_id, event.broker_order_id] = order.id
         if not order.external:
             self.by_key.setdefault((account_id, correlation), []).append(order.id)
-        account.orders[order.id] = order
+        account.orders[order.id] = self._orders[order.id] = order
 
     def _order(self, account: Account, order: Known, event: e.OrderEvent, now: float) -> None:
         match event:
@@ -208,7 +204,9 @@ class Audit:
     def _end(self, order: Known, event: e.OrderEvent) -> None:
         name = type(event).__name__
         if name in _ENDINGS:
-            order.end, order.pending, order.unknown = name, None, False
+            order.pending, order.unknown = None, False
+            if order.end not in _LAST:
+                order.end = name
         elif (order.end, name) in _REVIVALS:
             order.end = ""
 
@@ -221,6 +219,7 @@ _REVIVALS: Final = (
     ("OrderCompleted", "OrderReopened"),
     ("OrderRejected", "OrderReopened"),
 )
+_LAST: Final = ("OrderCanceled", "OrderExpired", "OrderDenied")  # what fills later stays that
 _ENDINGS: Final = ("OrderFilled", "OrderCompleted", "OrderCanceled", "OrderExpired", "OrderRejected")
 
 

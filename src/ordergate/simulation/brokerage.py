@@ -5,12 +5,15 @@ The exchange's own ledger is the ground truth of a run. The gateway never sees i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from ordergate.brokers.paper.exchange import Moved, PaperExchange
+from ordergate.brokers.paper.fates import Call
 from ordergate.brokers.paper.news import PaperNews
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, cl_ord_id, parse_cl_ord_id
@@ -19,9 +22,17 @@ from ordergate.core.orders.events import CancelRequested
 from ordergate.journal.tails import Linked
 from ordergate.ports.broker import DedupClass
 from ordergate.simulation.ground import START, Ground
+from ordergate.simulation.manners import Manner
 from ordergate.simulation.plan import Plan, Strike
 
 _FILLS: Final = ("fill", "partial_fill")
+_FOR_THE_DOUBTFUL: Final = 0.6  # strikes of a smaller dose wait for an order that nobody was told of
+_EVERY_THIRD: Final = 3
+_NAMES_MAX: Final = 4096
+
+name_of = lru_cache(_NAMES_MAX)(cl_ord_id)
+intent_of = lru_cache(_NAMES_MAX)(parse_cl_ord_id)
+"""What an order is called at the broker, and the way back; a run asks the same names over and over."""
 
 
 class Brokerage:
@@ -38,6 +49,12 @@ class Brokerage:
         self.account = account
         self.chance = ground.chance(f"brokerage {number}")
         self.in_flight: dict[str, int] = {}
+        self.doubtful: set[str] = set()
+        self.denied_falsely: set[str] = set()
+        self.manners: dict[Call, Manner] = {}
+        self.answered_badly = ""
+        self.held_s: float | None = 0.0
+        self.listed_late: set[str] = set()
         self.placed_s: dict[str, float] = {}
         self.mass_cancel: dict[OrderId, str] = {}
         self.streams: dict[str, PaperNews] = {}
@@ -57,7 +74,7 @@ class Brokerage:
 
     def now(self) -> datetime:
         """The broker's clock: no two things happen at the same time."""
-        now = START + timedelta(seconds=self.time()) + self._skew
+        now = self.ground.now() + self._skew
         self._last = max(now, self._last + timedelta(microseconds=1))
         return self._last
 
@@ -103,16 +120,48 @@ class Brokerage:
         return "both" if spell.dose < 0.6 else ("out" if spell.dose < 0.8 else "back")
 
     def hides(self, order: PaperOrder) -> bool:
-        """B6: an order that questions do not find for a while, within what the broker admits to."""
+        """B6: an order that questions do not find for a while, within what the broker admits to.
+
+        Most strikes wait for one that nobody was told of.
+        """
         if order.id not in self._hidden:
-            strike = self.strike("B6") if self.setting.visibility_lag_s else None
-            until = None if strike is None else self.time() + self.setting.visibility_lag_s * strike.dose
-            self._hidden[order.id] = until
+            least = 0.0 if order.cl_ord_id in self.doubtful else _FOR_THE_DOUBTFUL
+            strike = self.strike("B6", above=least) if self.setting.visibility_lag_s else None
+            if strike is None:
+                self._hidden[order.id] = None
+            else:
+                self.hide(order, strike.dose)
         hidden_until = self._hidden[order.id]
         if hidden_until is None or self.time() >= hidden_until:
             return False
-        self.weather.seen("B6", order.cl_ord_id)
+        if not self.weather.healed:
+            self.weather.seen("B6", order.cl_ord_id)
         return True
+
+    def hide(self, order: PaperOrder, dose: float) -> None:
+        """Let no question find it for so much of the time that the broker admits to."""
+        self._hidden[order.id] = self.time() + self.setting.visibility_lag_s * dose
+
+    def is_listed_late(self, cursor: str) -> bool:
+        """B18: every third execution is listed behind younger ones, as long as the list lags."""
+        lags = self.spell("B18") is not None and int(cursor) % _EVERY_THIRD == self.number
+        return lags or cursor in self.listed_late
+
+    @contextmanager
+    def minding_manners(self, call: Call, subject: str) -> Iterator[Manner | None]:
+        """How this call is answered, where that was chosen; what is told meanwhile is told accordingly."""
+        manner = self.manners.pop(call, None)
+        if manner is None:
+            yield None
+            return
+        self.answered_badly, self.held_s = subject, manner.held_s
+        if manner.is_false:
+            self.denied_falsely.add(subject)
+        yield manner
+        self.held_s = 0.0
+        order = self.order_of(subject)
+        if order is not None and manner.hidden:
+            self.hide(order, 1.0)
 
     def note_mass_cancel(self, linked: Linked) -> None:
         """Cancels that were asked for in one unit belong together."""
@@ -147,11 +196,11 @@ class Brokerage:
 
     def replaced_by(self, subject: str) -> PaperOrder | None:
         """The open order that a replacement called `subject` would replace."""
-        parsed = parse_cl_ord_id(Env.PAPER, subject)
+        parsed = intent_of(Env.PAPER, subject)
         if parsed is None:
             return None
         for version in range(parsed[1] - 1, 0, -1):
-            order = self.order_of(cl_ord_id(parsed[0], version))
+            order = self.order_of(name_of(parsed[0], version))
             if order is not None and order.is_open:
                 return order
         return None
@@ -202,5 +251,5 @@ def _skew(plan: Plan, number: int) -> timedelta:
 
 def order_of(env: Env, subject: str) -> OrderId | None:
     """The order that a client order id belongs to, if it is one of ours."""
-    parsed = parse_cl_ord_id(env, subject)
+    parsed = intent_of(env, subject)
     return None if parsed is None else parsed[0]

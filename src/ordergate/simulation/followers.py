@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -180,75 +180,80 @@ class Follower:
     # -- the view
 
     def _hear(self, frame: bytes) -> None:
-        told = msgspec.json.decode(frame)
-        match told["type"]:
+        told = _frames.decode(frame)
+        match told.type:
             case "subscribed":
                 self._subscribed(told)
             case "reset":
-                self._reset(frame, told)
+                self._reset(told)
             case "event":
                 self._event(frame, told)
             case "state_hash":
                 self._hash(told)
             case _:
-                self._violated("I13", f"was told {told['type']}")
+                self._violated("I13", f"was told {told.type}")
 
-    def _subscribed(self, told: dict[str, Any]) -> None:
-        if told["resumed"]:
+    def _subscribed(self, told: _Frame) -> None:
+        if told.resumed:
             self.resumed += 1
-            if (told["stream_id"], told["seq"]) != (self.stream_id, self.seq):
-                self._violated("I13", f"asked to go on at {self.seq} and was put at {told['seq']}")
+            if (told.stream_id, told.seq) != (self.stream_id, self.seq):
+                self._violated("I13", f"asked to go on at {self.seq} and was put at {told.seq}")
 
-    def _reset(self, frame: bytes, told: dict[str, Any]) -> None:
-        parts = msgspec.json.decode(frame, type=_Reset)
+    def _reset(self, told: _Frame) -> None:
         self.resets += 1
         self._knows_all = True
-        self.stream_id, self.seq = told["stream_id"], told["as_of_seq"]
-        self.orders = {_order_keys.decode(raw).id: bytes(raw) for raw in parts.snapshot.orders}
-        self.positions = {_position_keys.decode(raw).symbol: bytes(raw) for raw in parts.snapshot.positions}
+        self.stream_id, self.seq = told.stream_id, told.as_of_seq
+        self.orders = {_order_keys.decode(raw).id: bytes(raw) for raw in told.snapshot.orders}
+        self.positions = {_position_keys.decode(raw).symbol: bytes(raw) for raw in told.snapshot.positions}
 
-    def _event(self, frame: bytes, told: dict[str, Any]) -> None:
+    def _event(self, frame: bytes, told: _Frame) -> None:
         """Each event names the one before it, so nothing can be missing unseen."""
-        if told["account_id"] != self.account:
-            self._violated("I18", f"was told of {told['account_id']}")
-        if told["prev_seq"] != self.seq or told["seq"] != self.seq + 1:
-            self._violated("I13", f"stood at {self.seq} and was told {told['seq']} after {told['prev_seq']}")
-        self.seq = told["seq"]
+        if told.account_id != self.account:
+            self._violated("I18", f"was told of {told.account_id}")
+        if told.prev_seq != self.seq or told.seq != self.seq + 1:
+            self._violated("I13", f"stood at {self.seq} and was told {told.seq} after {told.prev_seq}")
+        self.seq = told.seq
         stored = self._server.store.books[self.account].events
         if self.seq > len(stored):
             self._violated("I14", f"was told {self.seq} before it was durable")
         elif not frame.endswith(stored[self.seq - 1][0].frame[1:]):
             self._violated("I14", f"event {self.seq} is not as it was written")
-        parts = _parts.decode(frame)
-        if parts.order:
-            order = _order_keys.decode(parts.order)
-            self.orders[order.id] = bytes(parts.order)
+        if told.order:
+            order = _order_keys.decode(told.order)
+            self.orders[order.id] = bytes(told.order)
             if order.status in _ENDED:
                 del self.orders[order.id]
-        if parts.position:
-            self.positions[_position_keys.decode(parts.position).symbol] = bytes(parts.position)
+        if told.position:
+            self.positions[_position_keys.decode(told.position).symbol] = bytes(told.position)
 
-    def _hash(self, told: dict[str, Any]) -> None:
-        if told["seq"] != self.seq or not self._knows_all:
+    def _hash(self, told: _Frame) -> None:
+        if told.seq != self.seq or not self._knows_all:
             return  # a hash of a moment that this view has not reached, or has passed
         mine = StateHash(self.orders.values(), self.positions.values()).hexdigest()
-        if mine != told["hash"]:
-            self._violated("I15", f"its view at {self.seq} is {mine}, the server's {told['hash']}")
+        if mine != told.hash:
+            self._violated("I15", f"its view at {self.seq} is {mine}, the server's {told.hash}")
 
     def _violated(self, invariant: str, what: str) -> None:
         self._ground.witness.say(invariant, f"{self.name} {what}")
 
 
 class _Snapshot(msgspec.Struct):
-    orders: list[msgspec.Raw]
-    positions: list[msgspec.Raw]
+    orders: list[msgspec.Raw] = []
+    positions: list[msgspec.Raw] = []
 
 
-class _Reset(msgspec.Struct):
-    snapshot: _Snapshot
+class _Frame(msgspec.Struct):
+    """Any frame, as far as a client looks at it."""
 
-
-class _Parts(msgspec.Struct):
+    type: str
+    stream_id: str = ""
+    account_id: str = ""
+    seq: int = -1
+    prev_seq: int | None = None
+    as_of_seq: int = -1
+    resumed: bool = False
+    hash: str = ""
+    snapshot: _Snapshot = msgspec.field(default_factory=_Snapshot)
     order: msgspec.Raw = msgspec.Raw(b"")
     position: msgspec.Raw = msgspec.Raw(b"")
 
@@ -262,7 +267,7 @@ class _Position(msgspec.Struct):
     symbol: str
 
 
-_parts: Final = msgspec.json.Decoder(_Parts)
+_frames: Final = msgspec.json.Decoder(_Frame)
 _order_keys: Final = msgspec.json.Decoder(_Order)
 _position_keys: Final = msgspec.json.Decoder(_Position)
 _ENDED: Final = ("filled", "canceled", "expired", "rejected", "denied")

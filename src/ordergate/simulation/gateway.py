@@ -25,7 +25,7 @@ from ordergate.journal.session import FenceHeld
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.database import Server
-from ordergate.simulation.ground import START, Ground
+from ordergate.simulation.ground import Ground
 from ordergate.simulation.journal import SimJournal
 from ordergate.simulation.line import BrokerLine
 from ordergate.simulation.views import SimViews
@@ -43,10 +43,12 @@ class WallClock:
 
     def __init__(self, ground: Ground) -> None:
         self.wrong_by = timedelta(0)
+        self._ground = ground
         self._loop = ground.loop
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self._loop.time()) + self.wrong_by
+        now = self._ground.now()
+        return now + self.wrong_by if self.wrong_by else now
 
     def monotonic(self) -> float:
         return self._loop.time()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from contextvars import Context
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ordergate.simulation.loop import WORLD, VirtualLoop
@@ -27,11 +27,19 @@ class Ground:
         self.witness = Witness(self.trace, self.loop.time)
 
         self.clogged_until: dict[str, float] = {}
+        self._told, self._told_at = START, 0.0
+
+    def now(self) -> datetime:
+        """The true time of the run; it is asked for far more often than it moves."""
+        if self._told_at != self.loop.time():
+            self._told_at = self.loop.time()
+            self._told = START + timedelta(seconds=self._told_at)
+        return self._told
 
     def clog_s(self, line: str) -> float:
         """How long what is sent on this line now stands still (N2)."""
-        until = self.clogged_until.get(line, 0.0)
-        return max(until - self.loop.time(), 0.0)
+        until = self.clogged_until.get(line)
+        return 0.0 if until is None else max(until - self.loop.time(), 0.0)
 
     def later(self, seconds: float, call: Callable[[], object]) -> None:
         """Things of the world go on, whoever dies."""

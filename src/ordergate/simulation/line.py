@@ -40,6 +40,7 @@ REQUEST_S_MAX: Final = 5.0
 _LATE_S_MAX: Final = 20.0
 _CURT: Final = 0.5
 _FOR_REPLACES: Final = 0.4  # strikes of a smaller dose wait for a replace
+_FALSE_ABOVE: Final = 0.8  # strikes of a larger dose deny an order that was taken
 
 
 class BrokerLine:
@@ -147,14 +148,19 @@ class BrokerLine:
             self._respond(answer, Unknown("an answer that cannot be read"))
             return
         is_repeat = call is Call.PLACE and brokerage.order_of(subject) is not None
-        outcome = act()
+        with brokerage.minding_manners(call, subject) as manner:
+            outcome = acted = act()
         if is_repeat and brokerage.setting.dedup is DedupClass.A and brokerage.chance.random() < _CURT:
             outcome = Rejected("client order id must be unique")  # and not a word of the order that has it
         if strike is not None:
             seen("B4", f"{subject} was done")
             outcome = Unknown("an answer that cannot be read")
+        elif manner is not None:
+            outcome = manner.outcome or _SILENCE
         elif isinstance(outcome, Acknowledged):
             outcome = self._spoiled(call, subject, outcome)
+        if isinstance(outcome, Unknown) or outcome is not acted:
+            brokerage.doubtful.add(subject)
         if call is Call.CANCEL and isinstance(outcome, Acknowledged) and brokerage.strike("B11") is not None:
             brokerage.later(2 * brokerage.trip_s(), lambda: self._fill_after_all(subject))
         if brokerage.partition == "back":
@@ -172,9 +178,13 @@ class BrokerLine:
             ("B3", Unknown("502 bad gateway")),
             ("B5", Unknown("a yes without an id")),
         ):
-            if call is not Call.CANCEL and brokerage.strike(fault, above=least) is not None:
-                seen(fault, subject)
-                return spoiled
+            if call is Call.CANCEL or (strike := brokerage.strike(fault, above=least)) is None:
+                continue
+            seen(fault, subject)
+            if fault == "B3" and call is Call.PLACE and waits and strike.dose > _FALSE_ABOVE:
+                brokerage.denied_falsely.add(subject)
+                return Rejected("422 unprocessable")
+            return spoiled
         return outcome
 
     def _race(self, call: Call, subject: str) -> None:
@@ -278,6 +288,8 @@ class BrokerLine:
         if question == "account" and brokerage.spell("B22") is not None:
             seen("B22")
             told = msgspec.structs.replace(_account(found), fingerprint="paper:ANOTHER")
+        elif question == "executions":
+            told = self._listed_late(found)
         elif question in ("positions", "account", "open orders"):
             told = self._partial_or_old(question, found)
         elif brokerage.spell("B18") is not None and question.startswith("find"):
@@ -289,6 +301,14 @@ class BrokerLine:
             self._past[question] = found
         result: T = told
         return result
+
+    def _listed_late(self, found: Any) -> Any:
+        """A list that lags may show a younger execution before an older one."""
+        brokerage = self._brokerage
+        missing = [one for one in found if brokerage.is_listed_late(one.cursor)]
+        if missing and not brokerage.weather.healed:
+            brokerage.weather.seen("B18", f"{len(missing)} executions are not listed")
+        return [one for one in found if one not in missing]
 
     def _partial_or_old(self, question: str, found: Any) -> Any:
         brokerage, seen = self._brokerage, self._brokerage.weather.seen
@@ -317,7 +337,9 @@ class BrokerLine:
         if brokerage.spell("B17") is not None:
             seen("B17")
             return
-        wait = brokerage.setting.broker_latency_s
+        if brokerage.held_s is None:
+            return
+        wait = brokerage.setting.broker_latency_s + brokerage.setting.news_lag_s + brokerage.held_s
         if (strike := brokerage.strike("B9")) is not None:
             wait += 3.0 * strike.dose
             self._overtaken = brokerage.time() + wait

@@ -9,12 +9,11 @@ nothing of it runs again, and nobody is told.
 from __future__ import annotations
 
 import asyncio
-import contextvars
-import heapq
 from asyncio.events import _get_running_loop, _set_running_loop
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context, ContextVar
+from contextvars import Context, ContextVar, copy_context
+from heapq import heappop, heappush
 from typing import Any, Final, TypeVar, TypeVarTuple, Unpack
 
 T = TypeVar("T")
@@ -25,17 +24,36 @@ _BURIALS_MAX: Final = 20
 _process: ContextVar[str] = ContextVar("simulated process", default=WORLD)
 
 
-class _Soon(asyncio.Handle):
-    def go(self) -> None:
-        self._run()
+class _Step(asyncio.TimerHandle):
+    """One callback, now or later. A run has ten thousand: it holds what is needed and asks for nothing."""
+
+    __slots__ = ("args", "call", "context", "dropped", "due")
+
+    def __init__(
+        self, due: float, call: Callable[..., object], args: tuple[Any, ...], context: Context
+    ) -> None:
+        self.due = due
+        self.call = call
+        self.args = args
+        self.context = context
+        self.dropped = False
+
+    def cancel(self) -> None:
+        """A timer that was cancelled leaves the loop when its time comes."""
+        self.dropped = True
+        self.call, self.args = _nothing, ()
+
+    def cancelled(self) -> bool:
+        return self.dropped
+
+    def when(self) -> float:
+        return self.due
+
+    def __repr__(self) -> str:
+        return f"<{self.call!r} at {self.due}>"
 
 
-class _Later(asyncio.TimerHandle):
-    def go(self) -> None:
-        self._run()
-
-
-_Handle = _Soon | _Later
+def _nothing() -> None: ...
 
 
 class VirtualLoop(asyncio.BaseEventLoop):
@@ -45,14 +63,14 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._running = False
         super().__init__()
         self.steps = 0
-        self.complaints: list[dict[str, Any]] = []
+        self.complaints: list[BaseException] = []
         self._now = 0.0
-        self._ready: deque[tuple[_Handle, Context]] = deque()
-        self._timers: list[tuple[float, int, _Later, Context]] = []
+        self._ready: deque[_Step] = deque()
+        self._timers: list[tuple[float, int, _Step]] = []
         self._ticket = 0
         self._ended: set[str] = set()
-        self._unrun: list[tuple[_Handle, Context]] = []
-        self._frozen: dict[str, deque[tuple[_Handle, Context]]] = {}
+        self._unrun: list[_Step] = []
+        self._frozen: dict[str, deque[_Step]] = {}
         self._closed = False
 
     # -- time and processes
@@ -62,7 +80,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def process(self, name: str) -> Context:
         """The context in which everything of the process runs."""
-        context = contextvars.copy_context()
+        context = copy_context()
         context.run(_process.set, name)
         return context
 
@@ -91,10 +109,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
                 self._run_ready()
                 if not self._timers or self._timers[0][0] > when:
                     break
-                due, _, handle, context = heapq.heappop(self._timers)
-                if not handle.cancelled():
+                due, _, step = heappop(self._timers)
+                if not step.dropped:
                     self._now = max(self._now, due)
-                    self._ready.append((handle, context))
+                    self._ready.append(step)
             self._now = max(self._now, when)
         finally:
             self._running = False
@@ -117,31 +135,36 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self.close()
 
     def _run_ready(self) -> None:
-        ready = self._ready
+        ready, ended, frozen = self._ready, self._ended, self._frozen
         while ready:
-            handle, context = ready.popleft()
-            if handle.cancelled():
+            step = ready.popleft()
+            if step.dropped:
                 continue
-            if self._ended or self._frozen:
+            context = step.context
+            if ended or frozen:
                 name = context.get(_process, WORLD)
-                if name in self._ended:
-                    self._unrun.append((handle, context))
+                if name in ended:
+                    self._unrun.append(step)
                     continue
-                if name in self._frozen:
-                    self._frozen[name].append((handle, context))
+                if name in frozen:
+                    frozen[name].append(step)
                     continue
             self.steps += 1
-            handle.go()
+            try:
+                context.run(step.call, *step.args)
+            except (SystemExit, KeyboardInterrupt):
+                raise
+            except BaseException as fault:  # what asyncio does with what nobody waits for
+                self.complaints.append(fault)
 
     # -- what asyncio asks of a loop
 
     def call_soon(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
     ) -> asyncio.Handle:
-        within = contextvars.copy_context() if context is None else context
-        handle = _Soon(callback, args, self, within)
-        self._ready.append((handle, within))
-        return handle
+        step = _Step(self._now, callback, args, copy_context() if context is None else context)
+        self._ready.append(step)
+        return step
 
     def call_soon_threadsafe(
         self, callback: Callable[[Unpack[Ts]], object], *args: *Ts, context: Context | None = None
@@ -164,14 +187,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         *args: *Ts,
         context: Context | None = None,
     ) -> asyncio.TimerHandle:
-        within = contextvars.copy_context() if context is None else context
-        handle = _Later(when, callback, args, self, within)
+        step = _Step(when, callback, args, copy_context() if context is None else context)
         self._ticket += 1
-        heapq.heappush(self._timers, (when, self._ticket, handle, within))
-        return handle
-
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
-        """A cancelled timer is dropped when its time comes."""
+        heappush(self._timers, (when, self._ticket, step))
+        return step
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
@@ -188,7 +207,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         """Kept for whoever runs the loop; an ended process leaves tasks behind that nobody mourns."""
         if "exception" in context:
-            self.complaints.append(context)
+            self.complaints.append(context["exception"])
 
     def get_debug(self) -> bool:
         return False

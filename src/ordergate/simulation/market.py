@@ -11,6 +11,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Final
 
+import msgspec
+
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument
@@ -45,6 +47,7 @@ class Market:
         ground.weather.on("B8", self._restate)
         ground.weather.on("B14", self._amend)
         ground.weather.on("B15", self._meddle)
+        ground.weather.on("B10", self._meddle_unseen)
 
     def begin(self, opened: Callable[[], Collection[AccountId]]) -> None:
         """`opened` tells which accounts the gateway has opened."""
@@ -141,6 +144,29 @@ class Market:
             self._manual += 1
             brokerage.exchange.submit(f"by-hand-{self._manual}", self._manual_terms(brokerage, strike))
         self._ground.weather.seen("B15")
+
+    def _meddle_unseen(self, cut: Strike) -> None:
+        """Now and then somebody trades elsewhere while the line is cut, and is not found when it is back."""
+        brokerage = self._brokerages[cut.account]
+        lag_s = brokerage.setting.visibility_lag_s
+        if lag_s and int(cut.dose * 100) % 2:
+            self._ground.later(max(cut.lasts - lag_s / 2, 0.0), partial(self._trade_unseen, brokerage, cut))
+
+    def _trade_unseen(self, brokerage: Brokerage, cut: Strike) -> None:
+        if not self._ground.weather.healed and brokerage.account in self._opened():
+            self.trade_unseen(brokerage, self._manual_terms(brokerage, cut))
+            self._ground.weather.seen("B15", "while the line was cut")
+
+    def trade_unseen(self, brokerage: Brokerage, terms: Terms) -> None:
+        """Somebody trades elsewhere, at once and whole; no question finds it for a while."""
+        self._manual += 1
+        tick = self._instruments[terms.symbol].tick
+        through = self.prices[terms.symbol] + terms.side.sign * 40 * tick
+        order = brokerage.exchange.submit(
+            f"by-hand-{self._manual}", msgspec.structs.replace(terms, limit_price=through)
+        )
+        if isinstance(order, PaperOrder):
+            brokerage.hide(order, 1.0)
 
     def _overfill(self, brokerage: Brokerage, order: PaperOrder) -> None:
         price = order.terms.limit_price or self.prices[order.terms.symbol]

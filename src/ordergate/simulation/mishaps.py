@@ -32,6 +32,7 @@ from ordergate.simulation.trader import Trader
 _RESTART_S: Final = (0.1, 3.0)
 _JUMPS_S: Final = (3600.0, -3600.0, -600.0, 1.0, -1.0, 0.25)
 _OPERATOR_S: Final = 0.7
+_WATCHFUL_S: Final = 6.0
 
 Word = tuple[Resolution, str | None]
 
@@ -63,6 +64,7 @@ class Mishaps:
         self._chance = town.ground.chance("mishaps")
         self._calls: list[asyncio.Task[None]] = []
         self._alarmed: list[Strike] = []
+        self._watchful: list[Strike] = []
         weather = town.ground.weather
         weather.on("T1", self._jump, self._jump_back)
         weather.on("T2", self._stand_still, self._go_on)
@@ -204,10 +206,12 @@ class Mishaps:
     def _operator(self, strike: Strike) -> None:
         """O1: the kill switch is engaged and released, again and again.
 
-        Every other operator waits until a broker cannot be spoken to, and keeps it engaged for longer.
+        Others wait until a broker cannot be spoken to, or until an order is in question, and keep it
+        engaged for longer.
         """
-        if int(strike.dose * 100) % 2:
-            self._alarmed.append(strike)
+        waits = int(strike.dose * 100) % 4
+        if waits:
+            (self._watchful if waits == 2 else self._alarmed).append(strike)
             return
         for turn in range(1 + int(3 * strike.dose)):
             self._ground.later(turn * _OPERATOR_S * 2, lambda: self._throw(strike, engage=True))
@@ -219,6 +223,13 @@ class Mishaps:
             strike = self._alarmed.pop(0)
             self._ground.later(0.2, lambda: self._throw(strike, engage=True))
             self._ground.later(spell.lasts + 3.0, lambda: self._throw(strike, engage=False))
+
+    def mind_the_doubtful(self) -> None:
+        """Whoever watches stops all trading when nobody knows what became of an order."""
+        if self._watchful and any(self._town.questions(one.account) for one in self._town.brokerages):
+            strike = self._watchful.pop(0)
+            self._throw(strike, engage=True)
+            self._ground.later(_WATCHFUL_S, lambda: self._throw(strike, engage=False))
 
     def _throw(self, strike: Strike, *, engage: bool) -> None:
         if not self._ground.weather.healed:
@@ -240,6 +251,24 @@ class Mishaps:
             return
         if engage:
             self._ground.weather.seen("O1")
+
+    def stop_trading_for(self, seconds: float) -> None:
+        """The operator of the healed house stops all trading for a while, and releases it again."""
+        stopped = self._stopped(seconds)
+        self._calls[0] = self._ground.loop.create_task(stopped, context=self._ground.world)
+
+    async def _stopped(self, seconds: float) -> None:
+        operator = self._town.traders[0].client
+
+        async def ask(gate: Gate) -> object:
+            return await gate.engage_kill(
+                operator.principal, grade="block_new", reason="drill", correlation="operator"
+            )
+
+        with suppress(NoAnswer):
+            await operator.once(ask)
+        await asyncio.sleep(seconds)
+        await self._release()
 
     async def _release(self) -> None:
         """The operator of the healed house releases the switch, until that is so."""

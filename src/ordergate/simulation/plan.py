@@ -16,6 +16,8 @@ from ordergate.ports.broker import DedupClass
 from ordergate.simulation.catalogue import BY_ID, WITH_SUBJECT
 
 STRIKES_MAX: Final = 12
+NEWS_LAGS_S: Final = (0.0, 0.0, 0.3, 1.5)
+"""How much later than an answer the stream's news comes; in half of the worlds it is as fast."""
 NAMELESS: Final = 0.12
 DEATHS: Final = tuple(fault for fault in WITH_SUBJECT if fault.startswith("C"))
 
@@ -41,6 +43,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     resend_is_safe: bool
     visibility_lag_s: float
     broker_latency_s: float
+    news_lag_s: float
     commit_latency_s: float
     trading_s: float
     orders: int
@@ -62,7 +65,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT) -> Plan:
     """The plan of a seed. Leaving faults out leaves the others as they are."""
-    setting = _setting(random.Random(f"{seed} setting"))
+    lag_s = random.Random(f"{seed} news").choice(NEWS_LAGS_S)
+    setting = msgspec.structs.replace(_setting(random.Random(f"{seed} setting")), news_lag_s=lag_s)
     strikes: list[Strike] = []
     for fault_id in WITH_SUBJECT:
         chance = random.Random(f"{seed} {fault_id}")
@@ -81,6 +85,7 @@ def _setting(chance: random.Random) -> Setting:
         resend_is_safe=dedup is DedupClass.A and chance.random() < 0.6,
         visibility_lag_s=chance.choice((0.0, 0.0, 1.0, 5.0)),
         broker_latency_s=chance.choice((0.002, 0.02, 0.15)),
+        news_lag_s=0.0,
         commit_latency_s=chance.choice((0.001, 0.003, 0.02)),
         trading_s=chance.uniform(25.0, 60.0),
         orders=chance.randint(90, 150),

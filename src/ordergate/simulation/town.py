@@ -25,11 +25,12 @@ from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.clients import Client
 from ordergate.simulation.crowd import Crowd
 from ordergate.simulation.database import Server
+from ordergate.simulation.epilogue import CALM_S, Epilogue
 from ordergate.simulation.gateway import Gateway, WallClock
 from ordergate.simulation.ground import START, Ground
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.invariants.table import checkers_of
-from ordergate.simulation.invariants.venue import differences
+from ordergate.simulation.invariants.venue import differences, untold
 from ordergate.simulation.market import Market
 from ordergate.simulation.mishaps import Mishaps
 from ordergate.simulation.plan import Plan, Setting
@@ -152,6 +153,7 @@ class Town:
         self._safety()
         if not self.ground.witness.violations:
             self.healed_s = self._heal()
+            self._calm()
             self._let_followers_read()
             self.ground.witness.ended()
 
@@ -170,11 +172,31 @@ class Town:
         self.market.close()
         self.mishaps.heal()
         self.ground.trace.note("phase", "heal")
+        self._settle(begun + HEAL_S_MAX)
+        return self.ground.loop.time() - begun
+
+    def _settle(self, until: float) -> bool:
+        """Wait until nothing has differed for a while."""
         settled = 0
-        while settled < _SETTLED_TICKS and self.ground.loop.time() < begun + HEAL_S_MAX:
+        while settled < _SETTLED_TICKS and self.ground.loop.time() < until:
             self._tick()
             settled = settled + 1 if self._is_settled() else 0
-        return self.ground.loop.time() - begun
+        return settled >= _SETTLED_TICKS
+
+    def _calm(self) -> None:
+        """Now the stream alone must be enough: what it tells is in the journal before anybody asks."""
+        if self.ground.witness.violations or not self._is_settled():
+            return
+        self.ground.trace.note("phase", "calm")
+        epilogue = Epilogue(self)
+        epilogue.begin()
+        until = self.ground.loop.time() + CALM_S + self.ground.plan.setting.news_lag_s
+        while self.ground.loop.time() < until:
+            self._tick()
+        for what in untold(self.sight):
+            self.ground.witness.say("I23", f"told in a calm and not in the journal: {what}")
+        epilogue.cut()
+        self._settle(until + HEAL_S_MAX)
 
     def _let_followers_read(self) -> None:
         """What was told a moment ago is still on its way to the stream clients."""
@@ -189,11 +211,12 @@ class Town:
         serving = self.serving
         if not quiet or serving is None or serving.recovering:
             return False
-        return not differences(self.sight)
+        return next(differences(self.sight), None) is None
 
     def _tick(self) -> None:
         self.ground.loop.run_until(self.ground.loop.time() + _TICK_S)
         self.mishaps.mind_the_fenced()
+        self.mishaps.mind_the_doubtful()
         self.ground.witness.ticked()
 
     def _committed(self, linked: Linked) -> None:

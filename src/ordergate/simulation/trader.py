@@ -110,6 +110,24 @@ class Trader:
         if isinstance(reply, Answer):
             self._used.append((key, terms))
 
+    def place_one(self) -> None:
+        """One more order, so far from the market that nothing fills it by itself."""
+        symbol = sorted(self._instruments)[0]
+        price = self._market.prices[symbol] * Decimal("0.99")
+        terms = Terms(
+            account=self.client.account,
+            symbol=symbol,
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            quantity=Decimal(2),
+            limit_price=price - price % self._instruments[symbol].tick,
+            time_in_force=TimeInForce.GTC,
+        )
+        self._do(self._ask_to_place(terms, self._key()))
+
+    def replace_one(self, order: OrderId, quantity: Decimal) -> None:
+        self._do(self._ask_to_replace(order, quantity))
+
     async def _misuse(self) -> None:
         """A key that bought an order is used for another one."""
         if not self._used:
@@ -136,9 +154,9 @@ class Trader:
         if order is not None:
             await self._ask_to_replace(order)
 
-    async def _ask_to_replace(self, order: OrderId) -> None:
+    async def _ask_to_replace(self, order: OrderId, quantity: Decimal | None = None) -> None:
         me, key = self.client.principal, self._key()
-        quantity = Decimal(self._chance.randint(1, 6))
+        quantity = quantity or Decimal(self._chance.randint(1, 6))
         await self.client.command(
             "replace",
             key,

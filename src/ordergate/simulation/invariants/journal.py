@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final
 
+from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.faults import JournalCorrupt
-from ordergate.core.ids import AccountId, cl_ord_id
+from ordergate.core.ids import AccountId
 from ordergate.core.orders import events as e
 from ordergate.core.orders.reports import BrokerStatus
 from ordergate.core.orders.terms import Side
@@ -15,11 +16,19 @@ from ordergate.journal import chain
 from ordergate.journal.reading import unseal
 from ordergate.journal.tails import Linked
 from ordergate.simulation.audit import ZERO, Known
+from ordergate.simulation.brokerage import Brokerage, name_of
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.market import first_told_as
 
 _ENDS: Final = (e.OrderRejected, e.OrderCanceled, e.OrderExpired, e.OrderFilled, e.OrderCompleted)
+
+
+_AT_VENUE: Final[dict[type[e.OrderEvent], BrokerStatus]] = {
+    e.OrderRejected: BrokerStatus.REJECTED,
+    e.OrderCanceled: BrokerStatus.CANCELED,
+    e.OrderExpired: BrokerStatus.EXPIRED,
+}
 
 
 class NoGuess(SightedChecker):
@@ -37,7 +46,7 @@ class NoGuess(SightedChecker):
 
     def _refused(self, order: Known, version: int) -> None:
         """A refused replacement is not at the venue, and nothing of it can arrive any more."""
-        brokerage, asked = self.sight.brokerage(order.account), cl_ord_id(order.id, version)
+        brokerage, asked = self.sight.brokerage(order.account), name_of(order.id, version)
         if brokerage.order_of(asked) is not None:
             self.violated(f"the replacement {asked} was given up and is at the venue")
         if brokerage.in_flight.get(asked):
@@ -45,24 +54,34 @@ class NoGuess(SightedChecker):
 
     def _ended(self, order: Known, event: e.OrderEvent) -> None:
         brokerage = self.sight.brokerage(order.account)
-        versions = [cl_ord_id(order.id, version) for version in (1, *sorted(order.asked))]
+        versions = [name_of(order.id, version) for version in (1, *sorted(order.asked))]
         at_venue = [found for one in versions if (found := brokerage.order_of(one)) is not None]
         if order.external and order.broker_order_id is not None:
             found = brokerage.exchange.order(order.broker_order_id)
             at_venue.extend([found] if found is not None else [])
         by_sum = isinstance(event, e.OrderFilled | e.OrderCompleted)
-        if not by_sum and any(one.is_open for one in at_venue):
+        denied = any(one.cl_ord_id in brokerage.denied_falsely for one in at_venue)
+        if not by_sum and not denied and any(one.is_open for one in at_venue):
             self.violated(f"{order.id} ended as {type(event).__name__} and is open at the venue")
+        if not by_sum and at_venue and not self._said_so(brokerage, event, at_venue):
+            self.violated(f"{order.id} ended as {type(event).__name__}, and the venue never said so")
         in_flight = any(brokerage.in_flight.get(one) for one in versions)
         if isinstance(event, e.OrderRejected) and not at_venue and in_flight:
             self.violated(f"{order.id} was given up with bytes still on their way")
         was_sent = any(self.sight.sends.get(one) for one in versions)
         if isinstance(event, e.OrderExpired | e.OrderCanceled) and not at_venue and was_sent:
             self.violated(f"{order.id} ended as {type(event).__name__}; it was sent and is not there")
-        if isinstance(event, e.OrderExpired) and all(
-            one.status is not BrokerStatus.EXPIRED for one in at_venue
-        ):
-            self.violated(f"{order.id} expired here and not at the venue")
+
+        if isinstance(event, e.OrderCompleted):
+            there = sum((one.cum_qty for one in at_venue), ZERO)
+            if order.cum < min(order.quantity, there):
+                self.violated(f"{order.id} is complete with {order.cum}; the venue has filled {there}")
+
+    def _said_so(self, brokerage: Brokerage, event: e.OrderEvent, at_venue: Sequence[PaperOrder]) -> bool:
+        """Whether the venue has ended any version like that, or has denied to have it."""
+        if isinstance(event, e.OrderRejected) and at_venue[0].cl_ord_id in brokerage.denied_falsely:
+            return True
+        return any(one.status is _AT_VENUE[type(event)] for one in at_venue)
 
 
 class LegalSteps(SightedChecker):
@@ -102,16 +121,24 @@ _REVIVES: Final = {
 }
 
 
+_OF_EXECUTIONS: Final = (e.Fill, e.ExecutionBusted, e.ExecutionCorrected)
+
+
 class Quantities(SightedChecker):
-    """I8: an order fills between nothing and its quantity, unless the venue itself filled more."""
+    """I8: an order fills between nothing and its quantity, unless the venue itself filled more.
+
+    And what is called filled has filled it: a fill that is taken back takes that back, too.
+    """
 
     id = "I8"
 
     def committed(self, linked: Linked, by: str) -> None:
         for entry in linked.unit.entries:
             order = self.sight.audit.order(entry.order_id)
-            if order is None or not isinstance(entry.event, e.Fill):
+            if order is None or not isinstance(entry.event, _OF_EXECUTIONS):
                 continue
+            if order.end == "OrderFilled" and order.cum < order.quantity:
+                self.violated(f"{order.id} is filled with {order.cum} of {order.quantity}")
             if order.cum < ZERO:
                 self.violated(f"{order.id} has filled {order.cum}")
             if order.cum > order.quantity and not self._really(order):

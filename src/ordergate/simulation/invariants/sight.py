@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from ordergate.core.ids import AccountId, OrderId, parse_cl_ord_id
+from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.ids import Env as Environment
 from ordergate.core.risk.limits import Limits
 from ordergate.simulation.audit import Audit, Known
-from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.brokerage import Brokerage, intent_of
 from ordergate.simulation.database import Server
 from ordergate.simulation.followers import Follower
 from ordergate.simulation.gateway import Gateway
@@ -44,7 +44,7 @@ class Sight:
 
     def order_of(self, subject: str) -> tuple[Known | None, int]:
         """The journal's order behind a client order id, and the version it names."""
-        parsed = parse_cl_ord_id(Environment.PAPER, subject)
+        parsed = intent_of(Environment.PAPER, subject)
         if parsed is None:
             return None, 0
         return self.audit.order(parsed[0]), parsed[1]
@@ -53,5 +53,5 @@ class Sight:
         return self.brokerages[account]
 
     def order_id_of(self, subject: str) -> OrderId | None:
-        parsed = parse_cl_ord_id(Environment.PAPER, subject)
+        parsed = intent_of(Environment.PAPER, subject)
         return None if parsed is None else parsed[0]

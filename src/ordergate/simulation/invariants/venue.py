@@ -8,9 +8,9 @@ from decimal import Decimal
 
 from ordergate.brokers.paper.exchange import Moved
 from ordergate.brokers.paper.orders import PaperOrder
-from ordergate.core.ids import AccountId, cl_ord_id
+from ordergate.core.ids import AccountId
 from ordergate.simulation.audit import ZERO, Account, Known, bodies
-from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.brokerage import Brokerage, name_of
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 
@@ -39,21 +39,54 @@ class Convergence(SightedChecker):
     id = "I23"
 
     def ended(self) -> None:
-        for difference in differences(self.sight):
+        for difference in (*differences(self.sight), *wrongly_shown(self.sight)):
             self.violated(difference)
 
 
-def differences(sight: Sight) -> list[str]:
-    """Everything in which the two sides differ now; empty when they have converged."""
-    found: list[str] = []
+def differences(sight: Sight) -> Iterator[str]:
+    """Everything in which the two sides differ now; nothing when they have converged."""
     for account, brokerage in sight.brokerages.items():
         ours = sight.audit.account(account)
-        found.extend(_orders(ours, brokerage))
-        found.extend(_unknown_to_us(sight, account, brokerage))
-        found.extend(_positions(ours, brokerage))
-        found.extend(f"{account}: break {one} is open" for one in ours.breaks)
-        found.extend(_shown(sight, account, ours, brokerage))
-    return found
+        yield from _orders(ours, brokerage)
+        yield from _unknown_to_us(sight, account, brokerage)
+        yield from _positions(ours, brokerage)
+        yield from (f"{account}: break {one} is open" for one in ours.breaks)
+        yield from _shown(sight, account, ours, brokerage)
+
+
+def untold(sight: Sight) -> Iterator[str]:
+    """What the venue's executions come to, and the journal does not say: quantities, amounts, positions."""
+    for account, brokerage in sight.brokerages.items():
+        ours = sight.audit.account(account)
+        theirs = _filled(brokerage)
+        for order in ours.orders.values():
+            executions = [*order.executions.values()]
+            here = sum((one.quantity for one in executions), ZERO)
+            amount = sum((one.quantity * one.price for one in executions), ZERO)
+            there = [theirs.get(one.id, (ZERO, ZERO)) for one in at_venue(order, brokerage)]
+            if (here, amount) != (sum((one[0] for one in there), ZERO), sum((one[1] for one in there), ZERO)):
+                yield f"{order.id} has filled {here} for {amount} here and {there} at the venue"
+        yield from _positions(ours, brokerage)
+
+
+def _filled(brokerage: Brokerage) -> dict[str, tuple[Decimal, Decimal]]:
+    """By the venue's order id: how much, and for how much."""
+    filled: dict[str, tuple[Decimal, Decimal]] = {}
+    for one in brokerage.exchange.executions:
+        quantity, amount = filled.get(one.order.id, (ZERO, ZERO))
+        filled[one.order.id] = (quantity + one.quantity, amount + one.quantity * one.price)
+    return filled
+
+
+def wrongly_shown(sight: Sight) -> Iterator[str]:
+    """Orders whose figures in the read table are not the sum of their executions."""
+    for account, ours in sight.audit.accounts.items():
+        books = sight.server.store.books.get(account)
+        rows = {} if books is None else bodies(books.orders)
+        for order in ours.orders.values():
+            row = rows.get(order.id)
+            if row is not None and Decimal(row["cum_qty"]) != order.cum:
+                yield f"{order.id} is shown with {row['cum_qty']} filled, and has {order.cum}"
 
 
 def _orders(ours: Account, brokerage: Brokerage) -> Iterator[str]:
@@ -79,7 +112,7 @@ def _orders(ours: Account, brokerage: Brokerage) -> Iterator[str]:
 def at_venue(order: Known, brokerage: Brokerage) -> list[PaperOrder]:
     """Every version of the order that the venue has ever held."""
     versions = (1, *sorted(order.asked))
-    found = [one for number in versions if (one := brokerage.order_of(cl_ord_id(order.id, number)))]
+    found = [one for number in versions if (one := brokerage.order_of(name_of(order.id, number)))]
     if order.external and order.broker_order_id is not None:
         first = brokerage.exchange.order(order.broker_order_id)
         if first is not None and first not in found:

@@ -1,0 +1,129 @@
+"""What brokers still do in a house that is whole: answer a call badly, fill, correct, lose their line once.
+
+Every world ends with it, so that what is rare while everything goes wrong at once is seen in each. It judges
+nothing: whether the journal has it in time, and the two sides agree, is for the invariants.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from decimal import Decimal
+from functools import partial
+from typing import Final, Protocol
+
+from ordergate.brokers.paper.fates import Call
+from ordergate.brokers.paper.orders import PaperExecution, PaperOrder
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.ports.broker import DedupClass
+from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.ground import Ground
+from ordergate.simulation.invariants.sight import Sight
+from ordergate.simulation.manners import FALSE, HIDDEN, SILENT, UNCLEAR
+from ordergate.simulation.market import Market
+from ordergate.simulation.mishaps import Mishaps
+from ordergate.simulation.trader import Trader
+
+CALM_S: Final = 3.0
+_SHORTLY_S: Final = 0.2
+_UNANSWERED_FILL_S: Final = 1.2
+_STOP_AFTER_S: Final = 0.4
+_STOP_S: Final = 4.0
+_CUT_S: Final = 1.0
+_LISTED_LATE_S: Final = 2.5
+
+
+class Place(Protocol):
+    """Where it happens."""
+
+    ground: Ground
+    brokerages: list[Brokerage]
+    traders: list[Trader]
+    market: Market
+    mishaps: Mishaps
+    sight: Sight
+
+
+class Epilogue:
+    def __init__(self, town: Place) -> None:
+        self._town = town
+        self._ground = town.ground
+
+    def begin(self) -> None:
+        """While every line stands."""
+        for brokerage, trader in zip(self._town.brokerages, self._town.traders, strict=True):
+            dice = self._ground.chance(f"epilogue {brokerage.number}")
+            ours = [one for one in brokerage.exchange.executions if self._is_ours(one)]
+            some = dice.sample(ours, min(len(ours), 2))
+            for number, (known, amend) in enumerate(zip(some, (_correct, _bust), strict=False), start=1):
+                self._ground.later(number * _SHORTLY_S, partial(amend, brokerage, known))
+            if brokerage.setting.dedup is not DedupClass.C:
+                self._answer_badly(brokerage, trader, dice)
+
+    def _is_ours(self, execution: PaperExecution) -> bool:
+        subject = execution.order.cl_ord_id
+        return bool(execution.quantity) and self._town.sight.order_id_of(subject) is not None
+
+    def _answer_badly(self, brokerage: Brokerage, trader: Trader, dice: random.Random) -> None:
+        """One order, and one replace, that the broker takes and does not say so."""
+        setting = brokerage.setting
+        hides = setting.visibility_lag_s and setting.dedup is DedupClass.A and setting.resend_is_safe
+        manner = HIDDEN if hides and dice.random() < 0.7 else dice.choice((SILENT, FALSE))
+        working = self._working(brokerage)
+        if working:
+            old = dice.choice(working)
+            order = self._town.sight.order_id_of(old.cl_ord_id)
+            if order is not None:
+                brokerage.manners[Call.REPLACE] = UNCLEAR
+                trader.replace_one(order, old.terms.quantity + old.filled_before + 1)
+        brokerage.manners[Call.PLACE] = manner
+        trader.place_one()
+        if manner is SILENT:
+            self._ground.later(_UNANSWERED_FILL_S, partial(self._fill, brokerage))
+        elif manner is HIDDEN and dice.random() < 0.5:
+            self._ground.later(_STOP_AFTER_S, partial(self._town.mishaps.stop_trading_for, _STOP_S))
+
+    def _fill(self, brokerage: Brokerage) -> None:
+        """A fill is the first that anybody hears of an order."""
+        brokerage.fill_some(brokerage.order_of(brokerage.answered_badly), 0.5)
+
+    def _working(self, brokerage: Brokerage) -> Sequence[PaperOrder]:
+        known = self._town.sight.order_id_of
+        return [one for one in brokerage.exchange.orders() if one.is_open and known(one.cl_ord_id)]
+
+    def cut(self) -> None:
+        """The line is lost for a moment, in which trades happen that nothing but the lists can tell."""
+        for brokerage in self._town.brokerages:
+            for stream in brokerage.streams.values():
+                stream.cut("epilogue")
+            first = len(brokerage.exchange.executions)
+            for order in self._working(brokerage)[:2]:
+                brokerage.fill_some(order, 0.5)
+            late = [one.cursor for one in brokerage.exchange.executions[first:-1]]
+            brokerage.listed_late.update(late)
+            self._ground.later(_CUT_S + _LISTED_LATE_S, brokerage.listed_late.clear)
+            if brokerage.setting.visibility_lag_s:
+                trade = partial(self._town.market.trade_unseen, brokerage, self._elsewhere(brokerage))
+                self._ground.later(_CUT_S / 2, trade)
+            self._ground.later(_CUT_S, brokerage.reconnect)
+
+    def _elsewhere(self, brokerage: Brokerage) -> Terms:
+        symbol = sorted(self._town.market.prices)[0]
+        return Terms(
+            account=brokerage.account,
+            symbol=symbol,
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            quantity=Decimal(1),
+            limit_price=self._town.market.prices[symbol],
+            time_in_force=TimeInForce.GTC,
+        )
+
+
+def _correct(brokerage: Brokerage, known: PaperExecution) -> None:
+    quantity = known.quantity if known.quantity < 2 else known.quantity - 1
+    brokerage.exchange.correct(known.exec_id, quantity, known.price + 1)
+
+
+def _bust(brokerage: Brokerage, known: PaperExecution) -> None:
+    brokerage.exchange.bust(known.exec_id)
