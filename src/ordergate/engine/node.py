@@ -13,7 +13,7 @@ import msgspec
 
 from ordergate.core.accounts.events import AnyAccountEvent, SymbolRenamed
 from ordergate.core.contingent.events import AnyGroupEvent
-from ordergate.core.faults import JournalCorrupt, Unfoldable
+from ordergate.core.faults import JournalCorrupt, StaleEpoch, Unfoldable
 from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument, by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
@@ -103,6 +103,7 @@ class Node:
         self.kill_switch = KillSwitch(world.env, world.journal, world.audience, world.metrics)
         self._supervisor = Supervisor(world.clock)
         self._started_at = world.clock.now()
+        self._gave_way = False
         self._dispatcher = Dispatcher(
             self.lanes,
             kill_switch=self.kill_switch,
@@ -217,7 +218,7 @@ class Node:
 
     async def _keep_lane(self, seat: Seat) -> None:
         """Fold the account, and again each time its memory was given up."""
-        while True:
+        while not self._gave_way:
             try:
                 await seat.lane.recover()
             except (Unfoldable, JournalCorrupt) as fault:
@@ -232,9 +233,22 @@ class Node:
             if seat.lane.halted:
                 await asyncio.Event().wait()
             if seat.lane.fenced:
-                # Taking it back would make two owners steal it from each other for ever.
-                log.error("account.fenced", account=seat.lane.account)
-                await asyncio.Event().wait()
+                await self._give_way(seat.lane)
+        await asyncio.Event().wait()
+
+    async def _give_way(self, fenced: Lane) -> None:
+        """Leave the database to the process that took it, and hold nothing that another would need.
+
+        Taking an account back would make two owners steal it from each other for ever. And should the
+        other have ended meanwhile, the fence may be ours again: kept, it would let nobody serve.
+        """
+        log.error("account.fenced", account=fenced.account)
+        if self._gave_way:
+            return
+        self._gave_way = True
+        for seat in self.lanes:
+            seat.lane.stop(StaleEpoch(f"another process has taken {fenced.account}, and all of its database"))
+        await self._world.journal.close()
 
     async def _keep_listening(self, seat: Seat) -> None:
         """Follow the broker's stream, and connect it anew when it turns out to be deaf."""

@@ -149,6 +149,10 @@ class Journal(Protocol):
 
     async def accounts(self) -> list[AccountId]: ...
 
+    async def close(self) -> None:
+        """Write what waits, and let whoever wants it write from now on. Nothing can be appended after it."""
+        ...
+
     async def keep(self, snapshot: Snapshot) -> bool:
         """Keep it in place of the account's last one, sealed to its event.
 

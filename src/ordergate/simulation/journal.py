@@ -88,6 +88,9 @@ class SimJournal:
         books = self._server.store.books
         return await self._server.read(lambda: sorted(one for one in books if books[one].events))
 
+    async def close(self) -> None:
+        await self._writer.close()
+
     async def keep(self, snapshot: Snapshot) -> bool:
         return await self._server.read(lambda: self._server.store.keep(snapshot))
 
