@@ -35,6 +35,7 @@ from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Seat
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.snapshots import SnapshotPace
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.broker import Corrections, DedupClass
@@ -192,6 +193,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         expected: str | None = None,
         corrections: Corrections = Corrections.REPLACE,
         latency_s: float = 0.0,
+        snapshots: SnapshotPace | None = None,
     ) -> None:
         """`limits` change the ordinary ones. Orders in `hidden` are not found by questions."""
         self.clock = HandClock()
@@ -209,6 +211,8 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._resend_is_safe = resend_is_safe
         self._corrections = corrections
         self._latency_s = latency_s
+        self.snapshots = snapshots
+        self.rules = "the test's"
         self.instruments = {ES: INSTRUMENT}
         self._limits = limits_of({**mapping_of(LIMITS), **(limits or {})})
         self._expected = expected
@@ -246,9 +250,10 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             audience=self.listener,
             metrics=self.metrics,
             instruments=self.instruments,
+            rules=self.rules,
         )
         served = [Served(ACCOUNT, self.broker, self._limits, self._expected)]
-        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
+        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self.snapshots)
         self.price(self.last_price)
         self.node.start()
         if ready:

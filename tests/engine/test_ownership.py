@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ordergate.core.ids import Env
+from ordergate.journal.memory import MemoryJournal
 from ordergate.telemetry import failpoints
 from tests.engine.stage import ACCOUNT, Stage
 
@@ -58,3 +60,31 @@ async def test_an_owner_that_slept_while_another_took_the_account_sends_nothing(
             await stage.clock.move(0.25)
         assert stage.placed_at_exchange() == 0
         assert stage.listener.kinds.count("dispatch_started") == 0
+
+
+class Owned(MemoryJournal):
+    """Knows whether the right to write was given up."""
+
+    closed = False
+
+    async def close(self) -> None:
+        self.closed = True
+        await super().close()
+
+
+async def test_who_was_fenced_holds_nothing_that_another_gateway_needs() -> None:
+    async with Stage() as stage:
+        await stage.crash()
+        journal = Owned(Env.PAPER)
+        journal.store = stage.journal.store
+        stage.journal = journal
+        await stage.start()
+        assert not journal.closed
+        stage.journal.store.take(ACCOUNT)
+        await stage.place()
+        await stage.until(lambda: stage.lane.fenced)
+        await stage.until(lambda: journal.closed)
+        for _ in range(80):
+            await stage.clock.move(0.25)
+        assert stage.lane.fenced, "it does not take the account back"
+        assert stage.gate.readiness()

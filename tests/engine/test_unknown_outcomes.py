@@ -16,7 +16,7 @@ from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.orders.events import AnyOrderEvent
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine import lane as lane_module
+from ordergate.engine import recovery as recovery_module
 from ordergate.engine.answers import Answer
 from ordergate.engine.books import Books, Change
 from ordergate.engine.unknowns import EACH_MAX
@@ -296,7 +296,7 @@ async def test_a_journal_that_cannot_be_folded_stops_the_account_at_start_and_is
             return await take(account)
 
         monkeypatch.setattr(stage.journal, "take", counted_take)
-        monkeypatch.setattr(lane_module, "Books", OfAnotherRelease)
+        monkeypatch.setattr(recovery_module, "Books", OfAnotherRelease)
         with pytest.raises(AssertionError, match="never came true"):
             await stage.start()
         assert taken.count(ACCOUNT) == 1

@@ -13,6 +13,7 @@ from ordergate.journal.views import PostgresViews
 from ordergate.journal.writer import Limits
 from ordergate.ports.journal import Journal
 from tests.journal.conformance import JournalConformance, Twin
+from tests.journal.snapshots_conformance import SnapshotsConformance
 from tests.journal.views_conformance import ViewsConformance
 
 
@@ -54,6 +55,12 @@ class TestMemoryJournal(InMemory, JournalConformance): ...
 
 
 class TestPostgresJournal(OnPostgres, JournalConformance): ...
+
+
+class TestMemorySnapshots(InMemory, SnapshotsConformance): ...
+
+
+class TestPostgresSnapshots(OnPostgres, SnapshotsConformance): ...
 
 
 class TestMemoryViews(InMemory, ViewsConformance): ...

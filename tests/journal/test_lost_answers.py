@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from ordergate.core.faults import JournalUnavailable
+from ordergate.core.faults import JournalUnavailable, StaleEpoch
 from ordergate.core.ids import Env
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.migrate import migrate
@@ -216,6 +216,31 @@ async def test_a_gateway_that_lost_its_wire_must_not_write_beside_the_one_that_c
             await asyncio.wait_for(first.append(old.place(3)), timeout=20)
         assert [one.event for one in await read(second)] == [opened(ALICE), accepted(ALICE, 2)]
         await second.close()
+
+
+async def test_who_finds_its_account_taken_and_the_taker_gone_lets_a_third_write_by_closing(
+    postgres: EmbeddedPostgres, database: str
+) -> None:
+    """The fence comes back to it with the connection, although it owns nothing any more."""
+    async with Proxy(postgres.socket) as proxy, through(proxy, database, PATIENT) as first:
+        old = await taken(first)
+        await first.append(old.unit(opened(ALICE)))
+        proxy.refusing = True
+        proxy.drop_all()
+        second = await PostgresJournal.connect(database, Env.PAPER)
+        await taken(second)
+        await second.close()
+        proxy.refusing = False
+        with pytest.raises(StaleEpoch):
+            await asyncio.wait_for(first.append(old.place(1)), timeout=20)
+        with pytest.raises(FenceHeld):
+            await PostgresJournal.connect(database, Env.PAPER, limits=Limits(fence_s_max=0.2))
+        await first.close()
+        third = await PostgresJournal.connect(database, Env.PAPER, limits=Limits(fence_s_max=0.2))
+        assert (await third.take(ALICE)).epoch == 3
+        await third.close()
+        with pytest.raises(JournalUnavailable):
+            await first.take(ALICE)
 
 
 async def refused_by_the_fence(journal: PostgresJournal) -> None:

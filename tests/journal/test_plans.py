@@ -1,5 +1,7 @@
 """No look-up reads a whole table, whatever the history."""
 
+from typing import Any
+
 import asyncpg
 import pytest
 from asyncpg.prepared_stmt import PreparedStatement
@@ -37,6 +39,9 @@ JOURNAL = {
     "key_digests": (ALICE,),
     "history": (order(1),),
 }
+SNAPSHOTS = {"snapshot": (ALICE,), "keep_snapshot": (ALICE, 1, 5, "rules", b"seal", b"body")}
+STATEMENTS: dict[str, dict[str, Any]] = {"views": VIEWS, "journal": JOURNAL, "snapshots": SNAPSHOTS}
+ASKED = [(file, name) for file, names in STATEMENTS.items() for name in names]
 # Paged newest first: the index gives the order, and nothing is sorted but the pages of several accounts.
 PAGED = ("orders_newest", "orders_open", "orders_of_symbol", "orders_of_status")
 
@@ -46,15 +51,16 @@ def test_every_statement_is_looked_at() -> None:
     # These are asked for everything, the last one once a day.
     whole = {"accounts", "accounts_of_events", "forget_answers"}
     assert set(JOURNAL) | whole == set(sqlfiles.statements("journal"))
+    assert set(SNAPSHOTS) | {"drop_snapshots"} == set(sqlfiles.statements("snapshots"))
 
 
-@pytest.mark.parametrize(("file", "name"), [("views", n) for n in VIEWS] + [("journal", n) for n in JOURNAL])
+@pytest.mark.parametrize(("file", "name"), ASKED)
 async def test_a_statement_finds_its_rows_by_an_index(database: str, file: str, name: str) -> None:
     settings = {"enable_seqscan": "off", "enable_bitmapscan": "off", "plan_cache_mode": "force_generic_plan"}
     connection = await asyncpg.connect(database, server_settings=settings)
     try:
         statement = await connection.prepare(sqlfiles.statements(file)[name])
-        scans = await plan_of(statement, {**VIEWS, **JOURNAL}[name])
+        scans = await plan_of(statement, STATEMENTS[file][name])
     finally:
         await connection.close(timeout=10)
     assert not [scan for scan in scans if scan.startswith("Seq Scan")], scans

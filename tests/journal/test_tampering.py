@@ -11,7 +11,9 @@ import pytest_asyncio
 from ordergate.core.faults import JournalCorrupt
 from ordergate.core.ids import Env
 from ordergate.journal.postgres import PostgresJournal
+from ordergate.journal.snapshots import drop
 from ordergate.journal.verify import verify
+from ordergate.ports.journal import Snapshot
 from tests.dose import dose
 from tests.journal.making import ALICE, BOB, opened, order, read, taken
 
@@ -157,3 +159,63 @@ async def test_events_cannot_be_changed_while_the_guard_stands(
     await admin.execute("alter table event enable trigger user")
     with pytest.raises(asyncpg.PostgresError, match="never changed"):
         await admin.execute(statement)
+
+
+SPOILT: Final = {
+    "the body changed": "update account_snapshot set body = body || 'x'",
+    "the body emptied": "update account_snapshot set body = ''",
+    "the rules changed": "update account_snapshot set rules = 'others'",
+    "the place moved on": "update account_snapshot set seq = seq + 1",
+    "the place moved back": "update account_snapshot set seq = seq - 1",
+    "the place beyond the end": f"update account_snapshot set seq = {EVENTS + 1}",
+    "the seal changed": "update account_snapshot set seal = sha256('x')",
+    "moved to another account": f"update account_snapshot set account = '{BOB}', seq = 1",
+    "its event changed and sealed anew": f"update event set hash = sha256('x') where {WHO} and seq = 8",
+    "its event removed": f"delete from event where {WHO} and seq = 8",
+}
+
+
+@pytest.mark.parametrize("how", SPOILT)
+async def test_a_snapshot_that_was_changed_or_fits_no_more_is_none(
+    owned: tuple[str, asyncpg.Connection], how: str
+) -> None:
+    database, admin = owned
+    journal = await PostgresJournal.connect(database, Env.PAPER)
+    try:
+        epoch = (await journal.take(ALICE)).epoch
+        kept = Snapshot(account=ALICE, epoch=epoch, seq=8, rules="rules", body=b"folded" * 100)
+        assert await journal.keep(kept)
+        assert await journal.snapshot(ALICE, rules="rules") == kept
+        await admin.execute(SPOILT[how])
+        for account in (ALICE, BOB):
+            for rules in ("rules", "others"):
+                assert await journal.snapshot(account, rules=rules) is None
+    finally:
+        await journal.close()
+
+
+async def test_snapshots_can_be_thrown_away_at_any_time(owned: tuple[str, asyncpg.Connection]) -> None:
+    database, _ = owned
+    journal = await PostgresJournal.connect(database, Env.PAPER)
+    try:
+        epoch = (await journal.take(ALICE)).epoch
+        kept = Snapshot(account=ALICE, epoch=epoch, seq=8, rules="rules", body=b"folded")
+        assert await journal.keep(kept)
+        assert await drop(database) == 1
+        assert await drop(database) == 0
+        assert await journal.snapshot(ALICE, rules="rules") is None
+        assert await journal.keep(kept)
+    finally:
+        await journal.close()
+
+
+async def test_an_end_that_is_not_the_streams_is_noticed_by_who_reads_nothing_before_it(
+    owned: tuple[str, asyncpg.Connection],
+) -> None:
+    """A start from a snapshot of the very head reads no event, and still compares the last seal."""
+    database, admin = owned
+    await admin.execute(TAMPERINGS["the last seal changed"])
+    journal = await PostgresJournal.connect(database, Env.PAPER)
+    with pytest.raises(JournalCorrupt):
+        await read(journal, after=EVENTS, upto=EVENTS)
+    await journal.close()

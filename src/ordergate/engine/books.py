@@ -34,6 +34,8 @@ from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.risk.exposure import Exposure
 from ordergate.engine.group_books import GroupBooks
+from ordergate.engine.labels import Labels
+from ordergate.engine.pictures import Picture, Unreadable
 
 FINAL_ORDERS_KEPT_MAX: Final = 20_000
 
@@ -67,7 +69,7 @@ class Books:
         self._open: dict[OrderId, Order] = {}
         self._waiting: dict[OrderId, Order] = {}
         self._final: OrderedDict[OrderId, Order] = OrderedDict()
-        self._client_id_hashes: set[int] = set()
+        self._labels = Labels()
         self._by_client_id: dict[str, OrderId] = {}
         self.old_names: dict[Symbol, Symbol] = {}
         self._by_broker_id: dict[str, OrderId] = {}
@@ -87,7 +89,7 @@ class Books:
 
     def may_have_client_order_id(self, client_order_id: str) -> bool:
         """False when the account has certainly never used it."""
-        return hash(client_order_id) in self._client_id_hashes
+        return self._labels.may_have(client_order_id)
 
     def open_orders(self) -> Iterator[Order]:
         return iter(tuple(self._open.values()))
@@ -118,6 +120,42 @@ class Books:
         self._reserves = True
         for order in self._open.values():
             self.exposure.moved(None, order)
+
+    def picture(self) -> Picture:
+        """All that they know now, as values; the next event changes none of them."""
+        return Picture(
+            account=self.account,
+            old_names=dict(self.old_names),
+            open=tuple(self._open.values()),
+            waiting=tuple(self._waiting),
+            final=tuple(self._final.values()),
+            by_client_id=dict(self._by_client_id),
+            by_broker_id=dict(self._by_broker_id),
+            earlier_broker_ids={order: tuple(ids) for order, ids in self._earlier_broker_ids.items()},
+            labels=self._labels.pack(),
+            groups=tuple(self.groups.kept()),
+            group_of=dict(self.groups.of_order),
+            group_orders=tuple(self.groups.orders.values()),
+        )
+
+    def show(self, picture: Picture) -> None:
+        """Know what the picture knows; for books that know nothing yet. Raises Unreadable."""
+        if picture.account is None:
+            raise Unreadable("the picture is of no account")
+        self.account = picture.account
+        self.old_names.update(picture.old_names)
+        self._open.update((order.id, order) for order in picture.open)
+        self._final.update((order.id, order) for order in picture.final)
+        self._by_client_id.update(picture.by_client_id)
+        self._by_broker_id.update(picture.by_broker_id)
+        earlier = picture.earlier_broker_ids
+        self._earlier_broker_ids.update((order, list(ids)) for order, ids in earlier.items())
+        try:
+            self._labels = Labels(picture.labels)
+            self._waiting.update((order_id, self._open[order_id]) for order_id in picture.waiting)
+        except (KeyError, ValueError) as error:
+            raise Unreadable(f"the picture does not fit together: {error!r}") from error
+        self.groups.show(picture.groups, picture.group_of, picture.group_orders)
 
     def fold(self, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> Change:
         """Apply one event. Raises IllegalTransition or InvariantBroken and changes nothing."""
@@ -174,7 +212,7 @@ class Books:
         if after.id in self.groups.of_order:
             self.groups.saw(after)
         if before is None and after.terms.client_order_id is not None:
-            self._client_id_hashes.add(hash(after.terms.client_order_id))
+            self._labels.add(after.terms.client_order_id)
             self._by_client_id[after.terms.client_order_id] = after.id
         named = None if before is None else before.broker_order_id
         if after.broker_order_id is not None and after.broker_order_id != named:

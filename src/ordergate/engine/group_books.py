@@ -7,7 +7,7 @@ kept here for as long as the group is, however many other orders come and go mea
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from ordergate.core.contingent import group as groups
@@ -40,6 +40,20 @@ class GroupBooks:
         """Every group in memory, newest first."""
         yield from reversed(tuple(self.active.values()))
         yield from reversed(tuple(self._ended.values()))
+
+    def kept(self) -> Iterator[Group]:
+        """Every group in memory, the active ones first, each kind oldest first."""
+        yield from self.active.values()
+        yield from self._ended.values()
+
+    def show(
+        self, groups: Iterable[Group], of_order: Mapping[OrderId, GroupId], orders: Iterable[Order]
+    ) -> None:
+        """Know these groups and their orders; for books that know nothing yet."""
+        for group in groups:
+            self._keep(group)
+        self.of_order.update(of_order)
+        self.orders.update((order.id, order) for order in orders)
 
     def fold(self, event: AnyGroupEvent) -> Group:
         """Apply one event. Raises IllegalTransition and changes nothing."""

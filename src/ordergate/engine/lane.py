@@ -27,10 +27,11 @@ from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import AnyOrderEvent, OrderEvent
-from ordergate.core.orders.lifecycle import BEGINNINGS, Status
+from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.engine.books import Books, order_from
 from ordergate.engine.receipts import Receipts
+from ordergate.engine.recovery import Recovery, named
 from ordergate.engine.units import UnitBuilder, kind_of
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Clock
@@ -66,7 +67,8 @@ class Lane:
     """See the module. All methods but `recover` and `order` run without waiting.
 
     `proven_at` is a monotonic second at which the account was certainly still ours: when the latest
-    commit was asked for, not when its answer was read.
+    commit was asked for, not when its answer was read. `kept_at` is the event of the latest snapshot,
+    `folded_since` of the one that the latest fold began with.
     """
 
     def __init__(
@@ -79,7 +81,9 @@ class Lane:
         follow: Follow,
         clock: Clock,
         metrics: Metrics,
+        rules: str = "",
     ) -> None:
+        """`rules` names what the fold depends on besides the events: a snapshot of others is not used."""
         self.account = account
         self.books = Books(instruments)
         self.receipts = Receipts()
@@ -89,14 +93,16 @@ class Lane:
         self.stopped = asyncio.Event()
         self.proven_at = -math.inf
         self.halted = False
+        self.kept_at = self.folded_since = 0
         self._unfolded: Counter[str] = Counter()
         self._journal = journal
+        self._recovery = Recovery(account, journal, instruments, rules)
         self._instruments = instruments
         self._audience = audience
         self._follow = follow
         self._clock = clock
         self._metrics = metrics
-        self._epoch = 0
+        self.epoch = 0
         self._head = 0
         self._told = -1
         self._last_commit: asyncio.Future[None] | None = None
@@ -120,7 +126,7 @@ class Lane:
         """
         if not self.ready.is_set():
             raise LaneStopped(self.trouble or "recovering")
-        builder = UnitBuilder(self.account, self._epoch, self._head, correlation, self._instruments)
+        builder = UnitBuilder(self.account, self.epoch, self._head, correlation, self._instruments)
         reached: list[Status] = []
         event = None
         try:
@@ -132,7 +138,7 @@ class Lane:
             unit = builder.build(receipt)
             committed = self._journal.append(unit)
         except (IllegalTransition, InvariantBroken) as fault:
-            unfoldable = Unfoldable(f"{_named(event)} cannot be folded: {fault}")
+            unfoldable = Unfoldable(f"{named(event)} cannot be folded: {fault}")
             self.stop(unfoldable)
             raise unfoldable from fault
         except BaseException as fault:  # whatever it was, memory has moved and the journal has not
@@ -193,29 +199,16 @@ class Lane:
         self.stopped.clear()
         taken = await self._journal.take(self.account)
         failpoints.reach("C15")
-        books = Books(self._instruments, reserves=False)
         self._told = self._told if self._told >= 0 else taken.head
-        async for stored in self._journal.read(self.account, after=0, upto=taken.head):
-            event = stored.event
-            if isinstance(event, OrderEvent):
-                if type(event) not in BEGINNINGS and books.order(event.order_id) is None:
-                    await self._recall(books, stored, event)
-            elif not isinstance(event, AccountEvent):
-                continue
-            try:
-                books.fold(event)
-            except (IllegalTransition, InvariantBroken) as fault:
-                what = f"event {stored.seq}, {_named(event)}"
-                raise Unfoldable(f"{what}, cannot be folded: {fault}") from fault
-            if stored.seq > self._told:
-                self._tell(stored.seq, kind_of(event), stored.frame)
-        books.reserve()
+        folded = await self._recovery.fold(taken.head, self._told, self._tell_stored)
         self.receipts = Receipts(await self._journal.key_digests(self.account))
-        self.books, self._head, self._epoch = books, taken.head, taken.epoch
+        self.books, self._head, self.epoch = folded.books, taken.head, taken.epoch
+        self.folded_since = self.kept_at = folded.since
         self.trouble = None
         self._wake_all()
         self.ready.set()
-        log.info("lane.ready", account=self.account, head=taken.head, epoch=taken.epoch)
+        stands = {"head": taken.head, "epoch": taken.epoch, "snapshot": folded.since}
+        log.info("lane.ready", account=self.account, **stands)
 
     async def order(self, order_id: OrderId) -> Order | None:
         """An order of the account, from memory, or folded from the journal when long final."""
@@ -231,14 +224,6 @@ class Lane:
             return held
         self.books.remember(found)
         return found
-
-    async def _recall(self, books: Books, stored: Stored, event: OrderEvent) -> None:
-        """Late news of an order that was final so long that the books have let it go again."""
-        history = await self._journal.history(event.order_id)
-        before = [one.event for one in history if one.seq < stored.seq]
-        found = order_from([one for one in before if isinstance(one, OrderEvent)])
-        if found is not None:
-            books.remember(found)
 
     def changed(self, order_id: OrderId) -> asyncio.Future[OrderRow | None]:
         """The order's row at its next commit; None when the lane recovered meanwhile."""
@@ -284,6 +269,9 @@ class Lane:
                 case _:
                     continue
 
+    def _tell_stored(self, stored: Stored) -> None:
+        self._tell(stored.seq, kind_of(stored.event), stored.frame)
+
     def _tell(self, seq: int, kind: str, frame: bytes) -> None:
         if seq <= self._told:
             return
@@ -298,12 +286,6 @@ class Lane:
     def _wake_all(self) -> None:
         for order_id in tuple(self._watchers):
             self._wake(order_id, None)
-
-
-def _named(event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | None) -> str:
-    if event is None:
-        return "nothing"
-    return f"{kind_of(event)} of {event.order_id}" if isinstance(event, OrderEvent) else kind_of(event)
 
 
 def _failed(future: asyncio.Future[None]) -> bool:

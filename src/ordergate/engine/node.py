@@ -13,7 +13,7 @@ import msgspec
 
 from ordergate.core.accounts.events import AnyAccountEvent, SymbolRenamed
 from ordergate.core.contingent.events import AnyGroupEvent
-from ordergate.core.faults import JournalCorrupt, Unfoldable
+from ordergate.core.faults import JournalCorrupt, StaleEpoch, Unfoldable
 from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument, by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
@@ -37,11 +37,13 @@ from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import KEPT, Once
 from ordergate.engine.prices import PriceBoard
+from ordergate.engine.proving import Proving
 from ordergate.engine.quarantine import Quarantine
 from ordergate.engine.reconciler import Reconciler
 from ordergate.engine.renamed import Renamed
 from ordergate.engine.resolving import Resolving
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.snapshots import SnapshotPace, Snapshots
 from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.unknowns import Unknowns
 from ordergate.ports.audience import Audience
@@ -68,7 +70,10 @@ class Served(msgspec.Struct, frozen=True):
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything outside the engine, as the ports promise it."""
+    """Everything outside the engine, as the ports promise it.
+
+    `rules` names the code and the instruments that events are folded by; snapshots of others are not used.
+    """
 
     env: Env
     clock: Clock
@@ -79,16 +84,26 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     instruments: Mapping[Symbol, Instrument]
     prices: Sequence[MarketData] = ()
+    rules: str = ""
 
 
 class Node:
-    def __init__(self, world: World, served: Sequence[Served], *, rhythm: Rhythm, pace: Pace) -> None:
+    def __init__(
+        self,
+        world: World,
+        served: Sequence[Served],
+        *,
+        rhythm: Rhythm,
+        pace: Pace,
+        snapshots: SnapshotPace | None = None,
+    ) -> None:
         self._world = world
         self.lanes = Lanes()
         self.prices = PriceBoard(world.audience)
         self.kill_switch = KillSwitch(world.env, world.journal, world.audience, world.metrics)
         self._supervisor = Supervisor(world.clock)
         self._started_at = world.clock.now()
+        self._gave_way = False
         self._dispatcher = Dispatcher(
             self.lanes,
             kill_switch=self.kill_switch,
@@ -114,6 +129,15 @@ class Node:
             quarantine=quarantine,
             clock=world.clock,
             rhythm=rhythm,
+        )
+        self._proving = Proving(world.journal, world.clock)
+        self.snapshots = Snapshots(
+            self.lanes,
+            journal=world.journal,
+            clock=world.clock,
+            metrics=world.metrics,
+            rules=world.rules,
+            pace=snapshots or SnapshotPace(),
         )
         for one in served:
             self.lanes.add(self._seat(one))
@@ -171,6 +195,7 @@ class Node:
         self._supervisor.keep("groups", self._contingent.keep)
         self._supervisor.keep("gauges", self._keep_gauges)
         self._supervisor.keep("receipts", self._keep_receipts)
+        self._supervisor.keep("snapshots", self.snapshots.watch)
 
     async def stop(self) -> None:
         """Stop asking and listening; what is durable is carried on at the next start."""
@@ -189,10 +214,11 @@ class Node:
         self._supervisor.keep(f"lane {account}", lambda: self._keep_lane(seat))
         self._supervisor.keep(f"news {account}", lambda: self._keep_listening(seat))
         self._supervisor.keep(f"reconciler {account}", lambda: self._reconciler.follow(seat))
+        self._supervisor.keep(f"proof {account}", lambda: self._proving.follow(seat))
 
     async def _keep_lane(self, seat: Seat) -> None:
         """Fold the account, and again each time its memory was given up."""
-        while True:
+        while not self._gave_way:
             try:
                 await seat.lane.recover()
             except (Unfoldable, JournalCorrupt) as fault:
@@ -207,9 +233,22 @@ class Node:
             if seat.lane.halted:
                 await asyncio.Event().wait()
             if seat.lane.fenced:
-                # Taking it back would make two owners steal it from each other for ever.
-                log.error("account.fenced", account=seat.lane.account)
-                await asyncio.Event().wait()
+                await self._give_way(seat.lane)
+        await asyncio.Event().wait()
+
+    async def _give_way(self, fenced: Lane) -> None:
+        """Leave the database to the process that took it, and hold nothing that another would need.
+
+        Taking an account back would make two owners steal it from each other for ever. And should the
+        other have ended meanwhile, the fence may be ours again: kept, it would let nobody serve.
+        """
+        log.error("account.fenced", account=fenced.account)
+        if self._gave_way:
+            return
+        self._gave_way = True
+        for seat in self.lanes:
+            seat.lane.stop(StaleEpoch(f"another process has taken {fenced.account}, and all of its database"))
+        await self._world.journal.close()
 
     async def _keep_listening(self, seat: Seat) -> None:
         """Follow the broker's stream, and connect it anew when it turns out to be deaf."""
@@ -295,6 +334,7 @@ class Node:
             follow=self._follow,
             clock=self._world.clock,
             metrics=self._world.metrics,
+            rules=self._world.rules,
         )
         stale = Freshness(self._world.clock.now(), "not reconciled since the start")
         names = names_of(self._world.instruments.values())

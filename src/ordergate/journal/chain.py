@@ -16,6 +16,7 @@ from struct import Struct
 from typing import Final
 
 DOMAIN: Final = b"ordergate/journal/event/v1"
+SNAPSHOT_DOMAIN: Final = b"ordergate/journal/snapshot/v1"
 GENESIS_DOMAIN: Final = b"ordergate/journal/stream/v1"
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -23,6 +24,7 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # seq, at in microseconds, version, then the lengths of account, kind, order id, correlation, body
 # and frame; an absent order id has length -1.
 _HEADER: Final = Struct(">qqiiiiiii")
+_SNAPSHOT_HEADER: Final = Struct(">qiiq")  # seq, then the lengths of account, rules and body
 
 
 def genesis(account: str) -> bytes:
@@ -65,3 +67,10 @@ def seal(
         len(frame),
     )
     return hashlib.sha256(b"".join((DOMAIN, prior, header, *texts))).digest()
+
+
+def seal_snapshot(link: bytes, *, account: str, seq: int, rules: str, body: bytes) -> bytes:
+    """The seal of what was folded up to an event, on that event's own seal: it fits no other past."""
+    texts = (account.encode(), rules.encode())
+    header = _SNAPSHOT_HEADER.pack(seq, len(texts[0]), len(texts[1]), len(body))
+    return hashlib.sha256(b"".join((SNAPSHOT_DOMAIN, link, header, *texts, body))).digest()

@@ -19,7 +19,7 @@ from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, Env, OrderId
 from ordergate.journal.memory_store import Books, Store, stored
 from ordergate.journal.tails import Linked, Tails
-from ordergate.ports.journal import Stored, Taken, Unit
+from ordergate.ports.journal import Snapshot, Stored, Taken, Unit
 
 
 class _Append(msgspec.Struct):
@@ -102,6 +102,12 @@ class MemoryJournal:
 
     async def accounts(self) -> list[AccountId]:
         return sorted(account for account, books in self.books.items() if books.events)
+
+    async def keep(self, snapshot: Snapshot) -> bool:
+        return self.store.keep(snapshot)
+
+    async def snapshot(self, account: AccountId, *, rules: str) -> Snapshot | None:
+        return self.store.snapshot(account, rules)
 
     async def close(self) -> None:
         self._held = False

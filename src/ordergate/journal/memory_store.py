@@ -16,7 +16,7 @@ from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId
 from ordergate.journal import chain, codec
 from ordergate.journal.tails import Linked, Sealed
-from ordergate.ports.journal import Entry, OrderRow, Row, Stored, Taken
+from ordergate.ports.journal import Entry, OrderRow, Row, Snapshot, Stored, Taken
 
 
 class Execution(msgspec.Struct, frozen=True):
@@ -54,6 +54,7 @@ class Store:
     def __init__(self) -> None:
         self.books: dict[AccountId, Books] = {}
         self.receipts: dict[Scope, Receipt] = {}
+        self.snapshots: dict[AccountId, tuple[Snapshot, bytes | None]] = {}
 
     def take(self, account: AccountId) -> tuple[Taken, bytes]:
         """Raise the account's epoch; where its stream stands, and its last seal."""
@@ -76,6 +77,34 @@ class Store:
         for linked in batch:
             self._write(linked)
         return None
+
+    def keep(self, snapshot: Snapshot) -> bool:
+        """Keep it with its seal, or change nothing."""
+        books, before = self.books.get(snapshot.account), self.snapshots.get(snapshot.account)
+        if books is None or snapshot.epoch != books.epoch or not 0 < snapshot.seq <= len(books.events):
+            return False
+        if before is not None and (before[0].epoch, before[0].seq) > (snapshot.epoch, snapshot.seq):
+            return False
+        self.snapshots[snapshot.account] = (snapshot, self._seal(snapshot))
+        return True
+
+    def snapshot(self, account: AccountId, rules: str) -> Snapshot | None:
+        kept, sealed = self.snapshots.get(account, (None, b""))
+        if kept is None or kept.rules != rules or self._seal(kept) != sealed:
+            return None
+        return kept
+
+    def _seal(self, snapshot: Snapshot) -> bytes | None:
+        events = self.books[snapshot.account].events
+        if len(events) < snapshot.seq:
+            return None
+        return chain.seal_snapshot(
+            events[snapshot.seq - 1][1].hash,
+            account=snapshot.account,
+            seq=snapshot.seq,
+            rules=snapshot.rules,
+            body=snapshot.body,
+        )
 
     def _fault_of(
         self, linked: Linked, ahead: dict[AccountId, _Ahead], scopes: set[Scope]

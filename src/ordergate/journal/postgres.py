@@ -16,11 +16,11 @@ import asyncpg
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, Env, OrderId
-from ordergate.journal import reading, session, sqlfiles
+from ordergate.journal import reading, session, snapshots, sqlfiles
 from ordergate.journal.migrate import check_current
 from ordergate.journal.pool import ReadPool
 from ordergate.journal.writer import Committed, Limits, Writer
-from ordergate.ports.journal import Stored, Taken, Unit
+from ordergate.ports.journal import Snapshot, Stored, Taken, Unit
 
 _SQL: Final = sqlfiles.statements("journal")
 _WRITER_SQL: Final = sqlfiles.statements("writer")
@@ -126,6 +126,12 @@ class PostgresJournal:
 
     async def accounts(self) -> list[AccountId]:
         return [AccountId(row["account"]) for row in await self._pool.fetch(_SQL["accounts"])]
+
+    async def keep(self, snapshot: Snapshot) -> bool:
+        return await snapshots.keep(self._dsn, self._pool, snapshot)
+
+    async def snapshot(self, account: AccountId, *, rules: str) -> Snapshot | None:
+        return await snapshots.snapshot(self._pool, account, rules)
 
     async def close(self) -> None:
         """Write what waits and give the fence back."""

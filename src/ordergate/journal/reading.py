@@ -31,16 +31,17 @@ async def read(pool: ReadPool, account: AccountId, *, after: int, upto: int | No
         last = head if upto is None else min(upto, head)
         if upto is None:
             await _check_nothing_beyond(connection, account, head)
-        if after >= last:
+        if after > last:
             return
         link = await _link_at(connection, account, after)
         seq = after
-        cursor = await connection.cursor(_SQL["read_events"], account, after, last)
-        async for page in _pages(cursor):
-            for row in page:
-                stored, link = unseal(account, row.values(), seq + 1, link)
-                seq += 1
-                yield stored
+        if after < last:
+            cursor = await connection.cursor(_SQL["read_events"], account, after, last)
+            async for page in _pages(cursor):
+                for row in page:
+                    stored, link = unseal(account, row.values(), seq + 1, link)
+                    seq += 1
+                    yield stored
         if seq != last:
             raise JournalCorrupt(f"{account}: the stream's head is {head}, but events end at {seq}")
         if last == head and link != head_hash:

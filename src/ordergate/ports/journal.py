@@ -96,6 +96,20 @@ class Taken(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     stream_id: str
 
 
+class Snapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """What an account's events up to `seq` were folded to, as bytes that only its writer understands.
+
+    A shadow of the journal and never truth: `rules` names what they were folded by, and under other
+    rules it is worth nothing. `epoch` is the owner's who folded them.
+    """
+
+    account: AccountId
+    epoch: int
+    seq: int
+    rules: str
+    body: bytes
+
+
 class Journal(Protocol):
     async def take(self, account: AccountId) -> Taken:
         """Become the account's owner: raises its epoch, so that every older owner is refused."""
@@ -134,3 +148,19 @@ class Journal(Protocol):
         ...
 
     async def accounts(self) -> list[AccountId]: ...
+
+    async def close(self) -> None:
+        """Write what waits, and let whoever wants it write from now on. Nothing can be appended after it."""
+        ...
+
+    async def keep(self, snapshot: Snapshot) -> bool:
+        """Keep it in place of the account's last one, sealed to its event.
+
+        False, and nothing is changed, unless its owner owns the account, all of its events are durable,
+        and it is no older than the one before. Raises JournalUnavailable.
+        """
+        ...
+
+    async def snapshot(self, account: AccountId, *, rules: str) -> Snapshot | None:
+        """The account's snapshot of these rules; None where there is none whose seal holds."""
+        ...

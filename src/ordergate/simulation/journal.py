@@ -12,7 +12,7 @@ from ordergate.core.ids import AccountId, OrderId
 from ordergate.journal.memory_store import stored
 from ordergate.journal.session import Backend, Session
 from ordergate.journal.writer import Limits, Writer
-from ordergate.ports.journal import Stored, Taken, Unit
+from ordergate.ports.journal import Snapshot, Stored, Taken, Unit
 from ordergate.simulation.database import Process, Server
 from ordergate.simulation.sessions import open_session
 
@@ -87,3 +87,12 @@ class SimJournal:
     async def accounts(self) -> list[AccountId]:
         books = self._server.store.books
         return await self._server.read(lambda: sorted(one for one in books if books[one].events))
+
+    async def close(self) -> None:
+        await self._writer.close()
+
+    async def keep(self, snapshot: Snapshot) -> bool:
+        return await self._server.read(lambda: self._server.store.keep(snapshot))
+
+    async def snapshot(self, account: AccountId, *, rules: str) -> Snapshot | None:
+        return await self._server.read(lambda: self._server.store.snapshot(account, rules))

@@ -41,6 +41,8 @@ PLACES: Final[Mapping[str, str]] = {
     "C15": "an account is taken, and not yet folded",
     "C16": "between two migrations",
     "C17": "the journal's fence is held, and nothing written under it yet",
+    "C18": "an account's books are written down, and not yet kept as a snapshot",
+    "C19": "a snapshot is kept, and nobody knows of it yet",
 }
 """Every place, and what is so when it is reached."""
 

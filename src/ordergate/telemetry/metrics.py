@@ -95,7 +95,10 @@ class Metrics:
         self.broker_stream_silence = gauge(
             "ordergate_broker_stream_silence_seconds", "Time since the broker's stream last said anything."
         )
-
+        self.snapshot_behind = gauge(
+            "ordergate_snapshot_events_behind",
+            "Events since the latest snapshot, of the account that has most: what a start would fold.",
+        )
         breaks = Gauge(
             "ordergate_breaks_open", "Open breaks, by severity.", ["severity"], registry=self.registry
         )

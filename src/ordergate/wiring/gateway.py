@@ -41,6 +41,7 @@ from ordergate.security.migrations import identity_migrations
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
+from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
@@ -110,6 +111,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         metrics=metrics,
         instruments=settings.symbols,
         prices=_prices(settings, clock, chance, stack),
+        rules=fold_rules(settings.symbols),
     )
     node = Node(
         world,

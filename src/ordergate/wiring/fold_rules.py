@@ -1,0 +1,59 @@
+"""Names what an account's events are folded by: this release's code, and the instruments of the settings.
+
+A snapshot is used only under the very rules that it was made by. So that nobody has to remember to say
+when they change, their name is a hash of them: any change of the code that folds, or of what can be
+traded, makes the next start fold everything once. Never looks into a snapshot.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from typing import Final
+
+import msgspec
+
+from ordergate.core.ids import Symbol
+from ordergate.core.instruments import Instrument
+
+FOLDED_BY: Final = (
+    "core",
+    "engine/books.py",
+    "engine/group_books.py",
+    "engine/labels.py",
+    "engine/pictures.py",
+    "engine/recovery.py",
+    "journal/codec.py",
+)
+"""Everything that is between a stored event and the books: folders whole, as more is better than less."""
+
+
+def fold_rules(instruments: Mapping[Symbol, Instrument]) -> str:
+    """The same for the same code and instruments, whatever their order; different otherwise."""
+    hashed = hashlib.sha256()
+    for text in (*_sources(), *_listed(instruments)):
+        hashed.update(len(text).to_bytes(8, "big") + text)
+    return hashed.hexdigest()
+
+
+def _listed(instruments: Mapping[Symbol, Instrument]) -> list[bytes]:
+    return sorted(msgspec.json.encode((name, one), order="sorted") for name, one in instruments.items())
+
+
+def _sources() -> Iterator[bytes]:
+    root = files("ordergate")
+    for name in FOLDED_BY:
+        yield from _texts(root.joinpath(name), name)
+
+
+def _texts(place: Traversable, name: str) -> Iterator[bytes]:
+    """Every module's path and text."""
+    if place.is_dir():
+        for inside in sorted(place.iterdir(), key=lambda one: one.name):
+            if inside.is_dir() or inside.name.endswith(".py"):
+                yield from _texts(inside, f"{name}/{inside.name}")
+        return
+    yield name.encode()
+    yield place.read_bytes()
