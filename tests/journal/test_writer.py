@@ -51,7 +51,7 @@ async def test_what_nobody_waits_for_is_written_with_what_comes_next(database: s
     await journal.close()
 
 
-async def test_what_nobody_waits_for_is_written_by_itself_after_a_moment_and_at_the_end(database: str) -> None:
+async def test_what_nobody_waits_for_is_written_by_itself_after_a_moment_or_at_the_end(database: str) -> None:
     journal = await PostgresJournal.connect(database, Env.PAPER, limits=Limits(linger_s=0.001))
     owner = await taken(journal)
     async with asyncio.timeout(20):

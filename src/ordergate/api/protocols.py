@@ -190,14 +190,17 @@ class BoundedHttp(HttpToolsProtocol):
 class ExpressCycle:
     """A request on its short way, with as much of a cycle as uvicorn asks of one that is being answered."""
 
-    __slots__ = ("_protocol", "disconnected", "keep_alive", "message_event", "response_complete")
+    __slots__ = ("_protocol", "disconnected", "keep_alive", "response_complete")
 
     def __init__(self, protocol: BoundedHttp) -> None:
         self._protocol = protocol
         self.disconnected = False
         self.keep_alive = True
-        self.message_event = self
         self.response_complete = False
+
+    @property
+    def message_event(self) -> ExpressCycle:
+        return self
 
     def set(self) -> None:
         """As an event: nobody waits for one here."""
