@@ -39,6 +39,32 @@ async def test_what_waits_is_committed_in_one_transaction(database: str) -> None
     await journal.close()
 
 
+async def test_what_nobody_waits_for_is_written_with_what_comes_next(database: str) -> None:
+    committed: list[Committed] = []
+    limits = Limits(linger_s=60)
+    journal = await PostgresJournal.connect(database, Env.PAPER, limits=limits, on_committed=committed.append)
+    owner = await taken(journal)
+    patient = [journal.append(owner.place(number, patient=True)) for number in range(3)]
+    await journal.append(owner.place(4))
+    assert all(one.done() for one in patient)
+    assert [batch.units for batch in committed] == [4]
+    await journal.close()
+
+
+async def test_what_nobody_waits_for_is_written_by_itself_after_a_moment_or_at_the_end(database: str) -> None:
+    journal = await PostgresJournal.connect(database, Env.PAPER, limits=Limits(linger_s=0.001))
+    owner = await taken(journal)
+    async with asyncio.timeout(20):
+        await journal.append(owner.place(1, patient=True))
+        await journal.append(owner.place(2, patient=True))
+    await journal.close()
+    journal = await PostgresJournal.connect(database, Env.PAPER, limits=Limits(linger_s=60))
+    owner = await taken(journal)
+    last = journal.append(owner.place(3, patient=True))
+    await journal.close()
+    last.result()
+
+
 async def test_a_batch_is_bounded_in_units_and_in_bytes(database: str) -> None:
     committed: list[Committed] = []
     limits = Limits(batch_units_max=8, batch_bytes_max=50_000)

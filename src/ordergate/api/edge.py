@@ -147,9 +147,9 @@ class Edge:
 
     # What the short way of an order asks for instead of passing through
 
-    def would_turn_away(self, headers: Sequence[tuple[bytes, bytes]], peer: str, now: float) -> bool:
-        """True when the request may not pass; counts nothing."""
-        return self._is_over(headers) or self._of_peer.is_empty(peer, now)
+    def would_turn_away(self, head_size: int, peer: str, now: float) -> bool:
+        """True when the request may not pass, or might not; counts nothing. The head holds its headers."""
+        return head_size > self._bounds.header_bytes_max or self._of_peer.is_empty(peer, now)
 
     def passed(self, peer: str, now: float) -> None:
         """Count a request that did not come through here."""

@@ -9,11 +9,12 @@ no queue and no messages in between.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 
+from ordergate.api.client_requests import METHOD, PATH, ClientRequest
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.edge import Edge
@@ -26,8 +27,6 @@ from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Refusal
 from ordergate.engine.answers import Answer
 
-METHOD: Final = "POST"
-PATH: Final = "/v1/orders"
 CREATED: Final = 201
 
 Write = Callable[[int, bytes, bytes], None]
@@ -43,21 +42,21 @@ class Express:
         self._edge = edge
         self._asked: set[asyncio.Task[None]] = set()
 
-    def take(self, headers: Sequence[tuple[bytes, bytes]], body: bytes, peer: str, write: Write) -> bool:
+    def take(self, request: ClientRequest, peer: str, write: Write) -> bool:
         """True when it was taken: `write` is called once. False: nothing was done, and nothing counted."""
-        named = dict(headers)
-        usual = len(named) == len(headers) and named.get(b"content-type") == JSON
-        if not usual or b"prefer" in named or len(body) > self._body_bytes_max:
+        headers, body = request.headers, request.body
+        usual = headers.get(b"content-type") == JSON and b"prefer" not in headers
+        if not usual or len(body) > self._body_bytes_max:
             return False
         began = self._clock.monotonic()
-        principal = self._door.known(named.get(b"authorization"), began)
-        if principal is None or self._edge.would_turn_away(headers, peer, began):
+        principal = self._door.known(headers.get(b"authorization"), began)
+        if principal is None or self._edge.would_turn_away(request.size, peer, began):
             return False
-        key = parse_key(named.get(b"idempotency-key", b"").decode("latin-1"))
+        key = parse_key(headers.get(b"idempotency-key", b"").decode("latin-1"))
         terms = terms_in(body)
         if isinstance(key, Refusal) or isinstance(terms, Refusal):
             return False
-        asked = _Asked(self, principal, terms, key, self._edge.correlation(named), began, write)
+        asked = _Asked(self, principal, terms, key, self._edge.correlation(headers), began, write)
         if not self._gate.place_now(
             principal, terms, key=key, correlation=asked.correlation, tell=asked.told
         ):

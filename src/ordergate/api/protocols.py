@@ -8,7 +8,7 @@ blocked by a client that does not read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
@@ -18,6 +18,7 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from ordergate.api import problems
+from ordergate.api.client_requests import PATH, ClientRequest, client_request
 from ordergate.api.client_texts import client_text
 from ordergate.api.exchange import WHOLE_KEY
 from ordergate.api.json_bodies import BYTES_MAX
@@ -30,8 +31,6 @@ HEAD_BYTES_MAX: Final = 32 * 1024
 HEAD_TIMEOUT_S: Final = 10.0
 PING_S: Final = 15.0
 SOCKET_KEY: Final = "ordergate.socket"
-EXPRESS_METHOD: Final = b"POST"
-EXPRESS_URL: Final = b"/v1/orders"
 CLOSE_TIMEOUT_S: Final = 5.0
 
 _MALFORMED: Final = problems.encode(
@@ -40,38 +39,37 @@ _MALFORMED: Final = problems.encode(
 
 
 class Express(Protocol):
-    """The short way of a request (`api.express`), where the application has one."""
+    """The short way of a new order (`api.express`), where the application has one."""
 
-    def take(
-        self,
-        headers: Sequence[tuple[bytes, bytes]],
-        body: bytes,
-        peer: str,
-        write: Callable[[int, bytes, bytes], None],
-    ) -> bool: ...
+    def take(self, request: ClientRequest, peer: str, write: Callable[[int, bytes, bytes], None]) -> bool: ...
 
 
 class BoundedHttp(HttpToolsProtocol):
     """A request's head arrives within a bound of bytes and of time, or the connection ends.
 
-    A new order that arrives whole is offered to the application's short way first. Until then it is
-    held back; uvicorn gets to know it when it is not taken, as if it had come just then.
+    A new order that has arrived whole is offered to the application's short way first. uvicorn gets to
+    know what is not taken.
     """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn
         super().connection_made(transport)
         self._express: Express | None = getattr(self.config.app, "express", None)
         self._peer = "unknown" if self.client is None else self.client[0]
-        self._held: list[bytes] | None = None
+        self._is_between_messages = True
         self._in_head = True
         self._head_bytes = 0
         self._head_timer: asyncio.TimerHandle | None = None
+        self._idle_since = self.loop.time()
         self._time_head()
 
     def data_received(self, data: bytes) -> None:
+        if self._is_between_messages and self._express is not None and self._is_free:
+            request = client_request(data)
+            if request is not None and self._is_taken(request):
+                data = data[request.ends :]
+                if not data:
+                    return
         super().data_received(data)
-        if self._held is not None:
-            self._let_go()
         if not self._in_head or self.transport.is_closing():
             return
         self._head_bytes += len(data)
@@ -82,75 +80,72 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
+        self._is_between_messages = False
         self._in_head = True
         self._head_bytes = 0
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._stop_timer()
-        if self._may_be_express():
-            self._held = []
-        else:
-            self._begin_cycle()
-
-    def on_body(self, body: bytes) -> None:
-        if self._held is not None:
-            self._held.append(body)
-        else:
-            super().on_body(body)
-
-    def on_message_complete(self) -> None:
-        held, self._held = self._held, None
-        if held is None:
-            super().on_message_complete()
-            return
-        body = held[0] if len(held) == 1 else b"".join(held)
-        before = self.cycle
-        cycle: Any = ExpressCycle(self)
-        self.cycle = cycle
-        if not self._is_taken(body, cycle):
-            self.cycle = before
-            self._begin_cycle()
-            super().on_body(body)
-            super().on_message_complete()
-
-    def _is_taken(self, body: bytes, cycle: ExpressCycle) -> bool:
-        try:
-            return self._express is not None and self._express.take(
-                self.headers, body, self._peer, cycle.write
-            )
-        except Exception:
-            # A parser's callback must not raise. The long way meets the same defect, and answers it.
-            log.exception("api.fault", path=EXPRESS_URL.decode())
-            return False
-
-    def _may_be_express(self) -> bool:
-        parser = self.parser
-        return (
-            self.url == EXPRESS_URL
-            and self._express is not None
-            and parser.get_method() == EXPRESS_METHOD
-            and parser.get_http_version() == "1.1"
-            and parser.should_keep_alive()
-            and not parser.should_upgrade()
-            and not self.expect_100_continue
-            and (self.cycle is None or self.cycle.response_complete)
-            and not self.flow.write_paused
-        )
-
-    def _let_go(self) -> None:
-        """It has not arrived whole: whoever waits for the rest has a bound of time for that."""
-        held, self._held = self._held or [], None
-        self._begin_cycle()
-        for body in held:
-            super().on_body(body)
-
-    def _begin_cycle(self) -> None:
+        self._end_head()
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
             whole: Any = WholeAnswer(self.cycle)
             self.scope["extensions"] = {WHOLE_KEY: whole}
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._is_between_messages = True
+
+    @property
+    def _is_free(self) -> bool:
+        """Nothing is being answered, and what is answered now can be written."""
+        answered = self.cycle is None or self.cycle.response_complete
+        return answered and not self.flow.write_paused and not self.transport.is_closing()
+
+    def _is_taken(self, request: ClientRequest) -> bool:
+        if self._express is None:
+            return False
+        before = self.cycle
+        cycle: Any = ExpressCycle(self)
+        self.cycle = cycle
+        try:
+            taken = self._express.take(request, self._peer, cycle.write)
+        except Exception:
+            # The long way meets the same defect, and answers it.
+            log.exception("api.fault", path=PATH)
+            taken = cycle.response_complete
+        if taken:
+            self._end_head()
+        else:
+            cycle.disconnected = True
+            self.cycle = before
+        return taken
+
+    def express_answered(self) -> None:
+        """A request on its short way is answered: as uvicorn after every answer, but for the timer.
+
+        One timer looks after the time in which nothing was asked, however much is asked before it ends.
+        """
+        if self.pipeline:
+            self.on_response_complete()
+            return
+        self.server_state.total_requests += 1
+        self._idle_since = self.loop.time()
+        if self.timeout_keep_alive_task is None:
+            self._await_request(self.timeout_keep_alive)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self.cycle is not None and not self.cycle.response_complete:
+            return  # its answer sets the timer anew
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._await_request(left_s)
+        else:
+            super().timeout_keep_alive_handler()
+
+    def _await_request(self, seconds: float) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
@@ -182,6 +177,10 @@ class BoundedHttp(HttpToolsProtocol):
         if self._in_head and not self.transport.is_closing():
             self.transport.close()
 
+    def _end_head(self) -> None:
+        self._in_head = False
+        self._stop_timer()
+
     def _stop_timer(self) -> None:
         if self._head_timer is not None:
             self._head_timer.cancel()
@@ -191,14 +190,17 @@ class BoundedHttp(HttpToolsProtocol):
 class ExpressCycle:
     """A request on its short way, with as much of a cycle as uvicorn asks of one that is being answered."""
 
-    __slots__ = ("_protocol", "disconnected", "keep_alive", "message_event", "response_complete")
+    __slots__ = ("_protocol", "disconnected", "keep_alive", "response_complete")
 
     def __init__(self, protocol: BoundedHttp) -> None:
         self._protocol = protocol
         self.disconnected = False
         self.keep_alive = True
-        self.message_event = self
         self.response_complete = False
+
+    @property
+    def message_event(self) -> ExpressCycle:
+        return self
 
     def set(self) -> None:
         """As an event: nobody waits for one here."""
@@ -210,7 +212,7 @@ class ExpressCycle:
             return
         lines = [b"%b: %b\r\n" % header for header in protocol.server_state.default_headers]  # the date
         protocol.transport.write(b"".join((STATUS_LINE[status], *lines, head, b"\r\n", body)))
-        protocol.on_response_complete()
+        protocol.express_answered()
         if not self.keep_alive:
             protocol.transport.close()
 

@@ -17,22 +17,30 @@ Tell = Callable[[bool], None]
 
 
 class _Waiter:
-    """One who waits; told once. True: the commit has ended, in whichever way. False: it takes too long."""
+    """One who waits; told once. True: the commit has ended, in whichever way. False: it takes too long.
 
-    __slots__ = ("_tell", "is_over")
+    Whom it tells is let go of at once: all that belongs to a command would live on with it otherwise.
+    """
+
+    __slots__ = ("_tell",)
 
     def __init__(self, tell: Tell) -> None:
-        self._tell = tell
-        self.is_over = False
+        self._tell: Tell | None = tell
+
+    @property
+    def is_over(self) -> bool:
+        return self._tell is None
 
     def ended(self, _: asyncio.Future[None]) -> None:
-        if not self.is_over:
-            self.is_over = True
-            self._tell(True)
+        self._say(True)
 
     def late(self) -> None:
-        self.is_over = True
-        self._tell(False)
+        self._say(False)
+
+    def _say(self, ended: bool) -> None:
+        tell, self._tell = self._tell, None
+        if tell is not None:
+            tell(ended)
 
 
 class Durable:
@@ -43,12 +51,20 @@ class Durable:
         self._waiting: deque[tuple[float, _Waiter]] = deque()  # bounded by what the journal takes
         self._timer: asyncio.TimerHandle | None = None
 
+    @property
+    def held(self) -> int:
+        """How many are kept: those told are not, once another comes and nobody before them waits."""
+        return len(self._waiting)
+
     def when(self, committed: asyncio.Future[None], tell: Tell) -> None:
         """Call `tell` once: True when the commit has ended, False when it is not known to have in time."""
         loop = committed.get_loop()
         waiter = _Waiter(tell)
         committed.add_done_callback(waiter.ended)
-        self._waiting.append((loop.time() + self._wait_s, waiter))
+        waiting = self._waiting
+        while waiting and waiting[0][1].is_over:
+            waiting.popleft()
+        waiting.append((loop.time() + self._wait_s, waiter))
         if self._timer is None:
             self._timer = loop.call_later(self._wait_s, self._look, loop)
 
@@ -57,8 +73,6 @@ class Durable:
         now = loop.time()
         waiting = self._waiting
         while waiting and (waiting[0][1].is_over or waiting[0][0] <= now):
-            _, waiter = waiting.popleft()
-            if not waiter.is_over:
-                waiter.late()
+            waiting.popleft()[1].late()
         if waiting:
             self._timer = loop.call_later(max(waiting[0][0] - now, 0.0), self._look, loop)

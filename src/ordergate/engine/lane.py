@@ -135,7 +135,7 @@ class Lane:
                 builder.add(event, change)
                 if (status := change.reached) is not None:
                     reached.append(status)
-            unit = builder.build(receipt)
+            unit = builder.build(receipt, watched=bool(self._watchers))
             committed = self._journal.append(unit)
         except (IllegalTransition, InvariantBroken) as fault:
             unfoldable = Unfoldable(f"{named(event)} cannot be folded: {fault}")

@@ -76,9 +76,11 @@ class UnitBuilder:
         self._positions: dict[str, Row] = {}
         self._balances: dict[str, Row] = {}
         self._breaks: dict[str, Row] = {}
+        self._patient = True
 
     def add(self, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent, change: Change) -> None:
         """The next event and what folding it did."""
+        self._patient = self._patient and type(event) is e.OrderAcknowledged
         seq = self._head + len(self._entries) + 1
         parts = [
             b'{"type":"event","account_id":"%b","seq":%d,"kind":"%b","at":%b,"correlation_id":"%b"'
@@ -117,7 +119,8 @@ class UnitBuilder:
             )
         )
 
-    def build(self, receipt: Receipt | None) -> Unit:
+    def build(self, receipt: Receipt | None, *, watched: bool = False) -> Unit:
+        """All of it. An acknowledgement can be `patient`, unless somebody waits to hear of it."""
         return Unit(
             account=self._account,
             epoch=self._epoch,
@@ -129,6 +132,7 @@ class UnitBuilder:
             balances=tuple(self._balances.values()) if self._balances else (),
             breaks=tuple(self._breaks.values()) if self._breaks else (),
             receipt=receipt,
+            patient=self._patient and receipt is None and not watched,
         )
 
     def _order(self, order: Order) -> bytes:

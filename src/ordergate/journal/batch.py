@@ -8,7 +8,7 @@ several units of the batch write is sent once, as the last of them left it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
@@ -30,7 +30,8 @@ class Unwritable(ValueError):
 
 def parameters(batch: Sequence[Linked]) -> list[object]:
     """The arguments of `append_batch`, in its order."""
-    tables = (
+    arguments: list[object] = []
+    for table, rows in (
         (_STREAM, _streams(batch)),
         (_EVENT, _events(batch)),
         (_ORDER, _orders(batch)),
@@ -39,13 +40,20 @@ def parameters(batch: Sequence[Linked]) -> list[object]:
         (_ROW, _rows([(item.unit.account, item.unit.balances) for item in batch if item.unit.balances])),
         (_ROW, _rows([(item.unit.account, item.unit.breaks) for item in batch if item.unit.breaks])),
         (_RECEIPT, _receipts(batch)),
-    )
-    return [argument for forms, rows in tables for argument in _columns(forms, rows)]
+    ):
+        arguments += table.columns(rows) if rows else table.nothing
+    return arguments
 
 
-def _columns(forms: Sequence[Form], rows: Iterable[tuple[Any, ...]]) -> Iterable[object]:
-    columns = tuple(zip(*rows, strict=True)) or ((),) * len(forms)
-    return [form(column) for form, column in zip(forms, columns, strict=True)]
+class _Table:
+    """How the columns of one table are written; `nothing` is what they are without a row."""
+
+    def __init__(self, *forms: Form) -> None:
+        self._forms = forms
+        self.nothing: Final = [form(()) for form in forms]
+
+    def columns(self, rows: Collection[tuple[Any, ...]]) -> list[object]:
+        return [form(column) for form, column in zip(self._forms, zip(*rows, strict=True), strict=True)]
 
 
 def _words(column: Sequence[str | None]) -> str:
@@ -104,8 +112,8 @@ def _quoted(text: str) -> str:
     return f'"{escaped}"'
 
 
-_STREAM: Final = (_words, _numbers, _numbers, _numbers, _digests)
-_EVENT: Final = (
+_STREAM: Final = _Table(_words, _numbers, _numbers, _numbers, _digests)
+_EVENT: Final = _Table(
     _words,
     _numbers,
     _words,
@@ -117,10 +125,10 @@ _EVENT: Final = (
     _documents,
     _digests,
 )
-_ORDER: Final = (_words, _words, _words, _texts, _words, _flags, _moments, _documents)
-_EXECUTION: Final = (_words, _texts, _numbers, _documents)
-_ROW: Final = (_words, _texts, _documents)
-_RECEIPT: Final = (
+_ORDER: Final = _Table(_words, _words, _words, _texts, _words, _flags, _moments, _documents)
+_EXECUTION: Final = _Table(_words, _texts, _numbers, _documents)
+_ROW: Final = _Table(_words, _texts, _documents)
+_RECEIPT: Final = _Table(
     _words,
     _texts,
     _texts,
@@ -168,7 +176,7 @@ def _events(batch: Sequence[Linked]) -> list[tuple[Any, ...]]:
     ]
 
 
-def _orders(batch: Sequence[Linked]) -> Iterable[tuple[Any, ...]]:
+def _orders(batch: Sequence[Linked]) -> Collection[tuple[Any, ...]]:
     rows: dict[tuple[str, str], tuple[Any, ...]] = {}
     for item in batch:
         for row in item.unit.orders:
@@ -185,7 +193,7 @@ def _orders(batch: Sequence[Linked]) -> Iterable[tuple[Any, ...]]:
     return rows.values()
 
 
-def _executions(batch: Sequence[Linked]) -> Iterable[tuple[Any, ...]]:
+def _executions(batch: Sequence[Linked]) -> Collection[tuple[Any, ...]]:
     rows: dict[tuple[str, str], tuple[Any, ...]] = {}
     for item in batch:
         account = item.unit.account
@@ -195,7 +203,7 @@ def _executions(batch: Sequence[Linked]) -> Iterable[tuple[Any, ...]]:
     return rows.values()
 
 
-def _rows(units: Iterable[tuple[str, Sequence[Row]]]) -> Iterable[tuple[Any, ...]]:
+def _rows(units: Iterable[tuple[str, Sequence[Row]]]) -> Collection[tuple[Any, ...]]:
     rows: dict[tuple[str, str], tuple[Any, ...]] = {}
     for account, written in units:
         for row in written:

@@ -40,7 +40,10 @@ _DATA_FAULT: Final = "22"
 
 
 class Limits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """`patience_s_max` is how long units wait for a lost PostgreSQL before they are failed."""
+    """`patience_s_max` is how long units wait for a lost PostgreSQL before they are failed.
+
+    `linger_s` is how long units that nobody waits for are kept, to share the next statement.
+    """
 
     queued_units_max: int = 16_384
     batch_units_max: int = 512
@@ -52,6 +55,7 @@ class Limits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     backoff_s_min: float = 0.05
     backoff_s_max: float = 2.0
     drain_s_max: float = 10.0
+    linger_s: float = 0.002
 
 
 class Committed(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +85,8 @@ class Writer:
         self._parts: deque[list[Append]] = deque()  # parts of refused batches, before everything else
         self._doubt: list[Append] = []
         self._wake = asyncio.Event()
+        self._hurried = False
+        self._lingering: asyncio.TimerHandle | None = None
         self._session: Session | None = None
         self._previous: Backend | None = None
         self._task: asyncio.Task[None] | None = None
@@ -111,20 +117,23 @@ class Writer:
             done.set_exception(linked)
         else:
             self._waiting.append(Append(linked, done))
-            self._wake.set()
+            if not unit.patient:
+                self._hurry()
+            elif not self._hurried and self._lingering is None:
+                self._lingering = done.get_loop().call_later(self._limits.linger_s, self._hurry)
         return done
 
     async def take(self, account: AccountId) -> Taken:
         self._admit()
         done: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
         self._waiting.append(Take(account, done))
-        self._wake.set()
+        self._hurry()
         return await done
 
     async def close(self) -> None:
         """Write what waits, within the drain's bound, and give the fence back."""
         self._closing = True
-        self._wake.set()
+        self._hurry()
         if self._task is not None:
             await asyncio.wait({self._task}, timeout=self._limits.drain_s_max)
             self._task.cancel()
@@ -146,6 +155,7 @@ class Writer:
                 if self._session is None or self._session.closed:
                     await self._reconnect()
                 elif self._idle:
+                    self._hurried = False
                     self._wake.clear()
                     await self._wake.wait()
                 else:
@@ -155,7 +165,15 @@ class Writer:
 
     @property
     def _idle(self) -> bool:
-        return not (self._waiting or self._parts or self._doubt)
+        return not (self._hurried and self._waiting) and not self._parts and not self._doubt
+
+    def _hurry(self) -> None:
+        """Write what waits."""
+        self._hurried = True
+        self._wake.set()
+        if self._lingering is not None:
+            self._lingering.cancel()
+            self._lingering = None
 
     async def _next(self, session: Session) -> None:
         """The next thing to do on a connection that stands."""
@@ -183,10 +201,11 @@ class Writer:
             self._waiting.popleft()
             batch.append(item)
             size += item.linked.size
+        self._hurried = bool(self._waiting)
         return batch
 
     async def _write(self, session: Session, batch: list[Append]) -> None:
-        batch = [item for item in batch if not failed_already(item)]
+        batch = [item for item in batch if item.linked.tail.fault is None or not failed_already(item)]
         if not batch:
             return
         begun = asyncio.get_running_loop().time()

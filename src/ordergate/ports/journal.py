@@ -63,7 +63,8 @@ class Unit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """What one decision writes, all or none.
 
     `expected` is the account's head before it; entries carry `expected + 1` and on. `epoch`
-    is the owner's: a newer owner's unit is never mixed with an older one's.
+    is the owner's: a newer owner's unit is never mixed with an older one's. Nobody waits for a
+    `patient` one: it may be kept for a moment, to be written with what comes next.
     """
 
     account: AccountId
@@ -76,6 +77,7 @@ class Unit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     balances: tuple[Row, ...] = ()
     breaks: tuple[Row, ...] = ()
     receipt: Receipt | None = None
+    patient: bool = False
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False, kw_only=True):

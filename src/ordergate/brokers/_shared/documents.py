@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from typing import Final, NoReturn
 
+from ordergate.core.json_text import has_one_reading
+
 
 class NotOneDocument(ValueError):
     """Not JSON, or JSON that can be read in two ways."""
@@ -43,6 +45,8 @@ _SCAN: Final = json.scanner.make_scanner(_DECODER)  # type: ignore[attr-defined]
 
 def check_document(body: bytes) -> None:
     """Raise NotOneDocument unless `body` is well-formed JSON without duplicate keys."""
+    if has_one_reading(body):
+        return
     try:
         text = body.decode("utf-8")
         if not _is_one(text):
