@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ordergate.api.stream.channels import BIT, MASK_OF_KIND, Channel, mask_of
-from ordergate.api.stream.feed import Feed
+from ordergate.api.stream.feed import Feed, Subscriber
 from ordergate.api.stream.frames import Resume
 from ordergate.api.stream.hub import Hub, subscriber_of
 from ordergate.api.stream.outbox import Outbox
@@ -391,8 +391,7 @@ def test_a_hash_waits_until_what_it_shows_was_told() -> None:
     subscriber = subscriber_of(ALL, outbox)
     feed.begin(subscriber)
     feed.enter(subscriber, after=3)
-    feed.begin_state()
-    feed.know_state(4, (), ())
+    feed.know_state(feed.begin_state(), 4, (), ())
     feed.tell_state()
     assert outbox.take() == []
     feed.tell(4, "break_opened", b'{"seq":4}')
@@ -400,3 +399,28 @@ def test_a_hash_waits_until_what_it_shows_was_told() -> None:
     told = [json.loads(payload_of(frame)) for frame in outbox.take()]
     assert [frame.get("type") for frame in told] == [None, "state_hash"]
     assert told[1]["seq"] == 4
+
+
+def test_a_state_read_for_an_earlier_follower_says_nothing_about_what_a_later_one_notes() -> None:
+    """Everybody left and came back while it was read: what was told in between was noted by nobody."""
+    feed = Feed(ACCOUNT, "stream-1", head=3)
+
+    def joined() -> Subscriber:
+        outbox = Outbox(messages_max=100, bytes_max=1 << 20, wake=lambda now: None)
+        subscriber = subscriber_of(ALL, outbox)
+        feed.begin(subscriber)
+        feed.enter(subscriber, after=feed.head)
+        return subscriber
+
+    first = joined()
+    early = feed.begin_state()
+    feed.leave(first)
+    feed.tell(4, "order_accepted", b'{"seq":4}')
+    joined()
+    late = feed.begin_state()
+    feed.know_state(early, 3, (), ())
+    assert feed.lacks_state is False, "the second reading still goes on"
+    feed.tell(5, "break_opened", b'{"seq":5}')
+    assert feed.events_unproved == 0, "nothing is known to count from yet"
+    feed.know_state(late, 4, (), ())
+    assert feed.events_unproved == 1

@@ -17,9 +17,10 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ordergate.api.deps import Bounds
 from ordergate.ports.market_data import Quote, Trade
+from ordergate.ports.views import Snapshot
 from tests.api.asking import a_key, an_order
 from tests.api.books import Books
-from tests.api.ledger import ES
+from tests.api.ledger import ACCOUNT, ES
 from tests.api.people import LIVE, READER, TRADER, Directory, StillClock, deps_of
 from tests.api.replica import Replica
 from tests.api.served import PATIENCE_S, Served, Talk, serving
@@ -367,3 +368,27 @@ async def test_a_client_that_stays_stuck_is_closed_even_when_little_happens(book
         deaf.socket.close()
 
 
+
+
+class HeldBooks(Books):
+    """A journal that answers a reader only once it is let to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let = asyncio.Event()
+
+    async def snapshot(self, account: str) -> Snapshot | None:
+        await self.let.wait()
+        return await super().snapshot(ACCOUNT)
+
+
+async def test_a_heartbeat_says_nothing_of_an_account_before_its_subscription_was_answered() -> None:
+    """A client that resumes at 12 598 and hears of 0 would believe that it had been told too much."""
+    held = HeldBooks()
+    async with serving(deps_of(held)) as served, served.stream() as talk:
+        await talk.until("authenticated")
+        await subscribed(talk)
+        assert (await talk.until("heartbeat"))["last_seq"] == {}
+        held.let.set()
+        answered = await talk.until("subscribed")
+        assert (await talk.until("heartbeat"))["last_seq"] == {"P-DEMO": answered["seq"]}

@@ -288,7 +288,9 @@ class Connection:
             self.close(session.SLOW_CONSUMER, "slow-consumer")
         elif self._token_stands():
             told: dict[str, int] = {
-                account: subscriber.last_seq for account, (subscriber, _) in self._following.items()
+                account: subscriber.last_seq
+                for account, (subscriber, _) in self._following.items()
+                if subscriber.has_begun
             }
             self._do_all(self._session.ticked(now, told))
 

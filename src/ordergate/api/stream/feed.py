@@ -12,7 +12,7 @@ moment in between belongs to neither: the past ends at the head at which holding
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from ordergate.api.stream import frames
 from ordergate.api.stream.channels import ACCOUNT, MASK_OF_KIND, WHOLE_STATE, Mask
@@ -20,6 +20,9 @@ from ordergate.api.stream.state_hash import StateHash
 from ordergate.api.stream.wire import framed
 
 HELD_MAX: Final = 1_000
+
+Noted: TypeAlias = list[tuple[int, bytes]]
+"""Events that came while a snapshot was read, each with its number."""
 
 
 class Sink(Protocol):
@@ -78,12 +81,16 @@ class Topic:
 
 
 class Subscriber:
-    """One client's subscription to one account. `position` is the last number it was told."""
+    """One client's subscription to one account. `position` is the last number it was told.
+
+    It has one only once it `has_begun`: from the answer to its subscription on.
+    """
 
     def __init__(self, mask: Mask, sink: Sink) -> None:
         self.mask = mask
         self.sink = sink
         self.position = 0
+        self.has_begun = False
         self.topic: Topic | None = None
         self._held: list[tuple[int, bytes]] | None = None
 
@@ -92,6 +99,10 @@ class Subscriber:
         if self.topic is None:
             return self.position
         return self.topic.fresh.get(self.sink, self.topic.last_seq)
+
+    def begin_at(self, seq: int) -> None:
+        self.position = seq
+        self.has_begun = True
 
     def start_holding(self) -> None:
         self._held = []
@@ -137,7 +148,7 @@ class Feed:
         self._joining: dict[Subscriber, None] = {}
         self._state: StateHash | None = None
         self._state_as_of = 0
-        self._noted: list[tuple[int, bytes]] | None = None
+        self._noted: Noted | None = None
 
     def tell(self, seq: int, kind: str, frame: bytes) -> None:
         if seq <= self.head:
@@ -195,13 +206,19 @@ class Feed:
     def lacks_state(self) -> bool:
         return self._state is None and self._noted is None and self.is_proved
 
-    def begin_state(self) -> None:
-        """Somebody reads a snapshot from now on: remember what happens meanwhile."""
+    def begin_state(self) -> Noted:
+        """Somebody reads a snapshot from now on: what happens meanwhile is noted in what is returned."""
         self._noted = []
+        return self._noted
 
-    def know_state(self, as_of: int, orders: Iterable[bytes], positions: Iterable[bytes]) -> None:
-        noted, self._noted = self._noted, None
-        if noted is None or len(noted) > HELD_MAX or not self.is_proved:
+    def know_state(
+        self, noted: Noted, as_of: int, orders: Iterable[bytes], positions: Iterable[bytes]
+    ) -> None:
+        """The snapshot that was read while this was noted; of no use when noting ended or began anew."""
+        if noted is not self._noted:
+            return
+        self._noted = None
+        if len(noted) > HELD_MAX or not self.is_proved:
             return
         self._state = StateHash(orders, positions)
         self._state_as_of = as_of
@@ -211,6 +228,11 @@ class Feed:
     def forget_state(self) -> None:
         """It could not be read or kept; whoever joins next has it read anew."""
         self._state = self._noted = None
+
+    def give_up_state(self, noted: Noted) -> None:
+        """The snapshot could not be read."""
+        if noted is self._noted:
+            self._noted = None
 
     def _note(self, seq: int, frame: bytes) -> None:
         if self._noted is not None and len(self._noted) <= HELD_MAX:

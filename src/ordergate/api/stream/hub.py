@@ -14,7 +14,7 @@ import msgspec
 
 from ordergate.api.stream import frames
 from ordergate.api.stream.channels import Channel, mask_of
-from ordergate.api.stream.feed import Feed, Subscriber, is_contiguous
+from ordergate.api.stream.feed import Feed, Noted, Subscriber, is_contiguous
 from ordergate.api.stream.outbox import Outbox
 from ordergate.api.stream.prices import quote_frame, trade_frame
 from ordergate.api.stream.wire import framed
@@ -165,7 +165,7 @@ class Hub:
         if resume is None or not resumed:
             await self._from_snapshot(feed, subscriber, channels, frame_id)
         else:
-            subscriber.position = resume.after_seq
+            subscriber.begin_at(resume.after_seq)
             hello = frames.subscribed(
                 account,
                 channels,
@@ -204,7 +204,7 @@ class Hub:
         feed.begin(subscriber)
         snapshot = await self._snapshot(account)
         feed.stream_id = snapshot.stream_id
-        subscriber.position = snapshot.seq
+        subscriber.begin_at(snapshot.seq)
         hello = frames.subscribed(
             account,
             channels,
@@ -296,18 +296,17 @@ class Hub:
 
     def _prove(self, feed: Feed) -> None:
         """Read the state that the hash begins with, while the client goes on."""
-        feed.begin_state()
-        task = asyncio.create_task(self._read_state(feed))
+        task = asyncio.create_task(self._read_state(feed, feed.begin_state()))
         self._proving.add(task)
         task.add_done_callback(self._proving.discard)
 
-    async def _read_state(self, feed: Feed) -> None:
+    async def _read_state(self, feed: Feed, noted: Noted) -> None:
         try:
             snapshot = await self._snapshot(AccountId(feed.account))
         except (CannotFollow, TimeoutError):
-            feed.forget_state()
+            feed.give_up_state(noted)
             return
-        feed.know_state(snapshot.seq, snapshot.orders, snapshot.positions)
+        feed.know_state(noted, snapshot.seq, snapshot.orders, snapshot.positions)
 
 
 def _tell_state(feed: Feed) -> None:
