@@ -63,6 +63,8 @@ COMPARED = frozenset({Nature.POSITION})
         (POSITION, Evidence(all_compared=COMPARED, differing=frozenset({POSITION.key})), None),
         (broken(Nature.CASH, "USD"), Evidence(all_compared=frozenset({Nature.CASH})), "sides-agree"),
         (MISSING, seen(evolve(OPEN, filled(4, number=1))), "executions-came"),
+        (MISSING, Evidence(complete=frozenset({ORDER})), "counts-agree"),
+        (MISSING, seen(OPEN, shown=True), None),
         (MISSING, seen(evolve(OPEN, filled(3, number=1))), None),
         (MISSING, seen(), None),
         (DENIED, seen(OPEN, shown=True), "order-shown"),

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ordergate.api.stream import channels
-from ordergate.core.accounts.breaks import Action, Severity, State
+from ordergate.core.accounts.breaks import Action, Nature, Severity, State
 from ordergate.core.ids import OrderId, Symbol, cl_ord_id
 from ordergate.core.orders import reports as r
 from ordergate.engine.answers import BreakAnswer
@@ -76,6 +76,24 @@ async def test_executions_that_are_missing_heal_their_break_when_they_come() -> 
         assert shown(stage, opened["execution_missing"].id)["rule"] == "executions-came"
         assert shown(stage, opened["position"].id)["rule"] == "sides-agree"
         assert stage.held(ES) == 2
+
+
+async def test_what_the_broker_counted_too_much_and_counts_no_more_is_no_break_after_the_orders_end() -> None:
+    async with Stage() as stage:
+        order, theirs = await working(stage, quantity=5)
+        stage.broker.stream.copies = lambda report: 0
+        execution = stage.exchange.fill(theirs, Decimal(2), Decimal(4700))
+        stage.exchange.executions.remove(execution)
+        await stage.until(lambda: "execution_missing" in natures(stage))
+        (missing,) = [item for item in held_breaks(stage) if item.nature is Nature.EXECUTION_MISSING]
+        stage.broker.stream.copies = lambda report: 1
+        stage.exchange.cancel(theirs)
+        await stage.until(lambda: stage.status(order) == "canceled")
+        stage.broker.stream.copies = lambda report: 0
+        stage.exchange.executions.append(execution)
+        stage.exchange.bust(execution.exec_id)
+        await stage.until(lambda: natures(stage) in ([], ["stream"]))
+        assert shown(stage, missing.id)["rule"] == "counts-agree"
 
 
 async def test_a_working_order_that_the_broker_keeps_denying_is_a_break_and_stays_working() -> None:

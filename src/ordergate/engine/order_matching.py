@@ -43,12 +43,16 @@ _ALIVE: Final = frozenset({r.BrokerStatus.PENDING, r.BrokerStatus.WORKING})
 
 
 class Picture:
-    """What one pass saw: `shown` are the orders that the broker holds open."""
+    """What one pass saw: `shown` are the orders that the broker holds open, `complete` those of which it
+
+    counts no more executed than we do.
+    """
 
     def __init__(self) -> None:
         self.sure: list[Difference] = []
         self.unsure: list[Difference] = []
         self.shown: set[OrderId] = set()
+        self.complete: set[OrderId] = set()
         self.lacking = False
 
     @property
@@ -143,6 +147,7 @@ class OrderMatching:
         if len(left) > LIST_FROM:
             await self._list_recent(seat, left, picture, tally)
             left = self._unsettled(seat, await self.durable(seat, left), picture)
+        left += await self._in_breaks(seat, picture)
         most = self._rhythm.finds_per_run_max
         for order in in_turn(seat, left)[:most]:
             seat.asked_last = order.id
@@ -260,7 +265,21 @@ class OrderMatching:
                 ours=text(order.cum_qty),
                 theirs=text(seen.cum_qty),
             )
+        picture.complete.add(order.id)
         return self._alive_after_its_end(seat, order.id, seen)
+
+    async def _in_breaks(self, seat: Seat, picture: Picture) -> list[Order]:
+        """Orders that have ended, and of which the broker counted more executed than we do."""
+        account = seat.lane.books.account
+        breaks = () if account is None else tuple(account.breaks.values())
+        found = [
+            await seat.lane.order(OrderId(item.subject))
+            for item in breaks
+            if item.is_open and item.nature is Nature.EXECUTION_MISSING
+        ]
+        return [
+            order for order in found if order and order.is_final and order.id not in picture.complete
+        ]
 
     def _alive_after_its_end(
         self, seat: Seat, order_id: OrderId, seen: r.OrderSnapshot

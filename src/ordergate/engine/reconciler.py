@@ -208,6 +208,7 @@ class Reconciler:
             moving=compared.moving,
             orders=await self._orders_in_question(seat),
             shown=frozenset(picture.shown),
+            complete=frozenset(picture.complete),
             listed_all=True,
             stream_heard=listening == seat.watch.generation and listening > seat.deaf_generation
             if listening is not None

@@ -25,7 +25,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     `differing` are the keys of every difference of this run, sure or not. `compared` are the
     keys that could be compared like with like; `all_compared` natures were compared whole, save
     the keys in `moving`. `orders` are our orders that breaks are about, as they are now.
-    `shown` are the orders that the broker showed; `listed_all` says that it listed every open one.
+    `shown` are the orders that the broker showed open, `complete` those of which it counts no more
+    executed than we do; `listed_all` says that it listed every open one.
     `stream_heard` says that the broker's stream came up anew and that everything was read since.
     """
 
@@ -34,6 +35,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     moving: frozenset[tuple[str, str]] = frozenset()
     orders: Mapping[OrderId, Order] = {}
     shown: frozenset[OrderId] = frozenset()
+    complete: frozenset[OrderId] = frozenset()
     listed_all: bool = False
     stream_heard: bool = False
 
@@ -62,6 +64,11 @@ def _executions_came(item: Break, seen: Evidence) -> str | None:
     if order is None or order.cum_qty < Decimal(item.theirs):
         return None
     return f"our executions sum to {text(order.cum_qty)}"
+
+
+def _counts_agree(item: Break, seen: Evidence) -> str | None:
+    """What the broker counted more it counts no more: it was taken back, or its answer was an old one."""
+    return "the broker counts no more executed than we do" if item.subject in seen.complete else None
 
 
 def _order_shown(item: Break, seen: Evidence) -> str | None:
@@ -96,6 +103,7 @@ RULES: Final[tuple[Rule, ...]] = (
         "sides-agree", frozenset({Nature.POSITION, Nature.CASH, Nature.UNLISTED_SYMBOL}), _sides_agree
     ),
     Rule("executions-came", frozenset({Nature.EXECUTION_MISSING}), _executions_came),
+    Rule("counts-agree", frozenset({Nature.EXECUTION_MISSING}), _counts_agree),
     Rule("order-shown", frozenset({Nature.ORDER_STATUS}), _order_shown),
     Rule("order-ended", frozenset({Nature.ORDER_STATUS}), _order_ended),
     Rule("order-gone", frozenset({Nature.ORDER_STATUS}), _order_gone),
