@@ -26,6 +26,7 @@ from ordergate.simulation.manners import Manner
 from ordergate.simulation.plan import Plan, Strike
 
 _FILLS: Final = ("fill", "partial_fill")
+_AMENDED: Final = ("busted", "corrected")
 _FOR_THE_DOUBTFUL: Final = 0.6  # strikes of a smaller dose wait for an order that nobody was told of
 _EVERY_THIRD: Final = 3
 _NAMES_MAX: Final = 4096
@@ -49,6 +50,7 @@ class Brokerage:
         self.account = account
         self.chance = ground.chance(f"brokerage {number}")
         self.in_flight: dict[str, int] = {}
+        self.amended: set[str] = set()
         self.doubtful: set[str] = set()
         self.denied_falsely: set[str] = set()
         self.manners: dict[Call, Manner] = {}
@@ -215,6 +217,8 @@ class Brokerage:
         if moved.word in _FILLS and self.line_is_down:
             self.weather.seen("B10" if self.spell("B10") else "B16" if self.spell("B16") else "N1", "a fill")
         self.placed_s.setdefault(moved.order.id, self.time())
+        if moved.word in _AMENDED:
+            self.amended.add(moved.order.id)
         self.witness.moved(self.account, moved)
 
     def _cut(self, strike: Strike) -> None:

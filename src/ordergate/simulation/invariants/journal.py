@@ -72,7 +72,8 @@ class NoGuess(SightedChecker):
         if isinstance(event, e.OrderExpired | e.OrderCanceled) and not at_venue and was_sent:
             self.violated(f"{order.id} ended as {type(event).__name__}; it was sent and is not there")
 
-        if isinstance(event, e.OrderCompleted):
+        amended = any(one.id in brokerage.amended for one in at_venue)  # the question may have been before
+        if isinstance(event, e.OrderCompleted) and not amended:
             there = sum((one.cum_qty for one in at_venue), ZERO)
             if order.cum < min(order.quantity, there):
                 self.violated(f"{order.id} is complete with {order.cum}; the venue has filled {there}")
