@@ -26,6 +26,7 @@ import msgspec
 import uvloop
 
 from bench.counterparty_streams import Conversation, Prices, Updates, Write, framed
+from bench.processes import never_collect
 
 CASH: Final = "10000000000"
 OPEN_PAGE: Final = 500
@@ -229,6 +230,7 @@ class Wire(asyncio.Protocol):
 
 
 async def main() -> None:
+    never_collect()
     floor = Floor()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Wire(floor), "127.0.0.1", 0)

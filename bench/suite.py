@@ -22,7 +22,7 @@ from bench import recovery, risk_catalogue, stream_fanout
 from bench.figures import RESULTS, Values, report
 from bench.measures import Rate, Share, echoes, own_share, rest_orders, stream_orders
 from bench.past import write_past
-from bench.processes import Cores, cores, running
+from bench.processes import Cores, cores, never_collect, running
 from bench.single_rows import pgbench
 from bench.stand import Broker, Stand, broker, stand
 from ordergate.journal.embedded import EmbeddedPostgres
@@ -30,6 +30,8 @@ from ordergate.journal.embedded import EmbeddedPostgres
 SHORT_PAST: Final = 1_000
 CLIENTS: Final = 32
 AT_1000: Final = 1_000.0
+WARM_S: Final = 1.0
+"""How long a load runs before it is measured: a gateway's first second is spent on making connections."""
 
 
 class Plan(msgspec.Struct, frozen=True, kw_only=True):
@@ -74,6 +76,7 @@ class Suite:
         self._details: dict[str, Any] = {"plan": told}
 
     async def run(self) -> Path:
+        never_collect()
         with tempfile.TemporaryDirectory(prefix="ordergate-bench-") as name:
             folder = Path(name)
             folder.chmod(0o755)  # the database's user passes through it
@@ -148,6 +151,7 @@ class Suite:
     async def _latencies(self, fresh: Stand) -> None:
         taken: dict[str, list[Share]] = {"rest": [], "stream": []}
         for through, shares in taken.items():
+            await own_share(fresh, rate=AT_1000, seconds=WARM_S, through=through)
             for _ in range(2):
                 self._say(f"1 000 orders/s, open loop, through {through}")
                 seconds = self._plan.open_loop_s / 2

@@ -68,7 +68,7 @@ def cl_ord_id(order: OrderId, version: int) -> ClOrdId:
 def parse_cl_ord_id(env: Env, text: str) -> tuple[OrderId, int] | None:
     """The order and version behind a broker's client order id, or None when it is not ours."""
     match = _CL_ORD_ID.fullmatch(text)
-    if match is None or match[1] != env.letter:
+    if match is None or match[1] != _LETTER_OF[env]:
         return None
     return OrderId(f"{match[1]}-{match[2]}"), _number(match[3])
 

@@ -6,15 +6,14 @@ import asyncio
 import os
 import time
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 POOL_BYTES: Final = 4096
 
 
 class SystemClock:
-    def now(self) -> datetime:
-        return datetime.now(UTC)
-
+    now = staticmethod(partial(datetime.now, UTC))
     monotonic = staticmethod(time.monotonic)
 
     async def sleep(self, seconds: float) -> None:

@@ -15,9 +15,9 @@ def place_body(cl_ord_id: ClOrdId, terms: Terms) -> wire.PlaceBody:
     return wire.PlaceBody(
         symbol=terms.symbol,
         qty=text(terms.quantity),
-        side=terms.side.value,
-        type=terms.type.value,
-        time_in_force=terms.time_in_force.value,
+        side=str(terms.side),
+        type=str(terms.type),
+        time_in_force=str(terms.time_in_force),
         client_order_id=cl_ord_id,
         limit_price=_amount(terms.limit_price),
         stop_price=_amount(terms.stop_price),
