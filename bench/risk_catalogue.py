@@ -47,6 +47,9 @@ def view() -> RiskView:
             "max_open_orders": 10_000,
             "max_open_notional": "100000000000",
             "message_windows": [[1_000_000, 1], [1_000_000, 60]],
+            "order_types": ["market", "limit", "stop", "stop_limit"],
+            "sides": ["buy", "sell"],
+            "times_in_force": ["day", "gtc", "ioc", "fok"],
             "instruments": {symbol: _instrument_limits() for symbol in SYMBOLS},
         }
     )

@@ -64,6 +64,7 @@ def terms(
     *,
     stop: int | str | None = None,
     symbol: Symbol = SHARE,
+    life: TimeInForce = TimeInForce.DAY,
 ) -> Terms:
     """The type follows from the prices that are given."""
     if limit is None:
@@ -78,7 +79,7 @@ def terms(
         quantity=Decimal(quantity),
         limit_price=None if limit is None else Decimal(limit),
         stop_price=None if stop is None else Decimal(stop),
-        time_in_force=TimeInForce.DAY,
+        time_in_force=life,
     )
 
 

@@ -27,7 +27,8 @@ from tests.core.risk_examples import failures, limits, replace_failures, replace
 
 def test_the_catalogue_is_evaluated_in_its_own_order() -> None:
     assert [control.id for control in PRECEDENCE] == [
-        "R01", "R02", "R05", "R06", "R07", "R08", "R11", "R13", "R14", "R15", "R16", "R25",
+        "R01", "R02", "R03", "R04", "R05", "R06", "R07", "R08", "R11", "R13", "R14", "R15", "R16", "R25",
+        "R28",
     ]  # fmt: skip
 
 
@@ -229,7 +230,19 @@ def test_r08_the_limit_behind_a_stop_is_compared_with_the_market_that_triggers_i
 
 def test_every_failure_is_returned_and_not_just_the_first() -> None:
     limited = limits(
-        {"max_open_orders": 0, "message_windows": [[1, 1]], "enabled": False},
+        {
+            "max_open_orders": 0,
+            "message_windows": [[1, 1]],
+            "enabled": False,
+            "order_types": [],
+            "restricted": {
+                "as_of": NOW.isoformat(),
+                "source": "compliance",
+                "max_age_hours": 1,
+                "symbols": {SHARE: "halted"},
+            },
+            "identity_required": True,
+        },
         share={"max_order_quantity": "1", "max_order_notional": "1", "max_long": "1"},
     )
     old = Freshness(NOW - timedelta(minutes=1), "the stream is down")

@@ -18,6 +18,7 @@ from ordergate.core.risk.limits import (
 from tests.core.examples import FUTURE, SHARE
 from tests.core.risk_examples import FUTURE_LIMITS, LIMITS, SHARE_LIMITS, limits
 
+PERMISSIONS = {"order_types", "sides", "times_in_force"}
 AMOUNTS = st.decimals(min_value=0, max_value=10**8, places=2).map(lambda value: format(value, "f"))
 
 
@@ -121,7 +122,7 @@ def test_what_is_no_mapping_is_refused(mapping: Any) -> None:
         limits_of(mapping)
 
 
-@pytest.mark.parametrize("name", sorted(set(LIMITS) - {"enabled", "cancel_windows"}))
+@pytest.mark.parametrize("name", sorted(set(LIMITS) - {"enabled", "cancel_windows", *PERMISSIONS}))
 def test_what_may_be_left_out_has_a_cautious_value(name: str) -> None:
     mapping = {key: value for key, value in LIMITS.items() if key != name}
     mapping["instruments"] = {SHARE: dict(SHARE_LIMITS), FUTURE: dict(FUTURE_LIMITS)}

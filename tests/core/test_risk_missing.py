@@ -34,7 +34,7 @@ def reasons(asked: Terms, seen: RiskView) -> dict[str, str]:
 
 def test_without_limits_nothing_that_has_one_passes() -> None:
     assert reasons(terms(), spoiled(view(), limits=None)) == dict.fromkeys(
-        ["R02", "R06", "R07", "R08", "R11", "R13", "R14", "R15", "R16"], "no-limits"
+        ["R02", "R03", "R04", "R06", "R07", "R08", "R11", "R13", "R14", "R15", "R16", "R28"], "no-limits"
     )
 
 

@@ -214,9 +214,17 @@ def _no_instrument(plain: dict[str, Any], share: Decimal) -> None:
     del plain["instruments"][SHARE]
 
 
+LISTED = {"as_of": NOW.isoformat(), "source": "desk", "max_age_hours": 0, "symbols": {}}
 ITS = ("instruments", SHARE)
 TIGHTENINGS: dict[str, Tightening] = {
     "off": _put(False, "enabled"),
+    "no types": _put([], "order_types"),
+    "one side": _put(["sell"], "sides"),
+    "its own lists": _put([], "instruments", SHARE, "times_in_force"),
+    "restricted": _put({**LISTED, "symbols": {SHARE: "restricted"}}, "restricted"),
+    "an old list": _put(LISTED, "restricted"),
+    "identified": _put(True, "identity_required"),
+    "out of shadow": _put([], "shadow"),
     "not listed": _no_instrument,
     "fewer messages": _fewer_messages,
     "longer duplicate window": _put("60", "duplicate_window_s"),
@@ -324,6 +332,9 @@ def test_every_control_that_has_a_limit_is_among_the_tightened() -> None:
             "max_open_orders": 0,
             "message_windows": [[1, 60]],
             "stream_stale_max_s": "0",
+            "sides": [],
+            "identity_required": True,
+            "restricted": {**LISTED, "symbols": {SHARE: "halted"}},
         },
         share={"max_order_quantity": "0", "max_order_notional": "0", "max_long": "0", "collar_percent": "0"},
     )

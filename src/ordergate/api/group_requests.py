@@ -66,6 +66,8 @@ class GroupFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     quantity: AmountText
     legs: tuple[LegFields, ...]
     strategy: Label | None = None
+    strategy_version: Label | None = None
+    user: Label | None = None
 
 
 class FlattenFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -105,6 +107,8 @@ def group_of(asked: GroupFields) -> GroupTerms | Refusal:
         quantity=quantity,
         legs=legs,
         strategy=asked.strategy,
+        strategy_version=asked.strategy_version,
+        user=asked.user,
     )
     if wrong := misfits(terms):
         return Refusal(Code.INVALID, "the legs do not make a group", wrong)

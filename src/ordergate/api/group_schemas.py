@@ -50,6 +50,8 @@ class GroupRequest(Asked):
     quantity: Amount
     legs: list[LegRequest]
     strategy: Label | None = None
+    strategy_version: Label | None = None
+    user: Label | None = None
 
 
 class FlattenRequest(Asked):
@@ -105,6 +107,8 @@ class Group(BaseModel):
     orders: list[GroupOrder]
     mark: Figure | None
     strategy: str | None
+    strategy_version: str | None
+    user: str | None
     cancel_requested: bool
     reason: End | None
     failed_controls: list[FailedControl]

@@ -68,6 +68,8 @@ class OrderFields(Judged, frozen=True, kw_only=True, forbid_unknown_fields=True)
     client_order_id: Label | None = None
     extended_hours: bool = False
     strategy: Label | None = None
+    strategy_version: Label | None = None
+    user: Label | None = None
 
     @classmethod
     def impossible(cls, given: Mapping[str, Any]) -> dict[str, str]:
@@ -209,6 +211,8 @@ def terms_of(asked: OrderFields) -> Terms | Refusal:
         time_in_force=asked.time_in_force,
         client_order_id=asked.client_order_id,
         strategy=asked.strategy,
+        strategy_version=asked.strategy_version,
+        user=asked.user,
         extended_hours=asked.extended_hours,
     )
 

@@ -14,7 +14,7 @@ from ordergate.api.cursors import CURSOR_LENGTH_MAX
 from ordergate.api.requests import ACCOUNT_ID, AMOUNT, LABEL, ORDER_ID, SYMBOL
 from ordergate.core.access import Scope
 from ordergate.core.instruments import AssetClass
-from ordergate.core.orders.events import Resolution
+from ordergate.core.orders.events import Resolution, Severity
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
 from ordergate.core.refusals import Code
@@ -52,6 +52,8 @@ class OrderRequest(Asked):
     client_order_id: Label | None = None
     extended_hours: bool = False
     strategy: Label | None = None
+    strategy_version: Label | None = None
+    user: Label | None = None
 
 
 class ReplaceRequest(Asked):
@@ -96,6 +98,7 @@ class FailedControl(BaseModel):
     value: str | None = None
     headroom: str | None = None
     inputs: dict[str, str] = {}
+    severity: Severity = Severity.HARD
 
 
 class Order(BaseModel):
@@ -113,6 +116,8 @@ class Order(BaseModel):
     stop_price: Figure | None
     extended_hours: bool
     strategy: str | None
+    strategy_version: str | None
+    user: str | None
     status: Status
     cum_qty: Figure
     leaves_qty: Figure
@@ -121,6 +126,7 @@ class Order(BaseModel):
     broker_order_id: str | None
     reason: str | None
     failed_controls: list[FailedControl]
+    noted_controls: list[FailedControl]
     cancel_requested: bool
     external: bool
     overfilled: bool
@@ -179,6 +185,8 @@ class Instrument(BaseModel):
 
 
 class ControlResult(BaseModel):
+    """One in `shadow` refuses nothing, whatever it says."""
+
     control: str
     passed: bool
     reason: str | None = None
@@ -186,6 +194,9 @@ class ControlResult(BaseModel):
     limit: str | None = None
     value: str | None = None
     headroom: str | None = None
+    inputs: dict[str, str] = {}
+    severity: Severity = Severity.HARD
+    shadow: bool = False
 
 
 class Preview(BaseModel):

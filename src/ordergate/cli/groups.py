@@ -57,6 +57,8 @@ def place(
         TimeInForce, typer.Option(case_sensitive=False, help="The entry's time in force.")
     ] = TimeInForce.DAY,
     strategy: Annotated[str | None, typer.Option(help="Which strategy it belongs to.")] = None,
+    strategy_version: Annotated[str | None, typer.Option(help="Which version of it decided.")] = None,
+    user: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
     account: Account = None,
     key: Key = None,
     profile: ProfileFile = None,
@@ -73,8 +75,9 @@ def place(
             "symbol": symbol,
             "quantity": quantity,
             "legs": legs,
-            **({} if strategy is None else {"strategy": strategy}),
         }
+        whose = {"strategy": strategy, "strategy_version": strategy_version, "user": user}
+        body |= {name: value for name, value in whose.items() if value is not None}
         group = client.command("POST", "/v1/order-groups", body, key=key)
     _show(group, as_json)
 

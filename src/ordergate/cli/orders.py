@@ -39,6 +39,8 @@ def place(
     tif: Annotated[TimeInForce, typer.Option(case_sensitive=False, help="Time in force.")] = TimeInForce.DAY,
     client_order_id: Annotated[str | None, typer.Option(help="Your own name for it, used once.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Which strategy it belongs to.")] = None,
+    strategy_version: Annotated[str | None, typer.Option(help="Which version of it decided.")] = None,
+    user: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
     account: Account = None,
     wait: WaitFor = 0,
     key: Key = None,
@@ -49,6 +51,7 @@ def place(
     with gateway(profile) as client:
         terms = _terms(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
         terms |= {"client_order_id": client_order_id, "strategy": strategy}
+        terms |= {"strategy_version": strategy_version, "user": user}
         order = client.command("POST", "/v1/orders", _given(terms), key=key, wait_s=wait)
     show(order, as_json, tables.one_order(order))
 

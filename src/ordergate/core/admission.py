@@ -72,6 +72,7 @@ def _replace_answered(
             actor=command.actor,
             config_hash=answer.config_hash,
             failed=answer.failed,
+            noted=answer.noted,
         )
     return _requested(order.id, answer, command.actor, view)
 
@@ -89,6 +90,7 @@ def _denied(command: PlaceOrder, answer: Denied, view: RiskView) -> OrderDenied:
         actor=command.actor,
         config_hash=answer.config_hash,
         failed=answer.failed,
+        noted=answer.noted,
     )
 
 
@@ -100,6 +102,7 @@ def _accepted(approved: Approved[PlaceOrder], view: RiskView) -> OrderAccepted:
         actor=approved.what.actor,
         config_hash=approved.config_hash,
         reference_price=approved.reference_price,
+        noted=approved.noted,
     )
 
 
@@ -116,4 +119,5 @@ def _requested(
         stop_price=asked.stop_price,
         actor=actor,
         config_hash=approved.config_hash,
+        noted=approved.noted,
     )

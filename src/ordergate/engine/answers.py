@@ -6,7 +6,7 @@ import msgspec
 
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import OrderId
-from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.events import FailedControl, Severity
 from ordergate.engine.runs import RunView
 
 
@@ -45,7 +45,10 @@ class CancelAllAnswer(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class ControlResult(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
-    """How one control judged a previewed order: `passed`, and its numbers as decimal strings."""
+    """How one control judged a previewed order: `passed`, and its numbers as decimal strings.
+
+    One in `shadow` refuses nothing, whatever it says.
+    """
 
     control: str
     passed: bool
@@ -54,6 +57,9 @@ class ControlResult(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_de
     limit: str | None = None
     value: str | None = None
     headroom: str | None = None
+    inputs: dict[str, str] = {}
+    severity: Severity = Severity.HARD
+    shadow: bool = False
 
 
 class Preview(msgspec.Struct, frozen=True, gc=False, kw_only=True):

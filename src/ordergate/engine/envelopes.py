@@ -69,6 +69,8 @@ def fields_of(terms: Terms) -> dict[str, str | None]:
         "time_in_force": terms.time_in_force,
         "client_order_id": terms.client_order_id,
         "strategy": terms.strategy,
+        "strategy_version": terms.strategy_version,
+        "user": terms.user,
         "extended_hours": "true" if terms.extended_hours else None,
     }
 
@@ -80,6 +82,8 @@ def group_fields(terms: GroupTerms) -> dict[str, str | None]:
         "symbol": terms.symbol,
         "quantity": text(terms.quantity),
         "strategy": terms.strategy,
+        "strategy_version": terms.strategy_version,
+        "user": terms.user,
     }
     for leg in terms.legs:
         said = {

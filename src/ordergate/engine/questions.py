@@ -13,7 +13,7 @@ from ordergate.engine.lanes import Lanes
 def preview_of(verdicts: Iterable[Verdict]) -> Preview:
     """Every control's verdict, with the numbers of those that failed."""
     controls = tuple(_result(verdict) for verdict in verdicts)
-    return Preview(would_be_accepted=all(one.passed for one in controls), controls=controls)
+    return Preview(would_be_accepted=all(one.passed or one.shadow for one in controls), controls=controls)
 
 
 def reasons_not_ready(lanes: Lanes, kill_switch: KillSwitch, down: Mapping[str, str]) -> dict[str, str]:
@@ -35,7 +35,7 @@ def reasons_not_ready(lanes: Lanes, kill_switch: KillSwitch, down: Mapping[str, 
 def _result(verdict: Verdict) -> ControlResult:
     failed = verdict.failed
     if failed is None:
-        return ControlResult(control=verdict.control.id, passed=True)
+        return ControlResult(control=verdict.control.id, passed=True, shadow=verdict.shadow)
     return ControlResult(
         control=verdict.control.id,
         passed=False,
@@ -44,4 +44,7 @@ def _result(verdict: Verdict) -> ControlResult:
         limit=failed.limit,
         value=failed.value,
         headroom=failed.headroom,
+        inputs=failed.inputs,
+        severity=failed.severity,
+        shadow=verdict.shadow,
     )

@@ -28,7 +28,13 @@ VERSIONS: Final[Mapping[str, int]] = {
     "break_resolved": 2,
     "execution_busted": 2,
     "execution_corrected": 3,
-    "order_adopted": 2,
+    "order_adopted": 3,
+    "order_accepted": 2,
+    "order_denied": 2,
+    "replace_requested": 2,
+    "replace_denied": 2,
+    "group_accepted": 2,
+    "group_denied": 2,
 }
 
 
@@ -52,6 +58,14 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("execution_corrected", 2): dict,  # without the execution's own time
     ("break_opened", 1): _with_severity,
     ("break_resolved", 1): _with_actor,
+    # Without a strategy's version and a user; nothing was in shadow, and every refusal was hard.
+    ("order_adopted", 2): dict,
+    ("order_accepted", 1): dict,
+    ("order_denied", 1): dict,
+    ("replace_requested", 1): dict,
+    ("replace_denied", 1): dict,
+    ("group_accepted", 1): dict,
+    ("group_denied", 1): dict,
 }
 
 _encode: Final = msgspec.json.Encoder().encode

@@ -31,6 +31,8 @@ class OrderView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     stop_price: str | None
     extended_hours: bool
     strategy: str | None
+    strategy_version: str | None
+    user: str | None
     status: str
     cum_qty: str
     leaves_qty: str
@@ -39,6 +41,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     broker_order_id: str | None
     reason: str | None
     failed_controls: tuple[e.FailedControl, ...]
+    noted_controls: tuple[e.FailedControl, ...]
     cancel_requested: bool
     external: bool
     overfilled: bool
@@ -130,6 +133,8 @@ def order_view(order: Order) -> OrderView:
         stop_price=None if terms.stop_price is None else text(terms.stop_price),
         extended_hours=terms.extended_hours,
         strategy=terms.strategy,
+        strategy_version=terms.strategy_version,
+        user=terms.user,
         status=order.status,
         cum_qty=text(order.cum_qty),
         leaves_qty=text(order.leaves_qty),
@@ -138,6 +143,7 @@ def order_view(order: Order) -> OrderView:
         broker_order_id=order.broker_order_id,
         reason=order.reason,
         failed_controls=order.failed,
+        noted_controls=order.noted,
         cancel_requested=order.cancel_requested,
         external=order.external,
         overfilled=order.is_overfilled,

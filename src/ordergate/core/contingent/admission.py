@@ -16,18 +16,18 @@ from ordergate.core.contingent.events import GroupAccepted, GroupDenied
 from ordergate.core.contingent.terms import GroupId, GroupTerms, Leg, LegType, Role, order_terms
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.terms import Terms
-from ordergate.core.risk.judge import PRECEDENCE, Control, evaluate
+from ordergate.core.risk.judge import PRECEDENCE, Control, enforced, evaluate
 from ordergate.core.risk.limits import config_hash
 from ordergate.core.risk.reducing import reduces
 from ordergate.core.risk.view import Proposal, RiskView
 
-_FORM: Final = frozenset({"R01", "R02", "R05", "R06", "R07", "R08"})
+_FORM: Final = frozenset({"R01", "R02", "R03", "R05", "R06", "R07", "R08", "R28"})
 _EXPOSURE: Final = frozenset({"R07", "R11", "R13", "R14", "R25"})
 
 
 def admit_group(terms: GroupTerms, group: GroupId, actor: str, view: RiskView) -> GroupAccepted | GroupDenied:
     """Counts no message, since nothing is sent by it; remembers what it let pass."""
-    failed = tuple(_failures(terms, view))
+    failed, _ = enforced(tuple(_failures(terms, view)), view)
     if failed:
         return GroupDenied(
             account=terms.account,

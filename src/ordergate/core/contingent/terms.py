@@ -93,6 +93,8 @@ class GroupTerms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     quantity: Decimal = ZERO
     legs: tuple[Leg, ...] = ()
     strategy: str | None = None
+    strategy_version: str | None = None
+    user: str | None = None
 
     def leg(self, role: Role) -> Leg | None:
         return next((leg for leg in self.legs if leg.role is role), None)
@@ -147,6 +149,8 @@ def order_terms(terms: GroupTerms, leg: Leg, quantity: Decimal, *, triggered: bo
         stop_price=stop,
         time_in_force=leg.time_in_force,
         strategy=terms.strategy,
+        strategy_version=terms.strategy_version,
+        user=terms.user,
         extended_hours=leg.extended_hours,
     )
 
@@ -161,6 +165,8 @@ def closing_terms(terms: GroupTerms, symbol: Symbol, side: Side, quantity: Decim
         quantity=quantity,
         time_in_force=TimeInForce.DAY,
         strategy=terms.strategy,
+        strategy_version=terms.strategy_version,
+        user=terms.user,
     )
 
 

@@ -67,6 +67,8 @@ class GroupView(msgspec.Struct, frozen=True, kw_only=True):
     orders: tuple[GroupOrderView, ...]
     mark: str | None
     strategy: str | None
+    strategy_version: str | None
+    user: str | None
     cancel_requested: bool
     reason: str | None
     failed_controls: tuple[FailedControl, ...]
@@ -94,6 +96,8 @@ def group_view(group: Group, find: Find) -> GroupView:
         orders=_order_views(group, find),
         mark=_text(group.mark),
         strategy=terms.strategy,
+        strategy_version=terms.strategy_version,
+        user=terms.user,
         cancel_requested=group.cancel_requested,
         reason=group.reason if group.ended_at is not None else None,
         failed_controls=group.failed,

@@ -31,17 +31,11 @@ class OrderEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defau
     at: datetime
 
 
-class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted"):
-    """Durable and approved by risk. `config_hash` names the limits that approved it.
+class Severity(StrEnum):
+    """A hard no is final. A soft one is as much of a no, and may be overridden for one order."""
 
-    `reference_price` is the market's price that risk judged by; a market order's exposure stays
-    reserved at it.
-    """
-
-    terms: Terms
-    actor: str
-    config_hash: str
-    reference_price: Decimal | None = None
+    HARD = "hard"
+    SOFT = "soft"
 
 
 class FailedControl(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -54,6 +48,21 @@ class FailedControl(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_de
     value: str | None = None
     headroom: str | None = None
     inputs: dict[str, str] = {}
+    severity: Severity = Severity.HARD
+
+
+class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted"):
+    """Durable and approved by risk. `config_hash` names the limits that approved it.
+
+    `reference_price` is the market's price that risk judged by; a market order's exposure stays
+    reserved at it. `noted` is what controls in shadow would have refused.
+    """
+
+    terms: Terms
+    actor: str
+    config_hash: str
+    reference_price: Decimal | None = None
+    noted: tuple[FailedControl, ...] = ()
 
 
 class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag="order_denied"):
@@ -63,6 +72,7 @@ class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag="order_denied"):
     actor: str
     config_hash: str
     failed: tuple[FailedControl, ...]
+    noted: tuple[FailedControl, ...] = ()
 
 
 class DispatchStarted(OrderEvent, frozen=True, kw_only=True, tag="dispatch_started"):
@@ -240,6 +250,7 @@ class ReplaceRequested(OrderEvent, frozen=True, kw_only=True, tag="replace_reque
     stop_price: Decimal | None = None
     actor: str
     config_hash: str
+    noted: tuple[FailedControl, ...] = ()
 
 
 class ReplaceDenied(OrderEvent, frozen=True, kw_only=True, tag="replace_denied"):
@@ -248,6 +259,7 @@ class ReplaceDenied(OrderEvent, frozen=True, kw_only=True, tag="replace_denied")
     actor: str
     config_hash: str
     failed: tuple[FailedControl, ...]
+    noted: tuple[FailedControl, ...] = ()
 
 
 class OrderReplaced(OrderEvent, frozen=True, kw_only=True, tag="order_replaced"):

@@ -81,6 +81,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     candidates: tuple[e.Candidate, ...] = ()
     reason: str | None = None
     failed: tuple[e.FailedControl, ...] = ()
+    noted: tuple[e.FailedControl, ...] = ()
     external: bool = False
     adopted_as: str | None = None
     reference_price: Decimal | None = None
@@ -168,9 +169,11 @@ def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
     )
     match event:
         case e.OrderAccepted():
-            return _replace(order, reference_price=event.reference_price)
+            return _replace(order, reference_price=event.reference_price, noted=event.noted)
         case e.OrderDenied():
-            return _replace(order, failed=event.failed, reason="risk-denied", final_at=event.at)
+            return _replace(
+                order, failed=event.failed, noted=event.noted, reason="risk-denied", final_at=event.at
+            )
         case e.OrderAdopted():
             return _replace(
                 order,

@@ -44,7 +44,8 @@ class TimeInForce(StrEnum):
 class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
     """What the client asked for. `quantity` is FIX OrderQty: the total, filled part included.
 
-    `client_order_id` is the client's own label, unique within the account for ever.
+    `client_order_id` is the client's own label, unique within the account for ever. `strategy` and
+    `strategy_version` name the algorithm that decided, `user` the person who answers for it.
     """
 
     account: AccountId
@@ -58,3 +59,5 @@ class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     client_order_id: str | None = None
     strategy: str | None = None
     extended_hours: bool = False
+    strategy_version: str | None = None
+    user: str | None = None

@@ -1,24 +1,24 @@
 """Asks every control and gives the one answer.
 
-All controls are evaluated, in the order of PRECEDENCE, and every failure is returned. A
-control that cannot be answered has failed, and so has one that breaks: this is the one place
-that sees to it. `Approved` is made here and nowhere else, so holding one proves that risk
-was asked.
+All controls are evaluated, in the order of PRECEDENCE, and every failure is returned, the hard
+ones first. A control that cannot be answered has failed, and so has one that breaks: this is the
+one place that sees to it. What the limits keep in shadow is evaluated and noted, and refuses
+nothing. `Approved` is made here and nowhere else, so holding one proves that risk was asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from ordergate.core.orders.commands import PlaceOrder
-from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.events import FailedControl, Severity
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Terms
-from ordergate.core.risk import checks, freshness, holdings
+from ordergate.core.risk import checks, freshness, holdings, permissions
 from ordergate.core.risk.limits import config_hash
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.reducing import reduces, reduces_as_replaced
@@ -27,6 +27,7 @@ from ordergate.core.risk.view import InputMissing, Proposal, RiskView
 Check = Callable[[Proposal, RiskView], FailedControl | None]
 
 T = TypeVar("T")
+_NONE: Final = frozenset[str]()
 
 
 class Control(NamedTuple):
@@ -40,6 +41,8 @@ class Control(NamedTuple):
 PRECEDENCE: Final[tuple[Control, ...]] = (
     Control("R01", "kill switch", checks.refuse_when_killed),
     Control("R02", "enabled", checks.refuse_when_not_enabled),
+    Control("R03", "permissions", permissions.refuse_not_permitted),
+    Control("R04", "restricted list", permissions.refuse_restricted),
     Control("R05", "well formed", checks.refuse_malformed),
     Control("R06", "order quantity", checks.refuse_large_quantity),
     Control("R07", "order value", checks.refuse_large_notional),
@@ -50,6 +53,7 @@ PRECEDENCE: Final[tuple[Control, ...]] = (
     Control("R15", "message rate", checks.refuse_fast_messages),
     Control("R16", "duplicate", checks.refuse_duplicate),
     Control("R25", "stale account", freshness.refuse_when_stale),
+    Control("R28", "identity", permissions.refuse_unidentified),
 )
 
 # An order of a group repeats on purpose; one that only makes a position smaller risks nothing new.
@@ -58,25 +62,31 @@ OF_A_REDUCING_LEG: Final = tuple(one for one in PRECEDENCE if one.id in ("R01", 
 
 
 class Approved(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """What every control let pass, under which limits and at which price of the market."""
+    """What every control let pass, under which limits and at which price of the market.
+
+    `noted` is what controls in shadow would have refused.
+    """
 
     what: T
     config_hash: str
     reference_price: Decimal | None
+    noted: tuple[FailedControl, ...] = ()
 
 
 class Denied(msgspec.Struct, frozen=True, gc=False):
-    """What at least one control refused, with every failure."""
+    """What at least one control refused, with every failure, the hard ones first."""
 
     failed: tuple[FailedControl, ...]
     config_hash: str
+    noted: tuple[FailedControl, ...] = ()
 
 
 class Verdict(NamedTuple):
-    """How one control judged: `failed` is None where it passed."""
+    """How one control judged: `failed` is None where it passed. In shadow a failure refuses nothing."""
 
     control: Control
     failed: FailedControl | None
+    shadow: bool = False
 
 
 def judge_place(command: PlaceOrder, view: RiskView) -> Approved[PlaceOrder] | Denied:
@@ -105,31 +115,48 @@ def _of_a_leg(only_reduces: bool) -> tuple[Control, ...]:
 def verdicts(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
     """How each control would judge a new order."""
     proposal = Proposal(terms=terms)
-    return tuple(Verdict(control, evaluate(control, proposal, view)) for control in PRECEDENCE)
+    shadow = _NONE if view.limits is None else view.limits.shadow
+    return tuple(
+        Verdict(control, evaluate(control, proposal, view), control.id in shadow) for control in PRECEDENCE
+    )
 
 
 def evaluate(control: Control, proposal: Proposal, view: RiskView) -> FailedControl | None:
     """One control's answer. Whatever goes wrong inside it is a no."""
     try:
-        return control.check(proposal, view)
+        failed = control.check(proposal, view)
     except InputMissing as missing:
-        return missing.as_failure(control.id)
+        failed = missing.as_failure(control.id)
     except Exception as fault:  # fail closed: a control that breaks has not passed
         return FailedControl(
             control=control.id,
             reason=Reason.CONTROL_ERROR,
             detail=f"the control could not be evaluated ({type(fault).__name__})",
         )
+    if failed is not None and view.limits is not None and control.id in view.limits.soft:
+        return msgspec.structs.replace(failed, severity=Severity.SOFT)
+    return failed
+
+
+def enforced(
+    failed: Sequence[FailedControl], view: RiskView
+) -> tuple[tuple[FailedControl, ...], tuple[FailedControl, ...]]:
+    """What refuses, the hard ones first, and what is only noted because its control is in shadow."""
+    shadow = _NONE if view.limits is None else view.limits.shadow
+    refusing = [no for no in failed if no.control not in shadow]
+    refusing.sort(key=lambda no: no.severity is Severity.SOFT)
+    return tuple(refusing), tuple(no for no in failed if no.control in shadow)
 
 
 def _judge(
     what: T, proposal: Proposal, view: RiskView, controls: tuple[Control, ...] = PRECEDENCE
 ) -> Approved[T] | Denied:
     failed = [no for control in controls if (no := evaluate(control, proposal, view)) is not None]
-    if failed:
-        return Denied(tuple(failed), config_hash(view.limits))
+    refusing, noted = enforced(failed, view) if failed else ((), ())
+    if refusing:
+        return Denied(refusing, config_hash(view.limits), noted)
     price = None if view.reference is None else view.reference.price
-    return Approved(what, config_hash(view.limits), price)
+    return Approved(what, config_hash(view.limits), price, noted)
 
 
 def _replacing(order: Order, asked: Replacement) -> Proposal:

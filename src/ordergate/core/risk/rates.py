@@ -14,7 +14,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final
 
-from ordergate.core.risk.limits import MICROSECOND, Limits, RateWindow
+from ordergate.core.risk.limit_fields import MICROSECOND, RateWindow
+from ordergate.core.risk.limits import Limits
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 

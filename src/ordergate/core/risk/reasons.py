@@ -29,6 +29,10 @@ class Reason(StrEnum):
     # R01, R02
     KILL_SWITCH = "kill-switch", "The kill switch is engaged."
     NOT_ENABLED = "not-enabled", "The account is not enabled for trading."
+    # R03, R04
+    NOT_PERMITTED = "not-permitted", "The account may not send such an order: its type, side or life."
+    RESTRICTED = "restricted", "The instrument is on the restricted list."
+    RESTRICTED_LIST_STALE = "restricted-list-stale", "The restricted list is older than it may be."
     # R05
     WRONG_ACCOUNT = "wrong-account", "The order is for another account or instrument."
     NOT_POSITIVE = "not-positive", "A quantity or price is not a finite, positive number."
@@ -55,3 +59,5 @@ class Reason(StrEnum):
     STALE_ACCOUNT = "stale-account", "The broker's stream is down, or not caught up with, for too long."
     OPEN_BREAK = "open-break", "A severe break of the account is open."
     FRESHNESS_UNKNOWN = "freshness-unknown", "How current the account's picture is, is not known."
+    # R28
+    IDENTITY_MISSING = "identity-missing", "The order does not say which algorithm and person it is of."
