@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -70,13 +70,21 @@ class Planner:
             at=at,
             subject=LIMITS,
             summary=tuple(loosens[:SUMMARY_MAX]),
-            content={"edits": [_stored(edit) for edit in waiting]},
+            content={
+                "edits": [msgspec.to_builtins(edit) for edit in waiting],
+                "accounts": self._accounts(policy, waiting),
+            },
             by=by,
             reason=reason,
             expires_at=at + WAITS,
         )
         events.append(proposed)
         return Plan(tuple(at_once), tuple(waiting), tuple(loosens), tuple(events), proposed.change_id)
+
+    def _accounts(self, policy: Policy, edits: Sequence[Edit]) -> list[str]:
+        """Everybody whose limits it is about."""
+        rules = [rule for edit in edits for rule in (policy.rules.get(edit.rule_id), edit.rule) if rule]
+        return sorted({account for rule in rules for account in self._in_force.accounts_of(rule)})
 
     def _loosens(self, before: Policy, after: dict[str, Rule], at: datetime) -> list[str]:
         return loosenings(
@@ -86,10 +94,6 @@ class Planner:
             self._in_force.instruments,
             at,
         )
-
-
-def _stored(edit: Edit) -> Any:
-    return msgspec.to_builtins(edit)
 
 
 def edits_in(change: Change) -> list[Edit] | Refusal:

@@ -27,7 +27,7 @@ from ordergate.core.instruments import AssetClass
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk import policy as policies
 from ordergate.core.risk.limits import Limits
-from ordergate.core.risk.policy import Edit
+from ordergate.core.risk.policy import SETTINGS, Edit
 from ordergate.core.risk.rules import Reach, Rule
 from ordergate.engine.control_stream import UNREAD, ControlStream, Decide
 from ordergate.engine.limits_book import LimitsBook
@@ -145,6 +145,25 @@ class LimitsDesk:
             return no
         return self._planner.plan(read, by=person(principal), reason=reason, at=self._clock.now())
 
+    def differing(self, principal: Principal, rules: Sequence[Rule], *, prune: bool) -> list[Edit]:
+        """The edits that make the rules so; with `prune` those that are not among them are removed.
+
+        A rule that the settings file made is its own to remove.
+        """
+        standing = {rule.id: rule for rule in self.rules(principal)}
+        found = []
+        for rule in rules:
+            before = standing.get(rule.id)
+            if before is None or before.content != policies.as_read(rule).content:
+                found.append(Edit(rule.id, 0 if before is None else before.version, rule))
+        if prune:
+            kept = {rule.id for rule in rules}
+            gone = [
+                one for one in standing.values() if one.id not in kept and one.made_by != SETTINGS.subject
+            ]
+            found += [Edit(rule.id, rule.version) for rule in gone]
+        return found
+
     async def approve(
         self, principal: Principal, change_id: str, *, reason: str, correlation: str
     ) -> Change | Refusal:
@@ -235,7 +254,7 @@ class LimitsDesk:
             if edit.rule is not None and (no := self._knows(principal, edit.rule)) is not None:
                 return no
             for rule in (standing, edit.rule):
-                if rule is not None and not self._accounts_of(rule) <= principal.accounts:
+                if rule is not None and not self.in_force.accounts_of(rule) <= principal.accounts:
                     words = "the rule holds for accounts that the token may not trade"
                     return Refusal(Code.FORBIDDEN, words)
         return None
@@ -248,34 +267,18 @@ class LimitsDesk:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{rule.of} is not listed here")
         if rule.scope is Reach.ASSET_CLASS and rule.of not in set(AssetClass):
             return Refusal(Code.INVALID, f"{rule.of} is no asset class")
-        if not self._accounts_of(rule):
+        if not self.in_force.accounts_of(rule):
             return Refusal(Code.NOT_FOUND, f"there is no {rule.scope} {rule.of}")
         return None
 
-    def _accounts_of(self, rule: Rule) -> set[AccountId]:
-        """Every account of this gateway that the rule holds for."""
-        subjects = self.in_force.subjects.values()
-        match rule.scope:
-            case Reach.ACCOUNT:
-                return {one.account for one in subjects if one.account == rule.of}
-            case Reach.DESK:
-                return {one.account for one in subjects if one.desk == rule.of}
-            case Reach.TENANT:
-                return {one.account for one in subjects if one.tenant == rule.of}
-            case _:
-                return {one.account for one in subjects}
-
     def _shows(self, principal: Principal, rule: Rule) -> bool:
         """A rule whose account or desk is served no more is everybody's to see."""
-        accounts = self._accounts_of(rule)
+        accounts = self.in_force.accounts_of(rule)
         return not accounts or not accounts.isdisjoint(principal.accounts)
 
     def _concerns(self, principal: Principal, change: Change) -> bool:
-        edits = edits_in(change)
-        if isinstance(edits, Refusal):
-            return False
-        rules = [edit.rule or self.book.policy.rules.get(edit.rule_id) for edit in edits]
-        return any(rule is not None and self._shows(principal, rule) for rule in rules)
+        accounts = change.proposed.content.get("accounts", [])
+        return not accounts or not principal.accounts.isdisjoint(accounts)
 
 
 _FORBIDDEN: Final = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.RISK_WRITE}")

@@ -82,6 +82,19 @@ class LimitsInForce:
     def of(self, account: AccountId) -> Compiled:
         return self._compiled.get(account, UNREAD)
 
+    def accounts_of(self, rule: Rule) -> set[AccountId]:
+        """Every account of this gateway that the rule holds for."""
+        subjects = self.subjects.values()
+        match rule.scope:
+            case Reach.ACCOUNT:
+                return {one.account for one in subjects if one.account == rule.of}
+            case Reach.DESK:
+                return {one.account for one in subjects if one.desk == rule.of}
+            case Reach.TENANT:
+                return {one.account for one in subjects if one.tenant == rule.of}
+            case _:
+                return {one.account for one in subjects}
+
     def follow(self, policy: Policy) -> None:
         """These rules hold from now on."""
         self._policy = policy

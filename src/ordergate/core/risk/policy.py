@@ -155,6 +155,14 @@ def events_of(
     return events
 
 
+def as_read(rule: Rule) -> Rule:
+    """The rule written in the one way; as it is where it cannot be read, to be refused by name later."""
+    try:
+        return read(rule)
+    except ValueError:
+        return rule
+
+
 def read_edits(edits: Iterable[Edit], policy: Policy) -> list[Edit] | Refusal:
     """The edits with their rules written in the one way, or what is wrong with them."""
     found: list[Edit] = []
