@@ -172,6 +172,9 @@ class NoLimits:
     def change(self, principal: Principal, change_id: str) -> Change | Refusal:
         return Refusal(Code.NOT_FOUND, "there is no such change")
 
+    def use_of(self, account: AccountId) -> bytes | None:
+        return None
+
     def differing(self, principal: Principal, rules: Sequence[Rule], *, prune: bool) -> list[Edit]:
         return [Edit(rule.id, 0, rule) for rule in rules]
 

@@ -29,7 +29,7 @@ from ordergate.api.docs_page import STYLE
 from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
-from ordergate.engine import answers, limits_views, runs
+from ordergate.engine import answers, limits_use, limits_views, runs
 from tests.api.asking import a_key, an_order
 
 NOT_DESCRIBED = {"/openapi.json", "/docs", "/metrics", "/v1/stream"}
@@ -62,6 +62,7 @@ SAME = [
     (limits_views.ChangeView, limit_schemas.Change),
     (limits_views.EditView, limit_schemas.Edit),
     (limits_views.PlanView, limit_schemas.Plan),
+    (limits_use.UseView, limit_schemas.AccountUse),
     (views.ExecutionView, schemas.Execution),
     (views.PositionView, schemas.Position),
     (views.BalanceView, schemas.Balance),

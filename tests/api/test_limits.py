@@ -11,12 +11,13 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
-from ordergate.api.app import create_app
+from ordergate.api.app import ApiDeps, create_app
 from ordergate.api.stream.hub import Hub
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
 from tests.api.books import Books
-from tests.api.people import STRANGER, TRADER, Directory, deps_of, principal
+from tests.api.people import READER, STRANGER, TRADER, Directory, deps_of, principal
+from tests.api.served import serving
 from tests.engine.stage import ACCOUNT, Stage
 
 RULES = "/v1/risk/limits"
@@ -33,14 +34,14 @@ async def stage() -> AsyncIterator[Stage]:
 
 
 @pytest.fixture
-def app(stage: Stage) -> FastAPI:
+def deps(stage: Stage) -> ApiDeps:
     identity = Directory()
     identity.principals[BEN] = principal("ben", frozenset(Scope))
     identity.principals[WATCHER] = principal("watcher", frozenset({Scope.RISK_READ}))
     for token, known in identity.principals.items():
         accounts = frozenset({AccountId("P-OTHER")}) if token == STRANGER else frozenset({ACCOUNT})
         identity.principals[token] = msgspec.structs.replace(known, accounts=accounts)
-    deps = msgspec.structs.replace(
+    return msgspec.structs.replace(
         deps_of(Books(), identity=identity),
         gate=stage.gate,
         limits=stage.node.limits,
@@ -48,6 +49,10 @@ def app(stage: Stage) -> FastAPI:
         hub=Hub(stage.views),
         clock=stage.clock,
     )
+
+
+@pytest.fixture
+def app(deps: ApiDeps) -> FastAPI:
     return create_app(deps)
 
 
@@ -201,3 +206,50 @@ async def test_what_may_be_read_or_changed_follows_scope_and_account(client: htt
     assert (await client.get(f"{CHANGES}/chg-none")).status_code == 404
     no = await client.post(f"{CHANGES}/chg-none/approve", json={"reason": "r"})
     assert no.status_code == 404
+
+
+async def test_every_limit_is_shown_with_its_use(
+    client: httpx.AsyncClient, app: FastAPI, stage: Stage
+) -> None:
+    await stage.accepted(quantity=3)
+    await client.put(f"{RULES}/firm", json=a_rule(), headers=NEW)
+    told = (await client.get("/v1/risk/utilization")).json()
+    fits(app, "Utilization", told)
+    uses = {(use["limit"], use["symbol"]): use for use in told["accounts"][0]["limits"]}
+    assert uses["max_open_orders", None]["used"] == "1"
+    assert uses["max_open_orders", None]["rule"] == "firm"
+    assert uses["max_long", "ESH4"]["used"] == "3"
+    assert uses["max_long", "ESH4"]["rule"] == f"settings:{ACCOUNT}"
+    assert told["accounts"][0]["why_none"] is None
+    other = await client.get("/v1/risk/utilization", params={"account_id": "P-OTHER"})
+    assert other.status_code == 404
+
+
+async def test_the_stream_tells_the_use_when_it_changes_and_nothing_else(deps: ApiDeps, stage: Stage) -> None:
+    async with serving(deps) as served, served.stream() as talk:
+        await talk.send(type="subscribe", id="1", account_id=ACCOUNT, channels=["risk"])
+        assert (await talk.until("subscribed"))["channels"] == ["risk"]
+        first = await talk.until("risk")
+        await stage.accepted(quantity=3)
+        await stage.clock.move(1)
+        again = await talk.until("risk")
+        used = {(use["limit"], use["symbol"]): use["used"] for use in again["limits"]}
+        assert used["max_long", "ESH4"] == "3"
+        assert first["account_id"] == again["account_id"] == ACCOUNT
+        seen = [(await talk.next())["type"] for _ in range(2)]
+        assert seen == ["heartbeat", "heartbeat"]
+
+
+async def test_the_use_is_for_those_who_may_read_risk_and_has_nothing_to_resume(deps: ApiDeps) -> None:
+    async with serving(deps) as served:
+        async with served.stream(token=READER) as talk:
+            await talk.send(type="subscribe", id="1", account_id=ACCOUNT, channels=["risk"])
+            assert (await talk.until("error"))["code"] == "forbidden"
+        async with served.stream() as talk:
+            resume = {"stream_id": "s", "after_seq": 1}
+            await talk.send(type="subscribe", account_id=ACCOUNT, channels=["risk"], resume=resume)
+            assert (await talk.until("error"))["code"] == "invalid"
+            await talk.send(type="subscribe", account_id=ACCOUNT, channels=["orders", "risk"])
+            assert (await talk.until("subscribed"))["channels"] == ["orders", "risk"]
+            await talk.until("reset")
+            await talk.until("risk")

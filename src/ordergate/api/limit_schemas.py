@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from ordergate.api.limit_requests import RULES_AT_ONCE_MAX
-from ordergate.api.schemas import AccountId, Asked, Reason
+from ordergate.api.schemas import AccountId, Asked, Figure, Reason
 from ordergate.core.approvals import State
 from ordergate.core.risk.rules import ID, Mode, Reach
 
@@ -123,6 +123,33 @@ class LimitsInForce(BaseModel):
 
 class Changes(BaseModel):
     changes: list[Change]
+
+
+class Use(BaseModel):
+    """One limit. `used` is null for a limit on one order, and where the use is not known."""
+
+    limit: str
+    symbol: str | None
+    window_s: int | None
+    value: str
+    used: Figure | None
+    headroom: Figure | None
+    percent: Figure | None
+    rule: str
+
+
+class AccountUse(BaseModel):
+    """`why_none` says why the account has no limits, and so takes no orders; `at` is since when it is so."""
+
+    account_id: AccountId
+    config_hash: str
+    at: AwareDatetime
+    why_none: str | None
+    limits: list[Use]
+
+
+class Utilization(BaseModel):
+    accounts: list[AccountUse]
 
 
 class LimitsQuery(Asked):

@@ -34,6 +34,7 @@ from ordergate.engine.limits_book import LimitsBook
 from ordergate.engine.limits_changes import Plan, Planner, edits_in
 from ordergate.engine.limits_in_force import LimitsInForce
 from ordergate.engine.limits_settings import taking_in
+from ordergate.engine.limits_use import LimitsUse
 from ordergate.ports.clock import Clock
 from ordergate.ports.journal import AnyEvent
 from ordergate.telemetry.log import logger
@@ -55,10 +56,18 @@ class Edited(msgspec.Struct, frozen=True, kw_only=True):
 
 class LimitsDesk:
     def __init__(
-        self, stream: ControlStream, book: LimitsBook, in_force: LimitsInForce, planner: Planner, clock: Clock
+        self,
+        stream: ControlStream,
+        *,
+        book: LimitsBook,
+        in_force: LimitsInForce,
+        planner: Planner,
+        use: LimitsUse,
+        clock: Clock,
     ) -> None:
         self.book = book
         self.in_force = in_force
+        self.use_of = use.body
         self._stream = stream
         self._planner = planner
         self._clock = clock

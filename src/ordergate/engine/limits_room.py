@@ -14,6 +14,7 @@ from ordergate.engine.limits_book import LimitsBook
 from ordergate.engine.limits_changes import Planner
 from ordergate.engine.limits_desk import LimitsDesk
 from ordergate.engine.limits_in_force import LimitsInForce
+from ordergate.engine.limits_use import LimitsUse
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.journal import Journal
@@ -51,4 +52,11 @@ def desk_for(
     in_force = LimitsInForce(lanes, subjects, outside.instruments, outside.clock, on_change)
     book = LimitsBook(in_force)
     stream = ControlStream(stream_of(outside.env), outside.journal, outside.audience, book)
-    return LimitsDesk(stream, book, in_force, Planner(book, in_force, outside.chance), outside.clock)
+    return LimitsDesk(
+        stream,
+        book=book,
+        in_force=in_force,
+        planner=Planner(book, in_force, outside.chance),
+        use=LimitsUse(lanes, in_force, outside.clock),
+        clock=outside.clock,
+    )

@@ -21,7 +21,7 @@ from ordergate.api.json_bodies import decode
 from ordergate.api.limit_requests import apply_decoder, expected_in, rule_in, rules_of, why_decoder
 from ordergate.api.replies import json_object, json_reply, listed
 from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import Refused, entering, own
+from ordergate.api.routes.entry import Refused, entering, owned
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.approvals import Change
@@ -185,9 +185,7 @@ def limit_listings(deps: Deps, door: Door) -> APIRouter:
     async def list_limits(
         query: Annotated[limit_schemas.LimitsQuery, Query()], principal: Principal = entered
     ) -> Response:
-        asked = query.account_id
-        accounts = sorted(principal.accounts) if asked is None else [own(principal, asked)]
-        found = [deps.gate.limits_of(account) for account in accounts]
+        found = [deps.gate.limits_of(account) for account in owned(principal, query.account_id)]
         rules = [_encode(rule_view(rule)) for rule in deps.limits.rules(principal)]
         limits = listed("limits", [body for body in found if body is not None])
         return json_reply(json_object(limits, listed("rules", rules)))
@@ -207,6 +205,18 @@ def limit_listings(deps: Deps, door: Door) -> APIRouter:
         reply = json_reply(_encode(rule_view(rule)))
         reply.headers["etag"] = f'"{rule.version}"'
         return reply
+
+    @router.get(
+        "/v1/risk/utilization",
+        response_model=limit_schemas.Utilization,
+        responses=failing(400, 403, 404),
+        summary="Every limit with its use and headroom, and the rule it comes from",
+    )
+    async def show_use(
+        query: Annotated[limit_schemas.LimitsQuery, Query()], principal: Principal = entered
+    ) -> Response:
+        found = [deps.limits.use_of(account) for account in owned(principal, query.account_id)]
+        return json_reply(json_object(listed("accounts", [body for body in found if body is not None])))
 
     @router.get(
         "/v1/risk/changes",
