@@ -21,6 +21,7 @@ from ordergate.core.risk.rules import Rule
 from ordergate.engine.answers import BreakAnswer, GroupAnswer, RunAsked
 from ordergate.engine.limits_changes import Plan
 from ordergate.engine.limits_desk import Edited
+from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
 from ordergate.ports.views import Page
 from ordergate.telemetry.metrics import Metrics
@@ -180,6 +181,9 @@ class NoLimits:
 
     def planned(self, principal: Principal, edits: Sequence[Edit], reason: str) -> Plan | Refusal:
         return Plan((), tuple(edits), (), ())
+
+    async def dry_run(self, *_: object, **__: object) -> Rehearsed | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such account")
 
     async def edit(self, *_: object, **__: object) -> Edited | Refusal:
         return Refusal(Code.CHANGE_OUTDATED, "it is another by now")

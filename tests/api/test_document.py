@@ -29,7 +29,7 @@ from ordergate.api.docs_page import STYLE
 from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
-from ordergate.engine import answers, limits_use, limits_views, runs
+from ordergate.engine import answers, limits_use, limits_views, rehearsal, runs
 from tests.api.asking import a_key, an_order
 
 NOT_DESCRIBED = {"/openapi.json", "/docs", "/metrics", "/v1/stream"}
@@ -58,6 +58,9 @@ SAME = [
     (limit_requests.ListedRuleFields, limit_schemas.ListedRule),
     (limit_requests.ApplyFields, limit_schemas.ApplyRequest),
     (limit_requests.WhyFields, limit_schemas.WhyRequest),
+    (limit_requests.DryRunFields, limit_schemas.DryRunRequest),
+    (rehearsal.Difference, limit_schemas.Difference),
+    (rehearsal.Rehearsed, limit_schemas.DryRun),
     (limits_views.RuleView, limit_schemas.Rule),
     (limits_views.ChangeView, limit_schemas.Change),
     (limits_views.EditView, limit_schemas.Edit),

@@ -253,3 +253,22 @@ async def test_the_use_is_for_those_who_may_read_risk_and_has_nothing_to_resume(
             assert (await talk.until("subscribed"))["channels"] == ["orders", "risk"]
             await talk.until("reset")
             await talk.until("risk")
+
+
+async def test_a_dry_run_says_what_the_last_orders_would_have_got(
+    client: httpx.AsyncClient, app: FastAPI, stage: Stage
+) -> None:
+    order = await stage.accepted(quantity=7)
+    its = {"instruments": {"ESH4": {"max_order_quantity": "5"}}}
+    listed = {"id": "firm", "scope": "firm", "owner": "risk", "limits": its}
+    asked = {"account_id": ACCOUNT, "rules": [listed], "orders": 10}
+    told = await client.post(f"{RULES}/dry-run", json=asked, headers=as_(WATCHER))
+    assert told.status_code == 200, told.text
+    fits(app, "DryRun", told.json())
+    assert told.json()["would_refuse"] == 1
+    assert told.json()["differences"][0]["order_id"] == order
+    assert told.json()["differences"][0]["quantity"] == "7"
+    no = await client.post(f"{RULES}/dry-run", json=asked, headers=as_(STRANGER))
+    assert no.status_code == 404
+    no = await client.post(f"{RULES}/dry-run", json={**asked, "orders": 0})
+    assert (no.status_code, no.json()["code"]) == (400, "invalid")

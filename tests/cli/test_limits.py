@@ -146,3 +146,12 @@ async def test_a_rule_that_cannot_be_read_is_named(office: Office) -> None:
     said = await office.ask("anna", "apply", str(file), "--reason", "r", "--json")
     assert (said.code, said.json["code"]) == (1, "invalid")
     assert "max_open_orderz" in said.json["detail"]
+
+
+async def test_a_dry_run_tells_which_orders_the_file_would_have_refused(office: Office) -> None:
+    order = await office.stage.accepted(quantity=7)
+    told = await office.ask("anna", "dry-run", office.file(0))
+    assert told.code == 0, told.err
+    assert "of the last 1 orders 1 would be refused" in told.out
+    assert order in told.out
+    assert "R14" in told.out

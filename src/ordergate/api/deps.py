@@ -32,6 +32,7 @@ from ordergate.engine.answers import (
 )
 from ordergate.engine.limits_changes import Plan
 from ordergate.engine.limits_desk import Edited
+from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.identity import Identity
@@ -189,6 +190,17 @@ class LimitsLike(Protocol):
     def differing(self, principal: Principal, rules: Sequence[Rule], *, prune: bool) -> list[Edit]: ...
 
     def planned(self, principal: Principal, edits: Sequence[Edit], reason: str) -> Plan | Refusal: ...
+
+    async def dry_run(
+        self,
+        principal: Principal,
+        account: AccountId,
+        rules: Sequence[Rule],
+        *,
+        prune: bool,
+        orders: int,
+        shadows: bool,
+    ) -> Rehearsed | Refusal: ...
 
     async def edit(
         self, principal: Principal, edits: Sequence[Edit], *, reason: str, correlation: str

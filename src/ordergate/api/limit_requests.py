@@ -11,11 +11,12 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from ordergate.api.json_bodies import decode
-from ordergate.api.requests import Reason
+from ordergate.api.requests import AccountIdText, Reason
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.rules import ID, Mode, Reach, Rule
 
 RULES_AT_ONCE_MAX: Final = 500
+DRY_RUN_MAX: Final = 10_000
 
 RuleIdText = Annotated[str, msgspec.Meta(pattern=rf"\A{ID}\Z", description="a rule's id")]
 Of = Annotated[str, msgspec.Meta(max_length=128, description="whom or what the rule is about")]
@@ -59,6 +60,20 @@ class ApplyFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     preview: bool = False
 
 
+class DryRunFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the last `orders` of an account would have got, had the rules been so."""
+
+    account_id: AccountIdText
+    rules: Annotated[
+        list[ListedRuleFields], msgspec.Meta(max_length=RULES_AT_ONCE_MAX, description="a list of rules")
+    ] = []
+    prune: bool = False
+    orders: Annotated[
+        int, msgspec.Meta(ge=1, le=DRY_RUN_MAX, description=f"a whole number, 1 to {DRY_RUN_MAX}")
+    ] = 100
+    shadows: bool = False
+
+
 class WhyFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Approve, reject or remove, and say why."""
 
@@ -67,6 +82,7 @@ class WhyFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 rule_decoder: Final = msgspec.json.Decoder(RuleFields)
 apply_decoder: Final = msgspec.json.Decoder(ApplyFields)
+dry_run_decoder: Final = msgspec.json.Decoder(DryRunFields)
 why_decoder: Final = msgspec.json.Decoder(WhyFields)
 
 
@@ -76,7 +92,7 @@ def rule_in(body: bytes, rule_id: str) -> tuple[Rule, str] | Refusal:
     return asked if isinstance(asked, Refusal) else (_rule_of(asked, rule_id), asked.reason)
 
 
-def rules_of(asked: ApplyFields) -> list[Rule]:
+def rules_of(asked: ApplyFields | DryRunFields) -> list[Rule]:
     return [_rule_of(one, one.id) for one in asked.rules]
 
 

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field
 
-from ordergate.api.limit_requests import RULES_AT_ONCE_MAX
-from ordergate.api.schemas import AccountId, Asked, Figure, Reason
+from ordergate.api.limit_requests import DRY_RUN_MAX, RULES_AT_ONCE_MAX
+from ordergate.api.schemas import AccountId, Asked, FailedControl, Figure, OrderId, Reason
 from ordergate.core.approvals import State
+from ordergate.core.orders.terms import Side
 from ordergate.core.risk.rules import ID, Mode, Reach
 
 RuleId = Annotated[str, Field(pattern=f"^{ID}$", examples=["desk-rates"])]
@@ -54,6 +55,16 @@ class ApplyRequest(Asked):
     reason: Reason
     prune: bool = False
     preview: bool = False
+
+
+class DryRunRequest(Asked):
+    """`shadows`: as if the rules in shadow were enforced."""
+
+    account_id: AccountId
+    rules: Annotated[list[ListedRule], Field(default=[], max_length=RULES_AT_ONCE_MAX)]
+    prune: bool = False
+    orders: Annotated[int, Field(ge=1, le=DRY_RUN_MAX)] = 100
+    shadows: bool = False
 
 
 class WhyRequest(Asked):
@@ -109,6 +120,32 @@ class Plan(BaseModel):
     at_once: list[str]
     waiting: list[str]
     loosens: list[str]
+
+
+class Difference(BaseModel):
+    """One order on which the rules differ. `recorded` is what it got; `newly` are the controls that would
+
+    refuse it and do not now, `no_longer` those that do now and would not.
+    """
+
+    order_id: OrderId
+    at: AwareDatetime
+    symbol: str
+    side: Side
+    quantity: Figure
+    recorded: Literal["accepted", "denied"]
+    newly: list[FailedControl]
+    no_longer: list[str]
+
+
+class DryRun(BaseModel):
+    """`would_refuse` counts accepted orders, `would_accept` denied ones. The latest differences are shown."""
+
+    account_id: AccountId
+    orders: int
+    would_refuse: int
+    would_accept: int
+    differences: list[Difference]
 
 
 class LimitsInForce(BaseModel):

@@ -61,6 +61,28 @@ def plan(told: Row, standing: Mapping[str, Row], wanted: Mapping[str, Row]) -> G
     return Group(*(lines or [Text("nothing differs", style="dim")]))
 
 
+def dry_run(told: Row) -> Group:
+    words = (
+        f"of the last {told['orders']} orders {told['would_refuse']} would be refused that were accepted, "
+        f"and {told['would_accept']} accepted that were denied"
+    )
+    names = ("order", "judged", "symbol", "side", "quantity", "was", "refused by", "no longer by")
+    rows = (
+        (
+            row["order_id"],
+            row["at"],
+            row["symbol"],
+            row["side"],
+            row["quantity"],
+            row["recorded"],
+            "; ".join(f"{failed['control']} {failed['detail']}" for failed in row["newly"]),
+            ", ".join(row["no_longer"]),
+        )
+        for row in told["differences"]
+    )
+    return Group(Text(words), plain(names, rows)) if told["differences"] else Group(Text(words))
+
+
 def edited(told: Row) -> Group:
     lines = [Text(f"{rule['id']}: version {rule['version']} is in force") for rule in told["rules"]]
     lines += [Text(f"{rule_id}: removed") for rule_id in told["removed"]]
@@ -72,7 +94,7 @@ def edited(told: Row) -> Group:
 
 
 def changes(rows: Iterable[Row]) -> Table:
-    names = ("change", "about", "state", "by", "at", "expires", "allows", "reason")
+    names = ("change", "about", "state", "by", "proposed", "expires", "allows", "reason")
     return plain(
         names,
         (

@@ -12,7 +12,7 @@ from rich.text import Text
 from ordergate.cli import limit_tables, tables
 from ordergate.cli.client import GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import AsJson, ProfileFile
+from ordergate.cli.options import Account, AsJson, ProfileFile
 from ordergate.cli.output import show
 
 app = typer.Typer(no_args_is_help=True, help="What accounts may do at most.")
@@ -63,6 +63,25 @@ def apply(
     with gateway(profile) as client:
         told = _ask(client, rules, reason, prune=prune, preview=False)
     show(told, as_json, limit_tables.edited(told))
+
+
+@app.command("dry-run")
+def dry_run(
+    file: File,
+    *,
+    orders: Annotated[int, typer.Option("--orders", min=1, max=10_000, help="The last so many.")] = 100,
+    shadows: Annotated[bool, typer.Option("--shadows", help="As if rules in shadow were enforced.")] = False,
+    prune: Prune = False,
+    account: Account = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """What an account's last orders would have got, had the rules been as in the file."""
+    body: dict[str, Any] = {"rules": _rules_in(file), "prune": prune, "orders": orders, "shadows": shadows}
+    with gateway(profile) as client:
+        body["account_id"] = account or client.profile.account_id
+        told = client.send("POST", f"{LIMITS}/dry-run", body)
+    show(told, as_json, limit_tables.dry_run(told))
 
 
 @app.command()

@@ -35,6 +35,7 @@ from ordergate.engine.limits_changes import Plan, Planner, edits_in
 from ordergate.engine.limits_in_force import LimitsInForce
 from ordergate.engine.limits_settings import taking_in
 from ordergate.engine.limits_use import LimitsUse
+from ordergate.engine.rehearsal import Rehearsal, Rehearsed
 from ordergate.ports.clock import Clock
 from ordergate.ports.journal import AnyEvent
 from ordergate.telemetry.log import logger
@@ -63,6 +64,7 @@ class LimitsDesk:
         in_force: LimitsInForce,
         planner: Planner,
         use: LimitsUse,
+        rehearsal: Rehearsal,
         clock: Clock,
     ) -> None:
         self.book = book
@@ -70,6 +72,7 @@ class LimitsDesk:
         self.use_of = use.body
         self._stream = stream
         self._planner = planner
+        self._rehearsal = rehearsal
         self._clock = clock
 
     @property
@@ -172,6 +175,30 @@ class LimitsDesk:
             ]
             found += [Edit(rule.id, rule.version) for rule in gone]
         return found
+
+    async def dry_run(
+        self,
+        principal: Principal,
+        account: AccountId,
+        rules: Sequence[Rule],
+        *,
+        prune: bool,
+        orders: int,
+        shadows: bool,
+    ) -> Rehearsed | Refusal:
+        """What the account's last orders would have got under these rules. Nothing is written."""
+        if not self.is_known:
+            return Refusal(Code.NOT_READY, UNREAD)
+        if account not in principal.accounts or account not in self.in_force.subjects:
+            return Refusal(Code.NOT_FOUND, f"there is no account {account}")
+        policy = self.book.policy
+        edits = policies.read_edits(self.differing(principal, rules, prune=prune), policy)
+        if isinstance(edits, Refusal):
+            return edits
+        now = self.in_force.by_who_asks(account, policy.rules.values())
+        after = policies.applied(policy, edits)
+        would = self.in_force.by_who_asks(account, after.values(), shadows=shadows)
+        return await self._rehearsal.of(account, now, would, orders=orders)
 
     async def approve(
         self, principal: Principal, change_id: str, *, reason: str, correlation: str

@@ -7,7 +7,7 @@ nothing about who may change what.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -24,7 +24,6 @@ from ordergate.telemetry.log import logger
 log = logger("limits")
 
 UNREAD: Final = Compiled(None, "the limits have not been read yet")
-UNCOMPILED: Final = object()
 
 
 class ByWhoAsks:
@@ -36,8 +35,11 @@ class ByWhoAsks:
         subject: Subject,
         instruments: Mapping[Symbol, Instrument],
         at: datetime,
+        *,
+        shadows: bool = False,
     ) -> None:
         self._rules = rules
+        self._shadows = shadows
         self._subject = subject
         self._instruments = instruments
         self._at = at
@@ -55,7 +57,8 @@ class ByWhoAsks:
             asking = Subject(
                 self._subject.account, self._subject.tenant, self._subject.desk, user=key[0], strategy=key[1]
             )
-            self._found[key] = compiled(self._rules, asking, self._instruments, self._at).limits
+            found = compiled(self._rules, asking, self._instruments, self._at, shadows=self._shadows)
+            self._found[key] = found.limits
         return self._found[key]
 
 
@@ -94,6 +97,11 @@ class LimitsInForce:
                 return {one.account for one in subjects if one.tenant == rule.of}
             case _:
                 return {one.account for one in subjects}
+
+    def by_who_asks(self, account: AccountId, rules: Iterable[Rule], *, shadows: bool = False) -> ByWhoAsks:
+        """The account's limits as these rules would have them now; in force or not."""
+        now = self._clock.now()
+        return ByWhoAsks(tuple(rules), self.subjects[account], self.instruments, now, shadows=shadows)
 
     def follow(self, policy: Policy) -> None:
         """These rules hold from now on."""

@@ -15,6 +15,7 @@ from ordergate.engine.limits_changes import Planner
 from ordergate.engine.limits_desk import LimitsDesk
 from ordergate.engine.limits_in_force import LimitsInForce
 from ordergate.engine.limits_use import LimitsUse
+from ordergate.engine.rehearsal import Rehearsal
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.journal import Journal
@@ -57,6 +58,7 @@ def desk_for(
         book=book,
         in_force=in_force,
         planner=Planner(book, in_force, outside.chance),
+        rehearsal=Rehearsal(outside.journal, outside.instruments),
         use=LimitsUse(lanes, in_force, outside.clock),
         clock=outside.clock,
     )

@@ -27,6 +27,7 @@ def documented_limits() -> APIRouter:
     """Never mounted: only its description is read."""
     router = APIRouter(tags=["risk"])
     _document_rules(router)
+    _document_dry_run(router)
     _document_changes(router)
     return router
 
@@ -67,6 +68,16 @@ def _document_rules(router: APIRouter) -> None:
         },
     )
     def apply_rules(asked: Annotated[limit_schemas.ApplyRequest, JSON]) -> None: ...
+
+
+def _document_dry_run(router: APIRouter) -> None:
+    @router.post(
+        "/v1/risk/limits/dry-run",
+        summary="What the last orders would have got under other rules",
+        description="Replayed from the journal; nothing is written.",
+        responses=answers(200, limit_schemas.DryRun, "Where they differ.", {}, 400, 403, 404, 409, 415, 422),
+    )
+    def dry_run(asked: Annotated[limit_schemas.DryRunRequest, JSON]) -> None: ...
 
 
 def _document_changes(router: APIRouter) -> None:

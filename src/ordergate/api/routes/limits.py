@@ -18,13 +18,21 @@ from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Headers, Reply, refused
 from ordergate.api.json_bodies import decode
-from ordergate.api.limit_requests import apply_decoder, expected_in, rule_in, rules_of, why_decoder
+from ordergate.api.limit_requests import (
+    apply_decoder,
+    dry_run_decoder,
+    expected_in,
+    rule_in,
+    rules_of,
+    why_decoder,
+)
 from ordergate.api.replies import json_object, json_reply, listed
 from ordergate.api.routes.documented import failing
 from ordergate.api.routes.entry import Refused, entering, owned
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.approvals import Change
+from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import ID
@@ -53,6 +61,7 @@ class LimitRoutes:
     def routes(self) -> list[HotRoute]:
         return [
             HotRoute("/v1/risk/limits/apply", {"POST": self.apply}),
+            HotRoute("/v1/risk/limits/dry-run", {"POST": self.dry_run}),
             HotRoute("/v1/risk/limits/{rule_id}", {"PUT": self.put, "DELETE": self.remove}),
             HotRoute("/v1/risk/changes/{change_id}/approve", {"POST": self.approve}),
             HotRoute("/v1/risk/changes/{change_id}/reject", {"POST": self.reject}),
@@ -98,6 +107,25 @@ class LimitRoutes:
             return self._planned(call, self._desk.planned(principal, edits, asked.reason))
         answer = await self._desk.edit(principal, edits, reason=asked.reason, correlation=call.correlation)
         return self._edited(call, answer)
+
+    async def dry_run(self, call: Call) -> Reply:
+        principal = await self._door.enter(call, Scope.RISK_READ)
+        if isinstance(principal, Reply):
+            return principal
+        asked = await self._asked(call, dry_run_decoder)
+        if isinstance(asked, Refusal):
+            return refused(asked, call.correlation)
+        answer = await self._desk.dry_run(
+            principal,
+            AccountId(asked.account_id),
+            rules_of(asked),
+            prune=asked.prune,
+            orders=asked.orders,
+            shadows=asked.shadows,
+        )
+        if isinstance(answer, Refusal):
+            return refused(answer, call.correlation)
+        return Reply(200, _encode(answer))
 
     async def approve(self, call: Call) -> Reply:
         found = await self._on_change(call)
