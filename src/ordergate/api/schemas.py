@@ -254,12 +254,6 @@ class Instruments(BaseModel):
     instruments: list[Instrument]
 
 
-class Limits(BaseModel):
-    """One object for each account that has limits; without limits nothing is accepted."""
-
-    limits: list[dict[str, Any]]
-
-
 class Event(BaseModel):
     """A journalled event as the stream shows it."""
 
@@ -332,10 +326,6 @@ class PageQuery(Asked):
     cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
 
 
-class LimitsQuery(Asked):
-    account_id: AccountId | None = None
-
-
 class NoQuery(Asked):
     """Takes no parameters."""
 
@@ -346,6 +336,6 @@ SCOPE_WORDS = {
     Scope.ACCOUNTS_READ: "see accounts, positions, balances, executions, breaks and reconciliations",
     Scope.ACCOUNTS_WRITE: "assign and resolve breaks, and ask for a reconciliation",
     Scope.MARKET_DATA_READ: "stream quotes and trades",
-    Scope.RISK_READ: "see limits and the kill switch",
-    Scope.RISK_WRITE: "engage and release the kill switch, resolve orders in question",
+    Scope.RISK_READ: "see limits, their use, and the kill switch",
+    Scope.RISK_WRITE: "change and approve limits, turn the kill switch, resolve orders in question",
 }

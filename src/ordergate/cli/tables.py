@@ -291,7 +291,7 @@ def _table(title: str | None, *names: str, right: Sequence[str] = ()) -> Table:
         pad_edge=False,
     )
     for name in names:
-        table.add_column(name, no_wrap=name in ("order", "at", "break"), overflow="fold")
+        table.add_column(name, no_wrap=name in ("order", "at", "break", "change"), overflow="fold")
     for name in right:
         table.add_column(name, justify="right", overflow="fold")
     return table

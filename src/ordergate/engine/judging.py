@@ -71,7 +71,7 @@ class Judging:
 
     def place(self, seat: Seat, terms: Terms, request: Request) -> Decided | Refusal:
         """Raises Fault when the decision could not be recorded; nothing was decided then."""
-        view = self.view(seat, terms.symbol)
+        view = self.view(seat, terms.symbol, user=request.actor, strategy=terms.strategy)
         now = view.now
         new_id = order_id(
             self._env,
@@ -95,7 +95,7 @@ class Judging:
         asked = decide_replace(order, command)
         if isinstance(asked, Refusal):
             return asked
-        view = self.view(seat, order.terms.symbol)
+        view = self.view(seat, order.terms.symbol, user=request.actor, strategy=order.terms.strategy)
         event = admission.admit_replace(order, asked, command, view)
         failed = event.failed if isinstance(event, ReplaceDenied) else ()
         receipt = _receipt(request, seat, view, order.id, failed, status=202)
@@ -110,7 +110,7 @@ class Judging:
         self, seat: Seat, order_id: OrderId, terms: Terms, *, actor: str
     ) -> OrderAccepted | OrderDenied:
         """Risk's answer to an order of a group; nothing is recorded here."""
-        view = self.view(seat, terms.symbol)
+        view = self.view(seat, terms.symbol, user=actor, strategy=terms.strategy)
         command = PlaceOrder(order_id=order_id, terms=terms, actor=actor, asked_at=view.now)
         return admission.admit_leg(command, view)
 
@@ -121,7 +121,7 @@ class Judging:
         order = seat.lane.books.order(order_id)
         if order is None:
             return Refusal(Code.NOT_FOUND, f"there is no order {order_id}")
-        view = self.view(seat, order.terms.symbol)
+        view = self.view(seat, order.terms.symbol, user=actor, strategy=order.terms.strategy)
         command = ReplaceOrder(
             order_id=order_id,
             quantity=quantity,
@@ -156,10 +156,12 @@ class Judging:
         recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
         return Decided(recorded)
 
-    def preview(self, seat: Seat, terms: Terms) -> tuple[Verdict, ...]:
-        return admission.preview(terms, self.view(seat, terms.symbol))
+    def preview(self, seat: Seat, terms: Terms, *, user: str) -> tuple[Verdict, ...]:
+        return admission.preview(terms, self.view(seat, terms.symbol, user=user, strategy=terms.strategy))
 
-    def view(self, seat: Seat, symbol: Symbol) -> RiskView:
+    def view(
+        self, seat: Seat, symbol: Symbol, *, user: str | None = None, strategy: str | None = None
+    ) -> RiskView:
         """Everything that risk may look at, as it is now. Raises Fault before the account is opened."""
         books = seat.lane.books
         if books.account is None:
@@ -173,7 +175,7 @@ class Judging:
             account=books.account,
             instrument=self._instruments[symbol],
             exposure=books.exposure,
-            limits=seat.limits,
+            limits=seat.limits_for(user, strategy),
             reference=self._prices.reference(symbol),
             kill=self._kill_switch.grade,
             buying_power=power,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -25,6 +25,12 @@ WHYS_MAX: Final = 8
 CURRENT: Final = Freshness(None)
 
 
+class Narrower(Protocol):
+    """Limits that are tighter for some who ask."""
+
+    def limits(self, user: str | None, strategy: str | None) -> Limits | None: ...
+
+
 class Seat(msgspec.Struct):
     """One account's place in the engine. `limits` of None refuses every order.
 
@@ -37,6 +43,8 @@ class Seat(msgspec.Struct):
     `withheld` is what a broker shows of orders that may be ours, by its ids; see `quarantine`.
     `asked_last` is the order last asked for, so that each gets its turn.
     `buckets` and `recent` are risk's memory of the account's latest messages and orders.
+    Until `limits_known` there are none; `narrower` is there while rules on users or strategies are in
+    effect.
     """
 
     lane: Lane
@@ -62,9 +70,20 @@ class Seat(msgspec.Struct):
     runs: Runs = msgspec.field(default_factory=Runs)
     buckets: MessageBuckets = msgspec.field(default_factory=lambda: MessageBuckets(None))
     recent: RecentOrders = msgspec.field(default_factory=RecentOrders)
+    limits_known: bool = False
+    narrower: Narrower | None = None
 
     def __post_init__(self) -> None:
         self.buckets.refit(self.limits)
+
+    def limited_by(self, limits: Limits | None) -> None:
+        """Judge by these from now on; what has been counted stays counted."""
+        self.limits = limits
+        self.buckets.refit(limits)
+
+    def limits_for(self, user: str | None, strategy: str | None) -> Limits | None:
+        """The limits of an order, by who asks for it."""
+        return self.limits if self.narrower is None else self.narrower.limits(user, strategy)
 
     def suspect(self, why: str) -> None:
         """Ask for a whole reconciliation now."""

@@ -6,8 +6,10 @@ from collections.abc import Iterable, Mapping
 
 from ordergate.core.risk.judge import Verdict
 from ordergate.engine.answers import ControlResult, Preview
+from ordergate.engine.control_stream import UNREAD
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes
+from ordergate.engine.limits_desk import LimitsDesk
 
 
 def preview_of(verdicts: Iterable[Verdict]) -> Preview:
@@ -16,7 +18,9 @@ def preview_of(verdicts: Iterable[Verdict]) -> Preview:
     return Preview(would_be_accepted=all(one.passed or one.shadow for one in controls), controls=controls)
 
 
-def reasons_not_ready(lanes: Lanes, kill_switch: KillSwitch, down: Mapping[str, str]) -> dict[str, str]:
+def reasons_not_ready(
+    lanes: Lanes, kill_switch: KillSwitch, limits: LimitsDesk, down: Mapping[str, str]
+) -> dict[str, str]:
     """By part; empty when the node is ready."""
     reasons = dict(down)
     for seat in lanes:
@@ -29,6 +33,8 @@ def reasons_not_ready(lanes: Lanes, kill_switch: KillSwitch, down: Mapping[str, 
             reasons[part] = "not reconciled with the broker yet"
     if not kill_switch.is_known:
         reasons["kill-switch"] = "the control stream has not been read yet"
+    if not limits.is_known:
+        reasons["limits"] = UNREAD
     return reasons
 
 

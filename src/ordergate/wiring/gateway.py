@@ -134,6 +134,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             gate=node.gate,
             breaks=node.breaks,
             groups=node.groups,
+            limits=node.limits,
             views=views,
             identity=identity.bearer,
             hub=hub,

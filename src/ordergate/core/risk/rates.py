@@ -36,6 +36,11 @@ class TokenBucket:
             (self._left(index, window, moment) for index, window in enumerate(self.windows)), default=0
         )
 
+    def left(self, now: datetime) -> list[tuple[RateWindow, int]]:
+        """Every window, and how many messages it still takes now."""
+        moment = _microseconds(now)
+        return [(window, self._left(index, window, moment)) for index, window in enumerate(self.windows)]
+
     def lacking(self, now: datetime) -> RateWindow | None:
         """The first window that has no token, or None when a message may go."""
         moment = _microseconds(now)

@@ -1,0 +1,121 @@
+"""How two limits on the same thing become one: for every field, in words and in code, the tightest wins.
+
+Values are as a file writes them (`core.risk.limits.mapping_of`). Tighter always means: nothing that was
+refused is accepted. A field of the limits that has no line here cannot be compiled, and a test sees that
+there is none. Decides nothing about orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any, Final, NamedTuple
+
+Plain = Mapping[str, Any]
+Windows = Sequence[Sequence[int]]
+
+
+class Kind(StrEnum):
+    """What a limit bounds: a level that is used up, one order by itself, or how the controls judge."""
+
+    LEVEL = "level"
+    ORDER = "order"
+    SETTING = "setting"
+
+
+class Field(NamedTuple):
+    """One field: how two values meet, in words and in code, and what it means that there is none."""
+
+    kind: Kind
+    words: str
+    meet: Callable[[Any, Any], Any]
+    absent_is_tightest: bool = False
+
+
+def _lowest(one: Any, other: Any) -> Any:
+    return min(one, other, key=Decimal)
+
+
+def _highest(one: Any, other: Any) -> Any:
+    return max(one, other, key=Decimal)
+
+
+def _all_true(one: bool, other: bool) -> bool:
+    return one and other
+
+
+def _any_true(one: bool, other: bool) -> bool:
+    return one or other
+
+
+def _every_window(one: Windows, other: Windows) -> list[list[int]]:
+    """All of them; of two windows of the same length the one with the lower count."""
+    counts: dict[int, int] = {}
+    for count, seconds in [*one, *other]:
+        counts[seconds] = min(count, counts.get(seconds, count))
+    return [[count, seconds] for seconds, count in counts.items()]
+
+
+OF_ACCOUNT: Final[Mapping[str, Field]] = {
+    "enabled": Field(Kind.SETTING, "only when every rule that speaks of it says so", _all_true),
+    "max_open_orders": Field(Kind.LEVEL, "the lowest", _lowest),
+    "max_open_notional": Field(Kind.LEVEL, "the lowest", _lowest),
+    "message_windows": Field(Kind.LEVEL, "every window; the lowest count of each length", _every_window),
+    "cancel_windows": Field(Kind.LEVEL, "every window; the lowest count of each length", _every_window),
+    "duplicate_window_s": Field(Kind.SETTING, "the longest", _highest),
+    "reference_price_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
+    "buying_power_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
+    "buying_power_haircut_percent": Field(Kind.SETTING, "the highest", _highest),
+    "far_passive_refused": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
+    "stream_stale_max_s": Field(Kind.SETTING, "the shortest", _lowest),
+    "reduce_when_stale": Field(Kind.SETTING, "only when every rule that speaks of it says so", _all_true),
+}
+"""`version` is counted by whoever keeps the rules, and `instruments` are compiled one by one."""
+
+OF_INSTRUMENT: Final[Mapping[str, Field]] = {
+    "max_order_quantity": Field(Kind.ORDER, "the lowest", _lowest),
+    "max_order_notional": Field(Kind.ORDER, "the lowest", _lowest),
+    "max_long": Field(Kind.LEVEL, "the lowest", _lowest),
+    "max_short": Field(Kind.LEVEL, "the lowest", _lowest),
+    "collar_percent": Field(Kind.ORDER, "the lowest", _lowest),
+    "collar_ticks": Field(Kind.ORDER, "the lowest", _lowest),
+    "initial_margin": Field(Kind.SETTING, "the highest", _highest, absent_is_tightest=True),
+}
+
+
+def loosened(before: Plain | None, after: Plain | None) -> list[str]:
+    """The fields by which `after` allows something that `before` did not; none of nothing is tighter."""
+    if after is None:
+        return []
+    if before is None:
+        return ["everything"]
+    found = _loosened_in(OF_ACCOUNT, before, after)
+    had, has = before["instruments"], after["instruments"]
+    for symbol in sorted(has):
+        if symbol not in had:
+            found.append(f"instruments.{symbol}")
+            continue
+        of_one = _loosened_in(OF_INSTRUMENT, had[symbol], has[symbol])
+        found += [f"instruments.{symbol}.{name}" for name in of_one]
+    return found
+
+
+def _loosened_in(fields: Mapping[str, Field], before: Plain, after: Plain) -> list[str]:
+    return [name for name, field in fields.items() if _is_looser(field, before.get(name), after.get(name))]
+
+
+def _is_looser(field: Field, before: Any, after: Any) -> bool:
+    """What is at least as tight changes nothing when it meets what was there."""
+    if before is None:
+        return after is not None and field.absent_is_tightest
+    if after is None:
+        return not field.absent_is_tightest
+    return bool(_plain(field.meet(before, after)) != _plain(field.meet(after, after)))
+
+
+def _plain(value: Any) -> Any:
+    """The same however it is spelt: 1.0 is 1, and the order of windows means nothing."""
+    if isinstance(value, str):
+        return Decimal(value)
+    return sorted(map(tuple, value)) if isinstance(value, list | tuple) else value
