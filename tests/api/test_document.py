@@ -52,6 +52,8 @@ SAME = [
     (answers.ControlResult, schemas.ControlResult),
     (answers.Preview, schemas.Preview),
     (answers.KillView, schemas.KillSwitch),
+    (answers.StopView, schemas.StopView),
+    (answers.LeftOrder, schemas.LeftOrder),
     (answers.CancelResult, schemas.CancelResult),
     (problems.FieldError, schemas.FieldError),
     (problems.Problem, schemas.Problem),

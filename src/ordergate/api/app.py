@@ -24,10 +24,11 @@ from ordergate.api.express import Express
 from ordergate.api.json_bodies import FIELDS_NAMED_MAX
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
-from ordergate.api.routes.control import KillSwitchRoutes, health, limit_listings
+from ordergate.api.routes.control import health, limit_listings
 from ordergate.api.routes.entry import Refused, TurnedAway
 from ordergate.api.routes.groups import GroupRoutes, group_listings
 from ordergate.api.routes.hot import HotRoute, ShortCut
+from ordergate.api.routes.kill_switch import KillSwitchRoutes
 from ordergate.api.routes.listings import account_listings, instrument_listings, order_listings
 from ordergate.api.routes.orders import OrderRoutes
 from ordergate.api.routes.reconciliation import BreakRoutes, reconciliation_listings

@@ -102,11 +102,22 @@ class GateLike(Protocol):
     def preview(self, principal: Principal, terms: Terms) -> Preview | Refusal: ...
 
     async def engage_kill(
-        self, principal: Principal, *, grade: str, reason: str, correlation: str
+        self,
+        principal: Principal,
+        *,
+        grade: str,
+        reason: str,
+        correlation: str,
+        level: str,
+        target: str,
     ) -> KillView | Refusal: ...
 
     async def release_kill(
-        self, principal: Principal, *, reason: str, correlation: str
+        self, principal: Principal, *, reason: str, correlation: str, level: str, target: str
+    ) -> KillView | Refusal: ...
+
+    async def flatten_kill(
+        self, principal: Principal, *, reason: str, correlation: str, level: str, target: str
     ) -> KillView | Refusal: ...
 
     def kill_state(self) -> KillView: ...

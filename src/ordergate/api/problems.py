@@ -45,6 +45,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.BREAK_SETTLED: 409,
     Code.BREAK_CHANGED: 409,
     Code.ACTION_NOT_ALLOWED: 409,
+    Code.SAME_PERSON: 409,
     Code.NOT_READY: 503,
     Code.DEADLINE: 503,
     Code.UNAVAILABLE: 503,

@@ -58,6 +58,8 @@ class Code(StrEnum):
     BREAK_SETTLED = "break-settled", "The break has been healed or resolved already."
     BREAK_CHANGED = "break-changed", "The sides differ in another way by now; look again."
     ACTION_NOT_ALLOWED = "action-not-allowed", "A break of this nature has no such action."
+    # What needs two persons
+    SAME_PERSON = "same-person", "Who proposed a change may not approve it."
     # The system
     NOT_READY = "not-ready", "The account is being recovered; try again shortly."
     DEADLINE = "deadline", "The body took too long to arrive; nothing was accepted."

@@ -37,6 +37,7 @@ class Seat(msgspec.Struct):
     `withheld` is what a broker shows of orders that may be ours, by its ids; see `quarantine`.
     `asked_last` is the order last asked for, so that each gets its turn.
     `buckets` and `recent` are risk's memory of the account's latest messages and orders.
+    `login` is the settings' name of the broker, `tenant` whose account it is.
     """
 
     lane: Lane
@@ -62,6 +63,8 @@ class Seat(msgspec.Struct):
     runs: Runs = msgspec.field(default_factory=Runs)
     buckets: MessageBuckets = msgspec.field(default_factory=lambda: MessageBuckets(None))
     recent: RecentOrders = msgspec.field(default_factory=RecentOrders)
+    login: str = ""
+    tenant: str = "default"
 
     def __post_init__(self) -> None:
         self.buckets.refit(self.limits)

@@ -19,12 +19,11 @@ from ordergate.core.instruments import Instrument, by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.recent import RecentOrders
-from ordergate.core.risk.trading_state import Grade
+from ordergate.core.risk.trading_state import AnyControlEvent
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.account_sync import AccountSync
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.breaks_desk import BreakDesk
-from ordergate.engine.cancels import cancel_open
 from ordergate.engine.contingent import Contingent
 from ordergate.engine.dispatcher import Dispatcher, Pace
 from ordergate.engine.gate import Gate
@@ -32,6 +31,9 @@ from ordergate.engine.group_gate import GroupGate
 from ordergate.engine.health import show
 from ordergate.engine.ingest import Ingest
 from ordergate.engine.judging import Judging
+from ordergate.engine.kill_desk import KillDesk
+from ordergate.engine.kill_flags import FlagWatch
+from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
@@ -43,11 +45,13 @@ from ordergate.engine.renamed import Renamed
 from ordergate.engine.resolving import Resolving
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.supervisor import Supervisor
+from ordergate.engine.sweeps import Sweeps
 from ordergate.engine.unknowns import Unknowns
 from ordergate.ports.audience import Audience
 from ordergate.ports.broker import Broker
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.journal import Journal
+from ordergate.ports.kill_flags import KillFlags
 from ordergate.ports.market_data import MarketData
 from ordergate.ports.views import Views
 from ordergate.telemetry.log import logger
@@ -59,12 +63,17 @@ A_DAY_S: Final = 86_400.0
 
 
 class Served(msgspec.Struct, frozen=True):
-    """One account that this node serves. `expected` is what the broker calls it, where that is known."""
+    """One account that this node serves. `expected` is what the broker calls it, where that is known.
+
+    `login` is what the settings call the broker, `tenant` whose account it is.
+    """
 
     account: AccountId
     broker: Broker
     limits: Limits | None
     expected: str | None = None
+    login: str = ""
+    tenant: str = "default"
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,19 +88,30 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     instruments: Mapping[Symbol, Instrument]
     prices: Sequence[MarketData] = ()
+    kill_flags: Sequence[KillFlags] = ()
 
 
 class Node:
-    def __init__(self, world: World, served: Sequence[Served], *, rhythm: Rhythm, pace: Pace) -> None:
+    def __init__(
+        self,
+        world: World,
+        served: Sequence[Served],
+        *,
+        rhythm: Rhythm,
+        pace: Pace,
+        two_persons: bool = True,
+    ) -> None:
+        """`two_persons`: whoever engages the kill switch does not release it."""
         self._world = world
         self.lanes = Lanes()
         self.prices = PriceBoard(world.audience)
-        self.kill_switch = KillSwitch(world.env, world.journal, world.audience, world.metrics)
+        self.kill_switch = KillSwitch(world.env, world.journal, world.audience, world.metrics, world.clock)
+        guard = KillGuard(world.env, self.kill_switch)
         self._supervisor = Supervisor(world.clock)
         self._started_at = world.clock.now()
         self._dispatcher = Dispatcher(
             self.lanes,
-            kill_switch=self.kill_switch,
+            kill_guard=guard,
             clock=world.clock,
             metrics=world.metrics,
             pace=pace,
@@ -120,7 +140,7 @@ class Node:
         judging = Judging(
             world.env,
             prices=self.prices,
-            kill_switch=self.kill_switch,
+            kill_guard=guard,
             instruments=world.instruments,
             clock=world.clock,
             chance=world.chance,
@@ -129,7 +149,7 @@ class Node:
             self.lanes,
             judging=judging,
             prices=self.prices,
-            kill_switch=self.kill_switch,
+            kill_guard=guard,
             dispatcher=self._dispatcher,
             alarms=alarms,
             clock=world.clock,
@@ -146,6 +166,21 @@ class Node:
             clock=world.clock,
             chance=world.chance,
         )
+        self._sweeps = Sweeps(self.lanes, world.clock)
+        self.kill_desk = KillDesk(
+            world.env,
+            lanes=self.lanes,
+            kill_switch=self.kill_switch,
+            sweeps=self._sweeps,
+            flattens=self.groups,
+            instruments=world.instruments,
+            clock=world.clock,
+            two_persons=two_persons,
+        )
+        self.kill_switch.on_event = self._follow_control
+        self._flags = FlagWatch(self.kill_switch, self.kill_desk, world.clock)
+        for way in world.kill_flags:
+            self.kill_switch.awaits(way.name)
         self.breaks = BreakDesk(world.env, lanes=self.lanes, once=once, views=world.views, clock=world.clock)
         self.gate = Gate(
             world.env,
@@ -157,12 +192,16 @@ class Node:
             dispatcher=self._dispatcher,
             instruments=world.instruments,
             clock=world.clock,
+            kill_desk=self.kill_desk,
             down=self._supervisor.down,
         )
 
     def start(self) -> None:
         """Start every part. Readiness tells when the accounts are back."""
+        for way in self._world.kill_flags:
+            self._supervisor.keep(f"kill-{way.name}", lambda way=way: self._flags.keep(way))  # type: ignore[misc]  # bound now
         self._supervisor.keep("kill-switch", self._keep_kill_switch)
+        self._supervisor.keep("kill-desk", self.kill_desk.keep)
         for number, source in enumerate(self._world.prices):
             self._supervisor.keep(f"prices-{number}", lambda source=source: self.prices.follow(source))  # type: ignore[misc]  # bound now
         for seat in self.lanes:
@@ -201,7 +240,7 @@ class Node:
             self._remember_recent(seat)
             self._carry_on_names(seat)
             seat.suspect("the account was folded anew")
-            self._carry_on_kill(seat)
+            self.kill_desk.look()
             self._contingent.carry_on(seat)
             await seat.lane.stopped.wait()
             if seat.lane.halted:
@@ -237,16 +276,12 @@ class Node:
 
     async def _keep_kill_switch(self) -> None:
         await self.kill_switch.recover()
-        for seat in self.lanes:
-            if seat.lane.ready.is_set():
-                self._carry_on_kill(seat)
-        await asyncio.Event().wait()
+        self.kill_desk.look()
+        await self.kill_switch.listen()
 
-    def _carry_on_kill(self, seat: Seat) -> None:
-        """Ask for the cancels that a kill switch wants; done once both it and the lane are read."""
-        if self.kill_switch.is_known and self.kill_switch.grade is Grade.CANCEL_ALL:
-            now = self._world.clock.now()
-            cancel_open(seat, actor="kill-switch", at=now, correlation="kill-switch")
+    def _follow_control(self, event: AnyControlEvent) -> None:
+        """What every event of the control stream starts, whoever wrote it."""
+        self.kill_desk.follow(event)
 
     def _carry_on_names(self, seat: Seat) -> None:
         """A position under an old name is shown under its present one from now on."""
@@ -299,7 +334,7 @@ class Node:
         stale = Freshness(self._world.clock.now(), "not reconciled since the start")
         names = names_of(self._world.instruments.values())
         broker = Renamed(one.broker, names) if names else one.broker
-        return Seat(lane, broker, one.limits, stale, one.expected)
+        return Seat(lane, broker, one.limits, stale, one.expected, login=one.login, tenant=one.tenant)
 
 
 def _suspect(seat: Seat, why: str) -> None:

@@ -27,8 +27,8 @@ def reasons_not_ready(lanes: Lanes, kill_switch: KillSwitch, down: Mapping[str, 
             reasons[part] = "the broker's stream is down"
         elif not seat.synced:
             reasons[part] = "not reconciled with the broker yet"
-    if not kill_switch.is_known:
-        reasons["kill-switch"] = "the control stream has not been read yet"
+    if (deaf := kill_switch.deaf) is not None:
+        reasons["kill-switch"] = deaf
     return reasons
 
 

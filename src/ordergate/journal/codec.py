@@ -28,6 +28,8 @@ VERSIONS: Final[Mapping[str, int]] = {
     "break_resolved": 2,
     "execution_busted": 2,
     "execution_corrected": 2,
+    "kill_engaged": 2,
+    "kill_released": 2,
     "order_adopted": 2,
 }
 
@@ -51,6 +53,8 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("execution_corrected", 1): dict,  # without the correction's own id
     ("break_opened", 1): _with_severity,
     ("break_resolved", 1): _with_actor,
+    ("kill_engaged", 1): dict,  # there was one level, global
+    ("kill_released", 1): dict,
 }
 
 _encode: Final = msgspec.json.Encoder().encode

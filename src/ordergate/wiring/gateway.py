@@ -29,6 +29,7 @@ from ordergate.engine.dispatcher import Pace
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
 from ordergate.journal.embedded import EmbeddedPostgres
+from ordergate.journal.kill_rows import KillRows
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.views import PostgresViews
@@ -41,6 +42,7 @@ from ordergate.security.migrations import identity_migrations
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
+from ordergate.wiring.kill_files import KillFiles
 from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
@@ -98,6 +100,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     views = await PostgresViews.connect(dsn)
     stack.push_async_callback(views.close)
     identity = await _identity(settings, dsn, clock, stack)
+    rows = KillRows(dsn)
+    stack.push_async_callback(rows.close)
 
     hub = Hub(views)
     world = World(
@@ -110,6 +114,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         metrics=metrics,
         instruments=settings.symbols,
         prices=_prices(settings, clock, chance, stack),
+        kill_flags=(KillFiles(settings.data_dir), rows),
     )
     node = Node(
         world,
@@ -119,11 +124,14 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
                 _broker(settings, account, clock, chance, stack),
                 its.parsed_limits(),
                 its.broker_account,
+                login=its.broker,
+                tenant=its.tenant or settings.tenant,
             )
             for account, its in settings.accounts.items()
         ],
         rhythm=Rhythm(**msgspec.structs.asdict(settings.reconciliation)),
         pace=Pace(),
+        two_persons=settings.kill_switch.two_persons,
     )
     app = create_app(
         ApiDeps(

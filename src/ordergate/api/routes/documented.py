@@ -172,7 +172,7 @@ def _document_kill_switch(router: APIRouter) -> None:
     @router.post(
         "/v1/kill-switch",
         tags=["risk"],
-        summary="Engage the kill switch",
+        summary="Engage the kill switch, at any level",
         responses=answers(200, schemas.KillSwitch, "Engaged.", {}, 400, 403, 409, 415),
     )
     def engage(asked: Annotated[schemas.EngageRequest, JSON]) -> None: ...
@@ -180,10 +180,18 @@ def _document_kill_switch(router: APIRouter) -> None:
     @router.post(
         "/v1/kill-switch/release",
         tags=["risk"],
-        summary="Release the kill switch",
+        summary="Release a stop; by another person than the one who engaged it",
         responses=answers(200, schemas.KillSwitch, "Released.", {}, 400, 403, 409, 415),
     )
     def release(asked: Annotated[schemas.ReleaseRequest, JSON]) -> None: ...
+
+    @router.post(
+        "/v1/kill-switch/flatten",
+        tags=["risk"],
+        summary="Close what is held under a stop; the second person who asks makes it so",
+        responses=answers(200, schemas.KillSwitch, "Asked, or under way.", {}, 400, 403, 409, 415),
+    )
+    def flatten(asked: Annotated[schemas.ReleaseRequest, JSON]) -> None: ...
 
 
 def _document_breaks(router: APIRouter) -> None:

@@ -13,7 +13,7 @@ from typing import Final
 from ordergate.core.accounts.breaks import Break, Nature
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.risk.reasons import Reason
-from ordergate.core.risk.reducing import reduces, reduces_as_replaced
+from ordergate.core.risk.reducing import only_reduces
 from ordergate.core.risk.view import InputMissing, Proposal, RiskView, limits_in
 
 _NO_TIME: Final = timedelta(0)
@@ -70,6 +70,4 @@ def _only_reduces(proposal: Proposal, view: RiskView, severe: list[Break]) -> bo
     symbol = view.instrument.symbol
     if any(item.nature is not Nature.POSITION or item.subject == symbol for item in severe):
         return False
-    if proposal.standing is not None and proposal.asked is not None:
-        return reduces_as_replaced(proposal.standing, proposal.asked, view)
-    return reduces(proposal.terms, view)
+    return only_reduces(proposal, view)

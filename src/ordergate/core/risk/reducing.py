@@ -7,7 +7,14 @@ from decimal import Decimal
 from ordergate.core.money import ZERO
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Side, Terms
-from ordergate.core.risk.view import RiskView
+from ordergate.core.risk.view import Proposal, RiskView
+
+
+def only_reduces(proposal: Proposal, view: RiskView) -> bool:
+    """Of a new order, or of one that would be replaced."""
+    if proposal.standing is not None and proposal.asked is not None:
+        return reduces_as_replaced(proposal.standing, proposal.asked, view)
+    return reduces(proposal.terms, view)
 
 
 def reduces(terms: Terms, view: RiskView) -> bool:
