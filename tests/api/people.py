@@ -15,7 +15,8 @@ from ordergate.core.access import Principal, Scope
 from ordergate.core.contingent.terms import GroupTerms
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import BreakAnswer, GroupAnswer, RunAsked
+from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.answers import BreakAnswer, DeadManView, GroupAnswer, RunAsked
 from ordergate.engine.runs import RunView
 from ordergate.ports.views import Page
 from ordergate.telemetry.metrics import Metrics
@@ -152,6 +153,34 @@ class NoGroups:
         return Page((), None)
 
 
+class NobodyArmed:
+    """Dead man's switches that are armed and never expire."""
+
+    async def arm(
+        self, principal: Principal, session: str, *, timeout_s: int, gtc: Remaining, correlation: str
+    ) -> DeadManView | Refusal:
+        return DeadManView(
+            session=session,
+            state="armed",
+            timeout_s=timeout_s,
+            refresh_s=timeout_s // 3,
+            gtc=gtc,
+            expires_in_s=float(timeout_s),
+            orders_left=0,
+        )
+
+    async def disarm(self, *_: object, **__: object) -> DeadManView | Refusal:
+        return Refusal(Code.NOT_FOUND, "no switch of the session is armed")
+
+    def refresh(self, *_: object) -> DeadManView | Refusal:
+        return Refusal(Code.NOT_FOUND, "no switch of the session is armed")
+
+    def gone(self, principal: Principal, session: str, why: str) -> None: ...
+
+    def of(self, principal: Principal) -> Sequence[DeadManView]:
+        return ()
+
+
 def deps_of(
     books: Books,
     *,
@@ -170,6 +199,7 @@ def deps_of(
         gate=books,
         breaks=NoBreaks(),
         groups=NoGroups(),
+        dead_man=NobodyArmed(),
         views=books,
         identity=identity,
         hub=hub,

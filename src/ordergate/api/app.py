@@ -25,6 +25,7 @@ from ordergate.api.json_bodies import FIELDS_NAMED_MAX
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
 from ordergate.api.routes.control import health, limit_listings
+from ordergate.api.routes.dead_man import DeadManRoutes
 from ordergate.api.routes.entry import Refused, TurnedAway
 from ordergate.api.routes.groups import GroupRoutes, group_listings
 from ordergate.api.routes.hot import HotRoute, ShortCut
@@ -72,7 +73,11 @@ def create_app(deps: ApiDeps) -> FastAPI:
     app = Gateway(
         title="Ordergate", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    hot = [*OrderRoutes(deps, door).routes(), *KillSwitchRoutes(deps, door).routes()]
+    hot = [
+        *OrderRoutes(deps, door).routes(),
+        *KillSwitchRoutes(deps, door).routes(),
+        *DeadManRoutes(deps, door).routes(),
+    ]
     app.edge = Edge(ShortCut(hot, super(Gateway, app).__call__), deps, measures)
     app.express = Express(deps, door, app.edge)
     app.router.routes.extend(hot)

@@ -18,10 +18,12 @@ from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Refusal
+from ordergate.core.risk.trading_state import Remaining
 from ordergate.engine.answers import (
     Answer,
     BreakAnswer,
     CancelAllAnswer,
+    DeadManView,
     GroupAnswer,
     KillView,
     Preview,
@@ -179,6 +181,24 @@ class GroupsLike(Protocol):
     ) -> Page | Refusal: ...
 
 
+class DeadManLike(Protocol):
+    """The engine's dead man's switches, as far as the API speaks to them."""
+
+    async def arm(
+        self, principal: Principal, session: str, *, timeout_s: int, gtc: Remaining, correlation: str
+    ) -> DeadManView | Refusal: ...
+
+    async def disarm(
+        self, principal: Principal, session: str, *, correlation: str
+    ) -> DeadManView | Refusal: ...
+
+    def refresh(self, principal: Principal, session: str) -> DeadManView | Refusal: ...
+
+    def gone(self, principal: Principal, session: str, why: str) -> None: ...
+
+    def of(self, principal: Principal) -> Sequence[DeadManView]: ...
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the authorization server. Header names are in lower case."""
 
@@ -244,6 +264,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     gate: GateLike
     breaks: BreaksLike
     groups: GroupsLike
+    dead_man: DeadManLike
     views: Views
     identity: Identity
     instruments: Mapping[Symbol, Instrument]

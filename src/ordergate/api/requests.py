@@ -131,6 +131,16 @@ class ReleaseFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_
     target: KillTarget | None = None
 
 
+class DeadManFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Arm or refresh a dead man's switch. What becomes of GTC orders has to be said."""
+
+    gtc: Annotated[str, msgspec.Meta(pattern=r"\A(?:cancel|keep)\Z", description='"cancel" or "keep"')]
+    timeout_s: Annotated[
+        int, msgspec.Meta(ge=5, le=3_600, description="a whole number of seconds, 5 to 3600")
+    ] = 60
+    session: Label = "default"
+
+
 class AssignFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Who looks after a break from now on."""
 

@@ -100,6 +100,33 @@ class ReleaseRequest(Asked):
     target: KillTarget | None = None
 
 
+class DeadManRequest(Asked):
+    """What becomes of GTC orders has to be said. The same again refreshes it."""
+
+    gtc: Literal["cancel", "keep"]
+    timeout_s: Annotated[int, Field(ge=5, le=3_600)] = 60
+    session: Label = "default"
+
+
+class DeadMan(BaseModel):
+    """`state` is `armed`, `expired` while orders are being canceled, or `disarmed`.
+
+    `refresh_s` is how often a client does well to refresh it.
+    """
+
+    session: str
+    state: str
+    timeout_s: int
+    refresh_s: int
+    gtc: str
+    expires_in_s: float
+    orders_left: int
+
+
+class DeadMen(BaseModel):
+    sessions: list[DeadMan]
+
+
 class FailedControl(BaseModel):
     """One risk control that said no, with its numbers."""
 

@@ -106,6 +106,21 @@ class KillView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     stops: tuple[StopView, ...] = ()
 
 
+class DeadManView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One session's dead man's switch: `armed`, `expired` while orders are being canceled, or `disarmed`.
+
+    `refresh_s` is how often a client does well to refresh it.
+    """
+
+    session: str
+    state: str
+    timeout_s: int
+    refresh_s: int
+    gtc: str
+    expires_in_s: float
+    orders_left: int
+
+
 class BreakAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """A break after a person settled or assigned it, durable. `body` is its `BreakView` as JSON."""
 

@@ -25,6 +25,7 @@ from ordergate.engine.account_sync import AccountSync
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.breaks_desk import BreakDesk
 from ordergate.engine.contingent import Contingent
+from ordergate.engine.dead_man import DeadMan
 from ordergate.engine.dispatcher import Dispatcher, Pace
 from ordergate.engine.gate import Gate
 from ordergate.engine.group_gate import GroupGate
@@ -177,6 +178,9 @@ class Node:
             clock=world.clock,
             two_persons=two_persons,
         )
+        self.dead_man = DeadMan(
+            lanes=self.lanes, kill_switch=self.kill_switch, sweeps=self._sweeps, clock=world.clock
+        )
         self.kill_switch.on_event = self._follow_control
         self._flags = FlagWatch(self.kill_switch, self.kill_desk, world.clock)
         for way in world.kill_flags:
@@ -202,6 +206,7 @@ class Node:
             self._supervisor.keep(f"kill-{way.name}", lambda way=way: self._flags.keep(way))  # type: ignore[misc]  # bound now
         self._supervisor.keep("kill-switch", self._keep_kill_switch)
         self._supervisor.keep("kill-desk", self.kill_desk.keep)
+        self._supervisor.keep("dead-man", self.dead_man.keep)
         for number, source in enumerate(self._world.prices):
             self._supervisor.keep(f"prices-{number}", lambda source=source: self.prices.follow(source))  # type: ignore[misc]  # bound now
         for seat in self.lanes:
@@ -282,6 +287,7 @@ class Node:
     def _follow_control(self, event: AnyControlEvent) -> None:
         """What every event of the control stream starts, whoever wrote it."""
         self.kill_desk.follow(event)
+        self.dead_man.follow(event)
 
     def _carry_on_names(self, seat: Seat) -> None:
         """A position under an old name is shown under its present one from now on."""

@@ -140,6 +140,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             gate=node.gate,
             breaks=node.breaks,
             groups=node.groups,
+            dead_man=node.dead_man,
             views=views,
             identity=identity.bearer,
             hub=hub,
