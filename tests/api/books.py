@@ -246,15 +246,28 @@ class Books(Ledger):
         return Preview(would_be_accepted=not failed, controls=(result,))
 
     async def engage_kill(
-        self, principal: Principal, *, grade: str, reason: str, correlation: str
+        self, principal: Principal, *, grade: str, reason: str, correlation: str, level: str, target: str
     ) -> KillView | Refusal:
         self.kill = KillView(
-            engaged=True, level="global", grade=grade, reason=reason, actor="a", since="2024-03-01T14:30:00Z"
+            engaged=True,
+            level=level,
+            target=target or None,
+            grade=grade,
+            reason=reason,
+            actor="a",
+            since="2024-03-01T14:30:00Z",
         )
         return self.kill
 
+    async def flatten_kill(
+        self, principal: Principal, *, reason: str, correlation: str, level: str, target: str
+    ) -> KillView | Refusal:
+        if not self.kill.engaged:
+            return Refusal(Code.ACTION_NOT_ALLOWED, "nothing is engaged")
+        return self.kill
+
     async def release_kill(
-        self, principal: Principal, *, reason: str, correlation: str
+        self, principal: Principal, *, reason: str, correlation: str, level: str, target: str
     ) -> KillView | Refusal:
         self.kill = KillView(engaged=False, level="global")
         return self.kill

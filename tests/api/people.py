@@ -18,7 +18,8 @@ from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Rule
-from ordergate.engine.answers import BreakAnswer, GroupAnswer, RunAsked
+from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.answers import BreakAnswer, DeadManView, GroupAnswer, RunAsked
 from ordergate.engine.limits_changes import Plan
 from ordergate.engine.limits_desk import Edited
 from ordergate.engine.rehearsal import Rehearsed
@@ -195,6 +196,34 @@ class NoLimits:
         return Refusal(Code.NOT_FOUND, "there is no such change")
 
 
+class NobodyArmed:
+    """Dead man's switches that are armed and never expire."""
+
+    async def arm(
+        self, principal: Principal, session: str, *, timeout_s: int, gtc: Remaining, correlation: str
+    ) -> DeadManView | Refusal:
+        return DeadManView(
+            session=session,
+            state="armed",
+            timeout_s=timeout_s,
+            refresh_s=timeout_s // 3,
+            gtc=gtc,
+            expires_in_s=float(timeout_s),
+            orders_left=0,
+        )
+
+    async def disarm(self, *_: object, **__: object) -> DeadManView | Refusal:
+        return Refusal(Code.NOT_FOUND, "no switch of the session is armed")
+
+    def refresh(self, *_: object) -> DeadManView | Refusal:
+        return Refusal(Code.NOT_FOUND, "no switch of the session is armed")
+
+    def gone(self, principal: Principal, session: str, why: str) -> None: ...
+
+    def of(self, principal: Principal) -> Sequence[DeadManView]:
+        return ()
+
+
 def deps_of(
     books: Books,
     *,
@@ -214,6 +243,7 @@ def deps_of(
         breaks=NoBreaks(),
         groups=NoGroups(),
         limits=NoLimits(),
+        dead_man=NobodyArmed(),
         views=books,
         identity=identity,
         hub=hub,

@@ -223,6 +223,9 @@ def test_a_balance_is_shown_as_it_is() -> None:
 def test_the_kill_switch_holds_until_it_is_released() -> None:
     engaged = KillEngaged(at=NOW, grade=Grade.CANCEL_ALL, actor="risk", reason="drill")
     state = trading_state.evolve(TradingState(), engaged)
-    assert (TradingState().grade, state.grade, state.kill) == (None, Grade.CANCEL_ALL, engaged)
+    assert TradingState().kill is None
+    kill = state.kill
+    assert kill is not None
+    assert (kill.grade, kill.level, kill.actor, kill.since) == (Grade.CANCEL_ALL, "global", "risk", NOW)
     released = KillReleased(at=NOW, actor="risk", reason="over")
     assert trading_state.evolve(state, released) == TradingState()

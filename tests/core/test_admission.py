@@ -12,7 +12,7 @@ from ordergate.core.orders.commands import ReplaceOrder
 from ordergate.core.orders.events import OrderAccepted, OrderDenied, ReplaceDenied, ReplaceRequested
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.limits import config_hash
-from ordergate.core.risk.trading_state import Grade
+from ordergate.core.risk.trading_state import Grade, Stop
 from tests.core.examples import NOW, ids, later, place, terms, working
 from tests.core.risk_examples import limits, replacement, spoiled, view
 
@@ -82,7 +82,7 @@ def test_whatever_was_asked_for_counts_as_a_message() -> None:
 
 def test_only_an_accepted_order_makes_its_equal_a_duplicate() -> None:
     seen = view()
-    killed = spoiled(seen, kill=Grade.BLOCK_NEW)
+    killed = spoiled(seen, kill=Stop(Grade.BLOCK_NEW))
     assert isinstance(admit(place(terms()), killed), OrderDenied)
     assert isinstance(admit(place(terms()), seen), OrderAccepted)
     denied = admit(place(terms(), 1), seen)

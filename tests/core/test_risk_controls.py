@@ -9,7 +9,7 @@ import pytest
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.orders.terms import OrderType, Side, Terms
 from ordergate.core.risk.judge import PRECEDENCE
-from ordergate.core.risk.trading_state import Grade
+from ordergate.core.risk.trading_state import Grade, Level, Stop
 from ordergate.core.risk.view import Freshness
 from tests.core.examples import (
     ACCOUNT,
@@ -50,13 +50,13 @@ def test_an_ordinary_order_passes_everything(asked: Terms, symbol: Symbol, price
 
 
 @pytest.mark.parametrize("grade", list(Grade), ids=str)
-def test_r01_both_grades_of_the_kill_switch_stop_orders_and_replacements(grade: Grade) -> None:
+def test_r01_every_grade_of_the_kill_switch_stops_orders_and_replacements_that_open(grade: Grade) -> None:
     order = working()
-    seen = spoiled(view(orders=[order]), kill=grade)
+    seen = spoiled(view(orders=[order]), kill=Stop(grade, Level.STRATEGY, "trend"))
     for failed in (failures(terms(), seen), replace_failures(order, replacement(5), seen)):
         assert list(failed) == ["R01"]
         assert failed["R01"].reason == "kill-switch"
-        assert failed["R01"].inputs == {"level": "global", "grade": grade.value}
+        assert failed["R01"].inputs == {"level": "strategy", "target": "trend", "grade": grade.value}
 
 
 def test_r02_an_account_that_is_not_enabled_is_refused() -> None:
@@ -246,7 +246,7 @@ def test_every_failure_is_returned_and_not_just_the_first() -> None:
         share={"max_order_quantity": "1", "max_order_notional": "1", "max_long": "1"},
     )
     old = Freshness(NOW - timedelta(minutes=1), "the stream is down")
-    seen = spoiled(view(limited, holding=account(0)), kill=Grade.BLOCK_NEW, freshness=old)
+    seen = spoiled(view(limited, holding=account(0)), kill=Stop(Grade.BLOCK_NEW), freshness=old)
     seen.buckets.order_sent(NOW)
     seen.recent.remember(msgspec.structs.replace(terms(limit="110.001")), NOW, timedelta(seconds=1))
     failed = failures(terms(limit="110.001"), seen)

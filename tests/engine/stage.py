@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -39,6 +39,7 @@ from ordergate.engine.snapshots import SnapshotPace
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.broker import Corrections, DedupClass
+from ordergate.ports.kill_flags import KillFlags
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.telemetry.metrics import Metrics
 
@@ -96,6 +97,10 @@ TRADER = Principal(
     expires_at=2**40,
     token_id="t",
 )
+
+
+RISK = msgspec.structs.replace(TRADER, client_id="risk", subject="risk")
+"""Another person, who may do the same."""
 
 
 class HandClock:
@@ -197,6 +202,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         corrections: Corrections = Corrections.REPLACE,
         latency_s: float = 0.0,
         snapshots: SnapshotPace | None = None,
+        kill_flags: Sequence[KillFlags] = (),
     ) -> None:
         """`limits` change the ordinary ones. Orders in `hidden` are not found by questions."""
         self.clock = HandClock()
@@ -216,6 +222,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._latency_s = latency_s
         self.snapshots = snapshots
         self.rules = "the test's"
+        self._kill_flags = kill_flags
         self.instruments = {ES: INSTRUMENT}
         self._limits = limits_of({**mapping_of(LIMITS), **(limits or {})})
         self._expected = expected
@@ -254,8 +261,9 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             metrics=self.metrics,
             instruments=self.instruments,
             rules=self.rules,
+            kill_flags=self._kill_flags,
         )
-        served = [Served(ACCOUNT, self.broker, self._limits, self._expected)]
+        served = [Served(ACCOUNT, self.broker, self._limits, self._expected, login="paper-login")]
         self.node = Node(world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self.snapshots)
         self.price(self.last_price)
         self.node.start()

@@ -26,7 +26,7 @@ from tests.engine.groups import (
     shown,
     trailing,
 )
-from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 
 
 async def test_the_stop_of_a_bracket_lives_for_exactly_what_the_entry_has_filled() -> None:
@@ -248,7 +248,7 @@ async def test_a_kill_switch_holds_exits_back_and_its_release_lets_them_go() -> 
         await stage.until(lambda: stage.held(ES) == 4)
         await stage.clock.move(5)
         assert not at_exchange(stage, Side.SELL)
-        await stage.gate.release_kill(TRADER, reason="test", correlation="test")
+        await stage.gate.release_kill(RISK, reason="test", correlation="test")
         await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
         assert group(stage, group_id).is_active
 

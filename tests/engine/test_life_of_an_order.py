@@ -13,7 +13,7 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.engine import books
 from ordergate.engine.answers import Answer, CancelAllAnswer
 from ordergate.ports.broker import DedupClass
-from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage, let_run
 
 
 def answers(*given: fates.Fate) -> fates.Fates:
@@ -243,7 +243,7 @@ async def test_the_kill_switch_blocks_orders_lets_cancels_pass_and_survives_a_re
         assert denied.failed[0].control == "R01"
         await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
         await stage.until(lambda: stage.status(order) == "canceled")
-        await stage.gate.release_kill(TRADER, reason="drill is over", correlation="test")
+        await stage.gate.release_kill(RISK, reason="drill is over", correlation="test")
         assert not (await stage.accepted(limit="4600")).startswith("L-")
 
 

@@ -16,7 +16,7 @@ from ordergate.engine.kill_switch import KillSwitch
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.broker import NotFound
 from ordergate.telemetry.metrics import Metrics
-from tests.engine.stage import ACCOUNT, LIMITS, START, TRADER, Listener, Stage, let_run
+from tests.engine.stage import ACCOUNT, LIMITS, RISK, START, TRADER, HandClock, Listener, Stage, let_run
 
 
 def wake(stage: Stage) -> None:
@@ -100,7 +100,7 @@ async def test_a_kill_engaged_while_a_release_is_being_written_stays_engaged() -
     async with Stage() as stage:
         await stage.gate.engage_kill(TRADER, grade="block_new", reason="drill", correlation="test")
         stage.journal.hold()
-        releasing = asyncio.create_task(stage.gate.release_kill(TRADER, reason="over", correlation="test"))
+        releasing = asyncio.create_task(stage.gate.release_kill(RISK, reason="over", correlation="test"))
         await let_run()
         engaging = asyncio.create_task(
             stage.gate.engage_kill(TRADER, grade="block_new", reason="again", correlation="test")
@@ -197,8 +197,9 @@ async def test_a_decision_that_cannot_be_written_down_for_any_reason_leaves_no_t
 
 
 async def test_a_kill_engaged_before_the_control_stream_was_read_is_in_force() -> None:
-    switch = KillSwitch(Env.PAPER, MemoryJournal(Env.PAPER), Listener(), Metrics())
+    switch = KillSwitch(Env.PAPER, MemoryJournal(Env.PAPER), Listener(), Metrics(), HandClock())
     engaged = KillEngaged(at=START, grade=Grade.BLOCK_NEW, actor="risk", reason="drill")
     await switch.engage(engaged, "test")
     assert switch.is_known
-    assert switch.blocks_new
+    assert not switch.is_clear
+    assert switch.deaf is None

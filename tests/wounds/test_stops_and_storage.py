@@ -24,7 +24,7 @@ from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.session import FenceHeld
 from ordergate.journal.verify import verify
 from ordergate.journal.writer import Limits
-from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage, let_run
 from tests.journal.making import ALICE, accepted, opened, read, taken
 from tests.security.world import b64, world
 from tests.wounds.scenes import by_hand, limit_to
@@ -61,7 +61,7 @@ async def test_trade_relay_defect_3_a_flatten_under_the_kill_switch_is_taken_and
         assert isinstance(answer, GroupAnswer), answer
         await stage.restart()
         assert stage.held(ES) == 2
-        await stage.gate.release_kill(TRADER, reason="over", correlation="test")
+        await stage.gate.release_kill(RISK, reason="over", correlation="test")
         await stage.until(lambda: stage.held(ES) == 0)
         assert stage.exchange.ledger.positions() == {}
 
@@ -75,7 +75,7 @@ async def test_hummingbot_2497_a_kill_pauses_and_a_release_goes_on() -> None:
         for _ in range(300):
             await stage.clock.move(0.25)
         assert stage.status(order) == "working"
-        await stage.gate.release_kill(TRADER, reason="over", correlation="test")
+        await stage.gate.release_kill(RISK, reason="over", correlation="test")
         again = await stage.accepted(limit="4701")
         await stage.until(lambda: stage.status(again) == "working")
 

@@ -24,10 +24,12 @@ from ordergate.api.express import Express
 from ordergate.api.json_bodies import FIELDS_NAMED_MAX
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
-from ordergate.api.routes.control import KillSwitchRoutes, health
+from ordergate.api.routes.control import health
+from ordergate.api.routes.dead_man import DeadManRoutes
 from ordergate.api.routes.entry import Refused, TurnedAway
 from ordergate.api.routes.groups import GroupRoutes, group_listings
 from ordergate.api.routes.hot import HotRoute, ShortCut
+from ordergate.api.routes.kill_switch import KillSwitchRoutes
 from ordergate.api.routes.limits import LimitRoutes, limit_listings
 from ordergate.api.routes.listings import account_listings, instrument_listings, order_listings
 from ordergate.api.routes.orders import OrderRoutes
@@ -72,7 +74,11 @@ def create_app(deps: ApiDeps) -> FastAPI:
     app = Gateway(
         title="Ordergate", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
-    hot = [*OrderRoutes(deps, door).routes(), *KillSwitchRoutes(deps, door).routes()]
+    hot = [
+        *OrderRoutes(deps, door).routes(),
+        *KillSwitchRoutes(deps, door).routes(),
+        *DeadManRoutes(deps, door).routes(),
+    ]
     app.edge = Edge(ShortCut(hot, super(Gateway, app).__call__), deps, measures)
     app.express = Express(deps, door, app.edge)
     app.router.routes.extend(hot)

@@ -21,10 +21,12 @@ from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Rule
+from ordergate.core.risk.trading_state import Remaining
 from ordergate.engine.answers import (
     Answer,
     BreakAnswer,
     CancelAllAnswer,
+    DeadManView,
     GroupAnswer,
     KillView,
     Preview,
@@ -108,11 +110,22 @@ class GateLike(Protocol):
     def preview(self, principal: Principal, terms: Terms) -> Preview | Refusal: ...
 
     async def engage_kill(
-        self, principal: Principal, *, grade: str, reason: str, correlation: str
+        self,
+        principal: Principal,
+        *,
+        grade: str,
+        reason: str,
+        correlation: str,
+        level: str,
+        target: str,
     ) -> KillView | Refusal: ...
 
     async def release_kill(
-        self, principal: Principal, *, reason: str, correlation: str
+        self, principal: Principal, *, reason: str, correlation: str, level: str, target: str
+    ) -> KillView | Refusal: ...
+
+    async def flatten_kill(
+        self, principal: Principal, *, reason: str, correlation: str, level: str, target: str
     ) -> KillView | Refusal: ...
 
     def kill_state(self) -> KillView: ...
@@ -215,6 +228,24 @@ class LimitsLike(Protocol):
     ) -> Change | Refusal: ...
 
 
+class DeadManLike(Protocol):
+    """The engine's dead man's switches, as far as the API speaks to them."""
+
+    async def arm(
+        self, principal: Principal, session: str, *, timeout_s: int, gtc: Remaining, correlation: str
+    ) -> DeadManView | Refusal: ...
+
+    async def disarm(
+        self, principal: Principal, session: str, *, correlation: str
+    ) -> DeadManView | Refusal: ...
+
+    def refresh(self, principal: Principal, session: str) -> DeadManView | Refusal: ...
+
+    def gone(self, principal: Principal, session: str, why: str) -> None: ...
+
+    def of(self, principal: Principal) -> Sequence[DeadManView]: ...
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the authorization server. Header names are in lower case."""
 
@@ -281,6 +312,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     breaks: BreaksLike
     groups: GroupsLike
     limits: LimitsLike
+    dead_man: DeadManLike
     views: Views
     identity: Identity
     instruments: Mapping[Symbol, Instrument]

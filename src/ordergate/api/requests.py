@@ -45,7 +45,19 @@ Reason = Annotated[
 ]
 Note = Annotated[str, msgspec.Meta(max_length=500, description="a sentence of at most 500 characters")]
 Grade = Annotated[
-    str, msgspec.Meta(pattern=r"\A(?:block_new|cancel_all)\Z", description='"block_new" or "cancel_all"')
+    str,
+    msgspec.Meta(
+        pattern=r"\A(?:reduce_only|block_new|cancel_all)\Z",
+        description='"reduce_only", "block_new" or "cancel_all"',
+    ),
+]
+LEVELS: Final = "order|strategy|user|account|instrument|broker|tenant|environment|global"
+KillLevel = Annotated[
+    str,
+    msgspec.Meta(pattern=rf"\A(?:{LEVELS})\Z", description=f"one of {LEVELS.replace('|', ', ')}"),
+]
+KillTarget = Annotated[
+    str, msgspec.Meta(min_length=1, max_length=128, description="1 to 128 characters; none for global")
 ]
 
 
@@ -109,10 +121,26 @@ class EngageFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_u
 
     grade: Grade
     reason: Reason
+    level: KillLevel = "global"
+    target: KillTarget | None = None
 
 
 class ReleaseFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Release a stop, or ask for the flatten of what is held under it: which one, and why."""
+
     reason: Reason
+    level: KillLevel = "global"
+    target: KillTarget | None = None
+
+
+class DeadManFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
+    """Arm or refresh a dead man's switch. What becomes of GTC orders has to be said."""
+
+    gtc: Annotated[str, msgspec.Meta(pattern=r"\A(?:cancel|keep)\Z", description='"cancel" or "keep"')]
+    timeout_s: Annotated[
+        int, msgspec.Meta(ge=5, le=3_600, description="a whole number of seconds, 5 to 3600")
+    ] = 60
+    session: Label = "default"
 
 
 class AssignFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):

@@ -67,15 +67,64 @@ class Preview(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     controls: tuple[ControlResult, ...]
 
 
+class LeftOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """An order that still works although its cancel has been asked for, so often."""
+
+    order_id: str
+    account_id: str
+    status: str
+    cancels_asked: int
+    unknown: bool
+
+
+class StopView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One stop in force. `trip` says what engaged it where no person did, `lift` how it ends."""
+
+    level: str
+    target: str | None
+    grade: str
+    reason: str
+    actor: str
+    since: str
+    trip: str | None
+    lift: str | None
+    flatten_asked_by: str | None
+    durable: bool
+    orders_left: int
+    failing: tuple[LeftOrder, ...]
+
+
 class KillView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """The kill switch as it stands. Times are RFC 3339 in UTC."""
+    """The kill switch as it stands. Times are RFC 3339 in UTC.
+
+    All but `stops` and `deaf` is of the widest stop. `deaf` says why this node cannot tell what is
+    stopped; everything new is, then.
+    """
 
     engaged: bool
     level: str
+    target: str | None = None
     grade: str | None = None
     reason: str | None = None
     actor: str | None = None
     since: str | None = None
+    deaf: str | None = None
+    stops: tuple[StopView, ...] = ()
+
+
+class DeadManView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One session's dead man's switch: `armed`, `expired` while orders are being canceled, or `disarmed`.
+
+    `refresh_s` is how often a client does well to refresh it.
+    """
+
+    session: str
+    state: str
+    timeout_s: int
+    refresh_s: int
+    gtc: str
+    expires_in_s: float
+    orders_left: int
 
 
 class BreakAnswer(msgspec.Struct, frozen=True, kw_only=True):

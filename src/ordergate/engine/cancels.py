@@ -7,17 +7,19 @@ it cancels everything itself, and closes what is held only afterwards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
 from ordergate.core.contingent.events import GroupCancelRequested
+from ordergate.core.contingent.group import Group
 from ordergate.core.contingent.terms import GroupKind
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.commands import CancelOrder
 from ordergate.core.orders.decide import decide_cancel
 from ordergate.core.orders.events import CancelRequested
+from ordergate.core.orders.order import Order
 from ordergate.core.refusals import Refusal
 from ordergate.engine.answers import CancelResult
 from ordergate.engine.lane import Recorded
@@ -33,16 +35,32 @@ def decide_all(
     seat: Seat, *, actor: str, at: datetime, symbol: Symbol | None = None
 ) -> tuple[list[Cancel], tuple[CancelResult, ...]]:
     """The cancels to ask for, and what to answer about each open order."""
+    return decide_each(
+        seat,
+        actor=actor,
+        at=at,
+        orders=lambda order: symbol in (None, order.terms.symbol),
+        groups=lambda group: symbol in (None, group.terms.symbol),
+    )
+
+
+def decide_each(
+    seat: Seat,
+    *,
+    actor: str,
+    at: datetime,
+    orders: Callable[[Order], bool],
+    groups: Callable[[Group], bool],
+) -> tuple[list[Cancel], tuple[CancelResult, ...]]:
+    """The same of the orders and groups that are wanted."""
     events: list[Cancel] = [
         GroupCancelRequested(account=seat.lane.account, at=at, group_id=group.id, actor=actor)
         for group in seat.lane.books.groups.active.values()
-        if not group.cancel_requested
-        and group.terms.kind is not GroupKind.FLATTEN
-        and symbol in (None, group.terms.symbol)
+        if not group.cancel_requested and group.terms.kind is not GroupKind.FLATTEN and groups(group)
     ]
     results: list[CancelResult] = []
     for order in seat.lane.books.open_orders():
-        if symbol is not None and order.terms.symbol != symbol:
+        if not orders(order):
             continue
         decided = decide_cancel(order, CancelOrder(order_id=order.id, actor=actor, asked_at=at))
         if isinstance(decided, Refusal):
@@ -76,13 +94,6 @@ def record_all(
             if isinstance(event, CancelRequested):
                 seat.buckets.cancel_sent(at)
     return recorded
-
-
-def cancel_open(seat: Seat, *, actor: str, at: datetime, correlation: str) -> None:
-    """Ask for the cancel of everything that is open. Raises Fault when the lane is stopped."""
-    events, _ = decide_all(seat, actor=actor, at=at)
-    if events:
-        record_all(seat, events, at=at, correlation=correlation)
 
 
 async def until_durable(recorded: Sequence[Recorded], timeout_s: float) -> None:

@@ -9,7 +9,7 @@ commits. An account without groups costs one look per event.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple, assert_never
@@ -30,10 +30,11 @@ from ordergate.core.orders.commands import CancelOrder
 from ordergate.core.orders.decide import decide_cancel
 from ordergate.core.orders.order import Order
 from ordergate.core.refusals import Refusal
+from ordergate.core.risk.trading_state import Grade
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.judging import Judging
-from ordergate.engine.kill_switch import KillSwitch
+from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.prices import PriceBoard
@@ -60,7 +61,7 @@ class Contingent:
         *,
         judging: Judging,
         prices: PriceBoard,
-        kill_switch: KillSwitch,
+        kill_guard: KillGuard,
         dispatcher: Dispatcher,
         alarms: Alarms,
         clock: Clock,
@@ -68,7 +69,7 @@ class Contingent:
         self._lanes = lanes
         self._judging = judging
         self._prices = prices
-        self._kill_switch = kill_switch
+        self._kill_guard = kill_guard
         self._dispatcher = dispatcher
         self._alarms = alarms
         self._clock = clock
@@ -141,8 +142,9 @@ class Contingent:
 
     def _situation(self, seat: Seat, group: Group) -> Situation:
         books = seat.lane.books
-        blocked = self._kill_switch.blocks_new or self._dispatcher.is_full or not seat.limits_known
         flattens = group.terms.kind is GroupKind.FLATTEN
+        stopped = self._is_stopped(seat, group, group.terms.symbol)
+        blocked = stopped or self._dispatcher.is_full or not seat.limits_known
         can = seat.broker.capabilities
         may_resize = can.replaces and not any(one.order_id in self._fixed for one in group.released)
         held = {} if books.account is None or not flattens else books.account.positions
@@ -161,8 +163,28 @@ class Contingent:
                 for one, its in held.items()
                 if symbol in (None, one) and self._judging.lists(one)
             },
-            in_doubt=_in_doubt(books.account) if flattens else frozenset(),
+            in_doubt=_in_doubt(books.account) | self._stopped_in(seat, group, held)
+            if flattens
+            else frozenset(),
         )
+
+    def _is_stopped(self, seat: Seat, group: Group, symbol: Symbol | None) -> bool:
+        """True when a stop holds the group's next order back. Exits may leave under `reduce_only`."""
+        kind = group.terms.kind
+        stop = self._kill_guard.stop(
+            seat,
+            symbol,
+            user=group.actor,
+            strategy=group.terms.strategy,
+            closing=kind is GroupKind.FLATTEN,
+        )
+        return stop is not None and (stop.grade is not Grade.REDUCE_ONLY or kind is GroupKind.OTO)
+
+    def _stopped_in(self, seat: Seat, group: Group, held: Iterable[Symbol]) -> frozenset[str]:
+        """Symbols of which a flatten of the whole account may close nothing now."""
+        if group.terms.symbol is not None:
+            return frozenset()
+        return frozenset(symbol for symbol in held if self._is_stopped(seat, group, symbol))
 
     def _others(self, seat: Seat, group: Group) -> Sequence[Order]:
         own = {one.order_id for one in group.released}
@@ -310,4 +332,5 @@ def release(
         side=terms.side,
         quantity=terms.quantity,
     )
-    return [told, judging.leg(seat, step.order_id, terms, actor=group.actor)]
+    closing = group.terms.kind is GroupKind.FLATTEN
+    return [told, judging.leg(seat, step.order_id, terms, actor=group.actor, closing=closing)]

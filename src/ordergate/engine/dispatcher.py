@@ -21,7 +21,7 @@ from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import absorb
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
-from ordergate.engine.kill_switch import KillSwitch
+from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected, Unknown, Unsent
@@ -46,10 +46,10 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 class Dispatcher:
     def __init__(
-        self, lanes: Lanes, *, kill_switch: KillSwitch, clock: Clock, metrics: Metrics, pace: Pace
+        self, lanes: Lanes, *, kill_guard: KillGuard, clock: Clock, metrics: Metrics, pace: Pace
     ) -> None:
         self._lanes = lanes
-        self._kill_switch = kill_switch
+        self._kill_guard = kill_guard
         self._clock = clock
         self._metrics = metrics
         self._pace = pace
@@ -106,6 +106,7 @@ class Dispatcher:
         if committed_at is not None:
             self._metrics.dispatch.observe(self._clock.monotonic() - committed_at)
         failpoints.reach("C4")
+        await self._kill_guard.until_heard()
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or _is_at_broker(order):
             return
@@ -114,7 +115,7 @@ class Dispatcher:
                 return  # it may have left once, and nothing could tell the second from the first
             await self._mark_started(seat, order)
         await self._still_ours(seat, order)
-        if self._kill_switch.blocks_new:  # asked last: nothing waits between it and the wire
+        if self._kill_guard.forbids(seat, order):  # asked last: nothing waits between it and the wire
             await self._never_sent(seat, order, "kill-switch")
             return
         outcome = await self._place_until_sent(seat, order)
@@ -172,6 +173,7 @@ class Dispatcher:
                 self._record(seat, order, self._unknown(order, e.Asked.CANCEL, why))
 
     async def _replace(self, seat: Seat, order_id: OrderId) -> None:
+        await self._kill_guard.until_heard()
         order = seat.lane.books.order(order_id)
         if order is None or order.replacement is None or order.broker_order_id is None:
             return
@@ -179,7 +181,7 @@ class Dispatcher:
         await self._still_ours(seat, order)
         started = self._clock.monotonic()
         outcome: Outcome = Unsent("kill-switch")
-        if not self._kill_switch.blocks_new:
+        if not self._kill_guard.forbids(seat, order, asked):
             outcome = await seat.broker.replace(
                 order.broker_order_id, cl_ord_id(order_id, asked.version), order.terms, asked
             )
@@ -217,7 +219,7 @@ class Dispatcher:
             if now is not None and now.cancel_requested:
                 await self._never_sent(seat, order, None)
                 return None
-            if self._kill_switch.blocks_new:
+            if self._kill_guard.forbids(seat, order):
                 await self._never_sent(seat, order, "kill-switch")
                 return None
             outcome = await seat.broker.place(order.cl_ord_id, order.terms)

@@ -24,7 +24,7 @@ from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import config_hash, mapping_of
-from ordergate.core.risk.trading_state import Grade
+from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.engine import cancels, envelopes
 from ordergate.engine.answers import (
     Answer,
@@ -66,6 +66,7 @@ class Gate:
         resolving: Resolving,
         instruments: Mapping[Symbol, Instrument],
         clock: Clock,
+        kill_desk: KillDesk,
         down: Mapping[str, str],
     ) -> None:
         self._env = env
@@ -80,7 +81,7 @@ class Gate:
         self._clock = clock
         self._down = down
         self._durable = Durable()
-        self._kill_desk = KillDesk(lanes, kill_switch, clock)
+        self._kill_desk = kill_desk
 
     async def place(
         self,
@@ -142,9 +143,7 @@ class Gate:
         if isinstance(begun, Refusal):
             tell(begun)
             return True
-        self._durable.when(
-            begun.committed, lambda ended: tell(self._once.end(begun) if ended else NOT_KNOWN)
-        )
+        self._durable.when(begun.committed, lambda ended: tell(self._once.end(begun) if ended else NOT_KNOWN))
         return True
 
     async def cancel(
@@ -296,19 +295,45 @@ class Gate:
         return reasons_not_ready(self._lanes, self._kill_switch, self._limits, self._down)
 
     def kill_state(self) -> KillView:
-        return self._kill_switch.view()
+        return self._kill_desk.view()
 
     async def engage_kill(
-        self, principal: Principal, *, grade: str, reason: str, correlation: str
+        self,
+        principal: Principal,
+        *,
+        grade: str,
+        reason: str,
+        correlation: str,
+        level: str = Level.GLOBAL,
+        target: str = "",
     ) -> KillView | Refusal:
-        """In force at once on this node; with `cancel_all` every open order is then cancelled."""
-        return await self._kill_desk.engage(principal, Grade(grade), reason, correlation)
+        """In force at once on this node; with `cancel_all` what it is about is then cancelled."""
+        place = Level(level), target
+        return await self._kill_desk.engage(principal, place, Grade(grade), reason, correlation)
 
     async def release_kill(
-        self, principal: Principal, *, reason: str, correlation: str
+        self,
+        principal: Principal,
+        *,
+        reason: str,
+        correlation: str,
+        level: str = Level.GLOBAL,
+        target: str = "",
     ) -> KillView | Refusal:
-        """In force once it is durable."""
-        return await self._kill_desk.release(principal, reason, correlation)
+        """In force once it is durable; by another person than the one who engaged it."""
+        return await self._kill_desk.release(principal, (Level(level), target), reason, correlation)
+
+    async def flatten_kill(
+        self,
+        principal: Principal,
+        *,
+        reason: str,
+        correlation: str,
+        level: str = Level.GLOBAL,
+        target: str = "",
+    ) -> KillView | Refusal:
+        """Close what is held under a stop, once two persons have asked for it."""
+        return await self._kill_desk.flatten(principal, (Level(level), target), reason, correlation)
 
     async def _decided(
         self,

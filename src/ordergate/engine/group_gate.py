@@ -195,22 +195,39 @@ class GroupGate:
             if one.terms.kind is GroupKind.FLATTEN:
                 return Refusal(Code.ORDER_PENDING, f"{one.id} flattens the same already")
         new_id = self._new_id()
-        terms = GroupTerms(account=seat.lane.account, kind=GroupKind.FLATTEN, symbol=symbol)
-        accepted = g.GroupAccepted(
-            account=seat.lane.account,
-            at=self._clock.now(),
-            group_id=new_id,
-            terms=terms,
-            actor=request.actor,
-            config_hash=config_hash(seat.limits),
-        )
-        unit: list[AnyOrderEvent | g.AnyGroupEvent] = [accepted]
-        for one in within:
-            if not one.cancel_requested:
-                unit.append(self._cancel_requested(seat, one.id, request.actor))
+        unit = self._flattening(seat, symbol, new_id, request.actor)
         recorded = self._record(seat, unit, request, new_id, status=202)
         self._contingent.advance(seat, new_id)  # the cancels go with the same batch
         return new_id, recorded
+
+    def flatten_now(self, seat: Seat, symbol: Symbol | None, *, actor: str, correlation: str) -> None:
+        """The same by the kill switch's own decision, unless it is under way. Raises Fault."""
+        if any(
+            one.terms.kind is GroupKind.FLATTEN and one.terms.symbol in (None, symbol)
+            for one in seat.lane.books.groups.active.values()
+        ):
+            return
+        new_id = self._new_id()
+        unit = self._flattening(seat, symbol, new_id, actor)
+        seat.lane.record(unit, correlation=correlation)
+        self._contingent.advance(seat, new_id)
+
+    def _flattening(self, seat: Seat, symbol: Symbol | None, new_id: GroupId, actor: str) -> Unit:
+        """A flatten, and the cancel of every group within its reach."""
+        unit: list[AnyOrderEvent | g.AnyGroupEvent] = [
+            g.GroupAccepted(
+                account=seat.lane.account,
+                at=self._clock.now(),
+                group_id=new_id,
+                terms=GroupTerms(account=seat.lane.account, kind=GroupKind.FLATTEN, symbol=symbol),
+                actor=actor,
+                config_hash=config_hash(seat.limits),
+            )
+        ]
+        for one in seat.lane.books.groups.active.values():
+            if (symbol is None or one.terms.symbol in (None, symbol)) and not one.cancel_requested:
+                unit.append(self._cancel_requested(seat, one.id, actor))
+        return unit
 
     def _canceling(self, seat: Seat, group: Group, actor: str) -> Unit:
         """The group's cancel, and that of each of its open orders, in one unit."""

@@ -24,11 +24,12 @@ from ordergate.core.orders.events import (
     ReplaceDenied,
     ReplaceRequested,
 )
+from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import Verdict
 from ordergate.core.risk.view import BuyingPower, RiskView
-from ordergate.engine.kill_switch import KillSwitch
+from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
 from ordergate.engine.prices import PriceBoard
@@ -57,14 +58,14 @@ class Judging:
         env: Env,
         *,
         prices: PriceBoard,
-        kill_switch: KillSwitch,
+        kill_guard: KillGuard,
         instruments: Mapping[Symbol, Instrument],
         clock: Clock,
         chance: Chance,
     ) -> None:
         self._env = env
         self._prices = prices
-        self._kill_switch = kill_switch
+        self._kill_guard = kill_guard
         self._instruments = instruments
         self._clock = clock
         self._chance = chance
@@ -95,7 +96,7 @@ class Judging:
         asked = decide_replace(order, command)
         if isinstance(asked, Refusal):
             return asked
-        view = self.view(seat, order.terms.symbol, user=request.actor, strategy=order.terms.strategy)
+        view = self._view_of(seat, order)
         event = admission.admit_replace(order, asked, command, view)
         failed = event.failed if isinstance(event, ReplaceDenied) else ()
         receipt = _receipt(request, seat, view, order.id, failed, status=202)
@@ -107,10 +108,12 @@ class Judging:
         return symbol in self._instruments
 
     def leg(
-        self, seat: Seat, order_id: OrderId, terms: Terms, *, actor: str
+        self, seat: Seat, order_id: OrderId, terms: Terms, *, actor: str, closing: bool = False
     ) -> OrderAccepted | OrderDenied:
-        """Risk's answer to an order of a group; nothing is recorded here."""
-        view = self.view(seat, terms.symbol, user=actor, strategy=terms.strategy)
+        """Risk's answer to an order of a group; `closing` when it is a flatten's. Nothing is recorded."""
+        view = self.view(
+            seat, terms.symbol, user=actor, strategy=terms.strategy, order=order_id, closing=closing
+        )
         command = PlaceOrder(order_id=order_id, terms=terms, actor=actor, asked_at=view.now)
         return admission.admit_leg(command, view)
 
@@ -121,7 +124,7 @@ class Judging:
         order = seat.lane.books.order(order_id)
         if order is None:
             return Refusal(Code.NOT_FOUND, f"there is no order {order_id}")
-        view = self.view(seat, order.terms.symbol, user=actor, strategy=order.terms.strategy)
+        view = self._view_of(seat, order)
         command = ReplaceOrder(
             order_id=order_id,
             quantity=quantity,
@@ -160,9 +163,19 @@ class Judging:
         return admission.preview(terms, self.view(seat, terms.symbol, user=user, strategy=terms.strategy))
 
     def view(
-        self, seat: Seat, symbol: Symbol, *, user: str | None = None, strategy: str | None = None
+        self,
+        seat: Seat,
+        symbol: Symbol,
+        *,
+        user: str | None = None,
+        strategy: str | None = None,
+        order: OrderId | None = None,
+        closing: bool = False,
     ) -> RiskView:
-        """Everything that risk may look at, as it is now. Raises Fault before the account is opened."""
+        """Everything that risk may look at, as it is now. Raises Fault before the account is opened.
+
+        All after the symbol say what limits apply and what stops the order falls under.
+        """
         books = seat.lane.books
         if books.account is None:
             raise Fault(f"{seat.lane.account} has not been opened yet")
@@ -177,12 +190,18 @@ class Judging:
             exposure=books.exposure,
             limits=seat.limits_for(user, strategy),
             reference=self._prices.reference(symbol),
-            kill=self._kill_switch.grade,
+            kill=self._kill_guard.stop(
+                seat, symbol, user=user, strategy=strategy, order=order, closing=closing
+            ),
             buying_power=power,
             buckets=seat.buckets,
             recent=seat.recent,
             freshness=seat.freshness,
         )
+
+    def _view_of(self, seat: Seat, order: Order) -> RiskView:
+        terms = order.terms
+        return self.view(seat, terms.symbol, user=order.actor, strategy=terms.strategy, order=order.id)
 
 
 def _receipt(

@@ -1,14 +1,17 @@
-"""The kill switch of this node: in force in memory first, then written down.
+"""The stops of this node: in force in memory first, then written down.
 
-Engaging never waits for the journal to bite; if writing fails the switch stays engaged. It is
-folded from the control stream at start, so a restart does not release it. Cancels always pass.
+Engaging never waits for the journal to bite; if writing fails the stop stays in force and is written
+later. All are folded from the control stream at start, so a restart releases nothing, and heard again
+and again after that: what another node wrote there holds here, and a node that has not heard the stream
+for a while stops everything new by itself. Cancels are never asked about here.
 """
 
 from __future__ import annotations
 
 import asyncio
-
-import msgspec
+import math
+from collections.abc import Callable
+from typing import Final
 
 from ordergate.core.faults import Fault, JournalUnavailable
 from ordergate.core.ids import AccountId, Env
@@ -18,96 +21,211 @@ from ordergate.core.risk.trading_state import (
     Grade,
     KillEngaged,
     KillReleased,
+    Place,
+    Stop,
+    Subject,
     TradingState,
     evolve,
 )
-from ordergate.engine.answers import KillView
 from ordergate.engine.units import control_entry, kind_of
 from ordergate.ports.audience import Audience
+from ordergate.ports.clock import Clock
 from ordergate.ports.journal import Journal, Unit
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
 
 log = logger("kill_switch")
 
+HEARD_S_MAX: Final = 3.0
+LISTEN_S: Final = 0.5
+LISTEN_TIMEOUT_S: Final = 2.5
+
+UNREAD: Final = "the control stream has not been read yet"
+UNHEARD: Final = f"the control stream has not been heard for {HEARD_S_MAX:g} s"
+
 
 class KillSwitch:
-    """Until `recover` has read the control stream everything new is blocked."""
+    """Until `recover` has read the control stream everything new is blocked.
 
-    def __init__(self, env: Env, journal: Journal, audience: Audience, metrics: Metrics) -> None:
+    `on_event` is told of everything that happened, by whatever way it came; it must not fail.
+    """
+
+    def __init__(
+        self, env: Env, journal: Journal, audience: Audience, metrics: Metrics, clock: Clock
+    ) -> None:
+        self.on_event: Callable[[AnyControlEvent], None] = _nobody
         self._stream = AccountId(f"{env.letter}-CONTROL")
         self._journal = journal
         self._audience = audience
         self._metrics = metrics
+        self._clock = clock
         self._state = TradingState()
+        self._unwritten: dict[Place, KillEngaged] = {}
         self._known = False
+        self._unlooked: set[str] = set()
+        self._heard_at = -math.inf
+        self._heard = asyncio.Event()
         self._epoch = 0
         self._head = 0
         self._writing = asyncio.Lock()  # one write after the other, as they were asked
 
     @property
-    def grade(self) -> Grade | None:
-        """What is blocked now; the hardest grade while the state is not known."""
-        return self._state.grade if self._known else Grade.CANCEL_ALL
-
-    @property
-    def blocks_new(self) -> bool:
-        return self.grade is not None
+    def state(self) -> TradingState:
+        return self._state
 
     @property
     def is_known(self) -> bool:
         """False until the control stream has been read."""
         return self._known
 
-    def view(self) -> KillView:
-        kill = self._state.kill
-        if kill is None:
-            reason = None if self._known else "the control stream has not been read yet"
-            return KillView(engaged=not self._known, level="global", reason=reason)
-        since: str = msgspec.to_builtins(kill.at)
-        return KillView(
-            engaged=True,
-            level="global",
-            grade=kill.grade,
-            reason=kill.reason,
-            actor=kill.actor,
-            since=since,
-        )
+    @property
+    def deaf(self) -> str | None:
+        """Why this node cannot tell what is stopped, or None."""
+        if not self._known:
+            return UNREAD
+        if self._unlooked:
+            return f"{', '.join(sorted(self._unlooked))} of stops have not been looked at yet"
+        return UNHEARD if self._clock.monotonic() - self._heard_at > HEARD_S_MAX else None
+
+    @property
+    def heard_age_s(self) -> float:
+        return self._clock.monotonic() - self._heard_at
+
+    @property
+    def is_clear(self) -> bool:
+        """True when nothing is stopped anywhere, as nearly always: no order has to be looked at."""
+        return not self._state.kills and self.deaf is None
+
+    @property
+    def unwritten(self) -> tuple[Place, ...]:
+        """Where a stop is in force that is not durable yet."""
+        return tuple(self._unwritten)
+
+    def stop(self, subject: Subject) -> Stop | None:
+        """The hardest stop that the order falls under. What is not known is stopped."""
+        if (why := self.deaf) is not None:
+            return Stop(Grade.BLOCK_NEW, why=why)
+        return self._state.stop(subject)
+
+    def awaits(self, way: str) -> None:
+        """Nothing new until this other way to stop has been looked at once."""
+        self._unlooked.add(way)
+
+    def looked(self, way: str) -> None:
+        self._unlooked.discard(way)
+
+    async def until_heard(self, timeout_s: float) -> None:
+        """Wait until the control stream is heard again, for so long at most."""
+        self._heard.clear()
+        waiting = asyncio.ensure_future(self._heard.wait())
+        timer = asyncio.ensure_future(self._clock.sleep(timeout_s))
+        await asyncio.wait((waiting, timer), return_when=asyncio.FIRST_COMPLETED)
+        for one in (waiting, timer):
+            one.cancel()
+        await asyncio.gather(waiting, timer, return_exceptions=True)
 
     async def recover(self) -> None:
         """Take the control stream and fold it. Raises Fault."""
         async with self._writing:
             await self._recover()
 
-    async def _recover(self) -> None:
-        taken = await self._journal.take(self._stream)
-        state = TradingState()
-        async for stored in self._journal.read(self._stream, after=0, upto=taken.head):
-            if isinstance(stored.event, ControlEvent):
-                state = evolve(state, stored.event)
-        if self._state.kill is not None:
-            state = self._state  # engaged before the journal could be read or written: stays so
-        self._state, self._epoch, self._head = state, taken.epoch, taken.head
-        self._known = True
-        self._metrics.kill_switch.set(state.kill is not None)
+    async def listen(self) -> None:
+        """Hear what others wrote, and write what could not be written before, again and again."""
+        while True:
+            await self._clock.sleep(LISTEN_S)
+            try:
+                async with asyncio.timeout(LISTEN_TIMEOUT_S):
+                    await self.hear()
+            except (Fault, TimeoutError) as fault:
+                log.warning("kill_switch.unheard", why=str(fault) or type(fault).__name__)
+
+    async def hear(self) -> None:
+        """Once. Raises Fault."""
+        async with self._writing:
+            if not self._known:
+                await self._recover()
+            asked_at = self._clock.monotonic()
+            async for stored in self._journal.read(self._stream, after=self._head):
+                self._head = stored.seq
+                if isinstance(stored.event, ControlEvent):
+                    self._fold(stored.event)
+            self._was_heard(asked_at)
+        for event in tuple(self._unwritten.values()):
+            await self._write(event, "kill-switch")
+            self._was_written(event)
 
     async def engage(self, event: KillEngaged, correlation: str) -> None:
         """In force when called; durable when answered. Raises Fault when it is not durable."""
-        self._state = evolve(self._state, event)
-        self._metrics.kill_switch.set(1)
-        log.warning("kill_switch.engaged", grade=event.grade, actor=event.actor, why=event.reason)
+        self.hold(event)
         await self._write(event, correlation)
+        self._was_written(event)
+
+    def hold(self, event: KillEngaged) -> None:
+        """In force when this returns; written down when the control stream is heard next."""
+        self._unwritten[event.place] = event
+        self._fold(event)
+        log.warning(
+            "kill_switch.engaged",
+            level=event.level,
+            target=event.target,
+            grade=event.grade,
+            actor=event.actor,
+            why=event.reason,
+            trip=event.trip,
+        )
 
     async def release(self, event: KillReleased, correlation: str) -> None:
         """In force only once durable, and never against an engagement that came meanwhile."""
-        released = self._state.kill
+        released = self._state.kills.get(event.place)
         await self._write(event, correlation)
-        if self._state.kill is not released:
+        if self._state.kills.get(event.place) != released:
             log.warning("kill_switch.engaged_meanwhile", actor=event.actor)
             return
+        self._unwritten.pop(event.place, None)
+        self._fold(event)
+        log.warning(
+            "kill_switch.released",
+            level=event.level,
+            target=event.target,
+            actor=event.actor,
+            why=event.reason,
+        )
+
+    async def note(self, event: AnyControlEvent, correlation: str) -> None:
+        """Anything else, in force once durable. Raises Fault."""
+        await self._write(event, correlation)
+        self._fold(event)
+
+    def _fold(self, event: AnyControlEvent) -> None:
         self._state = evolve(self._state, event)
-        self._metrics.kill_switch.set(0)
-        log.warning("kill_switch.released", actor=event.actor, why=event.reason)
+        self._metrics.kill_switch.set(bool(self._state.kills))
+        self.on_event(event)
+
+    async def _recover(self) -> None:
+        asked_at = self._clock.monotonic()
+        taken = await self._journal.take(self._stream)
+        state, news = TradingState(), []
+        async for stored in self._journal.read(self._stream, after=0, upto=taken.head):
+            if isinstance(stored.event, ControlEvent):
+                state = evolve(state, stored.event)
+                if stored.seq > self._head:
+                    news.append(stored.event)
+        for engaged in self._unwritten.values():  # engaged before the journal could be written: stays so
+            state = evolve(state, engaged)
+        self._known = True
+        self._state, self._epoch, self._head = state, taken.epoch, taken.head
+        self._metrics.kill_switch.set(bool(state.kills))
+        for event in news:
+            self.on_event(event)
+        self._was_heard(asked_at)
+
+    def _was_heard(self, at: float) -> None:
+        self._heard_at = at
+        self._heard.set()
+
+    def _was_written(self, event: KillEngaged) -> None:
+        if self._unwritten.get(event.place) is event:
+            del self._unwritten[event.place]
 
     async def _write(self, event: AnyControlEvent, correlation: str) -> None:
         async with self._writing:
@@ -119,9 +237,13 @@ class KillSwitch:
 
     async def _append(self, event: AnyControlEvent, correlation: str) -> None:
         if not self._known:
-            raise JournalUnavailable("the control stream has not been read yet")
+            raise JournalUnavailable(UNREAD)
         entry = control_entry(event, self._stream, self._head + 1, correlation)
         unit = Unit(account=self._stream, epoch=self._epoch, expected=self._head, entries=(entry,))
         await self._journal.append(unit)
         self._head += 1
         self._audience.tell(self._stream, entry.seq, kind_of(event), entry.frame)
+
+
+def _nobody(_: AnyControlEvent) -> None:
+    """Nobody listens yet."""

@@ -45,6 +45,7 @@ class Seat(msgspec.Struct):
     `buckets` and `recent` are risk's memory of the account's latest messages and orders.
     Until `limits_known` there are none; `narrower` is there while rules on users or strategies are in
     effect.
+    `login` is the settings' name of the broker, `tenant` whose account it is.
     """
 
     lane: Lane
@@ -72,6 +73,8 @@ class Seat(msgspec.Struct):
     recent: RecentOrders = msgspec.field(default_factory=RecentOrders)
     limits_known: bool = False
     narrower: Narrower | None = None
+    login: str = ""
+    tenant: str = "default"
 
     def __post_init__(self) -> None:
         self.buckets.refit(self.limits)

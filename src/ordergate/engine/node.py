@@ -20,19 +20,22 @@ from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
 from ordergate.core.risk.compiling import Subject
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.recent import RecentOrders
-from ordergate.core.risk.trading_state import Grade
+from ordergate.core.risk.trading_state import AnyControlEvent
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.account_sync import AccountSync
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.breaks_desk import BreakDesk
-from ordergate.engine.cancels import cancel_open
 from ordergate.engine.contingent import Contingent
+from ordergate.engine.dead_man import DeadMan
 from ordergate.engine.dispatcher import Dispatcher, Pace
 from ordergate.engine.gate import Gate
 from ordergate.engine.group_gate import GroupGate
 from ordergate.engine.health import show
 from ordergate.engine.ingest import Ingest
 from ordergate.engine.judging import Judging
+from ordergate.engine.kill_desk import KillDesk
+from ordergate.engine.kill_flags import FlagWatch
+from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
@@ -47,11 +50,13 @@ from ordergate.engine.resolving import Resolving
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace, Snapshots
 from ordergate.engine.supervisor import Supervisor
+from ordergate.engine.sweeps import Sweeps
 from ordergate.engine.unknowns import Unknowns
 from ordergate.ports.audience import Audience
 from ordergate.ports.broker import Broker
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.journal import Journal
+from ordergate.ports.kill_flags import KillFlags
 from ordergate.ports.market_data import MarketData
 from ordergate.ports.views import Views
 from ordergate.telemetry.log import logger
@@ -65,13 +70,15 @@ A_DAY_S: Final = 86_400.0
 class Served(msgspec.Struct, frozen=True):
     """One account that this node serves. `expected` is what the broker calls it, where that is known.
 
-    `limits` are what the settings say; what holds is compiled from the rules in the journal.
+    `limits` are what the settings say; what holds is compiled from the rules in the journal. `login` is
+    what the settings call the broker, `tenant` and `desk` whose account it is.
     """
 
     account: AccountId
     broker: Broker
     limits: Limits | None
     expected: str | None = None
+    login: str = ""
     tenant: str = "default"
     desk: str = ""
 
@@ -92,6 +99,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     instruments: Mapping[Symbol, Instrument]
     prices: Sequence[MarketData] = ()
     rules: str = ""
+    kill_flags: Sequence[KillFlags] = ()
 
 
 class Node:
@@ -103,17 +111,20 @@ class Node:
         rhythm: Rhythm,
         pace: Pace,
         snapshots: SnapshotPace | None = None,
+        two_persons: bool = True,
     ) -> None:
+        """`two_persons`: whoever engages the kill switch does not release it."""
         self._world = world
         self.lanes = Lanes()
         self.prices = PriceBoard(world.audience)
-        self.kill_switch = KillSwitch(world.env, world.journal, world.audience, world.metrics)
+        self.kill_switch = KillSwitch(world.env, world.journal, world.audience, world.metrics, world.clock)
+        guard = KillGuard(world.env, self.kill_switch)
         self._supervisor = Supervisor(world.clock)
         self._started_at = world.clock.now()
         self._gave_way = False
         self._dispatcher = Dispatcher(
             self.lanes,
-            kill_switch=self.kill_switch,
+            kill_guard=guard,
             clock=world.clock,
             metrics=world.metrics,
             pace=pace,
@@ -153,7 +164,7 @@ class Node:
         judging = Judging(
             world.env,
             prices=self.prices,
-            kill_switch=self.kill_switch,
+            kill_guard=guard,
             instruments=world.instruments,
             clock=world.clock,
             chance=world.chance,
@@ -162,7 +173,7 @@ class Node:
             self.lanes,
             judging=judging,
             prices=self.prices,
-            kill_switch=self.kill_switch,
+            kill_guard=guard,
             dispatcher=self._dispatcher,
             alarms=alarms,
             clock=world.clock,
@@ -179,6 +190,24 @@ class Node:
             clock=world.clock,
             chance=world.chance,
         )
+        self._sweeps = Sweeps(self.lanes, world.clock)
+        self.kill_desk = KillDesk(
+            world.env,
+            lanes=self.lanes,
+            kill_switch=self.kill_switch,
+            sweeps=self._sweeps,
+            flattens=self.groups,
+            instruments=world.instruments,
+            clock=world.clock,
+            two_persons=two_persons,
+        )
+        self.dead_man = DeadMan(
+            lanes=self.lanes, kill_switch=self.kill_switch, sweeps=self._sweeps, clock=world.clock
+        )
+        self.kill_switch.on_event = self._follow_control
+        self._flags = FlagWatch(self.kill_switch, self.kill_desk, world.clock)
+        for way in world.kill_flags:
+            self.kill_switch.awaits(way.name)
         self.breaks = BreakDesk(world.env, lanes=self.lanes, once=once, views=world.views, clock=world.clock)
         self.gate = Gate(
             world.env,
@@ -191,13 +220,18 @@ class Node:
             dispatcher=self._dispatcher,
             instruments=world.instruments,
             clock=world.clock,
+            kill_desk=self.kill_desk,
             down=self._supervisor.down,
         )
 
     def start(self) -> None:
         """Start every part. Readiness tells when the accounts are back."""
+        for way in self._world.kill_flags:
+            self._supervisor.keep(f"kill-{way.name}", lambda way=way: self._flags.keep(way))  # type: ignore[misc]  # bound now
         self._supervisor.keep("kill-switch", self._keep_kill_switch)
         self._supervisor.keep("limits", self._keep_limits)
+        self._supervisor.keep("kill-desk", self.kill_desk.keep)
+        self._supervisor.keep("dead-man", self.dead_man.keep)
         for number, source in enumerate(self._world.prices):
             self._supervisor.keep(f"prices-{number}", lambda source=source: self.prices.follow(source))  # type: ignore[misc]  # bound now
         for seat in self.lanes:
@@ -238,7 +272,7 @@ class Node:
             self._remember_recent(seat)
             self._carry_on_names(seat)
             seat.suspect("the account was folded anew")
-            self._carry_on_kill(seat)
+            self.kill_desk.look()
             self._contingent.carry_on(seat)
             await seat.lane.stopped.wait()
             if seat.lane.halted:
@@ -287,20 +321,17 @@ class Node:
 
     async def _keep_kill_switch(self) -> None:
         await self.kill_switch.recover()
-        for seat in self.lanes:
-            if seat.lane.ready.is_set():
-                self._carry_on_kill(seat)
-        await asyncio.Event().wait()
+        self.kill_desk.look()
+        await self.kill_switch.listen()
 
     async def _keep_limits(self) -> None:
         await self.limits.open(self._said)
         await self.limits.keep()
 
-    def _carry_on_kill(self, seat: Seat) -> None:
-        """Ask for the cancels that a kill switch wants; done once both it and the lane are read."""
-        if self.kill_switch.is_known and self.kill_switch.grade is Grade.CANCEL_ALL:
-            now = self._world.clock.now()
-            cancel_open(seat, actor="kill-switch", at=now, correlation="kill-switch")
+    def _follow_control(self, event: AnyControlEvent) -> None:
+        """What every event of the control stream starts, whoever wrote it."""
+        self.kill_desk.follow(event)
+        self.dead_man.follow(event)
 
     def _carry_on_names(self, seat: Seat) -> None:
         """A position under an old name is shown under its present one from now on."""
@@ -354,7 +385,7 @@ class Node:
         stale = Freshness(self._world.clock.now(), "not reconciled since the start")
         names = names_of(self._world.instruments.values())
         broker = Renamed(one.broker, names) if names else one.broker
-        return Seat(lane, broker, None, stale, one.expected)
+        return Seat(lane, broker, None, stale, one.expected, login=one.login, tenant=one.tenant)
 
 
 def _subjects(served: Sequence[Served]) -> dict[AccountId, Subject]:

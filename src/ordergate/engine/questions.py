@@ -31,8 +31,8 @@ def reasons_not_ready(
             reasons[part] = "the broker's stream is down"
         elif not seat.synced:
             reasons[part] = "not reconciled with the broker yet"
-    if not kill_switch.is_known:
-        reasons["kill-switch"] = "the control stream has not been read yet"
+    if (deaf := kill_switch.deaf) is not None:
+        reasons["kill-switch"] = deaf
     if not limits.is_known:
         reasons["limits"] = UNREAD
     return reasons

@@ -28,6 +28,8 @@ VERSIONS: Final[Mapping[str, int]] = {
     "break_resolved": 2,
     "execution_busted": 2,
     "execution_corrected": 3,
+    "kill_engaged": 2,
+    "kill_released": 2,
     "order_adopted": 3,
     "order_accepted": 2,
     "order_denied": 2,
@@ -58,6 +60,8 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("execution_corrected", 2): dict,  # without the execution's own time
     ("break_opened", 1): _with_severity,
     ("break_resolved", 1): _with_actor,
+    ("kill_engaged", 1): dict,  # there was one level, global
+    ("kill_released", 1): dict,
     # Without a strategy's version and a user; nothing was in shadow, and every refusal was hard.
     ("order_adopted", 2): dict,
     ("order_accepted", 1): dict,

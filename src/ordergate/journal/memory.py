@@ -1,8 +1,8 @@
 """The in-memory twin of the journal: the same promises, no disk.
 
 Units are linked and sealed by the same rule as on PostgreSQL and committed in batches, a turn of
-the event loop later. For tests of those who use a journal, commits can be held back, and the wire
-can be cut with the answer lost.
+the event loop later. For tests of those who use a journal, commits can be held back, reading can
+fail, and the wire can be cut with the answer lost.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ class MemoryJournal:
         self._queued_units_max = queued_units_max
         self._waiting: deque[_Append] = deque()  # bounded by append
         self._held = False
+        self.unreadable = False
         self._wake: asyncio.Handle | None = None
 
     @property
@@ -75,6 +76,8 @@ class MemoryJournal:
         return done
 
     async def read(self, account: AccountId, *, after: int, upto: int | None = None) -> AsyncIterator[Stored]:
+        if self.unreadable:
+            raise JournalUnavailable("the journal cannot be read")
         books = self.books.get(account)
         events = [] if books is None else books.events[after:upto]
         for entry, sealed in events:

@@ -16,7 +16,7 @@ from ordergate.core.accounts import events as a
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.orders import events as e
 from ordergate.core.orders.terms import Terms
-from ordergate.core.risk.trading_state import KillEngaged, KillReleased
+from ordergate.core.risk.trading_state import KillEngaged, KillReleased, Level
 from ordergate.journal.tails import Linked
 
 ZERO: Final = Decimal(0)
@@ -133,9 +133,9 @@ class Audit:
                 self._begin(account, account_id, event, correlation, now)
             case e.OrderEvent():
                 self._order(account, account.orders[event.order_id], event, now)
-            case KillEngaged():
+            case KillEngaged(level=Level.GLOBAL):
                 self.kill = Kill(event, now)
-            case KillReleased():
+            case KillReleased(level=Level.GLOBAL):
                 self.kill = None
             case a.AccountEvent():
                 _account(account, event, now)

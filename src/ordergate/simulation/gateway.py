@@ -217,7 +217,8 @@ class Gateway:
             instruments=self._instruments,
         )
         served = [
-            Served(one.account, self._broker(one), self._limits, "paper:PAPER-1") for one in self._brokerages
+            Served(one.account, self._broker(one), self._limits, "paper:PAPER-1", login="paper")
+            for one in self._brokerages
         ]
         self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
         self.node.start()

@@ -13,6 +13,8 @@ from datetime import timedelta
 from functools import partial
 from typing import Final, Protocol
 
+import msgspec
+
 from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action, Nature
 from ordergate.core.ids import AccountId, OrderId, cl_ord_id
@@ -243,7 +245,7 @@ class Mishaps:
             if engage:
                 grade = "cancel_all" if strike.number % 2 else "block_new"
                 return await gate.engage_kill(principal, grade=grade, reason="drill", correlation="operator")
-            return await gate.release_kill(principal, reason="drill over", correlation="operator")
+            return await gate.release_kill(_another(principal), reason="over", correlation="operator")
 
         try:
             await operator.once(ask)
@@ -276,7 +278,8 @@ class Mishaps:
 
         async def ask(gate: Gate) -> bool:
             if gate.kill_state().engaged:
-                await gate.release_kill(operator.principal, reason="healed", correlation="operator")
+                another = _another(operator.principal)
+                await gate.release_kill(another, reason="healed", correlation="operator")
             return not gate.kill_state().engaged
 
         while True:
@@ -351,3 +354,8 @@ async def _decide(client: Client, order: OrderId, word: Word, key: str, gate: Ga
         key=key,
         correlation=key,
     )
+
+
+def _another(principal: Principal) -> Principal:
+    """The second of two persons: who engages the kill switch does not release it."""
+    return msgspec.structs.replace(principal, subject=f"another than {principal.subject}")

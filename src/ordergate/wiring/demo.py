@@ -131,6 +131,7 @@ def gateway_plain(data_dir: Path, *, port: int, venue_url: str) -> dict[str, Any
             }
         },
         "accounts": {str(ACCOUNT): {"broker": "venue", "limits": LIMITS}},
+        "kill_switch": {"two_persons": False},  # one person, one machine
     }
 
 

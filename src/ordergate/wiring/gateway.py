@@ -29,6 +29,7 @@ from ordergate.engine.dispatcher import Pace
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
 from ordergate.journal.embedded import EmbeddedPostgres
+from ordergate.journal.kill_rows import KillRows
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.views import PostgresViews
@@ -42,6 +43,7 @@ from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring.fold_rules import fold_rules
+from ordergate.wiring.kill_files import KillFiles
 from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
@@ -99,6 +101,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     views = await PostgresViews.connect(dsn)
     stack.push_async_callback(views.close)
     identity = await _identity(settings, dsn, clock, stack)
+    rows = KillRows(dsn)
+    stack.push_async_callback(rows.close)
 
     hub = Hub(views)
     world = World(
@@ -112,6 +116,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         instruments=settings.symbols,
         prices=_prices(settings, clock, chance, stack),
         rules=fold_rules(settings.symbols),
+        kill_flags=(KillFiles(settings.data_dir), rows),
     )
     node = Node(
         world,
@@ -121,11 +126,14 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
                 _broker(settings, account, clock, chance, stack),
                 its.parsed_limits(),
                 its.broker_account,
+                login=its.broker,
+                tenant=its.tenant or settings.tenant,
             )
             for account, its in settings.accounts.items()
         ],
         rhythm=Rhythm(**msgspec.structs.asdict(settings.reconciliation)),
         pace=Pace(),
+        two_persons=settings.kill_switch.two_persons,
     )
     app = create_app(
         ApiDeps(
@@ -135,6 +143,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             breaks=node.breaks,
             groups=node.groups,
             limits=node.limits,
+            dead_man=node.dead_man,
             views=views,
             identity=identity.bearer,
             hub=hub,

@@ -75,11 +75,13 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """`limits` is read by `core.risk.limits`; an account without limits takes no orders.
 
-    A session that is logged in to another account than `broker_account` is not opened.
+    A session that is logged in to another account than `broker_account` is not opened. Without a
+    `tenant` it is the gateway's.
     """
 
     broker: str
     broker_account: str | None = None
+    tenant: str | None = None
     limits: dict[str, Any] | None = None
 
     def parsed_limits(self) -> Limits | None:
@@ -109,6 +111,12 @@ class ReconciliationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_u
     resend_s_max: float = 60.0
 
 
+class KillSwitchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`two_persons` may only be false in paper, where one person runs everything."""
+
+    two_persons: bool = True
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One gateway. `environment` has no default; without `database_url` PostgreSQL is embedded."""
 
@@ -125,10 +133,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     issuers: tuple[IssuerFile, ...] = ()
     origins: tuple[str, ...] = ()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
+    kill_switch: KillSwitchSettings = KillSwitchSettings()
     log_level: str = "info"
 
     def __post_init__(self) -> None:
         names_of(self.instruments)
+        if self.environment is Env.LIVE and not self.kill_switch.two_persons:
+            raise ValueError("in live the kill switch takes two persons: remove `two_persons`")
         for account, its in self.accounts.items():
             if not is_account_id(self.environment, account):
                 letter = self.environment.letter

@@ -134,15 +134,18 @@ MUTATIONS: Final = (
         p0=True,
         what="a release is in force before it is durable",
         file=_KILL,
-        find="        released = self._state.kill\n        await",
-        put="        released = self._state.kill\n        self._state = TradingState()\n        await",
+        find="        released = self._state.kills.get(event.place)\n        await",
+        put=(
+            "        released = self._state.kills.get(event.place)\n"
+            "        self._state = TradingState()\n        await"
+        ),
     ),
     Mutation(
         id="kill-not-written",
         p0=True,
         what="an engagement is in force on this node, and nowhere written down",
         file=_KILL,
-        find="event.reason)\n        await self._write(event, correlation)\n\n    async def release",
-        put="event.reason)\n\n    async def release",
+        find="        await self._write(event, correlation)\n        self._was_written(event)\n\n    def hold",
+        put="        self._was_written(event)\n\n    def hold",
     ),
 )

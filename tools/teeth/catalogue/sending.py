@@ -91,7 +91,7 @@ MUTATIONS: Final = (
         p0=True,
         what="the kill switch is not asked again before an order is sent",
         file=_DISPATCHER,
-        find="        if self._kill_switch.blocks_new:  # asked last",
+        find="        if self._kill_guard.forbids(seat, order):  # asked last",
         put="        if False:  # asked last",
     ),
     Mutation(
@@ -99,7 +99,7 @@ MUTATIONS: Final = (
         p0=True,
         what="the kill switch is not asked before another try",
         file=_DISPATCHER,
-        find="            if self._kill_switch.blocks_new:\n                await self._never_sent",
+        find="            if self._kill_guard.forbids(seat, order):\n                await self._never_sent",
         put="            if False:\n                await self._never_sent",
     ),
     Mutation(

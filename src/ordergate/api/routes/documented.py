@@ -81,6 +81,7 @@ def documented() -> APIRouter:
     _document_orders(router)
     _document_changes(router)
     _document_kill_switch(router)
+    _document_dead_man(router)
     _document_breaks(router)
     return router
 
@@ -174,7 +175,7 @@ def _document_kill_switch(router: APIRouter) -> None:
     @router.post(
         "/v1/kill-switch",
         tags=["risk"],
-        summary="Engage the kill switch",
+        summary="Engage the kill switch, at any level",
         responses=answers(200, schemas.KillSwitch, "Engaged.", {}, 400, 403, 409, 415),
     )
     def engage(asked: Annotated[schemas.EngageRequest, JSON]) -> None: ...
@@ -182,10 +183,45 @@ def _document_kill_switch(router: APIRouter) -> None:
     @router.post(
         "/v1/kill-switch/release",
         tags=["risk"],
-        summary="Release the kill switch",
+        summary="Release a stop; by another person than the one who engaged it",
         responses=answers(200, schemas.KillSwitch, "Released.", {}, 400, 403, 409, 415),
     )
     def release(asked: Annotated[schemas.ReleaseRequest, JSON]) -> None: ...
+
+    @router.post(
+        "/v1/kill-switch/flatten",
+        tags=["risk"],
+        summary="Close what is held under a stop; the second person who asks makes it so",
+        responses=answers(200, schemas.KillSwitch, "Asked, or under way.", {}, 400, 403, 409, 415),
+    )
+    def flatten(asked: Annotated[schemas.ReleaseRequest, JSON]) -> None: ...
+
+
+def _document_dead_man(router: APIRouter) -> None:
+    @router.get(
+        "/v1/dead-man",
+        tags=["orders"],
+        summary="This client's dead man's switches",
+        responses=answers(200, schemas.DeadMen, "As they stand.", {}, 403),
+    )
+    def show_dead_men() -> None: ...
+
+    @router.put(
+        "/v1/dead-man",
+        tags=["orders"],
+        summary="Arm a dead man's switch, or refresh it",
+        description="What is not refreshed in time has this client's open orders canceled.",
+        responses=answers(200, schemas.DeadMan, "Armed.", {}, 400, 403, 409, 413, 415),
+    )
+    def arm(asked: Annotated[schemas.DeadManRequest, JSON]) -> None: ...
+
+    @router.delete(
+        "/v1/dead-man/{session}",
+        tags=["orders"],
+        summary="Disarm a dead man's switch: the client will be away on purpose",
+        responses=answers(200, schemas.DeadMan, "Disarmed.", {}, 403, 404),
+    )
+    def disarm(session: schemas.Label) -> None: ...
 
 
 def _document_breaks(router: APIRouter) -> None:

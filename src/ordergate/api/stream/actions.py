@@ -9,7 +9,7 @@ import msgspec
 from ordergate.api.quotas import Rate
 from ordergate.api.requests import Changes
 from ordergate.api.stream.channels import Channel
-from ordergate.api.stream.frames import Resume
+from ordergate.api.stream.frames import AnyDeadManFrame, Resume
 from ordergate.core.contingent.terms import GroupId, GroupTerms
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.terms import Terms
@@ -86,6 +86,13 @@ class Command(Action, frozen=True, kw_only=True):
     correlation: str
     wait_s: int
     asked: Asked
+
+
+class DeadManAsked(Action, frozen=True, kw_only=True):
+    """Ask the dead man's switch, in the background; tell `answered` when it is done."""
+
+    frame: AnyDeadManFrame
+    correlation: str
 
 
 Actions = Sequence[Action]

@@ -21,6 +21,7 @@ from ordergate.api.stream.actions import (
     Actions,
     Close,
     Command,
+    DeadManAsked,
     Join,
     Leave,
     Login,
@@ -30,8 +31,9 @@ from ordergate.api.stream.actions import (
 )
 from ordergate.api.stream.channels import Channel
 from ordergate.api.stream.commands import answer_to, answer_to_defect, told
+from ordergate.api.stream.dead_man import DeadManOfStream
 from ordergate.api.stream.feed import Subscriber
-from ordergate.api.stream.hub import CannotFollow, Hub, subscriber_of
+from ordergate.api.stream.hub import GOING_AWAY, CannotFollow, Hub, subscriber_of
 from ordergate.api.stream.outbox import Outbox
 from ordergate.api.stream.session import Session
 from ordergate.api.stream.wire import framed
@@ -86,6 +88,7 @@ class Connection:
             bytes_max=deps.bounds.stream_queue_bytes_max,
             wake=self._wake,
         )
+        self._dead_man = DeadManOfStream(deps.dead_man)
         self._following: dict[AccountId, tuple[Subscriber, asyncio.Task[None]]] = {}
         self._use_told: dict[AccountId, bytes] = {}
         self._backed_up_since: float | None = None
@@ -113,6 +116,8 @@ class Connection:
         return account in self._following
 
     def close(self, code: int, reason: str) -> None:
+        if code == GOING_AWAY:
+            self._dead_man.forget()
         self._do_all(self._session.failed(code, reason))
 
     # Reading
@@ -178,6 +183,8 @@ class Connection:
                     self._deps.metrics.refused(action.refused)
             case Command():
                 self._ask(action)
+            case DeadManAsked():
+                self._ask_dead_man(action)
             case Join():
                 self._join(action)
             case Leave():
@@ -219,6 +226,22 @@ class Connection:
         task = asyncio.create_task(answer_to(self._deps, principal, command))
         self._commands.add(task)
         task.add_done_callback(lambda done: self._answered(command, done))
+
+    def _ask_dead_man(self, asked: DeadManAsked) -> None:
+        principal = self._session.principal
+        if principal is None:
+            return
+        task = asyncio.create_task(self._dead_man.answer_to(principal, asked))
+        self._commands.add(task)
+        task.add_done_callback(self._dead_man_answered)
+
+    def _dead_man_answered(self, done: asyncio.Task[Send]) -> None:
+        self._commands.discard(done)
+        fault = None if done.cancelled() else done.exception()
+        if fault is not None:
+            self._defect(fault)
+        elif not done.cancelled():
+            self._answer(done.result())
 
     def _answered(self, command: Command, done: asyncio.Task[Send]) -> None:
         self._commands.discard(done)
@@ -349,6 +372,7 @@ class Connection:
 
     def _end(self) -> None:
         self._session.closed = True
+        self._dead_man.disconnected()
         self._socket.on_text = None
         if self._login is not None:
             self._login.cancel()

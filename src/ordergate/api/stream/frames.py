@@ -26,6 +26,7 @@ from ordergate.api.requests import (
 from ordergate.api.stream.channels import Channel
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Code, Refusal
+from ordergate.engine.answers import DeadManView
 
 WAIT_S_MAX: Final = 30
 
@@ -131,8 +132,35 @@ class CancelGroup(GroupFrame, frozen=True, kw_only=True, tag="cancel_group"):
     group_id: GroupIdText
 
 
+class DeadManFrame(ClientFrame, frozen=True, kw_only=True):
+    """About the dead man's switch of a session that the client names."""
+
+    session: Label = "default"
+
+
+class DeadManArm(DeadManFrame, frozen=True, kw_only=True, tag="dead_man.arm"):
+    """As `PUT /v1/dead-man`; with `on_disconnect` losing this stream counts at once."""
+
+    gtc: Annotated[str, msgspec.Meta(pattern=r"\A(?:cancel|keep)\Z", description='"cancel" or "keep"')]
+    timeout_s: Annotated[
+        int, msgspec.Meta(ge=5, le=3_600, description="a whole number of seconds, 5 to 3600")
+    ] = 60
+    on_disconnect: bool = False
+
+
+class DeadManRefresh(DeadManFrame, frozen=True, kw_only=True, tag="dead_man.refresh"):
+    """The client is there."""
+
+
+class DeadManDisarm(DeadManFrame, frozen=True, kw_only=True, tag="dead_man.disarm"):
+    """The client will be away on purpose."""
+
+
+AnyDeadManFrame = DeadManArm | DeadManRefresh | DeadManDisarm
 AnyCommandFrame = Place | Cancel | Replace | PlaceGroup | CancelGroup
-AnyClientFrame = Authenticate | Refresh | Ping | Subscribe | Unsubscribe | AnyCommandFrame
+AnyClientFrame = (
+    Authenticate | Refresh | Ping | Subscribe | Unsubscribe | AnyCommandFrame | AnyDeadManFrame
+)
 
 decoder: Final[msgspec.json.Decoder[AnyClientFrame]] = msgspec.json.Decoder(AnyClientFrame)
 encode: Final = msgspec.json.Encoder().encode
@@ -161,6 +189,11 @@ def authenticated(principal: Principal, frame_id: str | None) -> bytes:
             "expires_at": principal.expires_at,
         }
     )
+
+
+def dead_man(view: DeadManView, frame_id: str | None) -> bytes:
+    """A session's dead man's switch as it is now."""
+    return encode({"type": "dead_man", **_id(frame_id), **msgspec.structs.asdict(view)})
 
 
 def pong(frame_id: str | None) -> bytes:

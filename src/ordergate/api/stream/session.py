@@ -26,6 +26,7 @@ from ordergate.api.stream.actions import (
     CancelGroupAsked,
     Close,
     Command,
+    DeadManAsked,
     Join,
     Leave,
     Limits,
@@ -149,6 +150,8 @@ class Session:
                 return self._command(frame, self._asked, frame.wait_s)
             case frames.PlaceGroup() | frames.CancelGroup():
                 return self._command(frame, self._asked_of_group)
+            case frames.DeadManArm() | frames.DeadManRefresh() | frames.DeadManDisarm():
+                return self._dead_man(frame)
             case frames.Subscribe():
                 return self._subscribe(frame, principal)
             case frames.Unsubscribe():
@@ -179,6 +182,12 @@ class Session:
             frame_id=frame.id, key=key, correlation=self._correlation(), wait_s=wait_s, asked=asked
         )
         return [command]
+
+    def _dead_man(self, frame: frames.AnyDeadManFrame) -> Actions:
+        if self._in_flight >= self._limits.commands_in_flight_max:
+            return [_error(frames.busy(self._in_flight), frame.id)]
+        self._in_flight += 1
+        return [DeadManAsked(frame=frame, correlation=self._correlation())]
 
     def _asked_of_group(self, frame: frames.PlaceGroup | frames.CancelGroup) -> Asked | Refusal:
         if isinstance(frame, frames.PlaceGroup):

@@ -58,7 +58,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     outstanding which must be found, whatever the status; `doubted_at` is when bytes may last
     have left, and `quarantined_at` says that only a person can tell. `references` are later ids
     of executions, by which the broker's corrections named them, and `repeated` the ids of those
-    told twice.
+    told twice. `actor` is who asked for it, None where it was placed elsewhere.
     """
 
     id: OrderId
@@ -84,6 +84,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     noted: tuple[e.FailedControl, ...] = ()
     external: bool = False
     adopted_as: str | None = None
+    actor: str | None = None
     reference_price: Decimal | None = None
     accepted_at: datetime
     acknowledged_at: datetime | None = None
@@ -169,10 +170,17 @@ def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
     )
     match event:
         case e.OrderAccepted():
-            return _replace(order, reference_price=event.reference_price, noted=event.noted)
+            return _replace(
+                order, reference_price=event.reference_price, noted=event.noted, actor=event.actor
+            )
         case e.OrderDenied():
             return _replace(
-                order, failed=event.failed, noted=event.noted, reason="risk-denied", final_at=event.at
+                order,
+                failed=event.failed,
+                noted=event.noted,
+                reason="risk-denied",
+                final_at=event.at,
+                actor=event.actor,
             )
         case e.OrderAdopted():
             return _replace(

@@ -17,6 +17,8 @@ from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.terms import OrderType, Side
 from ordergate.core.risk.limits import InstrumentLimits
 from ordergate.core.risk.reasons import Reason
+from ordergate.core.risk.reducing import only_reduces
+from ordergate.core.risk.trading_state import Grade
 from ordergate.core.risk.view import (
     Proposal,
     RiskView,
@@ -30,14 +32,16 @@ _HUNDRED: Final = Decimal(100)
 
 
 def refuse_when_killed(proposal: Proposal, view: RiskView) -> FailedControl | None:
-    """R01. Both grades stop new orders and replacements; cancels never come here."""
-    if view.kill is None:
+    """R01. The hardest stop at any level decides; cancels never come here."""
+    stop = view.kill
+    if stop is None or (stop.grade is Grade.REDUCE_ONLY and only_reduces(proposal, view)):
         return None
+    where = f"{stop.level} {stop.target}".rstrip()
     return FailedControl(
         control="R01",
         reason=Reason.KILL_SWITCH,
-        detail=f"the kill switch is engaged: {view.kill}",
-        inputs={"level": "global", "grade": str(view.kill)},
+        detail=f"the kill switch is engaged, {where}, {stop.grade}: {stop.why}",
+        inputs={"level": str(stop.level), "target": stop.target, "grade": str(stop.grade)},
     )
 
 

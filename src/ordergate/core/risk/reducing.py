@@ -11,7 +11,7 @@ from ordergate.core.risk.view import Proposal, RiskView
 
 
 def only_reduces(proposal: Proposal, view: RiskView) -> bool:
-    """True when what is proposed can only make a position smaller."""
+    """True when what is proposed, new or a replacement, can only make a position smaller."""
     if proposal.standing is not None and proposal.asked is not None:
         return reduces_as_replaced(proposal.standing, proposal.asked, view)
     return reduces(proposal.terms, view)

@@ -17,7 +17,7 @@ from ordergate.core.risk.limits import InstrumentLimits, Limits
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.recent import RecentOrders
-from ordergate.core.risk.trading_state import Grade
+from ordergate.core.risk.trading_state import Stop
 
 
 class ReferencePrice(msgspec.Struct, frozen=True, gc=False):
@@ -55,7 +55,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     exposure: Exposure
     limits: Limits | None
     reference: ReferencePrice | None
-    kill: Grade | None
+    kill: Stop | None
     buying_power: BuyingPower | None
     buckets: MessageBuckets
     recent: RecentOrders

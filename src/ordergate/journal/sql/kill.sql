@@ -1,0 +1,22 @@
+-- The way to stop that leads through the database, and what the nodes say of themselves.
+
+-- name: raised
+select id, level, target, grade, actor, reason, at from kill_flag where taken_at is null order by id
+
+-- name: put
+insert into kill_flag (id, level, target, grade, actor, reason, at)
+values ($1, $2, $3, $4, $5, $6, $7)
+on conflict (id) do nothing
+
+-- name: lower
+update kill_flag set taken_at = now() where id = $1 and taken_at is null
+
+-- name: announce
+insert into node_seen (node, build, config) values ($1, $2, $3)
+on conflict (node) do update set build = excluded.build, config = excluded.config, seen_at = now()
+
+-- name: nodes
+select node, build, config from node_seen where seen_at > now() - make_interval(secs => $1) order by node
+
+-- name: forget_nodes
+delete from node_seen where seen_at < now() - interval '1 day'

@@ -1,0 +1,95 @@
+"""Dead man's switches by REST and on the stream, against the engine's own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import httpx
+import msgspec
+import pytest
+
+from ordergate.api.stream import frames
+from ordergate.api.stream.actions import DeadManAsked, Send
+from ordergate.api.stream.dead_man import DeadManOfStream
+from ordergate.core.access import Principal
+from tests.api.people import EVERYTHING, NobodyArmed, principal
+from tests.api.served import Served
+from tests.api.test_session import a_session
+
+TRADER = principal("trader", EVERYTHING)
+
+
+class Remembering(NobodyArmed):
+    """Notes whose connection was lost."""
+
+    def __init__(self) -> None:
+        self.lost: list[tuple[str, str]] = []
+
+    def gone(self, principal: Principal, session: str, why: str) -> None:
+        self.lost.append((principal.client_id, session))
+
+
+async def asked(stream: DeadManOfStream, frame: frames.AnyDeadManFrame) -> dict[str, Any]:
+    told = await stream.answer_to(TRADER, DeadManAsked(frame=frame, correlation="c"))
+    decoded: dict[str, Any] = msgspec.json.decode(told.payload)
+    return decoded
+
+
+async def test_arming_is_answered_with_when_to_refresh() -> None:
+    stream = DeadManOfStream(Remembering())
+    told = await asked(stream, frames.DeadManArm(id="1", gtc="cancel", timeout_s=30))
+    assert (told["type"], told["id"], told["state"], told["refresh_s"]) == ("dead_man", "1", "armed", 10)
+
+
+@pytest.mark.parametrize("on_disconnect", [True, False])
+async def test_a_lost_stream_counts_at_once_only_where_the_client_said_so(on_disconnect: bool) -> None:
+    dead_man = Remembering()
+    stream = DeadManOfStream(dead_man)
+    await asked(stream, frames.DeadManArm(gtc="keep", session="algo", on_disconnect=on_disconnect))
+    stream.disconnected()
+    stream.disconnected()
+    assert dead_man.lost == ([("trader", "algo")] if on_disconnect else [])
+
+
+async def test_a_gateway_that_goes_away_is_no_client_that_did() -> None:
+    dead_man = Remembering()
+    stream = DeadManOfStream(dead_man)
+    await asked(stream, frames.DeadManArm(gtc="keep", on_disconnect=True))
+    stream.forget()
+    stream.disconnected()
+    assert dead_man.lost == []
+
+
+async def test_a_refusal_is_an_error_frame() -> None:
+    stream = DeadManOfStream(Remembering())
+    for frame in (frames.DeadManRefresh(id="1"), frames.DeadManDisarm(id="1")):
+        told = await asked(stream, frame)
+        assert (told["type"], told["code"], told["id"]) == ("error", "not-found", "1")
+
+
+def test_a_session_asks_in_the_background_and_within_its_bound() -> None:
+    session = a_session()
+    text = msgspec.json.encode({"type": "dead_man.arm", "id": "1", "gtc": "cancel", "on_disconnect": True})
+    actions: Sequence[object] = session.received(text, 1.0)
+    assert [type(one) for one in actions] == [DeadManAsked]
+    wrong = session.received(msgspec.json.encode({"type": "dead_man.arm", "timeout_s": 1}), 1.0)
+    assert [type(one) for one in wrong] == [Send]
+
+
+async def test_the_stream_arms_over_a_real_socket(served: Served) -> None:
+    async with served.stream() as talk:
+        await talk.until("authenticated")
+        await talk.send(type="dead_man.arm", id="7", gtc="keep", timeout_s=60)
+        told = await talk.until("dead_man")
+        assert (told["id"], told["gtc"], told["refresh_s"]) == ("7", "keep", 20)
+
+
+async def test_rest_arms_shows_and_refuses_what_is_not_armed(client: httpx.AsyncClient) -> None:
+    armed = await client.put("/v1/dead-man", json={"gtc": "cancel", "timeout_s": 30})
+    assert (armed.status_code, armed.json()["state"], armed.json()["session"]) == (200, "armed", "default")
+    assert (await client.get("/v1/dead-man")).json() == {"sessions": []}
+    assert (await client.delete("/v1/dead-man/default")).status_code == 404
+    wrong = await client.put("/v1/dead-man", json={"timeout_s": 1})
+    assert wrong.status_code == 400
+    assert {one["field"] for one in wrong.json()["errors"]} == {"gtc", "timeout_s"}

@@ -1,0 +1,153 @@
+"""Dead man's switches: a client that goes away has its orders canceled, and only what it said."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import msgspec
+import pytest
+
+from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.answers import Answer, DeadManView
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
+
+KINDS = ("dead_man_armed", "dead_man_disarmed", "dead_man_expired")
+
+
+async def arm(stage: Stage, gtc: Remaining = Remaining.CANCEL, timeout_s: int = 60) -> DeadManView:
+    view = await stage.node.dead_man.arm(TRADER, "main", timeout_s=timeout_s, gtc=gtc, correlation="test")
+    assert isinstance(view, DeadManView), view
+    return view
+
+
+async def working(
+    stage: Stage, tif: TimeInForce = TimeInForce.GTC, who: object = TRADER, limit: str = "4700"
+) -> OrderId:
+    terms = Terms(
+        account=ACCOUNT,
+        symbol=ES,
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        quantity=Decimal(1),
+        limit_price=Decimal(limit),
+        time_in_force=tif,
+    )
+    answer = await stage.gate.place(who, terms, key=stage.key(), correlation="test")  # type: ignore[arg-type]
+    assert isinstance(answer, Answer), answer
+    await stage.until(lambda: stage.status(answer.order_id) == "working")
+    return answer.order_id
+
+
+async def passes(stage: Stage, seconds: float) -> None:
+    for _ in range(int(seconds * 4)):
+        await stage.clock.move(0.25)
+
+
+def written(stage: Stage) -> list[str]:
+    books = stage.journal.books.get(AccountId("P-CONTROL"))
+    found = [] if books is None else [msgspec.to_builtins(entry.event)["kind"] for entry, _ in books.events]
+    return [kind for kind in found if kind in KINDS]
+
+
+async def test_what_is_not_refreshed_in_time_is_canceled_and_nobody_elses() -> None:
+    async with Stage() as stage:
+        order, other = await working(stage), await working(stage, who=RISK, limit="4600")
+        view = await arm(stage)
+        assert (view.state, view.timeout_s, view.refresh_s) == ("armed", 60, 20)
+        await passes(stage, 55)
+        assert stage.status(order) == "working"
+        await stage.until(lambda: stage.status(order) == "canceled", within_s=10)
+        await stage.until(lambda: written(stage) == ["dead_man_armed", "dead_man_expired"])
+        assert stage.status(other) == "working"
+        await stage.until(lambda: stage.node.dead_man.of(TRADER) == ())
+
+
+async def test_refreshing_keeps_everything_and_is_not_written_down() -> None:
+    async with Stage() as stage:
+        order = await working(stage)
+        await arm(stage)
+        for _ in range(10):
+            await passes(stage, 20)
+            assert (await arm(stage)).expires_in_s == 60
+        assert stage.status(order) == "working"
+        assert written(stage) == ["dead_man_armed"]
+
+
+@pytest.mark.parametrize("gtc", list(Remaining), ids=str)
+async def test_the_client_says_what_becomes_of_orders_that_outlive_the_day(gtc: Remaining) -> None:
+    async with Stage() as stage:
+        day, lasting = await working(stage, TimeInForce.DAY), await working(stage)
+        await arm(stage, gtc, timeout_s=5)
+        await stage.until(lambda: stage.status(day) == "canceled")
+        await passes(stage, 5)
+        assert stage.status(lasting) == ("canceled" if gtc is Remaining.CANCEL else "working")
+
+
+async def test_a_disarmed_one_does_nothing() -> None:
+    async with Stage() as stage:
+        order = await working(stage)
+        await arm(stage, timeout_s=5)
+        view = await stage.node.dead_man.disarm(TRADER, "main", correlation="test")
+        assert isinstance(view, DeadManView)
+        assert view.state == "disarmed"
+        await passes(stage, 20)
+        assert stage.status(order) == "working"
+        no = stage.node.dead_man.refresh(TRADER, "main")
+        assert isinstance(no, Refusal)
+        assert no.code is Code.NOT_FOUND
+
+
+async def test_a_restart_gives_an_armed_one_its_whole_time_again() -> None:
+    async with Stage() as stage:
+        order = await working(stage)
+        await arm(stage, timeout_s=30)
+        await passes(stage, 20)
+        await stage.restart()
+        await passes(stage, 20)
+        assert stage.status(order) == "working"
+        await stage.until(lambda: stage.status(order) == "canceled", within_s=15)
+
+
+async def test_a_crash_between_the_expiry_and_its_cancels_changes_nothing() -> None:
+    async with Stage() as stage:
+        order = await working(stage)
+        await arm(stage, timeout_s=5)
+        stage.lane.ready.clear()  # the account cannot be decided on: nothing can be canceled
+        await stage.until(lambda: written(stage) == ["dead_man_armed", "dead_man_expired"])
+        assert stage.status(order) == "working"
+        await stage.restart()
+        await stage.until(lambda: stage.status(order) == "canceled")
+
+
+async def test_a_lost_connection_counts_at_once_and_an_order_placed_after_it_stays() -> None:
+    async with Stage() as stage:
+        order = await working(stage)
+        await arm(stage)
+        stage.node.dead_man.gone(TRADER, "main", "its stream was disconnected")
+        await stage.clock.move(0.25)
+        after = await working(stage, limit="4600")
+        await stage.until(lambda: stage.status(order) == "canceled")
+        await passes(stage, 5)
+        assert stage.status(after) == "working"
+
+
+async def test_who_may_not_place_orders_needs_no_dead_mans_switch() -> None:
+    async with Stage() as stage:
+        reader = msgspec.structs.replace(TRADER, scopes=frozenset())
+        no = await stage.node.dead_man.arm(
+            reader, "main", timeout_s=60, gtc=Remaining.KEEP, correlation="test"
+        )
+        assert isinstance(no, Refusal)
+        assert no.code is Code.FORBIDDEN
+
+
+async def test_the_result_is_reconciled_with_the_broker() -> None:
+    async with Stage() as stage:
+        order = await working(stage)
+        await arm(stage, timeout_s=5)
+        await stage.until(lambda: stage.status(order) == "canceled")
+        stage.asked.clear()
+        await stage.until(lambda: "open orders" in stage.asked, within_s=5)
