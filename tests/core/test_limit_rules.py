@@ -134,8 +134,62 @@ def test_of_two_values_the_tighter_holds_and_comes_from_the_rule_that_said_it(
         assert together(OWN, firm).origins[name] == firm.id
 
 
+DAY = {"zone": "America/Chicago", "ends_at": "17:00"}
+SHORT = "hard-to-borrow"
+ONE_HALTED = {"as_of": "2024-03-01T00:00:00+00:00", "source": "desk", "max_age_hours": 24}
+
+SAID_BY_BOTH = [
+    ("order_types", ["limit"], ["limit", "market"]),
+    ("sides", ["buy"], ["buy", "sell"]),
+    ("times_in_force", ["day"], ["day", "gtc"]),
+    ("restricted", {**ONE_HALTED, "symbols": {"X": "halted"}}, {**ONE_HALTED, "symbols": {}}),
+    ("restricted", {**ONE_HALTED, "symbols": {"X": "halted"}}, {**ONE_HALTED, "symbols": {"X": SHORT}}),
+    ("restricted", {**ONE_HALTED, "max_age_hours": 23}, ONE_HALTED),
+    ("drift_window_s", "60", "30"),
+    ("market_quote_max_age_s", "4", "6"),
+    ("max_gross_exposure", "7", "8"),
+    ("max_net_exposure", "7", "8"),
+    ("shared_exposure", {"desk": {"max_gross": "7", "max_net": "5"}}, {"desk": {"max_gross": "8"}}),
+    ("losses", {"max_daily_loss": "7", "max_trades": 5}, {"max_daily_loss": "8"}),
+    ("hours", "session", "any"),
+    ("extended_hours_allowed", False, True),
+    ("volume_max_age_days", 6, 8),
+    ("self_match_refused", True, False),
+    ("canary", {"days": 3, "percent": "5"}, {"days": 2, "percent": "6"}),
+    ("identity_required", True, False),
+    ("shadow", [], ["R06"]),
+    ("soft", ["R06"], ["R06", "R07"]),
+]
+
+
+@pytest.mark.parametrize(("name", "tighter", "looser"), SAID_BY_BOTH)
+def test_of_two_rules_that_both_say_it_the_tighter_holds_whoever_said_it(
+    name: str, tighter: Any, looser: Any
+) -> None:
+    def own(value: Any) -> Rule:
+        return rule(Reach.ACCOUNT, ACCOUNT, {**WHOLE, "trading_day": DAY, name: value})
+
+    tight: Any = mapping_of(limits_from(own(tighter)))
+    for found in (
+        limits_from(own(tighter), rule(Reach.FIRM, "", {name: looser})),
+        limits_from(own(looser), rule(Reach.FIRM, "", {name: tighter})),
+    ):
+        assert mapping_of(found).get(name) == tight.get(name)
+    loose: Any = mapping_of(limits_from(own(looser)))
+    assert loosened(loose, tight) == []
+    assert loosened(tight, loose) == [name]
+
+
+def test_the_trading_day_is_the_accounts_own_and_changing_it_is_loosening() -> None:
+    other = {"zone": "America/New_York", "ends_at": "16:00"}
+    own = rule(Reach.ACCOUNT, ACCOUNT, {**WHOLE, "trading_day": DAY})
+    found: Any = mapping_of(limits_from(own, rule(Reach.FIRM, "", {"trading_day": other})))
+    assert found["trading_day"]["zone"] == "America/Chicago"
+    assert loosened(found, {**found, "trading_day": other}) == ["trading_day"]
+
+
 def test_every_field_of_an_account_is_among_the_tightened() -> None:
-    assert {name for name, _, _ in TIGHTER} == set(OF_ACCOUNT)
+    assert {name for name, _, _ in (*TIGHTER, *SAID_BY_BOTH)} | {"trading_day"} == set(OF_ACCOUNT)
 
 
 OF_ONE = [
@@ -146,6 +200,16 @@ OF_ONE = [
     ("collar_percent", "1", "6"),
     ("collar_ticks", 3, None),
     ("initial_margin", "5", None),
+    ("drift_percent", "1", None),
+    ("market_spread_percent", "1", None),
+    ("maintenance_margin", "5", None),
+    ("max_concentration_percent", "1", None),
+    ("max_volume_percent", "1", None),
+    ("average_daily_volume", "5", None),
+    ("average_daily_volume_at", "2024-03-01T00:00:00+00:00", None),
+    ("order_types", ["limit"], None),
+    ("sides", ["buy"], None),
+    ("times_in_force", ["day"], None),
 ]
 
 

@@ -126,13 +126,15 @@ def _of_account(rule: Rule) -> dict[str, Any]:
         symbol: {**STAND_INS_OF_INSTRUMENT, **its} if isinstance(its, Mapping) else its
         for symbol, its in (named.items() if isinstance(named, Mapping) else ())
     }
-    plain = {**STAND_INS, **given, "instruments": whole if isinstance(named, Mapping) else named}
+    day = STAND_IN_DAY if "losses" in given else {}  # the account's own rule has it
+    plain = {**STAND_INS, **day, **given, "instruments": whole if isinstance(named, Mapping) else named}
     read_back: dict[str, Any] = mapping_of(limits_of(plain))
-    written = {name: read_back[name] for name in given}
+    written = {name: read_back.get(name, value) for name, value in given.items()}  # none of it is said, too
     if "instruments" in given:
         theirs = read_back["instruments"]
         written["instruments"] = {
-            symbol: {name: theirs[symbol][name] for name in its} for symbol, its in named.items()
+            symbol: {name: theirs[symbol].get(name, value) for name, value in its.items()}
+            for symbol, its in named.items()
         }
     return written
 
@@ -145,7 +147,7 @@ def _of_instrument(given: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as wrong:
         raise ValueError(str(wrong).replace("limits.instruments._", "limits", 1)) from wrong
     its = read_back["instruments"]["_"]
-    return {name: its[name] for name in given}
+    return {name: its.get(name, value) for name, value in given.items()}
 
 
 # A rule says some limits and others say the rest: what is not said is filled in while it is read.
@@ -156,6 +158,7 @@ STAND_INS: Final[Mapping[str, Any]] = {
     "message_windows": [[1, 1]],
     "instruments": {},
 }
+STAND_IN_DAY: Final[Mapping[str, Any]] = {"trading_day": {"zone": "UTC", "ends_at": "00:00"}}
 STAND_INS_OF_INSTRUMENT: Final[Mapping[str, Any]] = {
     "max_order_quantity": "0",
     "max_order_notional": "0",

@@ -8,12 +8,17 @@ there is none. Decides nothing about orders.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import Decimal
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 Plain = Mapping[str, Any]
+Meet = Callable[[Any, Any], Any]
 Windows = Sequence[Sequence[int]]
+
+ANY_HOURS: Final = "any"
+SHORT_ONLY: Final = "hard-to-borrow"
 
 
 class Kind(StrEnum):
@@ -29,7 +34,7 @@ class Field(NamedTuple):
 
     kind: Kind
     words: str
-    meet: Callable[[Any, Any], Any]
+    meet: Meet
     absent_is_tightest: bool = False
 
 
@@ -47,6 +52,72 @@ def _all_true(one: bool, other: bool) -> bool:
 
 def _any_true(one: bool, other: bool) -> bool:
     return one or other
+
+
+def _first(one: Any, other: Any) -> Any:
+    """What cannot be compared stays as the account's own rule has it, and to change it is to loosen it."""
+    return one
+
+
+def _common(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    return [name for name in one if name in other]
+
+
+def _session(one: str, other: str) -> str:
+    return max(one, other, key=lambda hours: hours != ANY_HOURS)
+
+
+def _earliest(one: str, other: str) -> str:
+    return min(one, other, key=datetime.fromisoformat)
+
+
+def _by_part(parts: Mapping[str, Meet]) -> Meet:
+    """Part by part; a part that only one of the two has stays."""
+
+    def meet(one: Plain, other: Plain) -> Plain:
+        both = {**other, **one}
+        return {
+            name: parts[name](one[name], other[name]) if name in one and name in other else value
+            for name, value in both.items()
+        }
+
+    return meet
+
+
+def _by_name(of_each: Meet) -> Meet:
+    """Name by name; what only one of the two names stays."""
+
+    def meet(one: Plain, other: Plain) -> Plain:
+        return {
+            name: of_each(one.get(name, other.get(name)), other.get(name, one.get(name)))
+            for name in sorted({*one, *other})
+        }
+
+    return meet
+
+
+def _both_sources(one: str, other: str) -> str:
+    return ", ".join(sorted({*one.split(", "), *other.split(", ")}))
+
+
+def _hardest(one: str, other: str) -> str:
+    """What may not be traded at all stands above what may only not be sold short."""
+    return min(one, other, key=lambda why: (why == SHORT_ONLY, why))
+
+
+_losses: Final = _by_part(
+    dict.fromkeys(("max_daily_loss", "max_drawdown", "max_weekly_loss", "max_trades"), _lowest)
+)
+_canary: Final = _by_part({"days": _highest, "percent": _lowest})
+_shared: Final = _by_name(_by_part({"max_gross": _lowest, "max_net": _lowest}))
+_restricted: Final = _by_part(
+    {
+        "as_of": _earliest,
+        "source": _both_sources,
+        "max_age_hours": _lowest,
+        "symbols": _by_name(_hardest),
+    }
+)
 
 
 def _every_window(one: Windows, other: Windows) -> list[list[int]]:
@@ -70,6 +141,25 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "far_passive_refused": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
     "stream_stale_max_s": Field(Kind.SETTING, "the shortest", _lowest),
     "reduce_when_stale": Field(Kind.SETTING, "only when every rule that speaks of it says so", _all_true),
+    "order_types": Field(Kind.SETTING, "what every rule permits", _common, absent_is_tightest=True),
+    "sides": Field(Kind.SETTING, "what every rule permits", _common, absent_is_tightest=True),
+    "times_in_force": Field(Kind.SETTING, "what every rule permits", _common, absent_is_tightest=True),
+    "restricted": Field(Kind.SETTING, "every symbol of every list; the shortest age", _restricted),
+    "drift_window_s": Field(Kind.SETTING, "the longest", _highest),
+    "market_quote_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
+    "max_gross_exposure": Field(Kind.SETTING, "the lowest", _lowest),
+    "max_net_exposure": Field(Kind.SETTING, "the lowest", _lowest),
+    "shared_exposure": Field(Kind.SETTING, "every group; the lowest of each", _shared),
+    "losses": Field(Kind.SETTING, "every limit on losses; the lowest of each", _losses),
+    "trading_day": Field(Kind.SETTING, "the account's own", _first),
+    "hours": Field(Kind.SETTING, "sessions as soon as one rule says so", _session),
+    "extended_hours_allowed": Field(Kind.SETTING, "only when every rule says so", _all_true),
+    "volume_max_age_days": Field(Kind.SETTING, "the lowest", _lowest),
+    "self_match_refused": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
+    "canary": Field(Kind.SETTING, "the most days, the lowest percentage", _canary),
+    "identity_required": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
+    "shadow": Field(Kind.SETTING, "what every rule has in shadow", _common, absent_is_tightest=True),
+    "soft": Field(Kind.SETTING, "what every rule has soft", _common, absent_is_tightest=True),
 }
 """`version` is counted by whoever keeps the rules, and `instruments` are compiled one by one."""
 
@@ -80,7 +170,17 @@ OF_INSTRUMENT: Final[Mapping[str, Field]] = {
     "max_short": Field(Kind.LEVEL, "the lowest", _lowest),
     "collar_percent": Field(Kind.ORDER, "the lowest", _lowest),
     "collar_ticks": Field(Kind.ORDER, "the lowest", _lowest),
+    "drift_percent": Field(Kind.ORDER, "the lowest", _lowest),
+    "market_spread_percent": Field(Kind.ORDER, "the lowest", _lowest),
     "initial_margin": Field(Kind.SETTING, "the highest", _highest, absent_is_tightest=True),
+    "maintenance_margin": Field(Kind.SETTING, "the highest", _highest),
+    "max_concentration_percent": Field(Kind.SETTING, "the lowest", _lowest),
+    "max_volume_percent": Field(Kind.SETTING, "the lowest", _lowest),
+    "average_daily_volume": Field(Kind.SETTING, "the lowest", _lowest, absent_is_tightest=True),
+    "average_daily_volume_at": Field(Kind.SETTING, "the earliest", _earliest, absent_is_tightest=True),
+    "order_types": Field(Kind.SETTING, "what every rule permits", _common),
+    "sides": Field(Kind.SETTING, "what every rule permits", _common),
+    "times_in_force": Field(Kind.SETTING, "what every rule permits", _common),
 }
 
 
@@ -115,7 +215,20 @@ def _is_looser(field: Field, before: Any, after: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """The same however it is spelt: 1.0 is 1, and the order of windows means nothing."""
-    if isinstance(value, str):
+    """The same however it is spelt: 1.0 is 1, and the order of windows and of names means nothing."""
+    match value:
+        case str():
+            return _number_or_word(value)
+        case Mapping():
+            return {name: _plain(part) for name, part in value.items()}
+        case list() | tuple():
+            return sorted(tuple(part) if isinstance(part, list) else part for part in value)
+        case _:
+            return value
+
+
+def _number_or_word(value: str) -> Decimal | str:
+    try:
         return Decimal(value)
-    return sorted(map(tuple, value)) if isinstance(value, list | tuple) else value
+    except InvalidOperation:
+        return value
