@@ -143,6 +143,8 @@ def looks_like(order: Order, report: ExecutedReport) -> str | None:
     """
     if order.first_id(report.exec_id) in order.executions:
         return None
+    if report.revision and order.stands_for(report.exec_id) in order.executions:
+        return None  # a change of one that both its names lead to
     changed: str | None = None
     for exec_id, known in order.executions.items():
         if known.gone or known.broker_order_id not in (None, report.broker_order_id):
@@ -159,7 +161,10 @@ def looks_like(order: Order, report: ExecutedReport) -> str | None:
 def told_again(
     order: Order, report: ExecutedReport, same_as: str, at: datetime
 ) -> e.ExecutionDuplicated | None:
-    """The evidence that an execution was told under a second id; None when it is written already."""
+    """The evidence that an execution was told under a second id; None when it is written already.
+
+    A report with a revision may change the execution, too, once both its names lead to it.
+    """
     if report.exec_id in order.repeated:
         return None
     return e.ExecutionDuplicated(
