@@ -18,10 +18,8 @@ from ordergate.core.orders.versions import goes_on, is_of_asked, replaced_by
 def executed(order: Order, report: ExecutedReport, at: datetime) -> e.AnyOrderEvent | None:
     exec_id = order.stands_for(report.exec_id) if report.revision else order.first_id(report.exec_id)
     known = order.executions.get(exec_id)
-    if known is not None and known.gone:
-        return None  # taken back for good
-    if known is not None and known.revision >= report.revision:
-        return _dated(order, exec_id, known, report, at)  # told before, or changed before it was told
+    if known is not None and (known.revision >= report.revision or known.gone):
+        return _dated(order, exec_id, known, report, at)  # told before, or taken back for good
     if is_of_asked(order, report) and goes_on(order):
         return replaced_by(order, report.broker_order_id, at)
     if known is not None:
