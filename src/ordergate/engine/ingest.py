@@ -136,7 +136,8 @@ class Ingest:
         event = told_again(order, report, same, self._clock.now())
         if event is None:
             return None
-        changes = proven(evolve(order, event), report, event.at) if report.revision else ()
+        changed = repeat.is_listed and report.revision
+        changes = proven(evolve(order, event), report, event.at) if changed else ()
         recorded = seat.lane.record([event, *changes], correlation=f"report.{report.broker_order_id}")
         facts = {"order": order.id, "same_as": same, "broker_order": report.broker_order_id}
         detail = f"execution {same} was told again as {report.exec_id}; it is booked once"
