@@ -314,6 +314,16 @@ def test_a_changed_execution_is_noticed_under_another_id_by_its_time() -> None:
     assert looks_like(order, another) is None
 
 
+def test_a_change_of_what_was_told_under_two_ids_is_a_change_under_either() -> None:
+    order = hear(working(), fill(4, "x-2"))
+    event = told_again(order, fill(4, "x-1"), "x-2", AT)
+    assert event is not None
+    order = evolve(order, event)
+    changed = fill(4, "x-1", revision=2, price=101)
+    assert looks_like(order, changed) is None
+    assert hear(order, changed).executions["x-2"].price == 101
+
+
 def test_of_two_that_it_may_be_it_is_the_one_that_equals_it() -> None:
     order = hear(working(), fill(4), correct(5, 1), fill(3, "x-2"))
     assert looks_like(order, fill(3, "x-3")) == "x-2"

@@ -76,6 +76,22 @@ async def test_a_change_that_was_missed_does_not_make_an_execution_new_under_ano
         assert dict(held.repeated) == {"after-the-restart": execution.exec_id}
 
 
+async def test_a_change_that_comes_with_the_second_name_is_taken_in_with_it() -> None:
+    async with Stage() as stage:
+        order, at_exchange = await working(stage)
+        stage.broker.stream.copies = lambda _: 0
+        execution = stage.exchange.fill(at_exchange, Decimal(4), Decimal(4700))
+        tell(stage, execution, "after-the-restart")  # the first name that is heard
+        await stage.until(lambda: position(stage) == 4)
+        stage.exchange.correct(execution.exec_id, Decimal(3), Decimal(4701))
+        tell(stage, stage.exchange.executions[-1], execution.exec_id)
+        await let_run()
+        assert cum_qty(stage, order) == 3
+        held = stage.lane.books.order(order)
+        assert held is not None
+        assert dict(held.repeated) == {execution.exec_id: "after-the-restart"}
+
+
 @pytest.mark.parametrize("listed", [True, False], ids=["listed as a bust", "left out of the list"])
 async def test_an_execution_beside_one_that_was_taken_back_before_it_was_told_is_another_one(
     listed: bool,

@@ -19,7 +19,7 @@ from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import proven
 from ordergate.core.orders.executions import is_out_of_turn, told_again
 from ordergate.core.orders.lifecycle import Status
-from ordergate.core.orders.order import Order
+from ordergate.core.orders.order import Order, evolve
 from ordergate.core.orders.versions import is_another, is_of_asked
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.lane import Recorded
@@ -139,7 +139,9 @@ class Ingest:
         event = told_again(order, report, same, self._clock.now())
         if event is None:
             return None
-        recorded = seat.lane.record([event], correlation=f"report.{report.broker_order_id}")
+        changed = repeat.is_listed and report.revision
+        changes = proven(evolve(order, event), report, event.at) if changed else ()
+        recorded = seat.lane.record([event, *changes], correlation=f"report.{report.broker_order_id}")
         facts = {"order": order.id, "same_as": same, "broker_order": report.broker_order_id}
         detail = f"execution {same} was told again as {report.exec_id}; it is booked once"
         self._alarms.sound(seat, AlarmNature.EXECUTION_REPEATED, report.exec_id, detail, facts)

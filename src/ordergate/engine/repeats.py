@@ -18,10 +18,14 @@ from ordergate.engine.lanes import Seat
 
 
 class Repeat(msgspec.Struct, frozen=True):
-    """An execution that seems to be `of` another id. Where it is not sure, time will tell."""
+    """An execution that seems to be `of` another id. Where it is not sure, time will tell.
+
+    `is_listed` says that the broker lists it under the new id: what it says of it is the latest.
+    """
 
     of: str
     is_sure: bool
+    is_listed: bool
 
 
 async def repeat_of(seat: Seat, order: Order, report: ExecutedReport) -> Repeat | None:
@@ -41,4 +45,5 @@ async def repeat_of(seat: Seat, order: Order, report: ExecutedReport) -> Repeat 
     if report.exec_id in listed and stands_beside:
         return None
     sum_moved_on = report.cum_qty == order.cum_qty + report.quantity
-    return Repeat(alike, is_sure=report.exec_id in listed or not sum_moved_on)
+    is_listed = report.exec_id in listed
+    return Repeat(alike, is_sure=is_listed or not sum_moved_on, is_listed=is_listed)

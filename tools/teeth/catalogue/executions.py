@@ -122,7 +122,7 @@ MUTATIONS: Final = (
         p0=True,
         what="a correction is booked on top of what it corrects",
         file="core/accounts/account.py",
-        find="            return _amend(\n                account, instrument, side, gone, quantity=event.quantity, price=event.price\n            )",
+        find="            return _amend(account, instrument, side, gone, quantity=event.quantity, price=event.price, at=at)",
         put="            return _trade(account, instrument, side, event.quantity + 0 * gone.quantity, event.price)",
     ),
     Mutation(

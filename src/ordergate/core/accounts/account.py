@@ -117,11 +117,8 @@ def book(account: Account, instrument: Instrument, before: Order, event: e.AnyOr
                 return account  # taken back before it was told
             return _amend(account, instrument, side, gone, quantity=ZERO, price=gone.price)
         case e.ExecutionCorrected():
-            gone = before.executions[event.exec_id]
-            return _amend(
-                account, instrument, side, gone,
-                quantity=event.quantity, price=event.price, at=event.broker_at,
-            )  # fmt: skip
+            gone, at = before.executions[event.exec_id], event.broker_at
+            return _amend(account, instrument, side, gone, quantity=event.quantity, price=event.price, at=at)
         case _:
             return account
 

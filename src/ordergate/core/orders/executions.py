@@ -18,10 +18,8 @@ from ordergate.core.orders.versions import goes_on, is_of_asked, replaced_by
 def executed(order: Order, report: ExecutedReport, at: datetime) -> e.AnyOrderEvent | None:
     exec_id = order.stands_for(report.exec_id) if report.revision else order.first_id(report.exec_id)
     known = order.executions.get(exec_id)
-    if known is not None and known.gone:
-        return None  # taken back for good
-    if known is not None and known.revision >= report.revision:
-        return _dated(order, exec_id, known, report, at)  # told before, or changed before it was told
+    if known is not None and (known.revision >= report.revision or known.gone):
+        return _dated(order, exec_id, known, report, at)  # told before, or taken back for good
     if is_of_asked(order, report) and goes_on(order):
         return replaced_by(order, report.broker_order_id, at)
     if known is not None:
@@ -143,6 +141,8 @@ def looks_like(order: Order, report: ExecutedReport) -> str | None:
     """
     if order.first_id(report.exec_id) in order.executions:
         return None
+    if report.revision and order.stands_for(report.exec_id) in order.executions:
+        return None  # a change of one that both its names lead to
     changed: str | None = None
     for exec_id, known in order.executions.items():
         if known.gone or known.broker_order_id not in (None, report.broker_order_id):
@@ -159,7 +159,10 @@ def looks_like(order: Order, report: ExecutedReport) -> str | None:
 def told_again(
     order: Order, report: ExecutedReport, same_as: str, at: datetime
 ) -> e.ExecutionDuplicated | None:
-    """The evidence that an execution was told under a second id; None when it is written already."""
+    """The evidence that an execution was told under a second id; None when it is written already.
+
+    A report with a revision may change the execution, too, once both its names lead to it.
+    """
     if report.exec_id in order.repeated:
         return None
     return e.ExecutionDuplicated(
