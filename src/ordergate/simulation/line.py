@@ -305,7 +305,7 @@ class BrokerLine:
     def _listed_late(self, found: Any) -> Any:
         """A list that lags may show a younger execution before an older one."""
         brokerage = self._brokerage
-        missing = [one for one in found if brokerage.is_listed_late(one.cursor)]
+        missing = [one for one in found if brokerage.is_listed_late(one)]
         if missing and not brokerage.weather.healed:
             brokerage.weather.seen("B18", f"{len(missing)} executions are not listed")
         return [one for one in found if one not in missing]
