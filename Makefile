@@ -36,8 +36,8 @@ test: $(DEVELOPMENT) ## the whole suite
 test-long: $(DEVELOPMENT) ## the same tests in longer doses
 	ORDERGATE_DOSE=long $(PYTEST) --timeout 3600 $(TESTS)
 
-sim: $(DEVELOPMENT) ## the simulation: 2 000 seeds, or as many as ARGS says (ARGS="--seeds 50000")
-	$(BIN)/ordergate drill --seeds 2000 --record bench/results $(ARGS)
+sim: $(DEVELOPMENT) ## the simulation: 2 000 seeds (ARGS="--seeds 50000 --record bench/results")
+	$(BIN)/ordergate drill --seeds 2000 --hits-min 50 --orders-min 100 $(ARGS)
 
 sim-teeth: $(DEVELOPMENT) ## plants known mistakes and hunts each with seeds (ARGS="--p0", "--only ID")
 	$(BIN)/python -m tools.teeth --record bench/results $(ARGS)

@@ -7,14 +7,15 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from ordergate.cli.exits import ExitCode
 from ordergate.cli.main import app
 from ordergate.simulation.catalogue import FAULTS, WITH_SUBJECT
 from ordergate.simulation.drill import drill
 from ordergate.simulation.invariants.table import INVARIANTS
 from tests.dose import LONG, dose
 
-SEEDS = dose(120, 2000)
-HITS_MIN = 50 if LONG else 1
+SEEDS = dose(120, 20_000)
+HITS_MIN = 50 if LONG else 1  # in the usual dose; a build then runs `make sim`, which asks for 50
 _PAGE = Path(__file__).parents[2] / "docs" / "simulation.md"
 
 
@@ -60,6 +61,14 @@ def test_the_drill_speaks_to_programs_and_keeps_its_figures(tmp_path: Path) -> N
     assert (told["seeds"], told["first_seed"], told["violations"]) == (2, 3, 0)
     (kept,) = tmp_path.glob("drill-*.json")
     assert msgspec.json.decode(kept.read_bytes())["orders"] == told["orders"]
+
+
+def test_a_drill_that_hits_too_little_has_failed() -> None:
+    asked = ["drill", "--seeds", "2", "--seed", "3", "--faults", "B1,C3"]
+    rare = CliRunner().invoke(app, [*asked, "--hits-min", "1000"])
+    assert (rare.exit_code, "hit less than 1000 times: B1, C3" in rare.output) == (ExitCode.REFUSED, True)
+    few = CliRunner().invoke(app, [*asked, "--orders-min", "1000"])
+    assert (few.exit_code, "1000 were wanted" in few.output) == (ExitCode.REFUSED, True)
 
 
 def test_a_fault_that_is_not_there_is_a_wrong_command() -> None:

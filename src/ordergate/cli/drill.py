@@ -28,6 +28,12 @@ def drill(
         str | None, typer.Option(help="Only these, by id: B1,C3,... Empty: none at all.", show_default="all")
     ] = None,
     jobs: Annotated[int | None, typer.Option(min=1, help="Processes.", show_default="one per core")] = None,
+    hits_min: Annotated[
+        int, typer.Option(min=0, help="Fail when a fault that is let in was hit less often.")
+    ] = 0,
+    orders_min: Annotated[
+        int, typer.Option(min=0, help="Fail when the worlds had fewer orders on average.")
+    ] = 0,
     record: Annotated[
         Path | None, typer.Option(help="Keep the result as a JSON file in this folder.", file_okay=False)
     ] = None,
@@ -49,7 +55,13 @@ def drill(
         to_programs(told)
     else:
         _show(report, told["commit"])
-    if report.failures:
+    rare = report.hit_less_than(hits_min)
+    too_few = report.orders < orders_min * report.seeds
+    if rare and not as_json:
+        people().print(f"hit less than {hits_min} times: {', '.join(rare)}")
+    if too_few and not as_json:
+        people().print(f"{report.orders / report.seeds:.1f} orders a world; {orders_min} were wanted")
+    if report.failures or rare or too_few:
         raise typer.Exit(ExitCode.REFUSED)
 
 

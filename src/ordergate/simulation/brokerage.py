@@ -20,7 +20,7 @@ from ordergate.core.ids import AccountId, Env, OrderId, Symbol, cl_ord_id, parse
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import CancelRequested
 from ordergate.journal.tails import Linked
-from ordergate.ports.broker import DedupClass
+from ordergate.ports.broker import BrokerExecution, DedupClass
 from ordergate.simulation.ground import START, Ground
 from ordergate.simulation.manners import Manner
 from ordergate.simulation.plan import Plan, Strike
@@ -144,10 +144,14 @@ class Brokerage:
         """Let no question find it for so much of the time that the broker admits to."""
         self._hidden[order.id] = self.time() + self.setting.visibility_lag_s * dose
 
-    def is_listed_late(self, cursor: str) -> bool:
-        """B18: every third execution is listed behind younger ones, as long as the list lags."""
-        lags = self.spell("B18") is not None and int(cursor) % _EVERY_THIRD == self.number
-        return lags or cursor in self.listed_late
+    def is_listed_late(self, one: BrokerExecution) -> bool:
+        """B18: every third execution is listed behind younger ones, as long as the list lags.
+
+        Not those of orders placed elsewhere: docs/simulation.md says why.
+        """
+        lags = self.spell("B18") is not None and int(one.cursor) % _EVERY_THIRD == self.number
+        ours = intent_of(Env.PAPER, one.report.cl_ord_id) is not None
+        return (lags and ours) or one.cursor in self.listed_late
 
     @contextmanager
     def minding_manners(self, call: Call, subject: str) -> Iterator[Manner | None]:

@@ -59,7 +59,11 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def never_hit(self) -> tuple[str, ...]:
         """Faults that were asked for and did not come about."""
-        return tuple(fault for fault in self.faults if not self.hits.get(fault))
+        return self.hit_less_than(1)
+
+    def hit_less_than(self, often: int) -> tuple[str, ...]:
+        """Faults that were asked for and came about more rarely than that."""
+        return tuple(fault for fault in self.faults if self.hits.get(fault, 0) < often)
 
 
 def chosen(names: str | None) -> tuple[str, ...]:

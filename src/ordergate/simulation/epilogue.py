@@ -19,9 +19,10 @@ from ordergate.ports.broker import DedupClass
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.invariants.sight import Sight
-from ordergate.simulation.manners import FALSE, HIDDEN, SILENT, UNCLEAR
+from ordergate.simulation.manners import FALSE, HIDDEN, LATE, SILENT, UNCLEAR, Manner
 from ordergate.simulation.market import Market
 from ordergate.simulation.mishaps import Mishaps
+from ordergate.simulation.plan import Setting
 from ordergate.simulation.trader import Trader
 
 CALM_S: Final = 3.0
@@ -29,6 +30,9 @@ _SHORTLY_S: Final = 0.2
 _UNANSWERED_FILL_S: Final = 1.2
 _STOP_AFTER_S: Final = 0.4
 _STOP_S: Final = 4.0
+_JUMP_AFTER_S: Final = 5.5
+_JUMP_S: Final = 3.5
+_LATE_LAG_S: Final = 2.0
 _CUT_S: Final = 1.0
 _LISTED_LATE_S: Final = 2.5
 
@@ -66,15 +70,14 @@ class Epilogue:
 
     def _answer_badly(self, brokerage: Brokerage, trader: Trader, dice: random.Random) -> None:
         """One order, and one replace, that the broker takes and does not say so."""
-        setting = brokerage.setting
-        hides = setting.visibility_lag_s and setting.dedup is DedupClass.A and setting.resend_is_safe
-        manner = HIDDEN if hides and dice.random() < 0.7 else dice.choice((SILENT, FALSE))
+        manner = self._manner(brokerage.setting, dice)
         working = self._working(brokerage)
         if working:
             old = dice.choice(working)
             order = self._town.sight.order_id_of(old.cl_ord_id)
             if order is not None:
-                brokerage.manners[Call.REPLACE] = UNCLEAR
+                hides = brokerage.setting.visibility_lag_s and dice.random() < 0.5
+                brokerage.manners[Call.REPLACE] = HIDDEN if hides else UNCLEAR
                 trader.replace_one(order, old.terms.quantity + old.filled_before + 1)
         brokerage.manners[Call.PLACE] = manner
         trader.place_one()
@@ -82,6 +85,17 @@ class Epilogue:
             self._ground.later(_UNANSWERED_FILL_S, partial(self._fill, brokerage))
         elif manner is HIDDEN and dice.random() < 0.5:
             self._ground.later(_STOP_AFTER_S, partial(self._town.mishaps.stop_trading_for, _STOP_S))
+        elif manner is LATE:
+            self._ground.later(_JUMP_AFTER_S, partial(self._town.mishaps.be_wrong_for, _JUMP_S))
+
+    def _manner(self, setting: Setting, dice: random.Random) -> Manner:
+        """What tells most of this broker: whether it may be told twice, and how long it may hide an order."""
+        resends = setting.dedup is DedupClass.A and setting.resend_is_safe
+        if resends and setting.visibility_lag_s and dice.random() < 0.7:
+            return HIDDEN
+        if not resends and setting.visibility_lag_s < _LATE_LAG_S and dice.random() < 0.5:
+            return LATE
+        return dice.choice((SILENT, FALSE))
 
     def _fill(self, brokerage: Brokerage) -> None:
         """A fill is the first that anybody hears of an order."""

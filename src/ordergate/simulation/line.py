@@ -76,7 +76,9 @@ class BrokerLine:
                 await _never()
             return await answer
         brokerage.in_flight[subject] = brokerage.in_flight.get(subject, 0) + 1
-        brokerage.later(self._way_s(), lambda: self._arrive(call, subject, act, answer))
+        manner = brokerage.manners.get(call)
+        way_s = self._way_s() + (0.0 if manner is None else manner.way_s)
+        brokerage.later(way_s, lambda: self._arrive(call, subject, act, answer))
         if call is Call.PLACE and brokerage.strike("C7") is not None:
             await self._death("C7", subject)
         return await answer
@@ -305,7 +307,7 @@ class BrokerLine:
     def _listed_late(self, found: Any) -> Any:
         """A list that lags may show a younger execution before an older one."""
         brokerage = self._brokerage
-        missing = [one for one in found if brokerage.is_listed_late(one.cursor)]
+        missing = [one for one in found if brokerage.is_listed_late(one)]
         if missing and not brokerage.weather.healed:
             brokerage.weather.seen("B18", f"{len(missing)} executions are not listed")
         return [one for one in found if one not in missing]

@@ -15,12 +15,14 @@ from ordergate.ports.broker import Outcome, Rejected, Unknown
 class Manner(msgspec.Struct, frozen=True, kw_only=True):
     """`outcome` is answered, None for nothing at all; the news of it is `held_s` late, or never told.
 
-    `hidden` says that questions do not find it either, for as long as the broker admits to.
+    `hidden` says that questions do not find it either, for as long as the broker admits to; `way_s` how
+    much longer than others the call is on its way.
     """
 
     outcome: Outcome | None
     held_s: float | None = None
     hidden: bool = False
+    way_s: float = 0.0
 
     @property
     def is_false(self) -> bool:
@@ -31,4 +33,5 @@ class Manner(msgspec.Struct, frozen=True, kw_only=True):
 SILENT: Final = Manner(outcome=None)
 HIDDEN: Final = Manner(outcome=Unknown("502 bad gateway"), hidden=True)
 UNCLEAR: Final = Manner(outcome=Unknown("502 bad gateway"), held_s=0.5)
+LATE: Final = Manner(outcome=None, held_s=0.0, way_s=10.0)
 FALSE: Final = Manner(outcome=Rejected("422 unprocessable"), held_s=0.5)

@@ -123,6 +123,14 @@ class Mishaps:
     def _jump_back(self, strike: Strike) -> None:
         self._town.clock.wrong_by = timedelta(0)
 
+    def be_wrong_for(self, seconds: float) -> None:
+        """The wall clock of the healed house is an hour fast for a moment."""
+        self._town.clock.wrong_by = timedelta(hours=1)
+        self._ground.later(seconds, self._be_right)
+
+    def _be_right(self) -> None:
+        self._town.clock.wrong_by = timedelta(0)
+
     def _stand_still(self, strike: Strike) -> None:
         """T2: the process is stopped, and does not know."""
         gateway = self._town.serving
