@@ -46,6 +46,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     group_orders: tuple[Order, ...] = ()
 
 
+_EXACT: Final = ("account", "old_names", "labels")
 _encode: Final = msgspec.json.Encoder().encode
 _decoder: Final = msgspec.json.Decoder(Picture)
 
@@ -64,6 +65,26 @@ def read(text: bytes) -> Picture:
     except (msgspec.MsgspecError, UnicodeError) as error:
         raise Unreadable(str(error)) from error
     return Picture(**{name: _whole(parts, name) for name in Picture.__struct_fields__})
+
+
+def contradictions(one: Picture, other: Picture) -> tuple[str, ...]:
+    """What two pictures of one moment do not agree on, by field.
+
+    Which old orders and groups are still in memory is nobody's truth: of these, those in both are compared.
+    """
+    exact = [name for name in _EXACT if getattr(one, name) != getattr(other, name)]
+    for name in ("open", "final", "groups", "group_orders"):
+        ours, theirs = _by_id(getattr(one, name)), _by_id(getattr(other, name))
+        both = ours.keys() | theirs.keys() if name == "open" else ours.keys() & theirs.keys()
+        if any(ours.get(key) != theirs.get(key) for key in both):
+            exact.append(name)
+    if {*one.waiting} != {*other.waiting}:
+        exact.append("waiting")
+    return tuple(exact)
+
+
+def _by_id(items: tuple[Any, ...]) -> dict[str, Any]:
+    return {item.id: item for item in items}
 
 
 def _parts(value: Any) -> Iterator[Any]:

@@ -28,6 +28,7 @@ from ordergate.core.ids import AccountId, Env
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.snapshots import SnapshotPace
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
@@ -126,6 +127,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         ],
         rhythm=Rhythm(**msgspec.structs.asdict(settings.reconciliation)),
         pace=Pace(),
+        snapshots=SnapshotPace(events=settings.snapshot_events),
     )
     app = create_app(
         ApiDeps(
