@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import msgspec
 
-READY_S_MAX: Final = 180.0
+READY_S_MAX: Final = 600.0
 STOP_S_MAX: Final = 20.0
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 

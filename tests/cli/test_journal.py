@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 
 import asyncpg
+import msgspec
 import pytest
 
+from ordergate.core.ids import AccountId
+from ordergate.core.instruments import by_any_name
+from ordergate.engine.pictures import lines
+from ordergate.engine.recovery import Recovery
 from ordergate.journal.embedded import EmbeddedPostgres
+from ordergate.journal.postgres import PostgresJournal
+from ordergate.ports.journal import Snapshot
+from ordergate.wiring.fold_rules import fold_rules
+from ordergate.wiring.settings import Settings, load
 from tests.cli.asking import Desk, ordergate, resting
 from tests.fixtures.house import House, house
 
@@ -92,6 +101,43 @@ def test_replay_finds_every_kind_of_changed_row(stopped: House) -> None:
         assert check(stopped, "verify")[0] == 0
         change(stopped, back)
         assert check(stopped, "replay")[0] == 0
+
+
+def test_replay_compares_snapshots_with_the_events_and_they_can_be_dropped(stopped: House) -> None:
+    """A snapshot whose seal holds and whose books are wrong: as if the code that made it had been."""
+    dsn_told(stopped, wrong_snapshot)
+    code, out = check(stopped, "replay")
+    assert (code, "shows account otherwise than the events do" in out) == (4, True), out
+    assert ordergate("journal", "drop-snapshots", "--data-dir", str(stopped.data_dir), "--json").json == {
+        "dropped": 1
+    }
+    assert check(stopped, "replay")[0] == 0
+
+
+async def wrong_snapshot(dsn: str, settings: Settings) -> None:
+    """The books of the first events, with other cash than they have."""
+    instruments = by_any_name(settings.symbols)
+    account = AccountId("P-DEMO")
+    journal = await PostgresJournal.connect(dsn, settings.environment)
+    try:
+        rules = fold_rules(instruments)
+        folded = await Recovery(account, journal, instruments, rules).fold(2, 2, lambda stored: None)
+        picture = folded.books.picture()
+        assert picture.account is not None
+        richer = msgspec.structs.replace(picture.account, cash=picture.account.cash + 1)
+        body = b"".join(lines(msgspec.structs.replace(picture, account=richer)))
+        epoch = (await journal.take(account)).epoch
+        assert await journal.keep(Snapshot(account=account, epoch=epoch, seq=2, rules=rules, body=body))
+    finally:
+        await journal.close()
+
+
+def dsn_told(home: House, what: Callable[[str, Settings], Coroutine[None, None, None]]) -> None:
+    async def tell() -> None:
+        async with EmbeddedPostgres(home.data_dir / "postgres") as server:
+            await what(server.dsn("ordergate_paper"), load(home.data_dir / "gateway.yaml"))
+
+    asyncio.run(tell())
 
 
 def test_verify_finds_an_event_that_was_changed(stopped: House) -> None:

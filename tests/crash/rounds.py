@@ -30,6 +30,9 @@ RHYTHM: Final[Mapping[str, float]] = {
     "settle_s": 2.5,
 }
 
+# Every start but the first is from a snapshot, as a long past would make it.
+SNAPSHOT_EVENTS: Final = 25
+
 
 class Rounds:
     """`orders` is every order that any key of any round was answered with."""
@@ -112,7 +115,7 @@ async def rounds(folder: Path, seed: int, *, dated: bool = True, **how: Any) -> 
 
     `dated` of False where the clock may jump.
     """
-    gateway = {"reconciliation": RHYTHM, **how.pop("gateway", {})}
+    gateway = {"reconciliation": RHYTHM, "snapshot_events": SNAPSHOT_EVENTS, **how.pop("gateway", {})}
     async with floor(folder, gateway=gateway, **how) as it, clients(it) as (rest, stream):
         await stream.watch_quotes(SYMBOLS)
         watcher = Watcher(it, rest)

@@ -24,11 +24,12 @@ UNDER_LOAD: Final = ("C1", "C2", "C3", "C4", "C5", "C6", "C7", "C8", "C9", "C10"
 LATE: Final = (100, 180)
 # Struck by recovering and by looking again.
 IN_RECOVERY: Final = ("C15", "C17")
+KEEPING: Final = ("C18", "C19")
 BY_THEMSELVES: Final = {"C12": "reconciling", "C13": "killing", "C14": "rotating", "C16": "migrating"}
 
 
 def test_every_place_has_its_death() -> None:
-    assert {*UNDER_LOAD, *IN_RECOVERY, *BY_THEMSELVES} == set(PLACES)
+    assert {*UNDER_LOAD, *IN_RECOVERY, *KEEPING, *BY_THEMSELVES} == set(PLACES)
 
 
 @pytest.mark.timeout(1800)
@@ -43,6 +44,9 @@ async def test_a_gateway_that_dies_at_any_named_place_under_load_loses_and_doubl
             for _ in range(dose(1, 20)):
                 for place in UNDER_LOAD:
                     await die_under_load(at, place, chance.randint(*LATE))
+                for place in KEEPING:
+                    await die_under_load(at, place, chance.randint(1, 3))
+                    deaths += 1
                     deaths += 1
             assert at.it.kills == deaths * 2, "every place was struck, and every life before it ended"
             assert at.lost > 0, "no death met a command under way"

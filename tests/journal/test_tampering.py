@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from ordergate.core.faults import JournalCorrupt
 from ordergate.core.ids import Env
+from ordergate.journal import reading
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.snapshots import drop
 from ordergate.journal.verify import verify
@@ -95,8 +96,12 @@ async def test_the_verifier_notices(owned: tuple[str, asyncpg.Connection], tampe
     assert any(ALICE in (proof.problem or "") for proof in report.accounts)
 
 
+@pytest.mark.parametrize("page_rows", [1_000, 3, 1])
 @pytest.mark.parametrize("tampering", TAMPERINGS)
-async def test_nobody_reads_on_past_it(owned: tuple[str, asyncpg.Connection], tampering: str) -> None:
+async def test_nobody_reads_on_past_it(
+    owned: tuple[str, asyncpg.Connection], tampering: str, page_rows: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "_PAGE_ROWS", page_rows)
     database, admin = owned
     await admin.execute(TAMPERINGS[tampering])
     journal = await PostgresJournal.connect(database, Env.PAPER)

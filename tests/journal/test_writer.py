@@ -5,9 +5,11 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from asyncpg.prepared_stmt import PreparedStatement
 
 from ordergate.core.faults import AppendConflict, JournalUnavailable, StaleEpoch
 from ordergate.core.ids import AccountId, Env
+from ordergate.journal import reading
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
@@ -229,4 +231,26 @@ async def test_a_journal_with_a_long_past_reads_it_in_pieces(database: str) -> N
         seen += 1
         assert stored.seq == seen
     assert seen == 2_500
+    await journal.close()
+
+
+async def test_a_long_past_is_asked_for_page_by_page_and_never_as_a_whole(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server asked for everything in order may sort it all first, and answer too late for a start."""
+    monkeypatch.setattr(reading, "_PAGE_ROWS", 10)
+    journal = await PostgresJournal.connect(database, Env.PAPER)
+    owner = await taken(journal)
+    await asyncio.gather(*[journal.append(owner.place(number)) for number in range(1, 48)])
+    asked: list[tuple[int, int]] = []
+    fetch = PreparedStatement.fetch
+
+    def noted(statement: PreparedStatement, *arguments: object, **others: object) -> object:
+        asked.append((int(str(arguments[1])), int(str(arguments[2]))))
+        return fetch(statement, *arguments, **others)
+
+    monkeypatch.setattr(PreparedStatement, "fetch", noted)
+    assert [one.seq for one in await read(journal, after=5, upto=40)] == list(range(6, 41))
+    assert asked == [(5, 15), (15, 25), (25, 35), (35, 40)]
+    monkeypatch.undo()
     await journal.close()

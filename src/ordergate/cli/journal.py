@@ -1,4 +1,7 @@
-"""`journal`: proves that nothing was changed by hand, and that what is shown is what happened."""
+"""`journal`: proves that nothing was changed by hand, and that what is shown is what happened.
+
+Throws snapshots away; changes nothing else.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def replay(
     data_dir: DataDir = DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Fold every account anew from its events, and compare with what the gateway shows."""
+    """Fold every account anew from its events, and compare with what the gateway shows and keeps."""
     from ordergate.wiring import databases, records
 
     settings = databases.settings_of(config, data_dir)
@@ -60,6 +63,20 @@ def replay(
     with progress("events", total) as ticks:
         checked = records.replay(place, settings.symbols, one, ticks.advance)
     _tell(checked, as_json, lambda each: f"{each.events} events, {each.rows} rows")
+
+
+@app.command()
+def drop_snapshots(config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
+    """Throw away what accounts were folded to: the next start folds every event."""
+    from ordergate.wiring import databases, records
+
+    place = databases.of(databases.settings_of(config, data_dir))
+    with waiting("opening the journal"):
+        dropped = records.drop_snapshots(place)
+    if as_json:
+        to_programs({"dropped": dropped})
+    else:
+        people().print(f"{dropped} snapshots dropped")
 
 
 def _account(text: str | None) -> AccountId | None:

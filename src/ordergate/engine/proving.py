@@ -31,6 +31,7 @@ class Proving:
         self._journal = journal
         self._clock = clock
         self._proven: dict[AccountId, int] = {}
+        self._turn = asyncio.Lock()  # however many accounts there are, one is read at a time
 
     async def follow(self, seat: Seat) -> None:
         """Prove what lies before the snapshot that the first fold began with; then nothing more."""
@@ -53,9 +54,10 @@ class Proving:
 
     async def _read_on(self, account: AccountId, after: int, upto: int) -> None:
         """Read, which proves; then rest for as long as that was work. Raises JournalCorrupt."""
-        began = self._clock.monotonic()
-        async for stored in self._journal.read(account, after=after, upto=upto):
-            if stored.seq % EVENTS_AT_ONCE == 0:
-                await asyncio.sleep(0)
-        self._proven[account] = upto
-        await self._clock.sleep(max(REST_TIMES * (self._clock.monotonic() - began), REST_S_MIN))
+        async with self._turn:
+            began = self._clock.monotonic()
+            async for stored in self._journal.read(account, after=after, upto=upto):
+                if stored.seq % EVENTS_AT_ONCE == 0:
+                    await asyncio.sleep(0)
+            self._proven[account] = upto
+            await self._clock.sleep(max(REST_TIMES * (self._clock.monotonic() - began), REST_S_MIN))

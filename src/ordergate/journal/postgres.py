@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from struct import unpack
 from typing import Final
 
 import asyncpg
@@ -112,7 +113,9 @@ class PostgresJournal:
         )
 
     async def key_digests(self, account: AccountId) -> set[int]:
-        return {row["digest"] for row in await self._pool.fetch(_SQL["key_digests"], account)}
+        row = await self._pool.fetchrow(_SQL["key_digests"], account)
+        packed = b"" if row is None else row["digests"] or b""
+        return set(unpack(f">{len(packed) // 8}q", packed))
 
     async def forget_answers(self, before: datetime) -> int:
         connection = await session.connect(self._dsn, timeout_s=_CARE_S_MAX)

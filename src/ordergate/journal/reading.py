@@ -7,11 +7,12 @@ that place, and a tail cut off is one at the end. What is yielded has been check
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
 from typing import Any, Final
 
-from asyncpg.cursor import Cursor
 from asyncpg.pool import PoolConnectionProxy
+from asyncpg.prepared_stmt import PreparedStatement
 
 from ordergate.core.faults import JournalCorrupt
 from ordergate.core.ids import AccountId, OrderId
@@ -36,26 +37,39 @@ async def read(pool: ReadPool, account: AccountId, *, after: int, upto: int | No
         link = await _link_at(connection, account, after)
         seq = after
         if after < last:
-            cursor = await connection.cursor(_SQL["read_events"], account, after, last)
-            async for page in _pages(cursor):
-                for row in page:
-                    stored, link = unseal(account, row.values(), seq + 1, link)
-                    seq += 1
-                    yield stored
+            statement = await connection.prepare(_SQL["read_events"])
+            async with aclosing(_pages(statement, account, after, last)) as pages:
+                async for page in pages:
+                    for row in page:
+                        stored, link = unseal(account, row.values(), seq + 1, link)
+                        seq += 1
+                        yield stored
         if seq != last:
             raise JournalCorrupt(f"{account}: the stream's head is {head}, but events end at {seq}")
         if last == head and link != head_hash:
             raise JournalCorrupt(f"{account}: the last seal is not the one the stream ends with")
 
 
-async def _pages(cursor: Cursor[Any]) -> AsyncIterator[list[Any]]:
-    """The server fills the next page while this one is worked on."""
-    coming = asyncio.ensure_future(cursor.fetch(_PAGE_ROWS))
+async def _pages(
+    statement: PreparedStatement[Any], account: AccountId, after: int, last: int
+) -> AsyncGenerator[list[Any], None]:
+    """The server fills the next page while this one is worked on.
+
+    Each page is asked for by its numbers. Asked for everything, a server reads and sorts the whole table
+    before it answers with the first row: with a long past that takes longer than any answer may.
+    """
+
+    def page(first: int) -> asyncio.Future[list[Any]]:
+        return asyncio.ensure_future(statement.fetch(account, first, min(first + _PAGE_ROWS, last)))
+
+    coming = page(after)
     try:
-        while page := await coming:
-            coming = asyncio.ensure_future(cursor.fetch(_PAGE_ROWS))
-            await asyncio.sleep(0)  # the question leaves before anything else is done
-            yield page
+        for first in range(after, last, _PAGE_ROWS):
+            rows = await coming
+            if first + _PAGE_ROWS < last:
+                coming = page(first + _PAGE_ROWS)
+                await asyncio.sleep(0)  # the question leaves before anything else is done
+            yield rows
     finally:
         if not coming.done():
             coming.cancel()

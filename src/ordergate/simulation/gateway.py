@@ -21,6 +21,7 @@ from ordergate.core.risk.limits import Limits
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.snapshots import SnapshotPace
 from ordergate.journal.session import FenceHeld
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.simulation.brokerage import Brokerage
@@ -99,6 +100,7 @@ class Gateway:
         instruments: Mapping[Symbol, Instrument],
         limits: Limits,
         on_death: Callable[[Gateway], None],
+        snapshots: SnapshotPace | None = None,
     ) -> None:
         self.name = f"gateway-{number}"
         self.alive = True
@@ -111,6 +113,7 @@ class Gateway:
         self._instruments = instruments
         self._limits = limits
         self._on_death = on_death
+        self._snapshots = snapshots
         self._context = ground.loop.process(self.name)
         self._running: set[asyncio.Task[None]] = set()
         self._journal = SimJournal(server, self, queued_units_max=_QUEUED_UNITS_MAX)
@@ -220,7 +223,7 @@ class Gateway:
             Served(one.account, self._broker(one), self._limits, "paper:PAPER-1", login="paper")
             for one in self._brokerages
         ]
-        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
+        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self._snapshots)
         self.node.start()
 
     def _broker(self, brokerage: Brokerage) -> PaperBroker:

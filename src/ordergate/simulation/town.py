@@ -18,6 +18,7 @@ import msgspec
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.risk.limits import Limits, limits_of
+from ordergate.engine.snapshots import SnapshotPace
 from ordergate.journal.tails import Linked
 from ordergate.ports.market_data import Quote
 from ordergate.simulation.audit import Known
@@ -85,7 +86,11 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
 class Town:
     """Everything of one run, put together."""
 
-    def __init__(self, plan: Plan, *, keep_trace: bool = False) -> None:
+    def __init__(
+        self, plan: Plan, *, keep_trace: bool = False, snapshots: SnapshotPace | None = None
+    ) -> None:
+        """The usual pace of snapshots is too slow for a run to see one."""
+        self.snapshots = snapshots
         self.ground = Ground(plan, keep_trace=keep_trace)
         self.server = Server(self.ground)
         self.server.on_commit = self._committed
@@ -135,6 +140,7 @@ class Town:
             instruments=INSTRUMENTS,
             limits=self.limits,
             on_death=self.mishaps.died,
+            snapshots=self.snapshots,
         )
         self.gateways.append(gateway)
         gateway.start()
@@ -276,7 +282,7 @@ class Town:
         )
 
 
-def run(plan: Plan, *, keep_trace: bool = False) -> Result:
+def run(plan: Plan, *, keep_trace: bool = False, snapshots: SnapshotPace | None = None) -> Result:
     """Run a plan from beginning to end."""
     was_enabled = gc.isenabled()
     gc.disable()  # what a collection would end, it must not end in the middle of a run
@@ -284,7 +290,7 @@ def run(plan: Plan, *, keep_trace: bool = False) -> Result:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # a process that was ended leaves coroutines behind
-            town = Town(plan, keep_trace=keep_trace)
+            town = Town(plan, keep_trace=keep_trace, snapshots=snapshots)
             town.run()
             result = town.result()
             town.end()

@@ -31,7 +31,7 @@ FOLDED_BY: Final = (
 
 
 def fold_rules(instruments: Mapping[Symbol, Instrument]) -> str:
-    """The same for the same code and instruments, whatever their order; different otherwise."""
+    """The same for the same code and instruments, whatever their order and the names they are found by."""
     hashed = hashlib.sha256()
     for text in (*_sources(), *_listed(instruments)):
         hashed.update(len(text).to_bytes(8, "big") + text)
@@ -39,7 +39,7 @@ def fold_rules(instruments: Mapping[Symbol, Instrument]) -> str:
 
 
 def _listed(instruments: Mapping[Symbol, Instrument]) -> list[bytes]:
-    return sorted(msgspec.json.encode((name, one), order="sorted") for name, one in instruments.items())
+    return sorted({msgspec.json.encode(one, order="sorted") for one in instruments.values()})
 
 
 def _sources() -> Iterator[bytes]:

@@ -28,6 +28,7 @@ from ordergate.core.ids import AccountId, Env
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.snapshots import SnapshotPace
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.kill_rows import KillRows
 from ordergate.journal.migrate import migrate
@@ -134,6 +135,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         rhythm=Rhythm(**msgspec.structs.asdict(settings.reconciliation)),
         pace=Pace(),
         two_persons=settings.kill_switch.two_persons,
+        snapshots=SnapshotPace(events=settings.snapshot_events),
     )
     app = create_app(
         ApiDeps(

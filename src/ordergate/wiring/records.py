@@ -1,6 +1,6 @@
-"""Checks a journal from outside: its seals, and that the read tables say what the events say.
+"""Checks a journal from outside: its seals, and that read tables and snapshots say what the events say.
 
-Reads only, beside a running gateway or without one. Nothing is ever mended here.
+Beside a running gateway or without one. Nothing is ever mended here; snapshots can be thrown away.
 """
 
 from __future__ import annotations
@@ -20,12 +20,17 @@ from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument, by_any_name
 from ordergate.core.orders.events import AnyOrderEvent, OrderEvent
 from ordergate.engine.books import Books, Change, order_from
+from ordergate.engine.pictures import Unreadable, contradictions
+from ordergate.engine.pictures import read as read_picture
 from ordergate.engine.units import UnitBuilder
+from ordergate.journal import snapshots
 from ordergate.journal import verify as seals
 from ordergate.journal.pool import ReadPool
 from ordergate.journal.reading import history, read
 from ordergate.journal.tables import Digests, digest, heads, tables
+from ordergate.ports.journal import Snapshot
 from ordergate.wiring.databases import Place, reached
+from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.settings import CannotStart
 
 DIFFERENCES_MAX: Final = 20
@@ -71,6 +76,16 @@ def verify(place: Place, account: AccountId | None, told: Told) -> list[Checked]
     return _run(ask())
 
 
+def drop_snapshots(place: Place) -> int:
+    """Throw every snapshot away; how many there were. Raises CannotStart."""
+
+    async def ask() -> int:
+        async with reached(place) as dsn:
+            return await snapshots.drop(dsn)
+
+    return _run(ask())
+
+
 def replay(
     place: Place, instruments: Mapping[Symbol, Instrument], account: AccountId | None, told: Told
 ) -> list[Checked]:
@@ -87,6 +102,7 @@ async def _replayed(
     pool: ReadPool, account: AccountId, instruments: dict[Symbol, Instrument], told: Told
 ) -> Checked:
     """The tables as of one head, against the fold of the events up to it, which nobody can change."""
+    snapshot = await snapshots.snapshot(pool, account, fold_rules(instruments))
     moment = await tables(pool, account)
     fold = _Fold(pool, account, instruments)
     problems: list[str] = []
@@ -97,6 +113,8 @@ async def _replayed(
                     await fold.add(stored.seq, event)
                 case _:
                     fold.events += 1  # the control stream has no books
+            if snapshot is not None and stored.seq == snapshot.seq:
+                problems += fold.compared(snapshot)
             if fold.events % TELL_EVERY == 0:
                 told(TELL_EVERY)
     except JournalCorrupt as corrupt:
@@ -143,6 +161,15 @@ class _Fold:
             for row in rows:
                 self.rows[table, row.key] = digest(row.body)
         self.events += 1
+
+    def compared(self, snapshot: Snapshot) -> list[str]:
+        """What a snapshot of this very moment says otherwise."""
+        what = f"{self._account}: the snapshot at event {snapshot.seq}"
+        try:
+            found = contradictions(read_picture(snapshot.body), self._books.picture())
+        except Unreadable as error:
+            return [f"{what} cannot be read: {error}"]
+        return [f"{what} shows {name} otherwise than the events do" for name in found]
 
     def _post(
         self,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 import yaml
@@ -134,6 +134,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     origins: tuple[str, ...] = ()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     kill_switch: KillSwitchSettings = KillSwitchSettings()
+    snapshot_events: Annotated[int, msgspec.Meta(ge=1)] = 100_000
     log_level: str = "info"
 
     def __post_init__(self) -> None:
