@@ -114,11 +114,11 @@ class BoundedHttp(HttpToolsProtocol):
             # The long way meets the same defect, and answers it.
             log.exception("api.fault", path=PATH)
             taken = cycle.response_complete
-        if taken:
-            self._end_head()
-        else:
+        if not taken:
             cycle.disconnected = True
             self.cycle = before
+        elif self._in_head:
+            self._end_head()
         return taken
 
     def express_answered(self) -> None:

@@ -75,9 +75,11 @@ class Ingest:
     async def _hear(self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None) -> None:
         started = self._clock.monotonic()
         seat.watch.heard(report)
-        if type(report) is r.AcknowledgedReport and not _is_known(seat, report):
+        known = _is_known(seat, report)
+        if not known and type(report) is r.AcknowledgedReport:
             await asyncio.sleep(0)  # the broker's answer, if it came in the same turn, says it for less
-        if _is_known(seat, report):
+            known = _is_known(seat, report)
+        if known:
             self._metrics.absorb.observe(self._clock.monotonic() - started)
             return
         try:

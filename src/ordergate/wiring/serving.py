@@ -157,7 +157,8 @@ def _listen(host: str, port: int, option: str = "--port") -> socket.socket:
     return listening
 
 
-_COLLECT_AFTER: Final = (2_000, 50, 1_000)  # short looks, often: each is a pause for every order
+# Orders under way are a few thousand objects: what is looked through less often is seldom any of theirs.
+_COLLECT_AFTER: Final = (10_000, 50, 1_000)
 
 
 def _calm_the_collector() -> None:

@@ -27,6 +27,7 @@ log = logger("brokers.http")
 # A status outside these says nothing certain about whether the request was carried out.
 _DEFINITE: Final = frozenset({200, 201, 202, 204, 207, 400, 401, 403, 404, 405, 409, 410, 413, 415, 422})
 _BODILESS: Final = 204
+_JSON: Final = "application/json"
 _THROTTLED: Final = 429
 _HEADER: Final = re.compile(r"[!-~](?:[ -~]*[!-~])?")
 _TARGET: Final = re.compile(r"/[!-~]*")
@@ -121,9 +122,9 @@ def _definite(method: str, response: Response, request_id: str | None) -> Reply:
         return Answer(response.status, response.body, request_id)
     if response.headers.get("content-encoding", "identity") != "identity":
         return _unclear("an encoding that was not asked for", method, request_id)
-    content_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != "application/json":
-        return _unclear(f"the answer is {content_type[:80]!r}, not JSON", method, request_id)
+    content_type = response.headers.get("content-type", "")
+    if content_type != _JSON and (media := content_type.partition(";")[0].strip().lower()) != _JSON:
+        return _unclear(f"the answer is {media[:80]!r}, not JSON", method, request_id)
     try:
         check_document(response.body)
     except NotOneDocument as fault:

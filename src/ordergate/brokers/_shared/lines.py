@@ -76,7 +76,7 @@ class Lines:
 
     async def ask(self, request: bytes) -> Response:
         """Send `request` once. Raises NotSent or Broken."""
-        if not await self._places.take(self._limits.connect_s):
+        if not self._places.take_now() and not await self._places.take(self._limits.connect_s):
             raise NotSent("no free connection within the time allowed")
         try:
             line = self._idle_line() or await self._new_line()
@@ -154,10 +154,16 @@ class Places:
         self._free = places
         self._waiting: deque[asyncio.Future[bool]] = deque()
 
-    async def take(self, wait_s: float) -> bool:
-        """True with a place; False when none became free in time."""
+    def take_now(self) -> bool:
+        """True with a place, when one is free; nobody waits then."""
         if self._free > 0:
             self._free -= 1
+            return True
+        return False
+
+    async def take(self, wait_s: float) -> bool:
+        """True with a place; False when none became free in time."""
+        if self.take_now():
             return True
         loop = asyncio.get_running_loop()
         granted: asyncio.Future[bool] = loop.create_future()
