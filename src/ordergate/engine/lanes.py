@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final
 
@@ -12,8 +12,10 @@ import msgspec
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.risk.limits import Limits
+from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
+from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.lane import Lane
 from ordergate.engine.runs import Runs
@@ -36,7 +38,9 @@ class Seat(msgspec.Struct):
     `unplaced` are the broker's ids of orders that it told executions of and does not show.
     `withheld` is what a broker shows of orders that may be ours, by its ids; see `quarantine`.
     `asked_last` is the order last asked for, so that each gets its turn.
-    `buckets` and `recent` are risk's memory of the account's latest messages and orders.
+    `buckets`, `recent` and `prices_seen` are risk's memory of the account's latest messages, orders and
+    prices. `own_lanes` are those of all accounts of the same owner, this one's first, and `groups` the
+    sums of exposure that the account is part of.
     """
 
     lane: Lane
@@ -62,9 +66,13 @@ class Seat(msgspec.Struct):
     runs: Runs = msgspec.field(default_factory=Runs)
     buckets: MessageBuckets = msgspec.field(default_factory=lambda: MessageBuckets(None))
     recent: RecentOrders = msgspec.field(default_factory=RecentOrders)
+    prices_seen: PricesSeen = msgspec.field(default_factory=PricesSeen)
+    own_lanes: tuple[Lane, ...] = ()
+    groups: Mapping[str, Totals] = {}
 
     def __post_init__(self) -> None:
         self.buckets.refit(self.limits)
+        self.own_lanes = self.own_lanes or (self.lane,)
 
     def suspect(self, why: str) -> None:
         """Ask for a whole reconciliation now."""

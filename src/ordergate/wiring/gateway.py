@@ -26,6 +26,7 @@ from ordergate.brokers.alpaca.prices import AlpacaPrices, Feed
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env
 from ordergate.engine.dispatcher import Pace
+from ordergate.engine.judging import Hours, always_unknown
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
 from ordergate.journal.embedded import EmbeddedPostgres
@@ -41,6 +42,7 @@ from ordergate.security.migrations import identity_migrations
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
+from ordergate.wiring import market_hours
 from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
@@ -110,6 +112,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         metrics=metrics,
         instruments=settings.symbols,
         prices=_prices(settings, clock, chance, stack),
+        hours=_hours(settings, clock),
     )
     node = Node(
         world,
@@ -119,6 +122,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
                 _broker(settings, account, clock, chance, stack),
                 its.parsed_limits(),
                 its.broker_account,
+                its.owner,
+                its.groups,
             )
             for account, its in settings.accounts.items()
         ],
@@ -171,6 +176,17 @@ async def _identity(
     running = asyncio.create_task(identity.run(), name="identity")
     stack.push_async_callback(_end, running)
     return identity
+
+
+def _hours(settings: Settings, clock: SystemClock) -> Hours:
+    """The trading hours of every instrument, where an account is bound by them."""
+    limits = [its.parsed_limits() for its in settings.accounts.values()]
+    if all(one is None or one.hours is market_hours.ANY for one in limits):
+        return always_unknown
+    try:
+        return market_hours.of(settings.symbols, clock.now())
+    except market_hours.NoCalendar as error:
+        raise CannotStart(str(error)) from error
 
 
 def _issuer(one: IssuerFile) -> IssuerSettings:
