@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
 
@@ -13,14 +13,19 @@ from ordergate.core.accounts.account import Account
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.order import Order, Replacement
-from ordergate.core.orders.terms import Terms
+from ordergate.core.orders.terms import OrderType, Side, Terms
 from ordergate.core.risk.exposure import Exposure
 from ordergate.core.risk.judge import Denied, judge_place, judge_replace
 from ordergate.core.risk.limits import Limits, limits_of
+from ordergate.core.risk.memories import PricesSeen, Strategies
+from ordergate.core.risk.profit import ProfitLog
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
-from ordergate.core.risk.view import BuyingPower, Freshness, ReferencePrice, RiskView
-from tests.core.examples import FUTURE, NOW, SHARE, account, future, place, share
+from ordergate.core.risk.resting import Resting
+from ordergate.core.risk.trading_state import Grade, Stop
+from ordergate.core.risk.valuation import Valuation
+from ordergate.core.risk.view import BuyingPower, Freshness, MarketHours, ReferencePrice, RiskView
+from tests.core.examples import FUTURE, NOW, SHARE, account, future, place, share, terms, working
 
 INSTRUMENTS: Final = {SHARE: share(), FUTURE: future()}
 
@@ -81,12 +86,15 @@ def view(
     now: datetime = NOW,
 ) -> RiskView:
     limited = limits() if limited is None else limited
-    exposure = Exposure(INSTRUMENTS)
+    exposure, resting, profit = Exposure(INSTRUMENTS), Resting(INSTRUMENTS), ProfitLog()
     for order in orders:
         exposure.moved(None, order)
+        resting.moved(order)
+        profit.watch(order)
+    books = account() if holding is None else holding
     return RiskView(
         now=now,
-        account=account() if holding is None else holding,
+        account=books,
         instrument=INSTRUMENTS[symbol],
         exposure=exposure,
         limits=limited,
@@ -96,7 +104,73 @@ def view(
         buckets=MessageBuckets(limited),
         recent=RecentOrders(),
         freshness=Freshness(None),
+        valuation=valued(books, exposure, {symbol: price}, now),
+        profit=profit,
+        prices_seen=PricesSeen(),
+        strategies=Strategies(),
+        rivals=(resting,),
     )
+
+
+def valued(
+    books: Account, exposure: Exposure, marks: Mapping[Symbol, int | str], now: datetime = NOW
+) -> Valuation:
+    """What the account is worth at these prices, looked up now."""
+    valuation = Valuation()
+    for symbol, price in marks.items():
+        valuation.mark(symbol, Decimal(price))
+    for symbol in {*books.positions, *exposure.symbols()}:
+        position, opened = books.position(symbol), exposure.of(symbol)
+        valuation.moved(symbol, position, opened, INSTRUMENTS.get(symbol), books.currency)
+    valuation.looked_up(now, frozenset())
+    return valuation
+
+
+# An order of the wrong form, under limits that let nothing through: every control has something to say.
+HOPELESS: Final = msgspec.structs.replace(terms(limit="110.001"), type=OrderType.MARKET)
+TIGHTEST: Final[Mapping[str, object]] = {
+    "max_open_orders": 0,
+    "message_windows": [[1, 60]],
+    "enabled": False,
+    "order_types": [],
+    "restricted": {
+        "as_of": NOW.isoformat(),
+        "source": "compliance",
+        "max_age_hours": 0,
+        "symbols": {SHARE: "halted"},
+    },
+    "drift_window_s": "60",
+    "max_gross_exposure": "0",
+    "losses": {"max_daily_loss": "0"},
+    "trading_day": {"zone": "UTC", "ends_at": "00:00"},
+    "hours": "session",
+    "stream_stale_max_s": "0",
+    "self_match_refused": True,
+    "canary": {"days": 1, "percent": "0"},
+    "identity_required": True,
+}
+TIGHTEST_SHARE: Final[Mapping[str, object]] = {
+    "max_order_quantity": "0",
+    "max_order_notional": "0",
+    "max_long": "0",
+    "collar_percent": "0",
+    "drift_percent": "0",
+    "market_spread_percent": "0",
+    "max_concentration_percent": "0",
+}
+
+
+def hopeless() -> RiskView:
+    """Everything that could be wrong is."""
+    seen = view(
+        limits(TIGHTEST, share=TIGHTEST_SHARE),
+        holding=account(0),
+        orders=[working(terms(Side.SELL, 1, 100), 9)],
+    )
+    stale = Freshness(NOW - timedelta(minutes=1), "the stream is down")
+    seen.buckets.order_sent(NOW)
+    seen.recent.remember(HOPELESS, NOW, timedelta(seconds=1))
+    return spoiled(seen, kill=Stop(Grade.BLOCK_NEW), freshness=stale, hours=MarketHours(is_open=False))
 
 
 def spoiled(seen: RiskView, **changes: object) -> RiskView:

@@ -1,6 +1,5 @@
 """The controls of the order itself, below, at and above each limit, with the numbers of every no."""
 
-from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -10,25 +9,31 @@ from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.orders.terms import OrderType, Side, Terms
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.trading_state import Grade, Level, Stop
-from ordergate.core.risk.view import Freshness
 from tests.core.examples import (
     ACCOUNT,
     FUTURE,
-    NOW,
     SHARE,
-    account,
     future,
     share,
     terms,
     working,
 )
-from tests.core.risk_examples import failures, limits, replace_failures, replacement, spoiled, view
+from tests.core.risk_examples import (
+    HOPELESS,
+    failures,
+    hopeless,
+    limits,
+    replace_failures,
+    replacement,
+    spoiled,
+    view,
+)
 
 
 def test_the_catalogue_is_evaluated_in_its_own_order() -> None:
     assert [control.id for control in PRECEDENCE] == [
-        "R01", "R02", "R03", "R04", "R05", "R06", "R07", "R08", "R11", "R13", "R14", "R15", "R16", "R25",
-        "R28",
+        "R01", "R02", "R03", "R04", "R05", "R06", "R07", "R08", "R09", "R10", "R11", "R12", "R13",
+        "R14", "R15", "R16", "R18", "R19", "R21", "R22", "R25", "R27", "R28",
     ]  # fmt: skip
 
 
@@ -68,7 +73,7 @@ def test_r02_an_account_that_is_not_enabled_is_refused() -> None:
 def test_r02_an_instrument_without_limits_is_refused_by_every_control_that_needs_them() -> None:
     failed = failures(terms(), view(limits({"instruments": {}})))
     assert {control: no.reason for control, no in failed.items()} == dict.fromkeys(
-        ["R02", "R06", "R07", "R08", "R11"], "no-limits"
+        ["R02", "R06", "R07", "R08", "R11", "R19"], "no-limits"
     )
 
 
@@ -229,28 +234,7 @@ def test_r08_the_limit_behind_a_stop_is_compared_with_the_market_that_triggers_i
 
 
 def test_every_failure_is_returned_and_not_just_the_first() -> None:
-    limited = limits(
-        {
-            "max_open_orders": 0,
-            "message_windows": [[1, 1]],
-            "enabled": False,
-            "order_types": [],
-            "restricted": {
-                "as_of": NOW.isoformat(),
-                "source": "compliance",
-                "max_age_hours": 1,
-                "symbols": {SHARE: "halted"},
-            },
-            "identity_required": True,
-        },
-        share={"max_order_quantity": "1", "max_order_notional": "1", "max_long": "1"},
-    )
-    old = Freshness(NOW - timedelta(minutes=1), "the stream is down")
-    seen = spoiled(view(limited, holding=account(0)), kill=Stop(Grade.BLOCK_NEW), freshness=old)
-    seen.buckets.order_sent(NOW)
-    seen.recent.remember(msgspec.structs.replace(terms(limit="110.001")), NOW, timedelta(seconds=1))
-    failed = failures(terms(limit="110.001"), seen)
-    assert list(failed) == [control.id for control in PRECEDENCE]
+    assert list(failures(HOPELESS, hopeless())) == [control.id for control in PRECEDENCE]
 
 
 def test_the_numbers_of_a_refusal_are_plain_decimal_strings() -> None:

@@ -23,11 +23,21 @@ from ordergate.core.refusals import Refusal
 from ordergate.core.risk.exposure import worst_price
 from ordergate.core.risk.holdings import needs_of
 from ordergate.core.risk.judge import PRECEDENCE
-from ordergate.core.risk.limits import Limits, limits_of, mapping_of
+from ordergate.core.risk.limit_fields import spelling
+from ordergate.core.risk.limits import InstrumentLimits, Limits, limits_of, mapping_of
 from ordergate.core.risk.rates import MessageBuckets
-from ordergate.core.risk.view import Freshness, RiskView
+from ordergate.core.risk.view import Freshness, MarketHours, RiskView, Top
 from tests.core.examples import FUTURE, NOW, SHARE, account, later, place, terms, working
-from tests.core.risk_examples import failures, limits, replace_failures, replacement, spoiled, view
+from tests.core.risk_examples import (
+    HOPELESS,
+    failures,
+    hopeless,
+    limits,
+    replace_failures,
+    replacement,
+    spoiled,
+    view,
+)
 
 LIMITED = limits(
     {
@@ -216,22 +226,38 @@ def _no_instrument(plain: dict[str, Any], share: Decimal) -> None:
 
 LISTED = {"as_of": NOW.isoformat(), "source": "desk", "max_age_hours": 0, "symbols": {}}
 ITS = ("instruments", SHARE)
+
+# By the field that each makes tighter, and how where there are several ways.
 TIGHTENINGS: dict[str, Tightening] = {
-    "off": _put(False, "enabled"),
-    "no types": _put([], "order_types"),
-    "one side": _put(["sell"], "sides"),
-    "its own lists": _put([], "instruments", SHARE, "times_in_force"),
+    "enabled": _put(False, "enabled"),
+    "order_types": _put([], "order_types"),
+    "sides": _put(["sell"], "sides"),
+    "times_in_force": _put(["gtc"], "times_in_force"),
     "restricted": _put({**LISTED, "symbols": {SHARE: "restricted"}}, "restricted"),
-    "an old list": _put(LISTED, "restricted"),
-    "identified": _put(True, "identity_required"),
-    "out of shadow": _put([], "shadow"),
-    "not listed": _no_instrument,
-    "fewer messages": _fewer_messages,
-    "longer duplicate window": _put("60", "duplicate_window_s"),
-    "far passive refused": _put(True, "far_passive_refused"),
-    "a collar in ticks as well": _put(3, *ITS, "collar_ticks"),
-    "larger haircut": _put("60", "buying_power_haircut_percent"),
-    "more margin": _put("20000", "instruments", FUTURE, "initial_margin"),
+    "restricted: hard to borrow": _put({**LISTED, "symbols": {SHARE: "hard-to-borrow"}}, "restricted"),
+    "restricted: old": _put(LISTED, "restricted"),
+    "identity_required": _put(True, "identity_required"),
+    "shadow": _put([], "shadow"),
+    "instruments": _no_instrument,
+    "message_windows": _fewer_messages,
+    "duplicate_window_s": _put("60", "duplicate_window_s"),
+    "far_passive_refused": _put(True, "far_passive_refused"),
+    "collar_ticks": _put(3, *ITS, "collar_ticks"),
+    "buying_power_haircut_percent": _put("60", "buying_power_haircut_percent"),
+    "initial_margin": _put("20000", "instruments", FUTURE, "initial_margin"),
+    "maintenance_margin": _put("12000", "instruments", FUTURE, "maintenance_margin"),
+    "reduce_when_stale": _put(False, "reduce_when_stale"),
+    "drift_window_s": _put("3600", "drift_window_s"),
+    "hours": _put("session", "hours"),
+    "self_match_refused": _put(True, "self_match_refused"),
+    "volume_max_age_days": _put(0, "volume_max_age_days"),
+    "canary: longer": _put(30, "canary", "days"),
+    "canary: smaller": _less("canary", "percent"),
+    "trading_day": _put("14:30", "trading_day", "flatten_by"),
+    "shared_exposure": _put({"firm": {"max_gross": "1"}}, "shared_exposure"),
+    **{f"losses: {name}": _less("losses", name) for name in (
+        "max_daily_loss", "max_drawdown", "max_weekly_loss", "max_trades",
+    )},
     **{
         name: _less(name)
         for name in (
@@ -240,14 +266,33 @@ TIGHTENINGS: dict[str, Tightening] = {
             "reference_price_max_age_s",
             "buying_power_max_age_s",
             "stream_stale_max_s",
+            "market_quote_max_age_s",
+            "max_gross_exposure",
+            "max_net_exposure",
         )
     },
-    "nothing passes while stale": _put(False, "reduce_when_stale"),
     **{
         name: _less(*ITS, name)
-        for name in ("max_order_quantity", "max_order_notional", "collar_percent", "max_long", "max_short")
+        for name in (
+            "max_order_quantity",
+            "max_order_notional",
+            "collar_percent",
+            "max_long",
+            "max_short",
+            "drift_percent",
+            "market_spread_percent",
+            "max_concentration_percent",
+            "max_volume_percent",
+            "average_daily_volume",
+        )
     },
-}
+}  # fmt: skip
+
+# What no tightening is of: names, what refuses nobody, and what only the other fields mean something with.
+NOT_TIGHTENED = {
+    "version", "cancel_windows", "soft", "mark_max_age_s", "extended_hours_allowed",
+    "average_daily_volume_at",
+}  # fmt: skip
 
 
 @st.composite
@@ -270,12 +315,30 @@ def situations(draw: st.DrawFn) -> RiskView:
                 "message_windows": [[4, 10]],
                 "stream_stale_max_s": "4",
                 "reduce_when_stale": draw(st.booleans()),
+                "drift_window_s": "1",
+                "max_gross_exposure": "244000",
+                "max_net_exposure": "243000",
+                "losses": {
+                    "max_daily_loss": "300",
+                    "max_drawdown": "400",
+                    "max_weekly_loss": "500",
+                    "max_trades": 8,
+                },
+                "trading_day": {"zone": "UTC", "ends_at": "00:00"},
+                "canary": {"days": 5, "percent": "80"},
+                "shadow": draw(st.sampled_from([[], ["R06", "R11", "R18"]])),
             },
             share={
                 "max_order_quantity": "15",
                 "max_order_notional": "1500",
                 "max_long": "40",
                 "max_short": "40",
+                "drift_percent": "8",
+                "market_spread_percent": "2",
+                "max_concentration_percent": "60",
+                "max_volume_percent": "10",
+                "average_daily_volume": "250",
+                "average_daily_volume_at": (NOW - timedelta(hours=1)).isoformat(),
             },
         ),
         holding=account(draw(st.integers(0, 20_000)), {SHARE: (held, 100)}),
@@ -288,7 +351,18 @@ def situations(draw: st.DrawFn) -> RiskView:
     for _ in range(draw(st.integers(0, 5))):
         seen.buckets.order_sent(seen.now)
     seen.recent.remember(terms(quantity=5, limit=100), NOW, timedelta(seconds=60))
-    return seen
+    return _lately(seen, draw)
+
+
+def _lately(seen: RiskView, draw: st.DrawFn) -> RiskView:
+    """What the account made, and what the market did, before now."""
+    assert seen.profit is not None
+    assert seen.prices_seen is not None
+    seen.profit.book(NOW, Decimal(draw(st.integers(-600, 600))), began=draw(st.booleans()))
+    seen.prices_seen.remember(SHARE, Decimal(draw(st.integers(93, 107))), NOW, timedelta(seconds=3600))
+    half = Decimal(draw(st.integers(0, 3))) / 2
+    hours = draw(st.sampled_from([None, MarketHours(is_open=True), MarketHours(is_open=False)]))
+    return spoiled(seen, top=Top(100 - half, 100 + half, NOW), hours=hours)
 
 
 ORDERS = st.builds(
@@ -325,22 +399,11 @@ def test_tightening_a_limit_never_accepts_what_was_refused(
     assert set(replace_failures(order, changed, seen)) <= set(replace_failures(order, changed, tightened))
 
 
-def test_every_control_that_has_a_limit_is_among_the_tightened() -> None:
-    tight = limits(
-        {
-            "enabled": False,
-            "max_open_orders": 0,
-            "message_windows": [[1, 60]],
-            "stream_stale_max_s": "0",
-            "sides": [],
-            "identity_required": True,
-            "restricted": {**LISTED, "symbols": {SHARE: "halted"}},
-        },
-        share={"max_order_quantity": "0", "max_order_notional": "0", "max_long": "0", "collar_percent": "0"},
-    )
-    stale = Freshness(NOW - timedelta(seconds=1), "the stream is down")
-    seen = msgspec.structs.replace(view(tight, holding=account(0)), freshness=stale)
-    seen.buckets.order_sent(NOW)
-    seen.recent.remember(terms(limit=101), NOW, timedelta(seconds=1))
-    refused = set(failures(terms(limit=101), seen))
-    assert refused == {control.id for control in PRECEDENCE} - {"R01", "R05"}
+def test_every_limit_is_among_the_tightened() -> None:
+    """A new field is tightened here, or says why not; and each control has something to be tightened by."""
+    fields = (*msgspec.structs.fields(Limits), *msgspec.structs.fields(InstrumentLimits))
+    assert {name.split(":")[0] for name in TIGHTENINGS} == {spelling(one) for one in fields} - NOT_TIGHTENED
+    lenient = spoiled(hopeless(), limits=limits({"duplicate_window_s": "0", "far_passive_refused": False}))
+    bitten = set(failures(HOPELESS, hopeless())) - set(failures(HOPELESS, lenient))
+    always = {"R01", "R05", "R08", "R13", "R25"}  # the lenient limits refuse by these as well
+    assert bitten | always | {"R15"} == {control.id for control in PRECEDENCE}

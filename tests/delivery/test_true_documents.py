@@ -22,6 +22,7 @@ from ordergate.core.accounts.alarms import AlarmNature
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import Resolution
 from ordergate.core.risk.judge import PRECEDENCE
+from ordergate.core.risk.limit_fields import spelling
 from ordergate.core.risk.limits import InstrumentLimits, Limits
 from ordergate.core.risk.reasons import Reason
 from ordergate.telemetry import failpoints
@@ -42,9 +43,6 @@ BELOW_THE_PACKAGE: Final = re.compile(
 # What is always there, besides what the API's document describes.
 UNDESCRIBED: Final = {("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/docs")}
 TAPES: Final = {kind.__struct_config__.tag for kind in get_args(TapeSettings)}
-UNITS: Final = {"duplicate_window", "reference_price_max_age", "buying_power_max_age", "stream_stale_max"}
-
-
 def rows(document: str, first: str) -> list[list[str]]:
     """The cells of every row of the tables of a document whose heading begins with this cell."""
     found: list[list[str]] = []
@@ -134,7 +132,7 @@ def test_the_controls_stand_in_their_order_with_every_reason() -> None:
 
 def test_every_limit_is_described() -> None:
     told = listed("docs/risk.md", "field")
-    assert told == [f"{name}_s" if name in UNITS else name for name in Limits.__struct_fields__]
+    assert told == [spelling(field) for field in msgspec.structs.fields(Limits)]
     assert listed("docs/risk.md", "field of an instrument") == list(InstrumentLimits.__struct_fields__)
 
 

@@ -1,6 +1,6 @@
 """One event of every kind, every field with a value: what the golden files hold."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, Final, cast, get_args, get_origin, get_type_hints
@@ -50,7 +50,7 @@ def _value(name: str, hint: Any) -> Any:
         return next(iter(options[0]))
     if isinstance(options[0], type) and issubclass(options[0], msgspec.Struct):
         return _fields(options[0])
-    values: dict[Any, Any] = {Decimal: "12.000000001", datetime: AT, int: 3, bool: True}
+    values: dict[Any, Any] = {Decimal: "12.000000001", datetime: AT, date: AT.date(), int: 3, bool: True}
     return values.get(options[0], f"{name} ½")
 
 

@@ -245,7 +245,7 @@ async def test_a_long_past_is_asked_for_page_by_page_and_never_as_a_whole(
     asked: list[tuple[int, int]] = []
     fetch = PreparedStatement.fetch
 
-    def noted(statement: PreparedStatement, *arguments: object, **others: object) -> object:
+    def noted(statement: PreparedStatement, *arguments: object, **others: Any) -> object:
         asked.append((int(str(arguments[1])), int(str(arguments[2]))))
         return fetch(statement, *arguments, **others)
 

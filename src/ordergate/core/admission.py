@@ -34,6 +34,7 @@ def admit(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
         return _denied(command, answer, view)
     if view.limits is not None:
         view.recent.remember(command.terms, view.now, view.limits.duplicate_window)
+        _remember_price(answer, view)
     return _accepted(answer, view)
 
 
@@ -41,7 +42,10 @@ def admit_leg(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenie
     """Ask risk about an order of a group, at the moment it is to leave."""
     answer = judge_leg(command, view)
     view.buckets.order_sent(view.now)
-    return _denied(command, answer, view) if isinstance(answer, Denied) else _accepted(answer, view)
+    if isinstance(answer, Denied):
+        return _denied(command, answer, view)
+    _remember_price(answer, view)
+    return _accepted(answer, view)
 
 
 def admit_leg_resize(
@@ -80,6 +84,13 @@ def _replace_answered(
 def preview(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
     """What each control would say. Counts nothing and changes nothing."""
     return verdicts(terms, view)
+
+
+def _remember_price(approved: Approved[PlaceOrder], view: RiskView) -> None:
+    """What the market said when the order was accepted, for as long as a run of it is watched."""
+    window = None if view.limits is None else view.limits.drift_window
+    if window is not None and view.prices_seen is not None and approved.reference_price is not None:
+        view.prices_seen.remember(view.instrument.symbol, approved.reference_price, view.now, window)
 
 
 def _denied(command: PlaceOrder, answer: Denied, view: RiskView) -> OrderDenied:

@@ -28,11 +28,16 @@ from ordergate.core.contingent.events import AnyGroupEvent, GroupEvent
 from ordergate.core.faults import InvariantBroken
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.instruments import Instrument
+from ordergate.core.money import ZERO
 from ordergate.core.orders import events as e
 from ordergate.core.orders import order as orders
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.risk.exposure import Exposure
+from ordergate.core.risk.memories import Strategies
+from ordergate.core.risk.profit import ProfitLog
+from ordergate.core.risk.resting import Resting
+from ordergate.core.risk.valuation import Valuation
 from ordergate.engine.group_books import GroupBooks
 from ordergate.engine.labels import Labels
 from ordergate.engine.pictures import Picture, Unreadable
@@ -64,6 +69,10 @@ class Books:
         self.account: Account | None = None
         self._reserves = reserves
         self.exposure = Exposure(instruments)
+        self.resting = Resting(instruments)
+        self.valuation = Valuation()
+        self.profit = ProfitLog()
+        self.strategies = Strategies()
         self.groups = GroupBooks()
         self._instruments = instruments
         self._open: dict[OrderId, Order] = {}
@@ -120,6 +129,10 @@ class Books:
         self._reserves = True
         for order in self._open.values():
             self.exposure.moved(None, order)
+            self.resting.moved(order)
+        held = () if self.account is None else self.account.positions
+        for symbol in {*held, *self.exposure.symbols()}:
+            self._value(symbol)
 
     def picture(self) -> Picture:
         """All that they know now, as values; the next event changes none of them."""
@@ -165,6 +178,8 @@ class Books:
         after = orders.first(event) if before is None else orders.evolve(before, event)
         account = self._book(before, event)
         self._keep(before, after)
+        if type(event) is e.OrderAccepted:
+            self.strategies.saw(event.terms, event.at)
         return Change(before, after, account)
 
     def _fold_account(self, event: AnyAccountEvent | AnyGroupEvent) -> Change:
@@ -178,6 +193,8 @@ class Books:
         if isinstance(event, PositionAdjusted):
             event = self._by_its_name(event)
         self.account = accounts.evolve(before, event)
+        if isinstance(event, PositionAdjusted) and self._reserves:
+            self._value(event.symbol)
         broken = accounts.broken(before, event) if isinstance(event, AnyBreakEvent) else None
         return Change(None, None, self.account, broken)
 
@@ -190,8 +207,26 @@ class Books:
             raise InvariantBroken(f"{before.id} trades {before.terms.symbol}, which is not listed")
         if instrument.symbol != before.terms.symbol:
             self.old_names[before.terms.symbol] = instrument.symbol
-        self.account = accounts.book(self._opened(), instrument, before, event)
+        account = self._opened()
+        self.account = accounts.book(account, instrument, before, event)
+        self._profit(account, self.account, instrument, before, event)
         return self.account
+
+    def _profit(
+        self, was: Account, now: Account, instrument: Instrument, order: Order, event: e.AnyOrderEvent
+    ) -> None:
+        """What the execution realised, its fee paid. One taken back takes its profit back, not its fee."""
+        realised = now.position(instrument.symbol).realised - was.position(instrument.symbol).realised
+        fee = event.fee if isinstance(event, e.Fill) else ZERO
+        began = isinstance(event, e.Fill) and not order.executions
+        self.profit.book(event.at, realised * instrument.multiplier - fee, began=began)
+
+    def _value(self, symbol: Symbol) -> None:
+        """The symbol's part of what the account is worth and exposed to, worked out anew."""
+        account = self._opened()
+        instrument = self._instruments.get(symbol)
+        opened = self.exposure.of(symbol)
+        self.valuation.moved(symbol, account.position(symbol), opened, instrument, account.currency)
 
     def _by_its_name(self, event: PositionAdjusted) -> PositionAdjusted:
         """What was taken over under a name that the instrument no longer has is its position all the same."""
@@ -207,8 +242,9 @@ class Books:
         return self.account
 
     def _keep(self, before: Order | None, after: Order) -> None:
+        self.profit.watch(after)
         if self._reserves:
-            self.exposure.moved(before, after)
+            self._reserve(before, after)
         if after.id in self.groups.of_order:
             self.groups.saw(after)
         if before is None and after.terms.client_order_id is not None:
@@ -231,6 +267,13 @@ class Books:
         self._open.pop(after.id, None)
         self._final[after.id] = after
         self._forget(self._final)
+
+    def _reserve(self, before: Order | None, after: Order) -> None:
+        self.exposure.moved(before, after)
+        self.resting.moved(after)
+        listed = self._instruments.get(after.terms.symbol)
+        if self.account is not None:
+            self._value(after.terms.symbol if listed is None else listed.symbol)
 
     def _forget(self, final: OrderedDict[OrderId, Order]) -> None:
         while len(final) > FINAL_ORDERS_KEPT_MAX:

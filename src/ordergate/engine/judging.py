@@ -5,7 +5,8 @@ Nothing here waits, so nothing can change between looking and deciding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 
 import msgspec
@@ -28,12 +29,19 @@ from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import Verdict
-from ordergate.core.risk.view import BuyingPower, RiskView
+from ordergate.core.risk.limit_parts import Hours as AnyTime
+from ordergate.core.risk.view import BuyingPower, MarketHours, RiskView
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
 from ordergate.engine.prices import PriceBoard
 from ordergate.ports.clock import Chance, Clock
+
+Hours = Callable[[Symbol, datetime], MarketHours | None]
+
+
+def always_unknown(symbol: Symbol, now: datetime) -> None:
+    """The hours of a market of which no calendar is kept."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -62,7 +70,9 @@ class Judging:
         instruments: Mapping[Symbol, Instrument],
         clock: Clock,
         chance: Chance,
+        hours: Hours = always_unknown,
     ) -> None:
+        self._hours = hours
         self._env = env
         self._prices = prices
         self._kill_guard = kill_guard
@@ -183,13 +193,18 @@ class Judging:
         power = None
         if theirs is not None and theirs.buying_power is not None and seat.at_broker_since:
             power = BuyingPower(theirs.buying_power, seat.at_broker_since)
+        now = self._clock.now()
+        reference = self._prices.reference(symbol)
+        if reference is not None:
+            books.valuation.mark(symbol, reference.price)
+        limits = seat.limits_for(user, strategy)
         return RiskView(
-            now=self._clock.now(),
+            now=now,
             account=books.account,
             instrument=self._instruments[symbol],
             exposure=books.exposure,
-            limits=seat.limits_for(user, strategy),
-            reference=self._prices.reference(symbol),
+            limits=limits,
+            reference=reference,
             kill=self._kill_guard.stop(
                 seat, symbol, user=user, strategy=strategy, order=order, closing=closing
             ),
@@ -197,6 +212,13 @@ class Judging:
             buckets=seat.buckets,
             recent=seat.recent,
             freshness=seat.freshness,
+            top=self._prices.top(symbol),
+            hours=None if limits is None or limits.hours is AnyTime.ANY else self._hours(symbol, now),
+            valuation=books.valuation,
+            profit=books.profit,
+            prices_seen=seat.prices_seen,
+            strategies=books.strategies,
+            rivals=tuple(lane.books.resting for lane in seat.own_lanes),
         )
 
     def _view_of(self, seat: Seat, order: Order) -> RiskView:

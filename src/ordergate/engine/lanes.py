@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Final, Protocol
 
@@ -12,8 +12,10 @@ import msgspec
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.risk.limits import Limits
+from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
+from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.lane import Lane
 from ordergate.engine.runs import Runs
@@ -42,10 +44,11 @@ class Seat(msgspec.Struct):
     `unplaced` are the broker's ids of orders that it told executions of and does not show.
     `withheld` is what a broker shows of orders that may be ours, by its ids; see `quarantine`.
     `asked_last` is the order last asked for, so that each gets its turn.
-    `buckets` and `recent` are risk's memory of the account's latest messages and orders.
-    Until `limits_known` there are none; `narrower` is there while rules on users or strategies are in
-    effect.
-    `login` is the settings' name of the broker, `tenant` whose account it is.
+    `buckets`, `recent` and `prices_seen` are risk's memory of the account's latest messages, orders and
+    prices. `own_lanes` are those of all accounts of the same owner, this one's first, and `groups` the
+    sums of exposure that the account is part of. Until `limits_known` there are no limits; `narrower` is
+    there while rules on users or strategies are in effect. `login` is the settings' name of the broker,
+    `tenant` whose account it is.
     """
 
     lane: Lane
@@ -75,9 +78,13 @@ class Seat(msgspec.Struct):
     narrower: Narrower | None = None
     login: str = ""
     tenant: str = "default"
+    prices_seen: PricesSeen = msgspec.field(default_factory=PricesSeen)
+    own_lanes: tuple[Lane, ...] = ()
+    groups: Mapping[str, Totals] = {}
 
     def __post_init__(self) -> None:
         self.buckets.refit(self.limits)
+        self.own_lanes = self.own_lanes or (self.lane,)
 
     def limited_by(self, limits: Limits | None) -> None:
         """Judge by these from now on; what has been counted stays counted."""

@@ -19,8 +19,10 @@ from ordergate.core.instruments import Instrument, by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
 from ordergate.core.risk.compiling import Subject
 from ordergate.core.risk.limits import Limits
+from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.trading_state import AnyControlEvent
+from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.account_sync import AccountSync
 from ordergate.engine.alarms import Alarms
@@ -32,7 +34,7 @@ from ordergate.engine.gate import Gate
 from ordergate.engine.group_gate import GroupGate
 from ordergate.engine.health import show
 from ordergate.engine.ingest import Ingest
-from ordergate.engine.judging import Judging
+from ordergate.engine.judging import Hours, Judging, always_unknown
 from ordergate.engine.kill_desk import KillDesk
 from ordergate.engine.kill_flags import FlagWatch
 from ordergate.engine.kill_guard import KillGuard
@@ -52,6 +54,7 @@ from ordergate.engine.snapshots import SnapshotPace, Snapshots
 from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.sweeps import Sweeps
 from ordergate.engine.unknowns import Unknowns
+from ordergate.engine.valuing import Valuing
 from ordergate.ports.audience import Audience
 from ordergate.ports.broker import Broker
 from ordergate.ports.clock import Chance, Clock
@@ -65,13 +68,15 @@ from ordergate.telemetry.metrics import Metrics
 log = logger("node")
 
 A_DAY_S: Final = 86_400.0
+FIRM: Final = "firm"
 
 
 class Served(msgspec.Struct, frozen=True):
     """One account that this node serves. `expected` is what the broker calls it, where that is known.
 
     `limits` are what the settings say; what holds is compiled from the rules in the journal. `login` is
-    what the settings call the broker, `tenant` and `desk` whose account it is.
+    what the settings call the broker, `tenant` and `desk` whose account it is. Accounts of one `owner` do
+    not trade with each other; `groups` have limits of exposure in common.
     """
 
     account: AccountId
@@ -81,6 +86,8 @@ class Served(msgspec.Struct, frozen=True):
     login: str = ""
     tenant: str = "default"
     desk: str = ""
+    owner: str | None = None
+    groups: tuple[str, ...] = ()
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +107,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     prices: Sequence[MarketData] = ()
     rules: str = ""
     kill_flags: Sequence[KillFlags] = ()
+    hours: Hours = always_unknown
 
 
 class Node:
@@ -161,6 +169,8 @@ class Node:
             self.lanes.add(self._seat(one))
         self._said = {one.account: one.limits for one in served}
         self.limits = desk_for(world, self.lanes, _subjects(served), self._remember_recent)
+        self._acquaint(served)
+        self._valuing = Valuing(self.lanes, self.prices, alarms, world.clock)
         judging = Judging(
             world.env,
             prices=self.prices,
@@ -168,6 +178,7 @@ class Node:
             instruments=world.instruments,
             clock=world.clock,
             chance=world.chance,
+            hours=world.hours,
         )
         self._contingent = Contingent(
             self.lanes,
@@ -236,6 +247,7 @@ class Node:
             self._supervisor.keep(f"prices-{number}", lambda source=source: self.prices.follow(source))  # type: ignore[misc]  # bound now
         for seat in self.lanes:
             self._start_account(seat)
+        self._supervisor.keep("valuing", self._valuing.keep)
         self._supervisor.keep("unknowns", self._unknowns.watch)
         self._supervisor.keep("groups", self._contingent.keep)
         self._supervisor.keep("gauges", self._keep_gauges)
@@ -270,6 +282,7 @@ class Node:
                 seat.lane.halt(fault)
                 await asyncio.Event().wait()
             self._remember_recent(seat)
+            self._valuing.look(seat)
             self._carry_on_names(seat)
             seat.suspect("the account was folded anew")
             self.kill_desk.look()
@@ -348,13 +361,20 @@ class Node:
 
     def _remember_recent(self, seat: Seat) -> None:
         """What risk calls recent is what is durable: a decision that was lost never happened."""
-        seat.recent = RecentOrders()
+        seat.recent, seat.prices_seen = RecentOrders(), PricesSeen()
         if seat.limits is None:
             return
-        window = seat.limits.duplicate_window
-        since = self._world.clock.now() - window
-        for order in seat.lane.books.orders_accepted_since(since):
+        now = self._world.clock.now()
+        window, run = seat.limits.duplicate_window, seat.limits.drift_window
+        for order in seat.lane.books.orders_accepted_since(now - window):
             seat.recent.remember(order.terms, order.accepted_at, window)
+        if run is None:
+            return
+        listed = by_any_name(self._world.instruments)
+        for order in seat.lane.books.orders_accepted_since(now - run):
+            if order.reference_price is not None and order.terms.symbol in listed:
+                symbol = listed[order.terms.symbol].symbol
+                seat.prices_seen.remember(symbol, order.reference_price, order.accepted_at, run)
 
     async def _keep_gauges(self) -> None:
         while True:
@@ -370,6 +390,21 @@ class Node:
             await self._world.clock.sleep(A_DAY_S)
             dropped = await self._world.journal.forget_answers(self._world.clock.now() - KEPT)
             log.info("receipts.dropped", answers=dropped)
+
+    def _acquaint(self, served: Sequence[Served]) -> None:
+        """Tell every seat which others are of the same owner, and which sums it is part of."""
+        everybody = tuple(one.account for one in served)
+        members = {FIRM: everybody}
+        for one in served:
+            for group in one.groups:
+                members[group] = (*members.get(group, ()), one.account)
+        totals = {name: Totals(accounts) for name, accounts in members.items()}
+        owner_of = {one.account: one.owner for one in served}
+        for seat in self.lanes:
+            mine = owner_of[seat.lane.account]
+            seat.groups = {name: totals[name] for name in members if seat.lane.account in members[name]}
+            others = [other.lane for other in self.lanes if other is not seat and mine is not None]
+            seat.own_lanes = (seat.lane, *(one for one in others if owner_of[one.account] == mine))
 
     def _seat(self, one: Served) -> Seat:
         lane = Lane(

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Final
 
 from ordergate.core.ids import Symbol
-from ordergate.core.risk.view import ReferencePrice
+from ordergate.core.risk.view import ReferencePrice, Top
 from ordergate.ports.audience import Audience
 from ordergate.ports.market_data import MarketData, Quote, Trade
 
@@ -42,6 +42,11 @@ class PriceBoard:
 
     def quote(self, symbol: Symbol) -> Quote | None:
         return self._quotes.get(symbol)
+
+    def top(self, symbol: Symbol) -> Top | None:
+        """The latest quote, whatever it says."""
+        quote = self._quotes.get(symbol)
+        return None if quote is None else Top(quote.bid, quote.ask, quote.at)
 
     def reference(self, symbol: Symbol) -> ReferencePrice | None:
         """The middle of an uncrossed quote, or the last trade when that is newer; never a guess."""

@@ -26,6 +26,7 @@ from ordergate.brokers.alpaca.prices import AlpacaPrices, Feed
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env
 from ordergate.engine.dispatcher import Pace
+from ordergate.engine.judging import Hours, always_unknown
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
@@ -43,6 +44,7 @@ from ordergate.security.migrations import identity_migrations
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
+from ordergate.wiring import market_hours
 from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.kill_files import KillFiles
 from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
@@ -118,6 +120,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         prices=_prices(settings, clock, chance, stack),
         rules=fold_rules(settings.symbols),
         kill_flags=(KillFiles(settings.data_dir), rows),
+        hours=_hours(settings, clock),
     )
     node = Node(
         world,
@@ -127,6 +130,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
                 _broker(settings, account, clock, chance, stack),
                 its.parsed_limits(),
                 its.broker_account,
+                owner=its.owner,
+                groups=its.groups,
                 login=its.broker,
                 tenant=its.tenant or settings.tenant,
             )
@@ -185,6 +190,17 @@ async def _identity(
     running = asyncio.create_task(identity.run(), name="identity")
     stack.push_async_callback(_end, running)
     return identity
+
+
+def _hours(settings: Settings, clock: SystemClock) -> Hours:
+    """The trading hours of every instrument, where an account is bound by them."""
+    limits = [its.parsed_limits() for its in settings.accounts.values()]
+    if all(one is None or one.hours is market_hours.ANY for one in limits):
+        return always_unknown
+    try:
+        return market_hours.of(settings.symbols, clock.now())
+    except market_hours.NoCalendar as error:
+        raise CannotStart(str(error)) from error
 
 
 def _issuer(one: IssuerFile) -> IssuerSettings:

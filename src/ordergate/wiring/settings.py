@@ -83,6 +83,8 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     broker_account: str | None = None
     tenant: str | None = None
     limits: dict[str, Any] | None = None
+    owner: str | None = None
+    groups: tuple[str, ...] = ()
 
     def parsed_limits(self) -> Limits | None:
         return None if self.limits is None else limits_of(self.limits)

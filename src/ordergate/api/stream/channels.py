@@ -80,6 +80,8 @@ MASK_OF_KIND: Final[Mapping[str, Mask]] = {
     "break_reopened": ACCOUNT,
     "cash_adjusted": ACCOUNT | BALANCES,
     "symbol_renamed": ACCOUNT | POSITIONS,
+    "high_water_raised": ACCOUNT,
+    "loss_limit_reached": ACCOUNT,
     "position_adjusted": ACCOUNT | POSITIONS,
     "group_accepted": ORDERS,
     "group_denied": ORDERS,

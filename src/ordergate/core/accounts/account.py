@@ -32,7 +32,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Cash is in `currency`. `breaks` are the open and the dismissed ones, by id.
 
     `cursor` is how far the broker's list of executions has been read, `opening_cursor` how far
-    they are in the figures that the account was opened with.
+    they are in the figures that the account was opened with. `high_water` is the highest profit of a
+    trading day, `loss_locks` the loss limits that were reached, by their reasons.
     """
 
     id: AccountId
@@ -46,6 +47,8 @@ class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     breaks: Mapping[str, Break] = {}
     alarms: alarms.Alarms = alarms.NO_ALARMS
     renamed: frozenset[Symbol] = frozenset()
+    high_water: a.HighWaterRaised | None = None
+    loss_locks: Mapping[str, a.LossLimitReached] = {}
 
     def position(self, symbol: Symbol) -> Position:
         return self.positions.get(symbol) or Position(symbol=symbol)
@@ -79,6 +82,10 @@ def evolve(account: Account, event: a.AnyAccountEvent) -> Account:
             return _replace(account, positions={**account.positions, event.symbol: after})
         case a.SymbolRenamed():
             return _replace(account, renamed=account.renamed | {event.was})
+        case a.HighWaterRaised():
+            return _replace(account, high_water=event)
+        case a.LossLimitReached():
+            return _replace(account, loss_locks={**account.loss_locks, event.reason: event})
         case a.AlarmRaised() | a.AlarmCleared():
             return _replace(account, alarms=alarms.evolve(account.alarms, event))
         case _:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 
 import msgspec
@@ -136,6 +136,25 @@ class AlarmCleared(AccountEvent, frozen=True, kw_only=True, tag="alarm_cleared")
     how: str
 
 
+class HighWaterRaised(AccountEvent, frozen=True, kw_only=True, tag="high_water_raised"):
+    """The highest profit of a trading day so far, rounded up: a restart does not forget it."""
+
+    day: date
+    profit: Decimal
+
+
+class LossLimitReached(AccountEvent, frozen=True, kw_only=True, tag="loss_limit_reached"):
+    """As much was lost as may be. Until then only orders that make a position smaller pass.
+
+    `reason` is the loss limit's, `limit` what it was, and `lost` how far it was reached.
+    """
+
+    reason: str
+    limit: Decimal
+    lost: Decimal
+    until: datetime
+
+
 AnyAlarmEvent = AlarmRaised | AlarmCleared
 
 AnyBreakEvent = BreakOpened | BreakNoted | BreakAssigned | BreakHealed | BreakResolved | BreakReopened
@@ -148,4 +167,6 @@ AnyAccountEvent = (
     | CashAdjusted
     | PositionAdjusted
     | SymbolRenamed
+    | HighWaterRaised
+    | LossLimitReached
 )

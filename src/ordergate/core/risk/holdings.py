@@ -46,7 +46,7 @@ class Needs(NamedTuple):
 def refuse_large_position(proposal: Proposal, view: RiskView) -> FailedControl | None:
     """R11. Position, everything open on the order's side, and this."""
     limits = instrument_limits_in(view)
-    added = _would_hold(proposal, view).quantity - _holds(proposal, view).quantity
+    added = would_hold(proposal, view).quantity - holds(proposal, view).quantity
     if proposal.standing is not None and added <= ZERO:
         return None
     position = view.account.position(view.instrument.symbol).quantity
@@ -75,12 +75,12 @@ def refuse_without_funds(proposal: Proposal, view: RiskView) -> FailedControl | 
     instrument = view.instrument
     position = view.account.position(instrument.symbol)
     before = view.exposure.of(instrument.symbol)
-    after = _with_proposal(before, proposal, view)
+    after = with_proposal(before, proposal, view)
     needs = needs_of(position, after, instrument, limits)
     if needs.orders <= needs_of(position, before, instrument, limits).orders:
         return None
     elsewhere = _needs_elsewhere(view, limits)
-    own = view.account.cash - needs.position - elsewhere.position
+    own = view.account.cash + _open_loss(view) - needs.position - elsewhere.position
     reserved = needs.orders + elsewhere.orders
     funds, source = _funds(view, limits, own)
     if reserved <= funds:
@@ -88,6 +88,11 @@ def refuse_without_funds(proposal: Proposal, view: RiskView) -> FailedControl | 
     inputs = {"own": text(own), "source": source, "cash": text(view.account.cash)}
     what = "what open orders and this need"
     return over("R13", Reason.BUYING_POWER, what, reserved, funds, inputs=inputs)
+
+
+def _open_loss(view: RiskView) -> Decimal:
+    """What open futures have lost and no cash shows yet. What they have gained is not there to be spent."""
+    return ZERO if view.valuation is None else min(view.valuation.own.open_profit, ZERO)
 
 
 def _funds(view: RiskView, limits: Limits, own: Decimal) -> tuple[Decimal, str]:
@@ -119,7 +124,10 @@ def _needs_elsewhere(view: RiskView, limits: Limits) -> Needs:
 
 
 def needs_of(position: Position, opened: OpenInterest, instrument: Instrument, limits: Limits) -> Needs:
-    """A future needs its margin; a security needs its price, unless it closes what is there."""
+    """A future needs its margin; a security needs its price, unless it closes what is there.
+
+    What is held needs the maintenance margin, where there is one; what would be added, the initial.
+    """
     if instrument.moves_cash_on_trade:
         return _needs_of_security(position, opened, instrument)
     its = limits.instruments.get(instrument.symbol)
@@ -128,7 +136,8 @@ def needs_of(position: Position, opened: OpenInterest, instrument: Instrument, l
     quantity = position.quantity
     worst = max(abs(quantity + opened.buy_quantity), abs(quantity - opened.sell_quantity))
     held = abs(quantity)
-    return Needs(its.initial_margin * held, its.initial_margin * (worst - held))
+    kept = its.initial_margin if its.maintenance_margin is None else its.maintenance_margin
+    return Needs(kept * held, its.initial_margin * (worst - held))
 
 
 def _needs_of_security(position: Position, opened: OpenInterest, instrument: Instrument) -> Needs:
@@ -158,7 +167,7 @@ def refuse_many_open_orders(proposal: Proposal, view: RiskView) -> FailedControl
         return over("R14", Reason.OPEN_ORDERS, "the number of open orders", count, most)
     if view.exposure.has_unpriced:
         raise InputMissing(Reason.UNPRICED_EXPOSURE, "an open order has no known value")
-    added = _value(_would_hold(proposal, view)) - _value(_holds(proposal, view))
+    added = _value(would_hold(proposal, view)) - _value(holds(proposal, view))
     if proposal.standing is not None and added <= ZERO:
         return None
     value = view.exposure.value + added
@@ -169,12 +178,13 @@ def refuse_many_open_orders(proposal: Proposal, view: RiskView) -> FailedControl
     return over("R14", Reason.OPEN_NOTIONAL, "the value of open orders", value, most, inputs=inputs)
 
 
-def _with_proposal(opened: OpenInterest, proposal: Proposal, view: RiskView) -> OpenInterest:
-    after, now = _would_hold(proposal, view), _holds(proposal, view)
+def with_proposal(opened: OpenInterest, proposal: Proposal, view: RiskView) -> OpenInterest:
+    """What would be open in the symbol with what is proposed."""
+    after, now = would_hold(proposal, view), holds(proposal, view)
     return opened.plus(proposal.terms.side, after.quantity - now.quantity, _value(after) - _value(now), 0)
 
 
-def _would_hold(proposal: Proposal, view: RiskView) -> Held:
+def would_hold(proposal: Proposal, view: RiskView) -> Held:
     """What the order would be reserved at, the unanswered replace included."""
     kept: tuple[RiskView, Held] | None = proposal.__dict__.get("would_hold")
     if kept is not None and kept[0] is view:
@@ -193,7 +203,7 @@ def _worked_out(proposal: Proposal, view: RiskView) -> Held:
     return held_by_new(proposal.terms, reference, view.instrument)
 
 
-def _holds(proposal: Proposal, view: RiskView) -> Held:
+def holds(proposal: Proposal, view: RiskView) -> Held:
     """What the standing order is reserved at now; nothing for a new order."""
     if proposal.standing is None:
         return _NOTHING

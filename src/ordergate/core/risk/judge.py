@@ -18,7 +18,16 @@ from ordergate.core.orders.commands import PlaceOrder
 from ordergate.core.orders.events import FailedControl, Severity
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Terms
-from ordergate.core.risk import checks, freshness, holdings, permissions
+from ordergate.core.risk import (
+    aggregates,
+    checks,
+    conduct,
+    freshness,
+    holdings,
+    losses,
+    market,
+    permissions,
+)
 from ordergate.core.risk.limits import config_hash
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.reducing import reduces, reduces_as_replaced
@@ -47,12 +56,20 @@ PRECEDENCE: Final[tuple[Control, ...]] = (
     Control("R06", "order quantity", checks.refuse_large_quantity),
     Control("R07", "order value", checks.refuse_large_notional),
     Control("R08", "price collar", checks.refuse_price_off_market),
+    Control("R09", "price drift", market.refuse_price_drift),
+    Control("R10", "market order", market.refuse_blind_market_order),
     Control("R11", "position", holdings.refuse_large_position),
+    Control("R12", "exposure", aggregates.refuse_large_exposure),
     Control("R13", "buying power", holdings.refuse_without_funds),
     Control("R14", "open orders", holdings.refuse_many_open_orders),
     Control("R15", "message rate", checks.refuse_fast_messages),
     Control("R16", "duplicate", checks.refuse_duplicate),
+    Control("R18", "losses", losses.refuse_after_losses),
+    Control("R19", "concentration", aggregates.refuse_concentrated),
+    Control("R21", "self-match", conduct.refuse_self_match),
+    Control("R22", "hours", market.refuse_outside_hours),
     Control("R25", "stale account", freshness.refuse_when_stale),
+    Control("R27", "canary", conduct.refuse_large_newcomer),
     Control("R28", "identity", permissions.refuse_unidentified),
 )
 

@@ -75,6 +75,8 @@ class TradingDay(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             ZoneInfo(self.zone)
         except (ZoneInfoNotFoundError, ValueError, OSError) as fault:
             raise ValueError(f"zone {self.zone!r} is not a time zone such as America/Chicago") from fault
+        if self.ends_at.minute % 15:
+            raise ValueError("ends_at must be a whole quarter of an hour")
 
     @cached_property
     def _clock(self) -> ZoneInfo:

@@ -34,9 +34,7 @@ __all__ = ["MICROSECOND", "InstrumentLimits", "Limits", "RateWindow"]
 NO_LIMITS_HASH: Final = "none"
 
 # What may be calibrated in shadow, or called soft. Who may trade what, and form, are neither.
-ADJUSTABLE: Final = frozenset(
-    f"R{number:02}" for number in (*range(6, 17), 18, 19, 21, 22, 25, 27, 28)
-)
+ADJUSTABLE: Final = frozenset(f"R{number:02}" for number in (*range(6, 17), 18, 19, 21, 22, 25, 27, 28))
 
 
 class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,6 +97,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     trading_day: TradingDay | None = None
     hours: Hours = Hours.ANY
     extended_hours_allowed: bool = False
+    mark_max_age: timedelta | None = None
     volume_max_age_days: int = 7
     self_match_refused: bool = False
     canary: Canary | None = None

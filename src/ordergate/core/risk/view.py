@@ -14,10 +14,14 @@ from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.exposure import Exposure
 from ordergate.core.risk.limits import InstrumentLimits, Limits
+from ordergate.core.risk.memories import PricesSeen, Strategies
+from ordergate.core.risk.profit import ProfitLog
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.recent import RecentOrders
+from ordergate.core.risk.resting import Resting
 from ordergate.core.risk.trading_state import Stop
+from ordergate.core.risk.valuation import Valuation
 
 
 class ReferencePrice(msgspec.Struct, frozen=True, gc=False):
@@ -42,11 +46,27 @@ class Freshness(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+class Top(msgspec.Struct, frozen=True, gc=False):
+    """The best bid and ask, and when the gateway learned them (UTC). None on a side without orders."""
+
+    bid: Decimal | None
+    ask: Decimal | None
+    at: datetime
+
+
+class MarketHours(msgspec.Struct, frozen=True, gc=False):
+    """Whether the instrument's market is in its session, and until when that stays so, if it is known."""
+
+    is_open: bool
+    until: datetime | None = None
+
+
 class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One account, one instrument, one moment, as its lane hands them to risk.
 
-    `exposure`, `buckets` and `recent` are the lane's own; no control changes them. What several
-    controls ask for is worked out once and kept beside the fields.
+    `exposure`, `buckets`, `recent` and what follows `freshness` are the lane's own; no control changes
+    them. `rivals` are the resting orders of every account of the same owner, this one's included. What
+    several controls ask for is worked out once and kept beside the fields.
     """
 
     now: datetime
@@ -60,6 +80,13 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     buckets: MessageBuckets
     recent: RecentOrders
     freshness: Freshness | None = None
+    top: Top | None = None
+    hours: MarketHours | None = None
+    valuation: Valuation | None = None
+    profit: ProfitLog | None = None
+    prices_seen: PricesSeen | None = None
+    strategies: Strategies | None = None
+    rivals: tuple[Resting, ...] = ()
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True, dict=True):

@@ -1,0 +1,161 @@
+"""The controls that add up: what an account is exposed to, what several together, and in how few things.
+
+What makes nothing larger passes, even above a limit: an account that is over it may shrink.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from ordergate.core.money import ZERO, text
+from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.terms import Side
+from ordergate.core.risk.checks import over
+from ordergate.core.risk.holdings import holds, with_proposal, would_hold
+from ordergate.core.risk.limit_parts import ExposureLimit
+from ordergate.core.risk.limits import InstrumentLimits, Limits
+from ordergate.core.risk.reasons import Reason
+from ordergate.core.risk.valuation import Share, Totals, Valuation, exposed
+from ordergate.core.risk.view import (
+    InputMissing,
+    Proposal,
+    RiskView,
+    instrument_limits_in,
+    limits_in,
+    reference_in,
+    require_one_currency,
+)
+
+_HUNDRED: Final = Decimal(100)
+MARKS_MAX_AGE: Final = timedelta(seconds=5)
+
+
+class Grown(NamedTuple):
+    """A symbol's share as it is and as it would be."""
+
+    before: Share
+    after: Share
+
+
+def valuation_in(view: RiskView) -> Valuation:
+    """What everything is worth, if that is known as of now. Raises InputMissing."""
+    valuation = view.valuation
+    if valuation is None or not _is_fresh(valuation.marked_at, view.now):
+        raise InputMissing(Reason.VALUATION_STALE, "the account has not been valued of late")
+    if valuation.unknown:
+        symbols = ", ".join(sorted(valuation.unknown))
+        raise InputMissing(Reason.VALUATION_STALE, f"no price is known of {symbols}")
+    if valuation.has_foreign:
+        raise InputMissing(Reason.NO_FX_RATE, "something held or open is in another currency")
+    return valuation
+
+
+def _is_fresh(marked_at: datetime | None, now: datetime) -> bool:
+    return marked_at is not None and abs(now - marked_at) <= MARKS_MAX_AGE
+
+
+def _grown(proposal: Proposal, view: RiskView) -> Grown:
+    require_one_currency(view)
+    price = reference_in(view)
+    if view.exposure.has_unpriced:
+        raise InputMissing(Reason.UNPRICED_EXPOSURE, "an open order has no known value")
+    symbol = view.instrument.symbol
+    value = view.account.position(symbol).quantity * price * view.instrument.multiplier
+    opened = view.exposure.of(symbol)
+    return Grown(exposed(value, opened), exposed(value, with_proposal(opened, proposal, view)))
+
+
+def refuse_large_exposure(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R12. Gross and net, of the account and of every group of accounts that it belongs to.
+
+    Everything open counts in full, each side by itself. A sum that is not known is a no.
+    """
+    limits = limits_in(view)
+    own = _own_limit(limits)
+    if own is None and not limits.shared_exposure:
+        return None
+    valuation = valuation_in(view)
+    grown = _grown(proposal, view)
+    if own is not None:
+        failed = _over_exposed("account", own, valuation.own, grown, proposal.terms.side)
+        if failed is not None:
+            return failed
+    for name, limit in limits.shared_exposure.items():
+        totals = valuation.shared.get(name)
+        if totals is None or totals.absent:
+            raise InputMissing(Reason.EXPOSURE_UNKNOWN, f"the exposure of {name} is not known")
+        failed = _over_exposed(name, limit, totals, grown, proposal.terms.side)
+        if failed is not None:
+            return failed
+    return None
+
+
+def _own_limit(limits: Limits) -> ExposureLimit | None:
+    if limits.max_gross_exposure is None and limits.max_net_exposure is None:
+        return None
+    return ExposureLimit(max_gross=limits.max_gross_exposure, max_net=limits.max_net_exposure)
+
+
+def _over_exposed(
+    scope: str, limit: ExposureLimit, totals: Totals, grown: Grown, side: Side
+) -> FailedControl | None:
+    added = grown.after.gross - grown.before.gross
+    if limit.max_gross is not None and added > ZERO and totals.gross + added > limit.max_gross:
+        what, value = f"the gross exposure of {scope}", totals.gross + added
+        inputs = {"scope": scope, "gross": text(totals.gross), "added": text(added)}
+        return over("R12", Reason.GROSS_EXPOSURE, what, value, limit.max_gross, inputs=inputs)
+    if side is Side.BUY:
+        net, added = totals.up, grown.after.up - grown.before.up
+    else:
+        net, added = -totals.down, grown.before.down - grown.after.down
+    if limit.max_net is not None and added > ZERO and net + added > limit.max_net:
+        inputs = {"scope": scope, "net": text(net), "added": text(added)}
+        what = f"the net exposure of {scope}"
+        return over("R12", Reason.NET_EXPOSURE, what, net + added, limit.max_net, inputs=inputs)
+    return None
+
+
+def refuse_concentrated(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R19. Against what the account is worth, and against what the market trades in a day."""
+    its = instrument_limits_in(view)
+    if its.max_concentration_percent is not None:
+        failed = _concentrated(proposal, view, its.max_concentration_percent)
+        if failed is not None:
+            return failed
+    return None if its.max_volume_percent is None else _large_for_market(proposal, view, its)
+
+
+def _concentrated(proposal: Proposal, view: RiskView, percent: Decimal) -> FailedControl | None:
+    valuation = valuation_in(view)
+    grown = _grown(proposal, view)
+    if grown.after.gross <= grown.before.gross:
+        return None
+    worth = view.account.cash + valuation.own.worth
+    most = max(worth, ZERO) * percent / _HUNDRED
+    if grown.after.gross <= most:
+        return None
+    inputs = {"worth": text(worth), "percent": text(percent)}
+    what = f"the exposure in {view.instrument.symbol}"
+    return over("R19", Reason.CONCENTRATION, what, grown.after.gross, most, inputs=inputs)
+
+
+def _large_for_market(proposal: Proposal, view: RiskView, its: InstrumentLimits) -> FailedControl | None:
+    percent, volume = its.max_volume_percent, its.average_daily_volume
+    known_at = its.average_daily_volume_at
+    oldest = timedelta(days=limits_in(view).volume_max_age_days)
+    if percent is None or volume is None or known_at is None or abs(view.now - known_at) > oldest:
+        symbol = view.instrument.symbol
+        raise InputMissing(Reason.VOLUME_UNKNOWN, f"the daily volume of {symbol} is not known")
+    added = would_hold(proposal, view).quantity - holds(proposal, view).quantity
+    if proposal.standing is not None and added <= ZERO:
+        return None
+    opened = view.exposure.of(view.instrument.symbol)
+    side = proposal.terms.side
+    value = (opened.buy_quantity if side is Side.BUY else opened.sell_quantity) + added
+    most = volume * percent / _HUNDRED
+    if value <= most:
+        return None
+    inputs = {"average_daily_volume": text(volume), "at": known_at.isoformat(), "percent": text(percent)}
+    return over("R19", Reason.VOLUME_SHARE, f"what is open to {side}", value, most, inputs=inputs)

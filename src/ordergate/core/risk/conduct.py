@@ -1,0 +1,101 @@
+"""The controls of how an account behaves: it does not trade with itself, and what is new begins small."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Final
+
+from ordergate.core.money import text
+from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.terms import OrderType, Side
+from ordergate.core.risk.checks import over
+from ordergate.core.risk.holdings import holds, would_hold
+from ordergate.core.risk.reasons import Reason
+from ordergate.core.risk.reducing import only_reduces
+from ordergate.core.risk.resting import Quoted
+from ordergate.core.risk.view import (
+    InputMissing,
+    Proposal,
+    RiskView,
+    instrument_limits_in,
+    limits_in,
+    reference_in,
+    require_one_currency,
+)
+
+_HUNDRED: Final = Decimal(100)
+
+
+def refuse_self_match(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R21. Never where it could meet a resting order of the same owner, in this account or in another.
+
+    Orders at the market would meet any. A stop waits, and is judged by nothing here.
+    """
+    if not limits_in(view).self_match_refused:
+        return None
+    if not view.rivals:
+        raise InputMissing(Reason.CONTROL_ERROR, "the own resting orders are not known")
+    terms = proposal.terms
+    if terms.type.needs_stop_price:
+        return None
+    other = Side.SELL if terms.side is Side.BUY else Side.BUY
+    for resting in view.rivals:
+        best = resting.best(view.instrument.symbol, other)
+        if best is not None and _meets(terms.side, terms.limit_price, best.price):
+            return _matched(best, terms.limit_price, terms.type)
+    return None
+
+
+def _meets(side: Side, price: Decimal | None, rests_at: Decimal) -> bool:
+    if price is None:
+        return True
+    return price >= rests_at if side is Side.BUY else price <= rests_at
+
+
+def _matched(best: Quoted, price: Decimal | None, kind: OrderType) -> FailedControl:
+    return FailedControl(
+        control="R21",
+        reason=Reason.SELF_MATCH,
+        detail=f"the own order {best.order} rests at {text(best.price)}",
+        limit=text(best.price),
+        value=kind.value if price is None else text(price),
+        inputs={"order_id": best.order},
+    )
+
+
+def refuse_large_newcomer(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R27. In its first days a version of a strategy may do a part of what the limits allow.
+
+    An order without a strategy and a version is a newcomer's for ever. What makes a position smaller
+    passes.
+    """
+    canary = limits_in(view).canary
+    if canary is None:
+        return None
+    if view.strategies is None:
+        raise InputMissing(Reason.CONTROL_ERROR, "the strategies that have traded are not known")
+    first = view.strategies.first(proposal.terms)
+    if first is not None and view.now - first >= timedelta(days=canary.days):
+        return None
+    if only_reduces(proposal, view):
+        return None
+    its, part = instrument_limits_in(view), canary.percent / _HUNDRED
+    require_one_currency(view)
+    quantity = proposal.terms.quantity
+    price = max(reference_in(view), proposal.terms.limit_price or 0, proposal.terms.stop_price or 0)
+    buys = proposal.terms.side is Side.BUY
+    symbol = view.instrument.symbol
+    position, opened = view.account.position(symbol).quantity, view.exposure.of(symbol)
+    added = would_hold(proposal, view).quantity - holds(proposal, view).quantity
+    held = position + opened.buy_quantity if buys else opened.sell_quantity - position
+    since = {} if first is None else {"since": first.isoformat()}
+    for what, value, most in (
+        ("the quantity", quantity, its.max_order_quantity),
+        ("the order's value", quantity * price * view.instrument.multiplier, its.max_order_notional),
+        ("the position", held + added, its.max_long if buys else its.max_short),
+    ):
+        if value > most * part:
+            inputs = {"percent": text(canary.percent), "days": str(canary.days), **since}
+            return over("R27", Reason.CANARY, f"{what} of a newcomer", value, most * part, inputs=inputs)
+    return None

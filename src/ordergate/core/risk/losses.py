@@ -1,0 +1,132 @@
+"""The control that stops an account which has lost enough, or traded enough, for today or this week.
+
+Profit is what was realised since the day began, fees paid, and what the open positions have made or
+lost against their cost. After a breach, only orders that make a position smaller pass. A breach of a
+loss limit is journalled and stays until the day, or the week, is over, whatever the market does then:
+it ends early only when another limit is set, looser than the one that was reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from ordergate.core.accounts.account import Account
+from ordergate.core.money import ZERO, text
+from ordergate.core.orders.events import FailedControl
+from ordergate.core.risk.aggregates import valuation_in
+from ordergate.core.risk.limit_parts import LossLimits, Span, TradingDay
+from ordergate.core.risk.profit import ProfitLog, Sums
+from ordergate.core.risk.reasons import Reason
+from ordergate.core.risk.reducing import only_reduces
+from ordergate.core.risk.view import InputMissing, Proposal, RiskView, limits_in
+
+STEPS: Final = 20
+
+
+class Loss(NamedTuple):
+    """One loss limit and how far it is used. `span` is of today."""
+
+    reason: Reason
+    lost: Decimal
+    limit: Decimal
+    profit: Decimal
+    span: Span
+
+    @property
+    def is_reached(self) -> bool:
+        return self.lost >= self.limit
+
+
+def refuse_after_losses(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """R18. Daily loss, drawdown from the day's highest profit, weekly loss, trades of the day."""
+    limits = limits_in(view)
+    if limits.losses is None or limits.trading_day is None or only_reduces(proposal, view):
+        return None
+    if view.profit is None:
+        raise InputMissing(Reason.VALUATION_STALE, "what the account has realised is not known")
+    unrealised = valuation_in(view).own.unrealised
+    sums = view.profit.of(limits.trading_day, view.now)
+    for loss in losses(limits.losses, sums, unrealised, view.account):
+        locked = view.account.loss_locks.get(loss.reason)
+        if locked is not None and view.now < locked.until and loss.limit <= locked.limit:
+            return _refused(loss, {"reached_at": locked.at.isoformat(), "until": locked.until.isoformat()})
+        if loss.is_reached:
+            return _refused(loss, {"unrealised": text(unrealised)})
+    return _many_trades(limits.losses, sums, view.profit, replacing=proposal.standing is not None)
+
+
+def losses(limits: LossLimits, sums: Sums, unrealised: Decimal, account: Account) -> Iterator[Loss]:
+    """Every loss limit that there is, with what is lost so far."""
+    today, week = sums.day.realised + unrealised, sums.week.realised + unrealised
+    if limits.max_daily_loss is not None:
+        yield Loss(Reason.DAILY_LOSS, -today, limits.max_daily_loss, today, sums.span)
+    if limits.max_drawdown is not None:
+        lost = high_water(account, sums.span) - today
+        yield Loss(Reason.DRAWDOWN, lost, limits.max_drawdown, today, sums.span)
+    if limits.max_weekly_loss is not None:
+        yield Loss(Reason.WEEKLY_LOSS, -week, limits.max_weekly_loss, week, sums.span)
+
+
+def high_water(account: Account, span: Span) -> Decimal:
+    """The day's highest profit as the journal knows it; a day begins at nothing."""
+    kept = account.high_water
+    return kept.profit if kept is not None and kept.day == span.day else ZERO
+
+
+def higher_water(limits: LossLimits, sums: Sums, unrealised: Decimal, account: Account) -> Decimal | None:
+    """What the day's highest profit is to be from now on; None where it need not be written.
+
+    It is written in steps of a twentieth of the drawdown, and rounded up: a restart makes the limit a
+    step tighter at most, and never looser.
+    """
+    if limits.max_drawdown is None or limits.max_drawdown == ZERO:
+        return None
+    today, step = sums.day.realised + unrealised, limits.max_drawdown / STEPS
+    if today <= high_water(account, sums.span):
+        return None
+    steps = today // step
+    return (steps if steps * step == today else steps + 1) * step
+
+
+def lock_until(loss: Loss, rule: TradingDay) -> Span:
+    """The last trading day that a breach counts for: today, or the last of the week."""
+    span = loss.span
+    if loss.reason is not Reason.WEEKLY_LOSS:
+        return span
+    while (later := rule.span_of(span.ends)).week == loss.span.week:
+        span = later
+    return span
+
+
+def _refused(loss: Loss, inputs: dict[str, str]) -> FailedControl:
+    return FailedControl(
+        control="R18",
+        reason=loss.reason,
+        detail=f"{loss.reason.meaning} Orders that make a position smaller still pass.",
+        limit=text(loss.limit),
+        value=text(loss.lost),
+        headroom=text(loss.limit - loss.lost),
+        inputs={"profit": text(loss.profit), "day": loss.span.day.isoformat(), **inputs},
+    )
+
+
+def _many_trades(
+    limits: LossLimits, sums: Sums, profit: ProfitLog, *, replacing: bool
+) -> FailedControl | None:
+    """An open order may still become a trade; a replacement is none of its own."""
+    if limits.max_trades is None:
+        return None
+    trades = sums.day.trades + len(profit.untraded) + (0 if replacing else 1)
+    if trades <= limits.max_trades or replacing:
+        return None
+    return FailedControl(
+        control="R18",
+        reason=Reason.TRADE_COUNT,
+        detail=f"{trades} trades of the day would be over the limit {limits.max_trades}",
+        limit=str(limits.max_trades),
+        value=str(trades),
+        headroom=str(limits.max_trades - trades),
+        inputs={"traded": str(sums.day.trades), "open": str(len(profit.untraded))},
+    )

@@ -1,0 +1,89 @@
+"""What risk remembers of orders that were accepted: the market's prices by then, and who first sent them.
+
+Both are rebuilt from the journal at start, so that a restart forgets nothing that a limit depends on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Final, NamedTuple
+
+from ordergate.core.ids import Symbol
+from ordergate.core.orders.terms import Side, Terms
+
+GRAINS: Final = 1_000
+STRATEGIES_MAX: Final = 10_000
+
+
+class Seen(NamedTuple):
+    at: datetime
+    price: Decimal
+
+
+class PricesSeen:
+    """The lowest and the highest market price at which an order was accepted, within a window.
+
+    Prices closer together than a thousandth of the window are kept as one, the more extreme one for the
+    longer time: never more than a thousand are kept of a side, and what is merged is only stricter.
+    """
+
+    __slots__ = ("_seen",)
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[Symbol, Side], deque[Seen]] = {}
+
+    def __len__(self) -> int:
+        return sum(len(each) for each in self._seen.values())
+
+    def remember(self, symbol: Symbol, price: Decimal, at: datetime, window: timedelta) -> None:
+        for side in Side:
+            kept = self._seen.setdefault((symbol, side), deque())
+            while kept and kept[0].at < at - window:
+                kept.popleft()
+            while kept and not _is_stricter(kept[-1].price, price, side):
+                kept.pop()
+            if kept and at - kept[-1].at < window / GRAINS:
+                price_kept = kept.pop().price
+                kept.append(Seen(at, price_kept))
+            else:
+                kept.append(Seen(at, price))
+
+    def strictest(self, symbol: Symbol, side: Side, now: datetime, window: timedelta) -> Seen | None:
+        """The lowest price for a buy to be compared with, the highest for a sell."""
+        for seen in self._seen.get((symbol, side), ()):
+            if seen.at >= now - window:
+                return seen
+        return None
+
+
+def _is_stricter(one: Decimal, other: Decimal, side: Side) -> bool:
+    return one < other if side is Side.BUY else one > other
+
+
+class Strategies:
+    """When each version of each strategy was first let through. Beyond its bound it learns no more:
+
+    what it does not know counts as new.
+    """
+
+    __slots__ = ("_first",)
+
+    def __init__(self) -> None:
+        self._first: dict[tuple[str, str], datetime] = {}
+
+    def saw(self, terms: Terms, at: datetime) -> None:
+        who = _who(terms)
+        if who is not None and who not in self._first and len(self._first) < STRATEGIES_MAX:
+            self._first[who] = at
+
+    def first(self, terms: Terms) -> datetime | None:
+        who = _who(terms)
+        return None if who is None else self._first.get(who)
+
+
+def _who(terms: Terms) -> tuple[str, str] | None:
+    if terms.strategy is None or terms.strategy_version is None:
+        return None
+    return terms.strategy, terms.strategy_version

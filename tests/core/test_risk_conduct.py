@@ -1,0 +1,251 @@
+"""Nobody trades with himself, and what is new begins small."""
+
+from datetime import timedelta
+from decimal import Decimal
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ordergate.core.ids import Symbol
+from ordergate.core.instruments import by_any_name
+from ordergate.core.orders.order import Order, evolve
+from ordergate.core.orders.terms import Side, Terms
+from ordergate.core.risk.memories import STRATEGIES_MAX, Strategies
+from ordergate.core.risk.resting import Quoted, Resting
+from ordergate.core.risk.view import RiskView
+from tests.core.examples import (
+    NOW,
+    SHARE,
+    account,
+    completed,
+    later,
+    replace_requested,
+    share,
+    terms,
+    working,
+)
+from tests.core.risk_examples import (
+    INSTRUMENTS,
+    failures,
+    limits,
+    replace_failures,
+    replacement,
+    spoiled,
+    view,
+)
+
+APART = limits({"self_match_refused": True})
+
+
+@pytest.mark.parametrize(
+    ("asked", "passes"),
+    [
+        (terms(limit=101), True),
+        (terms(limit="101.99"), True),
+        (terms(limit=102), False),
+        (terms(limit=103), False),
+        (terms(limit=None), False),
+        (terms(limit=None, stop=103), True),
+        (terms(limit=104, stop=103), True),
+        (terms(Side.SELL, 10, "98.01"), True),
+        (terms(Side.SELL, 10, 98), False),
+        (terms(Side.SELL, 10, 97), False),
+        (terms(Side.SELL, 10, None), False),
+    ],
+)
+def test_r21_an_order_that_could_meet_an_own_one_is_refused(asked: Terms, passes: bool) -> None:
+    own = [
+        working(terms(Side.SELL, 1, 102), 1),
+        working(terms(Side.SELL, 1, 105), 2),
+        working(terms(limit=98), 3),
+    ]
+    no = failures(asked, view(APART, orders=own)).get("R21")
+    assert (no is None) is passes
+    if no is not None:
+        met = own[0] if asked.side is Side.BUY else own[2]
+        assert (no.reason, no.inputs["order_id"]) == ("self-match", met.id)
+        assert no.limit == ("102" if asked.side is Side.BUY else "98")
+    assert "R21" not in failures(asked, view(orders=own))
+
+
+def test_r21_accounts_of_one_owner_do_not_trade_with_each_other() -> None:
+    elsewhere = Resting(INSTRUMENTS)
+    elsewhere.moved(working(terms(Side.SELL, 1, 100), 1))
+    seen = view(APART)
+    assert failures(terms(), seen) == {}
+    both = spoiled(seen, rivals=(*seen.rivals, elsewhere))
+    assert list(failures(terms(), both)) == ["R21"]
+
+
+def test_r21_a_replacement_may_not_come_to_meet_one_either() -> None:
+    order, other = working(terms(limit=98), 1), working(terms(Side.SELL, 1, 102), 2)
+    seen = view(APART, orders=[order, other])
+    assert "R21" not in replace_failures(order, replacement(10, 101), seen)
+    assert "R21" in replace_failures(order, replacement(10, 102), seen)
+
+
+def test_r21_while_a_replacement_is_unanswered_the_more_aggressive_price_counts() -> None:
+    lower = evolve(working(terms(Side.SELL, 10, 103), 1), replace_requested(10, 102, number=1))
+    higher = evolve(working(terms(Side.SELL, 10, 103), 1), replace_requested(10, 104, number=1))
+    buys = evolve(working(terms(limit=97), 2), replace_requested(10, 98, number=2))
+    for order, price in ((lower, 102), (higher, 103), (buys, 98)):
+        resting = Resting(INSTRUMENTS)
+        resting.moved(order)
+        assert resting.best(SHARE, order.terms.side) == Quoted(Decimal(price), order.id)
+
+
+def test_r21_not_knowing_ones_own_orders_is_a_no() -> None:
+    assert failures(terms(), spoiled(view(APART), rivals=()))["R21"].reason == "control-error"
+
+
+def test_an_order_under_an_old_name_rests_in_the_instrument() -> None:
+    old = Symbol("OLD")
+    named = by_any_name({SHARE: msgspec.structs.replace(share(), aliases=(old,))})
+    resting = Resting(named)
+    resting.moved(working(terms(symbol=old)))
+    assert resting.best(SHARE, Side.BUY) is not None
+
+
+LIVES = st.lists(
+    st.tuples(st.integers(0, 30), st.sampled_from(Side), st.integers(90, 110), st.booleans()), max_size=300
+)
+
+
+@given(LIVES)
+def test_the_best_of_each_side_is_what_a_search_would_find(lives: list[tuple[int, Side, int, bool]]) -> None:
+    resting, alive = Resting(INSTRUMENTS), dict[int, Order]()
+    for number, side, price, ends in lives:
+        order = alive.get(number)
+        if order is None:
+            order = working(terms(side, 10, price), number)
+        elif ends:
+            resting.moved(evolve(order, completed(10, number=number)))
+            del alive[number]
+            continue
+        else:
+            order = msgspec.structs.replace(
+                order, terms=msgspec.structs.replace(order.terms, limit_price=Decimal(price))
+            )
+        alive[number] = order
+        resting.moved(order)
+        for each in Side:
+            prices = [one.terms.limit_price for one in alive.values() if one.terms.side is each]
+            known = [one for one in prices if one is not None]
+            best = resting.best(SHARE, each)
+            wanted = None if not known else (max(known) if each is Side.BUY else min(known))
+            assert (None if best is None else best.price) == wanted
+
+
+def test_what_is_gone_is_not_kept_for_ever() -> None:
+    resting = Resting(INSTRUMENTS)
+    order = working(terms(limit=50), 1)
+    resting.moved(order)
+    for price in range(51, 1000):
+        moved = msgspec.structs.replace(order.terms, limit_price=Decimal(price))
+        resting.moved(msgspec.structs.replace(order, terms=moved))
+    (ladder,) = resting._ladders.values()
+    assert len(ladder._heap) < 100
+    resting.moved(evolve(order, completed(10, number=1)))
+    assert resting._ladders == {}
+    assert resting.best(SHARE, Side.BUY) is None
+
+
+CANARY = limits({"canary": {"days": 5, "percent": "10"}})
+NEW = {"strategy": "mean-reversion", "strategy_version": "2"}
+
+
+def newcomer(quantity: int = 10, limit: int | None = 100, side: Side = Side.BUY) -> Terms:
+    return msgspec.structs.replace(terms(side, quantity, limit), **NEW)
+
+
+def knowing(seen: RiskView, age: timedelta) -> RiskView:
+    assert seen.strategies is not None
+    seen.strategies.saw(newcomer(), seen.now - age)
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("share_limits", "value", "most"),
+    [
+        ({"max_order_quantity": "100"}, "11", "10"),
+        ({"max_order_notional": "10000"}, "1100", "1000"),
+        ({"max_long": "110"}, "12", "11"),
+    ],
+)
+def test_r27_a_new_version_may_do_a_part_of_each_limit(
+    share_limits: dict[str, str], value: str, most: str
+) -> None:
+    limited = limits({"canary": {"days": 5, "percent": "10"}}, share=share_limits)
+    orders = [working(terms(quantity=1), 1)] if "max_long" in share_limits else []
+    assert failures(newcomer(10), view(limited, orders=orders)) == {}
+    no = failures(newcomer(11), view(limited, orders=orders))["R27"]
+    assert (no.reason, no.value, no.limit) == ("canary", value, most)
+    assert no.inputs == {"percent": "10", "days": "5"}
+
+
+def test_r27_short_positions_are_held_to_their_own_limit() -> None:
+    limited = limits({"canary": {"days": 5, "percent": "10"}}, share={"max_short": "150"})
+    seen = view(limited, holding=account(positions={SHARE: (-5, 100)}))
+    assert failures(newcomer(10, side=Side.SELL), seen) == {}
+    assert "R27" in failures(newcomer(11, side=Side.SELL), seen)
+
+
+@pytest.mark.parametrize(
+    ("age", "passes"),
+    [
+        (timedelta(days=5), True),
+        (timedelta(days=5) - timedelta(microseconds=1), False),
+        (timedelta(0), False),
+    ],
+)
+def test_r27_after_its_first_days_it_may_do_what_all_may(age: timedelta, passes: bool) -> None:
+    failed = failures(newcomer(200), knowing(view(CANARY), age))
+    assert ("R27" not in failed) is passes
+    if not passes:
+        assert failed["R27"].inputs["since"] == (NOW - age).isoformat()
+
+
+def test_r27_another_version_begins_again_and_no_name_is_new_for_ever() -> None:
+    seen = knowing(view(CANARY), timedelta(days=30))
+    assert failures(newcomer(200), seen) == {}
+    for changed in (
+        {"strategy_version": "3"},
+        {"strategy": "other"},
+        {"strategy": None},
+        {"strategy_version": None},
+    ):
+        asked = msgspec.structs.replace(newcomer(200), **changed)
+        assert "R27" in failures(asked, seen)
+
+
+def test_r27_what_makes_a_position_smaller_passes() -> None:
+    seen = view(CANARY, holding=account(positions={SHARE: (500, 100)}))
+    assert failures(newcomer(200, side=Side.SELL), seen) == {}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [({"strategies": None}, "control-error"), ({"reference": None}, "no-reference-price")],
+)
+def test_r27_what_is_not_known_is_a_no(changes: dict[str, None], reason: str) -> None:
+    assert failures(newcomer(1), spoiled(view(CANARY), **changes))["R27"].reason == reason
+
+
+def test_r27_a_canary_is_a_part_and_not_more() -> None:
+    with pytest.raises(ValueError, match="canary percent must be at most 100"):
+        limits({"canary": {"days": 5, "percent": "101"}})
+    with pytest.raises(ValueError, match=r"canary\.days must be a whole number of at least 1"):
+        limits({"canary": {"days": 0, "percent": "10"}})
+
+
+def test_the_memory_of_strategies_is_bounded_and_what_it_does_not_know_is_new() -> None:
+    known = Strategies()
+    for number in range(STRATEGIES_MAX + 5):
+        known.saw(msgspec.structs.replace(newcomer(), strategy_version=str(number)), NOW)
+    assert known.first(msgspec.structs.replace(newcomer(), strategy_version="0")) == NOW
+    beyond = msgspec.structs.replace(newcomer(), strategy_version=str(STRATEGIES_MAX))
+    assert known.first(beyond) is None
+    known.saw(msgspec.structs.replace(newcomer(), strategy_version="0"), later(1))
+    assert known.first(msgspec.structs.replace(newcomer(), strategy_version="0")) == NOW

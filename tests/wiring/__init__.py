@@ -1,0 +1,1 @@
+"""What is put together, and what only the putting together needs."""
