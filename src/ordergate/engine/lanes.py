@@ -76,10 +76,10 @@ class Seat(msgspec.Struct):
     def __post_init__(self) -> None:
         self.buckets.refit(self.limits)
 
-    def limited_by(self, limits: Limits | None) -> None:
+    def limited_by(self, limits: Limits | None, now: datetime) -> None:
         """Judge by these from now on; what has been counted stays counted."""
         self.limits = limits
-        self.buckets.refit(limits)
+        self.buckets.refit(limits, now)
 
     def limits_for(self, user: str | None, strategy: str | None) -> Limits | None:
         """The limits of an order, by who asks for it."""

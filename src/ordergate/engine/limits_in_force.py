@@ -130,6 +130,6 @@ class LimitsInForce:
             if found.limits == seat.limits:
                 continue
             before, after = config_hash(seat.limits), config_hash(found.limits)
-            seat.limited_by(found.limits)
+            seat.limited_by(found.limits, now)
             log.info("limits.changed", account=account, before=before, after=after, why=found.why)
             self._on_change(seat)

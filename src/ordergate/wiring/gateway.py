@@ -119,6 +119,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
                 _broker(settings, account, clock, chance, stack),
                 its.parsed_limits(),
                 its.broker_account,
+                tenant=settings.tenant,
+                desk=its.desk,
             )
             for account, its in settings.accounts.items()
         ],
