@@ -47,7 +47,7 @@ def place(
 ) -> None:
     """Place an order."""
     with gateway(profile) as client:
-        terms = _terms(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
+        terms = terms_of(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
         terms |= {"client_order_id": client_order_id, "strategy": strategy}
         order = client.command("POST", "/v1/orders", _given(terms), key=key, wait_s=wait)
     show(order, as_json, tables.one_order(order))
@@ -67,7 +67,7 @@ def preview(
 ) -> None:
     """Ask what risk would say to an order. Nothing is sent."""
     with gateway(profile) as client:
-        terms = _terms(
+        terms = terms_of(
             client, symbol, side, quantity, limit=limit, stop=stop, tif=TimeInForce.DAY, account=account
         )
         told = client.send("POST", "/v1/orders/preview", _given(terms))
@@ -195,7 +195,7 @@ def resolve(
     show(order, as_json, tables.one_order(order))
 
 
-def _terms(
+def terms_of(
     client: GatewayClient,
     symbol: str,
     side: Side,

@@ -12,6 +12,7 @@ import msgspec
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.risk.limits import Limits
+from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.view import Freshness
@@ -44,7 +45,7 @@ class Seat(msgspec.Struct):
     `asked_last` is the order last asked for, so that each gets its turn.
     `buckets` and `recent` are risk's memory of the account's latest messages and orders.
     Until `limits_known` there are none; `narrower` is there while rules on users or strategies are in
-    effect.
+    effect. `overrides` are for one order each, and may be spent or over.
     """
 
     lane: Lane
@@ -72,6 +73,7 @@ class Seat(msgspec.Struct):
     recent: RecentOrders = msgspec.field(default_factory=RecentOrders)
     limits_known: bool = False
     narrower: Narrower | None = None
+    overrides: tuple[OverrideGranted, ...] = ()
 
     def __post_init__(self) -> None:
         self.buckets.refit(self.limits)

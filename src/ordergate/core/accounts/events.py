@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import msgspec
 
-from ordergate.core.ids import AccountId, Symbol
+from ordergate.core.ids import AccountId, OrderId, Symbol
+from ordergate.core.orders.events import FailedControl
 
 
 class AccountEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -136,6 +137,14 @@ class AlarmCleared(AccountEvent, frozen=True, kw_only=True, tag="alarm_cleared")
     how: str
 
 
+class OverrideUsed(AccountEvent, frozen=True, kw_only=True, tag="override_used"):
+    """The order was let past these controls, by an override that is spent by it."""
+
+    override_id: str
+    order_id: OrderId
+    lifted: tuple[FailedControl, ...]
+
+
 AnyAlarmEvent = AlarmRaised | AlarmCleared
 
 AnyBreakEvent = BreakOpened | BreakNoted | BreakAssigned | BreakHealed | BreakResolved | BreakReopened
@@ -146,6 +155,7 @@ AnyAccountEvent = (
     | AnyAlarmEvent
     | AnyBreakEvent
     | CashAdjusted
+    | OverrideUsed
     | PositionAdjusted
     | SymbolRenamed
 )

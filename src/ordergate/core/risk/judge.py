@@ -8,7 +8,7 @@ was asked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from decimal import Decimal
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk import checks, freshness, holdings
 from ordergate.core.risk.limits import config_hash
+from ordergate.core.risk.overrides import lifted
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.reducing import reduces, reduces_as_replaced
 from ordergate.core.risk.view import InputMissing, Proposal, RiskView
@@ -58,11 +59,15 @@ OF_A_REDUCING_LEG: Final = tuple(one for one in PRECEDENCE if one.id in ("R01", 
 
 
 class Approved(msgspec.Struct, Generic[T], frozen=True, gc=False):
-    """What every control let pass, under which limits and at which price of the market."""
+    """What every control let pass, under which limits and at which price of the market.
+
+    `lifted` are the failures that an override let pass.
+    """
 
     what: T
     config_hash: str
     reference_price: Decimal | None
+    lifted: tuple[FailedControl, ...] = ()
 
 
 class Denied(msgspec.Struct, frozen=True, gc=False):
@@ -81,6 +86,13 @@ class Verdict(NamedTuple):
 
 def judge_place(command: PlaceOrder, view: RiskView) -> Approved[PlaceOrder] | Denied:
     return _judge(command, Proposal(terms=command.terms), view)
+
+
+def judge_overridden(
+    command: PlaceOrder, view: RiskView, controls: Collection[str]
+) -> Approved[PlaceOrder] | Denied:
+    """A new order that an override lets past these controls; every other one must pass."""
+    return _judge(command, Proposal(terms=command.terms), view, lifting=controls)
 
 
 def judge_replace(order: Order, asked: Replacement, view: RiskView) -> Approved[Replacement] | Denied:
@@ -123,13 +135,19 @@ def evaluate(control: Control, proposal: Proposal, view: RiskView) -> FailedCont
 
 
 def _judge(
-    what: T, proposal: Proposal, view: RiskView, controls: tuple[Control, ...] = PRECEDENCE
+    what: T,
+    proposal: Proposal,
+    view: RiskView,
+    controls: tuple[Control, ...] = PRECEDENCE,
+    *,
+    lifting: Collection[str] = (),
 ) -> Approved[T] | Denied:
     failed = [no for control in controls if (no := evaluate(control, proposal, view)) is not None]
-    if failed:
+    let_pass = lifted(failed, lifting) if lifting else ()
+    if len(failed) > len(let_pass):
         return Denied(tuple(failed), config_hash(view.limits))
     price = None if view.reference is None else view.reference.price
-    return Approved(what, config_hash(view.limits), price)
+    return Approved(what, config_hash(view.limits), price, let_pass)
 
 
 def _replacing(order: Order, asked: Replacement) -> Proposal:
