@@ -309,3 +309,23 @@ async def test_an_override_is_asked_for_granted_and_used(
     assert [no["control"] for no in again.json()["failed_controls"]] == ["R06"]
     never = await client.post("/v1/risk/overrides", json={**asked, "controls": ["R01"]})
     assert (never.status_code, never.json()["code"]) == (400, "invalid")
+
+
+async def test_a_preview_explains_with_the_use_of_the_limits_that_bear_on_it(
+    client: httpx.AsyncClient, app: FastAPI, stage: Stage
+) -> None:
+    await stage.accepted(quantity=3)
+    order = {
+        "account_id": ACCOUNT,
+        "symbol": "ESH4",
+        "side": "buy",
+        "type": "limit",
+        "quantity": "998",
+        "limit_price": "4700",
+    }
+    told = (await client.post("/v1/orders/preview", json=order)).json()
+    fits(app, "Preview", told)
+    assert told["would_be_accepted"] is False
+    uses = {use["limit"]: use for use in told["limits"]}
+    assert (uses["max_long"]["used"], uses["max_long"]["headroom"]) == ("3", "997")
+    assert uses["max_order_quantity"]["rule"] == f"settings:{ACCOUNT}"

@@ -178,3 +178,16 @@ async def test_an_override_is_asked_for_by_one_and_granted_by_another(office: Of
     profile = ("--profile", str(office.folder / "anna.json"))
     placed = await asyncio.to_thread(ordergate, "orders", "place", *order, *profile)
     assert placed.code == 0, placed.err
+
+
+async def test_the_use_of_every_limit_is_shown_with_its_rule(office: Office) -> None:
+    await office.stage.accepted(quantity=3)
+    shown = await office.ask("anna", "use")
+    assert shown.code == 0, shown.err
+    for word in (ACCOUNT, "max_long", "997", "message_windows 1 s", f"settings:{ACCOUNT}"):
+        assert word in shown.out
+    profile = ("--profile", str(office.folder / "anna.json"))
+    preview = ("orders", "preview", "ESH4", "buy", "998", "--limit", "4700", *profile)
+    said = await asyncio.to_thread(ordergate, *preview)
+    assert said.code == 1
+    assert "997" in said.out

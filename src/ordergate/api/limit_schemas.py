@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from ordergate.api.limit_requests import DRY_RUN_MAX, RULES_AT_ONCE_MAX
-from ordergate.api.schemas import AccountId, Asked, FailedControl, Figure, OrderId, OrderRequest, Reason
+from ordergate.api.schemas import (
+    AccountId,
+    Asked,
+    FailedControl,
+    Figure,
+    LimitUse,
+    OrderId,
+    OrderRequest,
+    Reason,
+)
 from ordergate.core.approvals import State
 from ordergate.core.orders.terms import Side
 from ordergate.core.risk.rules import ID, Mode, Reach
@@ -174,19 +183,6 @@ class Changes(BaseModel):
     changes: list[Change]
 
 
-class Use(BaseModel):
-    """One limit. `used` is null for a limit on one order, and where the use is not known."""
-
-    limit: str
-    symbol: str | None
-    window_s: int | None
-    value: str
-    used: Figure | None
-    headroom: Figure | None
-    percent: Figure | None
-    rule: str
-
-
 class AccountUse(BaseModel):
     """`why_none` says why the account has no limits, and so takes no orders; `at` is since when it is so."""
 
@@ -194,7 +190,7 @@ class AccountUse(BaseModel):
     config_hash: str
     at: AwareDatetime
     why_none: str | None
-    limits: list[Use]
+    limits: list[LimitUse]
 
 
 class Utilization(BaseModel):

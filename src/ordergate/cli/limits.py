@@ -47,6 +47,15 @@ def show_(
 
 
 @app.command()
+def use(account: Account = None, profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """How much of every limit is used, how much is left, and which rule it comes from."""
+    with gateway(profile) as client:
+        told = client.get("/v1/risk/utilization", account_id=account)
+    shown = [Group(Text(one["account_id"]), tables.limit_uses(one["limits"])) for one in told["accounts"]]
+    show(told, as_json, Group(*shown))
+
+
+@app.command()
 def diff(file: File, prune: Prune = False, profile: ProfileFile = None, as_json: AsJson = False) -> None:
     """What `apply` would do: which rules change, and what has to wait. Exits 1 when anything differs."""
     rules = _rules_in(file)

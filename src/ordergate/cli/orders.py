@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group
 from rich.text import Text
 
 from ordergate.cli import tables, watching
@@ -71,7 +72,8 @@ def preview(
             client, symbol, side, quantity, limit=limit, stop=stop, tif=TimeInForce.DAY, account=account
         )
         told = client.send("POST", "/v1/orders/preview", _given(terms))
-    show(told, as_json, tables.preview(told))
+    uses = tables.limit_uses(told.get("limits", ()))
+    show(told, as_json, Group(tables.preview(told), Text(), uses))
     if not told["would_be_accepted"]:
         raise typer.Exit(ExitCode.REFUSED)
 

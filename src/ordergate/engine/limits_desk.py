@@ -74,6 +74,7 @@ class LimitsDesk:
         self.book = book
         self.in_force = in_force
         self.use_of = use.body
+        self.uses = use.around
         self._stream = stream
         self._planner = planner
         self._rehearsal = rehearsal

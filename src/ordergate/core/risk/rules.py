@@ -128,11 +128,12 @@ def _of_account(rule: Rule) -> dict[str, Any]:
     }
     plain = {**STAND_INS, **given, "instruments": whole if isinstance(named, Mapping) else named}
     read_back: dict[str, Any] = mapping_of(limits_of(plain))
-    written = {name: read_back[name] for name in given}
+    written = {name: read_back.get(name, given[name]) for name in given}
     if "instruments" in given:
         theirs = read_back["instruments"]
         written["instruments"] = {
-            symbol: {name: theirs[symbol][name] for name in its} for symbol, its in named.items()
+            symbol: {name: theirs[symbol].get(name, its[name]) for name in its}
+            for symbol, its in named.items()
         }
     return written
 
@@ -145,7 +146,7 @@ def _of_instrument(given: Mapping[str, Any]) -> dict[str, Any]:
     except ValueError as wrong:
         raise ValueError(str(wrong).replace("limits.instruments._", "limits", 1)) from wrong
     its = read_back["instruments"]["_"]
-    return {name: its[name] for name in given}
+    return {name: its.get(name, given[name]) for name in given}
 
 
 # A rule says some limits and others say the rest: what is not said is filled in while it is read.
