@@ -183,6 +183,9 @@ class NoLimits:
     def planned(self, principal: Principal, edits: Sequence[Edit], reason: str) -> Plan | Refusal:
         return Plan((), tuple(edits), (), ())
 
+    async def ask_override(self, *_: object, **__: object) -> Change | Refusal:
+        return Refusal(Code.STEP_UP_REQUIRED, "log in again")
+
     async def dry_run(self, *_: object, **__: object) -> Rehearsed | Refusal:
         return Refusal(Code.NOT_FOUND, "there is no such account")
 

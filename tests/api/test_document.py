@@ -58,6 +58,7 @@ SAME = [
     (limit_requests.ListedRuleFields, limit_schemas.ListedRule),
     (limit_requests.ApplyFields, limit_schemas.ApplyRequest),
     (limit_requests.WhyFields, limit_schemas.WhyRequest),
+    (limit_requests.OverrideFields, limit_schemas.OverrideRequest),
     (limit_requests.DryRunFields, limit_schemas.DryRunRequest),
     (rehearsal.Difference, limit_schemas.Difference),
     (rehearsal.Rehearsed, limit_schemas.DryRun),

@@ -15,6 +15,7 @@ from ordergate.api.app import ApiDeps, create_app
 from ordergate.api.stream.hub import Hub
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
+from tests.api.asking import a_key
 from tests.api.books import Books
 from tests.api.people import READER, STRANGER, TRADER, Directory, deps_of, principal
 from tests.api.served import serving
@@ -272,3 +273,59 @@ async def test_a_dry_run_says_what_the_last_orders_would_have_got(
     assert no.status_code == 404
     no = await client.post(f"{RULES}/dry-run", json={**asked, "orders": 0})
     assert (no.status_code, no.json()["code"]) == (400, "invalid")
+
+
+async def test_an_override_is_asked_for_granted_and_used(
+    client: httpx.AsyncClient, app: FastAPI, deps: ApiDeps, stage: Stage
+) -> None:
+    order = {
+        "account_id": ACCOUNT,
+        "symbol": "ESH4",
+        "side": "buy",
+        "type": "limit",
+        "quantity": "101",
+        "limit_price": "4700",
+    }
+    asked = {"order": order, "controls": ["R06"], "reason": "a large client order"}
+    old = await client.post("/v1/risk/overrides", json=asked)
+    assert (old.status_code, old.json()["code"]) == (401, "step-up-required")
+    assert 'error="insufficient_user_authentication"' in old.headers["www-authenticate"]
+    identity = deps.identity
+    assert isinstance(identity, Directory)
+    for token in (TRADER, BEN):
+        known = identity.principals[token]
+        now = int(stage.clock.now().timestamp())
+        identity.principals[token] = msgspec.structs.replace(known, auth_time=now)
+    waits = await client.post("/v1/risk/overrides", json=asked)
+    assert waits.status_code == 202, waits.text
+    fits(app, "Change", waits.json())
+    assert waits.json()["summary"] == [f"{ACCOUNT} R06 once"]
+    change = waits.json()["id"]
+    yes = await client.post(f"{CHANGES}/{change}/approve", json={"reason": "seen"}, headers=as_(BEN))
+    assert yes.status_code == 200, yes.text
+    placed = await client.post("/v1/orders", json=order, headers=a_key())
+    assert placed.status_code == 201, placed.text
+    again = await client.post("/v1/orders", json=order, headers=a_key())
+    assert [no["control"] for no in again.json()["failed_controls"]] == ["R06"]
+    never = await client.post("/v1/risk/overrides", json={**asked, "controls": ["R01"]})
+    assert (never.status_code, never.json()["code"]) == (400, "invalid")
+
+
+async def test_a_preview_explains_with_the_use_of_the_limits_that_bear_on_it(
+    client: httpx.AsyncClient, app: FastAPI, stage: Stage
+) -> None:
+    await stage.accepted(quantity=3)
+    order = {
+        "account_id": ACCOUNT,
+        "symbol": "ESH4",
+        "side": "buy",
+        "type": "limit",
+        "quantity": "998",
+        "limit_price": "4700",
+    }
+    told = (await client.post("/v1/orders/preview", json=order)).json()
+    fits(app, "Preview", told)
+    assert told["would_be_accepted"] is False
+    uses = {use["limit"]: use for use in told["limits"]}
+    assert (uses["max_long"]["used"], uses["max_long"]["headroom"]) == ("3", "997")
+    assert uses["max_order_quantity"]["rule"] == f"settings:{ACCOUNT}"

@@ -40,9 +40,16 @@ async def _token(asked: Asked) -> Told:
 class Office:
     """An engine with its gateway on a port, and a profile for each person."""
 
-    def __init__(self, stage: Stage, folder: Path) -> None:
+    def __init__(self, stage: Stage, folder: Path, identity: Directory) -> None:
         self.stage = stage
         self.folder = folder
+        self.identity = identity
+
+    def log_in_anew(self) -> None:
+        """Whatever tokens they have now are fresh."""
+        now = int(self.stage.clock.now().timestamp())
+        for token, known in self.identity.principals.items():
+            self.identity.principals[token] = msgspec.structs.replace(known, auth_time=now)
 
     async def ask(self, who: str, *words: str) -> Said:
         profile = ("--profile", str(self.folder / f"{who}.json"))
@@ -83,7 +90,7 @@ async def office(tmp_path: Path) -> AsyncIterator[Office]:
                 }
                 profile.write_text(json.dumps(told), encoding="utf-8")
                 profile.chmod(0o600)
-            yield Office(stage, tmp_path)
+            yield Office(stage, tmp_path, identity)
 
 
 async def test_a_file_is_compared_applied_loosened_and_approved(office: Office) -> None:
@@ -155,3 +162,32 @@ async def test_a_dry_run_tells_which_orders_the_file_would_have_refused(office: 
     assert "of the last 1 orders 1 would be refused" in told.out
     assert order in told.out
     assert "R14" in told.out
+
+
+async def test_an_override_is_asked_for_by_one_and_granted_by_another(office: Office) -> None:
+    order = ("ESH4", "buy", "101", "--limit", "4700")
+    why = ("--control", "R06", "--reason", "a large client order", "--json")
+    asked = await office.ask("anna", "override", *order, *why)
+    assert (asked.code, asked.json["code"]) == (1, "step-up-required")
+    office.log_in_anew()
+    asked = await office.ask("anna", "override", *order, *why)
+    assert asked.code == 0, asked.err
+    assert asked.json["content"]["terms"]["quantity"] == "101"
+    yes = await office.ask("ben", "approve", asked.json["id"], "--reason", "seen")
+    assert yes.code == 0, yes.err
+    profile = ("--profile", str(office.folder / "anna.json"))
+    placed = await asyncio.to_thread(ordergate, "orders", "place", *order, *profile)
+    assert placed.code == 0, placed.err
+
+
+async def test_the_use_of_every_limit_is_shown_with_its_rule(office: Office) -> None:
+    await office.stage.accepted(quantity=3)
+    shown = await office.ask("anna", "use")
+    assert shown.code == 0, shown.err
+    for word in (ACCOUNT, "max_long", "997", "message_windows 1 s", f"settings:{ACCOUNT}"):
+        assert word in shown.out
+    profile = ("--profile", str(office.folder / "anna.json"))
+    preview = ("orders", "preview", "ESH4", "buy", "998", "--limit", "4700", *profile)
+    said = await asyncio.to_thread(ordergate, *preview)
+    assert said.code == 1
+    assert "997" in said.out

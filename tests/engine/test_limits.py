@@ -186,7 +186,7 @@ async def test_until_the_limits_are_read_nothing_is_accepted_and_cancels_pass() 
         order = await stage.accepted()
         await stage.until(lambda: stage.status(order) == "working")
         stage.node.limits.book.opened = False
-        stage.seat.limited_by(None)
+        stage.seat.limited_by(None, stage.clock.now())
         stage.seat.narrower = None
         assert await denied_by(stage, quantity=1)
         assert stage.gate.readiness() == {"limits": "the limits have not been read yet"}

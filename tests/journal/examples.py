@@ -23,6 +23,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "inputs": {"last": "4800.25"},
     "facts": {"asked": "½"},
     "summary": ["½ of everything"],
+    "controls": ["R06"],
     "content": {"edits": [{"rule_id": "½", "expected": 3}]},
     "limits": {"max_open_orders": 3, "max_open_notional": "12.000000001"},
 }

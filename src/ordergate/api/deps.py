@@ -34,6 +34,7 @@ from ordergate.engine.answers import (
 )
 from ordergate.engine.limits_changes import Plan
 from ordergate.engine.limits_desk import Edited
+from ordergate.engine.override_desk import Asked as OverrideAsked
 from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
 from ordergate.ports.clock import Chance, Clock
@@ -203,6 +204,10 @@ class LimitsLike(Protocol):
     def differing(self, principal: Principal, rules: Sequence[Rule], *, prune: bool) -> list[Edit]: ...
 
     def planned(self, principal: Principal, edits: Sequence[Edit], reason: str) -> Plan | Refusal: ...
+
+    async def ask_override(
+        self, principal: Principal, asked: OverrideAsked, *, reason: str, correlation: str
+    ) -> Change | Refusal: ...
 
     async def dry_run(
         self,

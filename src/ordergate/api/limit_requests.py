@@ -11,13 +11,15 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from ordergate.api.json_bodies import decode
-from ordergate.api.requests import AccountIdText, Reason
+from ordergate.api.requests import AccountIdText, OrderFields, Reason, terms_of
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.rules import ID, Mode, Reach, Rule
+from ordergate.engine.override_desk import Asked
 
 RULES_AT_ONCE_MAX: Final = 500
 DRY_RUN_MAX: Final = 10_000
 
+ControlText = Annotated[str, msgspec.Meta(pattern=r"\AR[0-9]{2}\Z", description='a control, such as "R06"')]
 RuleIdText = Annotated[str, msgspec.Meta(pattern=rf"\A{ID}\Z", description="a rule's id")]
 Of = Annotated[str, msgspec.Meta(max_length=128, description="whom or what the rule is about")]
 Owner = Annotated[str, msgspec.Meta(min_length=1, max_length=128, description="who answers for it")]
@@ -74,6 +76,19 @@ class DryRunFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     shadows: bool = False
 
 
+class OverrideFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Let this one order pass these controls, once; it lives `lives_s` from the second person's yes."""
+
+    order: OrderFields
+    controls: Annotated[
+        list[ControlText], msgspec.Meta(min_length=1, max_length=30, description="a list of controls")
+    ]
+    lives_s: Annotated[int, msgspec.Meta(ge=1, le=900, description="a whole number of seconds, 1 to 900")] = (
+        900
+    )
+    reason: Reason
+
+
 class WhyFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Approve, reject or remove, and say why."""
 
@@ -83,6 +98,7 @@ class WhyFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 rule_decoder: Final = msgspec.json.Decoder(RuleFields)
 apply_decoder: Final = msgspec.json.Decoder(ApplyFields)
 dry_run_decoder: Final = msgspec.json.Decoder(DryRunFields)
+override_decoder: Final = msgspec.json.Decoder(OverrideFields)
 why_decoder: Final = msgspec.json.Decoder(WhyFields)
 
 
@@ -90,6 +106,18 @@ def rule_in(body: bytes, rule_id: str) -> tuple[Rule, str] | Refusal:
     """The rule, and why it shall be."""
     asked = decode(body, rule_decoder)
     return asked if isinstance(asked, Refusal) else (_rule_of(asked, rule_id), asked.reason)
+
+
+def override_in(body: bytes) -> tuple[Asked, str] | Refusal:
+    """What is asked for, and why."""
+    asked = decode(body, override_decoder)
+    if isinstance(asked, Refusal):
+        return asked
+    terms = terms_of(asked.order)
+    if isinstance(terms, Refusal):
+        return terms
+    controls = tuple(dict.fromkeys(asked.controls))
+    return Asked((terms.account,), terms, controls, asked.lives_s), asked.reason
 
 
 def rules_of(asked: ApplyFields | DryRunFields) -> list[Rule]:

@@ -7,7 +7,16 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, Field
 
 from ordergate.api.limit_requests import DRY_RUN_MAX, RULES_AT_ONCE_MAX
-from ordergate.api.schemas import AccountId, Asked, FailedControl, Figure, OrderId, Reason
+from ordergate.api.schemas import (
+    AccountId,
+    Asked,
+    FailedControl,
+    Figure,
+    LimitUse,
+    OrderId,
+    OrderRequest,
+    Reason,
+)
 from ordergate.core.approvals import State
 from ordergate.core.orders.terms import Side
 from ordergate.core.risk.rules import ID, Mode, Reach
@@ -65,6 +74,18 @@ class DryRunRequest(Asked):
     prune: bool = False
     orders: Annotated[int, Field(ge=1, le=DRY_RUN_MAX)] = 100
     shadows: bool = False
+
+
+class OverrideRequest(Asked):
+    """Let this one order pass these controls, once; it lives `lives_s` from the second person's yes."""
+
+    order: OrderRequest
+    controls: Annotated[
+        list[Annotated[str, Field(pattern="^R[0-9]{2}$", examples=["R06"])]],
+        Field(min_length=1, max_length=30),
+    ]
+    lives_s: Annotated[int, Field(ge=1, le=900)] = 900
+    reason: Reason
 
 
 class WhyRequest(Asked):
@@ -162,19 +183,6 @@ class Changes(BaseModel):
     changes: list[Change]
 
 
-class Use(BaseModel):
-    """One limit. `used` is null for a limit on one order, and where the use is not known."""
-
-    limit: str
-    symbol: str | None
-    window_s: int | None
-    value: str
-    used: Figure | None
-    headroom: Figure | None
-    percent: Figure | None
-    rule: str
-
-
 class AccountUse(BaseModel):
     """`why_none` says why the account has no limits, and so takes no orders; `at` is since when it is so."""
 
@@ -182,7 +190,7 @@ class AccountUse(BaseModel):
     config_hash: str
     at: AwareDatetime
     why_none: str | None
-    limits: list[Use]
+    limits: list[LimitUse]
 
 
 class Utilization(BaseModel):

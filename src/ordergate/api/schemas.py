@@ -240,11 +240,25 @@ class ControlResult(BaseModel):
     shadow: bool = False
 
 
+class LimitUse(BaseModel):
+    """One limit. `used` is null for a limit on one order, and where the use is not known."""
+
+    limit: str
+    symbol: str | None
+    window_s: int | None
+    value: str
+    used: Figure | None
+    headroom: Figure | None
+    percent: Figure | None
+    rule: str
+
+
 class Preview(BaseModel):
-    """What risk would say now. It promises nothing about later."""
+    """What risk would say now, and how much of the limits is used. It promises nothing about later."""
 
     would_be_accepted: bool
     controls: list[ControlResult]
+    limits: list[LimitUse] = []
 
 
 class LeftOrder(BaseModel):

@@ -13,7 +13,9 @@ from ordergate.cli import limit_tables, tables
 from ordergate.cli.client import GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import Account, AsJson, ProfileFile
+from ordergate.cli.orders import LimitPrice, QuantityOf, SideOf, StopPrice, SymbolOf, terms_of
 from ordergate.cli.output import show
+from ordergate.core.orders.terms import TimeInForce
 
 app = typer.Typer(no_args_is_help=True, help="What accounts may do at most.")
 
@@ -23,6 +25,8 @@ CHANGES = "/v1/risk/changes"
 File = Annotated[Path, typer.Argument(help="A YAML file with `rules`.")]
 ChangeId = Annotated[str, typer.Argument(help="The change's id, as `limits pending` showed it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is journalled with your name.")]
+TifOf = Annotated[TimeInForce, typer.Option("--tif", case_sensitive=False, help="Time in force.")]
+StrategyOf = Annotated[str | None, typer.Option("--strategy", help="Which strategy it belongs to.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove the rules that the file does not have.")]
 
 
@@ -40,6 +44,15 @@ def show_(
         show(told, as_json, shown)
     else:
         show(told, as_json, limit_tables.one_rule(told))
+
+
+@app.command()
+def use(account: Account = None, profile: ProfileFile = None, as_json: AsJson = False) -> None:
+    """How much of every limit is used, how much is left, and which rule it comes from."""
+    with gateway(profile) as client:
+        told = client.get("/v1/risk/utilization", account_id=account)
+    shown = [Group(Text(one["account_id"]), tables.limit_uses(one["limits"])) for one in told["accounts"]]
+    show(told, as_json, Group(*shown))
 
 
 @app.command()
@@ -82,6 +95,32 @@ def dry_run(
         body["account_id"] = account or client.profile.account_id
         told = client.send("POST", f"{LIMITS}/dry-run", body)
     show(told, as_json, limit_tables.dry_run(told))
+
+
+@app.command()
+def override(
+    symbol: SymbolOf,
+    side: SideOf,
+    quantity: QuantityOf,
+    *,
+    control: Annotated[list[str], typer.Option("--control", help="Such as R06; may be given again.")],
+    reason: Reason,
+    limit: LimitPrice = None,
+    stop: StopPrice = None,
+    tif: TifOf = TimeInForce.DAY,
+    strategy: StrategyOf = None,
+    lives: Annotated[int, typer.Option("--lives", min=1, max=900, help="Seconds, from the approval.")] = 900,
+    account: Account = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask another person to let this one order pass, once. Place it when they have approved."""
+    with gateway(profile) as client:
+        order = terms_of(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
+        order = {name: value for name, value in {**order, "strategy": strategy}.items() if value is not None}
+        body = {"order": order, "controls": control, "lives_s": lives, "reason": reason}
+        told = client.send("POST", "/v1/risk/overrides", body)
+    show(told, as_json, tables.sheet(limit_tables.facts_of_change(told)))
 
 
 @app.command()

@@ -144,6 +144,16 @@ def preview(told: Row) -> Table:
     return table
 
 
+def limit_uses(rows: Iterable[Row]) -> Table:
+    table = _table(None, "limit", "symbol", right=("used", "value", "headroom", "%"))
+    table.add_column("rule", overflow="fold")
+    for row in rows:
+        name = row["limit"] if row["window_s"] is None else f"{row['limit']} {row['window_s']} s"
+        amounts = (_text(row[each]) for each in ("used", "value", "headroom", "percent"))
+        table.add_row(_text(name), _text(row["symbol"]), *amounts, _text(row["rule"]))
+    return table
+
+
 def cancel_results(rows: Sequence[Row]) -> Table:
     table = _table(None, "order", "answer")
     for row in rows:

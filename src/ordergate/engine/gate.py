@@ -280,7 +280,8 @@ class Gate:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
         if (trouble := seat.trouble) is not None:
             return Refusal(Code.NOT_READY, trouble)
-        return preview_of(self._judging.preview(seat, terms, user=principal.subject))
+        limits = self._limits.uses(terms.account, terms.symbol)
+        return preview_of(self._judging.preview(seat, terms, user=principal.subject), limits)
 
     def limits_of(self, account: AccountId) -> bytes | None:
         """The account's limits as JSON; None where it has none."""

@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from ordergate.core import admission
+from ordergate.core.accounts.events import OverrideUsed
 from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import ENTROPY_BITS, Env, OrderId, Symbol, order_id
@@ -30,6 +31,7 @@ from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import Verdict
 from ordergate.core.risk.limit_parts import Hours as AnyTime
+from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.view import BuyingPower, MarketHours, RiskView
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Recorded
@@ -90,10 +92,14 @@ class Judging:
             entropy=self._chance.bits(ENTROPY_BITS),
         )
         command = PlaceOrder(order_id=new_id, terms=terms, actor=request.actor, asked_at=now)
-        event = admission.admit(command, view)
-        failed = event.failed if isinstance(event, OrderDenied) else ()
+        events: list[OrderAccepted | OrderDenied | OverrideUsed]
+        if seat.overrides and (override := _override(seat, terms, request.actor, now)) is not None:
+            events = _admit_overridden(command, view, override)
+        else:
+            events = [admission.admit(command, view)]
+        failed = events[0].failed if isinstance(events[0], OrderDenied) else ()
         receipt = _receipt(request, seat, view, new_id, failed, status=201)
-        recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
+        recorded = seat.lane.record(events, correlation=request.correlation, receipt=receipt)
         return Decided(recorded, failed)
 
     def replace(self, seat: Seat, command: ReplaceOrder, request: Request) -> Decided | Refusal:
@@ -224,6 +230,32 @@ class Judging:
     def _view_of(self, seat: Seat, order: Order) -> RiskView:
         terms = order.terms
         return self.view(seat, terms.symbol, user=order.actor, strategy=terms.strategy, order=order.id)
+
+
+def _override(seat: Seat, terms: Terms, actor: str, now: datetime) -> OverrideGranted | None:
+    """One for this very order that is neither over nor spent."""
+    account = seat.lane.books.account
+    used = () if account is None else account.overrides_used
+    return next(
+        (one for one in seat.overrides if one.is_for(terms, actor, now) and one.override_id not in used), None
+    )
+
+
+def _admit_overridden(
+    command: PlaceOrder, view: RiskView, override: OverrideGranted
+) -> list[OrderAccepted | OrderDenied | OverrideUsed]:
+    """An override is spent when it had to lift something, in the same unit as the order."""
+    event, lifted = admission.admit_overridden(command, view, override.controls)
+    if not lifted:
+        return [event]
+    used = OverrideUsed(
+        account=command.terms.account,
+        at=view.now,
+        override_id=override.override_id,
+        order_id=command.order_id,
+        lifted=lifted,
+    )
+    return [event, used]
 
 
 def _receipt(

@@ -13,6 +13,7 @@ from ordergate.core.ids import AccountId
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.memories import PricesSeen
+from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.valuation import Totals
@@ -47,8 +48,8 @@ class Seat(msgspec.Struct):
     `buckets`, `recent` and `prices_seen` are risk's memory of the account's latest messages, orders and
     prices. `own_lanes` are those of all accounts of the same owner, this one's first, and `groups` the
     sums of exposure that the account is part of. Until `limits_known` there are no limits; `narrower` is
-    there while rules on users or strategies are in effect. `login` is the settings' name of the broker,
-    `tenant` whose account it is.
+    there while rules on users or strategies are in effect. `overrides` are for one order each, and may be
+    spent or over. `login` is the settings' name of the broker, `tenant` whose account it is.
     """
 
     lane: Lane
@@ -81,15 +82,16 @@ class Seat(msgspec.Struct):
     prices_seen: PricesSeen = msgspec.field(default_factory=PricesSeen)
     own_lanes: tuple[Lane, ...] = ()
     groups: Mapping[str, Totals] = {}
+    overrides: tuple[OverrideGranted, ...] = ()
 
     def __post_init__(self) -> None:
         self.buckets.refit(self.limits)
         self.own_lanes = self.own_lanes or (self.lane,)
 
-    def limited_by(self, limits: Limits | None) -> None:
+    def limited_by(self, limits: Limits | None, now: datetime) -> None:
         """Judge by these from now on; what has been counted stays counted."""
         self.limits = limits
-        self.buckets.refit(limits)
+        self.buckets.refit(limits, now)
 
     def limits_for(self, user: str | None, strategy: str | None) -> Limits | None:
         """The limits of an order, by who asks for it."""

@@ -15,8 +15,10 @@ import msgspec
 from ordergate.core.access import Principal, Scope
 from ordergate.core.approvals import (
     Change,
+    ChangeProposed,
     decide_approve,
     decide_expire,
+    decide_propose,
     decide_reject,
     pending,
     person,
@@ -29,12 +31,14 @@ from ordergate.core.risk import policy as policies
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.policy import SETTINGS, Edit
 from ordergate.core.risk.rules import Reach, Rule
+from ordergate.engine import override_desk
 from ordergate.engine.control_stream import UNREAD, ControlStream, Decide
 from ordergate.engine.limits_book import LimitsBook
 from ordergate.engine.limits_changes import Plan, Planner, edits_in
 from ordergate.engine.limits_in_force import LimitsInForce
 from ordergate.engine.limits_settings import taking_in
 from ordergate.engine.limits_use import LimitsUse
+from ordergate.engine.override_desk import Asked
 from ordergate.engine.rehearsal import Rehearsal, Rehearsed
 from ordergate.ports.clock import Clock
 from ordergate.ports.journal import AnyEvent
@@ -70,6 +74,7 @@ class LimitsDesk:
         self.book = book
         self.in_force = in_force
         self.use_of = use.body
+        self.uses = use.around
         self._stream = stream
         self._planner = planner
         self._rehearsal = rehearsal
@@ -176,6 +181,27 @@ class LimitsDesk:
             found += [Edit(rule.id, rule.version) for rule in gone]
         return found
 
+    async def ask_override(
+        self, principal: Principal, asked: Asked, *, reason: str, correlation: str
+    ) -> Change | Refusal:
+        """Ask another person to let one order pass, once."""
+
+        def decide() -> Sequence[AnyEvent] | Refusal:
+            at = self._clock.now()
+            event = override_desk.proposed(
+                principal, asked, change_id=self._planner.new_id(at), reason=reason, at=at
+            )
+            if isinstance(event, ChangeProposed):
+                event = decide_propose(self.book.changes, event)
+            return event if isinstance(event, Refusal) else [event]
+
+        done = await self._recorded(decide, correlation)
+        if isinstance(done, Refusal):
+            return done
+        (proposed,) = done
+        assert isinstance(proposed, ChangeProposed)
+        return self.book.changes[proposed.change_id]
+
     async def dry_run(
         self,
         principal: Principal,
@@ -213,6 +239,8 @@ class LimitsDesk:
             approved = decide_approve(self.book.changes, change_id, by, at, reason)
             if isinstance(approved, Refusal):
                 return approved
+            if change.proposed.subject == override_desk.OVERRIDE:
+                return override_desk.granted(principal, change, approved)
             edits = edits_in(change)
             if isinstance(edits, Refusal):
                 return edits

@@ -7,7 +7,7 @@ nothing about who may change what.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -15,6 +15,7 @@ from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.compiling import Compiled, Subject, compiled, moments
 from ordergate.core.risk.limits import Limits, config_hash
+from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.policy import Policy
 from ordergate.core.risk.rules import Reach, Rule
 from ordergate.engine.lanes import Lanes, Seat
@@ -103,9 +104,11 @@ class LimitsInForce:
         now = self._clock.now()
         return ByWhoAsks(tuple(rules), self.subjects[account], self.instruments, now, shadows=shadows)
 
-    def follow(self, policy: Policy) -> None:
-        """These rules hold from now on."""
+    def follow(self, policy: Policy, overrides: Sequence[OverrideGranted]) -> None:
+        """These rules hold from now on, but for the orders that have an override."""
         self._policy = policy
+        for seat in self._lanes:
+            seat.overrides = tuple(one for one in overrides if one.account == seat.lane.account)
         self._compile(self._clock.now())
 
     def tick(self) -> None:
@@ -130,6 +133,6 @@ class LimitsInForce:
             if found.limits == seat.limits:
                 continue
             before, after = config_hash(seat.limits), config_hash(found.limits)
-            seat.limited_by(found.limits)
+            seat.limited_by(found.limits, now)
             log.info("limits.changed", account=account, before=before, after=after, why=found.why)
             self._on_change(seat)

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.risk.limits import config_hash
 from ordergate.core.risk.utilization import Standing, Use, utilization
 from ordergate.engine.lanes import Lanes
@@ -56,6 +56,11 @@ class LimitsUse:
             return told[2]
         self._told[account] = (now, view, _encode(view))
         return self._told[account][2]
+
+    def around(self, account: AccountId, symbol: Symbol) -> list[Use]:
+        """What bears on an order in the symbol, as it is now."""
+        view = self.of(account)
+        return [] if view is None else [use for use in view.limits if use.symbol in (None, symbol)]
 
     def of(self, account: AccountId) -> UseView | None:
         seat = self._lanes.get(account)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ordergate.core.risk.judge import Verdict
+from ordergate.core.risk.utilization import Use
 from ordergate.engine.answers import ControlResult, Preview
 from ordergate.engine.control_stream import UNREAD
 from ordergate.engine.kill_switch import KillSwitch
@@ -12,10 +13,11 @@ from ordergate.engine.lanes import Lanes
 from ordergate.engine.limits_desk import LimitsDesk
 
 
-def preview_of(verdicts: Iterable[Verdict]) -> Preview:
-    """Every control's verdict, with the numbers of those that failed."""
+def preview_of(verdicts: Iterable[Verdict], limits: Sequence[Use] = ()) -> Preview:
+    """Every control's verdict, with the numbers of those that failed, and what is used of the limits."""
     controls = tuple(_result(verdict) for verdict in verdicts)
-    return Preview(would_be_accepted=all(one.passed or one.shadow for one in controls), controls=controls)
+    accepted = all(one.passed or one.shadow for one in controls)
+    return Preview(would_be_accepted=accepted, controls=controls, limits=tuple(limits))
 
 
 def reasons_not_ready(

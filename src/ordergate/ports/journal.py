@@ -20,11 +20,18 @@ from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.events import AnyOrderEvent
+from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.policy import AnyLimitEvent
 from ordergate.core.risk.trading_state import AnyControlEvent
 
 AnyEvent = (
-    AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | AnyControlEvent | AnyChangeEvent | AnyLimitEvent
+    AnyOrderEvent
+    | AnyAccountEvent
+    | AnyGroupEvent
+    | AnyControlEvent
+    | AnyChangeEvent
+    | AnyLimitEvent
+    | OverrideGranted
 )
 
 

@@ -134,6 +134,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
                 groups=its.groups,
                 login=its.broker,
                 tenant=its.tenant or settings.tenant,
+                desk=its.desk,
             )
             for account, its in settings.accounts.items()
         ],

@@ -84,6 +84,15 @@ def _document_changes(router: APIRouter) -> None:
     settled = answers(200, limit_schemas.Change, "Settled.", {}, 400, 403, 404, 409, 412, 415, 422)
 
     @router.post(
+        "/v1/risk/overrides",
+        status_code=202,
+        summary="Ask another person to let one order pass, once",
+        description="Both persons must have logged in within the last five minutes.",
+        responses=answers(202, limit_schemas.Change, "It waits.", {}, 400, 403, 404, 409, 415, 422),
+    )
+    def ask_override(asked: Annotated[limit_schemas.OverrideRequest, JSON]) -> None: ...
+
+    @router.post(
         "/v1/risk/changes/{change_id}/approve",
         summary="Approve what another person proposed",
         responses=settled,

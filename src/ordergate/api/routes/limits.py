@@ -22,6 +22,7 @@ from ordergate.api.limit_requests import (
     apply_decoder,
     dry_run_decoder,
     expected_in,
+    override_in,
     rule_in,
     rules_of,
     why_decoder,
@@ -63,6 +64,7 @@ class LimitRoutes:
             HotRoute("/v1/risk/limits/apply", {"POST": self.apply}),
             HotRoute("/v1/risk/limits/dry-run", {"POST": self.dry_run}),
             HotRoute("/v1/risk/limits/{rule_id}", {"PUT": self.put, "DELETE": self.remove}),
+            HotRoute("/v1/risk/overrides", {"POST": self.ask_override}),
             HotRoute("/v1/risk/changes/{change_id}/approve", {"POST": self.approve}),
             HotRoute("/v1/risk/changes/{change_id}/reject", {"POST": self.reject}),
         ]
@@ -126,6 +128,20 @@ class LimitRoutes:
         if isinstance(answer, Refusal):
             return refused(answer, call.correlation)
         return Reply(200, _encode(answer))
+
+    async def ask_override(self, call: Call) -> Reply:
+        principal = await self._door.enter(call, Scope.ORDERS_WRITE)
+        if isinstance(principal, Reply):
+            return principal
+        body = await call.json_body(self._bounds)
+        asked = body if isinstance(body, Refusal) else override_in(body)
+        if isinstance(asked, Refusal):
+            return refused(asked, call.correlation)
+        what, reason = asked
+        answer = await self._desk.ask_override(principal, what, reason=reason, correlation=call.correlation)
+        if isinstance(answer, Refusal):
+            return refused(answer, call.correlation, challenge(answer, Scope.ORDERS_WRITE))
+        return Reply(202, _encode(change_view(answer)))
 
     async def approve(self, call: Call) -> Reply:
         found = await self._on_change(call)

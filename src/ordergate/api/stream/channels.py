@@ -79,6 +79,7 @@ MASK_OF_KIND: Final[Mapping[str, Mask]] = {
     "break_resolved": ACCOUNT,
     "break_reopened": ACCOUNT,
     "cash_adjusted": ACCOUNT | BALANCES,
+    "override_used": ACCOUNT | ORDERS,
     "symbol_renamed": ACCOUNT | POSITIONS,
     "high_water_raised": ACCOUNT,
     "loss_limit_reached": ACCOUNT,
