@@ -35,11 +35,15 @@ from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Seat
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.trips import TripPolicy
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.broker import Corrections, DedupClass
+from ordergate.ports.clock_offset import ClockOffset
 from ordergate.ports.kill_flags import KillFlags
 from ordergate.ports.market_data import Quote, Trade
+from ordergate.ports.nodes import Node as SeenNode
+from ordergate.ports.nodes import Nodes
 from ordergate.telemetry.metrics import Metrics
 
 T = TypeVar("T")
@@ -198,6 +202,10 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         corrections: Corrections = Corrections.REPLACE,
         latency_s: float = 0.0,
         kill_flags: Sequence[KillFlags] = (),
+        trips: TripPolicy | None = None,
+        offset: ClockOffset | None = None,
+        nodes: Nodes | None = None,
+        ourselves: SeenNode | None = None,
     ) -> None:
         """`limits` change the ordinary ones. Orders in `hidden` are not found by questions."""
         self.clock = HandClock()
@@ -216,6 +224,10 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._corrections = corrections
         self._latency_s = latency_s
         self._kill_flags = kill_flags
+        self._trips = trips
+        self._offset = offset
+        self._nodes = nodes
+        self._ourselves = ourselves
         self.instruments = {ES: INSTRUMENT}
         self._limits = limits_of({**mapping_of(LIMITS), **(limits or {})})
         self._expected = expected
@@ -254,9 +266,12 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             metrics=self.metrics,
             instruments=self.instruments,
             kill_flags=self._kill_flags,
+            offset=self._offset,
+            nodes=self._nodes,
+            ourselves=self._ourselves,
         )
         served = [Served(ACCOUNT, self.broker, self._limits, self._expected, login="paper-login")]
-        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
+        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace(), trips=self._trips)
         self.price(self.last_price)
         self.node.start()
         if ready:

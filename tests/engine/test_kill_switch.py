@@ -381,3 +381,27 @@ def control(stage: Stage) -> list[dict[str, object]]:
 
 def kinds(stage: Stage) -> list[object]:
     return [one["kind"] for one in control(stage)]
+
+
+async def test_a_stop_is_never_written_behind_its_own_release() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        engaging = asyncio.ensure_future(engage_anyhow(stage))
+        await let_run()
+        stage.journal.cut(written=False)
+        await let_run()
+        stage.journal.cut(written=False)
+        await engaging  # in force, and not written
+        releasing = asyncio.ensure_future(stage.gate.release_kill(RISK, reason="over", correlation="test"))
+        await let_run()
+        await stage.clock.move(0.5)  # it is to be written now, and waits for the release
+        stage.journal.release()
+        await releasing
+        await stage.clock.move(2)
+        assert not stage.gate.kill_state().engaged
+        await stage.restart()
+        assert not stage.gate.kill_state().engaged
+
+
+async def engage_anyhow(stage: Stage) -> object:
+    return await stage.gate.engage_kill(TRADER, grade="block_new", reason="drill", correlation="test")
