@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from ordergate.core.risk.trading_state import Grade, Level
+from ordergate.ports.kill_flags import Flag
 from ordergate.wiring import kill_files
 from ordergate.wiring.clock_offset import MachineOffset, kernel_offset_ms, offset_in
 from ordergate.wiring.kill_files import FlagFolderLost, KillFiles
@@ -17,7 +18,7 @@ AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
 TRACKING = "A29FC801,ntp1,2,1767625200.1,{slow},0.0,0.0,1.2,0.0,0.1,0.02,0.001,64.2,{leap}\n"
 
 
-def a_flag(reason: str = "½") -> kill_files.Flag:
+def a_flag(reason: str = "½") -> Flag:
     return kill_files.flag_of(Level.STRATEGY, "trend", Grade.CANCEL_ALL, reason, AT)
 
 

@@ -201,6 +201,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         expected: str | None = None,
         corrections: Corrections = Corrections.REPLACE,
         latency_s: float = 0.0,
+        cancels_all: bool = False,
         kill_flags: Sequence[KillFlags] = (),
         trips: TripPolicy | None = None,
         offset: ClockOffset | None = None,
@@ -223,6 +224,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._resend_is_safe = resend_is_safe
         self._corrections = corrections
         self._latency_s = latency_s
+        self._cancels_all = cancels_all
         self._kill_flags = kill_flags
         self._trips = trips
         self._offset = offset
@@ -254,6 +256,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             hides=lambda order: order.id in self.hidden,
             carrier=NotingCarrier(self.asked, self.clock, self._fate, self._latency_s),
             corrections=self._corrections,
+            cancels_all=self._cancels_all,
         )
         self.metrics = Metrics()
         world = World(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from decimal import Decimal
 
 import msgspec
@@ -405,3 +406,45 @@ async def test_a_stop_is_never_written_behind_its_own_release() -> None:
 
 async def engage_anyhow(stage: Stage) -> object:
     return await stage.gate.engage_kill(TRADER, grade="block_new", reason="drill", correlation="test")
+
+
+async def test_one_cancel_for_everything_comes_first_where_the_broker_takes_one() -> None:
+    calls: list[fates.Call] = []
+
+    def fate(call: fates.Call) -> fates.Fate:
+        calls.append(call)
+        return fates.Delivered()
+
+    async with Stage(fate=fate, cancels_all=True) as stage:
+        orders = [await working(stage) for _ in range(5)]
+        await engage(stage, Level.ACCOUNT, "P-TEST", Grade.CANCEL_ALL)
+        await stage.until(lambda: all(stage.status(order) == "canceled" for order in orders))
+        assert calls.count(fates.Call.CANCEL) == 1
+        await stage.until(lambda: "kill_swept" in kinds(stage))
+
+
+async def test_what_one_cancel_for_everything_does_not_reach_is_canceled_one_by_one() -> None:
+    async def refused(stage: Stage) -> None:
+        order = await working(stage)
+        await engage(stage, Level.GLOBAL, "", Grade.CANCEL_ALL)
+        await stage.until(lambda: stage.status(order) == "canceled")
+
+    answers: list[fates.Fate] = [fates.TurnedAway("not today"), fates.LostCall(), fates.NotSent()]
+    for answer in answers:
+        first = iter([answer])
+
+        def fate(call: fates.Call, first: Iterator[fates.Fate] = first) -> fates.Fate:
+            return next(first, fates.Delivered()) if call is fates.Call.CANCEL else fates.Delivered()
+
+        async with Stage(fate=fate, cancels_all=True) as stage:
+            await refused(stage)
+
+
+async def test_a_stop_of_less_than_the_account_never_cancels_everything() -> None:
+    async with Stage(cancels_all=True) as stage:
+        order, other = await working(stage), await stage.accepted(limit="4600")
+        await stage.until(lambda: stage.status(other) == "working")
+        await engage(stage, Level.STRATEGY, "trend", Grade.CANCEL_ALL)
+        await stage.until(lambda: stage.status(order) == "canceled")
+        await stage.clock.move(5)
+        assert stage.status(other) == "working"

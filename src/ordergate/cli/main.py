@@ -74,7 +74,7 @@ app.add_typer(kill.app, name="kill")
 app.add_typer(journal.app, name="journal")
 app.add_typer(clients.app, name="clients")
 app.command()(doctor.doctor)
-app.command()(drill.drill)
+app.add_typer(drill.app, name="drill")
 
 
 @app.command()

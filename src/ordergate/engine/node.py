@@ -248,12 +248,14 @@ class Node:
     async def stop(self) -> None:
         """Stop asking and listening; what is durable is carried on at the next start."""
         self._contingent.stop()
+        self._sweeps.stop()
         await self._dispatcher.drain(timeout_s=5.0)
         await self._supervisor.stop()
 
     async def kill(self) -> None:
         """Stop in the middle of everything, as a crash would; for tests and drills."""
         self._contingent.stop()
+        self._sweeps.stop()
         self._dispatcher.abandon()
         await self._supervisor.stop()
 
