@@ -122,7 +122,7 @@ def kill(
     if record is not None:
         _keep(record, told, f"kill-{{now}}-{scene}-{figures.orders}")
     show(told, as_json, tables.sheet({name: "-" if value is None else value for name, value in told.items()}))
-    if figures.left or figures.last_cancel_ms is None or figures.accepted_while_stopped:
+    if figures.left or figures.nothing_left_ms is None or figures.accepted_while_stopped:
         raise typer.Exit(ExitCode.REFUSED)
 
 

@@ -58,8 +58,9 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """Milliseconds from the moment at which the command to stop left; None where it did not come to that.
 
     `last_accepted_ms` is when the last answer came that an order was taken: it may have been decided before
-    the stop and answered after it. `accepted_while_stopped` counts by when they were decided. `left` still
-    worked when patience ended.
+    the stop and answered after it. `accepted_while_stopped` counts by when they were decided.
+    `last_cancel_ms` is when nothing known to be at the broker was open any more, `nothing_left_ms` when what
+    became of every order was known. `left` were open when patience ended.
     """
 
     scene: str
@@ -70,6 +71,7 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     refused: int
     accepted_while_stopped: int
     last_cancel_ms: float | None
+    nothing_left_ms: float | None
     flat_ms: float | None
     left: int
     failing: tuple[str, ...]
@@ -159,7 +161,8 @@ class Rehearsal:
             raise CannotRehearse(f"the kill switch answered {status} {told.get('code')}")
         try:
             clearing = asyncio.create_task(self._end_of_faults())
-            swept = await self._until_swept()
+            canceled = await self._until_open(lambda status: status == "unknown")
+            swept = await self._until_open(lambda _: False)
             flat = await self._until_flat() if asked.hold else None
             await clearing
             _, told = await self._first.ask("GET", "/v1/kill-switch")
@@ -179,7 +182,8 @@ class Rehearsal:
             first_refused_ms=_ms(min(self._refused)) if self._refused else None,
             refused=len(self._refused),
             accepted_while_stopped=len(after),
-            last_cancel_ms=None if swept is None else _ms(swept),
+            last_cancel_ms=None if canceled is None else _ms(canceled),
+            nothing_left_ms=None if swept is None else _ms(swept),
             flat_ms=None if flat is None else _ms(flat),
             left=stop["orders_left"],
             failing=tuple(f"{one['order_id']} {one['status']}" for one in stop["failing"]),
@@ -266,11 +270,10 @@ class Rehearsal:
                     self._refused.append(at)
             await asyncio.sleep(FEED_PAUSE_S)
 
-    async def _until_swept(self) -> float | None:
-        """When nothing works any more; None when that did not come."""
+    async def _until_open(self, may_be: Callable[[str], bool]) -> float | None:
+        """When no order is open but such as may be; None when that did not come."""
         while self._since() < SWEPT_S_MAX:
-            _, told = await self._first.ask("GET", "/v1/kill-switch")
-            if all(stop["orders_left"] == 0 for stop in told["stops"]) and not await self._open():
+            if all(may_be(status) for status in await self._open()):
                 return self._since()
             await asyncio.sleep(POLL_S)
         return None
