@@ -52,6 +52,11 @@ async def passes(stage: Stage, seconds: float) -> None:
         await stage.clock.move(0.25)
 
 
+async def filled(stage: Stage) -> None:
+    order = (await placed(stage, "4900")).order_id
+    await stage.until(lambda: stage.status(order) == "filled")
+
+
 def stops(stage: Stage) -> list[StopView]:
     return list(stage.gate.kill_state().stops)
 
@@ -144,12 +149,11 @@ async def test_a_strategy_that_executes_again_and_again_waits_for_another_person
     policy = TripPolicy(executions=3, executions_window_s=60)
     async with Stage(trips=policy) as stage:
         for _ in range(3):
-            order = (await placed(stage, "4900")).order_id
-            await stage.until(lambda order=order: stage.status(order) == "filled")  # type: ignore[misc]
+            await filled(stage)
         (stop,) = stops(stage)
         assert (stop.level, stop.target, stop.grade) == ("strategy", "trend", "block_new")
         assert (await placed(stage)).failed
-        assert not (await stage.place(limit="4600")).failed  # type: ignore[union-attr]
+        await stage.accepted(limit="4600")  # of no strategy
         await passes(stage, 120)
         assert len(stops(stage)) == 1
         own = await stage.gate.release_kill(
