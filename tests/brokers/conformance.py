@@ -191,6 +191,18 @@ class BrokerConformance:
         assert (await found(floor.broker)).status is BrokerStatus.CANCELED
         assert await floor.broker.open_orders() == []
 
+    async def test_one_cancel_for_everything_ends_every_order_or_is_refused(self, floor: Floor) -> None:
+        for number in (1, 2, 3):
+            await placed(floor.broker, number)
+        outcome = await floor.broker.cancel_all()
+        if floor.broker.capabilities.cancels_all:
+            assert isinstance(outcome, Acknowledged)
+            assert await floor.broker.open_orders() == []
+            assert isinstance(await floor.broker.cancel_all(), Acknowledged)
+        else:
+            assert isinstance(outcome, Rejected)
+            assert len(await floor.broker.open_orders()) == 3
+
     async def test_a_cancel_of_what_is_over_is_refused(self, floor: Floor) -> None:
         broker_order_id = await placed(floor.broker)
         await floor.trade(Side.SELL, Decimal(10), Decimal(10))

@@ -19,7 +19,7 @@ class PaperFloor:
     def __init__(self) -> None:
         clock = HandClock()
         self.exchange = PaperExchange(now=clock.now)
-        self.broker = PaperBroker(self.exchange, env=Env.PAPER, clock=clock)
+        self.broker = PaperBroker(self.exchange, env=Env.PAPER, clock=clock, cancels_all=True)
 
     async def trade(self, side: Side, quantity: Decimal, price: Decimal) -> None:
         order = next(it for it in self.exchange.orders() if it.is_open and it.terms.side is not side)

@@ -65,6 +65,14 @@ LIMITS: Final[dict[str, Any]] = {
 }
 
 # Quick to doubt and to look again, so that what faults hid is found within seconds.
+NO_TRIPS: Final = {
+    "errors": 0,
+    "executions": 0,
+    "stale_prices_s": 0,
+    "stale_stream_s": 0,
+    "nodes_every_s": 0,
+}
+"""Floors are hurt on purpose, again and again: a gateway that stopped for it would show nothing."""
 RHYTHM: Final = {"interval_s": 3.0, "suspicion_s": 0.3, "unanswered_s_min": 1.0, "settle_s": 4.0}
 
 
@@ -115,6 +123,7 @@ class Floor:
         plain["public_url"] = self.base_url
         plain["accounts"][ACCOUNT]["limits"] = LIMITS
         plain["reconciliation"] = RHYTHM
+        plain["trips"] = NO_TRIPS
         plain |= gateway
         (self.folder / "gateway.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
 

@@ -36,11 +36,15 @@ from ordergate.engine.lanes import Seat
 from ordergate.engine.node import Node, Served, World
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.trips import TripPolicy
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.broker import Corrections, DedupClass
+from ordergate.ports.clock_offset import ClockOffset
 from ordergate.ports.kill_flags import KillFlags
 from ordergate.ports.market_data import Quote, Trade
+from ordergate.ports.nodes import Node as SeenNode
+from ordergate.ports.nodes import Nodes
 from ordergate.telemetry.metrics import Metrics
 
 T = TypeVar("T")
@@ -202,7 +206,12 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         corrections: Corrections = Corrections.REPLACE,
         latency_s: float = 0.0,
         snapshots: SnapshotPace | None = None,
+        cancels_all: bool = False,
         kill_flags: Sequence[KillFlags] = (),
+        trips: TripPolicy | None = None,
+        offset: ClockOffset | None = None,
+        nodes: Nodes | None = None,
+        ourselves: SeenNode | None = None,
     ) -> None:
         """`limits` change the ordinary ones. Orders in `hidden` are not found by questions."""
         self.clock = HandClock()
@@ -222,7 +231,12 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._latency_s = latency_s
         self.snapshots = snapshots
         self.rules = "the test's"
+        self._cancels_all = cancels_all
         self._kill_flags = kill_flags
+        self._trips = trips
+        self._offset = offset
+        self._nodes = nodes
+        self._ourselves = ourselves
         self.instruments = {ES: INSTRUMENT}
         self._limits = limits_of({**mapping_of(LIMITS), **(limits or {})})
         self._expected = expected
@@ -249,6 +263,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             hides=lambda order: order.id in self.hidden,
             carrier=NotingCarrier(self.asked, self.clock, self._fate, self._latency_s),
             corrections=self._corrections,
+            cancels_all=self._cancels_all,
         )
         self.metrics = Metrics()
         world = World(
@@ -262,9 +277,14 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             instruments=self.instruments,
             rules=self.rules,
             kill_flags=self._kill_flags,
+            offset=self._offset,
+            nodes=self._nodes,
+            ourselves=self._ourselves,
         )
         served = [Served(ACCOUNT, self.broker, self._limits, self._expected, login="paper-login")]
-        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self.snapshots)
+        self.node = Node(
+            world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self.snapshots, trips=self._trips
+        )
         self.price(self.last_price)
         self.node.start()
         if ready:

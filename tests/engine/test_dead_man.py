@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from ordergate.core.access import Principal
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
@@ -24,7 +25,7 @@ async def arm(stage: Stage, gtc: Remaining = Remaining.CANCEL, timeout_s: int = 
 
 
 async def working(
-    stage: Stage, tif: TimeInForce = TimeInForce.GTC, who: object = TRADER, limit: str = "4700"
+    stage: Stage, tif: TimeInForce = TimeInForce.GTC, who: Principal = TRADER, limit: str = "4700"
 ) -> OrderId:
     terms = Terms(
         account=ACCOUNT,
@@ -35,7 +36,7 @@ async def working(
         limit_price=Decimal(limit),
         time_in_force=tif,
     )
-    answer = await stage.gate.place(who, terms, key=stage.key(), correlation="test")  # type: ignore[arg-type]
+    answer = await stage.gate.place(who, terms, key=stage.key(), correlation="test")
     assert isinstance(answer, Answer), answer
     await stage.until(lambda: stage.status(answer.order_id) == "working")
     return answer.order_id

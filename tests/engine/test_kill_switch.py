@@ -1,24 +1,17 @@
-"""Stops at every level and in every grade: what may leave, what is canceled, who may lift them, and doubt."""
+"""Stops at every level and in every grade: what may leave, what is canceled, and who may lift them."""
 
 from __future__ import annotations
 
-import asyncio
 from decimal import Decimal
 
-import msgspec
 import pytest
 
-from ordergate.brokers.paper import fates
-from ordergate.core.ids import AccountId, OrderId
-from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, KillEngaged, Level
 from ordergate.engine.answers import Answer, KillView
-from ordergate.engine.units import control_entry
-from ordergate.ports.journal import Unit
-from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage, let_run
-
-CONTROL = AccountId("P-CONTROL")
+from tests.engine.killing import engage, hold, placed, working
+from tests.engine.stage import ES, RISK, TRADER, Stage
 
 # A place that the order of `placed` falls under, and one beside it.
 HIT = {
@@ -32,42 +25,6 @@ HIT = {
     Level.GLOBAL: "",
 }
 MISSED = {Level.STRATEGY: "carry", Level.USER: "another"}
-
-
-async def placed(stage: Stage, side: Side = Side.BUY, quantity: int = 1, limit: str = "4700") -> Answer:
-    terms = Terms(
-        account=ACCOUNT,
-        symbol=ES,
-        side=side,
-        type=OrderType.LIMIT,
-        quantity=Decimal(quantity),
-        limit_price=Decimal(limit),
-        time_in_force=TimeInForce.GTC,
-        strategy="trend",
-    )
-    answer = await stage.gate.place(TRADER, terms, key=stage.key(), correlation="test")
-    assert isinstance(answer, Answer), answer
-    return answer
-
-
-async def engage(stage: Stage, level: Level, target: str, grade: Grade) -> KillView:
-    view = await stage.gate.engage_kill(
-        TRADER, grade=grade, reason="drill", correlation="test", level=level, target=target
-    )
-    assert isinstance(view, KillView), view
-    return view
-
-
-async def working(stage: Stage) -> OrderId:
-    order = (await placed(stage)).order_id
-    await stage.until(lambda: stage.status(order) == "working")
-    return order
-
-
-async def hold(stage: Stage, quantity: int) -> None:
-    """A long position of so many."""
-    bought = await stage.accepted(limit=None, quantity=quantity)
-    await stage.until(lambda: stage.status(bought) == "filled")
 
 
 @pytest.mark.parametrize("grade", [Grade.REDUCE_ONLY, Grade.BLOCK_NEW, Grade.CANCEL_ALL], ids=str)
@@ -216,37 +173,6 @@ async def test_a_restart_finds_every_stop_again_and_sweeps_on() -> None:
         await stage.until(lambda: stage.gate.kill_state().stops[0].orders_left == 0)
 
 
-async def test_what_was_swept_is_written_down() -> None:
-    async with Stage() as stage:
-        for _ in range(3):
-            await working(stage)
-        await engage(stage, Level.GLOBAL, "", Grade.CANCEL_ALL)
-        await stage.until(lambda: kinds(stage).count("kill_swept") == 1)
-        swept = next(one for one in control(stage) if one["kind"] == "kill_swept")
-        assert swept["cancels"] == 3
-
-
-async def test_what_cannot_be_canceled_is_asked_again_and_named() -> None:
-    refusing = False
-
-    def fate(call: fates.Call) -> fates.Fate:
-        if refusing and call is fates.Call.CANCEL:
-            return fates.TurnedAway("not now")
-        return fates.Delivered()
-
-    async with Stage(fate=fate) as stage:
-        order = await working(stage)
-        refusing = True
-        await engage(stage, Level.GLOBAL, "", Grade.CANCEL_ALL)
-        await stage.until(lambda: bool(stage.gate.kill_state().stops[0].failing))
-        left = stage.gate.kill_state().stops[0].failing[0]
-        assert (left.order_id, left.account_id) == (order, ACCOUNT)
-        assert left.cancels_asked > 1
-        refusing = False
-        await stage.until(lambda: stage.status(order) == "canceled")
-        assert stage.gate.kill_state().stops[0].failing == ()
-
-
 async def test_a_flatten_takes_two_persons_and_closes_what_is_held() -> None:
     async with Stage() as stage:
         await hold(stage, 3)
@@ -294,90 +220,3 @@ async def test_only_a_stop_that_cancels_can_be_flattened() -> None:
             )
             assert isinstance(no, Refusal)
             assert no.code is Code.ACTION_NOT_ALLOWED
-
-
-async def test_an_order_that_is_durable_and_not_sent_is_dropped_when_a_stop_of_its_strategy_comes() -> None:
-    async with Stage() as stage:
-        stage.journal.hold()
-        placing = asyncio.ensure_future(placed(stage))
-        await let_run()
-        event = KillEngaged(
-            at=stage.clock.now(),
-            level=Level.STRATEGY,
-            target="trend",
-            grade=Grade.BLOCK_NEW,
-            actor="risk",
-            reason="drill",
-        )
-        engaging = asyncio.ensure_future(stage.node.kill_desk.stop(event, "test"))
-        await let_run()
-        stage.journal.release()
-        answer, _ = await asyncio.gather(placing, engaging)
-        await stage.until(lambda: stage.status(answer.order_id) == "rejected")
-        assert stage.placed_at_exchange() == 0
-
-
-async def test_a_node_that_cannot_hear_the_control_stream_for_three_seconds_fails_closed() -> None:
-    async with Stage() as stage:
-        stage.journal.unreadable = True
-        await stage.clock.move(2.5)
-        assert not (await placed(stage)).failed
-        for _ in range(8):
-            await stage.clock.move(0.5)
-        denied = await placed(stage, limit="4701")
-        assert [no.control for no in denied.failed] == ["R01"]
-        assert "has not been heard" in denied.failed[0].detail
-        assert "kill-switch" in stage.gate.readiness()
-        stage.journal.unreadable = False
-        await stage.until(lambda: not stage.gate.readiness())
-        assert not (await placed(stage, limit="4702")).failed
-
-
-async def test_what_another_node_engages_and_releases_holds_here_within_a_second() -> None:
-    async with Stage() as stage:
-        order = await working(stage)
-        taken = await stage.journal.take(CONTROL)
-        engaged = KillEngaged(
-            at=stage.clock.now(), grade=Grade.CANCEL_ALL, actor="another node", reason="theirs"
-        )
-        entry = control_entry(engaged, CONTROL, taken.head + 1, "elsewhere")
-        await stage.journal.append(
-            Unit(account=CONTROL, epoch=taken.epoch, expected=taken.head, entries=(entry,))
-        )
-        await stage.clock.move(1)
-        assert (await placed(stage)).failed
-        await stage.until(lambda: stage.status(order) == "canceled")
-        view = await stage.gate.release_kill(RISK, reason="over", correlation="test")  # takes it back
-        assert isinstance(view, KillView)
-        assert not view.engaged
-
-
-async def test_a_stop_that_could_not_be_written_holds_and_is_written_later() -> None:
-    async with Stage() as stage:
-        stage.journal.hold()
-        engaging = asyncio.ensure_future(
-            stage.gate.engage_kill(TRADER, grade="block_new", reason="drill", correlation="test")
-        )
-        await let_run()
-        stage.journal.cut(written=False)
-        await let_run()
-        stage.journal.cut(written=False)
-        stage.journal.release()
-        answer = await engaging
-        assert isinstance(answer, Refusal)
-        assert stage.gate.kill_state().engaged
-        assert not stage.gate.kill_state().stops[0].durable
-        await stage.until(lambda: stage.gate.kill_state().stops[0].durable)
-        await stage.restart()
-        assert stage.gate.kill_state().engaged
-
-
-def control(stage: Stage) -> list[dict[str, object]]:
-    """What the control stream says."""
-    books = stage.journal.books.get(CONTROL)
-    entries = [] if books is None else books.events
-    return [msgspec.to_builtins(entry.event) for entry, _ in entries]
-
-
-def kinds(stage: Stage) -> list[object]:
-    return [one["kind"] for one in control(stage)]

@@ -1,9 +1,10 @@
-"""`drill`: runs the whole gateway against simulated worlds that fail by seed, and checks what must hold."""
+"""`drill`: simulated worlds that fail by seed, and `drill kill`: the kill switch of a running gateway."""
 
 from __future__ import annotations
 
 import subprocess
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,14 +14,20 @@ import typer
 import ordergate
 from ordergate.cli import tables
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import AsJson
-from ordergate.cli.output import people, progress, to_programs
+from ordergate.cli.options import AsJson, ProfileFile
+from ordergate.cli.output import complaints, people, progress, show, to_programs
+from ordergate.cli.profiles import find
 
 if TYPE_CHECKING:
     from ordergate.simulation.drill import Failure, Report
 
 
+app = typer.Typer(invoke_without_command=True, help="Simulate, or rehearse the kill switch.")
+
+
+@app.callback(invoke_without_command=True)
 def drill(
+    context: typer.Context,
     *,
     seeds: Annotated[int, typer.Option(min=1, help="How many runs.")] = 100,
     seed: Annotated[int, typer.Option(min=0, help="The first run's seed; each next one is one more.")] = 1,
@@ -40,6 +47,8 @@ def drill(
     as_json: AsJson = False,
 ) -> None:
     """Simulate: the real engine on virtual time against twins that fail, one world per seed."""
+    if context.invoked_subcommand is not None:
+        return
     from ordergate.simulation import drill as drills
 
     try:
@@ -50,7 +59,7 @@ def drill(
         report = drills.drill(seed, seeds, faults=wanted, jobs=jobs, on_progress=ticks.advance)
     told = _told(report)
     if record is not None:
-        _keep(record, told)
+        _keep(record, told, f"drill-{{now}}-{told['first_seed']}-{told['seeds']}")
     if as_json:
         to_programs(told)
     else:
@@ -62,6 +71,70 @@ def drill(
     if too_few and not as_json:
         people().print(f"{report.orders / report.seeds:.1f} orders a world; {orders_min} were wanted")
     if report.failures or rare or too_few:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+@app.command()
+def kill(
+    *,
+    orders: Annotated[
+        int, typer.Option(min=1, max=100_000, help="How many orders rest when it is stopped.")
+    ] = 40,
+    symbol: Annotated[str, typer.Option(help="In what.")] = "AAPL",
+    between: Annotated[
+        tuple[str, str],
+        typer.Option(help="The prices at which buys rest: far below the market, inside the collar."),
+    ] = ("182.00", "184.00"),
+    tick: Annotated[str, typer.Option(help="The step between two prices.")] = "0.01",
+    hold: Annotated[int, typer.Option(min=0, help="Buy so many at the market first, and flatten.")] = 0,
+    scene: Annotated[
+        str, typer.Option(help="calm, rate-limited or broker-down; the last two ask the venue.")
+    ] = "calm",
+    scene_s: Annotated[float, typer.Option(min=0, help="How long the scene lasts.")] = 10.0,
+    second: Annotated[Path | None, typer.Option(help="Another person's profile, for what takes two.")] = None,
+    venue_url: Annotated[str | None, typer.Option(help="Of a venue whose faults may be asked for.")] = None,
+    venue_admin_token: Annotated[str, typer.Option(envvar="ORDERGATE_VENUE_ADMIN_TOKEN")] = "",
+    record: Annotated[
+        Path | None, typer.Option(help="Keep the result as a JSON file in this folder.", file_okay=False)
+    ] = None,
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Rehearse the kill switch on a running paper gateway, and take the times. Releases it afterwards."""
+    import asyncio
+
+    import httpx
+
+    from ordergate.cli import rehearsal
+
+    if scene not in rehearsal.SCENES:
+        raise Stopped(ExitCode.USAGE, f"the scenes are {', '.join(rehearsal.SCENES)}")
+    try:
+        asked = rehearsal.Asked(
+            profile=find(profile),
+            second=None if second is None else find(second),
+            symbol=symbol,
+            orders=orders,
+            prices=(Decimal(between[0]), Decimal(between[1])),
+            tick=Decimal(tick),
+            hold=hold,
+            scene=scene,
+            scene_s=scene_s,
+            venue_url=venue_url,
+            venue_admin_token=venue_admin_token,
+        )
+        figures = asyncio.run(rehearsal.Rehearsal(asked, complaints().print).run())
+    except rehearsal.CannotRehearse as cannot:
+        raise Stopped(ExitCode.REFUSED, str(cannot)) from cannot
+    except (InvalidOperation, ValueError) as wrong:
+        raise Stopped(ExitCode.USAGE, "prices and ticks are decimal numbers") from wrong
+    except httpx.HTTPError as error:
+        raise Stopped(ExitCode.UNREACHABLE, f"the gateway or the venue cannot be reached: {error}") from error
+    told = {"commit": _commit(), "version": ordergate.__version__, **msgspec.to_builtins(figures)}
+    if record is not None:
+        _keep(record, told, f"kill-{{now}}-{scene}-{figures.orders}")
+    show(told, as_json, tables.sheet({name: "-" if value is None else value for name, value in told.items()}))
+    if figures.left or figures.nothing_left_ms is None or figures.accepted_while_stopped:
         raise typer.Exit(ExitCode.REFUSED)
 
 
@@ -116,13 +189,12 @@ def _show_failure(failure: Failure, commit: str) -> None:
         console.print(f"  {line}", markup=False)
 
 
-def _keep(folder: Path, told: dict[str, Any]) -> None:
+def _keep(folder: Path, told: dict[str, Any], name: str) -> None:
     """One file per drill, so that the figures of many add up."""
     folder.mkdir(parents=True, exist_ok=True)
     now = datetime.now(UTC)
-    name = f"drill-{now:%Y%m%dT%H%M%SZ}-{told['first_seed']}-{told['seeds']}.json"
     written = msgspec.json.format(msgspec.json.encode({"at": now, **told}), indent=2)
-    (folder / name).write_bytes(written + b"\n")
+    (folder / f"{name.format(now=f'{now:%Y%m%dT%H%M%SZ}')}.json").write_bytes(written + b"\n")
 
 
 def _commit() -> str:

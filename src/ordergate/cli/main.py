@@ -76,7 +76,7 @@ app.add_typer(limits.app, name="limits")
 app.add_typer(journal.app, name="journal")
 app.add_typer(clients.app, name="clients")
 app.command()(doctor.doctor)
-app.command()(drill.drill)
+app.add_typer(drill.app, name="drill")
 
 
 @app.command()

@@ -283,6 +283,7 @@ class KillDesk:
             actor=ACTOR,
             orders=partial(self._wants, place),
             groups=lambda seat, group: is_group_of(place, self._env, seat, group),
+            whole=partial(self._wants_all, place),
         )
         self._sweeps.begin(name, wanted, partial(self._swept, place))
 
@@ -291,6 +292,16 @@ class KillDesk:
         if kill is None or not is_order_of(place, self._env, seat, order):
             return False
         return kill.grade is not Grade.FLATTEN or not closes(seat, order.id)
+
+    def _wants_all(self, place: Place, seat: Seat) -> bool:
+        """Never before the stop is durable, nor where a flatten's own orders have to live."""
+        kill = self._kill_switch.state.kills.get(place)
+        return (
+            kill is not None
+            and kill.grade is Grade.CANCEL_ALL
+            and place not in self._kill_switch.unwritten
+            and is_account_of(place, self._env, seat)
+        )
 
     def _swept(self, place: Place, asked: int, took_s: float) -> None:
         level, target = place

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections import Counter
 from collections.abc import Callable
 from typing import Final
 
@@ -151,8 +152,11 @@ class KillSwitch:
                     self._fold(stored.event)
             self._was_heard(asked_at)
         for event in tuple(self._unwritten.values()):
-            await self._write(event, "kill-switch")
-            self._was_written(event)
+            async with self._writing:
+                if self._unwritten.get(event.place) is not event:
+                    continue  # written, or released, while this waited: never behind its own release
+                await self._append_surely(event, "kill-switch")
+                self._was_written(event)
 
     async def engage(self, event: KillEngaged, correlation: str) -> None:
         """In force when called; durable when answered. Raises Fault when it is not durable."""
@@ -198,8 +202,14 @@ class KillSwitch:
 
     def _fold(self, event: AnyControlEvent) -> None:
         self._state = evolve(self._state, event)
-        self._metrics.kill_switch.set(bool(self._state.kills))
+        self._show()
         self.on_event(event)
+
+    def _show(self) -> None:
+        self._metrics.kill_switch.set(bool(self._state.kills))
+        levels = Counter(level for level, _ in self._state.kills)
+        for level, gauge in self._metrics.stops.items():
+            gauge.set(levels[level])
 
     async def _recover(self) -> None:
         asked_at = self._clock.monotonic()
@@ -214,7 +224,7 @@ class KillSwitch:
             state = evolve(state, engaged)
         self._known = True
         self._state, self._epoch, self._head = state, taken.epoch, taken.head
-        self._metrics.kill_switch.set(bool(state.kills))
+        self._show()
         for event in news:
             self.on_event(event)
         self._was_heard(asked_at)
@@ -229,11 +239,14 @@ class KillSwitch:
 
     async def _write(self, event: AnyControlEvent, correlation: str) -> None:
         async with self._writing:
-            try:
-                await self._append(event, correlation)
-            except Fault:
-                await self._recover()
-                await self._append(event, correlation)
+            await self._append_surely(event, correlation)
+
+    async def _append_surely(self, event: AnyControlEvent, correlation: str) -> None:
+        try:
+            await self._append(event, correlation)
+        except Fault:
+            await self._recover()
+            await self._append(event, correlation)
 
     async def _append(self, event: AnyControlEvent, correlation: str) -> None:
         if not self._known:

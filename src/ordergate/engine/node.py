@@ -26,6 +26,7 @@ from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.account_sync import AccountSync
 from ordergate.engine.alarms import Alarms
+from ordergate.engine.breakers import Breakers
 from ordergate.engine.breaks_desk import BreakDesk
 from ordergate.engine.contingent import Contingent
 from ordergate.engine.dead_man import DeadMan
@@ -53,14 +54,19 @@ from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace, Snapshots
 from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.sweeps import Sweeps
+from ordergate.engine.trips import TripPolicy, Trips
 from ordergate.engine.unknowns import Unknowns
 from ordergate.engine.valuing import Valuing
+from ordergate.engine.watches import Watches
 from ordergate.ports.audience import Audience
 from ordergate.ports.broker import Broker
 from ordergate.ports.clock import Chance, Clock
+from ordergate.ports.clock_offset import ClockOffset
 from ordergate.ports.journal import Journal
 from ordergate.ports.kill_flags import KillFlags
 from ordergate.ports.market_data import MarketData
+from ordergate.ports.nodes import Node as SeenNode
+from ordergate.ports.nodes import Nodes
 from ordergate.ports.views import Views
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
@@ -108,6 +114,9 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     rules: str = ""
     kill_flags: Sequence[KillFlags] = ()
     hours: Hours = always_unknown
+    offset: ClockOffset | None = None
+    nodes: Nodes | None = None
+    ourselves: SeenNode | None = None
 
 
 class Node:
@@ -120,8 +129,9 @@ class Node:
         pace: Pace,
         snapshots: SnapshotPace | None = None,
         two_persons: bool = True,
+        trips: TripPolicy | None = None,
     ) -> None:
-        """`two_persons`: whoever engages the kill switch does not release it."""
+        """`two_persons`: whoever engages the kill switch does not release it. Without `trips` none happen."""
         self._world = world
         self.lanes = Lanes()
         self.prices = PriceBoard(world.audience)
@@ -216,6 +226,24 @@ class Node:
             lanes=self.lanes, kill_switch=self.kill_switch, sweeps=self._sweeps, clock=world.clock
         )
         self.kill_switch.on_event = self._follow_control
+        policy = trips or TripPolicy()
+        self.trips = Trips(
+            kill_switch=self.kill_switch, kill_desk=self.kill_desk, clock=world.clock, metrics=world.metrics
+        )
+        self._breakers = Breakers(self.lanes, self.trips, world.clock, policy)
+        self._watches = Watches(
+            world.env,
+            lanes=self.lanes,
+            prices=self.prices,
+            trips=self.trips,
+            breakers=self._breakers,
+            clock=world.clock,
+            metrics=world.metrics,
+            policy=policy,
+            offset=world.offset,
+            nodes=world.nodes,
+            ourselves=world.ourselves,
+        )
         self._flags = FlagWatch(self.kill_switch, self.kill_desk, world.clock)
         for way in world.kill_flags:
             self.kill_switch.awaits(way.name)
@@ -243,6 +271,7 @@ class Node:
         self._supervisor.keep("limits", self._keep_limits)
         self._supervisor.keep("kill-desk", self.kill_desk.keep)
         self._supervisor.keep("dead-man", self.dead_man.keep)
+        self._supervisor.keep("watches", self._watches.keep)
         for number, source in enumerate(self._world.prices):
             self._supervisor.keep(f"prices-{number}", lambda source=source: self.prices.follow(source))  # type: ignore[misc]  # bound now
         for seat in self.lanes:
@@ -257,12 +286,14 @@ class Node:
     async def stop(self) -> None:
         """Stop asking and listening; what is durable is carried on at the next start."""
         self._contingent.stop()
+        self._sweeps.stop()
         await self._dispatcher.drain(timeout_s=5.0)
         await self._supervisor.stop()
 
     async def kill(self) -> None:
         """Stop in the middle of everything, as a crash would; for tests and drills."""
         self._contingent.stop()
+        self._sweeps.stop()
         self._dispatcher.abandon()
         await self._supervisor.stop()
 
@@ -326,9 +357,10 @@ class Node:
         """What every commit starts: the next word to the broker, and what its stream owes us."""
         self._dispatcher.follow(lane, event)
         self._contingent.follow(lane, event)
-        if type(event) is OrderAcknowledged:
-            seat = self.lanes.get(lane.account)
-            if seat is not None:
+        seat = self.lanes.get(lane.account)
+        if seat is not None:
+            self._breakers.follow(seat, event)
+            if type(event) is OrderAcknowledged:
                 now = self._world.clock.monotonic()
                 seat.watch.acknowledged(event.broker_order_id, event.order_id, now)
 
@@ -381,6 +413,8 @@ class Node:
             now = self._world.clock.monotonic()
             silence = max((now - seat.heard_at for seat in self.lanes), default=0.0)
             self._world.metrics.broker_stream_silence.set(silence)
+            self._world.metrics.stops_left.set(self._sweeps.left_in_all)
+            self._world.metrics.control_age.set(self.kill_switch.heard_age_s)
             show(self._world.metrics, self.lanes, now=self._world.clock.now(), since=self._started_at)
             await self._world.clock.sleep(1.0)
 

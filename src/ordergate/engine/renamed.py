@@ -46,6 +46,9 @@ class Renamed:
     async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
         return await self._broker.cancel(cl_ord_id, broker_order_id)
 
+    async def cancel_all(self) -> Outcome:
+        return await self._broker.cancel_all()
+
     async def replace(
         self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
     ) -> Outcome:

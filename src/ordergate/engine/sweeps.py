@@ -7,6 +7,8 @@ may leave. Everything is in the journal: after a crash the same sweep begins aga
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -14,11 +16,12 @@ import msgspec
 
 from ordergate.core.contingent.group import Group
 from ordergate.core.faults import Fault
-from ordergate.core.ids import OrderId
+from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.order import Order
 from ordergate.engine import cancels
 from ordergate.engine.answers import LeftOrder
 from ordergate.engine.lanes import Lanes, Seat
+from ordergate.ports.broker import Acknowledged
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
 
@@ -28,16 +31,23 @@ ASK_AGAIN_S_MIN: Final = 1.0
 ASK_AGAIN_S_MAX: Final = 30.0
 PATIENCE_S: Final = 2.0
 REQUERY_S: Final = 5.0
+MASS_AGAIN_S: Final = 5.0
+AFTER_ALL_S: Final = 0.25
+"""How long the broker's news of it may take before what is left is asked for one by one."""
 FAILING_S: Final = 10.0
 NAMED_MAX: Final = 100
 
 
 class Wanted(msgspec.Struct, frozen=True):
-    """What is to be canceled, of each account. `actor` asks for it."""
+    """What is to be canceled, of each account. `actor` asks for it.
+
+    `whole` says whether that is everything the account has: one cancel for it all is asked first then.
+    """
 
     actor: str
     orders: Callable[[Seat, Order], bool]
     groups: Callable[[Seat, Group], bool]
+    whole: Callable[[Seat], bool] = lambda _: False
 
 
 class Sweep(msgspec.Struct, kw_only=True):
@@ -52,6 +62,7 @@ class Sweep(msgspec.Struct, kw_only=True):
     unsettled: tuple[str, ...] = ()
     asked_at: dict[OrderId, tuple[int, float]] = {}
     requeried_at: float = 0.0
+    mass_at: dict[AccountId, float] = {}
 
 
 class Sweeps:
@@ -61,6 +72,7 @@ class Sweeps:
         self._lanes = lanes
         self._clock = clock
         self._sweeps: dict[str, Sweep] = {}
+        self._asking: dict[AccountId, asyncio.Task[None]] = {}
 
     def begin(self, name: str, wanted: Wanted, on_done: Callable[[int, float], None]) -> None:
         """Sweep from now on, until it is ended. `on_done` is told how many cancels it took, and how long."""
@@ -103,6 +115,12 @@ class Sweeps:
                 )
         return tuple(found)
 
+    def stop(self) -> None:
+        """Ask for nothing more."""
+        self._sweeps.clear()
+        for task in self._asking.values():
+            task.cancel()
+
     def look(self) -> None:
         """Ask for every cancel that is due now, and see what is left."""
         for name, sweep in tuple(self._sweeps.items()):
@@ -115,6 +133,9 @@ class Sweeps:
         for seat in self._lanes:
             if seat.trouble is not None:
                 unsettled.append(seat.lane.account)
+                continue
+            if self._asks_for_all(seat, sweep, now):
+                left += seat.lane.books.open_count
                 continue
             self._ask(seat, sweep, now)
             still = sum(1 for _ in _open(seat, sweep))
@@ -129,6 +150,35 @@ class Sweeps:
             log.warning("sweep.done", what=name, asked=sweep.asked, took_s=round(took, 3))
             sweep.on_done(sweep.asked, took)
         sweep.done = done
+
+    def _asks_for_all(self, seat: Seat, sweep: Sweep, now: float) -> bool:
+        """True while one cancel for everything is under way; what it leaves is asked for one by one."""
+        account = seat.lane.account
+        if account in self._asking:
+            return True
+        if not seat.broker.capabilities.cancels_all or not seat.lane.books.open_count:
+            return False
+        if not sweep.wanted.whole(seat) or now - sweep.mass_at.get(account, -math.inf) < MASS_AGAIN_S:
+            return False
+        sweep.mass_at[account] = now
+        task = asyncio.get_running_loop().create_task(self._ask_for_all(seat))
+        self._asking[account] = task
+        task.add_done_callback(lambda done: self._asked_for_all(account, done))
+        return True
+
+    async def _ask_for_all(self, seat: Seat) -> None:
+        outcome = await seat.broker.cancel_all()
+        log.warning("sweep.all_at_once", account=seat.lane.account, outcome=type(outcome).__name__)
+        if isinstance(outcome, Acknowledged):
+            await self._clock.sleep(AFTER_ALL_S)
+
+    def _asked_for_all(self, account: AccountId, done: asyncio.Task[None]) -> None:
+        del self._asking[account]
+        if done.cancelled():
+            return
+        if (error := done.exception()) is not None:
+            log.error("sweep.all_at_once_failed", account=account, error=repr(error))
+        self.look()
 
     def _ask(self, seat: Seat, sweep: Sweep, now: float) -> None:
         wanted = sweep.wanted

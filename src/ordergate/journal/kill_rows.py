@@ -50,6 +50,10 @@ class KillRows:
     async def announce(self, node: Node) -> None:
         await self._ask("announce", node.name, node.build, node.config)
 
+    async def withdraw(self, node: Node) -> None:
+        """It ends in order, and is not missed. Raises JournalUnavailable."""
+        await self._ask("withdraw", node.name)
+
     async def seen(self, within_s: float) -> Sequence[Node]:
         rows = await self._ask("nodes", within_s)
         return [Node(name=row["node"], build=row["build"], config=row["config"]) for row in rows]

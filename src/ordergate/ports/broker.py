@@ -30,6 +30,7 @@ class Capabilities(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     `resend_is_safe` stays False until the dedup claim was proven against the real host.
     `visibility_lag_s` is how long a placed order may be invisible to queries. Where
     `cancels_by_client_id`, an order can be canceled before the broker has told its own id.
+    Where `cancels_all` it takes one cancel for everything that is open.
     A broker of class C holds no client order id: its reports, and `find`, have its own order id
     in that place.
     """
@@ -43,6 +44,7 @@ class Capabilities(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     replaces: bool
     cancels_by_client_id: bool = True
     corrections: Corrections = Corrections.REPLACE
+    cancels_all: bool = False
 
 
 class Acknowledged(msgspec.Struct, frozen=True, gc=False):
@@ -132,6 +134,13 @@ class Broker(Protocol):
 
     async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
         """Where `broker_order_id` is None the order is looked up by client order id first."""
+        ...
+
+    async def cancel_all(self) -> Outcome:
+        """One cancel for everything open at the broker; each order's end is told and found as any other.
+
+        Rejected where the broker has no such thing. `Acknowledged` names no order.
+        """
         ...
 
     async def replace(

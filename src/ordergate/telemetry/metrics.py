@@ -20,6 +20,7 @@ from ordergate.core.accounts.breaks import Severity
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.refusals import Code
+from ordergate.core.risk.trading_state import Level, Trip
 from ordergate.telemetry.instruments import Counters, Histograms
 
 STAGES: Final = ("authenticate", "decide", "commit", "dispatch", "broker", "absorb", "publish")
@@ -76,6 +77,10 @@ class Metrics:
             "ordergate_refusals", "Requests refused, by code.", ["code"], registry=self.registry
         )
         alarms = Counters("ordergate_alarms", "Alarms raised, by nature.", ["nature"], registry=self.registry)
+        trips = Counters(
+            "ordergate_trips", "Stops engaged by the gateway itself.", ["trip"], registry=self.registry
+        )
+        self._trips = {trip: trips.of(trip.value) for trip in Trip}
         self._alarms = {nature: alarms.of(nature.value) for nature in AlarmNature}
         self._orders = {status: orders.of(status.value) for status in Status}
         self._refusals = {code: refusals.of(code.value) for code in Code}
@@ -92,6 +97,18 @@ class Metrics:
         )
         self.stream_clients = gauge("ordergate_stream_clients", "Open stream connections.")
         self.kill_switch = gauge("ordergate_kill_switch_engaged", "1 while the kill switch is engaged.")
+        stops = Gauge("ordergate_stops", "Stops in force, by level.", ["level"], registry=self.registry)
+        self.stops = {level: stops.labels(level.value) for level in Level}
+        self.stops_left = gauge(
+            "ordergate_stops_orders_left", "Open orders that a stop or a dead man's switch cancels."
+        )
+        self.control_age = gauge(
+            "ordergate_control_stream_age_seconds", "Since this node last heard what is stopped."
+        )
+        self.clock_offset = gauge(
+            "ordergate_clock_offset_seconds",
+            "How far the clock is ahead, as its time keeper says; NaN: unknown.",
+        )
         self.broker_stream_silence = gauge(
             "ordergate_broker_stream_silence_seconds", "Time since the broker's stream last said anything."
         )
@@ -120,6 +137,9 @@ class Metrics:
 
     def alarm(self, nature: AlarmNature) -> None:
         self._alarms[nature].inc()
+
+    def tripped(self, trip: Trip) -> None:
+        self._trips[trip].inc()
 
     def unknown(self, account: AccountId, age: str) -> Gauge:
         """One of the accounts in the settings, and an age of `AGES`."""

@@ -7,10 +7,14 @@ cannot be had is a CannotStart with a sentence; nothing is left running then.
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import os
+import socket
 import time
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from pathlib import Path
 
 import msgspec
 from fastapi import FastAPI
@@ -35,6 +39,7 @@ from ordergate.journal.kill_rows import KillRows
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.views import PostgresViews
+from ordergate.ports import nodes
 from ordergate.ports.market_data import MarketData
 from ordergate.security import service as security
 from ordergate.security.authorization_server import Endpoint
@@ -45,6 +50,7 @@ from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring import market_hours
+from ordergate.wiring.clock_offset import MachineOffset
 from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.kill_files import KillFiles
 from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
@@ -105,7 +111,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     stack.push_async_callback(views.close)
     identity = await _identity(settings, dsn, clock, stack)
     rows = KillRows(dsn)
-    stack.push_async_callback(rows.close)
+    ourselves = _ourselves(settings, chance)
+    stack.push_async_callback(_leave, rows, ourselves)
 
     hub = Hub(views)
     world = World(
@@ -121,6 +128,9 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         rules=fold_rules(settings.symbols),
         kill_flags=(KillFiles(settings.data_dir), rows),
         hours=_hours(settings, clock),
+        offset=MachineOffset(),
+        nodes=rows,
+        ourselves=ourselves,
     )
     node = Node(
         world,
@@ -142,6 +152,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         pace=Pace(),
         two_persons=settings.kill_switch.two_persons,
         snapshots=SnapshotPace(events=settings.snapshot_events),
+        trips=settings.trips.policy(env),
     )
     app = create_app(
         ApiDeps(
@@ -259,6 +270,26 @@ def _access(login: BrokerSettings, env: Env) -> alpaca_access.Access:
         return alpaca_access.paper(keys, trading_url=login.url, allowed_hosts=frozenset(login.allowed_hosts))
     except ForeignHost as error:
         raise CannotStart(str(error)) from error
+
+
+def _ourselves(settings: Settings, chance: SystemChance) -> nodes.Node:
+    """What other nodes of the database must run as well: this release, and all of these settings.
+
+    Where each listens and keeps its files may differ.
+    """
+    alike = msgspec.structs.replace(settings, host="", port=0, data_dir=Path())
+    plain = msgspec.json.encode(alike, enc_hook=str)
+    return nodes.Node(
+        name=f"{socket.gethostname()}-{os.getpid()}-{chance.bits(32):08x}",
+        build=ordergate.__version__,
+        config=hashlib.sha256(plain).hexdigest(),
+    )
+
+
+async def _leave(rows: KillRows, ourselves: nodes.Node) -> None:
+    with suppress(Fault):  # a node that could not say goodbye is forgotten a little later
+        await rows.withdraw(ourselves)
+    await rows.close()
 
 
 def _mounted(endpoint: Endpoint) -> AuthorizationEndpoint:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import yaml
@@ -17,6 +17,7 @@ import yaml
 from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
+from ordergate.engine.trips import TripPolicy
 from ordergate.telemetry.secret import Secret
 
 LOOPBACK: Final = "127.0.0.1"
@@ -121,6 +122,35 @@ class KillSwitchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     two_persons: bool = True
 
 
+class TripSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """When the gateway stops by itself; `engine.trips.TripPolicy` says what each means. 0 turns one off.
+
+    What an unknown clock means is `clock_unknown`: `warn` or `stop`; by default it stops in live.
+    """
+
+    errors: int = 100
+    errors_window_s: float = 60.0
+    errors_pause_s: float = 30.0
+    errors_probation_s: float = 60.0
+    executions: int = 1_000
+    executions_window_s: float = 60.0
+    stale_prices_s: float = 120.0
+    stale_stream_s: float = 60.0
+    clock_every_s: float = 10.0
+    clock_warn_ms: float = 20.0
+    clock_stop_ms: float = 50.0
+    clock_unknown: Literal["warn", "stop"] | None = None
+    nodes_every_s: float = 5.0
+
+    def policy(self, env: Env) -> TripPolicy:
+        plain = {
+            name: value for name, value in msgspec.structs.asdict(self).items() if name != "clock_unknown"
+        }
+        live = env is Env.LIVE
+        unknown_stops = live if self.clock_unknown is None else self.clock_unknown == "stop"
+        return TripPolicy(**plain, clock_stops=live or unknown_stops, clock_unknown_stops=unknown_stops)
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One gateway. `environment` has no default; without `database_url` PostgreSQL is embedded."""
 
@@ -139,12 +169,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     kill_switch: KillSwitchSettings = KillSwitchSettings()
     snapshot_events: Annotated[int, msgspec.Meta(ge=1)] = 100_000
+    trips: TripSettings = TripSettings()
     log_level: str = "info"
 
     def __post_init__(self) -> None:
         names_of(self.instruments)
         if self.environment is Env.LIVE and not self.kill_switch.two_persons:
             raise ValueError("in live the kill switch takes two persons: remove `two_persons`")
+        self.trips.policy(self.environment)
         for account, its in self.accounts.items():
             if not is_account_id(self.environment, account):
                 letter = self.environment.letter

@@ -6,6 +6,8 @@ counts as a client that did.
 
 from __future__ import annotations
 
+import msgspec
+
 from ordergate.api.deps import DeadManLike
 from ordergate.api.stream import frames
 from ordergate.api.stream.actions import DeadManAsked, Send
@@ -43,7 +45,7 @@ class DeadManOfStream:
                 )
         if isinstance(answer, Refusal):
             return Send(frames.error(answer, frame.id), answer.code)
-        return Send(frames.dead_man(answer, frame.id))
+        return Send(frames.dead_man(msgspec.structs.asdict(answer), frame.id))
 
     def disconnected(self) -> None:
         for session, principal in self._of_disconnect.items():

@@ -26,7 +26,6 @@ from ordergate.api.requests import (
 from ordergate.api.stream.channels import Channel
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import DeadManView
 
 WAIT_S_MAX: Final = 30
 
@@ -191,9 +190,9 @@ def authenticated(principal: Principal, frame_id: str | None) -> bytes:
     )
 
 
-def dead_man(view: DeadManView, frame_id: str | None) -> bytes:
+def dead_man(told: Mapping[str, object], frame_id: str | None) -> bytes:
     """A session's dead man's switch as it is now."""
-    return encode({"type": "dead_man", **_id(frame_id), **msgspec.structs.asdict(view)})
+    return encode({"type": "dead_man", **_id(frame_id), **told})
 
 
 def pong(frame_id: str | None) -> bytes:

@@ -95,6 +95,7 @@ class AlpacaBroker:
             order_types=frozenset(OrderType),
             times_in_force=frozenset(TimeInForce),
             replaces=True,
+            cancels_all=True,
         )
         allowance = Allowance(
             per_minute=settings.requests_per_minute, clock=clock, reserve=settings.cancel_reserve
@@ -142,6 +143,13 @@ class AlpacaBroker:
         if reply.status < 300:
             return Acknowledged(broker_order_id)
         return _refused(reply)
+
+    async def cancel_all(self) -> Outcome:
+        """207 with a row for each; what each row says, the stream and questions say more surely."""
+        reply = await self._http.ask("DELETE", "/v2/orders", need=Need.CANCEL)
+        if not isinstance(reply, Answer):
+            return reply
+        return Acknowledged("") if reply.status < 300 else _refused(reply)
 
     async def replace(
         self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement

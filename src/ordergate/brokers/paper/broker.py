@@ -53,6 +53,7 @@ class PaperBroker:
         carrier: Carrier | None = None,
         hides: Callable[[PaperOrder], bool] | None = None,
         corrections: Corrections = Corrections.REPLACE,
+        cancels_all: bool = False,
     ) -> None:
         """`hides` says which orders questions do not find now; by default, those younger than the lag."""
         self.env = env
@@ -66,6 +67,7 @@ class PaperBroker:
             replaces=True,
             cancels_by_client_id=dedup is not DedupClass.C,
             corrections=corrections,
+            cancels_all=cancels_all,
         )
         self._face = Face(nameless=dedup is DedupClass.C, delta=corrections is Corrections.DELTA)
         self.stream = PaperNews(exchange, env, self._face)
@@ -85,6 +87,11 @@ class PaperBroker:
         return await self._carrier.carry(
             f.Call.CANCEL, cl_ord_id, lambda: self._cancel(cl_ord_id, broker_order_id)
         )
+
+    async def cancel_all(self) -> Outcome:
+        if not self.capabilities.cancels_all:
+            return Rejected("the broker takes no cancel of everything")
+        return await self._carrier.carry(f.Call.CANCEL, "everything", self._cancel_all)
 
     async def replace(
         self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
@@ -108,6 +115,11 @@ class PaperBroker:
             broker_order_id = order.id
         refusal = self._exchange.cancel(broker_order_id)
         return Acknowledged(broker_order_id) if refusal is None else Rejected(refusal)
+
+    def _cancel_all(self) -> Outcome:
+        for order in tuple(self._exchange.orders()):
+            self._exchange.cancel(order.id)
+        return Acknowledged("")
 
     def _replace(self, broker_order_id: str, new_cl_ord_id: ClOrdId, asked: Replacement) -> Outcome:
         return self._taken(new_cl_ord_id, self._exchange.replace(broker_order_id, new_cl_ord_id, asked))

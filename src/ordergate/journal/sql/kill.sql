@@ -18,5 +18,5 @@ on conflict (node) do update set build = excluded.build, config = excluded.confi
 -- name: nodes
 select node, build, config from node_seen where seen_at > now() - make_interval(secs => $1) order by node
 
--- name: forget_nodes
-delete from node_seen where seen_at < now() - interval '1 day'
+-- name: withdraw
+delete from node_seen where node = $1 or seen_at < now() - interval '1 day'

@@ -1,0 +1,131 @@
+"""The kill switch at the command line: levels, and the way that needs neither the API nor a token."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from ordergate.core.risk.trading_state import Grade, Level
+from ordergate.ports.kill_flags import Flag
+from ordergate.wiring import kill_files
+from ordergate.wiring.clock_offset import MachineOffset, kernel_offset_ms, offset_in
+from ordergate.wiring.kill_files import FlagFolderLost, KillFiles
+from tests.cli.asking import Desk, ordergate, resting, wait_until
+
+AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
+TRACKING = "A29FC801,ntp1,2,1767625200.1,{slow},0.0,0.0,1.2,0.0,0.1,0.02,0.001,64.2,{leap}\n"
+
+
+def a_flag(reason: str = "½") -> Flag:
+    return kill_files.flag_of(Level.STRATEGY, "trend", Grade.CANCEL_ALL, reason, AT)
+
+
+async def test_a_flag_in_a_file_is_raised_until_it_is_lowered_and_is_kept(tmp_path: Path) -> None:
+    flags = KillFiles(tmp_path)
+    assert await flags.raised() == []
+    flag = a_flag()
+    kill_files.put(tmp_path, flag)
+    assert await flags.raised() == [flag]
+    await flags.lower(flag)
+    await flags.lower(flag)
+    assert await flags.raised() == []
+    assert [one.name for one in (tmp_path / "kill" / "taken").iterdir()] == [flag.id]
+
+
+@pytest.mark.parametrize("content", [b"", b"please stop", b'{"level": "galaxy"}', b"\xff" * 100_000])
+async def test_any_file_there_stops_everything(tmp_path: Path, content: bytes) -> None:
+    flags = KillFiles(tmp_path)
+    (tmp_path / "kill" / "now").write_bytes(content)
+    (flag,) = await flags.raised()
+    assert (flag.level, flag.grade, flag.id) == (Level.GLOBAL, Grade.BLOCK_NEW, "now")
+
+
+async def test_a_file_that_is_not_whole_yet_is_not_seen(tmp_path: Path) -> None:
+    flags = KillFiles(tmp_path)
+    (tmp_path / "kill" / ".half.json").write_bytes(b"{")
+    assert await flags.raised() == []
+
+
+async def test_a_folder_that_is_gone_is_a_fault_and_not_calm(tmp_path: Path) -> None:
+    flags = KillFiles(tmp_path)
+    (tmp_path / "kill").rename(tmp_path / "elsewhere")
+    with pytest.raises(FlagFolderLost):
+        await flags.raised()
+
+
+def test_local_needs_no_gateway_no_database_and_no_login(tmp_path: Path) -> None:
+    said = ordergate(
+        "kill", "engage", "--local", "--data-dir", str(tmp_path), "--reason", "all is down", "--json"
+    )
+    assert (said.code, said.json["row"]) == (0, False)
+    assert Path(said.json["file"]).parent == tmp_path / "kill"
+
+
+def test_a_level_wants_a_target_and_global_none(tmp_path: Path) -> None:
+    folder = ("--data-dir", str(tmp_path), "--reason", "x")
+    for words in (("--level", "account"), ("--target", "P-DEMO")):
+        assert ordergate("kill", "engage", "--local", *words, *folder).code == 2
+    assert not (tmp_path / "kill").exists()
+
+
+def test_a_running_gateway_takes_what_was_raised_locally_and_folds_it_into_the_journal(desk: Desk) -> None:
+    waiting = desk.place(*resting(), "--wait", "10")
+    folder = desk.home.data_dir
+    raised = ordergate(
+        "kill",
+        "engage",
+        "--local",
+        "--grade",
+        "cancel_all",
+        "--data-dir",
+        str(folder),
+        "--reason",
+        "a drill",
+        "--json",
+    )
+    try:
+        assert raised.json["row"] is True, raised.json
+        wait_until(lambda: desk.get("kill", "show")["engaged"], "the stop")
+        (stop,) = desk.get("kill", "show")["stops"]
+        assert (stop["grade"], stop["reason"], stop["actor"][:6]) == ("cancel_all", "a drill", "local:")
+        wait_until((folder / "kill" / "taken" / raised.json["flag"]).exists, "the flag to be taken")
+        wait_until(
+            lambda: desk.get("orders", "show", waiting["id"])["status"] == "canceled", "the cancel"
+        )
+    finally:
+        released = desk.get("kill", "release", "--reason", "the drill is over")
+    assert not released["engaged"]
+    assert [one.name for one in (folder / "kill").iterdir()] == ["taken"]
+
+
+def test_a_stop_of_one_strategy_is_shown_and_released(desk: Desk) -> None:
+    place = ("--level", "strategy", "--target", "trend")
+    engaged = desk.get("kill", "engage", "--grade", "reduce_only", *place, "--reason", "a drill")
+    try:
+        assert (engaged["level"], engaged["target"]) == ("strategy", "trend")
+        assert "trend" in desk.ask("kill", "show").out
+        assert desk.place(*resting())["status"] in ("accepted", "working")
+    finally:
+        released = desk.get("kill", "release", *place, "--reason", "over")
+    assert not released["engaged"]
+
+
+@pytest.mark.parametrize(
+    ("slow", "leap", "offset"),
+    [
+        ("0.0123", "Normal", -12.3),
+        ("-0.050", "Normal", 50.0),
+        ("0.1", "Not synchronised", None),
+        ("x", "Normal", None),
+    ],
+)
+def test_what_chrony_says_is_the_offset(slow: str, leap: str, offset: float | None) -> None:
+    found = offset_in(TRACKING.format(slow=slow, leap=leap))
+    assert found == (None if offset is None else pytest.approx(offset))
+
+
+async def test_the_machine_is_asked_and_may_not_know() -> None:
+    for found in (kernel_offset_ms(), await MachineOffset().offset_ms(), offset_in("")):
+        assert found is None or abs(found) < 1e9

@@ -1,0 +1,109 @@
+"""What a node does that cannot write down, or cannot hear, what is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+
+from ordergate.core.refusals import Refusal
+from ordergate.core.risk.trading_state import Grade, KillEngaged, Level
+from ordergate.engine.answers import KillView
+from ordergate.engine.units import control_entry
+from ordergate.ports.journal import Unit
+from tests.engine.killing import CONTROL, engage_anyhow, placed, working
+from tests.engine.stage import RISK, TRADER, Stage, let_run
+
+
+async def test_an_order_that_is_durable_and_not_sent_is_dropped_when_a_stop_of_its_strategy_comes() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        placing = asyncio.ensure_future(placed(stage))
+        await let_run()
+        event = KillEngaged(
+            at=stage.clock.now(),
+            level=Level.STRATEGY,
+            target="trend",
+            grade=Grade.BLOCK_NEW,
+            actor="risk",
+            reason="drill",
+        )
+        engaging = asyncio.ensure_future(stage.node.kill_desk.stop(event, "test"))
+        await let_run()
+        stage.journal.release()
+        answer, _ = await asyncio.gather(placing, engaging)
+        await stage.until(lambda: stage.status(answer.order_id) == "rejected")
+        assert stage.placed_at_exchange() == 0
+
+
+async def test_a_node_that_cannot_hear_the_control_stream_for_three_seconds_fails_closed() -> None:
+    async with Stage() as stage:
+        stage.journal.unreadable = True
+        await stage.clock.move(2.5)
+        assert not (await placed(stage)).failed
+        for _ in range(8):
+            await stage.clock.move(0.5)
+        denied = await placed(stage, limit="4701")
+        assert [no.control for no in denied.failed] == ["R01"]
+        assert "has not been heard" in denied.failed[0].detail
+        assert "kill-switch" in stage.gate.readiness()
+        stage.journal.unreadable = False
+        await stage.until(lambda: not stage.gate.readiness())
+        assert not (await placed(stage, limit="4702")).failed
+
+
+async def test_what_another_node_engages_and_releases_holds_here_within_a_second() -> None:
+    async with Stage() as stage:
+        order = await working(stage)
+        taken = await stage.journal.take(CONTROL)
+        engaged = KillEngaged(
+            at=stage.clock.now(), grade=Grade.CANCEL_ALL, actor="another node", reason="theirs"
+        )
+        entry = control_entry(engaged, CONTROL, taken.head + 1, "elsewhere")
+        await stage.journal.append(
+            Unit(account=CONTROL, epoch=taken.epoch, expected=taken.head, entries=(entry,))
+        )
+        await stage.clock.move(1)
+        assert (await placed(stage)).failed
+        await stage.until(lambda: stage.status(order) == "canceled")
+        view = await stage.gate.release_kill(RISK, reason="over", correlation="test")  # takes it back
+        assert isinstance(view, KillView)
+        assert not view.engaged
+
+
+async def test_a_stop_that_could_not_be_written_holds_and_is_written_later() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        engaging = asyncio.ensure_future(
+            stage.gate.engage_kill(TRADER, grade="block_new", reason="drill", correlation="test")
+        )
+        await let_run()
+        stage.journal.cut(written=False)
+        await let_run()
+        stage.journal.cut(written=False)
+        stage.journal.release()
+        answer = await engaging
+        assert isinstance(answer, Refusal)
+        assert stage.gate.kill_state().engaged
+        assert not stage.gate.kill_state().stops[0].durable
+        await stage.until(lambda: stage.gate.kill_state().stops[0].durable)
+        await stage.restart()
+        assert stage.gate.kill_state().engaged
+
+
+async def test_a_stop_is_never_written_behind_its_own_release() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        engaging = asyncio.ensure_future(engage_anyhow(stage))
+        await let_run()
+        stage.journal.cut(written=False)
+        await let_run()
+        stage.journal.cut(written=False)
+        await engaging  # in force, and not written
+        releasing = asyncio.ensure_future(stage.gate.release_kill(RISK, reason="over", correlation="test"))
+        await let_run()
+        await stage.clock.move(0.5)  # it is to be written now, and waits for the release
+        stage.journal.release()
+        await releasing
+        await stage.clock.move(2)
+        assert not stage.gate.kill_state().engaged
+        await stage.restart()
+        assert not stage.gate.kill_state().engaged

@@ -1,0 +1,283 @@
+"""Stops that no person decided: what trips them, what they do, and how they are lifted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+import pytest
+
+from ordergate.brokers.paper import fates
+from ordergate.core.ids import OrderId
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk.trading_state import Grade, Level, Trip
+from ordergate.engine.answers import Answer, KillView, StopView
+from ordergate.engine.breakers import Window
+from ordergate.engine.trips import TripPolicy
+from ordergate.ports.nodes import Node
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
+
+REFUSED = fates.TurnedAway("the broker has had enough")
+
+
+async def placed(stage: Stage, limit: str = "4700", *, side: Side = Side.BUY) -> Answer:
+    answer = await stage.gate.place(
+        TRADER,
+        Terms(
+            account=ACCOUNT,
+            symbol=ES,
+            side=side,
+            type=OrderType.LIMIT,
+            quantity=Decimal(1),
+            limit_price=Decimal(limit),
+            time_in_force=TimeInForce.GTC,
+            strategy="trend",
+        ),
+        key=stage.key(),
+        correlation="test",
+    )
+    assert isinstance(answer, Answer), answer
+    return answer
+
+
+async def rejected(stage: Stage) -> OrderId:
+    order = (await placed(stage)).order_id
+    await stage.until(lambda: stage.status(order) == "rejected")
+    return order
+
+
+async def passes(stage: Stage, seconds: float) -> None:
+    for _ in range(int(seconds * 4)):
+        await stage.clock.move(0.25)
+
+
+async def filled(stage: Stage) -> None:
+    order = (await placed(stage, "4900")).order_id
+    await stage.until(lambda: stage.status(order) == "filled")
+
+
+def stops(stage: Stage) -> list[StopView]:
+    return list(stage.gate.kill_state().stops)
+
+
+class Answering:
+    """A broker that refuses orders while told to."""
+
+    def __init__(self) -> None:
+        self.refuses = True
+
+    def __call__(self, call: fates.Call) -> fates.Fate:
+        return REFUSED if self.refuses and call is fates.Call.PLACE else fates.Delivered()
+
+
+ERRORS = TripPolicy(errors=3, errors_window_s=60, errors_pause_s=10, errors_probation_s=20)
+
+
+@pytest.mark.parametrize(
+    ("count", "apart_s", "over"), [(2, 0, False), (3, 0, True), (3, 30, True), (3, 31, False)]
+)
+def test_a_window_is_over_at_its_count_within_its_time(count: int, apart_s: float, over: bool) -> None:
+    window = Window(3, 60)
+    assert [window.is_over(number * apart_s) for number in range(count)][-1] is over
+
+
+async def test_too_many_errors_let_the_account_only_reduce_and_say_how_that_ends() -> None:
+    broker = Answering()
+    async with Stage(fate=broker, trips=ERRORS) as stage:
+        for _ in range(2):
+            await rejected(stage)
+        assert stops(stage) == []
+        await rejected(stage)
+        (stop,) = stops(stage)
+        assert (stop.level, stop.target, stop.grade) == ("account", ACCOUNT, "reduce_only")
+        assert (stop.actor, stop.trip, stop.lift) == ("gateway", "error-rate", Trip.ERROR_RATE.lift)
+        assert "3 errors within 60 s" in stop.reason
+        assert [no.control for no in (await placed(stage)).failed] == ["R01"]
+        await stage.until(lambda: stops(stage)[0].durable)
+        exposition = stage.metrics.exposition().decode()
+        assert 'ordergate_trips_total{trip="error-rate"} 1.0' in exposition
+
+
+async def test_a_breaker_half_opens_and_one_more_error_stops_again_for_twice_as_long() -> None:
+    broker = Answering()
+    async with Stage(fate=broker, trips=ERRORS) as stage:
+        for _ in range(3):
+            await rejected(stage)
+        await passes(stage, 12)
+        assert stops(stage) == []
+        await rejected(stage)
+        assert "one error on probation" in stops(stage)[0].reason
+        await passes(stage, 12)
+        assert len(stops(stage)) == 1
+        await passes(stage, 10)
+        assert stops(stage) == []
+        broker.refuses = False
+        await passes(stage, 25)
+        broker.refuses = True
+        await rejected(stage)
+        assert stops(stage) == []  # the probation was kept: counting begins anew
+
+
+async def test_without_a_probation_a_person_lifts_the_breaker() -> None:
+    broker = Answering()
+    policy = TripPolicy(errors=1, errors_pause_s=5, errors_probation_s=0)
+    async with Stage(fate=broker, trips=policy) as stage:
+        await rejected(stage)
+        await passes(stage, 30)
+        assert len(stops(stage)) == 1
+        view = await stage.gate.release_kill(
+            TRADER, reason="the broker is well", correlation="test", level="account", target=ACCOUNT
+        )
+        assert isinstance(view, KillView)
+        assert not view.engaged
+
+
+async def test_a_breaker_goes_on_after_a_restart() -> None:
+    broker = Answering()
+    async with Stage(fate=broker, trips=ERRORS) as stage:
+        for _ in range(3):
+            await rejected(stage)
+        await stage.until(lambda: stops(stage)[0].durable)
+        await stage.restart()
+        assert len(stops(stage)) == 1
+        await passes(stage, 12)
+        assert stops(stage) == []
+
+
+async def test_a_strategy_that_executes_again_and_again_waits_for_another_person_than_its_own() -> None:
+    policy = TripPolicy(executions=3, executions_window_s=60)
+    async with Stage(trips=policy) as stage:
+        for _ in range(3):
+            await filled(stage)
+        (stop,) = stops(stage)
+        assert (stop.level, stop.target, stop.grade) == ("strategy", "trend", "block_new")
+        assert (await placed(stage)).failed
+        await stage.accepted(limit="4600")  # of no strategy
+        await passes(stage, 120)
+        assert len(stops(stage)) == 1
+        own = await stage.gate.release_kill(
+            TRADER, reason="all is well", correlation="test", level="strategy", target="trend"
+        )
+        assert isinstance(own, Refusal)
+        assert own.code is Code.SAME_PERSON
+        view = await stage.gate.release_kill(
+            RISK, reason="looked at", correlation="test", level="strategy", target="trend"
+        )
+        assert isinstance(view, KillView)
+        assert not view.engaged
+
+
+async def test_old_prices_of_what_is_at_stake_stop_openings_until_new_ones_come() -> None:
+    async with Stage(trips=TripPolicy(stale_prices_s=30)) as stage:
+        await passes(stage, 40)
+        assert stops(stage) == []  # nothing is at stake
+        stage.price(Decimal(4800))
+        await placed(stage)
+        await passes(stage, 40)
+        (stop,) = stops(stage)
+        assert (stop.level, stop.target, stop.trip) == ("instrument", ES, "stale-market-data")
+        stage.price(Decimal(4801))
+        await passes(stage, 2)
+        assert stops(stage) == []
+
+
+async def test_an_account_behind_its_broker_is_stopped_until_it_has_caught_up() -> None:
+    async with Stage(trips=TripPolicy(stale_stream_s=5)) as stage:
+        stage.broker.stream.cut("maintenance")
+        await passes(stage, 4)
+        assert stops(stage) == []
+        await passes(stage, 4)
+        (stop,) = stops(stage)
+        assert (stop.level, stop.target, stop.trip) == ("account", ACCOUNT, "stream-stale")
+        stage.broker.stream.restore()
+        await stage.until(lambda: stage.seat.freshness.stale_since is None)
+        await passes(stage, 2)
+        assert stops(stage) == []
+
+
+class Clockwork:
+    """A time keeper that says what it is told to."""
+
+    def __init__(self, offset: float | None) -> None:
+        self.offset = offset
+
+    async def offset_ms(self) -> float | None:
+        return self.offset
+
+
+@pytest.mark.parametrize(
+    ("offset", "stopped"),
+    [(0.0, False), (-20.1, False), (50.0, False), (50.1, True), (-51.0, True), (None, True)],
+)
+async def test_a_clock_over_fifty_milliseconds_off_stops_openings(
+    offset: float | None, stopped: bool
+) -> None:
+    policy = TripPolicy(clock_every_s=10, clock_stops=True, clock_unknown_stops=True)
+    keeper = Clockwork(offset)
+    async with Stage(trips=policy, offset=keeper) as stage:
+        await passes(stage, 3)
+        assert [one.trip for one in stops(stage)] == (["clock-offset"] if stopped else [])
+        keeper.offset = 1.0
+        await passes(stage, 12)
+        assert stops(stage) == []
+
+
+async def test_where_the_clock_stops_nothing_it_only_warns() -> None:
+    async with Stage(trips=TripPolicy(clock_every_s=10), offset=Clockwork(80.0)) as stage:
+        await passes(stage, 3)
+        assert stops(stage) == []
+        assert "ordergate_clock_offset_seconds 0.08" in stage.metrics.exposition().decode()
+
+
+class Neighbours:
+    """What the nodes of one database say of themselves."""
+
+    def __init__(self, *nodes: Node) -> None:
+        self.nodes = list(nodes)
+
+    async def announce(self, node: Node) -> None:
+        self.nodes = [one for one in self.nodes if one.name != node.name] + [node]
+
+    async def seen(self, within_s: float) -> Sequence[Node]:
+        return self.nodes
+
+
+@pytest.mark.parametrize(("build", "config"), [("2", "x"), ("1", "y")])
+async def test_nodes_that_differ_stop_openings_until_they_agree(build: str, config: str) -> None:
+    nodes = Neighbours(Node(name="b", build=build, config=config))
+    ours = Node(name="a", build="1", config="x")
+    async with Stage(trips=TripPolicy(nodes_every_s=5), nodes=nodes, ourselves=ours) as stage:
+        await passes(stage, 3)
+        (stop,) = stops(stage)
+        assert (stop.level, stop.target, stop.trip) == ("environment", "paper", "config-mismatch")
+        nodes.nodes.clear()
+        await passes(stage, 7)
+        assert stops(stage) == []
+
+
+async def test_a_trip_leaves_a_persons_stop_alone_and_never_lifts_it() -> None:
+    keeper = Clockwork(90.0)
+    policy = TripPolicy(clock_every_s=1, clock_stops=True)
+    async with Stage(trips=policy, offset=keeper) as stage:
+        await stage.gate.engage_kill(
+            TRADER, grade="block_new", reason="drill", correlation="test", level="environment", target="paper"
+        )
+        await passes(stage, 3)
+        keeper.offset = 0.0
+        await passes(stage, 3)
+        (stop,) = stops(stage)
+        assert (stop.actor, stop.trip, stop.grade) == ("trader", None, "block_new")
+
+
+async def test_a_loss_over_its_limit_lets_the_account_only_reduce_and_waits_for_a_person() -> None:
+    async with Stage() as stage:
+        order = (await placed(stage)).order_id
+        await stage.until(lambda: stage.status(order) == "working")
+        stage.node.trips.lost_too_much(stage.seat, "1200 lost today, 1000 allowed")
+        assert stops(stage)[0].grade == Grade.REDUCE_ONLY
+        stage.node.trips.lost_too_much(stage.seat, "1300 lost today", cancels=True)
+        assert (stops(stage)[0].level, stops(stage)[0].grade) == (Level.ACCOUNT, Grade.CANCEL_ALL)
+        await stage.until(lambda: stage.status(order) == "canceled")
+        await passes(stage, 60)
+        assert len(stops(stage)) == 1
