@@ -214,6 +214,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._expected = expected
         self.hidden: set[str] = set()
         self.asked: list[str] = []
+        self.unproved: str | None = None
         self._keys = count()
 
     async def __aenter__(self) -> Self:
@@ -246,6 +247,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             audience=self.listener,
             metrics=self.metrics,
             instruments=self.instruments,
+            audit=lambda: self.unproved,
         )
         served = [Served(ACCOUNT, self.broker, self._limits, self._expected)]
         self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())

@@ -47,12 +47,21 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.ACTION_NOT_ALLOWED: 409,
     Code.NOT_READY: 503,
     Code.DEADLINE: 503,
+    Code.AUDIT_UNAVAILABLE: 503,
     Code.UNAVAILABLE: 503,
     Code.INTERNAL: 500,
 }
 
 # After these the very same request may succeed in a moment; Retry-After says so.
-PASSING: Final = frozenset({Code.IDEMPOTENCY_KEY_IN_USE, Code.NOT_READY, Code.DEADLINE, Code.UNAVAILABLE})
+PASSING: Final = frozenset(
+    {
+        Code.IDEMPOTENCY_KEY_IN_USE,
+        Code.NOT_READY,
+        Code.DEADLINE,
+        Code.AUDIT_UNAVAILABLE,
+        Code.UNAVAILABLE,
+    }
+)
 
 
 class FieldError(msgspec.Struct, frozen=True):

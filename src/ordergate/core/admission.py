@@ -8,10 +8,10 @@ order is remembered so that an equal one can be questioned. Nothing is sent and 
 
 from __future__ import annotations
 
-from ordergate.core.ids import OrderId
 from ordergate.core.orders.commands import PlaceOrder, ReplaceOrder
+from ordergate.core.orders.content import content_hash
 from ordergate.core.orders.events import OrderAccepted, OrderDenied, ReplaceDenied, ReplaceRequested
-from ordergate.core.orders.order import Order, Replacement
+from ordergate.core.orders.order import Order, Replacement, as_replaced
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.judge import (
     Approved,
@@ -73,7 +73,7 @@ def _replace_answered(
             config_hash=answer.config_hash,
             failed=answer.failed,
         )
-    return _requested(order.id, answer, command.actor, view)
+    return _requested(order, answer, command.actor, view)
 
 
 def preview(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
@@ -100,15 +100,16 @@ def _accepted(approved: Approved[PlaceOrder], view: RiskView) -> OrderAccepted:
         actor=approved.what.actor,
         config_hash=approved.config_hash,
         reference_price=approved.reference_price,
+        content_hash=content_hash(approved.what.order_id, 1, approved.what.terms),
     )
 
 
 def _requested(
-    order: OrderId, approved: Approved[Replacement], actor: str, view: RiskView
+    order: Order, approved: Approved[Replacement], actor: str, view: RiskView
 ) -> ReplaceRequested:
     asked = approved.what
     return ReplaceRequested(
-        order_id=order,
+        order_id=order.id,
         at=view.now,
         version=asked.version,
         quantity=asked.quantity,
@@ -116,4 +117,5 @@ def _requested(
         stop_price=asked.stop_price,
         actor=actor,
         config_hash=approved.config_hash,
+        content_hash=content_hash(order.id, asked.version, as_replaced(order.terms, asked)),
     )

@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from ordergate.ports.journal import Committed
+
 WAIT_S: Final = 5.0
 
 Tell = Callable[[bool], None]
@@ -25,7 +27,7 @@ class _Waiter:
         self._tell = tell
         self.is_over = False
 
-    def ended(self, _: asyncio.Future[None]) -> None:
+    def ended(self, _: Committed) -> None:
         if not self.is_over:
             self.is_over = True
             self._tell(True)
@@ -43,7 +45,7 @@ class Durable:
         self._waiting: deque[tuple[float, _Waiter]] = deque()  # bounded by what the journal takes
         self._timer: asyncio.TimerHandle | None = None
 
-    def when(self, committed: asyncio.Future[None], tell: Tell) -> None:
+    def when(self, committed: Committed, tell: Tell) -> None:
         """Call `tell` once: True when the commit has ended, False when it is not known to have in time."""
         loop = committed.get_loop()
         waiter = _Waiter(tell)

@@ -65,6 +65,7 @@ class Gate:
         instruments: Mapping[Symbol, Instrument],
         clock: Clock,
         down: Mapping[str, str],
+        audit: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._env = env
         self._lanes = lanes
@@ -76,6 +77,7 @@ class Gate:
         self._instruments = instruments
         self._clock = clock
         self._down = down
+        self._audit = audit
         self._durable = Durable()
         self._kill_desk = KillDesk(lanes, kill_switch, clock)
 
@@ -183,6 +185,8 @@ class Gate:
         seat = await self._seat_of(principal, order_id)
         if isinstance(seat, Refusal):
             return seat
+        if (unproved := self._audit()) is not None:
+            return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
         fields = {
             "id": str(order_id),
             "quantity": written(quantity),
@@ -289,7 +293,10 @@ class Gate:
 
     def readiness(self) -> dict[str, str]:
         """What keeps this node from serving, by part. Empty when it is ready."""
-        return reasons_not_ready(self._lanes, self._kill_switch, self._down)
+        reasons = reasons_not_ready(self._lanes, self._kill_switch, self._down)
+        if (unproved := self._audit()) is not None:
+            reasons["audit"] = unproved
+        return reasons
 
     def kill_state(self) -> KillView:
         return self._kill_switch.view()
@@ -350,6 +357,8 @@ class Gate:
             return seat
         if terms.symbol not in self._instruments:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
+        if (unproved := self._audit()) is not None:
+            return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
         if self._dispatcher.is_full:
             return Refusal(Code.UNAVAILABLE, "too many orders await their broker; try again")
         return seat

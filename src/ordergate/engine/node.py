@@ -6,7 +6,7 @@ Nothing concrete is named here; adapters are handed in by wiring.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -27,6 +27,7 @@ from ordergate.engine.breaks_desk import BreakDesk
 from ordergate.engine.cancels import cancel_open
 from ordergate.engine.contingent import Contingent
 from ordergate.engine.dispatcher import Dispatcher, Pace
+from ordergate.engine.egress import Egress
 from ordergate.engine.gate import Gate
 from ordergate.engine.group_gate import GroupGate
 from ordergate.engine.health import show
@@ -68,7 +69,10 @@ class Served(msgspec.Struct, frozen=True):
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything outside the engine, as the ports promise it."""
+    """Everything outside the engine, as the ports promise it.
+
+    `audit` says why records cannot be proved now, or None. `parts` are run for as long as the node is.
+    """
 
     env: Env
     clock: Clock
@@ -79,6 +83,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     metrics: Metrics
     instruments: Mapping[Symbol, Instrument]
     prices: Sequence[MarketData] = ()
+    audit: Callable[[], str | None] = lambda: None
+    parts: Mapping[str, Callable[[], Awaitable[None]]] = {}
 
 
 class Node:
@@ -89,14 +95,16 @@ class Node:
         self.kill_switch = KillSwitch(world.env, world.journal, world.audience, world.metrics)
         self._supervisor = Supervisor(world.clock)
         self._started_at = world.clock.now()
+        alarms, quarantine = Alarms(world.clock, world.metrics), Quarantine(world.clock)
         self._dispatcher = Dispatcher(
             self.lanes,
+            egress=Egress(world.journal),
+            alarms=alarms,
             kill_switch=self.kill_switch,
             clock=world.clock,
             metrics=world.metrics,
             pace=pace,
         )
-        alarms, quarantine = Alarms(world.clock, world.metrics), Quarantine(world.clock)
         self._unknowns = Unknowns(self.lanes, alarms, world.clock, world.metrics)
         self._ingest = Ingest(
             world.env,
@@ -145,6 +153,7 @@ class Node:
             instruments=world.instruments,
             clock=world.clock,
             chance=world.chance,
+            audit=world.audit,
         )
         self.breaks = BreakDesk(world.env, lanes=self.lanes, once=once, views=world.views, clock=world.clock)
         self.gate = Gate(
@@ -158,6 +167,7 @@ class Node:
             instruments=world.instruments,
             clock=world.clock,
             down=self._supervisor.down,
+            audit=world.audit,
         )
 
     def start(self) -> None:
@@ -171,6 +181,8 @@ class Node:
         self._supervisor.keep("groups", self._contingent.keep)
         self._supervisor.keep("gauges", self._keep_gauges)
         self._supervisor.keep("receipts", self._keep_receipts)
+        for name, part in self._world.parts.items():
+            self._supervisor.keep(name, part)
 
     async def stop(self) -> None:
         """Stop asking and listening; what is durable is carried on at the next start."""
@@ -225,9 +237,11 @@ class Node:
                 task.cancel()
             await asyncio.gather(listening, deaf, return_exceptions=True)
 
-    def _follow(self, lane: Lane, event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> None:
+    def _follow(
+        self, lane: Lane, event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent, written: bytes
+    ) -> None:
         """What every commit starts: the next word to the broker, and what its stream owes us."""
-        self._dispatcher.follow(lane, event)
+        self._dispatcher.follow(lane, event, written)
         self._contingent.follow(lane, event)
         if type(event) is OrderAcknowledged:
             seat = self.lanes.get(lane.account)

@@ -28,7 +28,9 @@ VERSIONS: Final[Mapping[str, int]] = {
     "break_resolved": 2,
     "execution_busted": 2,
     "execution_corrected": 2,
+    "order_accepted": 2,
     "order_adopted": 2,
+    "replace_requested": 2,
 }
 
 
@@ -46,6 +48,8 @@ def _with_actor(fields: Fields) -> Fields:
 # (kind, version) to the fields of the next version.
 UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("account_opened", 1): dict,  # without a cursor: nothing is known of what the figures contain
+    ("order_accepted", 1): dict,  # without a hash of its content: its terms are all there is to compare
+    ("replace_requested", 1): dict,
     ("order_adopted", 1): dict,  # without executions from before the account was opened
     ("execution_busted", 1): dict,  # without a revision: gone for good
     ("execution_corrected", 1): dict,  # without the correction's own id

@@ -78,6 +78,20 @@ class Unit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     receipt: Receipt | None = None
 
 
+class Sealed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One event as it is stored: `body` is the JSON that is written, `hash` its seal."""
+
+    seq: int
+    kind: str
+    version: int
+    hash: bytes
+    body: bytes
+
+
+Committed = asyncio.Future[tuple[Sealed, ...]]
+"""Done when a unit is durable, with every event of it as it was written."""
+
+
 class Stored(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One event as the journal gives it back, its seal already checked."""
 
@@ -101,8 +115,8 @@ class Journal(Protocol):
         """Become the account's owner: raises its epoch, so that every older owner is refused."""
         ...
 
-    def append(self, unit: Unit) -> asyncio.Future[None]:
-        """Queue the unit; the future is done when it is durable.
+    def append(self, unit: Unit) -> Committed:
+        """Queue the unit; the future is done when it is durable, with what was written of it.
 
         Raises through the future: AppendConflict, StaleEpoch, KeyTaken (nothing was written; a
         client order id that the account has used counts as a key) or JournalUnavailable (nothing

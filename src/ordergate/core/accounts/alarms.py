@@ -21,6 +21,7 @@ class AlarmNature(StrEnum):
     ORDER_DOUBLED = "order_doubled"
     GROUP_OVERRUN = "group_overrun"
     GROUP_GAVE_UP = "group_gave_up"
+    EGRESS_WITHHELD = "egress_withheld"
 
 
 LASTING: Final[frozenset[str]] = frozenset({AlarmNature.UNKNOWN_ORDER, AlarmNature.QUARANTINED_ORDER})

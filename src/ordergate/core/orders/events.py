@@ -35,13 +35,14 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     """Durable and approved by risk. `config_hash` names the limits that approved it.
 
     `reference_price` is the market's price that risk judged by; a market order's exposure stays
-    reserved at it.
+    reserved at it. `content_hash` is of what risk approved, and of nothing else may be sent.
     """
 
     terms: Terms
     actor: str
     config_hash: str
     reference_price: Decimal | None = None
+    content_hash: str = ""
 
 
 class FailedControl(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True):
@@ -229,7 +230,10 @@ class OrderExpired(OrderEvent, frozen=True, kw_only=True, tag="order_expired"):
 
 
 class ReplaceRequested(OrderEvent, frozen=True, kw_only=True, tag="replace_requested"):
-    """Approved by risk for the worst case of old and new. `version` makes the new ClOrdID."""
+    """Approved by risk for the worst case of old and new. `version` makes the new ClOrdID.
+
+    `content_hash` is of the terms as they become.
+    """
 
     version: int
     quantity: Decimal
@@ -237,6 +241,7 @@ class ReplaceRequested(OrderEvent, frozen=True, kw_only=True, tag="replace_reque
     stop_price: Decimal | None = None
     actor: str
     config_hash: str
+    content_hash: str = ""
 
 
 class ReplaceDenied(OrderEvent, frozen=True, kw_only=True, tag="replace_denied"):
