@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 import ordergate
 from ordergate.cli import (
     accounts,
+    audit,
     breaks,
     clients,
     doctor,
@@ -72,6 +73,7 @@ app.add_typer(breaks.app, name="breaks")
 app.command()(breaks.reconcile)
 app.add_typer(kill.app, name="kill")
 app.add_typer(journal.app, name="journal")
+app.add_typer(audit.app, name="audit")
 app.add_typer(clients.app, name="clients")
 app.command()(doctor.doctor)
 app.command()(drill.drill)

@@ -19,6 +19,7 @@ import ordergate
 from ordergate.api.app import ApiDeps, create_app
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
+from ordergate.audit.checkpointer import Checkpointer
 from ordergate.brokers._shared.hosts import ForeignHost
 from ordergate.brokers.alpaca import access as alpaca_access
 from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings
@@ -41,6 +42,7 @@ from ordergate.security.migrations import identity_migrations
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
+from ordergate.wiring import auditing
 from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
@@ -55,6 +57,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     hub: Hub
     identity: security.Security
+    checkpointer: Checkpointer
     dsn: str
 
 
@@ -98,6 +101,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     views = await PostgresViews.connect(dsn)
     stack.push_async_callback(views.close)
     identity = await _identity(settings, dsn, clock, stack)
+    checkpointer = await auditing.checkpointer(settings, dsn, clock, stack)
 
     hub = Hub(views)
     world = World(
@@ -110,6 +114,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         metrics=metrics,
         instruments=settings.symbols,
         prices=_prices(settings, clock, chance, stack),
+        audit=lambda: checkpointer.trouble,
+        parts={"audit": checkpointer.run, "audit-past": checkpointer.watch_past},
     )
     node = Node(
         world,
@@ -145,7 +151,15 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     )
     node.start()
     stack.push_async_callback(node.stop)
-    return Gateway(settings=settings, app=app, node=node, hub=hub, identity=identity, dsn=dsn)
+    return Gateway(
+        settings=settings,
+        app=app,
+        node=node,
+        hub=hub,
+        identity=identity,
+        checkpointer=checkpointer,
+        dsn=dsn,
+    )
 
 
 async def _identity(

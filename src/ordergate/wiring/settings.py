@@ -109,6 +109,18 @@ class ReconciliationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_u
     resend_s_max: float = 60.0
 
 
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`origin` names the log in its checkpoints; `folder` is where they are published.
+
+    A folder on another disk, or of another account, is what a change of the database is measured by.
+    """
+
+    origin: str | None = None
+    folder: Path | None = None
+    every_s: float = 5.0
+    records: int = 1_000
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One gateway. `environment` has no default; without `database_url` PostgreSQL is embedded."""
 
@@ -125,6 +137,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     issuers: tuple[IssuerFile, ...] = ()
     origins: tuple[str, ...] = ()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
+    audit: AuditSettings = AuditSettings()
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -139,6 +152,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def base_url(self) -> str:
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def log_origin(self) -> str:
+        """What the log of this gateway's records is called."""
+        return self.audit.origin or f"ordergate.local/{self.tenant}/{self.environment}"
 
     @property
     def symbols(self) -> Mapping[Symbol, Instrument]:

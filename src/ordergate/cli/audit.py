@@ -1,0 +1,100 @@
+"""`audit`: proof for others of what happened, and files by which they can check it without us."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from ordergate.cli.exits import ExitCode, Stopped
+from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
+from ordergate.cli.output import people, progress, to_programs, waiting
+from ordergate.core.ids import AccountId
+
+app = typer.Typer(no_args_is_help=True, help="Prove what happened to somebody who does not trust us.")
+
+To = Annotated[Path, typer.Option("--to", help="The folder to write to; made where there is none.")]
+ToFile = Annotated[Path | None, typer.Option("--to", help="Write to a file instead of showing it.")]
+
+
+@app.command()
+def verify(config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
+    """Check every record, every signed checkpoint, and what was published of them."""
+    from ordergate.wiring import databases, proofs
+
+    settings = databases.settings_of(config, data_dir)
+    with waiting("opening the journal"):
+        total = proofs.size(settings)
+    with progress("records", total) as ticks:
+        found = proofs.verify(settings, ticks.advance)
+    if as_json:
+        to_programs({"clean": not found.problems, **msgspec.to_builtins(found)})
+    else:
+        people().print(
+            f"{found.records} records, {found.signed} of them signed for, {found.checkpoints} checkpoints"
+        )
+        for problem in found.problems:
+            people().print(Text(problem, style="red"), soft_wrap=True)
+        if not found.problems:
+            people().print(Text("everything holds", style="green"))
+    if found.problems:
+        raise typer.Exit(ExitCode.INTEGRITY)
+
+
+@app.command()
+def export(to: To, config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
+    """Write every record and checkpoint to files that the independent verifier reads."""
+    from ordergate.wiring import databases, proofs
+
+    settings = databases.settings_of(config, data_dir)
+    with waiting("opening the journal"):
+        total = proofs.size(settings)
+    with progress("records", total) as ticks:
+        exported = proofs.export(settings, to, ticks.advance)
+    if as_json:
+        to_programs(msgspec.to_builtins(exported))
+    else:
+        people().print(
+            f"{exported.records} records and {exported.checkpoints} checkpoints are in {exported.folder}"
+        )
+
+
+@app.command()
+def prove(
+    *,
+    account: Annotated[str | None, typer.Argument(help="The account of the event.")] = None,
+    seq: Annotated[int | None, typer.Argument(help="The event's number in the account.")] = None,
+    since: Annotated[
+        Path | None, typer.Option("--since", help="Prove instead that the log grew out of this checkpoint.")
+    ] = None,
+    to: ToFile = None,
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Prove that an event is in the signed log, or that the log only grew since a checkpoint."""
+    from ordergate.wiring import databases, proofs
+
+    settings = databases.settings_of(config, data_dir)
+    if since is not None:
+        proof = proofs.prove_growth(settings, since.read_text(encoding="utf-8"))
+    elif account is not None and seq is not None:
+        proof = proofs.prove(settings, AccountId(account), seq)
+    else:
+        sentence = "say which event, as its account and its number, or --since a checkpoint"
+        raise Stopped(ExitCode.USAGE, sentence)
+    if to is None:
+        people().print(Text(proof), soft_wrap=True, end="")
+    else:
+        to.write_text(proof, encoding="utf-8")
+        people().print(f"the proof is in {to}")
+
+
+@app.command()
+def key(config: ConfigFile = None, data_dir: DataDir = DATA_DIR) -> None:
+    """The public key that checkpoints are signed with, in one line: give it to whoever verifies."""
+    from ordergate.wiring import databases, proofs
+
+    people().print(Text(proofs.key_of(databases.settings_of(config, data_dir))), soft_wrap=True)

@@ -1,0 +1,47 @@
+"""`audit`: what a running gateway did is exported, and a stranger's program finds it true."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from tests.cli.asking import Desk, ordergate
+from verifier import ordergate_verifier as verifier
+
+
+def test_a_running_gateway_signs_and_a_stranger_agrees(desk: Desk, tmp_path: Path) -> None:
+    order = desk.filled("AAPL", "buy", "3")
+    where = ("--data-dir", str(desk.home.data_dir))
+    seq = desk.get("orders", "events", order["id"])["events"][-1]["seq"]
+    proof = tmp_path / "one.tlog-proof"
+    deadline = time.monotonic() + 60
+    while (said := ordergate("audit", "prove", "P-DEMO", str(seq), "--to", str(proof), *where)).code:
+        assert "not under a signed head" in said.err or "nothing is signed" in said.err, said.err
+        assert time.monotonic() < deadline
+    key = ordergate("audit", "key", *where).out.strip()
+    assert verifier.verify_proof(proof.read_text(encoding="utf-8"), verifier.parse_key(key))["seq"] == seq
+
+    verified = ordergate("audit", "verify", "--json", *where)
+    assert verified.code == 0, verified.out
+    assert verified.json["clean"]
+    assert verified.json["signed"] >= seq
+
+    exported = tmp_path / "export"
+    assert ordergate("audit", "export", "--to", str(exported), *where).code == 0
+    kept = desk.home.data_dir / "audit" / "checkpoints.jsonl"
+    command = [sys.executable, "-I", verifier.__file__ or "", "log", str(exported), "--key", key]
+    ran = subprocess.run(
+        [*command, "--trusted", str(kept)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    grown = ordergate("audit", "prove", "--since", str(desk.home.data_dir / "audit" / "checkpoint"), *where)
+    assert grown.code == 0, grown.err
+    verifier.verify_consistency(grown.out, verifier.parse_key(key))
+
+
+def test_what_is_to_be_proven_must_be_said(desk: Desk) -> None:
+    said = ordergate("audit", "prove", "--data-dir", str(desk.home.data_dir))
+    assert said.code == 2
+    assert "say which event" in said.err
