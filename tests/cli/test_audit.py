@@ -45,3 +45,14 @@ def test_what_is_to_be_proven_must_be_said(desk: Desk) -> None:
     said = ordergate("audit", "prove", "--data-dir", str(desk.home.data_dir))
     assert said.code == 2
     assert "say which event" in said.err
+
+
+def test_an_account_is_shown_as_it_once_stood(desk: Desk) -> None:
+    order = desk.filled("AAPL", "buy", "2")
+    events = desk.get("orders", "events", order["id"])["events"]
+    where = ("--data-dir", str(desk.home.data_dir))
+    began = ordergate("audit", "state", "P-DEMO", str(events[0]["seq"]), *where)
+    assert began.json["orders"][order["id"]]["status"] == "accepted"
+    ended = ordergate("audit", "state", "P-DEMO", str(events[-1]["seq"]), *where)
+    assert ended.json["orders"][order["id"]]["status"] == "filled"
+    assert ended.json["orders"][order["id"]]["cum_qty"] == "2"

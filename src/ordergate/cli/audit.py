@@ -98,3 +98,18 @@ def key(config: ConfigFile = None, data_dir: DataDir = DATA_DIR) -> None:
     from ordergate.wiring import databases, proofs
 
     people().print(Text(proofs.key_of(databases.settings_of(config, data_dir))), soft_wrap=True)
+
+
+@app.command()
+def state(
+    account: Annotated[str, typer.Argument(help="The account.")],
+    seq: Annotated[int, typer.Argument(min=0, help="After which of its events.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Show an account as it stood after one of its past events, as JSON."""
+    from ordergate.wiring import databases, records
+
+    settings = databases.settings_of(config, data_dir)
+    place = databases.of(settings)
+    to_programs(records.recreate(place, settings.symbols, AccountId(account), seq))
