@@ -19,9 +19,10 @@ from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.events import AnyOrderEvent
+from ordergate.core.privileged import AnyPrivilegedEvent
 from ordergate.core.risk.trading_state import AnyControlEvent
 
-AnyEvent = AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | AnyControlEvent
+AnyEvent = AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | AnyControlEvent | AnyPrivilegedEvent
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):

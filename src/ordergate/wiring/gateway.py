@@ -28,6 +28,7 @@ from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.node import Node, Served, World
+from ordergate.engine.privileged import PrivilegedRecord
 from ordergate.engine.rhythm import Rhythm
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.migrate import migrate
@@ -39,6 +40,7 @@ from ordergate.security.authorization_server import Endpoint
 from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
 from ordergate.security.keys import local as local_keys
 from ordergate.security.migrations import identity_migrations
+from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
@@ -100,10 +102,11 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     stack.push_async_callback(journal.close)
     views = await PostgresViews.connect(dsn)
     stack.push_async_callback(views.close)
-    identity = await _identity(settings, dsn, clock, stack)
-    checkpointer = await auditing.checkpointer(settings, dsn, clock, stack)
-
     hub = Hub(views)
+    record = PrivilegedRecord(env, journal, hub, clock)
+    identity, changes = await _identity(settings, dsn, clock, record, stack)
+    checkpointer = await auditing.checkpointer(settings, dsn, clock, stack)
+    await auditing.begin(settings, record, clock, stack)
     world = World(
         env=env,
         clock=clock,
@@ -115,7 +118,11 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         instruments=settings.symbols,
         prices=_prices(settings, clock, chance, stack),
         audit=lambda: checkpointer.trouble,
-        parts={"audit": checkpointer.run, "audit-past": checkpointer.watch_past},
+        parts={
+            "audit": checkpointer.run,
+            "audit-past": checkpointer.watch_past,
+            "identity-changes": lambda: record.follow(changes),
+        },
     )
     node = Node(
         world,
@@ -163,8 +170,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
 
 
 async def _identity(
-    settings: Settings, dsn: str, clock: SystemClock, stack: AsyncExitStack
-) -> security.Security:
+    settings: Settings, dsn: str, clock: SystemClock, record: PrivilegedRecord, stack: AsyncExitStack
+) -> tuple[security.Security, PostgresStore]:
     env = settings.environment
     folder = settings.data_dir / "keys"
     ring = local_keys.load_or_create(folder, env, int(time.time()))
@@ -174,17 +181,19 @@ async def _identity(
         known_as = profile(env, settings.base_url)
     except ValueError as error:
         raise CannotStart(f"{error}: set `public_url` to what clients call the gateway") from error
+    store = await stack.enter_async_context(identity_store(env, dsn))
     identity = await security.start(
         known_as,
-        await stack.enter_async_context(identity_store(env, dsn)),
+        store,
         clock,
         ring=ring,
         save=partial(local_keys.save, folder),
         issuers=issuers,
+        noted=partial(auditing.note_token, record, clock),
     )
     running = asyncio.create_task(identity.run(), name="identity")
     stack.push_async_callback(_end, running)
-    return identity
+    return identity, store
 
 
 def _issuer(one: IssuerFile) -> IssuerSettings:
