@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -98,6 +99,33 @@ def key(config: ConfigFile = None, data_dir: DataDir = DATA_DIR) -> None:
     from ordergate.wiring import databases, proofs
 
     people().print(Text(proofs.key_of(databases.settings_of(config, data_dir))), soft_wrap=True)
+
+
+@app.command()
+def records(
+    *,
+    day: Annotated[datetime, typer.Option("--day", formats=["%Y-%m-%d"], help="The day, in UTC.")],
+    to: To,
+    account: Annotated[str | None, typer.Option("--account", help="Only this account.")] = None,
+    form: Annotated[str, typer.Option("--form", help="parquet or csv.")] = "parquet",
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Write a day's order events as records for a regulator: a file for each account."""
+    from ordergate.wiring import databases, exports
+
+    if form not in tuple(exports.Form):
+        raise Stopped(ExitCode.USAGE, f"--form is {' or '.join(exports.Form)}, not {form}")
+    settings = databases.settings_of(config, data_dir)
+    accounts = list(settings.accounts) if account is None else [AccountId(account)]
+    with waiting("reading the journal"):
+        written = exports.write_day(settings, day.date(), accounts, to, exports.Form(form))
+    if as_json:
+        to_programs([msgspec.to_builtins(one) for one in written])
+    else:
+        for one in written:
+            people().print(f"{one.records} records of {one.account} are in {one.file}")
 
 
 @app.command()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import msgspec
 import yaml
@@ -113,12 +113,15 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """`origin` names the log in its checkpoints; `folder` is where they are published.
 
     A folder on another disk, or of another account, is what a change of the database is measured by.
+    `firm` (an LEI) and `capacity` are for the records that regulators ask for.
     """
 
     origin: str | None = None
     folder: Path | None = None
     every_s: float = 5.0
     records: int = 1_000
+    firm: str | None = None
+    capacity: Literal["DEAL", "MTCH", "AOTC"] | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
