@@ -180,6 +180,7 @@ def test_the_documented_state_hash_is_the_streams() -> None:
         ("Issuers", settings.IssuerFile),
         ("Reconciliation", settings.ReconciliationSettings),
         ("Audit", settings.AuditSettings),
+        ("Surveillance", settings.EndpointSettings),
         ("Settings of a venue", VenueSettings),
     ],
 )

@@ -11,7 +11,7 @@ import typer
 from rich.text import Text
 
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
+from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir, Limit
 from ordergate.cli.output import people, progress, to_programs, waiting
 from ordergate.core.ids import AccountId
 
@@ -126,6 +126,20 @@ def records(
     else:
         for one in written:
             people().print(f"{one.records} records of {one.account} are in {one.file}")
+
+
+@app.command(name="drop-copy")
+def drop_copy(
+    after: Annotated[int, typer.Option("--after", min=0, help="Only what has a higher number.")] = 0,
+    limit: Limit = 1_000,
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+) -> None:
+    """Show the drop copy: one JSON object on each line, numbered without gaps."""
+    from ordergate.wiring import databases, exports
+
+    for line in exports.drop_copy(databases.settings_of(config, data_dir), after, limit):
+        to_programs(line)
 
 
 @app.command()

@@ -24,6 +24,7 @@ from ordergate.core.ids import AccountId
 from ordergate.core.money import text
 from ordergate.journal.pool import ReadPool
 from ordergate.journal.reading import read
+from ordergate.journal.surveillance import PostgresSurveillance
 from ordergate.wiring.databases import of, reached
 from ordergate.wiring.settings import CannotStart, Settings
 
@@ -100,6 +101,27 @@ def _told(value: Any) -> str:
         return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     told = str(value)
     return f"'{told}" if told[:1] in ("=", "+", "-", "@") else told  # no spreadsheet takes it for a formula
+
+
+def drop_copy(settings: Settings, after: int, most: int) -> list[dict[str, Any]]:
+    """What was told, in the order of its numbers. Raises CannotStart."""
+
+    async def ask() -> list[dict[str, Any]]:
+        async with reached(of(settings)) as dsn:
+            store = await PostgresSurveillance.connect(dsn)
+            try:
+                copies = await store.copies(after, most)
+            finally:
+                await store.close()
+        return [
+            {"number": one.number, "told_at": one.at, "event": msgspec.Raw(one.notice.frame)}
+            for one in copies
+        ]
+
+    try:
+        return asyncio.run(ask())
+    except (Fault, OSError) as error:
+        raise CannotStart(str(error)) from error
 
 
 async def _rows(settings: Settings, account: AccountId, day: date) -> list[dict[str, Any]]:

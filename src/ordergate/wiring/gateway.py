@@ -44,7 +44,7 @@ from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
-from ordergate.wiring import auditing
+from ordergate.wiring import auditing, surveillance
 from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
@@ -103,7 +103,10 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     views = await PostgresViews.connect(dsn)
     stack.push_async_callback(views.close)
     hub = Hub(views)
-    record = PrivilegedRecord(env, journal, hub, clock)
+    watched = await surveillance.surveillance(
+        settings, dsn, hub, journal, clock=clock, chance=chance, stack=stack
+    )
+    record = PrivilegedRecord(env, journal, watched.audience, clock)
     identity, changes = await _identity(settings, dsn, clock, record, stack)
     checkpointer = await auditing.checkpointer(settings, dsn, clock, stack)
     await auditing.begin(settings, record, clock, stack)
@@ -113,7 +116,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         chance=chance,
         journal=journal,
         views=views,
-        audience=hub,
+        audience=watched.audience,
         metrics=metrics,
         instruments=settings.symbols,
         prices=_prices(settings, clock, chance, stack),
@@ -122,6 +125,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             "audit": checkpointer.run,
             "audit-past": checkpointer.watch_past,
             "identity-changes": lambda: record.follow(changes),
+            **watched.parts,
         },
     )
     node = Node(

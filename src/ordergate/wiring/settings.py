@@ -124,6 +124,19 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     capacity: Literal["DEAL", "MTCH", "AOTC"] | None = None
 
 
+class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told of what happens, by signed webhooks: of all accounts where none are named.
+
+    Every message is signed with each of the `secrets`, so that one can be replaced without a gap.
+    """
+
+    name: str
+    url: str
+    secrets: tuple[SecretSource, ...]
+    streams: tuple[Literal["alerts", "drop_copy"], ...] = ("alerts",)
+    accounts: tuple[AccountId, ...] = ()
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One gateway. `environment` has no default; without `database_url` PostgreSQL is embedded."""
 
@@ -141,10 +154,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     origins: tuple[str, ...] = ()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     audit: AuditSettings = AuditSettings()
+    surveillance: tuple[EndpointSettings, ...] = ()
     log_level: str = "info"
 
     def __post_init__(self) -> None:
         names_of(self.instruments)
+        if len({one.name for one in self.surveillance}) != len(self.surveillance):
+            raise ValueError("two endpoints of `surveillance` have one name")
         for account, its in self.accounts.items():
             if not is_account_id(self.environment, account):
                 letter = self.environment.letter

@@ -29,3 +29,35 @@ create trigger audit_range_is_append_only before update or delete or truncate on
     for each statement execute function audit_is_append_only();
 create trigger audit_checkpoint_is_append_only before update or delete or truncate on audit_checkpoint
     for each statement execute function audit_is_append_only();
+
+-- What others are told: the drop copy, and messages to endpoints until they are taken or dead. Both can be
+-- made again from the journal, but for what endpoints answered.
+create table notice_cursor (
+    account text collate "C" primary key,
+    seq bigint not null
+);
+
+create table drop_copy (
+    number bigint primary key,
+    account text collate "C" not null,
+    seq bigint not null,
+    kind text not null,
+    at timestamptz not null,
+    frame text not null,
+    unique (account, seq)
+);
+
+create table webhook_delivery (
+    endpoint text collate "C" not null,
+    account text collate "C" not null,
+    seq bigint not null,
+    kind text not null,
+    frame text not null,
+    state text not null default 'waiting' check (state in ('waiting', 'delivered', 'dead')),
+    attempts integer not null default 0,
+    next_at timestamptz not null,
+    settled_at timestamptz,
+    why text,
+    primary key (endpoint, account, seq)
+);
+create index webhook_delivery_due on webhook_delivery (endpoint, next_at) where state = 'waiting';
