@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.cli.asking import Desk, ordergate
@@ -56,3 +57,20 @@ def test_an_account_is_shown_as_it_once_stood(desk: Desk) -> None:
     ended = ordergate("audit", "state", "P-DEMO", str(events[-1]["seq"]), *where)
     assert ended.json["orders"][order["id"]]["status"] == "filled"
     assert ended.json["orders"][order["id"]]["cum_qty"] == "2"
+
+
+def test_a_day_is_reported_and_exported(desk: Desk, tmp_path: Path) -> None:
+    desk.filled("AAPL", "buy", "1")
+    where = ("--data-dir", str(desk.home.data_dir))
+    said = ordergate("report", "day", "--to", str(tmp_path / "day.html"), "--json", *where)
+    assert said.code == 0, said.err
+    assert said.json["counts"]["executions"] >= 1
+    assert "The record holds." in (tmp_path / "day.html").read_text(encoding="utf-8")
+    today = datetime.now(UTC).date().isoformat()
+    written = ordergate("audit", "records", "--day", today, "--to", str(tmp_path), "--json", *where)
+    assert written.code == 0, written.err
+    assert written.json[0]["records"] >= 3
+    refused = ordergate("audit", "records", "--day", today, "--to", str(tmp_path), "--form", "xml", *where)
+    assert refused.code == 2
+    copied = ordergate("audit", "drop-copy", *where)
+    assert copied.code == 0, copied.err

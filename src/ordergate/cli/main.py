@@ -19,6 +19,7 @@ from ordergate.cli import (
     journal,
     kill,
     orders,
+    report,
     running,
     servers,
 )
@@ -74,6 +75,7 @@ app.command()(breaks.reconcile)
 app.add_typer(kill.app, name="kill")
 app.add_typer(journal.app, name="journal")
 app.add_typer(audit.app, name="audit")
+app.add_typer(report.app, name="report")
 app.add_typer(clients.app, name="clients")
 app.command()(doctor.doctor)
 app.command()(drill.drill)
