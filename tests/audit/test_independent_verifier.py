@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,11 +19,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ordergate.audit import notes
-from ordergate.audit.folder import EVERY, FolderSink
+from ordergate.audit.folder import EVERY, NEWEST, FolderSink
 from ordergate.core.ids import Env
 from ordergate.journal.audit_log import PostgresAuditLog
+from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.security.keys import notes as note_keys
+from ordergate.security.migrations import identity_migrations
+from ordergate.security.postgres import connected
 from ordergate.wiring import proofs
 from ordergate.wiring.settings import Settings, parse
 from tests.audit.logs import Author, HandClock, checkpointer
@@ -304,6 +308,31 @@ async def test_our_own_verification_agrees(settings: Settings, database: str) ->
     every.write_text(told.replace("\\n42\\n", "\\n43\\n"), encoding="utf-8")
     found = await asyncio.to_thread(proofs.verify, settings, lambda _: None)
     assert any("not signed by the key" in one for one in found.problems)
+
+
+async def test_after_a_restore_a_person_lets_the_log_go_on_and_that_is_recorded(
+    settings: Settings, database: str
+) -> None:
+    await migrate(database, also=identity_migrations())
+    await write_log(settings, database)
+    folder = settings.data_dir / "audit"
+    at = datetime(2026, 1, 5, 15, tzinfo=UTC)
+    aside = await asyncio.to_thread(proofs.go_on, settings, "anna", "a drill", at)
+    assert [Path(one).name for one in aside] == [
+        "checkpoint.set-aside-20260105T150000Z",
+        "checkpoints.jsonl.set-aside-20260105T150000Z",
+    ]
+    async with connected(Env.PAPER, database) as store:
+        (noted,) = await store.waiting(10)
+    assert (noted.what, noted.operation, noted.subject) == ("audit_log", "go_on", ORIGIN)
+    assert (noted.facts["who"], noted.facts["reason"]) == ("anna", "a drill")
+    assert noted.facts["published"].startswith("42 records")
+    log = await PostgresAuditLog.connect(database)
+    key = note_keys.load(settings.data_dir / "keys", Env.PAPER)
+    sink = FolderSink(folder)
+    await checkpointer(log, sink, HandClock(), key=key)._begin()
+    await log.close()
+    assert (folder / NEWEST).is_file()
 
 
 def test_the_verifier_imports_nothing_of_ours() -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import getpass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -91,6 +92,27 @@ def prove(
     else:
         to.write_text(proof, encoding="utf-8")
         people().print(f"the proof is in {to}")
+
+
+@app.command(name="go-on")
+def go_on(
+    reason: Annotated[str, typer.Option("--reason", help="Why the log may go on without what is lost.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """After a restore from an older backup: let the log go on from what the database has.
+
+    What was published is set aside and kept. Whoever holds a checkpoint of the lost time sees the break.
+    """
+    from ordergate.wiring import databases, proofs
+
+    settings = databases.settings_of(config, data_dir)
+    aside = proofs.go_on(settings, getpass.getuser(), reason, datetime.now(UTC))
+    if as_json:
+        to_programs({"set_aside": aside})
+    else:
+        people().print("set aside: " + ", ".join(aside))
 
 
 @app.command()

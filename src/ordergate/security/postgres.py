@@ -7,7 +7,7 @@ caller keeps what it has in memory and tries again.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Final
@@ -43,6 +43,7 @@ _PUT_KEYS: Final = _sql("put_keys")
 _REVOKE: Final = _sql("revoke")
 _PRUNE_KEYS: Final = _sql("prune_keys")
 _PRUNE_REVOCATIONS: Final = _sql("prune_revocations")
+_NOTE_CHANGE: Final = _sql("note_change")
 _LOAD_CHANGES: Final = _sql("load_changes")
 _CHANGES_RECORDED: Final = _sql("changes_recorded")
 
@@ -123,6 +124,10 @@ class PostgresStore:
             )
             for row in rows
         ]
+
+    async def note(self, what: str, operation: str, subject: str, facts: Mapping[str, str]) -> None:
+        """Something else that a person with power did, to be recorded as changes of identity are."""
+        await self._execute(_NOTE_CHANGE, what, operation, subject, json.dumps(dict(facts)))
 
     async def recorded(self, numbers: Sequence[int]) -> None:
         await self._execute(_CHANGES_RECORDED, list(numbers))

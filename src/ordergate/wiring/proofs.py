@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ordergate.audit import notes
-from ordergate.audit.folder import EVERY
+from ordergate.audit.folder import EVERY, NEWEST
 from ordergate.audit.notes import Checkpoint
 from ordergate.audit.tree import Frontier, consistency_proof, inclusion_proof
 from ordergate.core.faults import Fault
@@ -27,6 +27,7 @@ from ordergate.core.ids import AccountId
 from ordergate.journal import chain
 from ordergate.journal.audit_log import PostgresAuditLog, Record
 from ordergate.security.keys import notes as note_keys
+from ordergate.security.postgres import connected
 from ordergate.wiring.auditing import folder_of
 from ordergate.wiring.databases import of, reached
 from ordergate.wiring.settings import CannotStart, Settings
@@ -191,6 +192,31 @@ def prove_growth(settings: Settings, earlier: str) -> str:
         return json.dumps({"old": earlier, "new": head.note, "path": path}, ensure_ascii=False) + "\n"
 
     return _on(settings, ask)
+
+
+def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]:
+    """Let the log go on from what the database has, although more was published. Raises CannotStart.
+
+    For a database that was put back to an earlier state on purpose. What was published is set aside, not
+    deleted, and the decision is recorded like a change of identity. The files that were set aside.
+    """
+    folder = folder_of(settings)
+    files = [folder / name for name in (NEWEST, EVERY) if (folder / name).is_file()]
+    if not files:
+        raise CannotStart(f"nothing was published in {folder}: there is nothing to decide")
+    newest = notes.parse_checkpoint(notes.parse_note((folder / NEWEST).read_text(encoding="utf-8")).text)
+    facts = {"reason": reason, "who": who, "published": f"{newest.size} records, {newest.root.hex()}"}
+
+    async def note() -> None:
+        async with reached(of(settings)) as dsn, connected(settings.environment, dsn) as store:
+            await store.note("audit_log", "go_on", newest.origin, facts)
+
+    try:
+        asyncio.run(note())
+        stamp = now.strftime("%Y%m%dT%H%M%SZ")
+        return [str(file.rename(file.with_name(f"{file.name}.set-aside-{stamp}"))) for file in files]
+    except (Fault, OSError) as error:
+        raise CannotStart(str(error)) from error
 
 
 async def _seals(
