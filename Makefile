@@ -8,7 +8,7 @@ SHELL := /bin/sh
 BIN := .venv/bin
 RUNTIME := .venv/.runtime
 DEVELOPMENT := .venv/.development
-CODE := src $(wildcard tests bench tools)
+CODE := src $(wildcard tests bench tools verifier)
 DESCRIPTION := pyproject.toml src/ordergate/__init__.py
 
 # Which tests, and how: make test TESTS=tests/core PYTEST_ARGS=-x

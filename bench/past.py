@@ -17,6 +17,7 @@ from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.engine.envelopes import PLACE
 from ordergate.engine.lane import Lane
 from ordergate.journal.postgres import PostgresJournal
+from ordergate.ports.journal import Committed
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring.system import SystemClock
 
@@ -53,7 +54,7 @@ async def write_past(dsn: str, orders: int) -> None:
             journal=journal,
             instruments={SYMBOL: _ES},
             audience=_Nobody(),
-            follow=lambda lane, event: None,
+            follow=lambda lane, event, written: None,
             clock=SystemClock(),
             metrics=Metrics(),
         )
@@ -65,7 +66,7 @@ async def write_past(dsn: str, orders: int) -> None:
         await journal.close()
 
 
-def _record(lane: Lane, number: int) -> asyncio.Future[None]:
+def _record(lane: Lane, number: int) -> Committed:
     now = datetime.now(UTC)
     order = order_id(
         Env.PAPER, at_ms=int(now.timestamp() * 1000), entropy=secrets.randbits(ENTROPY_BITS)

@@ -17,7 +17,7 @@ def test_every_code_has_exactly_one_status() -> None:
 @pytest.mark.parametrize("code", Code, ids=str)
 def test_a_refusal_is_an_error_and_only_our_own_defects_are_server_errors(code: Code) -> None:
     status = problems.STATUS[code]
-    own = {Code.INTERNAL, Code.UNAVAILABLE, Code.NOT_READY, Code.DEADLINE}
+    own = {Code.INTERNAL, Code.UNAVAILABLE, Code.AUDIT_UNAVAILABLE, Code.NOT_READY, Code.DEADLINE}
     assert (500 <= status < 600) if code in own else (400 <= status < 500)
 
 

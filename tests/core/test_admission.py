@@ -9,7 +9,9 @@ import pytest
 import ordergate
 from ordergate.core.admission import admit, admit_replace, preview
 from ordergate.core.orders.commands import ReplaceOrder
+from ordergate.core.orders.content import content_hash
 from ordergate.core.orders.events import OrderAccepted, OrderDenied, ReplaceDenied, ReplaceRequested
+from ordergate.core.orders.order import as_replaced
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.limits import config_hash
 from ordergate.core.risk.trading_state import Grade, Stop
@@ -30,6 +32,7 @@ def test_an_accepted_order_names_the_limits_and_the_price_that_it_was_judged_by(
         actor="trader",
         config_hash=config_hash(limits()),
         reference_price=seen.reference.price if seen.reference else None,
+        content_hash=content_hash(ids(), 1, terms()),
     )
 
 
@@ -59,6 +62,7 @@ def test_a_replacement_is_requested_under_its_own_version() -> None:
         limit_price=replacement(20, 101).limit_price,
         actor="trader",
         config_hash=config_hash(limits()),
+        content_hash=content_hash(order.id, 2, as_replaced(order.terms, replacement(20, 101))),
     )
 
 

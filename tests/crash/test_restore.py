@@ -47,6 +47,7 @@ async def test_a_gateway_on_an_older_backup_finds_everything_since_and_sends_not
 
                 at.it.kill()
                 address.write_text(await restore(postgres, backup), encoding="utf-8")
+                await at.it.command("audit", "go-on", "--reason", "a drill")
                 await at.it.start()
                 await at.it.until_ready()
                 mine, after = await until_caught_up(at)

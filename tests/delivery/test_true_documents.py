@@ -36,9 +36,9 @@ from tools.documentation import read
 WRITTEN: Final = read(REPOSITORY) | {"CONTRIBUTING.md": (REPOSITORY / "CONTRIBUTING.md").read_text("utf-8")}
 
 CODE: Final = re.compile(r"`([^`]+)`")
-PLACE: Final = re.compile(r"(?:src|tests|docs|tools|bench|deploy)/[\w./-]+")
+PLACE: Final = re.compile(r"(?:src|tests|docs|tools|bench|deploy|verifier)/[\w./-]+")
 BELOW_THE_PACKAGE: Final = re.compile(
-    r"(?:core|ports|engine|brokers|journal|security|venue|api|telemetry|wiring|cli)/[\w./-]+"
+    r"(?:core|ports|engine|brokers|journal|security|venue|audit|api|telemetry|wiring|cli)/[\w./-]+"
 )
 # What is always there, besides what the API's document describes.
 UNDESCRIBED: Final = {("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/docs")}
@@ -177,6 +177,8 @@ def test_the_documented_state_hash_is_the_streams() -> None:
         ("Accounts", settings.AccountSettings),
         ("Issuers", settings.IssuerFile),
         ("Reconciliation", settings.ReconciliationSettings),
+        ("Audit", settings.AuditSettings),
+        ("Surveillance", settings.EndpointSettings),
         ("Settings of a venue", VenueSettings),
     ],
 )

@@ -242,6 +242,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._expected = expected
         self.hidden: set[str] = set()
         self.asked: list[str] = []
+        self.unproved: str | None = None
         self._keys = count()
 
     async def __aenter__(self) -> Self:
@@ -280,6 +281,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             offset=self._offset,
             nodes=self._nodes,
             ourselves=self._ourselves,
+            audit=lambda: self.unproved,
         )
         served = [Served(ACCOUNT, self.broker, self._limits, self._expected, login="paper-login")]
         self.node = Node(

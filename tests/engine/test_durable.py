@@ -7,6 +7,7 @@ import gc
 import weakref
 
 from ordergate.engine.durable import Durable
+from ordergate.ports.journal import Committed
 
 
 class Answer:
@@ -19,7 +20,7 @@ class Answer:
         self._told.append(ended)
 
 
-def committed() -> asyncio.Future[None]:
+def committed() -> Committed:
     return asyncio.get_running_loop().create_future()
 
 
@@ -29,7 +30,7 @@ async def test_the_end_of_a_commit_is_told_once_and_its_command_is_let_go_at_onc
     gone = weakref.ref(answer)
     durable.when(commit, answer.tell)
     del answer
-    commit.set_result(None)
+    commit.set_result(())
     await asyncio.sleep(0)
     gc.collect()
     assert told == [True]
@@ -41,7 +42,7 @@ async def test_those_that_were_told_are_not_kept() -> None:
     for _ in range(100):
         commit = committed()
         durable.when(commit, told.append)
-        commit.set_result(None)
+        commit.set_result(())
         await asyncio.sleep(0)
     assert durable.held <= 2
     assert told == [True] * 100
@@ -58,6 +59,6 @@ async def test_a_commit_that_takes_too_long_is_told_so_and_not_again() -> None:
     durable.when(commit, tell)
     async with asyncio.timeout(20):
         await late.wait()
-    commit.set_result(None)
+    commit.set_result(())
     await asyncio.sleep(0)
     assert told == [False]

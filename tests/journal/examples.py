@@ -44,9 +44,12 @@ def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
 
 def _value(name: str, hint: Any) -> Any:
     """A value that shows whether the field survives: exact, in UTC, not ASCII only."""
+    if get_origin(hint) is dict:
+        return {f"{name} ½": "value ½"}
     options = [one for one in get_args(hint) if one is not type(None)] or [hint]
     if get_origin(hint) is tuple:
-        return [_fields(get_args(hint)[0])]
+        inner = get_args(hint)[0]
+        return [_fields(inner)] if hasattr(inner, "__struct_fields__") else [_value(name, inner)]
     if isinstance(options[0], type) and issubclass(options[0], StrEnum):
         return next(iter(options[0]))
     if isinstance(options[0], type) and issubclass(options[0], msgspec.Struct):

@@ -13,6 +13,7 @@ from joserfc.jws import JWSRegistry
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId, Env
+from ordergate.security.authorization_server import Noted
 from ordergate.security.clients import ClientStore
 from ordergate.security.external import ExternalIssuer
 from ordergate.security.keys.ring import Keyring, new_ring
@@ -140,13 +141,16 @@ async def world(
     ring: Keyring | None = None,
     base_url: str | None = None,
     issuers: tuple[ExternalIssuer, ...] = (),
+    noted: Noted | None = None,
 ) -> World:
     clock = clock or SetClock()
     store = store or MemoryStore(env)
     ring = ring or new_ring(env, clock.epoch)
     described = profile(env, base_url or (PAPER_URL if env is Env.PAPER else LIVE_URL))
     saved: list[Keyring] = []
-    security = await start(described, store, clock, ring=ring, save=saved.append, issuers=issuers)
+    security = await start(
+        described, store, clock, ring=ring, save=saved.append, issuers=issuers, noted=noted
+    )
     made = World(security, described, ring, store, clock)
     made.saved = saved
     made.secret = await security.register("desk", tenant="acme", scopes=SCOPES, accounts=made.accounts)

@@ -52,12 +52,21 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.STEP_UP_REQUIRED: 401,
     Code.NOT_READY: 503,
     Code.DEADLINE: 503,
+    Code.AUDIT_UNAVAILABLE: 503,
     Code.UNAVAILABLE: 503,
     Code.INTERNAL: 500,
 }
 
 # After these the very same request may succeed in a moment; Retry-After says so.
-PASSING: Final = frozenset({Code.IDEMPOTENCY_KEY_IN_USE, Code.NOT_READY, Code.DEADLINE, Code.UNAVAILABLE})
+PASSING: Final = frozenset(
+    {
+        Code.IDEMPOTENCY_KEY_IN_USE,
+        Code.NOT_READY,
+        Code.DEADLINE,
+        Code.AUDIT_UNAVAILABLE,
+        Code.UNAVAILABLE,
+    }
+)
 
 
 class FieldError(msgspec.Struct, frozen=True):

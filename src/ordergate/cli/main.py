@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 import ordergate
 from ordergate.cli import (
     accounts,
+    audit,
     breaks,
     clients,
     doctor,
@@ -19,6 +20,7 @@ from ordergate.cli import (
     kill,
     limits,
     orders,
+    report,
     running,
     servers,
 )
@@ -74,6 +76,8 @@ app.command()(breaks.reconcile)
 app.add_typer(kill.app, name="kill")
 app.add_typer(limits.app, name="limits")
 app.add_typer(journal.app, name="journal")
+app.add_typer(audit.app, name="audit")
+app.add_typer(report.app, name="report")
 app.add_typer(clients.app, name="clients")
 app.command()(doctor.doctor)
 app.add_typer(drill.app, name="drill")

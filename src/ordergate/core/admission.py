@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from ordergate.core.ids import OrderId
 from ordergate.core.orders.commands import PlaceOrder, ReplaceOrder
+from ordergate.core.orders.content import content_hash
 from ordergate.core.orders.events import (
     FailedControl,
     OrderAccepted,
@@ -19,7 +19,7 @@ from ordergate.core.orders.events import (
     ReplaceDenied,
     ReplaceRequested,
 )
-from ordergate.core.orders.order import Order, Replacement
+from ordergate.core.orders.order import Order, Replacement, as_replaced
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.judge import (
     Approved,
@@ -100,7 +100,7 @@ def _replace_answered(
             failed=answer.failed,
             noted=answer.noted,
         )
-    return _requested(order.id, answer, command.actor, view)
+    return _requested(order, answer, command.actor, view)
 
 
 def preview(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
@@ -136,15 +136,16 @@ def _accepted(approved: Approved[PlaceOrder], view: RiskView) -> OrderAccepted:
         config_hash=approved.config_hash,
         reference_price=approved.reference_price,
         noted=approved.noted,
+        content_hash=content_hash(approved.what.order_id, 1, approved.what.terms),
     )
 
 
 def _requested(
-    order: OrderId, approved: Approved[Replacement], actor: str, view: RiskView
+    order: Order, approved: Approved[Replacement], actor: str, view: RiskView
 ) -> ReplaceRequested:
     asked = approved.what
     return ReplaceRequested(
-        order_id=order,
+        order_id=order.id,
         at=view.now,
         version=asked.version,
         quantity=asked.quantity,
@@ -153,4 +154,5 @@ def _requested(
         actor=actor,
         config_hash=approved.config_hash,
         noted=approved.noted,
+        content_hash=content_hash(order.id, asked.version, as_replaced(order.terms, asked)),
     )

@@ -67,6 +67,10 @@ class Code(StrEnum):
     # The system
     NOT_READY = "not-ready", "The account is being recovered; try again shortly."
     DEADLINE = "deadline", "The body took too long to arrive; nothing was accepted."
+    AUDIT_UNAVAILABLE = (
+        "audit-unavailable",
+        "What happens cannot be proved now, so nothing new is taken; cancels pass.",
+    )
     UNAVAILABLE = "unavailable", "A part that the request needs is not available."
     INTERNAL = "internal", "A defect on our side. The correlation id finds it in the log."
 

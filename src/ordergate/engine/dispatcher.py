@@ -9,18 +9,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from typing import Final
 
 import msgspec
 
-from ordergate.core.accounts.events import AnyAccountEvent
+from ordergate.core.accounts.alarms import AlarmNature
+from ordergate.core.accounts.breaks import SEVERITY, Nature, break_id
+from ordergate.core.accounts.events import AnyAccountEvent, BreakOpened
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault
-from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id
+from ordergate.core.ids import ClOrdId, OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import absorb
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
+from ordergate.engine.alarms import Alarms
+from ordergate.engine.egress import Egress, Withheld
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
@@ -31,6 +36,8 @@ from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
 
 log = logger("dispatcher")
+
+EGRESS_PARITY: Final = "egress-parity"
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,9 +53,19 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
 
 class Dispatcher:
     def __init__(
-        self, lanes: Lanes, *, kill_guard: KillGuard, clock: Clock, metrics: Metrics, pace: Pace
+        self,
+        lanes: Lanes,
+        *,
+        egress: Egress,
+        alarms: Alarms,
+        kill_guard: KillGuard,
+        clock: Clock,
+        metrics: Metrics,
+        pace: Pace,
     ) -> None:
         self._lanes = lanes
+        self._egress = egress
+        self._alarms = alarms
         self._kill_guard = kill_guard
         self._clock = clock
         self._metrics = metrics
@@ -62,11 +79,14 @@ class Dispatcher:
     def is_speaking_of(self, order_id: OrderId) -> bool:
         return order_id in self._last_question
 
-    def follow(self, lane: Lane, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> None:
+    def follow(
+        self, lane: Lane, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent, written: bytes
+    ) -> None:
         """Called for every committed event: start what the event calls for."""
         seat = self._lanes.get(lane.account)
         if seat is None:
             return
+        self._egress.committed(event, written)
         match event:
             case e.OrderAccepted(order_id=order_id):
                 self.ask(order_id, self.place(seat, order_id, self._clock.monotonic()))
@@ -114,11 +134,15 @@ class Dispatcher:
             if order.dispatched_at is not None:
                 return  # it may have left once, and nothing could tell the second from the first
             await self._mark_started(seat, order)
+        await self._egress.prepare(seat, order_id)
         await self._still_ours(seat, order)
         if self._kill_guard.forbids(seat, order):  # asked last: nothing waits between it and the wire
             await self._never_sent(seat, order, "kill-switch")
             return
         outcome = await self._place_until_sent(seat, order)
+        if isinstance(outcome, Withheld):
+            await self._withhold(seat, order, outcome)
+            return
         if outcome is None:
             return
         if order.unknown_since is not None and isinstance(outcome, Rejected | Unsent):
@@ -178,14 +202,16 @@ class Dispatcher:
         if order is None or order.replacement is None or order.broker_order_id is None:
             return
         asked = order.replacement
+        await self._egress.prepare(seat, order_id, replacing=True)
         await self._still_ours(seat, order)
         started = self._clock.monotonic()
-        outcome: Outcome = Unsent("kill-switch")
+        outcome: Outcome | Withheld = Unsent("kill-switch")
         if not self._kill_guard.forbids(seat, order, asked):
-            outcome = await seat.broker.replace(
-                order.broker_order_id, cl_ord_id(order_id, asked.version), order.terms, asked
-            )
+            outcome = await self._egress.replace(seat, order, asked)
         self._metrics.broker.observe(self._clock.monotonic() - started)
+        if isinstance(outcome, Withheld):
+            self._break(seat, order_id, outcome)
+            outcome = Unsent(EGRESS_PARITY)
         await self._until_ready(seat)
         order = seat.lane.books.order(order_id)
         if order is None or order.replacement is None or order.is_final:
@@ -200,11 +226,11 @@ class Dispatcher:
             case Unknown(why=why):
                 self._record(seat, order, self._unknown(order, e.Asked.REPLACE, why))
 
-    async def _place_until_sent(self, seat: Seat, order: Order) -> Outcome | None:
+    async def _place_until_sent(self, seat: Seat, order: Order) -> Outcome | Withheld | None:
         """The outcome, or None when the order ended here without having been sent."""
         pace = self._pace
         started = self._clock.monotonic()
-        outcome: Outcome = await seat.broker.place(order.cl_ord_id, order.terms)
+        outcome = await self._egress.place(seat, order)
         self._metrics.broker.observe(self._clock.monotonic() - started)
         for attempt in range(1, pace.unsent_attempts_max):
             if not isinstance(outcome, Unsent):
@@ -222,7 +248,7 @@ class Dispatcher:
             if self._kill_guard.forbids(seat, order):
                 await self._never_sent(seat, order, "kill-switch")
                 return None
-            outcome = await seat.broker.place(order.cl_ord_id, order.terms)
+            outcome = await self._egress.place(seat, order)
         return outcome
 
     def _note_placed(self, seat: Seat, order_id: OrderId, cl_ord: ClOrdId, outcome: Outcome) -> None:
@@ -260,6 +286,38 @@ class Dispatcher:
             case Unknown(why=why):
                 if not order.is_final and order.broker_order_id is None:
                     self._record(seat, order, self._unknown(order, e.Asked.PLACE, why))
+
+    async def _withhold(self, seat: Seat, order: Order, withheld: Withheld) -> None:
+        """What is not what was approved is not sent, and the account opens nothing more."""
+        await self._until_ready(seat)
+        self._break(seat, order.id, withheld)
+        await self._never_sent(seat, order, EGRESS_PARITY)
+
+    def _break(self, seat: Seat, order_id: OrderId, withheld: Withheld) -> None:
+        now, account = self._clock.now(), seat.lane.account
+        facts = {"approved": withheld.approved, "leaving": withheld.leaving}
+        log.critical("egress.withheld", order=order_id, account=account, **facts)
+        books = seat.lane.books.account
+        if books is None or any(
+            one.key == (Nature.EGRESS, order_id) and one.is_open for one in books.breaks.values()
+        ):
+            return
+        opened = BreakOpened(
+            account=account,
+            at=now,
+            break_id=break_id(account, Nature.EGRESS, order_id, now),
+            nature=Nature.EGRESS,
+            severity=SEVERITY[Nature.EGRESS],
+            subject=order_id,
+            ours=withheld.approved,
+            theirs=withheld.leaving,
+            detail="what was about to leave is not what was approved; it was not sent",
+        )
+        try:
+            seat.lane.record([opened], correlation="egress")
+        except Fault as fault:
+            log.error("egress.unrecorded", order=order_id, why=str(fault))
+        self._alarms.sound(seat, AlarmNature.EGRESS_WITHHELD, order_id, opened.detail, facts)
 
     async def _never_sent(self, seat: Seat, order: Order, reason: str | None) -> None:
         """End an order that certainly has not left: rejected for `reason`, or canceled."""
@@ -308,6 +366,7 @@ class Dispatcher:
     def _answered(self, order_id: OrderId, task: asyncio.Task[None]) -> None:
         if self._last_question.get(order_id) is task:
             del self._last_question[order_id]
+            self._egress.forget(order_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("dispatch.failed", order=order_id, error=repr(error))
 

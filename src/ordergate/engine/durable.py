@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final
 
+from ordergate.ports.journal import Committed
+
 WAIT_S: Final = 5.0
 
 Tell = Callable[[bool], None]
@@ -31,7 +33,7 @@ class _Waiter:
     def is_over(self) -> bool:
         return self._tell is None
 
-    def ended(self, _: asyncio.Future[None]) -> None:
+    def ended(self, _: Committed) -> None:
         self._say(True)
 
     def late(self) -> None:
@@ -56,7 +58,7 @@ class Durable:
         """How many are kept: those told are not, once another comes and nobody before them waits."""
         return len(self._waiting)
 
-    def when(self, committed: asyncio.Future[None], tell: Tell) -> None:
+    def when(self, committed: Committed, tell: Tell) -> None:
         """Call `tell` once: True when the commit has ended, False when it is not known to have in time."""
         loop = committed.get_loop()
         waiter = _Waiter(tell)

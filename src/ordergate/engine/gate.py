@@ -68,6 +68,7 @@ class Gate:
         clock: Clock,
         kill_desk: KillDesk,
         down: Mapping[str, str],
+        audit: Callable[[], str | None] = lambda: None,
     ) -> None:
         self._env = env
         self._lanes = lanes
@@ -80,6 +81,7 @@ class Gate:
         self._instruments = instruments
         self._clock = clock
         self._down = down
+        self._audit = audit
         self._durable = Durable()
         self._kill_desk = kill_desk
 
@@ -185,6 +187,8 @@ class Gate:
         seat = await self._seat_of(principal, order_id)
         if isinstance(seat, Refusal):
             return seat
+        if (unproved := self._audit()) is not None:
+            return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
         fields = {
             "id": str(order_id),
             "quantity": written(quantity),
@@ -293,7 +297,10 @@ class Gate:
 
     def readiness(self) -> dict[str, str]:
         """What keeps this node from serving, by part. Empty when it is ready."""
-        return reasons_not_ready(self._lanes, self._kill_switch, self._limits, self._down)
+        reasons = reasons_not_ready(self._lanes, self._kill_switch, self._limits, self._down)
+        if (unproved := self._audit()) is not None:
+            reasons["audit"] = unproved
+        return reasons
 
     def kill_state(self) -> KillView:
         return self._kill_desk.view()
@@ -380,6 +387,8 @@ class Gate:
             return seat
         if terms.symbol not in self._instruments:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
+        if (unproved := self._audit()) is not None:
+            return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
         if self._dispatcher.is_full:
             return Refusal(Code.UNAVAILABLE, "too many orders await their broker; try again")
         return seat

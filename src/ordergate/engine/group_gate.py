@@ -74,7 +74,9 @@ class GroupGate:
         instruments: Mapping[Symbol, Instrument],
         clock: Clock,
         chance: Chance,
+        audit: Callable[[], str | None] = lambda: None,
     ) -> None:
+        self._audit = audit
         self._env = env
         self._lanes = lanes
         self._judging = judging
@@ -96,6 +98,8 @@ class GroupGate:
             return Refusal(Code.INVALID, "the legs do not make a group", wrong)
         if terms.symbol not in self._instruments:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
+        if (unproved := self._audit()) is not None:
+            return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
         asker = Asker(principal, key, correlation)
         request = envelopes.request(
             self._env, asker, envelopes.PLACE_GROUP, terms.account, group_fields(terms)
@@ -127,6 +131,8 @@ class GroupGate:
         seat = self._seat(principal, Scope.ORDERS_WRITE, account)
         if isinstance(seat, Refusal):
             return seat
+        if (unproved := self._audit()) is not None:
+            return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
         asker = Asker(principal, key, correlation)
         request = self._request(asker, envelopes.FLATTEN, seat, {"symbol": symbol})
         return await self._decided(seat, request, lambda: self._flatten(seat, symbol, request))

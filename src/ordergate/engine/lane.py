@@ -35,7 +35,7 @@ from ordergate.engine.recovery import Recovery, named
 from ordergate.engine.units import UnitBuilder, kind_of
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Clock
-from ordergate.ports.journal import Journal, OrderRow, Stored, Unit
+from ordergate.ports.journal import Committed, Journal, OrderRow, Stored, Unit
 from ordergate.telemetry import failpoints
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
@@ -44,7 +44,8 @@ log = logger("lane")
 
 UNFOLDED_MAX: Final = 3
 
-Follow = Callable[["Lane", AnyOrderEvent | AnyAccountEvent | AnyGroupEvent], None]
+Follow = Callable[["Lane", AnyOrderEvent | AnyAccountEvent | AnyGroupEvent, bytes], None]
+"""Is told of every committed event, and of the bytes of it that the journal wrote."""
 
 
 class LaneStopped(Fault):
@@ -55,7 +56,7 @@ class Recorded(msgspec.Struct, frozen=True):
     """A decision on its way to the disk. `committed` fails with a Fault when it did not get there."""
 
     unit: Unit
-    committed: asyncio.Future[None]
+    committed: Committed
 
     @property
     def body(self) -> bytes:
@@ -105,7 +106,7 @@ class Lane:
         self.epoch = 0
         self._head = 0
         self._told = -1
-        self._last_commit: asyncio.Future[None] | None = None
+        self._last_commit: Committed | None = None
         self._watchers: dict[OrderId, list[asyncio.Future[OrderRow | None]]] = {}
 
     @property
@@ -240,7 +241,7 @@ class Lane:
                 del self._watchers[order_id]
 
     def _on_commit(
-        self, unit: Unit, reached: Sequence[Status], asked_at: float, committed: asyncio.Future[None]
+        self, unit: Unit, reached: Sequence[Status], asked_at: float, committed: Committed
     ) -> None:
         if unit.receipt is not None:
             self.receipts.end(unit.receipt, kept=not _failed(committed))
@@ -262,10 +263,10 @@ class Lane:
         if self._watchers:
             for row in unit.orders:
                 self._wake(OrderId(row.id), row)
-        for entry in unit.entries:
+        for entry, written in zip(unit.entries, committed.result(), strict=True):
             match entry.event:
                 case OrderEvent() | AccountEvent() as event:
-                    self._follow(self, event)
+                    self._follow(self, event, written.body)
                 case _:
                     continue
 
@@ -288,5 +289,11 @@ class Lane:
             self._wake(order_id, None)
 
 
-def _failed(future: asyncio.Future[None]) -> bool:
+def _named(event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | None) -> str:
+    if event is None:
+        return "nothing"
+    return f"{kind_of(event)} of {event.order_id}" if isinstance(event, OrderEvent) else kind_of(event)
+
+
+def _failed(future: Committed) -> bool:
     return future.cancelled() or future.exception() is not None

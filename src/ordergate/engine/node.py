@@ -6,7 +6,7 @@ Nothing concrete is named here; adapters are handed in by wiring.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -31,6 +31,7 @@ from ordergate.engine.breaks_desk import BreakDesk
 from ordergate.engine.contingent import Contingent
 from ordergate.engine.dead_man import DeadMan
 from ordergate.engine.dispatcher import Dispatcher, Pace
+from ordergate.engine.egress import Egress
 from ordergate.engine.gate import Gate
 from ordergate.engine.group_gate import GroupGate
 from ordergate.engine.health import show
@@ -100,6 +101,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """Everything outside the engine, as the ports promise it.
 
     `rules` names the code and the instruments that events are folded by; snapshots of others are not used.
+    `audit` says why records cannot be proved now, or None. `parts` are run for as long as the node is.
     """
 
     env: Env
@@ -117,6 +119,8 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     offset: ClockOffset | None = None
     nodes: Nodes | None = None
     ourselves: SeenNode | None = None
+    audit: Callable[[], str | None] = lambda: None
+    parts: Mapping[str, Callable[[], Awaitable[None]]] = {}
 
 
 class Node:
@@ -140,14 +144,16 @@ class Node:
         self._supervisor = Supervisor(world.clock)
         self._started_at = world.clock.now()
         self._gave_way = False
+        alarms, quarantine = Alarms(world.clock, world.metrics), Quarantine(world.clock)
         self._dispatcher = Dispatcher(
             self.lanes,
+            egress=Egress(world.journal),
+            alarms=alarms,
             kill_guard=guard,
             clock=world.clock,
             metrics=world.metrics,
             pace=pace,
         )
-        alarms, quarantine = Alarms(world.clock, world.metrics), Quarantine(world.clock)
         self._unknowns = Unknowns(self.lanes, alarms, world.clock, world.metrics)
         self._ingest = Ingest(
             world.env,
@@ -210,6 +216,7 @@ class Node:
             instruments=world.instruments,
             clock=world.clock,
             chance=world.chance,
+            audit=world.audit,
         )
         self._sweeps = Sweeps(self.lanes, world.clock)
         self.kill_desk = KillDesk(
@@ -261,6 +268,7 @@ class Node:
             clock=world.clock,
             kill_desk=self.kill_desk,
             down=self._supervisor.down,
+            audit=world.audit,
         )
 
     def start(self) -> None:
@@ -282,6 +290,8 @@ class Node:
         self._supervisor.keep("gauges", self._keep_gauges)
         self._supervisor.keep("receipts", self._keep_receipts)
         self._supervisor.keep("snapshots", self.snapshots.watch)
+        for name, part in self._world.parts.items():
+            self._supervisor.keep(name, part)
 
     async def stop(self) -> None:
         """Stop asking and listening; what is durable is carried on at the next start."""
@@ -353,9 +363,11 @@ class Node:
                 task.cancel()
             await asyncio.gather(listening, deaf, return_exceptions=True)
 
-    def _follow(self, lane: Lane, event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> None:
+    def _follow(
+        self, lane: Lane, event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent, written: bytes
+    ) -> None:
         """What every commit starts: the next word to the broker, and what its stream owes us."""
-        self._dispatcher.follow(lane, event)
+        self._dispatcher.follow(lane, event, written)
         self._contingent.follow(lane, event)
         seat = self.lanes.get(lane.account)
         if seat is not None:

@@ -25,7 +25,7 @@ from ordergate.engine.answers import Answer
 from ordergate.engine.judging import Decided, Request
 from ordergate.engine.lanes import Seat
 from ordergate.ports.clock import Clock
-from ordergate.ports.journal import Journal, OrderRow
+from ordergate.ports.journal import Committed, Journal, OrderRow
 from ordergate.ports.views import Views
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
@@ -50,7 +50,7 @@ class Begun(msgspec.Struct, frozen=True):
     at: float
 
     @property
-    def committed(self) -> asyncio.Future[None]:
+    def committed(self) -> Committed:
         return self.decided.recorded.committed
 
 
@@ -218,7 +218,7 @@ async def _stands(seat: Seat, deadline_s: float) -> bool:
     return True
 
 
-async def _done_within(future: asyncio.Future[None], seconds: float) -> bool:
+async def _done_within(future: Committed, seconds: float) -> bool:
     """True once the future is done, however it ended; False when that takes longer.
 
     What `asyncio.wait` does for many futures, for one and at a fraction of its cost: every command
@@ -229,7 +229,7 @@ async def _done_within(future: asyncio.Future[None], seconds: float) -> bool:
     loop = asyncio.get_running_loop()
     over: asyncio.Future[None] = loop.create_future()
 
-    def end(_: asyncio.Future[None] | None = None) -> None:
+    def end(_: Committed | None = None) -> None:
         if not over.done():
             over.set_result(None)
 

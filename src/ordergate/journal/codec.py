@@ -62,7 +62,8 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("break_resolved", 1): _with_actor,
     ("kill_engaged", 1): dict,  # there was one level, global
     ("kill_released", 1): dict,
-    # Without a strategy's version and a user; nothing was in shadow, and every refusal was hard.
+    # Without a strategy's version and a user; nothing was in shadow, every refusal was hard, and there was
+    # no hash of the content: the terms are all there is to compare.
     ("order_adopted", 2): dict,
     ("order_accepted", 1): dict,
     ("order_denied", 1): dict,

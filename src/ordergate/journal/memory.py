@@ -19,12 +19,12 @@ from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, Env, OrderId
 from ordergate.journal.memory_store import Books, Store, stored
 from ordergate.journal.tails import Linked, Tails
-from ordergate.ports.journal import Snapshot, Stored, Taken, Unit
+from ordergate.ports.journal import Committed, Snapshot, Stored, Taken, Unit
 
 
 class _Append(msgspec.Struct):
     linked: Linked
-    done: asyncio.Future[None]
+    done: Committed
 
 
 class MemoryJournal:
@@ -61,11 +61,11 @@ class MemoryJournal:
         self._tails.take(account, taken, last_hash)
         return taken
 
-    def append(self, unit: Unit) -> asyncio.Future[None]:
+    def append(self, unit: Unit) -> Committed:
         if len(self._waiting) >= self._queued_units_max:
             raise JournalUnavailable(f"{len(self._waiting)} units wait to be written already")
         loop = asyncio.get_running_loop()
-        done: asyncio.Future[None] = loop.create_future()
+        done: Committed = loop.create_future()
         linked = self._tails.link(unit)
         if isinstance(linked, Fault):
             done.set_exception(linked)
@@ -145,7 +145,7 @@ class MemoryJournal:
             if item.done.done():
                 continue
             if fault is None:
-                item.done.set_result(None)
+                item.done.set_result(item.linked.sealed)
             else:
                 item.linked.tail.fault = fault
                 item.done.set_exception(fault)

@@ -15,8 +15,8 @@ from ordergate.core.faults import AppendConflict, Fault, KeyTaken, StaleEpoch
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId
 from ordergate.journal import chain, codec
-from ordergate.journal.tails import Linked, Sealed
-from ordergate.ports.journal import Entry, OrderRow, Row, Snapshot, Stored, Taken
+from ordergate.journal.tails import Linked
+from ordergate.ports.journal import Entry, OrderRow, Row, Sealed, Snapshot, Stored, Taken
 
 
 class Execution(msgspec.Struct, frozen=True):

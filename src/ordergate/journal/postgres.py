@@ -21,6 +21,7 @@ from ordergate.journal import reading, session, snapshots, sqlfiles
 from ordergate.journal.migrate import check_current
 from ordergate.journal.pool import ReadPool
 from ordergate.journal.writer import Committed, Limits, Writer
+from ordergate.ports.journal import Committed as Durable
 from ordergate.ports.journal import Snapshot, Stored, Taken, Unit
 
 _SQL: Final = sqlfiles.statements("journal")
@@ -87,7 +88,7 @@ class PostgresJournal:
     async def take(self, account: AccountId) -> Taken:
         return await self._writer.take(account)
 
-    def append(self, unit: Unit) -> asyncio.Future[None]:
+    def append(self, unit: Unit) -> Durable:
         return self._writer.append(unit)
 
     def read(self, account: AccountId, *, after: int, upto: int | None = None) -> AsyncIterator[Stored]:

@@ -12,7 +12,7 @@ import msgspec
 from ordergate.core.faults import AppendConflict, Fault, StaleEpoch
 from ordergate.core.ids import AccountId
 from ordergate.journal import chain, codec
-from ordergate.ports.journal import Taken, Unit
+from ordergate.ports.journal import Sealed, Taken, Unit
 
 
 class Tail(msgspec.Struct, kw_only=True):
@@ -28,16 +28,6 @@ class Tail(msgspec.Struct, kw_only=True):
     last_hash: bytes
     refused: Fault | None = None
     fault: Fault | None = None
-
-
-class Sealed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One event as it is stored."""
-
-    seq: int
-    kind: str
-    version: int
-    hash: bytes
-    body: bytes
 
 
 class Linked(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,12 +9,12 @@ import msgspec
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
 from ordergate.journal.tails import Linked
-from ordergate.ports.journal import Taken
+from ordergate.ports.journal import Committed, Taken
 
 
 class Append(msgspec.Struct):
     linked: Linked
-    done: asyncio.Future[None]
+    done: Committed
     attempts: int = 0
 
 

@@ -30,6 +30,7 @@ from ordergate.journal.session import (
 )
 from ordergate.journal.tails import Tails
 from ordergate.journal.waiting import Append, Take, fail, failed_already, split
+from ordergate.ports.journal import Committed as Durable
 from ordergate.ports.journal import Taken, Unit
 from ordergate.telemetry import failpoints
 
@@ -109,9 +110,9 @@ class Writer:
         self._begin(await self._open(None))
         self._task = asyncio.create_task(self._run(), name="journal writer")
 
-    def append(self, unit: Unit) -> asyncio.Future[None]:
+    def append(self, unit: Unit) -> Durable:
         self._admit()
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        done: Durable = asyncio.get_running_loop().create_future()
         linked = self._tails.link(unit)
         if isinstance(linked, Fault):
             done.set_exception(linked)
@@ -224,7 +225,7 @@ class Writer:
         failpoints.reach("C3")
         for item in batch:
             if not item.done.done():
-                item.done.set_result(None)
+                item.done.set_result(item.linked.sealed)
         if self._on_committed is not None:
             linked = [item.linked for item in batch]
             events = sum([len(one.sealed) for one in linked])

@@ -20,6 +20,7 @@ from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.events import AnyOrderEvent
+from ordergate.core.privileged import AnyPrivilegedEvent
 from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.policy import AnyLimitEvent
 from ordergate.core.risk.trading_state import AnyControlEvent
@@ -31,6 +32,7 @@ AnyEvent = (
     | AnyControlEvent
     | AnyChangeEvent
     | AnyLimitEvent
+    | AnyPrivilegedEvent
     | OverrideGranted
 )
 
@@ -91,6 +93,20 @@ class Unit(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     patient: bool = False
 
 
+class Sealed(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One event as it is stored: `body` is the JSON that is written, `hash` its seal."""
+
+    seq: int
+    kind: str
+    version: int
+    hash: bytes
+    body: bytes
+
+
+Committed = asyncio.Future[tuple[Sealed, ...]]
+"""Done when a unit is durable, with every event of it as it was written."""
+
+
 class Stored(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One event as the journal gives it back, its seal already checked."""
 
@@ -128,8 +144,8 @@ class Journal(Protocol):
         """Become the account's owner: raises its epoch, so that every older owner is refused."""
         ...
 
-    def append(self, unit: Unit) -> asyncio.Future[None]:
-        """Queue the unit; the future is done when it is durable.
+    def append(self, unit: Unit) -> Committed:
+        """Queue the unit; the future is done when it is durable, with what was written of it.
 
         Raises through the future: AppendConflict, StaleEpoch, KeyTaken (nothing was written; a
         client order id that the account has used counts as a key) or JournalUnavailable (nothing

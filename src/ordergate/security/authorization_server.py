@@ -8,6 +8,7 @@ no passwords of people, and no token without an expiry.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -17,7 +18,9 @@ from authlib.oauth2.rfc6749.errors import InvalidClientError
 from authlib.oauth2.rfc6750 import BearerTokenGenerator
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
-from ordergate.core.access import Scope
+from ordergate.core.access import Principal, Scope
+from ordergate.core.faults import Fault
+from ordergate.core.privileged import SCOPES as SCOPES_OF_POWER
 from ordergate.ports.clock import Clock
 from ordergate.security import oauth_requests as oauth
 from ordergate.security.bearer import Bearer
@@ -53,6 +56,9 @@ KEEP_S: Final = 6 * SKEW_S
 _DESCRIPTION_MAX: Final = 200
 _log = log.logger("security")
 
+NOTE_S_MAX: Final = 5.0
+Noted = Callable[[Principal], Awaitable[None]]
+
 Call = Callable[[bytes, Mapping[str, str], str], Awaitable[Answer]]
 
 
@@ -69,8 +75,18 @@ class AuthorizationServer:
     """What the API mounts. One per process, on the event loop."""
 
     def __init__(
-        self, profile: Profile, directory: Directory, signer: Signer, bearer: Bearer, clock: Clock
+        self,
+        profile: Profile,
+        directory: Directory,
+        signer: Signer,
+        bearer: Bearer,
+        *,
+        clock: Clock,
+        noted: Noted | None = None,
     ) -> None:
+        """`noted` makes a privileged token durable in the record before it is given out."""
+        self._bearer = bearer
+        self._noted = noted
         self._profile = profile
         self._directory = directory
         self._signer = signer
@@ -140,8 +156,23 @@ class AuthorizationServer:
             except StoreUnavailable:
                 return _later(503, 1)
         client_id, path = request.asking.credentials.client_id, request.asking.path
+        if path == TOKEN and answered.status == 200 and not await self._note(answered):
+            return _later(503, 1)
         _log.info("login.succeeded", client_id=client_id, path=path, status=answered.status)
         return answered
+
+    async def _note(self, answered: Answer) -> bool:
+        """False where a token that must be recorded could not be; nobody ever sees it then."""
+        found = self._bearer.own(msgspec.json.decode(answered.body)["access_token"])
+        if self._noted is None or found is None or not found[0].scopes & SCOPES_OF_POWER:
+            return True
+        try:
+            async with asyncio.timeout(NOTE_S_MAX):
+                await self._noted(found[0])
+        except (Fault, TimeoutError) as fault:
+            _log.error("token.not_recorded", client_id=found[0].client_id, why=str(fault))
+            return False
+        return True
 
     def _shown(self, client_id: str) -> str:
         """A client id for the log; what is not one may be anything, even a mistyped secret."""

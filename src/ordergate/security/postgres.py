@@ -6,7 +6,8 @@ caller keeps what it has in memory and tries again.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from importlib.resources import files
 from typing import Final
@@ -15,6 +16,7 @@ import asyncpg
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId, Env
+from ordergate.ports.privileged import Change
 from ordergate.security.clients import (
     Client,
     PublishedKey,
@@ -41,6 +43,9 @@ _PUT_KEYS: Final = _sql("put_keys")
 _REVOKE: Final = _sql("revoke")
 _PRUNE_KEYS: Final = _sql("prune_keys")
 _PRUNE_REVOCATIONS: Final = _sql("prune_revocations")
+_NOTE_CHANGE: Final = _sql("note_change")
+_LOAD_CHANGES: Final = _sql("load_changes")
+_CHANGES_RECORDED: Final = _sql("changes_recorded")
 
 
 @asynccontextmanager
@@ -48,7 +53,8 @@ async def connected(env: Env, dsn: str) -> AsyncIterator[PostgresStore]:
     """A store with a small pool of its own. Raises StoreUnavailable."""
     with _told_as_unavailable():
         pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=POOL_MAX, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S
+            dsn, min_size=1, max_size=POOL_MAX, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S,
+            server_settings={"application_name": "ordergate identity"},
         )
     try:
         yield PostgresStore(env, pool)
@@ -101,6 +107,30 @@ class PostgresStore:
 
     async def revoke(self, token_id: str, expires_at: int) -> None:
         await self._execute(_REVOKE, token_id, expires_at)
+
+    async def waiting(self, most: int) -> Sequence[Change]:
+        with _told_as_unavailable():
+            async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
+                rows = await connection.fetch(_LOAD_CHANGES, self._env.value, most, timeout=TIMEOUT_S)
+        return [
+            Change(
+                number=row["id"],
+                at=row["at"],
+                what=row["what"],
+                operation=row["operation"],
+                subject=row["subject"],
+                by=row["made_by"],
+                facts=json.loads(row["facts"]),
+            )
+            for row in rows
+        ]
+
+    async def note(self, what: str, operation: str, subject: str, facts: Mapping[str, str]) -> None:
+        """Something else that a person with power did, to be recorded as changes of identity are."""
+        await self._execute(_NOTE_CHANGE, what, operation, subject, json.dumps(dict(facts)))
+
+    async def recorded(self, numbers: Sequence[int]) -> None:
+        await self._execute(_CHANGES_RECORDED, list(numbers))
 
     async def prune(self, now: int) -> None:
         await self._execute(_PRUNE_KEYS, now)

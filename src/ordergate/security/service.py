@@ -10,7 +10,7 @@ import msgspec
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
 from ordergate.ports.clock import Clock
-from ordergate.security.authorization_server import AuthorizationServer
+from ordergate.security.authorization_server import AuthorizationServer, Noted
 from ordergate.security.bearer import Bearer
 from ordergate.security.clients import Client, ClientStore, StoreUnavailable
 from ordergate.security.directory import Directory
@@ -75,6 +75,7 @@ async def start(
     ring: Keyring,
     save: Callable[[Keyring], None],
     issuers: Sequence[ExternalIssuer] = (),
+    noted: Noted | None = None,
 ) -> Security:
     """Read the store, publish the keys, and be ready to answer. Raises StoreUnavailable.
 
@@ -85,5 +86,5 @@ async def start(
     signer = Signer(profile, ring, directory, clock, save)
     await signer.publish()
     bearer = Bearer(profile, directory, clock, issuers)
-    server = AuthorizationServer(profile, directory, signer, bearer, clock)
+    server = AuthorizationServer(profile, directory, signer, bearer, clock=clock, noted=noted)
     return Security(directory=directory, signer=signer, bearer=bearer, server=server, clock=clock)

@@ -12,7 +12,7 @@ from ordergate.core.ids import AccountId, OrderId
 from ordergate.journal.memory_store import stored
 from ordergate.journal.session import Backend, Session
 from ordergate.journal.writer import Limits, Writer
-from ordergate.ports.journal import Snapshot, Stored, Taken, Unit
+from ordergate.ports.journal import Committed, Snapshot, Stored, Taken, Unit
 from ordergate.simulation.database import Process, Server
 from ordergate.simulation.sessions import open_session
 
@@ -41,7 +41,7 @@ class SimJournal:
     async def take(self, account: AccountId) -> Taken:
         return await self._writer.take(account)
 
-    def append(self, unit: Unit) -> asyncio.Future[None]:
+    def append(self, unit: Unit) -> Committed:
         weather = self._server.weather
         if unit.receipt is not None and weather.strike("A1") is not None:
             weather.seen("A1", unit.account)

@@ -23,6 +23,7 @@ import ordergate
 from ordergate.api.app import ApiDeps, create_app
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
+from ordergate.audit.checkpointer import Checkpointer
 from ordergate.brokers._shared.hosts import ForeignHost
 from ordergate.brokers.alpaca import access as alpaca_access
 from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings
@@ -32,6 +33,7 @@ from ordergate.core.ids import AccountId, Env
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.judging import Hours, always_unknown
 from ordergate.engine.node import Node, Served, World
+from ordergate.engine.privileged import PrivilegedRecord
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
 from ordergate.journal.embedded import EmbeddedPostgres
@@ -46,10 +48,11 @@ from ordergate.security.authorization_server import Endpoint
 from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
 from ordergate.security.keys import local as local_keys
 from ordergate.security.migrations import identity_migrations
+from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
-from ordergate.wiring import market_hours
+from ordergate.wiring import auditing, market_hours, surveillance
 from ordergate.wiring.clock_offset import MachineOffset
 from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.kill_files import KillFiles
@@ -67,6 +70,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     node: Node
     hub: Hub
     identity: security.Security
+    checkpointer: Checkpointer
     dsn: str
 
 
@@ -109,19 +113,25 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     stack.push_async_callback(journal.close)
     views = await PostgresViews.connect(dsn)
     stack.push_async_callback(views.close)
-    identity = await _identity(settings, dsn, clock, stack)
     rows = KillRows(dsn)
     ourselves = _ourselves(settings, chance)
     stack.push_async_callback(_leave, rows, ourselves)
 
     hub = Hub(views)
+    watched = await surveillance.surveillance(
+        settings, dsn, hub, journal, clock=clock, chance=chance, stack=stack
+    )
+    record = PrivilegedRecord(env, journal, watched.audience, clock)
+    identity, changes = await _identity(settings, dsn, clock, record, stack)
+    checkpointer = await auditing.checkpointer(settings, dsn, clock, stack)
+    await auditing.begin(settings, record, clock, stack)
     world = World(
         env=env,
         clock=clock,
         chance=chance,
         journal=journal,
         views=views,
-        audience=hub,
+        audience=watched.audience,
         metrics=metrics,
         instruments=settings.symbols,
         prices=_prices(settings, clock, chance, stack),
@@ -131,6 +141,13 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         offset=MachineOffset(),
         nodes=rows,
         ourselves=ourselves,
+        audit=lambda: checkpointer.trouble,
+        parts={
+            "audit": checkpointer.run,
+            "audit-past": checkpointer.watch_past,
+            "identity-changes": lambda: record.follow(changes),
+            **watched.parts,
+        },
     )
     node = Node(
         world,
@@ -176,12 +193,20 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     )
     node.start()
     stack.push_async_callback(node.stop)
-    return Gateway(settings=settings, app=app, node=node, hub=hub, identity=identity, dsn=dsn)
+    return Gateway(
+        settings=settings,
+        app=app,
+        node=node,
+        hub=hub,
+        identity=identity,
+        checkpointer=checkpointer,
+        dsn=dsn,
+    )
 
 
 async def _identity(
-    settings: Settings, dsn: str, clock: SystemClock, stack: AsyncExitStack
-) -> security.Security:
+    settings: Settings, dsn: str, clock: SystemClock, record: PrivilegedRecord, stack: AsyncExitStack
+) -> tuple[security.Security, PostgresStore]:
     env = settings.environment
     folder = settings.data_dir / "keys"
     ring = local_keys.load_or_create(folder, env, int(time.time()))
@@ -191,17 +216,19 @@ async def _identity(
         known_as = profile(env, settings.base_url)
     except ValueError as error:
         raise CannotStart(f"{error}: set `public_url` to what clients call the gateway") from error
+    store = await stack.enter_async_context(identity_store(env, dsn))
     identity = await security.start(
         known_as,
-        await stack.enter_async_context(identity_store(env, dsn)),
+        store,
         clock,
         ring=ring,
         save=partial(local_keys.save, folder),
         issuers=issuers,
+        noted=partial(auditing.note_token, record, clock),
     )
     running = asyncio.create_task(identity.run(), name="identity")
     stack.push_async_callback(_end, running)
-    return identity
+    return identity, store
 
 
 def _hours(settings: Settings, clock: SystemClock) -> Hours:

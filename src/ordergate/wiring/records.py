@@ -7,28 +7,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import msgspec
 
-from ordergate.core.accounts import ledger
-from ordergate.core.accounts.account import Account
-from ordergate.core.accounts.events import AccountEvent, AnyAccountEvent
-from ordergate.core.contingent.events import AnyGroupEvent
+from ordergate.core.accounts.events import AccountEvent
 from ordergate.core.faults import Fault, JournalCorrupt
-from ordergate.core.ids import AccountId, OrderId, Symbol
+from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument, by_any_name
-from ordergate.core.orders.events import AnyOrderEvent, OrderEvent
-from ordergate.engine.books import Books, Change, order_from
-from ordergate.engine.pictures import Unreadable, contradictions
-from ordergate.engine.pictures import read as read_picture
-from ordergate.engine.units import UnitBuilder
+from ordergate.core.orders.events import OrderEvent
+from ordergate.engine.recreation import Recreation
 from ordergate.journal import snapshots
 from ordergate.journal import verify as seals
 from ordergate.journal.pool import ReadPool
 from ordergate.journal.reading import history, read
-from ordergate.journal.tables import Digests, digest, heads, tables
-from ordergate.ports.journal import Snapshot
+from ordergate.journal.tables import TABLES, Digests, digest, heads, tables
 from ordergate.wiring.databases import Place, reached
 from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.settings import CannotStart
@@ -36,7 +29,6 @@ from ordergate.wiring.settings import CannotStart
 DIFFERENCES_MAX: Final = 20
 TELL_EVERY: Final = 500
 STATEMENT_S_MAX: Final = 60.0
-CORRELATION: Final = "replay"
 
 T = TypeVar("T")
 Told = Callable[[int], None]
@@ -98,13 +90,31 @@ def replay(
     return _on(place, ask)
 
 
+def recreate(
+    place: Place, instruments: Mapping[Symbol, Instrument], account: AccountId, seq: int
+) -> dict[str, dict[str, Any]]:
+    """The account as it stood after one of its events, by table and key. Raises CannotStart."""
+
+    async def ask(pool: ReadPool) -> dict[str, dict[str, Any]]:
+        fold = Recreation(account, by_any_name(instruments), lambda order: history(pool, order))
+        async for stored in read(pool, account, after=0, upto=seq):
+            if isinstance(stored.event, OrderEvent | AccountEvent):
+                await fold.add(stored.seq, stored.event)
+        state: dict[str, dict[str, Any]] = {table: {} for table in TABLES}
+        for (table, key), body in sorted(fold.rows.items()):
+            state[table][key] = msgspec.json.decode(body)
+        return state
+
+    return _on(place, ask)
+
+
 async def _replayed(
     pool: ReadPool, account: AccountId, instruments: dict[Symbol, Instrument], told: Told
 ) -> Checked:
     """The tables as of one head, against the fold of the events up to it, which nobody can change."""
     snapshot = await snapshots.snapshot(pool, account, fold_rules(instruments))
     moment = await tables(pool, account)
-    fold = _Fold(pool, account, instruments)
+    fold = Recreation(account, instruments, lambda order: history(pool, order), digest)
     problems: list[str] = []
     try:
         async for stored in read(pool, account, after=0, upto=moment.head):
@@ -127,73 +137,6 @@ async def _replayed(
     return Checked(
         account=account, events=fold.events, rows=len(moment.rows), problems=tuple(problems[:DIFFERENCES_MAX])
     )
-
-
-class _Fold:
-    """The books of one account as the engine would have them, and the rows it would have written."""
-
-    def __init__(self, pool: ReadPool, account: AccountId, instruments: dict[Symbol, Instrument]) -> None:
-        self.events = 0
-        self.rows: Digests = {}
-        self._pool = pool
-        self._account = account
-        self._instruments = instruments
-        self._books = Books(instruments)
-        self._ledger = ledger.Ledger()
-
-    async def add(self, seq: int, event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> None:
-        if isinstance(event, OrderEvent) and self._books.order(event.order_id) is None:
-            await self._remember(event.order_id, seq)
-        builder = UnitBuilder(self._account, 0, seq - 1, CORRELATION, self._instruments)
-        before = self._books.account
-        change = self._books.fold(event)
-        self._post(before, event, change)
-        builder.add(event, change)
-        unit = builder.build(None)
-        for order in unit.orders:
-            self.rows["orders", order.id] = digest(order.body)
-        for table, rows in (
-            ("executions", unit.executions),
-            ("positions", unit.positions),
-            ("balances", unit.balances),
-            ("breaks", unit.breaks),
-        ):
-            for row in rows:
-                self.rows[table, row.key] = digest(row.body)
-        self.events += 1
-
-    def compared(self, snapshot: Snapshot) -> list[str]:
-        """What a snapshot of this very moment says otherwise."""
-        what = f"{self._account}: the snapshot at event {snapshot.seq}"
-        try:
-            found = contradictions(read_picture(snapshot.body), self._books.picture())
-        except Unreadable as error:
-            return [f"{what} cannot be read: {error}"]
-        return [f"{what} shows {name} otherwise than the events do" for name in found]
-
-    def _post(
-        self,
-        before: Account | None,
-        event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent,
-        change: Change,
-    ) -> None:
-        """The same by double entry. Raises InvariantBroken where the two do not agree."""
-        after = change.account
-        if after is None or after is before:
-            return
-        if isinstance(event, OrderEvent) and before is not None and change.after is not None:
-            instrument = self._instruments[change.after.terms.symbol]
-            self._ledger.post(ledger.traded(before, after, instrument, event))
-        else:
-            self._ledger.post(ledger.adjusted(before, after, set(self._instruments.values())))
-        self._ledger.require_agreement(after)
-
-    async def _remember(self, order_id: OrderId, before: int) -> None:
-        """An order that ended so long ago that the books have let go of it."""
-        past = [stored for stored in await history(self._pool, order_id) if stored.seq < before]
-        found = order_from(stored.event for stored in past if isinstance(stored.event, OrderEvent))
-        if found is not None:
-            self._books.remember(found)
 
 
 def _differences(account: AccountId, folded: Digests, stored: Digests) -> Sequence[str]:

@@ -151,6 +151,34 @@ class TripSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         return TripPolicy(**plain, clock_stops=live or unknown_stops, clock_unknown_stops=unknown_stops)
 
 
+class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """`origin` names the log in its checkpoints; `folder` is where they are published.
+
+    A folder on another disk, or of another account, is what a change of the database is measured by.
+    `firm` (an LEI) and `capacity` are for the records that regulators ask for.
+    """
+
+    origin: str | None = None
+    folder: Path | None = None
+    every_s: float = 5.0
+    records: int = 1_000
+    firm: str | None = None
+    capacity: Literal["DEAL", "MTCH", "AOTC"] | None = None
+
+
+class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Who is told of what happens, by signed webhooks: of all accounts where none are named.
+
+    Every message is signed with each of the `secrets`, so that one can be replaced without a gap.
+    """
+
+    name: str
+    url: str
+    secrets: tuple[SecretSource, ...]
+    streams: tuple[Literal["alerts", "drop_copy"], ...] = ("alerts",)
+    accounts: tuple[AccountId, ...] = ()
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One gateway. `environment` has no default; without `database_url` PostgreSQL is embedded."""
 
@@ -170,6 +198,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     kill_switch: KillSwitchSettings = KillSwitchSettings()
     snapshot_events: Annotated[int, msgspec.Meta(ge=1)] = 100_000
     trips: TripSettings = TripSettings()
+    audit: AuditSettings = AuditSettings()
+    surveillance: tuple[EndpointSettings, ...] = ()
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -177,6 +207,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.environment is Env.LIVE and not self.kill_switch.two_persons:
             raise ValueError("in live the kill switch takes two persons: remove `two_persons`")
         self.trips.policy(self.environment)
+        if len({one.name for one in self.surveillance}) != len(self.surveillance):
+            raise ValueError("two endpoints of `surveillance` have one name")
         for account, its in self.accounts.items():
             if not is_account_id(self.environment, account):
                 letter = self.environment.letter
@@ -189,6 +221,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     @property
     def base_url(self) -> str:
         return self.public_url or f"http://{self.host}:{self.port}"
+
+    @property
+    def log_origin(self) -> str:
+        """What the log of this gateway's records is called."""
+        return self.audit.origin or f"ordergate.local/{self.tenant}/{self.environment}"
 
     @property
     def symbols(self) -> Mapping[Symbol, Instrument]:

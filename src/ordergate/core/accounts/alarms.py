@@ -22,6 +22,7 @@ class AlarmNature(StrEnum):
     GROUP_OVERRUN = "group_overrun"
     GROUP_GAVE_UP = "group_gave_up"
     LOSS_LIMIT = "loss_limit"
+    EGRESS_WITHHELD = "egress_withheld"
 
 
 LASTING: Final[frozenset[str]] = frozenset({AlarmNature.UNKNOWN_ORDER, AlarmNature.QUARANTINED_ORDER})

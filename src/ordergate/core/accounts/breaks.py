@@ -32,6 +32,7 @@ class Nature(StrEnum):
     UNLISTED_SYMBOL = "unlisted_symbol"
     ENVIRONMENT = "environment"
     STREAM = "stream"
+    EGRESS = "egress"
 
 
 class Severity(StrEnum):
@@ -74,6 +75,7 @@ SEVERITY: Final[Mapping[Nature, Severity]] = {
     Nature.UNLISTED_SYMBOL: Severity.INFO,
     Nature.ENVIRONMENT: Severity.SEVERE,
     Nature.STREAM: Severity.WARNING,
+    Nature.EGRESS: Severity.SEVERE,
 }
 
 _ACTIONS: Final[Mapping[Nature, tuple[Action, ...]]] = {
@@ -84,6 +86,7 @@ _ACTIONS: Final[Mapping[Nature, tuple[Action, ...]]] = {
     Nature.UNLISTED_SYMBOL: (Action.DISMISS,),
     Nature.ENVIRONMENT: (Action.CONFIRM,),
     Nature.STREAM: (Action.DISMISS,),
+    Nature.EGRESS: (Action.DISMISS,),
 }
 
 NOT_FOUND: Final = "not_found"

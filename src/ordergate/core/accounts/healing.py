@@ -1,8 +1,8 @@
 """The classes of breaks that heal themselves, each a rule that says what proves it.
 
 A rule looks at one break and at what a reconciliation saw, and returns its proof in words, or
-None. What no rule proves waits for a person. An environment difference has no rule: a session
-that was logged in to the wrong account is for a person to judge, even when it is right again.
+None. What no rule proves waits for a person. Two natures have no rule: a session that was logged in
+to the wrong account, and an order that was about to leave otherwise than it was approved.
 """
 
 from __future__ import annotations

@@ -55,7 +55,8 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     """Durable and approved by risk. `config_hash` names the limits that approved it.
 
     `reference_price` is the market's price that risk judged by; a market order's exposure stays
-    reserved at it. `noted` is what controls in shadow would have refused.
+    reserved at it. `noted` is what controls in shadow would have refused. `content_hash` is of what
+    risk approved, and nothing else may be sent.
     """
 
     terms: Terms
@@ -63,6 +64,7 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     config_hash: str
     reference_price: Decimal | None = None
     noted: tuple[FailedControl, ...] = ()
+    content_hash: str = ""
 
 
 class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag="order_denied"):
@@ -242,7 +244,10 @@ class OrderExpired(OrderEvent, frozen=True, kw_only=True, tag="order_expired"):
 
 
 class ReplaceRequested(OrderEvent, frozen=True, kw_only=True, tag="replace_requested"):
-    """Approved by risk for the worst case of old and new. `version` makes the new ClOrdID."""
+    """Approved by risk for the worst case of old and new. `version` makes the new ClOrdID.
+
+    `content_hash` is of the terms as they become.
+    """
 
     version: int
     quantity: Decimal
@@ -251,6 +256,7 @@ class ReplaceRequested(OrderEvent, frozen=True, kw_only=True, tag="replace_reque
     actor: str
     config_hash: str
     noted: tuple[FailedControl, ...] = ()
+    content_hash: str = ""
 
 
 class ReplaceDenied(OrderEvent, frozen=True, kw_only=True, tag="replace_denied"):

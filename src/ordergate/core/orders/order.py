@@ -327,6 +327,13 @@ def _with_execution(order: Order, exec_id: str, execution: Execution) -> Order:
 _NOTHING: Final = Execution(0, ZERO, ZERO)
 
 
+def as_replaced(terms: Terms, asked: Replacement) -> Terms:
+    """The terms as a replacement makes them."""
+    return _replace(
+        terms, quantity=asked.quantity, limit_price=asked.limit_price, stop_price=asked.stop_price
+    )
+
+
 def _asked(event: e.ReplaceRequested) -> Replacement:
     return Replacement(
         version=event.version,
@@ -340,15 +347,9 @@ def _replaced(order: Order, event: e.OrderReplaced) -> Order:
     asked = order.last_asked
     if asked is None or asked.version != event.version:
         return _replace(order, broker_order_id=event.broker_order_id, version=event.version)
-    terms = _replace(
-        order.terms,
-        quantity=asked.quantity,
-        limit_price=asked.limit_price,
-        stop_price=asked.stop_price,
-    )
     return _replace(
         order,
-        terms=terms,
+        terms=as_replaced(order.terms, asked),
         version=event.version,
         broker_order_id=event.broker_order_id,
         replacement=None,

@@ -41,7 +41,7 @@ class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def load_or_create(folder: Path, env: Env, now: int) -> Keyring:
     """The ring in the folder, made on first use."""
-    _refuse_live(env)
+    refuse_live(env)
     file = folder / FILE
     try:
         return _load(file, env)
@@ -53,18 +53,23 @@ def load_or_create(folder: Path, env: Env, now: int) -> Keyring:
 
 def save(folder: Path, ring: Keyring) -> None:
     """Write the ring in one step: either the old file or the new one is there, never a half."""
-    _refuse_live(ring.env)
+    refuse_live(ring.env)
     stored = _Stored(ring.env, [_stored(key) for key in (ring.current, *ring.previous)])
+    write_private(folder, FILE, msgspec.json.encode(stored))
+
+
+def write_private(folder: Path, name: str, content: bytes) -> None:
+    """Write a file for its owner alone, in one step and durably."""
     folder.mkdir(parents=True, exist_ok=True)
-    beside = folder / f"{FILE}.new"
+    beside = folder / f"{name}.new"
     beside.unlink(missing_ok=True)
     # Created with its final permissions: there is no moment at which others could open it.
     descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
     with os.fdopen(descriptor, "wb") as file:
-        file.write(msgspec.json.encode(stored))
+        file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    beside.replace(folder / FILE)
+    beside.replace(folder / name)
     folder_descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(folder_descriptor)
@@ -72,18 +77,23 @@ def save(folder: Path, ring: Keyring) -> None:
         os.close(folder_descriptor)
 
 
-def _refuse_live(env: Env) -> None:
-    if env is Env.LIVE:
-        raise KeysRefused("keys in a file are for paper trading; configure a key service for live")
-
-
-def _load(path: Path, env: Env) -> Keyring:
+def read_private(path: Path) -> bytes:
+    """What such a file says. Raises FileNotFoundError, and KeysRefused where others can read it."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if mode & 0o077:
             raise KeysRefused(f"{path} can be read by others (mode {mode:o}); run: chmod 600 {path}")
-        content = file.read()
+        return file.read()
+
+
+def refuse_live(env: Env) -> None:
+    if env is Env.LIVE:
+        raise KeysRefused("keys in a file are for paper trading; configure a key service for live")
+
+
+def _load(path: Path, env: Env) -> Keyring:
+    content = read_private(path)
     try:
         stored = msgspec.json.decode(content, type=_Stored)
         keys = [_signing(key) for key in stored.keys]

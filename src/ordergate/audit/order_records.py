@@ -1,0 +1,195 @@
+"""Order events as records for a regulator: the union of what MiFID II RTS 24, CAT and CFTC 1.35 ask. Pure.
+
+One row for each event of an order, made of what the journal holds and nothing else; a field that
+is not known is empty, and never guessed. Amounts stay exact decimals, times are UTC to the microsecond.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Final
+
+import msgspec
+
+from ordergate.core.accounts.events import AccountOpened
+from ordergate.core.contingent.events import LegReleased
+from ordergate.core.ids import AccountId, cl_ord_id
+from ordergate.core.orders import events as e
+from ordergate.ports.journal import Stored
+
+TEXT: Final = "text"
+NUMBER: Final = "number"
+AMOUNT: Final = "amount"
+TIME: Final = "time"
+FLAG: Final = "flag"
+
+# Column, its type, and where the rules ask for it.
+COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
+    ("firm", TEXT, "RTS 24 art. 2; CAT firm designated id"),
+    ("tenant", TEXT, "client identification"),
+    ("environment", TEXT, "paper or live"),
+    ("account", TEXT, "RTS 24 art. 2; 1.35 account"),
+    ("venue", TEXT, "RTS 24 art. 5; broker or venue"),
+    ("broker_account", TEXT, "the account as the broker calls it"),
+    ("event_seq", NUMBER, "RTS 24 art. 12: sequence"),
+    ("event_type", TEXT, "RTS 24 art. 6: order event"),
+    ("event_time", TIME, "RTS 24 art. 4: date and time"),
+    ("correlation_id", TEXT, "the request or report that caused it"),
+    ("order_id", TEXT, "RTS 24 art. 7"),
+    ("cl_ord_id", TEXT, "as sent to the broker"),
+    ("client_order_id", TEXT, "the client's own label"),
+    ("broker_order_id", TEXT, "as the broker calls it"),
+    ("parent_id", TEXT, "the group that the order is a part of"),
+    ("version", NUMBER, "of the order's terms"),
+    ("actor", TEXT, "RTS 24 art. 3: who decided and who executed; CAT"),
+    ("algorithm", TEXT, "RTS 24 art. 3: algorithm; strategy"),
+    ("capacity", TEXT, "RTS 24 art. 2(3): trading capacity"),
+    ("symbol", TEXT, "RTS 24 art. 8"),
+    ("side", TEXT, "RTS 24 art. 10"),
+    ("order_type", TEXT, "RTS 24 art. 9"),
+    ("time_in_force", TEXT, "RTS 24 art. 5: validity"),
+    ("quantity", AMOUNT, "RTS 24 art. 10: initial quantity"),
+    ("displayed_quantity", AMOUNT, "RTS 24 art. 10; whole: nothing is hidden"),
+    ("leaves_quantity", AMOUNT, "RTS 24 art. 10: remaining quantity"),
+    ("cumulative_quantity", AMOUNT, "RTS 24 art. 10: traded quantity"),
+    ("limit_price", AMOUNT, "RTS 24 art. 9"),
+    ("stop_price", AMOUNT, "RTS 24 art. 9"),
+    ("average_price", AMOUNT, "of what has traded"),
+    ("status", TEXT, "RTS 24 art. 11"),
+    ("reject_reason", TEXT, "CAT; why it was refused, every failed control"),
+    ("execution_id", TEXT, "RTS 24 art. 12: trading venue transaction id"),
+    ("execution_revision", NUMBER, "of a correction"),
+    ("last_quantity", AMOUNT, "of this execution"),
+    ("last_price", AMOUNT, "of this execution"),
+    ("fee", AMOUNT, "of this execution"),
+    ("reference_price", AMOUNT, "of the market, as risk saw it"),
+    ("limits_hash", TEXT, "the limits that decided"),
+    ("content_hash", TEXT, "of what was approved"),
+    ("external", FLAG, "placed elsewhere and adopted"),
+    ("accepted_time", TIME, "received and decided"),
+    ("dispatched_time", TIME, "sent again; a first send follows the commit at once"),
+    ("acknowledged_time", TIME, "the broker's acknowledgement arrived"),
+    ("broker_time", TIME, "by the broker's clock"),
+    ("final_time", TIME, "the order ended"),
+)
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """What is the same for every record of an account."""
+
+    tenant: str
+    environment: str
+    account: AccountId
+    firm: str | None = None
+    capacity: str | None = None
+
+
+class OrderRecords:
+    """Turns an account's events, given in order, into rows."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._venue: str | None = None
+        self._broker_account: str | None = None
+        self._parents: dict[str, str] = {}
+
+    def add(self, stored: Stored) -> dict[str, Any] | None:
+        """The row of an event; None where the event is not of an order."""
+        event = stored.event
+        if isinstance(event, LegReleased):
+            self._parents[event.order_id] = event.group_id
+        if isinstance(event, AccountOpened):
+            self._venue, self._broker_account = event.broker, event.broker_account
+        if not isinstance(event, e.OrderEvent):
+            return None
+        shown = msgspec.json.decode(stored.frame).get("order", {})
+        row: dict[str, Any] = dict.fromkeys(name for name, _, _ in COLUMNS)
+        row.update(self._common(stored, event, shown))
+        row.update(_of_event(event))
+        return row
+
+    def _common(self, stored: Stored, event: e.OrderEvent, shown: dict[str, Any]) -> dict[str, Any]:
+        version = shown.get("version")
+        return {
+            "firm": self._origin.firm,
+            "tenant": self._origin.tenant,
+            "environment": self._origin.environment,
+            "account": self._origin.account,
+            "venue": self._venue,
+            "broker_account": self._broker_account,
+            "event_seq": stored.seq,
+            "event_type": str(type(event).__struct_config__.tag),
+            "event_time": stored.at,
+            "correlation_id": stored.correlation,
+            "order_id": event.order_id,
+            "cl_ord_id": None if version is None else str(cl_ord_id(event.order_id, version)),
+            "client_order_id": shown.get("client_order_id"),
+            "broker_order_id": shown.get("broker_order_id"),
+            "parent_id": self._parents.get(event.order_id),
+            "version": version,
+            "algorithm": shown.get("strategy"),
+            "capacity": self._origin.capacity,
+            "symbol": shown.get("symbol"),
+            "side": shown.get("side"),
+            "order_type": shown.get("type"),
+            "time_in_force": shown.get("time_in_force"),
+            "quantity": _amount(shown.get("quantity")),
+            "displayed_quantity": _amount(shown.get("quantity")),
+            "leaves_quantity": _amount(shown.get("leaves_qty")),
+            "cumulative_quantity": _amount(shown.get("cum_qty")),
+            "limit_price": _amount(shown.get("limit_price")),
+            "stop_price": _amount(shown.get("stop_price")),
+            "average_price": _amount(shown.get("avg_px")),
+            "status": shown.get("status"),
+            "reject_reason": shown.get("reason"),
+            "external": shown.get("external"),
+            "accepted_time": _time(shown.get("accepted_at")),
+            "acknowledged_time": _time(shown.get("acknowledged_at")),
+            "final_time": _time(shown.get("final_at")),
+        }
+
+
+def _of_event(event: e.OrderEvent) -> dict[str, Any]:
+    """What only this event says. A replacement that is asked for is shown as asked."""
+    found: dict[str, Any] = {}
+    for field, column in _SAME.items():
+        value = getattr(event, field, None)
+        if value is not None and value != "":
+            found[column] = value
+    if isinstance(event, e.OrderPartiallyFilled | e.OrderFilled | e.ExecutionCorrected):
+        found |= {"last_quantity": event.quantity, "last_price": event.price}
+    if isinstance(event, e.ReplaceRequested):
+        found |= {
+            "version": event.version,
+            "cl_ord_id": str(cl_ord_id(event.order_id, event.version)),
+            "quantity": event.quantity,
+            "limit_price": event.limit_price,
+            "stop_price": event.stop_price,
+        }
+    if isinstance(event, e.OrderDenied | e.ReplaceDenied):
+        found["reject_reason"] = "; ".join(f"{one.control} {one.reason}" for one in event.failed)
+    if isinstance(event, e.DispatchStarted):
+        found["dispatched_time"] = event.at
+    return found
+
+
+_SAME: Final = {
+    "actor": "actor",
+    "config_hash": "limits_hash",
+    "content_hash": "content_hash",
+    "reference_price": "reference_price",
+    "exec_id": "execution_id",
+    "revision": "execution_revision",
+    "fee": "fee",
+    "broker_at": "broker_time",
+    "reason": "reject_reason",
+}
+
+
+def _amount(value: str | None) -> Decimal | None:
+    return None if value is None else Decimal(value)
+
+
+def _time(value: str | None) -> datetime | None:
+    return None if value is None else msgspec.convert(value, datetime)

@@ -1,0 +1,82 @@
+"""Messages as Standard Webhooks: what is sent, how it is signed, and when it is sent again. Pure.
+
+A message's id is the event's account and number, so that whoever gets it twice knows. The raw body is
+signed with every secret of the endpoint, so that a secret can be replaced without a gap.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import hmac
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from ordergate.ports.surveillance import Notice
+
+PREFIX: Final = "whsec_"
+SECRET_BYTES_MIN: Final = 24
+SECRET_BYTES_MAX: Final = 64
+PAYLOAD_BYTES_MAX: Final = 20_000
+
+# Seconds after each failed attempt; after the last the message is a dead letter.
+RETRIES_S: Final = (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+JITTER: Final = 0.1
+
+
+class _Message(msgspec.Struct, frozen=True):
+    """`data` is the event as the stream shows it; only its place where it is too large."""
+
+    type: str
+    timestamp: str
+    data: msgspec.Raw
+
+
+def secret_of(text: str) -> bytes:
+    """The bytes of a secret as Standard Webhooks writes one. Raises ValueError."""
+    if not text.startswith(PREFIX):
+        raise ValueError(f"a webhook's secret begins with {PREFIX}")
+    try:
+        secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
+    except binascii.Error as error:
+        raise ValueError("a webhook's secret is base64 after its prefix") from error
+    if not SECRET_BYTES_MIN <= len(secret) <= SECRET_BYTES_MAX:
+        raise ValueError(f"a webhook's secret has {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes")
+    return secret
+
+
+def message_id(notice: Notice) -> str:
+    return f"msg_{notice.account}_{notice.seq}"
+
+
+def body_of(notice: Notice) -> bytes:
+    at = msgspec.json.decode(notice.frame).get("at", "")
+    body = msgspec.json.encode(_Message(notice.kind, at, msgspec.Raw(notice.frame)))
+    if len(body) < PAYLOAD_BYTES_MAX:
+        return body
+    place = {"account_id": notice.account, "seq": notice.seq, "kind": notice.kind, "truncated": True}
+    return msgspec.json.encode(_Message(notice.kind, at, msgspec.Raw(msgspec.json.encode(place))))
+
+
+def headers_of(notice: Notice, body: bytes, secrets: Sequence[bytes], now_s: int) -> dict[str, str]:
+    signed = b"%b.%d.%b" % (message_id(notice).encode(), now_s, body)
+    made = [
+        "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode() for secret in secrets
+    ]
+    return {
+        "content-type": "application/json",
+        "webhook-id": message_id(notice),
+        "webhook-timestamp": str(now_s),
+        "webhook-signature": " ".join(made),
+    }
+
+
+def wait_after(failures: int, chance: float) -> float | None:
+    """Seconds until the next attempt; None when there is none. `chance` is between 0 and 1."""
+    if failures > len(RETRIES_S):
+        return None
+    wait = RETRIES_S[failures - 1]
+    return wait * (1 + JITTER * (2 * chance - 1))

@@ -1,0 +1,247 @@
+"""The last look (R20): what is about to leave for a broker, against what the journal holds as approved.
+
+The one place that places and replaces at brokers. What it compares with are the bytes that the journal
+committed, handed over by the commit, or read back link by link where the commit was another process's
+or long ago; never the lane's memory, from which what leaves is taken. Every approval is good for one
+send, and another send needs a commit of its own. Nothing waits between the look and the wire.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from ordergate.core.accounts.events import AccountEvent
+from ordergate.core.contingent.events import AnyGroupEvent, GroupAccepted, GroupEnded, LegReleased
+from ordergate.core.contingent.tally import worst_leaves
+from ordergate.core.contingent.terms import EXITS, GroupId, GroupKind, GroupTerms, Role
+from ordergate.core.faults import JournalCorrupt
+from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id
+from ordergate.core.money import ZERO, text
+from ordergate.core.orders import events as e
+from ordergate.core.orders.content import content_hash
+from ordergate.core.orders.order import Order, Replacement, as_replaced
+from ordergate.core.orders.terms import Terms
+from ordergate.engine.lanes import Seat
+from ordergate.ports.broker import Outcome, Unsent
+from ordergate.ports.journal import Journal
+
+_accepted: Final = msgspec.json.Decoder(e.OrderAccepted)
+_requested: Final = msgspec.json.Decoder(e.ReplaceRequested)
+_group: Final = msgspec.json.Decoder(GroupAccepted)
+_leg: Final = msgspec.json.Decoder(LegReleased)
+
+
+class Withheld(msgspec.Struct, frozen=True):
+    """Not sent, because it is not what was approved. Both sides, as evidence."""
+
+    approved: str
+    leaving: str
+
+
+class _Held(msgspec.Struct):
+    """What is approved of one order, as it was committed. `permits` says that one send is due."""
+
+    accepted: e.OrderAccepted | bytes | None = None
+    requested: e.ReplaceRequested | bytes | None = None
+    leg: LegReleased | bytes | None = None
+    group: GroupTerms | None = None
+    corrupt: str | None = None
+    permits: bool = False
+
+
+class Egress:
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._held: dict[OrderId, _Held] = {}  # bounded by the questions under way: see `forget`
+        self._groups: dict[GroupId, GroupTerms] = {}
+
+    @property
+    def held(self) -> int:
+        """Of how many orders an approval is kept."""
+        return len(self._held)
+
+    def committed(self, event: e.AnyOrderEvent | AccountEvent | AnyGroupEvent, written: bytes) -> None:
+        """Take over what a commit approves: its bytes, of which nothing else has a copy."""
+        match event:
+            case e.OrderAccepted(order_id=order_id):
+                held = self._of(order_id)
+                held.accepted, held.permits = written, True
+            case e.ReplaceRequested(order_id=order_id):
+                self._of(order_id).requested = written
+            case e.DispatchStarted(order_id=order_id):
+                self._of(order_id).permits = True
+            case LegReleased(order_id=order_id):
+                self._of(order_id).leg = written
+            case GroupAccepted(group_id=group_id):
+                self._groups[group_id] = _group.decode(written).terms
+            case GroupEnded(group_id=group_id):
+                self._groups.pop(group_id, None)
+            case _:
+                return
+
+    async def prepare(self, seat: Seat, order_id: OrderId, *, replacing: bool = False) -> None:
+        """Read from the journal what no commit of this process handed over. Raises Fault."""
+        held = self._of(order_id)
+        known = held.requested if replacing else held.accepted
+        try:
+            if known is None:
+                await self._read_order(order_id, held)
+            await self._read_group(seat, order_id, held)
+        except JournalCorrupt as corrupt:
+            held.corrupt = str(corrupt)
+
+    async def place(self, seat: Seat, order: Order) -> Outcome | Withheld:
+        """Compare and send, without waiting in between."""
+        name, terms = order.cl_ord_id, order.terms
+        held = self._of(order.id)
+        withheld = _environment(seat, order) or _placing(held, order.id, name, terms)
+        withheld = withheld or _child(held, seat, order, terms.quantity)
+        if withheld is not None:
+            return withheld
+        held.permits = False
+        outcome = await seat.broker.place(name, terms)
+        if isinstance(outcome, Unsent):
+            held.permits = True  # not a byte of it left
+        return outcome
+
+    async def replace(self, seat: Seat, order: Order, asked: Replacement) -> Outcome | Withheld:
+        """The same for a replacement."""
+        assert order.broker_order_id is not None
+        held = self._of(order.id)
+        name = cl_ord_id(order.id, asked.version)
+        withheld = _environment(seat, order) or _replacing(held, order, asked)
+        withheld = withheld or _child(held, seat, order, asked.quantity)
+        if withheld is not None:
+            return withheld
+        held.requested = None  # an approval is good for one send
+        return await seat.broker.replace(order.broker_order_id, name, order.terms, asked)
+
+    def forget(self, order_id: OrderId) -> None:
+        """Nothing is asked about the order any more; what is asked later is read from the journal."""
+        self._held.pop(order_id, None)
+
+    def _of(self, order_id: OrderId) -> _Held:
+        held = self._held.get(order_id)
+        if held is None:
+            held = self._held[order_id] = _Held()
+        return held
+
+    async def _read_order(self, order_id: OrderId, held: _Held) -> None:
+        for stored in await self._journal.history(order_id):
+            match stored.event:
+                case e.OrderAccepted() as event:
+                    held.accepted = event
+                case e.ReplaceRequested() as event:
+                    held.requested = event
+                case _:
+                    continue
+
+    async def _read_group(self, seat: Seat, order_id: OrderId, held: _Held) -> None:
+        group_id = seat.lane.books.groups.of_order.get(order_id)
+        if group_id is None and held.leg is None:
+            return
+        leg = held.leg = _leg.decode(held.leg) if isinstance(held.leg, bytes) else held.leg
+        held.group = self._groups.get(leg.group_id if leg is not None else GroupId(group_id or ""))
+        if leg is not None and held.group is not None:
+            return
+        found = OrderId(leg.group_id if leg is not None else group_id or "")
+        for stored in await self._journal.history(found):
+            match stored.event:
+                case GroupAccepted(terms=terms):
+                    held.group = self._groups[GroupId(found)] = terms
+                case LegReleased(order_id=released) as event if released == order_id:
+                    held.leg = event
+                case _:
+                    continue
+
+
+def _environment(seat: Seat, order: Order) -> Withheld | None:
+    env, account = seat.broker.env, seat.lane.account
+    if order.id[:1] != env.letter or order.terms.account != account:
+        return Withheld(f"{env} {account}", f"{order.id} of {order.terms.account}")
+    return None
+
+
+def _placing(held: _Held, order_id: OrderId, name: ClOrdId, terms: Terms) -> Withheld | None:
+    if held.corrupt is not None:
+        return Withheld("what the journal no longer proves", held.corrupt)
+    approved = _accepted.decode(held.accepted) if isinstance(held.accepted, bytes) else held.accepted
+    leaving = content_hash(order_id, 1, terms)
+    if approved is None:
+        return Withheld("nothing", _said(name, terms, leaving))
+    if not held.permits:
+        return Withheld("one send of it, which was made", _said(name, terms, leaving))
+    known_as = cl_ord_id(approved.order_id, 1)
+    expected = approved.content_hash or content_hash(approved.order_id, 1, approved.terms)
+    if leaving != expected or terms != approved.terms or name != known_as:
+        return Withheld(_said(known_as, approved.terms, expected), _said(name, terms, leaving))
+    return None
+
+
+def _replacing(held: _Held, order: Order, asked: Replacement) -> Withheld | None:
+    if held.corrupt is not None:
+        return Withheld("what the journal no longer proves", held.corrupt)
+    approved = _requested.decode(held.requested) if isinstance(held.requested, bytes) else held.requested
+    terms = as_replaced(order.terms, asked)
+    name = cl_ord_id(order.id, asked.version)
+    leaving = content_hash(order.id, asked.version, terms)
+    if approved is None:
+        return Withheld("nothing, or one send of it, which was made", _said(name, terms, leaving))
+    known_as = cl_ord_id(approved.order_id, approved.version)
+    same = (asked.quantity, asked.limit_price, asked.stop_price) == (
+        approved.quantity,
+        approved.limit_price,
+        approved.stop_price,
+    )
+    if name != known_as or not same or leaving != (approved.content_hash or leaving):
+        prices = f"limit {approved.limit_price} stop {approved.stop_price}"
+        ours = f"{known_as} {text(approved.quantity)} {prices} {approved.content_hash}"
+        return Withheld(ours, _said(name, terms, leaving))
+    return None
+
+
+def _child(held: _Held, seat: Seat, order: Order, quantity: Decimal) -> Withheld | None:
+    """An order of a group stays within the group: symbol, side, and all that its orders can fill."""
+    group_id = seat.lane.books.groups.of_order.get(order.id)
+    leg, parent = held.leg, held.group
+    if group_id is None and leg is None:
+        return None
+    if not isinstance(leg, LegReleased) or parent is None or leg.group_id != group_id:
+        return Withheld("no group", f"{order.id} as a part of {group_id}")
+    if parent.kind is GroupKind.FLATTEN:
+        return None  # it has no quantity: what it may close is the position, which risk judged
+    terms = order.terms
+    asked = parent.leg(leg.role)
+    if terms.symbol != parent.symbol or (asked is not None and asked.side is not terms.side):
+        return Withheld(f"{leg.role} of {parent.symbol}", f"{terms.side} {terms.symbol}")
+    most = _filled_at_most(seat, group_id, order, leg.role) + quantity
+    if most > parent.quantity:
+        return Withheld(f"{text(parent.quantity)} in all for {group_id}", f"{text(most)} with {order.id}")
+    return None
+
+
+def _filled_at_most(seat: Seat, group_id: GroupId, order: Order, role: Role) -> Decimal:
+    """What the group's other orders on this side have filled, and may yet."""
+    groups = seat.lane.books.groups
+    group = groups.get(group_id)
+    if group is None or role is Role.EVENING:
+        return ZERO
+    side = EXITS if role in EXITS else frozenset({role})
+    total = ZERO
+    for one in group.released:
+        other = groups.orders.get(one.order_id)
+        if other is None or other.id == order.id:
+            continue
+        if one.role in side:
+            total += other.cum_qty + worst_leaves(other)
+        elif one.role is Role.EVENING and role in EXITS:
+            total -= other.cum_qty
+    return total
+
+
+def _said(name: ClOrdId, terms: Terms, content: str) -> str:
+    what = f"{name} {terms.side} {text(terms.quantity)} {terms.symbol} {terms.type}"
+    return f"{what} limit {terms.limit_price} stop {terms.stop_price} {terms.time_in_force} {content}"

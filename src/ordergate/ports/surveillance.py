@@ -1,0 +1,64 @@
+"""The promise of whoever keeps what others are told: a drop copy without gaps, messages until they arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+import msgspec
+
+from ordergate.core.ids import AccountId
+
+
+class Notice(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One event that somebody is told of. `frame` is its public JSON."""
+
+    account: AccountId
+    seq: int
+    kind: str
+    frame: bytes
+
+
+class Copy(msgspec.Struct, frozen=True, kw_only=True):
+    """One entry of the drop copy; numbers have no gaps."""
+
+    number: int
+    at: datetime
+    notice: Notice
+
+
+class Delivery(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that an endpoint has not taken yet."""
+
+    endpoint: str
+    notice: Notice
+    attempts: int
+
+
+class Surveillance(Protocol):
+    """Raises JournalUnavailable."""
+
+    async def cursors(self) -> Mapping[AccountId, int]:
+        """Up to which event each account was looked through."""
+        ...
+
+    async def keep(
+        self,
+        cursors: Mapping[AccountId, int],
+        copies: Sequence[Notice],
+        deliveries: Sequence[tuple[str, Notice]],
+        now: datetime,
+    ) -> None:
+        """All or none. What is kept already, by account and event, is not kept twice."""
+        ...
+
+    async def due(self, endpoint: str, now: datetime, most: int) -> Sequence[Delivery]: ...
+
+    async def delivered(self, delivery: Delivery, now: datetime) -> None: ...
+
+    async def failed(self, delivery: Delivery, why: str, again_at: datetime | None) -> None:
+        """To be tried again then; never, where that is None: it is a dead letter."""
+        ...
+
+    async def copies(self, after: int, most: int) -> Sequence[Copy]: ...

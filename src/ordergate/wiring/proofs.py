@@ -1,0 +1,297 @@
+"""Reads the audit from outside, for the command line: verifies it, exports it, proves one record.
+
+Beside a running gateway or without one; changes nothing in the database. What is exported is for
+whoever does not trust this code: `verifier/` checks it with none of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import msgspec
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from ordergate.audit import notes
+from ordergate.audit.folder import EVERY, NEWEST
+from ordergate.audit.notes import Checkpoint
+from ordergate.audit.tree import Frontier, consistency_proof, inclusion_proof
+from ordergate.core.faults import Fault
+from ordergate.core.ids import AccountId
+from ordergate.journal import chain
+from ordergate.journal.audit_log import PostgresAuditLog, Record
+from ordergate.security.keys import notes as note_keys
+from ordergate.security.postgres import connected
+from ordergate.wiring.auditing import folder_of
+from ordergate.wiring.databases import of, reached
+from ordergate.wiring.settings import CannotStart, Settings
+
+RECORDS: Final = "records.jsonl"
+CHECKPOINTS: Final = "checkpoints.jsonl"
+KEY: Final = "key.txt"
+TELL_EVERY: Final = 500
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+
+T = TypeVar("T")
+Told = Callable[[int], None]
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """`problems` is empty when everything holds; `signed` of the `records` are under a signed head."""
+
+    records: int
+    signed: int
+    checkpoints: int
+    problems: tuple[str, ...] = ()
+
+
+class Exported(msgspec.Struct, frozen=True, kw_only=True):
+    records: int
+    checkpoints: int
+    folder: str
+
+
+def key_of(settings: Settings) -> str:
+    """The log's public key, as a verifier keeps it. Raises CannotStart."""
+    try:
+        key = note_keys.load(settings.data_dir / "keys", settings.environment)
+    except (Fault, OSError) as error:
+        raise CannotStart(f"the audit's key cannot be read: {error}") from error
+    return notes.verifier_key(settings.log_origin, key.public)
+
+
+def size(settings: Settings) -> int:
+    """How many records there are. Raises CannotStart."""
+
+    async def ask(log: PostgresAuditLog) -> int:
+        return sum((await log.heads()).values())
+
+    return _on(settings, ask)
+
+
+def verify(settings: Settings, told: Told) -> Found:
+    """Every seal, every signed head, and what was published of them. Raises CannotStart."""
+    public = _public(key_of(settings))
+
+    async def ask(log: PostgresAuditLog) -> Found:
+        problems: list[str] = []
+        heads = [note async for note in log.notes()]
+        wanted: dict[int, set[bytes]] = {}
+        for note in (*heads, *_published(settings)):
+            checkpoint = _opened(note, settings.log_origin, public)
+            if checkpoint is None:
+                problems.append(f"a checkpoint is not signed by the key: {note.splitlines()[:2]}")
+            else:
+                wanted.setdefault(checkpoint.size, set()).add(checkpoint.root)
+        tree = Frontier()
+        problems += await _walk(log, tree, wanted, told)
+        signed = max(wanted, default=0)
+        if signed > tree.size:
+            problems.append(f"{signed} records were signed for, and there are {tree.size}")
+        return Found(records=tree.size, signed=signed, checkpoints=len(heads), problems=tuple(problems))
+
+    return _on(settings, ask)
+
+
+async def _walk(
+    log: PostgresAuditLog, tree: Frontier, wanted: dict[int, set[bytes]], told: Told
+) -> list[str]:
+    """Grow the tree over every record; what does not hold on the way, the first of each account."""
+    problems: list[str] = []
+    last: dict[AccountId, bytes] = {}
+    async for one in log.whole():
+        if one.first != tree.size:
+            problems.append(f"the records from index {tree.size} on are missing")
+            break
+        async for record in log.records(one.account, one.after, one.upto):
+            prior = last.get(one.account, chain.genesis(one.account))
+            if record.sealed_after(prior) != record.seal:
+                problems.append(f"{one.account}: the chain breaks at event {record.seq}")
+            last[one.account] = record.seal
+            tree.add(record.seal)
+            if tree.size in wanted and wanted[tree.size] != {tree.root()}:
+                problems.append(f"the first {tree.size} records are not those that were signed for")
+            if tree.size % TELL_EVERY == 0:
+                told(TELL_EVERY)
+    told(tree.size % TELL_EVERY)
+    return problems[:20]
+
+
+def export(settings: Settings, folder: Path, told: Told) -> Exported:
+    """Every record and every checkpoint, as files. Raises CannotStart."""
+    key = key_of(settings)
+    folder.mkdir(parents=True, exist_ok=True)
+
+    async def ask(log: PostgresAuditLog) -> Exported:
+        written = checkpoints = 0
+        with (folder / CHECKPOINTS).open("w", encoding="utf-8") as file:
+            async for note in log.notes():
+                file.write(json.dumps({"note": note}, ensure_ascii=False) + "\n")
+                checkpoints += 1
+        with (folder / RECORDS).open("w", encoding="utf-8") as file:
+            async for one in log.whole():
+                async for record in log.records(one.account, one.after, one.upto):
+                    line = {"index": written, **_plain(record), "seal": record.seal.hex()}
+                    file.write(json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n")
+                    written += 1
+                    if written % TELL_EVERY == 0:
+                        told(TELL_EVERY)
+        told(written % TELL_EVERY)
+        (folder / KEY).write_text(key + "\n", encoding="utf-8")
+        return Exported(records=written, checkpoints=checkpoints, folder=str(folder))
+
+    return _on(settings, ask)
+
+
+def prove(settings: Settings, account: AccountId, seq: int) -> str:
+    """A tlog-proof that an event is in the log, the event with it. Raises CannotStart."""
+
+    async def ask(log: PostgresAuditLog) -> str:
+        head = await log.newest()
+        if head is None:
+            raise CannotStart("nothing is signed yet")
+        seals, index = await _seals(log, head.size, account, seq)
+        if index is None:
+            raise CannotStart(f"event {seq} of {account} is not under a signed head")
+        prior = chain.genesis(account)
+        found: Record | None = None
+        async for record in log.records(account, max(seq - 2, 0), seq):
+            if record.seq == seq - 1:
+                prior = record.seal
+            elif record.seq == seq:
+                found = record
+        if found is None:
+            raise CannotStart(f"event {seq} of {account} is missing")
+        extra = json.dumps({**_plain(found), "prior": prior.hex()}, ensure_ascii=False, separators=(",", ":"))
+        return notes.proof_text(extra.encode(), index, inclusion_proof(seals, index), head.note)
+
+    return _on(settings, ask)
+
+
+def prove_growth(settings: Settings, earlier: str) -> str:
+    """The proof that the log of now grew out of the one that an earlier checkpoint tells of."""
+
+    async def ask(log: PostgresAuditLog) -> str:
+        head = await log.newest()
+        try:
+            old = notes.parse_checkpoint(notes.parse_note(earlier).text)
+        except notes.Malformed as error:
+            raise CannotStart(f"this is no checkpoint: {error}") from error
+        if head is None or not 0 < old.size <= head.size:
+            raise CannotStart(f"the log has no {old.size} signed records")
+        seals, _ = await _seals(log, head.size)
+        path = [notes.encode(one) for one in consistency_proof(seals, old.size)]
+        return json.dumps({"old": earlier, "new": head.note, "path": path}, ensure_ascii=False) + "\n"
+
+    return _on(settings, ask)
+
+
+def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]:
+    """Let the log go on from what the database has, although more was published. Raises CannotStart.
+
+    For a database that was put back to an earlier state on purpose. What was published is set aside, not
+    deleted, and the decision is recorded like a change of identity. The files that were set aside.
+    """
+    folder = folder_of(settings)
+    files = [folder / name for name in (NEWEST, EVERY) if (folder / name).is_file()]
+    if not files:
+        raise CannotStart(f"nothing was published in {folder}: there is nothing to decide")
+    newest = notes.parse_checkpoint(notes.parse_note((folder / NEWEST).read_text(encoding="utf-8")).text)
+    facts = {"reason": reason, "who": who, "published": f"{newest.size} records, {newest.root.hex()}"}
+
+    async def note() -> None:
+        async with reached(of(settings)) as dsn, connected(settings.environment, dsn) as store:
+            await store.note("audit_log", "go_on", newest.origin, facts)
+
+    try:
+        asyncio.run(note())
+        stamp = now.strftime("%Y%m%dT%H%M%SZ")
+        return [str(file.rename(file.with_name(f"{file.name}.set-aside-{stamp}"))) for file in files]
+    except (Fault, OSError) as error:
+        raise CannotStart(str(error)) from error
+
+
+async def _seals(
+    log: PostgresAuditLog, count: int, account: AccountId | None = None, seq: int = 0
+) -> tuple[list[bytes], int | None]:
+    """The leaves of the tree of that size, and the index of one event among them."""
+    seals: list[bytes] = []
+    index = None
+    async for one in log.ranges():
+        if one.first >= count:
+            break
+        seals += await log.seals(one.account, one.after, one.upto)
+        if one.account == account and one.after < seq <= one.upto:
+            index = one.first + seq - one.after - 1
+    return seals, index
+
+
+def _plain(record: Record) -> dict[str, Any]:
+    return {
+        "account": record.account,
+        "seq": record.seq,
+        "kind": record.kind,
+        "version": record.version,
+        "order_id": record.order_id,
+        "at": (record.at - _EPOCH) // _MICROSECOND,
+        "correlation": record.correlation,
+        "body": record.body.decode(),
+        "frame": record.frame.decode(),
+    }
+
+
+def _published(settings: Settings) -> list[str]:
+    file = folder_of(settings) / EVERY
+    if not file.is_file():
+        return []
+    return [json.loads(line)["note"] for line in file.read_text(encoding="utf-8").splitlines()]
+
+
+def _public(key: str) -> bytes:
+    return notes.parse_verifier_key(key)[1]
+
+
+def _opened(note: str, origin: str, public: bytes) -> Checkpoint | None:
+    """The checkpoint in a note that the key signed."""
+    try:
+        parsed = notes.parse_note(note)
+        checkpoint = notes.parse_checkpoint(parsed.text)
+    except notes.Malformed:
+        return None
+    for name, key, signature in parsed.signatures:
+        if (name, key) == (origin, notes.key_id(origin, public)) and checkpoint.origin == origin:
+            try:
+                Ed25519PublicKey.from_public_bytes(public).verify(signature, parsed.text.encode())
+            except InvalidSignature:
+                return None
+            return checkpoint
+    return None
+
+
+@asynccontextmanager
+async def _log(settings: Settings) -> AsyncIterator[PostgresAuditLog]:
+    async with reached(of(settings)) as dsn:
+        log = await PostgresAuditLog.connect(dsn, statement_s_max=60.0)
+        try:
+            yield log
+        finally:
+            await log.close()
+
+
+def _on(settings: Settings, ask: Callable[[PostgresAuditLog], Coroutine[None, None, T]]) -> T:
+    async def asked() -> T:
+        async with _log(settings) as log:
+            return await ask(log)
+
+    try:
+        return asyncio.run(asked())
+    except (Fault, OSError) as error:
+        raise CannotStart(str(error)) from error

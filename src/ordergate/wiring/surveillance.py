@@ -1,0 +1,74 @@
+"""Puts the drop copy and the alerts together: who listens, what is kept, and how it is posted."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
+
+import msgspec
+
+from ordergate.audit import webhooks
+from ordergate.audit.alerting import Alerting, Target
+from ordergate.audit.outbound import Poster, Refused, check_url
+from ordergate.audit.watching import Endpoint, Stream, Watching
+from ordergate.core.ids import AccountId, Env
+from ordergate.journal.audit_log import PostgresAuditLog
+from ordergate.journal.surveillance import PostgresSurveillance
+from ordergate.ports.audience import Audience
+from ordergate.ports.clock import Chance, Clock
+from ordergate.ports.journal import Journal
+from ordergate.wiring.settings import CannotStart, EndpointSettings, Settings
+
+
+class Surveillance(msgspec.Struct, frozen=True):
+    """`audience` hears everything; `parts` are what the node keeps running."""
+
+    audience: Watching
+    parts: dict[str, Callable[[], Awaitable[None]]]
+
+
+async def surveillance(
+    settings: Settings,
+    dsn: str,
+    audience: Audience,
+    journal: Journal,
+    *,
+    clock: Clock,
+    chance: Chance,
+    stack: AsyncExitStack,
+) -> Surveillance:
+    """Raises CannotStart and Fault."""
+    inside = settings.environment is Env.PAPER
+    targets = [_target(one, inside=inside) for one in settings.surveillance]
+    log = await PostgresAuditLog.connect(dsn)
+    stack.push_async_callback(log.close)
+    store = await PostgresSurveillance.connect(dsn)
+    stack.push_async_callback(store.close)
+    poster = Poster(inside=inside)
+    stack.push_async_callback(poster.close)
+    watching = Watching(
+        audience,
+        journal=journal,
+        audit_log=log,
+        store=store,
+        endpoints=[_endpoint(one) for one in settings.surveillance],
+        clock=clock,
+    )
+    alerting = Alerting(store, poster.post, clock, chance)
+    return Surveillance(watching, {"surveillance": watching.run, **alerting.parts(targets)})
+
+
+def _endpoint(one: EndpointSettings) -> Endpoint:
+    streams = frozenset(Stream(stream) for stream in one.streams)
+    return Endpoint(name=one.name, streams=streams, accounts=frozenset(map(AccountId, one.accounts)))
+
+
+def _target(one: EndpointSettings, *, inside: bool) -> Target:
+    try:
+        check_url(one.url, inside=inside)
+        secrets = tuple(webhooks.secret_of(source.read().reveal()) for source in one.secrets)
+    except (Refused, ValueError) as error:
+        raise CannotStart(f"surveillance {one.name}: {error}") from error
+    if not secrets:
+        raise CannotStart(f"surveillance {one.name}: give at least one secret")
+    return Target(name=one.name, url=one.url, secrets=secrets)

@@ -1,0 +1,121 @@
+"""Order events as records: complete, exact, and the same as Parquet and as CSV."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+import pytest
+
+from ordergate.audit.order_records import COLUMNS, OrderRecords, Origin
+from ordergate.core.orders.terms import Side
+from ordergate.journal.memory_store import stored
+from ordergate.wiring import exports
+from tests.engine.groups import bracket, placed
+from tests.engine.stage import ACCOUNT, TRADER, Stage
+
+ORIGIN = Origin(tenant="test", environment="paper", account=ACCOUNT, firm="LEI", capacity="AOTC")
+
+
+def rows_of(stage: Stage) -> list[dict[str, Any]]:
+    records = OrderRecords(ORIGIN)
+    made = [records.add(stored(*event)) for event in stage.journal.books[ACCOUNT].events]
+    return [row for row in made if row is not None]
+
+
+@pytest.fixture
+async def day() -> AsyncIterator[Stage]:
+    """An order that fills in two parts and is replaced between them, a denied one, and a bracket."""
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=3, client_order_id="label")
+        await stage.until(lambda: stage.status(order) == "working")
+        stage.exchange.fill(next(stage.exchange.orders()).id, Decimal(1), Decimal("4699.75"))
+        await stage.until(lambda: stage.held(stage.lane.books.order(order).terms.symbol) == 1)  # type: ignore[union-attr]  # it is held
+        await stage.gate.replace(
+            TRADER,
+            order,
+            quantity=Decimal(4),
+            limit_price=Decimal(4701),
+            stop_price=None,
+            key=stage.key(),
+            correlation="test",
+        )
+        await stage.until(lambda: stage.status(order) == "working")
+        await stage.place(quantity=1_000_000)
+        await placed(stage, bracket(2, entry="4790"))
+        await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
+        await stage.until(lambda: stage.status(order) == "canceled")
+        yield stage
+
+
+async def test_every_event_of_every_order_is_a_record_in_order(day: Stage) -> None:
+    rows = rows_of(day)
+    events = [stored(*one) for one in day.journal.books[ACCOUNT].events]
+    expected = [one.seq for one in events if hasattr(one.event, "order_id") and b'"order":' in one.frame]
+    assert [row["event_seq"] for row in rows] == expected
+    assert all(set(row) == {name for name, _, _ in COLUMNS} for row in rows)
+    kinds = [row["event_type"] for row in rows]
+    for kind in (
+        "order_accepted",
+        "order_partially_filled",
+        "replace_requested",
+        "order_replaced",
+        "order_denied",
+    ):
+        assert kind in kinds
+
+
+async def test_a_record_says_who_what_when_and_why(day: Stage) -> None:
+    rows = rows_of(day)
+    first = rows[0]
+    assert (first["actor"], first["account"], first["firm"], first["capacity"]) == (
+        "trader",
+        ACCOUNT,
+        "LEI",
+        "AOTC",
+    )
+    assert (first["symbol"], first["side"], first["quantity"]) == ("ESH4", Side.BUY, Decimal(3))
+    assert (first["limit_price"], first["client_order_id"]) == (Decimal(4700), "label")
+    assert first["limits_hash"]
+    assert len(first["content_hash"]) == 64
+    assert first["venue"]
+    fill = next(row for row in rows if row["event_type"] == "order_partially_filled")
+    assert (fill["last_quantity"], fill["last_price"]) == (Decimal(1), Decimal("4699.75"))
+    assert (fill["leaves_quantity"], fill["cumulative_quantity"]) == (Decimal(2), Decimal(1))
+    assert fill["execution_id"]
+    asked = next(row for row in rows if row["event_type"] == "replace_requested")
+    assert (asked["version"], asked["quantity"], asked["limit_price"]) == (2, Decimal(4), Decimal(4701))
+    denied = next(row for row in rows if row["event_type"] == "order_denied")
+    assert "R06" in denied["reject_reason"]
+    assert {row["parent_id"] for row in rows if row["parent_id"]} == set(day.lane.books.groups.active)
+
+
+async def test_parquet_and_csv_say_the_same(day: Stage, tmp_path: Path) -> None:
+    rows = rows_of(day)
+    exports.write_parquet(tmp_path / "a.parquet", rows)
+    exports.write_csv(tmp_path / "a.csv", rows)
+    table = pq.read_table(tmp_path / "a.parquet")
+    assert table.schema.field("limit_price").metadata == {b"asked_by": b"RTS 24 art. 9"}
+    back = table.to_pylist()
+    assert back == rows
+    with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
+        told = list(csv.DictReader(file))
+    assert len(told) == len(rows)
+    assert told[0]["limit_price"] == "4700"
+    assert told[0]["event_time"] == "2026-01-05T15:00:00.000000Z" or told[0]["event_time"].endswith("Z")
+    assert [one["event_type"] for one in told] == [row["event_type"] for row in rows]
+    assert all(one["fee"] == "" for one in told if "fill" not in one["event_type"])
+
+
+def test_no_spreadsheet_takes_a_text_for_a_formula(tmp_path: Path) -> None:
+    row = dict.fromkeys(name for name, _, _ in COLUMNS) | {
+        "client_order_id": "=cmd|' /C calc'!A0",
+        "event_time": datetime(2026, 1, 5, tzinfo=UTC),
+    }
+    exports.write_csv(tmp_path / "a.csv", [row])
+    assert "'=cmd" in (tmp_path / "a.csv").read_text(encoding="utf-8")

@@ -1,0 +1,160 @@
+"""Everything that others must be told of is kept once, whatever dies in between."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from typing import get_args
+
+import pytest
+
+from ordergate.audit import watching
+from ordergate.audit.watching import Endpoint, Stream, Watching, streams_of
+from ordergate.core.faults import JournalUnavailable
+from ordergate.core.ids import AccountId, Env
+from ordergate.journal.memory import MemoryJournal
+from ordergate.journal.memory_audit import MemoryAuditLog
+from ordergate.journal.memory_surveillance import MemorySurveillance
+from ordergate.journal.surveillance import PostgresSurveillance
+from ordergate.ports.journal import AnyEvent
+from ordergate.ports.surveillance import Notice, Surveillance
+from tests.audit.logs import HandClock
+from tests.engine.stage import Listener
+from tests.journal.making import ALICE, BOB, accepted, opened, taken
+
+RISK = Endpoint(name="risk", streams=frozenset({Stream.ALERTS}))
+COPY = Endpoint(name="copy", streams=frozenset({Stream.DROP_COPY}), accounts=frozenset({ALICE}))
+CONTROL = AccountId("P-CONTROL")
+AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
+
+
+class World:
+    def __init__(self) -> None:
+        self.journal = MemoryJournal(Env.PAPER)
+        self.store = MemorySurveillance()
+        self.listener = Listener()
+        self.begin()
+
+    def begin(self) -> None:
+        self.made = Watching(
+            self.listener,
+            journal=self.journal,
+            audit_log=MemoryAuditLog(self.journal.store),
+            store=self.store,
+            endpoints=[RISK, COPY],
+            clock=HandClock(),
+        )
+
+    def hear(self, account: AccountId, seq: int, kind: str) -> None:
+        self.made.tell(account, seq, kind, b'{"seq":%d}' % seq)
+
+    @property
+    def copied(self) -> list[tuple[AccountId, int]]:
+        return [(one.notice.account, one.notice.seq) for one in self.store.kept]
+
+    @property
+    def sent(self) -> set[tuple[str, AccountId, int]]:
+        return set(self.store.sent)
+
+
+async def test_executions_are_copied_and_denials_alert() -> None:
+    world = World()
+    await world.made.catch_up()
+    world.hear(ALICE, 1, "order_accepted")
+    world.hear(ALICE, 2, "order_filled")
+    world.hear(BOB, 1, "execution_busted")
+    world.hear(BOB, 2, "order_denied")
+    world.hear(CONTROL, 1, "limit_changed")
+    await world.made.flush()
+    assert world.copied == [(ALICE, 2), (BOB, 1), (CONTROL, 1)]
+    assert [one.number for one in world.store.kept] == [1, 2, 3]
+    assert world.sent == {
+        ("copy", ALICE, 2),
+        ("copy", CONTROL, 1),
+        ("risk", BOB, 2),
+        ("risk", CONTROL, 1),
+    }
+
+
+async def test_what_was_not_heard_is_read_from_the_journal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "COPIED", frozenset({"order_accepted"}))
+    world = World()
+    owner = await taken(world.journal, ALICE)
+    await world.journal.append(owner.unit(opened(ALICE)))
+    await world.made.catch_up()
+    assert world.copied == []
+    for number in range(3):
+        await world.journal.append(owner.unit(accepted(ALICE, number)))
+    world.hear(ALICE, 2, "order_accepted")
+    await world.made.flush()
+    world.begin()  # the process died: two events were never told to it
+    await world.made.catch_up()
+    assert world.copied == [(ALICE, 2), (ALICE, 3), (ALICE, 4)]
+    await world.made.catch_up()
+    assert len(world.copied) == 3
+
+
+async def test_a_past_from_before_the_first_start_alerts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "COPIED", frozenset({"order_accepted"}))
+    world = World()
+    owner = await taken(world.journal, ALICE)
+    await world.journal.append(owner.unit(opened(ALICE), accepted(ALICE, 1)))
+    await world.made.catch_up()
+    assert world.copied == []
+    assert world.store.seen == {ALICE: 2}
+
+
+async def test_a_database_that_is_away_loses_nothing() -> None:
+    world = World()
+    await world.made.catch_up()
+    world.hear(ALICE, 1, "order_filled")
+    world.store.away = True
+    with pytest.raises(JournalUnavailable):
+        await world.made.flush()
+    assert world.store.seen == {}
+
+
+async def test_everything_is_passed_on_at_once() -> None:
+    world = World()
+    world.made.tell(AccountId("P-TEST"), 1, "order_filled", b"{}")
+    assert world.listener.kinds == ["order_filled"]
+
+
+def test_the_names_are_those_of_events() -> None:
+    kinds = {one.__struct_config__.tag for one in get_args(AnyEvent)}
+    assert kinds >= watching.COPIED | watching.ALERTING
+    assert streams_of("override_used") == streams_of("limit_changed") == frozenset(Stream)
+    assert streams_of("order_acknowledged") == frozenset()
+
+
+@pytest.fixture(params=["memory", "postgres"])
+async def store(request: pytest.FixtureRequest, database: str) -> AsyncIterator[Surveillance]:
+    if request.param == "memory":
+        yield MemorySurveillance()
+        return
+    made = await PostgresSurveillance.connect(database)
+    yield made
+    await made.close()
+
+
+def notice(seq: int) -> Notice:
+    return Notice(account=ALICE, seq=seq, kind="order_filled", frame=b'{"seq":%d}' % seq)
+
+
+async def test_what_is_kept_and_becomes_of_it(store: Surveillance) -> None:
+    one, two = notice(1), notice(2)
+    await store.keep({ALICE: 2}, [one, two], [("risk", one), ("risk", two), ("copy", two)], AT)
+    await store.keep({ALICE: 1}, [one], [("risk", one)], AT)
+    assert await store.cursors() == {ALICE: 2}
+    assert [(copy.number, copy.notice) for copy in await store.copies(0, 10)] == [(1, one), (2, two)]
+    assert [copy.number for copy in await store.copies(1, 10)] == [2]
+    first, second = await store.due("risk", AT, 10)
+    assert (first.notice, second.notice, first.attempts) == (one, two, 0)
+    await store.delivered(first, AT)
+    await store.failed(second, "busy", AT + timedelta(seconds=5))
+    assert await store.due("risk", AT + timedelta(seconds=4), 10) == []
+    (again,) = await store.due("risk", AT + timedelta(seconds=5), 10)
+    assert (again.notice, again.attempts) == (two, 1)
+    await store.failed(again, "busy", None)
+    assert await store.due("risk", AT + timedelta(days=9), 10) == []
+    assert [one.notice for one in await store.due("copy", AT, 10)] == [two]

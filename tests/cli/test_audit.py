@@ -1,0 +1,76 @@
+"""`audit`: what a running gateway did is exported, and a stranger's program finds it true."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.cli.asking import Desk, ordergate
+from verifier import ordergate_verifier as verifier
+
+
+def test_a_running_gateway_signs_and_a_stranger_agrees(desk: Desk, tmp_path: Path) -> None:
+    order = desk.filled("AAPL", "buy", "3")
+    where = ("--data-dir", str(desk.home.data_dir))
+    seq = desk.get("orders", "events", order["id"])["events"][-1]["seq"]
+    proof = tmp_path / "one.tlog-proof"
+    deadline = time.monotonic() + 60
+    while (said := ordergate("audit", "prove", "P-DEMO", str(seq), "--to", str(proof), *where)).code:
+        assert "not under a signed head" in said.err or "nothing is signed" in said.err, said.err
+        assert time.monotonic() < deadline
+    key = ordergate("audit", "key", *where).out.strip()
+    assert verifier.verify_proof(proof.read_text(encoding="utf-8"), verifier.parse_key(key))["seq"] == seq
+
+    verified = ordergate("audit", "verify", "--json", *where)
+    assert verified.code == 0, verified.out
+    assert verified.json["clean"]
+    assert verified.json["signed"] >= seq
+
+    exported = tmp_path / "export"
+    assert ordergate("audit", "export", "--to", str(exported), *where).code == 0
+    kept = desk.home.data_dir / "audit" / "checkpoints.jsonl"
+    command = [sys.executable, "-I", verifier.__file__ or "", "log", str(exported), "--key", key]
+    ran = subprocess.run(
+        [*command, "--trusted", str(kept)], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert ran.returncode == 0, ran.stderr
+    grown = ordergate("audit", "prove", "--since", str(desk.home.data_dir / "audit" / "checkpoint"), *where)
+    assert grown.code == 0, grown.err
+    verifier.verify_consistency(grown.out, verifier.parse_key(key))
+
+
+def test_what_is_to_be_proven_must_be_said(desk: Desk) -> None:
+    said = ordergate("audit", "prove", "--data-dir", str(desk.home.data_dir))
+    assert said.code == 2
+    assert "say which event" in said.err
+
+
+def test_an_account_is_shown_as_it_once_stood(desk: Desk) -> None:
+    order = desk.filled("AAPL", "buy", "2")
+    events = desk.get("orders", "events", order["id"])["events"]
+    where = ("--data-dir", str(desk.home.data_dir))
+    began = ordergate("audit", "state", "P-DEMO", str(events[0]["seq"]), *where)
+    assert began.json["orders"][order["id"]]["status"] == "accepted"
+    ended = ordergate("audit", "state", "P-DEMO", str(events[-1]["seq"]), *where)
+    assert ended.json["orders"][order["id"]]["status"] == "filled"
+    assert ended.json["orders"][order["id"]]["cum_qty"] == "2"
+
+
+def test_a_day_is_reported_and_exported(desk: Desk, tmp_path: Path) -> None:
+    desk.filled("AAPL", "buy", "1")
+    where = ("--data-dir", str(desk.home.data_dir))
+    said = ordergate("report", "day", "--to", str(tmp_path / "day.html"), "--json", *where)
+    assert said.code == 0, said.err
+    assert said.json["counts"]["executions"] >= 1
+    assert "The record holds." in (tmp_path / "day.html").read_text(encoding="utf-8")
+    today = datetime.now(UTC).date().isoformat()
+    written = ordergate("audit", "records", "--day", today, "--to", str(tmp_path), "--json", *where)
+    assert written.code == 0, written.err
+    assert written.json[0]["records"] >= 3
+    refused = ordergate("audit", "records", "--day", today, "--to", str(tmp_path), "--form", "xml", *where)
+    assert refused.code == 2
+    copied = ordergate("audit", "drop-copy", *where)
+    assert copied.code == 0, copied.err
