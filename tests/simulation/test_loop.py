@@ -2,7 +2,9 @@
 
 import asyncio
 
-from ordergate.simulation.loop import VirtualLoop
+import pytest
+
+from ordergate.simulation.loop import Spinning, VirtualLoop
 
 
 async def passing(loop: VirtualLoop, seconds: float) -> None:
@@ -36,6 +38,18 @@ def test_what_was_asked_for_first_runs_first() -> None:
     loop.call_soon(ran.append, "first")
     loop.run_until(1.0)
     assert ran == ["first", "second", "third"]
+    loop.close()
+
+
+def test_what_goes_on_for_ever_at_one_moment_is_found_out() -> None:
+    loop = VirtualLoop()
+
+    def again() -> None:
+        loop.call_soon(again)
+
+    loop.call_later(1.0, again)
+    with pytest.raises(Spinning, match=r"steps at 1\.000 s"):
+        loop.run_until(2.0)
     loop.close()
 
 

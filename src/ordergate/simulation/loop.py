@@ -20,6 +20,8 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 WORLD: Final = ""
+STEPS_AT_ONCE_MAX: Final = 50_000
+"""A whole run has about ten thousand: who takes so many while no time passes will never stop."""
 _BURIALS_MAX: Final = 20
 _process: ContextVar[str] = ContextVar("simulated process", default=WORLD)
 
@@ -56,6 +58,10 @@ class _Step(asyncio.TimerHandle):
 def _nothing() -> None: ...
 
 
+class Spinning(RuntimeError):
+    """Something goes on for ever at one and the same moment."""
+
+
 class VirtualLoop(asyncio.BaseEventLoop):
     """Has no sockets, no threads and no signals: asking for one is an error, not a wait."""
 
@@ -63,6 +69,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         self._running = False
         super().__init__()
         self.steps = 0
+        self._steps_max = STEPS_AT_ONCE_MAX
         self.complaints: list[BaseException] = []
         self._now = 0.0
         self._ready: deque[_Step] = deque()
@@ -104,6 +111,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         before = _get_running_loop()
         _set_running_loop(self)
         self._running = True
+        self._steps_max = self.steps + STEPS_AT_ONCE_MAX
         try:
             while True:
                 self._run_ready()
@@ -111,7 +119,9 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     break
                 due, _, step = heappop(self._timers)
                 if not step.dropped:
-                    self._now = max(self._now, due)
+                    if due > self._now:
+                        self._now = due
+                        self._steps_max = self.steps + STEPS_AT_ONCE_MAX
                     self._ready.append(step)
             self._now = max(self._now, when)
         finally:
@@ -150,6 +160,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     frozen[name].append(step)
                     continue
             self.steps += 1
+            if self.steps > self._steps_max:
+                raise Spinning(f"{STEPS_AT_ONCE_MAX} steps at {self._now:.3f} s")
             try:
                 context.run(step.call, *step.args)
             except (SystemExit, KeyboardInterrupt):

@@ -32,6 +32,7 @@ from ordergate.simulation.ground import START, Ground
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.invariants.table import checkers_of
 from ordergate.simulation.invariants.venue import differences, untold
+from ordergate.simulation.loop import Spinning
 from ordergate.simulation.market import Market
 from ordergate.simulation.mishaps import Mishaps
 from ordergate.simulation.plan import Plan, Setting
@@ -160,10 +161,12 @@ class Town:
         if not self.ground.witness.violations:
             self.healed_s = self._heal()
             self._calm()
+        if not self._spins and self.healed_s:
             self._let_followers_read()
             self.ground.witness.ended()
 
     healed_s = 0.0
+    _spins = False
 
     def _safety(self) -> None:
         until = self.ground.plan.setting.trading_s
@@ -184,7 +187,7 @@ class Town:
     def _settle(self, until: float) -> bool:
         """Wait until nothing has differed for a while."""
         settled = 0
-        while settled < _SETTLED_TICKS and self.ground.loop.time() < until:
+        while settled < _SETTLED_TICKS and self.ground.loop.time() < until and not self._spins:
             self._tick()
             settled = settled + 1 if self._is_settled() else 0
         return settled >= _SETTLED_TICKS
@@ -197,7 +200,7 @@ class Town:
         epilogue = Epilogue(self)
         epilogue.begin()
         until = self.ground.loop.time() + CALM_S + self.ground.plan.setting.news_lag_s
-        while self.ground.loop.time() < until:
+        while self.ground.loop.time() < until and not self._spins:
             self._tick()
         for what in untold(self.sight):
             self.ground.witness.say("I23", f"told in a calm and not in the journal: {what}")
@@ -220,7 +223,12 @@ class Town:
         return next(differences(self.sight), None) is None
 
     def _tick(self) -> None:
-        self.ground.loop.run_until(self.ground.loop.time() + _TICK_S)
+        try:
+            self.ground.loop.run_until(self.ground.loop.time() + _TICK_S)
+        except Spinning as spinning:
+            self.ground.witness.say("I21", str(spinning))
+            self._spins = True
+            return
         self.mishaps.mind_the_fenced()
         self.mishaps.mind_the_doubtful()
         self.ground.witness.ticked()
