@@ -246,9 +246,9 @@ async def test_a_long_past_is_asked_for_page_by_page_and_never_as_a_whole(
     asked: list[tuple[int, int]] = []
     fetch = PreparedStatement.fetch
 
-    def noted(statement: PreparedStatement, *arguments: object, **others: Any) -> object:
-        asked.append((int(str(arguments[1])), int(str(arguments[2]))))
-        return fetch(statement, *arguments, **others)
+    async def noted(statement: PreparedStatement, account: str, after: int, upto: int) -> list[Any]:
+        asked.append((after, upto))
+        return await fetch(statement, account, after, upto)
 
     monkeypatch.setattr(PreparedStatement, "fetch", noted)
     assert [one.seq for one in await read(journal, after=5, upto=40)] == list(range(6, 41))
