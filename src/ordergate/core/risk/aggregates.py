@@ -15,7 +15,7 @@ from ordergate.core.orders.terms import Side
 from ordergate.core.risk.checks import over
 from ordergate.core.risk.holdings import holds, with_proposal, would_hold
 from ordergate.core.risk.limit_parts import ExposureLimit
-from ordergate.core.risk.limits import InstrumentLimits, Limits
+from ordergate.core.risk.limits import InstrumentLimits
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.valuation import Share, Totals, Valuation, exposed
 from ordergate.core.risk.view import (
@@ -57,6 +57,14 @@ def _is_fresh(marked_at: datetime | None, now: datetime) -> bool:
 
 
 def _grown(proposal: Proposal, view: RiskView) -> Grown:
+    """Worked out once for a proposal, however many controls ask."""
+    kept: tuple[RiskView, Grown] | None = proposal.__dict__.get("grown")
+    if kept is None or kept[0] is not view:
+        kept = proposal.__dict__["grown"] = (view, _work_out(proposal, view))
+    return kept[1]
+
+
+def _work_out(proposal: Proposal, view: RiskView) -> Grown:
     require_one_currency(view)
     price = reference_in(view)
     if view.exposure.has_unpriced:
@@ -73,7 +81,7 @@ def refuse_large_exposure(proposal: Proposal, view: RiskView) -> FailedControl |
     Everything open counts in full, each side by itself. A sum that is not known is a no.
     """
     limits = limits_in(view)
-    own = _own_limit(limits)
+    own = limits.own_exposure
     if own is None and not limits.shared_exposure:
         return None
     valuation = valuation_in(view)
@@ -90,12 +98,6 @@ def refuse_large_exposure(proposal: Proposal, view: RiskView) -> FailedControl |
         if failed is not None:
             return failed
     return None
-
-
-def _own_limit(limits: Limits) -> ExposureLimit | None:
-    if limits.max_gross_exposure is None and limits.max_net_exposure is None:
-        return None
-    return ExposureLimit(max_gross=limits.max_gross_exposure, max_net=limits.max_net_exposure)
 
 
 def _over_exposed(

@@ -80,7 +80,7 @@ def refuse_large_newcomer(proposal: Proposal, view: RiskView) -> FailedControl |
         return None
     if only_reduces(proposal, view):
         return None
-    its, part = instrument_limits_in(view), canary.percent / _HUNDRED
+    its, part = instrument_limits_in(view), canary.percent
     require_one_currency(view)
     quantity = proposal.terms.quantity
     price = max(reference_in(view), proposal.terms.limit_price or 0, proposal.terms.stop_price or 0)
@@ -95,7 +95,8 @@ def refuse_large_newcomer(proposal: Proposal, view: RiskView) -> FailedControl |
         ("the order's value", quantity * price * view.instrument.multiplier, its.max_order_notional),
         ("the position", held + added, its.max_long if buys else its.max_short),
     ):
-        if value > most * part:
-            inputs = {"percent": text(canary.percent), "days": str(canary.days), **since}
-            return over("R27", Reason.CANARY, f"{what} of a newcomer", value, most * part, inputs=inputs)
+        if value * _HUNDRED > most * part:
+            inputs = {"percent": text(part), "days": str(canary.days), **since}
+            allowed = most * part / _HUNDRED
+            return over("R27", Reason.CANARY, f"{what} of a newcomer", value, allowed, inputs=inputs)
     return None

@@ -85,8 +85,15 @@ class TradingDay(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def span_of(self, moment: datetime) -> Span:
         """The trading day that a moment is in. It bears the date on which it ends.
 
-        One that ends at midnight bears the date before that.
+        One that ends at midnight bears the date before that. The latest is kept: nearly always it is
+        asked for again.
         """
+        kept: Span | None = self.__dict__.get("span")
+        if kept is None or not kept.holds(moment):
+            kept = self.__dict__["span"] = self._work_out(moment)
+        return kept
+
+    def _work_out(self, moment: datetime) -> Span:
         local = moment.astimezone(self._clock)
         ending = local.date()
         if local.timetz().replace(tzinfo=None) >= self.ends_at:

@@ -118,6 +118,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             raise ValueError("drift_window_s must be more than zero")
 
     @cached_property
+    def own_exposure(self) -> ExposureLimit | None:
+        """The account's own limit of exposure, if it has one."""
+        if self.max_gross_exposure is None and self.max_net_exposure is None:
+            return None
+        return ExposureLimit(max_gross=self.max_gross_exposure, max_net=self.max_net_exposure)
+
+    @cached_property
     def digest(self) -> str:
         canonical = msgspec.json.encode(mapping_of(self), order="sorted")
         return hashlib.sha256(canonical).hexdigest()
