@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.terms import Side, Terms
-from ordergate.core.risk.compiling import USUAL, Compiled, Subject, compiled, loosenings
+from ordergate.core.risk.compiling import USUAL, Compiled, Subject, compiled, loosenings, weakened
 from ordergate.core.risk.limits import InstrumentLimits, Limits, config_hash, limits_of, mapping_of
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.rules import STAND_INS, STAND_INS_OF_INSTRUMENT, Mode, Reach, Rule, read
@@ -411,3 +411,87 @@ def test_a_rule_more_never_loosens_an_account_that_is_whole(
         kept = had["instruments"]
         has["instruments"] = {name: one for name, one in has["instruments"].items() if name in kept}
     assert loosened(had, has) == []
+
+
+# What another rule hides
+
+
+def test_a_limit_cannot_be_raised_unseen_beneath_a_tighter_one() -> None:
+    firm = rule(Reach.FIRM, "", {"max_open_orders": 1})
+    higher = rule(Reach.ACCOUNT, ACCOUNT, {**WHOLE, "max_open_orders": 100_000})
+    assert looser([OWN, firm], [higher, firm]) == []
+    assert weakened(OWN, higher, [higher, firm], NOW) == [f"rule {OWN.id} max_open_orders"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ({"max_open_orders": 5}, {"max_open_orders": 4}, []),
+        ({"max_open_orders": 5}, {"max_open_orders": 6}, [" max_open_orders"]),
+        ({"max_open_orders": 5}, {"max_open_notional": "1"}, [" max_open_orders"]),
+        ({"instruments": {SHARE: {"max_long": "5"}}}, {"enabled": False}, [f" instruments.{SHARE}.max_long"]),
+        (
+            {"instruments": {SHARE: {"initial_margin": "5"}}},
+            {"instruments": {SHARE: {"max_long": "5"}}},
+            [f" instruments.{SHARE}.initial_margin"],
+        ),
+    ],
+)
+def test_a_rule_that_says_less_is_weakened_by_that(
+    old: dict[str, Any], new: dict[str, Any], words: list[str]
+) -> None:
+    before, after = rule(Reach.FIRM, "", old), rule(Reach.FIRM, "", new)
+    assert weakened(before, after, [after], NOW) == [f"rule {before.id}{word}" for word in words]
+
+
+def test_what_an_account_leaves_open_has_its_usual_value_when_it_is_compared() -> None:
+    needed = ("max_open_orders", "max_open_notional", "message_windows")
+    bare = rule(Reach.ACCOUNT, ACCOUNT, {name: WHOLE[name] for name in needed})
+    for its, words in (
+        ({"enabled": True}, ["enabled"]),
+        ({"duplicate_window_s": "0.5"}, ["duplicate_window_s"]),
+        ({"duplicate_window_s": "2"}, []),
+        ({"stream_stale_max_s": "10"}, []),
+    ):
+        more = rule(Reach.ACCOUNT, ACCOUNT, {**bare.limits, **its})
+        assert weakened(bare, more, [more], NOW) == [f"rule {bare.id} {word}" for word in words]
+
+
+def test_an_instrument_that_comes_weakens_an_accounts_own_rule_and_one_that_goes_does_not() -> None:
+    less = rule(Reach.ACCOUNT, ACCOUNT, {**WHOLE, "instruments": {SHARE: WHOLE["instruments"][SHARE]}})
+    assert weakened(less, OWN, [OWN], NOW) == [f"rule {OWN.id} instruments.{FUTURE}"]
+    assert weakened(OWN, less, [less], NOW) == []
+
+
+def test_a_rule_of_one_instrument_is_compared_as_one() -> None:
+    before, after = (rule(Reach.INSTRUMENT, SHARE, {"max_long": most}) for most in ("5", "6"))
+    assert weakened(before, after, [after], NOW) == [f"rule {before.id} max_long"]
+    assert weakened(after, before, [before], NOW) == []
+
+
+def test_a_rule_that_goes_is_weakened_unless_it_was_all_that_the_account_had() -> None:
+    firm = rule(Reach.FIRM, "", {"max_open_orders": 1})
+    second = rule(Reach.ACCOUNT, ACCOUNT, {"max_open_orders": 1}, id="second")
+    assert weakened(firm, None, [OWN], NOW) == [f"rule {firm.id}"]
+    assert weakened(second, None, [OWN], NOW) == ["rule second"]
+    assert weakened(OWN, None, [firm], NOW) == []
+
+
+def test_what_held_for_longer_or_for_others_or_was_enforced_is_weakened_by_less() -> None:
+    hour = timedelta(hours=1)
+    firm = rule(Reach.FIRM, "", {"max_open_orders": 1})
+    for changes in (
+        {"mode": Mode.SHADOW},
+        {"effective_from": NOW + hour},
+        {"effective_to": NOW + hour},
+        {"scope": Reach.TENANT, "of": "acme"},
+    ):
+        changed = msgspec.structs.replace(firm, **changes)
+        assert weakened(firm, changed, [changed], NOW) == [f"rule {firm.id}"]
+    shadow = msgspec.structs.replace(firm, mode=Mode.SHADOW)
+    over = msgspec.structs.replace(firm, effective_to=NOW)
+    for one in (shadow, over):
+        assert weakened(one, None, [], NOW) == []
+        assert weakened(one, firm, [firm], NOW) == []
+    longer = msgspec.structs.replace(firm, effective_from=NOW - hour, owner="another")
+    assert weakened(firm, longer, [longer], NOW) == []

@@ -293,3 +293,14 @@ async def test_a_journal_that_takes_nothing_changes_nothing(monkeypatch: pytest.
         assert isinstance(no, Refusal)
         assert no.code is Code.UNAVAILABLE
         assert config_hash(stage.seat.limits) == before
+
+
+async def test_what_a_tighter_rule_hides_waits_for_another_person_too() -> None:
+    async with Stage() as stage:
+        await edited(stage, setting(rule({"max_open_orders": 1})))
+        await edited(stage, setting(rule({"max_open_orders": 5}, name="hidden")))
+        raised = await edited(stage, setting(rule({"max_open_orders": 500}, name="hidden"), 1))
+        gone = await edited(stage, Edit("hidden", 1))
+        for waits in (raised, gone):
+            assert waits.change is not None
+            assert waits.change.proposed.summary[0].startswith("rule hidden")

@@ -15,7 +15,7 @@ import msgspec
 from ordergate.core.approvals import Change, ChangeProposed, Person
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk import policy as policies
-from ordergate.core.risk.compiling import loosenings
+from ordergate.core.risk.compiling import loosenings, weakened
 from ordergate.core.risk.policy import Edit, Policy
 from ordergate.core.risk.rules import Rule
 from ordergate.engine.limits_book import LimitsBook
@@ -87,13 +87,21 @@ class Planner:
         return sorted({account for rule in rules for account in self._in_force.accounts_of(rule)})
 
     def _loosens(self, before: Policy, after: dict[str, Rule], at: datetime) -> list[str]:
-        return loosenings(
+        """What would be allowed, and what a rule would say less strictly although nothing shows it yet."""
+        shown = loosenings(
             before.rules.values(),
             after.values(),
             self._in_force.subjects.values(),
             self._in_force.instruments,
             at,
         )
+        hidden = [
+            word
+            for rule in before.rules.values()
+            if after.get(rule.id) is not rule
+            for word in weakened(rule, after.get(rule.id), after.values(), at)
+        ]
+        return shown or hidden
 
 
 def edits_in(change: Change) -> list[Edit] | Refusal:

@@ -25,7 +25,14 @@ from ordergate.core.risk.rules import (
     Reach,
     Rule,
 )
-from ordergate.core.risk.tightest import OF_ACCOUNT, OF_INSTRUMENT, Field, loosened
+from ordergate.core.risk.tightest import (
+    OF_ACCOUNT,
+    OF_INSTRUMENT,
+    Field,
+    loosened,
+    said_less,
+    said_less_of_instrument,
+)
 
 INSTRUMENTS: Final = "instruments"
 USUAL: Final = "usual"
@@ -241,6 +248,40 @@ def loosenings(
                 has = _plain(compiled(will.values(), one, instruments, moment))
                 found |= dict.fromkeys(f"{subject.account} {word}" for word in loosened(had, has))
     return list(found)
+
+
+def weakened(old: Rule, new: Rule | None, after: Iterable[Rule], at: datetime) -> list[str]:
+    """What a rule says less strictly than it did, whether or not another one hides that now.
+
+    Else a limit could be raised unseen beneath a tighter one, and show when that is taken away. Taking away
+    the last rule of an account's own leaves it without limits, which is no loosening.
+    """
+    if old.mode is not Mode.ENFORCE or (old.effective_to is not None and old.effective_to <= at):
+        return []
+    words = f"rule {old.id}"
+    if new is None:
+        alone = old.scope is Reach.ACCOUNT and not any(
+            rule.scope is Reach.ACCOUNT and rule.of == old.of for rule in after
+        )
+        return [] if alone else [words]
+    if (new.scope, new.of) != (old.scope, old.of) or new.mode is not Mode.ENFORCE or _shorter(old, new, at):
+        return [words]
+    if old.scope in OF_ONE_INSTRUMENT:
+        less = said_less_of_instrument(old.limits, new.limits)
+    elif old.scope is Reach.ACCOUNT:
+        less = said_less({**_USUAL, **old.limits}, {**_USUAL, **new.limits}, names_instruments=True)
+    else:
+        less = said_less(old.limits, new.limits, names_instruments=False)
+    return [f"{words} {name}" for name in less]
+
+
+def _shorter(old: Rule, new: Rule, at: datetime) -> bool:
+    """Whether it holds at fewer moments from now on."""
+    begins_later = new.effective_from is not None and (new.effective_from > max(at, old.effective_from or at))
+    ends_earlier = new.effective_to is not None and (
+        old.effective_to is None or new.effective_to < old.effective_to
+    )
+    return begins_later or ends_earlier
 
 
 def _differs(was: Mapping[str, Rule], will: Mapping[str, Rule], rule_id: str) -> bool:
