@@ -7,7 +7,7 @@ no limits, and no limits is a no. Nothing here reads a clock: the moment is hand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -240,14 +240,32 @@ def loosenings(
         *((None, name) for name in sorted(strategies)),
     ]
     found: dict[str, None] = {}
-    for moment in moments((*was.values(), *will.values()), at):
-        for subject in subjects:
+    for subject in subjects:
+        if not any(_may_concern(rule, subject, instruments) for rule in changed):
+            continue
+        old = [rule for rule in was.values() if _may_concern(rule, subject, instruments)]
+        new = [rule for rule in will.values() if _may_concern(rule, subject, instruments)]
+        for moment in moments((*old, *new), at):
             for user, strategy in who:
                 one = msgspec.structs.replace(subject, user=user, strategy=strategy)
-                had = _plain(compiled(was.values(), one, instruments, moment))
-                has = _plain(compiled(will.values(), one, instruments, moment))
+                had = _plain(compiled(old, one, instruments, moment))
+                has = _plain(compiled(new, one, instruments, moment))
                 found |= dict.fromkeys(f"{subject.account} {word}" for word in loosened(had, has))
     return list(found)
+
+
+def comparisons(
+    before: Mapping[str, Rule], after: Mapping[str, Rule], subjects: Collection[Subject], at: datetime
+) -> int:
+    """At most how often `loosenings` would have to compare, without doing it."""
+    changed = [rule for rule in (*before.values(), *after.values()) if _differs(before, after, rule.id)]
+    who = 1 + len({(rule.scope, rule.of) for rule in changed if rule.scope in OF_ONE_WHO_ASKS})
+    return len(moments((*before.values(), *after.values()), at)) * len(subjects) * who
+
+
+def _may_concern(rule: Rule, subject: Subject, instruments: Mapping[Symbol, Instrument]) -> bool:
+    """Whoever asks."""
+    return rule.scope in OF_ONE_WHO_ASKS or concerns(rule, subject, instruments)
 
 
 def weakened(old: Rule, new: Rule | None, after: Iterable[Rule], at: datetime) -> list[str]:
