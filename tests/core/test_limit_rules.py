@@ -1,4 +1,4 @@
-"""Rules are read strictly, compiled to the tightest of all that apply, and compared without a hole."""
+"""Rules are read strictly, and compiled to the tightest of all that apply."""
 
 from __future__ import annotations
 
@@ -7,40 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from ordergate.core.ids import AccountId
-from ordergate.core.orders.terms import Side, Terms
-from ordergate.core.risk.compiling import USUAL, Compiled, Subject, compiled, loosenings
+from ordergate.core.risk.compiling import USUAL
 from ordergate.core.risk.limits import InstrumentLimits, Limits, config_hash, limits_of, mapping_of
-from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.rules import STAND_INS, STAND_INS_OF_INSTRUMENT, Mode, Reach, Rule, read
 from ordergate.core.risk.tightest import OF_ACCOUNT, OF_INSTRUMENT, loosened
-from tests.core.examples import FUTURE, NOW, SHARE, terms
-from tests.core.risk_examples import INSTRUMENTS, failures, limits, spoiled, view
-
-ACCOUNT = AccountId("P-ONE")
-SUBJECT = Subject(ACCOUNT, tenant="acme", desk="rates")
-WHOLE: dict[str, Any] = {name: value for name, value in mapping_of(limits()).items() if name != "version"}
-
-
-def rule(scope: Reach, of: str, its: dict[str, Any], **more: Any) -> Rule:
-    name = more.pop("id", f"{scope}:{of or 'all'}")
-    return read(Rule(id=name, scope=scope, of=of, limits=its, owner="risk", **more))
-
-
-OWN = rule(Reach.ACCOUNT, ACCOUNT, WHOLE)
-
-
-def together(*rules: Rule, asking: Subject = SUBJECT, at: datetime = NOW, shadows: bool = False) -> Compiled:
-    return compiled(rules, asking, INSTRUMENTS, at, shadows=shadows)
-
-
-def limits_from(*rules: Rule, asking: Subject = SUBJECT, at: datetime = NOW) -> Limits:
-    found = together(*rules, asking=asking, at=at)
-    assert found.limits is not None, found.why
-    return found.limits
+from tests.core.examples import FUTURE, NOW, SHARE
+from tests.core.limit_rules import ACCOUNT, OWN, SUBJECT, WHOLE, limits_from, rule, together
+from tests.core.risk_examples import limits
 
 
 def named(kind: type[msgspec.Struct]) -> set[str]:
@@ -337,141 +311,3 @@ def test_a_rule_needs_a_name_an_owner_and_sensible_times(changes: dict[str, Any]
 
 def test_amounts_are_written_in_one_way() -> None:
     assert rule(Reach.FIRM, "", {"max_open_notional": "5.00"}).limits == {"max_open_notional": "5"}
-
-
-# What loosens
-
-
-def looser(before: list[Rule], after: list[Rule], *, at: datetime = NOW) -> list[str]:
-    return loosenings(before, after, [SUBJECT], INSTRUMENTS, at)
-
-
-def test_taking_a_rule_away_or_putting_it_in_shadow_loosens() -> None:
-    firm = rule(Reach.FIRM, "", {"max_open_orders": 1})
-    shadow = msgspec.structs.replace(firm, mode=Mode.SHADOW)
-    assert looser([OWN], [OWN, firm]) == []
-    assert looser([OWN, firm], [OWN]) == ["P-ONE max_open_orders"]
-    assert looser([OWN, firm], [OWN, shadow]) == ["P-ONE max_open_orders"]
-    assert looser([OWN, shadow], [OWN, firm]) == []
-
-
-def test_the_first_rule_of_an_account_loosens_and_taking_the_last_one_away_does_not() -> None:
-    assert looser([], [OWN]) == ["P-ONE everything"]
-    assert looser([OWN], []) == []
-
-
-def test_what_loosens_later_loosens() -> None:
-    end = NOW + timedelta(days=1)
-    firm = rule(Reach.FIRM, "", {"max_open_orders": 1})
-    ending = msgspec.structs.replace(firm, effective_to=end)
-    beginning = msgspec.structs.replace(firm, effective_from=end)
-    assert looser([OWN], [OWN, ending]) == []
-    assert looser([OWN, firm], [OWN, ending]) == ["P-ONE max_open_orders"]
-    assert looser([OWN, firm], [OWN, beginning]) == ["P-ONE max_open_orders"]
-    assert looser([OWN, ending], [OWN, firm]) == []
-    assert looser([OWN, ending], [OWN], at=end) == []
-
-
-def test_a_rule_on_who_asks_is_compared_for_whom_it_names() -> None:
-    anna = rule(Reach.USER, "anna", {"max_open_orders": 5})
-    mean = rule(Reach.STRATEGY, "mean", {"max_open_orders": 5})
-    for one in (anna, mean):
-        assert looser([OWN], [OWN, one]) == []
-        assert looser([OWN, one], [OWN]) == ["P-ONE max_open_orders"]
-
-
-def test_another_instrument_loosens_and_a_margin_that_appears_does() -> None:
-    less = rule(Reach.ACCOUNT, ACCOUNT, {**WHOLE, "instruments": {SHARE: WHOLE["instruments"][SHARE]}})
-    assert looser([less], [OWN]) == [f"P-ONE instruments.{FUTURE}"]
-    its = {name: value for name, value in WHOLE["instruments"][FUTURE].items() if name != "initial_margin"}
-    without = rule(Reach.ACCOUNT, ACCOUNT, {**WHOLE, "instruments": {**WHOLE["instruments"], FUTURE: its}})
-    assert looser([without], [OWN]) == [f"P-ONE instruments.{FUTURE}.initial_margin"]
-    assert looser([OWN], [without]) == []
-
-
-def test_another_owner_or_reason_loosens_nothing() -> None:
-    assert looser([OWN], [msgspec.structs.replace(OWN, owner="somebody else")]) == []
-
-
-SAID = st.fixed_dictionaries(
-    {},
-    optional={
-        "enabled": st.booleans(),
-        "max_open_orders": st.integers(0, 5),
-        "max_open_notional": st.sampled_from(["0", "500", "20000"]),
-        "message_windows": st.sampled_from([[[1, 1]], [[3, 10]], [[2, 1], [9, 60]]]),
-        "duplicate_window_s": st.sampled_from(["0", "1", "3"]),
-        "reference_price_max_age_s": st.sampled_from(["0", "1", "9"]),
-        "buying_power_max_age_s": st.sampled_from(["0", "90"]),
-        "buying_power_haircut_percent": st.sampled_from(["0", "90"]),
-        "far_passive_refused": st.booleans(),
-        "stream_stale_max_s": st.sampled_from(["0", "20"]),
-        "reduce_when_stale": st.booleans(),
-        "instruments": st.fixed_dictionaries(
-            {},
-            optional={
-                SHARE: st.fixed_dictionaries(
-                    {"max_long": st.sampled_from(["0", "4", "2000"])},
-                    optional={
-                        "max_order_quantity": st.sampled_from(["0", "4", "2000"]),
-                        "max_order_notional": st.sampled_from(["0", "400", "200000"]),
-                        "collar_percent": st.sampled_from(["0", "1", "90"]),
-                        "collar_ticks": st.sampled_from([0, 100, 100_000]),
-                    },
-                )
-            },
-        ),
-    },
-).filter(bool)
-
-SCOPES = st.sampled_from(
-    [(Reach.FIRM, ""), (Reach.TENANT, "acme"), (Reach.DESK, "rates"), (Reach.ACCOUNT, str(ACCOUNT))]
-)
-
-
-@st.composite
-def rule_sets(draw: st.DrawFn) -> list[Rule]:
-    said = draw(st.lists(st.tuples(SCOPES, SAID), max_size=4))
-    others = [rule(scope, of, its, id=f"r{n}") for n, ((scope, of), its) in enumerate(said)]
-    return [OWN, *others] if draw(st.booleans()) else others
-
-
-@given(
-    rule_sets(),
-    rule_sets(),
-    st.builds(terms, st.sampled_from(Side), st.integers(1, 2000), st.integers(80, 120)),
-    st.integers(0, 4),
-)
-def test_what_only_tightens_accepts_nothing_that_was_refused(
-    before: list[Rule], after: list[Rule], asked: Terms, sent: int
-) -> None:
-    """The promise behind making a change without a second person."""
-    if looser(before, after):
-        return
-    had, has = together(*before).limits, together(*after).limits
-
-    def refused(one: Limits | None) -> set[str]:
-        buckets = MessageBuckets(one)
-        for _ in range(sent):
-            buckets.order_sent(NOW)
-        return set(failures(asked, spoiled(view(limits()), limits=one, buckets=buckets)))
-
-    assert not (refused(had) and not refused(has))
-
-
-@given(rule_sets(), st.tuples(SCOPES, SAID))
-def test_a_rule_more_never_loosens_an_account_that_is_whole(
-    rules: list[Rule], more: tuple[tuple[Reach, str], dict[str, Any]]
-) -> None:
-    (scope, of), its = more
-    if scope is Reach.ACCOUNT or together(*rules).limits is None:
-        return  # its own rules may name another instrument
-    whole = limits_from(*rules)
-    extra = rule(scope, of, its, id="more")
-    found = together(*rules, extra).limits
-    had: Any = mapping_of(whole)
-    has: Any = None if found is None else {**mapping_of(found)}
-    if has is not None:
-        kept = had["instruments"]
-        has["instruments"] = {name: one for name, one in has["instruments"].items() if name in kept}
-    assert loosened(had, has) == []

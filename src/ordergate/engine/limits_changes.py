@@ -15,7 +15,7 @@ import msgspec
 from ordergate.core.approvals import Change, ChangeProposed, Person
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk import policy as policies
-from ordergate.core.risk.compiling import loosenings
+from ordergate.core.risk.compiling import comparisons, loosenings, weakened
 from ordergate.core.risk.policy import Edit, Policy
 from ordergate.core.risk.rules import Rule
 from ordergate.engine.limits_book import LimitsBook
@@ -26,6 +26,7 @@ from ordergate.ports.journal import AnyEvent
 LIMITS: Final = "limits"
 WAITS: Final = timedelta(days=1)
 SUMMARY_MAX: Final = 50
+COMPARISONS_MAX: Final = 1_000
 ENTROPY_BITS: Final = 32
 
 
@@ -53,8 +54,9 @@ class Planner:
         policy = self._book.policy
         standing = policy
         at_once: list[Edit] = []
-        waiting: list[Edit] = []
-        for edit in edits:
+        too_much = self._is_too_much(policy, edits, at)
+        waiting: list[Edit] = list(edits) if too_much else []
+        for edit in () if too_much else edits:
             after = policies.applied(standing, [edit])
             if self._loosens(standing, after, at):
                 waiting.append(edit)
@@ -64,7 +66,9 @@ class Planner:
         events: list[AnyEvent] = [*policies.events_of(policy, at_once, at=at, by=by, reason=reason)]
         if not waiting:
             return Plan(tuple(at_once), (), (), tuple(events))
-        loosens = self._loosens(standing, policies.applied(standing, waiting), at)
+        loosens = [f"{len(waiting)} rules: too much to compare while orders wait"]
+        if not too_much:
+            loosens = self._loosens(standing, policies.applied(standing, waiting), at)
         proposed = ChangeProposed(
             change_id=self.new_id(at),
             at=at,
@@ -81,19 +85,33 @@ class Planner:
         events.append(proposed)
         return Plan(tuple(at_once), tuple(waiting), tuple(loosens), tuple(events), proposed.change_id)
 
+    def _is_too_much(self, policy: Policy, edits: Sequence[Edit], at: datetime) -> bool:
+        """What takes long to compare is not compared, since orders would wait for it: a person looks."""
+        after = policies.applied(policy, edits)
+        subjects = self._in_force.subjects.values()
+        return len(edits) * comparisons(policy.rules, after, subjects, at) > COMPARISONS_MAX
+
     def _accounts(self, policy: Policy, edits: Sequence[Edit]) -> list[str]:
         """Everybody whose limits it is about."""
         rules = [rule for edit in edits for rule in (policy.rules.get(edit.rule_id), edit.rule) if rule]
         return sorted({account for rule in rules for account in self._in_force.accounts_of(rule)})
 
     def _loosens(self, before: Policy, after: dict[str, Rule], at: datetime) -> list[str]:
-        return loosenings(
+        """What would be allowed, and what a rule would say less strictly although nothing shows it yet."""
+        shown = loosenings(
             before.rules.values(),
             after.values(),
             self._in_force.subjects.values(),
             self._in_force.instruments,
             at,
         )
+        hidden = [
+            word
+            for rule in before.rules.values()
+            if after.get(rule.id) is not rule
+            for word in weakened(rule, after.get(rule.id), after.values(), at)
+        ]
+        return shown or hidden
 
 
 def edits_in(change: Change) -> list[Edit] | Refusal:

@@ -7,7 +7,7 @@ no limits, and no limits is a no. Nothing here reads a clock: the moment is hand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -25,7 +25,14 @@ from ordergate.core.risk.rules import (
     Reach,
     Rule,
 )
-from ordergate.core.risk.tightest import OF_ACCOUNT, OF_INSTRUMENT, Field, loosened
+from ordergate.core.risk.tightest import (
+    OF_ACCOUNT,
+    OF_INSTRUMENT,
+    Field,
+    loosened,
+    said_less,
+    said_less_of_instrument,
+)
 
 INSTRUMENTS: Final = "instruments"
 USUAL: Final = "usual"
@@ -233,14 +240,66 @@ def loosenings(
         *((None, name) for name in sorted(strategies)),
     ]
     found: dict[str, None] = {}
-    for moment in moments((*was.values(), *will.values()), at):
-        for subject in subjects:
+    for subject in subjects:
+        if not any(_may_concern(rule, subject, instruments) for rule in changed):
+            continue
+        old = [rule for rule in was.values() if _may_concern(rule, subject, instruments)]
+        new = [rule for rule in will.values() if _may_concern(rule, subject, instruments)]
+        for moment in moments((*old, *new), at):
             for user, strategy in who:
                 one = msgspec.structs.replace(subject, user=user, strategy=strategy)
-                had = _plain(compiled(was.values(), one, instruments, moment))
-                has = _plain(compiled(will.values(), one, instruments, moment))
+                had = _plain(compiled(old, one, instruments, moment))
+                has = _plain(compiled(new, one, instruments, moment))
                 found |= dict.fromkeys(f"{subject.account} {word}" for word in loosened(had, has))
     return list(found)
+
+
+def comparisons(
+    before: Mapping[str, Rule], after: Mapping[str, Rule], subjects: Collection[Subject], at: datetime
+) -> int:
+    """At most how often `loosenings` would have to compare, without doing it."""
+    changed = [rule for rule in (*before.values(), *after.values()) if _differs(before, after, rule.id)]
+    who = 1 + len({(rule.scope, rule.of) for rule in changed if rule.scope in OF_ONE_WHO_ASKS})
+    return len(moments((*before.values(), *after.values()), at)) * len(subjects) * who
+
+
+def _may_concern(rule: Rule, subject: Subject, instruments: Mapping[Symbol, Instrument]) -> bool:
+    """Whoever asks."""
+    return rule.scope in OF_ONE_WHO_ASKS or concerns(rule, subject, instruments)
+
+
+def weakened(old: Rule, new: Rule | None, after: Iterable[Rule], at: datetime) -> list[str]:
+    """What a rule says less strictly than it did, whether or not another one hides that now.
+
+    Else a limit could be raised unseen beneath a tighter one, and show when that is taken away. Taking away
+    the last rule of an account's own leaves it without limits, which is no loosening.
+    """
+    if old.mode is not Mode.ENFORCE or (old.effective_to is not None and old.effective_to <= at):
+        return []
+    words = f"rule {old.id}"
+    if new is None:
+        alone = old.scope is Reach.ACCOUNT and not any(
+            rule.scope is Reach.ACCOUNT and rule.of == old.of for rule in after
+        )
+        return [] if alone else [words]
+    if (new.scope, new.of) != (old.scope, old.of) or new.mode is not Mode.ENFORCE or _shorter(old, new, at):
+        return [words]
+    if old.scope in OF_ONE_INSTRUMENT:
+        less = said_less_of_instrument(old.limits, new.limits)
+    elif old.scope is Reach.ACCOUNT:
+        less = said_less({**_USUAL, **old.limits}, {**_USUAL, **new.limits}, names_instruments=True)
+    else:
+        less = said_less(old.limits, new.limits, names_instruments=False)
+    return [f"{words} {name}" for name in less]
+
+
+def _shorter(old: Rule, new: Rule, at: datetime) -> bool:
+    """Whether it holds at fewer moments from now on."""
+    begins_later = new.effective_from is not None and (new.effective_from > max(at, old.effective_from or at))
+    ends_earlier = new.effective_to is not None and (
+        old.effective_to is None or new.effective_to < old.effective_to
+    )
+    return begins_later or ends_earlier
 
 
 def _differs(was: Mapping[str, Rule], will: Mapping[str, Rule], rule_id: str) -> bool:

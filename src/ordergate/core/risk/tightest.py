@@ -201,6 +201,36 @@ def loosened(before: Plain | None, after: Plain | None) -> list[str]:
     return found
 
 
+def said_less(before: Plain, after: Plain, *, names_instruments: bool) -> list[str]:
+    """The limits that a rule with an account's fields says less strictly than it did, or no more.
+
+    Where the rule's instruments are those that may be traded, one that goes is tighter and one that comes is
+    not; elsewhere it is the other way about.
+    """
+    found = _less_in(OF_ACCOUNT, before, after)
+    had, has = before.get("instruments", {}), after.get("instruments", {})
+    if names_instruments:
+        found += [f"instruments.{symbol}" for symbol in has if symbol not in had]
+    for symbol, its in had.items():
+        if symbol in has or not names_instruments:
+            now = has.get(symbol, {})
+            found += [f"instruments.{symbol}.{name}" for name in _less_in(OF_INSTRUMENT, its, now)]
+    return found
+
+
+def said_less_of_instrument(before: Plain, after: Plain) -> list[str]:
+    """The same of a rule with an instrument's fields."""
+    return _less_in(OF_INSTRUMENT, before, after)
+
+
+def _less_in(fields: Mapping[str, Field], before: Plain, after: Plain) -> list[str]:
+    return [
+        name
+        for name, field in fields.items()
+        if name in before and (name not in after or _is_looser(field, before[name], after[name]))
+    ]
+
+
 def _loosened_in(fields: Mapping[str, Field], before: Plain, after: Plain) -> list[str]:
     return [name for name, field in fields.items() if _is_looser(field, before.get(name), after.get(name))]
 
