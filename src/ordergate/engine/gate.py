@@ -24,13 +24,11 @@ from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import mapping_of
-from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.engine import cancels, envelopes
 from ordergate.engine.answers import (
     Answer,
     CancelAllAnswer,
     CancelResult,
-    KillView,
     Preview,
 )
 from ordergate.engine.dispatcher import Dispatcher
@@ -38,6 +36,7 @@ from ordergate.engine.durable import Durable
 from ordergate.engine.envelopes import Asker, Route, fields_of, written
 from ordergate.engine.judging import Decided, Judging, Request
 from ordergate.engine.kill_desk import KillDesk
+from ordergate.engine.kill_gate import KillGate
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import NOT_KNOWN, Once, until_ready
@@ -51,7 +50,7 @@ log = logger("gate")
 DEADLINE_S: Final = 5.0
 
 
-class Gate:
+class Gate(KillGate):
     def __init__(
         self,
         env: Env,
@@ -67,6 +66,7 @@ class Gate:
         kill_desk: KillDesk,
         down: Mapping[str, str],
     ) -> None:
+        super().__init__(kill_desk)
         self._env = env
         self._lanes = lanes
         self._judging = judging
@@ -78,7 +78,6 @@ class Gate:
         self._clock = clock
         self._down = down
         self._durable = Durable()
-        self._kill_desk = kill_desk
 
     async def place(
         self,
@@ -289,47 +288,6 @@ class Gate:
     def readiness(self) -> dict[str, str]:
         """What keeps this node from serving, by part. Empty when it is ready."""
         return reasons_not_ready(self._lanes, self._kill_switch, self._down)
-
-    def kill_state(self) -> KillView:
-        return self._kill_desk.view()
-
-    async def engage_kill(
-        self,
-        principal: Principal,
-        *,
-        grade: str,
-        reason: str,
-        correlation: str,
-        level: str = Level.GLOBAL,
-        target: str = "",
-    ) -> KillView | Refusal:
-        """In force at once on this node; with `cancel_all` what it is about is then cancelled."""
-        place = Level(level), target
-        return await self._kill_desk.engage(principal, place, Grade(grade), reason, correlation)
-
-    async def release_kill(
-        self,
-        principal: Principal,
-        *,
-        reason: str,
-        correlation: str,
-        level: str = Level.GLOBAL,
-        target: str = "",
-    ) -> KillView | Refusal:
-        """In force once it is durable; by another person than the one who engaged it."""
-        return await self._kill_desk.release(principal, (Level(level), target), reason, correlation)
-
-    async def flatten_kill(
-        self,
-        principal: Principal,
-        *,
-        reason: str,
-        correlation: str,
-        level: str = Level.GLOBAL,
-        target: str = "",
-    ) -> KillView | Refusal:
-        """Close what is held under a stop, once two persons have asked for it."""
-        return await self._kill_desk.flatten(principal, (Level(level), target), reason, correlation)
 
     async def _decided(
         self,
