@@ -107,3 +107,16 @@ async def test_a_stop_is_never_written_behind_its_own_release() -> None:
         assert not stage.gate.kill_state().engaged
         await stage.restart()
         assert not stage.gate.kill_state().engaged
+
+
+async def test_of_two_stops_at_one_place_that_could_not_be_written_both_are_written_later() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        for grade in (Grade.CANCEL_ALL, Grade.REDUCE_ONLY):
+            event = KillEngaged(at=stage.clock.now(), grade=grade, actor="local:ops", reason="all is down")
+            stage.node.kill_switch.hold(event)
+        await stage.clock.move(1)
+        stage.journal.release()
+        await stage.until(lambda: stage.gate.kill_state().stops[0].durable)
+        await stage.restart()
+        assert stage.gate.kill_state().grade == "cancel_all"

@@ -24,13 +24,11 @@ from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import config_hash, mapping_of
-from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.engine import cancels, envelopes
 from ordergate.engine.answers import (
     Answer,
     CancelAllAnswer,
     CancelResult,
-    KillView,
     Preview,
 )
 from ordergate.engine.dispatcher import Dispatcher
@@ -38,6 +36,7 @@ from ordergate.engine.durable import Durable
 from ordergate.engine.envelopes import Asker, Route, fields_of, written
 from ordergate.engine.judging import Decided, Judging, Request
 from ordergate.engine.kill_desk import KillDesk
+from ordergate.engine.kill_gate import KillGate
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.limits_desk import LimitsDesk
@@ -52,7 +51,7 @@ log = logger("gate")
 DEADLINE_S: Final = 5.0
 
 
-class Gate:
+class Gate(KillGate):
     def __init__(
         self,
         env: Env,
@@ -70,6 +69,7 @@ class Gate:
         down: Mapping[str, str],
         audit: Callable[[], str | None] = lambda: None,
     ) -> None:
+        super().__init__(kill_desk)
         self._env = env
         self._lanes = lanes
         self._judging = judging
@@ -83,7 +83,6 @@ class Gate:
         self._down = down
         self._audit = audit
         self._durable = Durable()
-        self._kill_desk = kill_desk
 
     async def place(
         self,
@@ -301,47 +300,6 @@ class Gate:
         if (unproved := self._audit()) is not None:
             reasons["audit"] = unproved
         return reasons
-
-    def kill_state(self) -> KillView:
-        return self._kill_desk.view()
-
-    async def engage_kill(
-        self,
-        principal: Principal,
-        *,
-        grade: str,
-        reason: str,
-        correlation: str,
-        level: str = Level.GLOBAL,
-        target: str = "",
-    ) -> KillView | Refusal:
-        """In force at once on this node; with `cancel_all` what it is about is then cancelled."""
-        place = Level(level), target
-        return await self._kill_desk.engage(principal, place, Grade(grade), reason, correlation)
-
-    async def release_kill(
-        self,
-        principal: Principal,
-        *,
-        reason: str,
-        correlation: str,
-        level: str = Level.GLOBAL,
-        target: str = "",
-    ) -> KillView | Refusal:
-        """In force once it is durable; by another person than the one who engaged it."""
-        return await self._kill_desk.release(principal, (Level(level), target), reason, correlation)
-
-    async def flatten_kill(
-        self,
-        principal: Principal,
-        *,
-        reason: str,
-        correlation: str,
-        level: str = Level.GLOBAL,
-        target: str = "",
-    ) -> KillView | Refusal:
-        """Close what is held under a stop, once two persons have asked for it."""
-        return await self._kill_desk.flatten(principal, (Level(level), target), reason, correlation)
 
     async def _decided(
         self,

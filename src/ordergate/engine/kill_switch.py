@@ -27,6 +27,7 @@ from ordergate.core.risk.trading_state import (
     Subject,
     TradingState,
     evolve,
+    harder,
 )
 from ordergate.engine.units import control_entry, kind_of
 from ordergate.ports.audience import Audience
@@ -40,6 +41,7 @@ log = logger("kill_switch")
 HEARD_S_MAX: Final = 3.0
 LISTEN_S: Final = 0.5
 LISTEN_TIMEOUT_S: Final = 2.5
+UNWRITTEN_MAX: Final = 1_000
 
 UNREAD: Final = "the control stream has not been read yet"
 UNHEARD: Final = f"the control stream has not been heard for {HEARD_S_MAX:g} s"
@@ -61,7 +63,7 @@ class KillSwitch:
         self._metrics = metrics
         self._clock = clock
         self._state = TradingState()
-        self._unwritten: dict[Place, KillEngaged] = {}
+        self._unwritten: list[KillEngaged] = []
         self._known = False
         self._unlooked: set[str] = set()
         self._heard_at = -math.inf
@@ -100,7 +102,7 @@ class KillSwitch:
     @property
     def unwritten(self) -> tuple[Place, ...]:
         """Where a stop is in force that is not durable yet."""
-        return tuple(self._unwritten)
+        return tuple(event.place for event in self._unwritten)
 
     def stop(self, subject: Subject) -> Stop | None:
         """The hardest stop that the order falls under. What is not known is stopped."""
@@ -151,9 +153,9 @@ class KillSwitch:
                 if isinstance(stored.event, ControlEvent):
                     self._fold(stored.event)
             self._was_heard(asked_at)
-        for event in tuple(self._unwritten.values()):
+        for event in tuple(self._unwritten):
             async with self._writing:
-                if self._unwritten.get(event.place) is not event:
+                if not any(one is event for one in self._unwritten):
                     continue  # written, or released, while this waited: never behind its own release
                 await self._append_surely(event, "kill-switch")
                 self._was_written(event)
@@ -166,7 +168,8 @@ class KillSwitch:
 
     def hold(self, event: KillEngaged) -> None:
         """In force when this returns; written down when the control stream is heard next."""
-        self._unwritten[event.place] = event
+        if len(self._unwritten) < UNWRITTEN_MAX or not self._is_to_be_written(event):
+            self._unwritten.append(event)
         self._fold(event)
         log.warning(
             "kill_switch.engaged",
@@ -185,7 +188,7 @@ class KillSwitch:
         if self._state.kills.get(event.place) != released:
             log.warning("kill_switch.engaged_meanwhile", actor=event.actor)
             return
-        self._unwritten.pop(event.place, None)
+        self._unwritten = [one for one in self._unwritten if one.place != event.place]
         self._fold(event)
         log.warning(
             "kill_switch.released",
@@ -211,6 +214,13 @@ class KillSwitch:
         for level, gauge in self._metrics.stops.items():
             gauge.set(levels[level])
 
+    def _is_to_be_written(self, event: KillEngaged) -> bool:
+        """True when one at the same place waits that is as hard; so there are never more than places."""
+        return any(
+            one.place == event.place and harder(one.grade, event.grade) is one.grade
+            for one in self._unwritten
+        )
+
     async def _recover(self) -> None:
         asked_at = self._clock.monotonic()
         taken = await self._journal.take(self._stream)
@@ -220,7 +230,7 @@ class KillSwitch:
                 state = evolve(state, stored.event)
                 if stored.seq > self._head:
                     news.append(stored.event)
-        for engaged in self._unwritten.values():  # engaged before the journal could be written: stays so
+        for engaged in self._unwritten:  # engaged before the journal could be written: stays so
             state = evolve(state, engaged)
         self._known = True
         self._state, self._epoch, self._head = state, taken.epoch, taken.head
@@ -234,8 +244,7 @@ class KillSwitch:
         self._heard.set()
 
     def _was_written(self, event: KillEngaged) -> None:
-        if self._unwritten.get(event.place) is event:
-            del self._unwritten[event.place]
+        self._unwritten = [one for one in self._unwritten if one is not event]
 
     async def _write(self, event: AnyControlEvent, correlation: str) -> None:
         async with self._writing:

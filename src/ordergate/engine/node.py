@@ -21,15 +21,12 @@ from ordergate.core.risk.compiling import Subject
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.recent import RecentOrders
-from ordergate.core.risk.trading_state import AnyControlEvent
 from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.account_sync import AccountSync
 from ordergate.engine.alarms import Alarms
-from ordergate.engine.breakers import Breakers
 from ordergate.engine.breaks_desk import BreakDesk
 from ordergate.engine.contingent import Contingent
-from ordergate.engine.dead_man import DeadMan
 from ordergate.engine.dispatcher import Dispatcher, Pace
 from ordergate.engine.egress import Egress
 from ordergate.engine.gate import Gate
@@ -37,8 +34,6 @@ from ordergate.engine.group_gate import GroupGate
 from ordergate.engine.health import show
 from ordergate.engine.ingest import Ingest
 from ordergate.engine.judging import Hours, Judging, always_unknown
-from ordergate.engine.kill_desk import KillDesk
-from ordergate.engine.kill_flags import FlagWatch
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lane import Lane
@@ -53,12 +48,11 @@ from ordergate.engine.renamed import Renamed
 from ordergate.engine.resolving import Resolving
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace, Snapshots
+from ordergate.engine.stops import Stops
 from ordergate.engine.supervisor import Supervisor
-from ordergate.engine.sweeps import Sweeps
-from ordergate.engine.trips import TripPolicy, Trips
+from ordergate.engine.trips import TripPolicy
 from ordergate.engine.unknowns import Unknowns
 from ordergate.engine.valuing import Valuing
-from ordergate.engine.watches import Watches
 from ordergate.ports.audience import Audience
 from ordergate.ports.broker import Broker
 from ordergate.ports.clock import Chance, Clock
@@ -218,42 +212,27 @@ class Node:
             chance=world.chance,
             audit=world.audit,
         )
-        self._sweeps = Sweeps(self.lanes, world.clock)
-        self.kill_desk = KillDesk(
+        self._stops = Stops(
             world.env,
+            self.kill_switch,
             lanes=self.lanes,
-            kill_switch=self.kill_switch,
-            sweeps=self._sweeps,
+            prices=self.prices,
             flattens=self.groups,
             instruments=world.instruments,
             clock=world.clock,
-            two_persons=two_persons,
-        )
-        self.dead_man = DeadMan(
-            lanes=self.lanes, kill_switch=self.kill_switch, sweeps=self._sweeps, clock=world.clock
-        )
-        self.kill_switch.on_event = self._follow_control
-        policy = trips or TripPolicy()
-        self.trips = Trips(
-            kill_switch=self.kill_switch, kill_desk=self.kill_desk, clock=world.clock, metrics=world.metrics
-        )
-        self._breakers = Breakers(self.lanes, self.trips, world.clock, policy)
-        self._watches = Watches(
-            world.env,
-            lanes=self.lanes,
-            prices=self.prices,
-            trips=self.trips,
-            breakers=self._breakers,
-            clock=world.clock,
             metrics=world.metrics,
-            policy=policy,
+            two_persons=two_persons,
+            policy=trips or TripPolicy(),
+            flags=world.kill_flags,
             offset=world.offset,
             nodes=world.nodes,
             ourselves=world.ourselves,
         )
-        self._flags = FlagWatch(self.kill_switch, self.kill_desk, world.clock)
-        for way in world.kill_flags:
-            self.kill_switch.awaits(way.name)
+        self.kill_desk, self.dead_man, self.trips = (
+            self._stops.desk,
+            self._stops.dead_man,
+            self._stops.trips,
+        )
         self.breaks = BreakDesk(world.env, lanes=self.lanes, once=once, views=world.views, clock=world.clock)
         self.gate = Gate(
             world.env,
@@ -273,13 +252,8 @@ class Node:
 
     def start(self) -> None:
         """Start every part. Readiness tells when the accounts are back."""
-        for way in self._world.kill_flags:
-            self._supervisor.keep(f"kill-{way.name}", lambda way=way: self._flags.keep(way))  # type: ignore[misc]  # bound now
-        self._supervisor.keep("kill-switch", self._keep_kill_switch)
+        self._stops.start(self._supervisor)
         self._supervisor.keep("limits", self._keep_limits)
-        self._supervisor.keep("kill-desk", self.kill_desk.keep)
-        self._supervisor.keep("dead-man", self.dead_man.keep)
-        self._supervisor.keep("watches", self._watches.keep)
         for number, source in enumerate(self._world.prices):
             self._supervisor.keep(f"prices-{number}", lambda source=source: self.prices.follow(source))  # type: ignore[misc]  # bound now
         for seat in self.lanes:
@@ -296,14 +270,14 @@ class Node:
     async def stop(self) -> None:
         """Stop asking and listening; what is durable is carried on at the next start."""
         self._contingent.stop()
-        self._sweeps.stop()
+        self._stops.stop()
         await self._dispatcher.drain(timeout_s=5.0)
         await self._supervisor.stop()
 
     async def kill(self) -> None:
         """Stop in the middle of everything, as a crash would; for tests and drills."""
         self._contingent.stop()
-        self._sweeps.stop()
+        self._stops.stop()
         self._dispatcher.abandon()
         await self._supervisor.stop()
 
@@ -371,24 +345,14 @@ class Node:
         self._contingent.follow(lane, event)
         seat = self.lanes.get(lane.account)
         if seat is not None:
-            self._breakers.follow(seat, event)
+            self._stops.follow(seat, event)
             if type(event) is OrderAcknowledged:
                 now = self._world.clock.monotonic()
                 seat.watch.acknowledged(event.broker_order_id, event.order_id, now)
 
-    async def _keep_kill_switch(self) -> None:
-        await self.kill_switch.recover()
-        self.kill_desk.look()
-        await self.kill_switch.listen()
-
     async def _keep_limits(self) -> None:
         await self.limits.open(self._said)
         await self.limits.keep()
-
-    def _follow_control(self, event: AnyControlEvent) -> None:
-        """What every event of the control stream starts, whoever wrote it."""
-        self.kill_desk.follow(event)
-        self.dead_man.follow(event)
 
     def _carry_on_names(self, seat: Seat) -> None:
         """A position under an old name is shown under its present one from now on."""
@@ -425,8 +389,7 @@ class Node:
             now = self._world.clock.monotonic()
             silence = max((now - seat.heard_at for seat in self.lanes), default=0.0)
             self._world.metrics.broker_stream_silence.set(silence)
-            self._world.metrics.stops_left.set(self._sweeps.left_in_all)
-            self._world.metrics.control_age.set(self.kill_switch.heard_age_s)
+            self._stops.show()
             show(self._world.metrics, self.lanes, now=self._world.clock.now(), since=self._started_at)
             await self._world.clock.sleep(1.0)
 

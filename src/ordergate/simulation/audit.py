@@ -1,6 +1,6 @@
 """An auditor's own books: what the journal says, folded by other rules than the engine's.
 
-Small on purpose. It knows orders, executions, positions and the kill switch, from committed events alone.
+Small on purpose. It knows orders, executions, positions and what is stopped, from committed events alone.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ordergate.core.accounts import events as a
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.orders import events as e
 from ordergate.core.orders.terms import Terms
-from ordergate.core.risk.trading_state import KillEngaged, KillReleased, Level
+from ordergate.core.risk.trading_state import KillEngaged, KillReleased, Level, Place
 from ordergate.journal.tails import Linked
 
 ZERO: Final = Decimal(0)
@@ -37,6 +37,7 @@ class Known(msgspec.Struct, kw_only=True):
     account: AccountId
     terms: Terms
     kind: str
+    actor: str = ""
     config_hash: str = ""
     version: int = 1
     broker_order_id: str | None = None
@@ -93,7 +94,7 @@ class Account(msgspec.Struct, kw_only=True):
 
 
 class Kill(msgspec.Struct):
-    """The kill switch as it is written down; `since` is when that became durable."""
+    """One stop as it is written down; `since` is when that became durable."""
 
     event: KillEngaged
     since: float
@@ -102,7 +103,7 @@ class Kill(msgspec.Struct):
 class Audit:
     def __init__(self) -> None:
         self.accounts: dict[AccountId, Account] = {}
-        self.kill: Kill | None = None
+        self.kills: dict[Place, Kill] = {}
         self.by_key: dict[tuple[AccountId, str], list[OrderId]] = {}
         self._orders: dict[OrderId, Known] = {}
         self._by_broker_id: dict[tuple[AccountId, str], OrderId] = {}
@@ -116,6 +117,18 @@ class Audit:
     def of_broker(self, account: AccountId, broker_order_id: str) -> Known | None:
         order_id = self._by_broker_id.get((account, broker_order_id))
         return None if order_id is None else self.account(account).orders.get(order_id)
+
+    def stops_of(self, order: Known) -> list[Kill]:
+        """Every stop that the order falls under, found by other rules than the engine's."""
+        names = {
+            Level.GLOBAL: "",
+            Level.ENVIRONMENT: "paper",
+            Level.ACCOUNT: order.account,
+            Level.INSTRUMENT: order.terms.symbol,
+            Level.USER: order.actor,
+            Level.ORDER: order.id,
+        }
+        return [kill for (level, target), kill in self.kills.items() if names.get(level) == target]
 
     def fold(self, linked: Linked, now: float) -> None:
         """One committed unit."""
@@ -133,10 +146,10 @@ class Audit:
                 self._begin(account, account_id, event, correlation, now)
             case e.OrderEvent():
                 self._order(account, account.orders[event.order_id], event, now)
-            case KillEngaged(level=Level.GLOBAL):
-                self.kill = Kill(event, now)
-            case KillReleased(level=Level.GLOBAL):
-                self.kill = None
+            case KillEngaged():
+                self.kills.setdefault(event.place, Kill(event, now))
+            case KillReleased():
+                self.kills.pop(event.place, None)
             case a.AccountEvent():
                 _account(account, event, now)
             case _:
@@ -150,6 +163,7 @@ class Audit:
             account=account_id,
             terms=event.terms,
             kind=type(event).__name__,
+            actor=getattr(event, "actor", ""),
             config_hash=getattr(event, "config_hash", ""),
             accepted_s=now,
         )

@@ -19,6 +19,7 @@ from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action, Nature
 from ordergate.core.ids import AccountId, OrderId, cl_ord_id
 from ordergate.core.orders.events import Resolution
+from ordergate.core.risk.trading_state import Level
 from ordergate.engine.gate import Gate
 from ordergate.engine.node import Node
 from ordergate.ports.broker import DedupClass
@@ -214,7 +215,7 @@ class Mishaps:
     # -- operators
 
     def _operator(self, strike: Strike) -> None:
-        """O1: the kill switch is engaged and released, again and again.
+        """O1: the kill switch is engaged and released, again and again, at one level or another.
 
         Others wait until a broker cannot be spoken to, or until an order is in question, and keep it
         engaged for longer.
@@ -249,11 +250,17 @@ class Mishaps:
         operator = self._town.traders[0].client
         principal: Principal = operator.principal
 
+        level, target = self._stopped(strike)
+
         async def ask(gate: Gate) -> object:
             if engage:
                 grade = "cancel_all" if strike.number % 2 else "block_new"
-                return await gate.engage_kill(principal, grade=grade, reason="drill", correlation="operator")
-            return await gate.release_kill(_another(principal), reason="over", correlation="operator")
+                return await gate.engage_kill(
+                    principal, grade=grade, reason="drill", correlation="operator", level=level, target=target
+                )
+            return await gate.release_kill(
+                _another(principal), reason="over", correlation="operator", level=level, target=target
+            )
 
         try:
             await operator.once(ask)
@@ -264,10 +271,10 @@ class Mishaps:
 
     def stop_trading_for(self, seconds: float) -> None:
         """The operator of the healed house stops all trading for a while, and releases it again."""
-        stopped = self._stopped(seconds)
+        stopped = self._stopped_for(seconds)
         self._calls[0] = self._ground.loop.create_task(stopped, context=self._ground.world)
 
-    async def _stopped(self, seconds: float) -> None:
+    async def _stopped_for(self, seconds: float) -> None:
         operator = self._town.traders[0].client
 
         async def ask(gate: Gate) -> object:
@@ -280,14 +287,30 @@ class Mishaps:
         await asyncio.sleep(seconds)
         await self._release()
 
+    def _stopped(self, strike: Strike) -> tuple[Level, str]:
+        """Everything half of the time; otherwise what one strike is about, the same at its release."""
+        client = self._town.traders[strike.number % len(self._town.traders)].client
+        others = (
+            (Level.ACCOUNT, str(client.account)),
+            (Level.USER, client.principal.subject),
+            (Level.ENVIRONMENT, "paper"),
+        )
+        which = int(strike.dose * 600) % 6
+        return others[which] if which < len(others) else (Level.GLOBAL, "")
+
     async def _release(self) -> None:
-        """The operator of the healed house releases the switch, until that is so."""
+        """The operator of the healed house releases every stop, until that is so."""
         operator = self._town.traders[0].client
 
         async def ask(gate: Gate) -> bool:
-            if gate.kill_state().engaged:
-                another = _another(operator.principal)
-                await gate.release_kill(another, reason="healed", correlation="operator")
+            for stop in gate.kill_state().stops:
+                await gate.release_kill(
+                    _another(operator.principal),
+                    reason="healed",
+                    correlation="operator",
+                    level=stop.level,
+                    target=stop.target or "",
+                )
             return not gate.kill_state().engaged
 
         while True:

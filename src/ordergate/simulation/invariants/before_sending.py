@@ -125,21 +125,24 @@ class Fenced(SightedChecker):
 
 
 class Killed(SightedChecker):
-    """I17: nothing that kill forbids is approved once it is durable, nor leaves after a second more."""
+    """I17: nothing that a stop forbids is approved once it is durable, nor leaves after a second more."""
 
     id = "I17"
 
     def committed(self, linked: Linked, by: str) -> None:
         """Whatever was decided before the switch was thrown was queued, and so committed, before it."""
-        if self.sight.audit.kill is None:
+        if not self.sight.audit.kills:
             return
         for entry in linked.unit.entries:
             if isinstance(entry.event, e.OrderAccepted | e.ReplaceRequested):
-                self.violated(f"{entry.order_id} was approved while the kill switch was engaged")
+                order = self.sight.audit.order(entry.order_id)
+                if order is not None and self.sight.audit.stops_of(order):
+                    self.violated(f"{entry.order_id} was approved while the kill switch was engaged")
 
     def sent(self, sent: Sent) -> None:
-        kill = self.sight.audit.kill
-        if sent.call is Call.CANCEL or kill is None:
+        if sent.call is Call.CANCEL or not self.sight.audit.kills:
             return
-        if self.sight.time() - kill.since > KILL_PROPAGATES_S:
-            self.violated(f"{sent.call} {sent.subject} was sent while the kill switch was engaged")
+        order, _ = self.sight.order_of(sent.subject)
+        for kill in () if order is None else self.sight.audit.stops_of(order):
+            if self.sight.time() - kill.since > KILL_PROPAGATES_S:
+                self.violated(f"{sent.call} {sent.subject} was sent while the kill switch was engaged")
