@@ -68,6 +68,11 @@ async def application() -> Application:
     return Application()
 
 
+def written(line: BoundedHttp) -> list[bytes]:
+    assert isinstance(line.transport, Wire)
+    return line.transport.written
+
+
 @pytest.fixture
 async def line(application: Application) -> BoundedHttp:
     config = uvicorn.Config(application, **{**server_options(), "loop": "none"})
@@ -100,7 +105,7 @@ async def test_one_timer_looks_after_a_connection_however_much_is_asked(
         line.data_received(ORDER)
         answer(application.asked[number])
     assert line.timeout_keep_alive_task is timer
-    assert len(line.transport.written) == 3  # type: ignore[attr-defined]  # it is a Wire
+    assert len(written(line)) == 3
     line.connection_lost(None)
     assert timer.cancelled()
 
@@ -137,7 +142,7 @@ async def test_an_order_whose_short_way_breaks_is_answered_once_and_by_the_long_
     await until(lambda: line.cycle.response_complete)
     assert application.long_way == 1
     answer(application.asked[0])  # whatever the short way began may end, and says nothing
-    assert len([one for one in line.transport.written if one.startswith(b"HTTP/1.1 ")]) == 1  # type: ignore[attr-defined]
+    assert len([one for one in written(line) if one.startswith(b"HTTP/1.1 ")]) == 1
 
 
 async def test_what_comes_in_pieces_and_what_follows_an_order_is_read_by_all_of_http(
