@@ -33,6 +33,7 @@ _STOP_S: Final = 4.0
 _JUMP_AFTER_S: Final = 5.5
 _JUMP_S: Final = 3.5
 _LATE_LAG_S: Final = 2.0
+_STOPPED: Final = 0.3
 _CUT_S: Final = 1.0
 _LISTED_LATE_S: Final = 2.5
 
@@ -120,6 +121,13 @@ class Epilogue:
                 trade = partial(self._town.market.trade_unseen, brokerage, self._elsewhere(brokerage))
                 self._ground.later(_CUT_S / 2, trade)
             self._ground.later(_CUT_S, brokerage.reconnect)
+
+    def stop(self) -> bool:
+        """In some worlds trading is stopped, and the gateway has to start anew with that. Whether in this."""
+        if self._ground.chance("epilogue").random() >= _STOPPED:
+            return False
+        self._town.mishaps.restart_stopped()
+        return True
 
     def _elsewhere(self, brokerage: Brokerage) -> Terms:
         symbol = sorted(self._town.market.prices)[0]
