@@ -33,6 +33,8 @@ _STOP_S: Final = 4.0
 _JUMP_AFTER_S: Final = 5.5
 _JUMP_S: Final = 3.5
 _LATE_LAG_S: Final = 2.0
+_STOPPED: Final = 0.3
+_TOO_MANY: Final = Decimal(1000)  # more than any limit of a run allows
 _CUT_S: Final = 1.0
 _LISTED_LATE_S: Final = 2.5
 
@@ -78,6 +80,7 @@ class Epilogue:
             if order is not None:
                 hides = brokerage.setting.visibility_lag_s and dice.random() < 0.5
                 brokerage.manners[Call.REPLACE] = HIDDEN if hides else UNCLEAR
+                trader.replace_one(order, _TOO_MANY)
                 trader.replace_one(order, old.terms.quantity + old.filled_before + 1)
         brokerage.manners[Call.PLACE] = manner
         trader.place_one()
@@ -120,6 +123,13 @@ class Epilogue:
                 trade = partial(self._town.market.trade_unseen, brokerage, self._elsewhere(brokerage))
                 self._ground.later(_CUT_S / 2, trade)
             self._ground.later(_CUT_S, brokerage.reconnect)
+
+    def stop(self) -> bool:
+        """In some worlds trading is stopped, and the gateway has to start anew with that. Whether in this."""
+        if self._ground.chance("epilogue").random() >= _STOPPED:
+            return False
+        self._town.mishaps.restart_stopped()
+        return True
 
     def _elsewhere(self, brokerage: Brokerage) -> Terms:
         symbol = sorted(self._town.market.prices)[0]

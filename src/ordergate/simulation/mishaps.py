@@ -274,7 +274,31 @@ class Mishaps:
         stopped = self._stopped_for(seconds)
         self._calls[0] = self._ground.loop.create_task(stopped, context=self._ground.world)
 
+    def restart_stopped(self) -> None:
+        """All trading is stopped, the gateway dies, and somebody tries to trade with the next one."""
+        restarted = self._restarted(self._town.traders[0])
+        self._calls[0] = self._ground.loop.create_task(restarted, context=self._ground.world)
+
+    async def _restarted(self, trader: Trader) -> None:
+        await self._engage()
+        dying = self._town.serving
+        if dying is not None:
+            dying.die("the epilogue", "while trading was stopped")
+        while True:
+            await asyncio.sleep(_OPERATOR_S)
+            serving = self._town.serving
+            if serving is not None and not serving.recovering:
+                break
+        trader.place_one()
+        await asyncio.sleep(2 * _OPERATOR_S)
+        await self._release()
+
     async def _stopped_for(self, seconds: float) -> None:
+        await self._engage()
+        await asyncio.sleep(seconds)
+        await self._release()
+
+    async def _engage(self) -> None:
         operator = self._town.traders[0].client
 
         async def ask(gate: Gate) -> object:
@@ -284,8 +308,6 @@ class Mishaps:
 
         with suppress(NoAnswer):
             await operator.once(ask)
-        await asyncio.sleep(seconds)
-        await self._release()
 
     def _stopped(self, strike: Strike) -> tuple[Level, str]:
         """Everything half of the time; otherwise what one strike is about, the same at its release."""

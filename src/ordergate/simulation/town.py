@@ -206,6 +206,8 @@ class Town:
             self.ground.witness.say("I23", f"told in a calm and not in the journal: {what}")
         epilogue.cut()
         self._settle(until + HEAL_S_MAX)
+        if not self.ground.witness.violations and self._is_settled() and epilogue.stop():
+            self._settle(self.ground.loop.time() + HEAL_S_MAX)
 
     def _let_followers_read(self) -> None:
         """What was told a moment ago is still on its way to the stream clients."""
