@@ -7,7 +7,7 @@ no limits, and no limits is a no. Nothing here reads a clock: the moment is hand
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
@@ -254,13 +254,11 @@ def loosenings(
     return list(found)
 
 
-def comparisons(
-    before: Mapping[str, Rule], after: Mapping[str, Rule], subjects: Collection[Subject], at: datetime
-) -> int:
-    """At most how often `loosenings` would have to compare, without doing it."""
+def comparisons(before: Mapping[str, Rule], after: Mapping[str, Rule], at: datetime) -> int:
+    """At most how often `loosenings` would have to compare for one account, without doing it."""
     changed = [rule for rule in (*before.values(), *after.values()) if _differs(before, after, rule.id)]
     who = 1 + len({(rule.scope, rule.of) for rule in changed if rule.scope in OF_ONE_WHO_ASKS})
-    return len(moments((*before.values(), *after.values()), at)) * len(subjects) * who
+    return len(moments((*before.values(), *after.values()), at)) * who
 
 
 def _may_concern(rule: Rule, subject: Subject, instruments: Mapping[Symbol, Instrument]) -> bool:
