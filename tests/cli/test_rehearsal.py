@@ -6,6 +6,7 @@ from tests.cli.asking import Desk, ordergate, resting, wait_until
 
 
 def test_a_rehearsal_stops_a_running_gateway_takes_the_times_and_lets_it_go_on(desk: Desk) -> None:
+    assert desk.ask("orders", "cancel-all").code == 0
     wait_until(lambda: not desk.get("orders", "list", "--open")["orders"], "a house without open orders")
     told = desk.get("drill", "kill", "--orders", "5", "--hold", "1")
     assert (told["orders"], told["left"], told["failing"], told["accepted_while_stopped"]) == (5, 0, [], 0)
