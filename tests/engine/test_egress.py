@@ -13,6 +13,7 @@ import pytest
 
 import ordergate
 from ordergate.brokers.paper import fates
+from ordergate.core.accounts.breaks import Action
 from ordergate.core.contingent.terms import GroupId, Role
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.orders.events import DispatchStarted
@@ -93,6 +94,16 @@ async def test_the_account_opens_nothing_more_until_a_person_has_looked() -> Non
         answer = await stage.place()
         assert isinstance(answer, Answer)
         assert [one.control for one in answer.failed] == ["R25"]
+        account = stage.lane.books.account
+        assert account is not None
+        (found,) = account.breaks
+        resolved = await stage.node.breaks.resolve(
+            TRADER, found, action=Action.DISMISS, reason="a drill", key=stage.key(), correlation="test"
+        )
+        assert not isinstance(resolved, Refusal)
+        assert natures(stage) == []
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
 
 
 async def test_a_second_send_of_one_approval_is_not_made() -> None:
