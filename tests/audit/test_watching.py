@@ -158,3 +158,6 @@ async def test_what_is_kept_and_becomes_of_it(store: Surveillance) -> None:
     await store.failed(again, "busy", None)
     assert await store.due("risk", AT + timedelta(days=9), 10) == []
     assert [one.notice for one in await store.due("copy", AT, 10)] == [two]
+    assert await store.forget(AT) == 0
+    assert await store.forget(AT + timedelta(days=1)) == 1  # the one that was taken
+    assert len(await store.copies(0, 10)) == 2

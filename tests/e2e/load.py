@@ -25,7 +25,7 @@ PRICES: Final = {
     "BTC/USD": Decimal("43000"),
 }
 ASK_AGAIN: Final = frozenset(
-    {"idempotency-key-in-use", "not-ready", "unavailable", "deadline", "rate-limited"}
+    {"idempotency-key-in-use", "not-ready", "audit-unavailable", "unavailable", "deadline", "rate-limited"}
 )
 INSIST_S_MAX: Final = 60.0
 PAUSE_S: Final = 0.1

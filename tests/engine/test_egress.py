@@ -13,9 +13,11 @@ import pytest
 
 import ordergate
 from ordergate.brokers.paper import fates
+from ordergate.core.accounts.breaks import Action
+from ordergate.core.contingent.events import LegReleased
 from ordergate.core.contingent.terms import GroupId, Role
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
-from ordergate.core.orders.events import DispatchStarted
+from ordergate.core.orders.events import DispatchStarted, OrderDenied
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
 from ordergate.core.refusals import Refusal
@@ -25,7 +27,7 @@ from ordergate.journal.postgres import PostgresJournal
 from ordergate.ports.broker import Acknowledged
 from ordergate.ports.journal import Unit
 from tests.engine.groups import bracket, group, oco, placed
-from tests.engine.stage import ACCOUNT, TRADER, Stage, let_run
+from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
 
 _replace = msgspec.structs.replace
 
@@ -93,6 +95,16 @@ async def test_the_account_opens_nothing_more_until_a_person_has_looked() -> Non
         answer = await stage.place()
         assert isinstance(answer, Answer)
         assert [one.control for one in answer.failed] == ["R25"]
+        account = stage.lane.books.account
+        assert account is not None
+        (found,) = account.breaks
+        resolved = await stage.node.breaks.resolve(
+            TRADER, found, action=Action.DISMISS, reason="a drill", key=stage.key(), correlation="test"
+        )
+        assert not isinstance(resolved, Refusal)
+        assert natures(stage) == []
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
 
 
 async def test_a_second_send_of_one_approval_is_not_made() -> None:
@@ -221,7 +233,31 @@ async def test_nothing_is_kept_of_orders_that_nobody_speaks_of() -> None:
         orders = [await stage.accepted() for _ in range(20)]
         await stage.until(lambda: all(stage.status(one) == "working" for one in orders))
         await let_run()
-        assert stage.node._dispatcher._egress.held == 0
+        egress = stage.node._dispatcher._egress
+        assert egress.held == 0
+        leg = OrderId("P-0000000000000000ZZ")
+        released = LegReleased(
+            account=ACCOUNT,
+            at=stage.clock.now(),
+            group_id=GroupId("PG-0000000000000000ZZ"),
+            role=Role.FIRST,
+            order_id=leg,
+            symbol=ES,
+            side=Side.SELL,
+            quantity=Decimal(1),
+        )
+        egress.committed(released, msgspec.json.encode(released))
+        assert egress.held == 1
+        denied = OrderDenied(
+            order_id=leg,
+            at=stage.clock.now(),
+            terms=stage.lane.books.order(orders[0]).terms,  # type: ignore[union-attr]  # it is held
+            actor="group",
+            config_hash="c",
+            failed=(),
+        )
+        egress.committed(denied, b"")
+        assert egress.held == 0
 
 
 ROW_FLIPS = {

@@ -12,6 +12,7 @@ import pytest
 
 from ordergate.core.faults import AppendConflict, JournalUnavailable, KeyTaken, StaleEpoch
 from ordergate.core.ids import AccountId
+from ordergate.journal import codec
 from ordergate.ports.journal import Journal
 from ordergate.ports.views import Views
 from tests.journal.making import (
@@ -59,6 +60,13 @@ class JournalConformance:
         assert (first.seq, first.event) == (1, opened(ALICE))
         assert (second.seq, second.event, second.at) == (2, event, event.at)
         assert (second.frame, second.correlation) == (frame, "request-2")
+
+    async def test_a_commit_answers_with_what_it_wrote(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        first, second = twin.journal.append(owner.unit(opened(ALICE))), twin.journal.append(owner.place(1))
+        (sealed,), (placed,) = await first, await second
+        assert (sealed.seq, placed.seq, placed.kind) == (1, 2, "order_accepted")
+        assert codec.decode(placed.kind, placed.version, placed.body) == accepted(ALICE, 1)
 
     async def test_units_queued_one_behind_the_other_are_written_in_order(self, twin: Twin) -> None:
         owner = await taken(twin.journal)
@@ -108,7 +116,7 @@ class JournalConformance:
         owner.head = 1
         later = twin.journal.append(owner.place(2))
         results = await asyncio.gather(good, bad, later, return_exceptions=True)
-        assert [type(result) for result in results] == [type(None), AppendConflict, AppendConflict]
+        assert [type(result) for result in results] == [tuple, AppendConflict, AppendConflict]
         await owner.take()
         await twin.journal.append(owner.place(3))
         assert [stored.event for stored in await read(twin.journal)] == [opened(ALICE), accepted(ALICE, 3)]
@@ -152,7 +160,7 @@ class JournalConformance:
         ]
         futures = [twin.journal.append(unit) for unit in asked]
         results = await asyncio.gather(*futures, return_exceptions=True)
-        assert [type(result) for result in results] == [type(None), KeyTaken, KeyTaken]
+        assert [type(result) for result in results] == [tuple, KeyTaken, KeyTaken]
         assert (await owner.take()).head == 1
         await twin.journal.append(owner.place(4))
         assert [stored.event for stored in await read(twin.journal)] == [
@@ -169,8 +177,8 @@ class JournalConformance:
             bobs = receipt(BOB, f"bob-uses-a-fresh-key-{number}")
             futures.append(twin.journal.append(bob.place(100 + number, receipt=bobs)))
         results = await asyncio.gather(*futures, return_exceptions=True)
-        assert [type(result) for result in results[0::2]] == [type(None)] * 6 + [KeyTaken] * 4
-        assert results[1::2] == [None] * 10
+        assert [type(result) for result in results[0::2]] == [tuple] * 6 + [KeyTaken] * 4
+        assert [type(result) for result in results[1::2]] == [tuple] * 10
 
     async def test_of_two_accounts_with_one_key_exactly_one_gets_it(self, twin: Twin) -> None:
         alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)
@@ -179,7 +187,7 @@ class JournalConformance:
             twin.journal.append(bob.place(2, receipt=receipt(BOB, "a-key-of-two-accounts"))),
         ]
         results = await asyncio.gather(*futures, return_exceptions=True)
-        assert [type(result) for result in results] == [type(None), KeyTaken]
+        assert [type(result) for result in results] == [tuple, KeyTaken]
 
     async def test_a_key_is_unique_within_its_scope_only(self, twin: Twin) -> None:
         owner = await taken(twin.journal)

@@ -28,7 +28,7 @@ TAMPERINGS: Final = {
     "a frame changed": f"update event set frame = '{{}}' where {WHO} and seq = 5",
     "a time changed": f"update event set at = at + interval '1 microsecond' where {WHO} and seq = 5",
     "a kind changed": f"update event set kind = 'order_denied' where {WHO} and seq = 5",
-    "a version changed": f"update event set version = 2 where {WHO} and seq = 5",
+    "a version changed": f"update event set version = version + 1 where {WHO} and seq = 5",
     "an order changed": f"update event set order_id = 'P-another' where {WHO} and seq = 5",
     "an order taken away": f"update event set order_id = null where {WHO} and seq = 5",
     "a correlation changed": f"update event set correlation = 'another' where {WHO} and seq = 5",

@@ -40,7 +40,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 1_000
     patience_s: float = 10.0
     publish_s_max: float = 5.0
-    seals_at_once: int = 5_000
+    seals_at_once: int = 500  # others have a turn after about a millisecond
 
 
 class Contradiction(Fault):

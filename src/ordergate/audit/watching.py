@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -20,10 +21,14 @@ from ordergate.ports.clock import Clock
 from ordergate.ports.journal import Journal
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.ports.surveillance import Notice, Surveillance
+from ordergate.telemetry.log import logger
+
+log = logger("surveillance")
 
 HEARD_MAX: Final = 10_000
 PAUSE_S: Final = 0.2
 BATCH_MAX: Final = 500
+A_DAY_S: Final = 86_400.0
 
 
 class Stream(StrEnum):
@@ -92,7 +97,9 @@ class Watching:
         store: Surveillance,
         endpoints: Sequence[Endpoint],
         clock: Clock,
+        kept_for: timedelta = timedelta(days=30),
     ) -> None:
+        self._kept_for = kept_for
         self._audience = audience
         self._journal = journal
         self._log = audit_log
@@ -124,6 +131,13 @@ class Watching:
                 await self.catch_up()
             await self.flush()
             await self._clock.sleep(PAUSE_S)
+
+    async def keep_house(self) -> None:
+        """Once a day, drop messages that were taken long ago, until cancelled. Raises Fault."""
+        while True:
+            dropped = await self._store.forget(self._clock.now() - self._kept_for)
+            log.info("messages.dropped", messages=dropped)
+            await self._clock.sleep(A_DAY_S)
 
     async def catch_up(self) -> None:
         """Read what was not heard. At the first start ever the past is left alone."""

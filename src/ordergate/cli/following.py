@@ -31,7 +31,7 @@ SILENCE_S_MAX: Final = 45.0
 AWAY_S_MAX: Final = 300.0
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
-_PASSING: Final = frozenset({Code.UNAVAILABLE, Code.NOT_READY, Code.RATE_LIMITED})
+_PASSING: Final = frozenset({Code.UNAVAILABLE, Code.AUDIT_UNAVAILABLE, Code.NOT_READY, Code.RATE_LIMITED})
 _BROKEN: Final = (ConnectionClosed, InvalidHandshake, InvalidMessage, OSError, TimeoutError)
 
 

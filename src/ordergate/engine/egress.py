@@ -75,6 +75,8 @@ class Egress:
                 self._of(order_id).permits = True
             case LegReleased(order_id=order_id):
                 self._of(order_id).leg = written
+            case e.OrderDenied(order_id=order_id):
+                self.forget(order_id)  # a leg that risk refused: nothing will be asked about it
             case GroupAccepted(group_id=group_id):
                 self._groups[group_id] = _group.decode(written).terms
             case GroupEnded(group_id=group_id):

@@ -18,6 +18,7 @@ class _Sent(msgspec.Struct):
     state: str = "waiting"
     attempts: int = 0
     why: str | None = None
+    settled_at: datetime | None = None
 
 
 class MemorySurveillance:
@@ -61,7 +62,7 @@ class MemorySurveillance:
 
     async def delivered(self, delivery: Delivery, now: datetime) -> None:
         one = self._of(delivery)
-        one.state, one.attempts = "delivered", one.attempts + 1
+        one.state, one.attempts, one.settled_at = "delivered", one.attempts + 1, now
 
     async def failed(self, delivery: Delivery, why: str, again_at: datetime | None) -> None:
         one = self._of(delivery)
@@ -70,6 +71,13 @@ class MemorySurveillance:
             one.state = "dead"
         else:
             one.next_at = again_at
+
+    async def forget(self, before: datetime) -> int:
+        self._reach()
+        old = [key for key, one in self.sent.items() if one.settled_at and one.settled_at < before]
+        for key in old:
+            del self.sent[key]
+        return len(old)
 
     async def copies(self, after: int, most: int) -> Sequence[Copy]:
         self._reach()

@@ -90,6 +90,10 @@ class PostgresSurveillance:
                 _SQL["failed"], delivery.endpoint, one.account, one.seq, why, again_at
             )
 
+    async def forget(self, before: datetime) -> int:
+        async with self._connection() as connection:
+            return int(await connection.fetchval(_SQL["forget"], before))
+
     async def copies(self, after: int, most: int) -> Sequence[Copy]:
         async with self._connection() as connection:
             rows = await connection.fetch(_SQL["copies"], after, most)

@@ -164,6 +164,7 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     records: int = 1_000
     firm: str | None = None
     capacity: Literal["DEAL", "MTCH", "AOTC"] | None = None
+    messages_kept_days: int = 30
 
 
 class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
+from datetime import timedelta
 
 import msgspec
 
@@ -53,9 +54,11 @@ async def surveillance(
         store=store,
         endpoints=[_endpoint(one) for one in settings.surveillance],
         clock=clock,
+        kept_for=timedelta(days=settings.audit.messages_kept_days),
     )
     alerting = Alerting(store, poster.post, clock, chance)
-    return Surveillance(watching, {"surveillance": watching.run, **alerting.parts(targets)})
+    parts = {"surveillance": watching.run, "surveillance-house": watching.keep_house}
+    return Surveillance(watching, {**parts, **alerting.parts(targets)})
 
 
 def _endpoint(one: EndpointSettings) -> Endpoint:

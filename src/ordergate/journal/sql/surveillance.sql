@@ -35,6 +35,12 @@ update webhook_delivery set attempts = attempts + 1, why = $4, next_at = coalesc
     settled_at = case when $5::timestamptz is null then clock_timestamp() end
 where endpoint = $1 and account = $2 and seq = $3
 
+-- name: forget
+with gone as (
+    delete from webhook_delivery where state = 'delivered' and settled_at < $1 returning 1
+)
+select count(*) from gone
+
 -- name: copies
 select number, account, seq, kind, at, frame from drop_copy where number > $1 order by number limit $2
 
