@@ -14,6 +14,7 @@ from ordergate.core.orders.lifecycle import BEGINNINGS, FINAL, TRANSITIONS, Stat
 from ordergate.core.refusals import Code
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.reasons import Reason
+from ordergate.core.risk.tightest import OF_ACCOUNT, OF_INSTRUMENT, Field
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = REPOSITORY / "docs" / "generated"
@@ -69,9 +70,41 @@ value that was judged and the headroom.
 """
 
 
+LIMITS: Final = """# How limits meet
+
+Written from `core/risk/tightest.py` by `python -m tools.generated`. Where several rules say the same limit
+of an account, this is the one that holds. A change that leaves every field as tight as it was needs no second
+person.
+
+## An account's
+
+| limit | of two, the tightest is |
+|---|---|
+{account}
+
+## An instrument's
+
+| limit | of two, the tightest is |
+|---|---|
+{instrument}
+"""
+
+
 def pages() -> Mapping[str, str]:
     """Every generated page: its name and its text."""
-    return {"lifecycle.md": lifecycle(), "refusals.md": refusals()}
+    return {"lifecycle.md": lifecycle(), "limits.md": limits(), "refusals.md": refusals()}
+
+
+def limits() -> str:
+    return LIMITS.format(account=_meeting(OF_ACCOUNT), instrument=_meeting(OF_INSTRUMENT))
+
+
+def _meeting(fields: Mapping[str, Field]) -> str:
+    lines = []
+    for name, field in fields.items():
+        unsaid = "; said by nobody is tighter still" if field.absent_is_tightest else ""
+        lines.append(f"| `{name}` | {field.words}{unsaid} |")
+    return "\n".join(lines)
 
 
 def lifecycle() -> str:

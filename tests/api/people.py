@@ -12,10 +12,16 @@ from ordergate.api.app import ApiDeps
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
 from ordergate.core.access import Principal, Scope
+from ordergate.core.approvals import Change
 from ordergate.core.contingent.terms import GroupTerms
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk.policy import Edit
+from ordergate.core.risk.rules import Rule
 from ordergate.engine.answers import BreakAnswer, GroupAnswer, RunAsked
+from ordergate.engine.limits_changes import Plan
+from ordergate.engine.limits_desk import Edited
+from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
 from ordergate.ports.views import Page
 from ordergate.telemetry.metrics import Metrics
@@ -152,6 +158,46 @@ class NoGroups:
         return Page((), None)
 
 
+class NoLimits:
+    """A desk where there are no rules, and nobody may make one."""
+
+    def rules(self, principal: Principal) -> list[Rule]:
+        return []
+
+    def rule(self, principal: Principal, rule_id: str) -> Rule | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such rule")
+
+    def changes(self, principal: Principal, *, only_pending: bool) -> list[Change]:
+        return []
+
+    def change(self, principal: Principal, change_id: str) -> Change | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such change")
+
+    def use_of(self, account: AccountId) -> bytes | None:
+        return None
+
+    def differing(self, principal: Principal, rules: Sequence[Rule], *, prune: bool) -> list[Edit]:
+        return [Edit(rule.id, 0, rule) for rule in rules]
+
+    def planned(self, principal: Principal, edits: Sequence[Edit], reason: str) -> Plan | Refusal:
+        return Plan((), tuple(edits), (), ())
+
+    async def ask_override(self, *_: object, **__: object) -> Change | Refusal:
+        return Refusal(Code.STEP_UP_REQUIRED, "log in again")
+
+    async def dry_run(self, *_: object, **__: object) -> Rehearsed | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such account")
+
+    async def edit(self, *_: object, **__: object) -> Edited | Refusal:
+        return Refusal(Code.CHANGE_OUTDATED, "it is another by now")
+
+    async def approve(self, *_: object, **__: object) -> Change | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such change")
+
+    async def reject(self, *_: object, **__: object) -> Change | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such change")
+
+
 def deps_of(
     books: Books,
     *,
@@ -170,6 +216,7 @@ def deps_of(
         gate=books,
         breaks=NoBreaks(),
         groups=NoGroups(),
+        limits=NoLimits(),
         views=books,
         identity=identity,
         hub=hub,

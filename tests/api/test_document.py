@@ -15,12 +15,21 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from starlette.routing import Route
 
-from ordergate.api import account_schemas, group_requests, group_schemas, problems, requests, schemas
+from ordergate.api import (
+    account_schemas,
+    group_requests,
+    group_schemas,
+    limit_requests,
+    limit_schemas,
+    problems,
+    requests,
+    schemas,
+)
 from ordergate.api.docs_page import STYLE
 from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
-from ordergate.engine import answers, runs
+from ordergate.engine import answers, limits_use, limits_views, rehearsal, runs
 from tests.api.asking import a_key, an_order
 
 NOT_DESCRIBED = {"/openapi.json", "/docs", "/metrics", "/v1/stream"}
@@ -45,6 +54,19 @@ SAME = [
     (runs.RunView, account_schemas.Run),
     (runs.DifferenceView, account_schemas.RunDifference),
     (answers.RunAsked, account_schemas.RunAsked),
+    (limit_requests.RuleFields, limit_schemas.RuleRequest),
+    (limit_requests.ListedRuleFields, limit_schemas.ListedRule),
+    (limit_requests.ApplyFields, limit_schemas.ApplyRequest),
+    (limit_requests.WhyFields, limit_schemas.WhyRequest),
+    (limit_requests.OverrideFields, limit_schemas.OverrideRequest),
+    (limit_requests.DryRunFields, limit_schemas.DryRunRequest),
+    (rehearsal.Difference, limit_schemas.Difference),
+    (rehearsal.Rehearsed, limit_schemas.DryRun),
+    (limits_views.RuleView, limit_schemas.Rule),
+    (limits_views.ChangeView, limit_schemas.Change),
+    (limits_views.EditView, limit_schemas.Edit),
+    (limits_views.PlanView, limit_schemas.Plan),
+    (limits_use.UseView, limit_schemas.AccountUse),
     (views.ExecutionView, schemas.Execution),
     (views.PositionView, schemas.Position),
     (views.BalanceView, schemas.Balance),
@@ -149,7 +171,8 @@ async def test_answers_fit_the_document(client: httpx.AsyncClient, app: FastAPI)
         ("/v1/accounts/P-DEMO/balances", "Balances"),
         ("/v1/accounts/P-DEMO/executions", "Executions"),
         ("/v1/instruments", "Instruments"),
-        ("/v1/risk/limits", "Limits"),
+        ("/v1/risk/limits", "LimitsInForce"),
+        ("/v1/risk/changes", "Changes"),
         ("/v1/kill-switch", "KillSwitch"),
         ("/v1/reconciliation/breaks", "Breaks"),
         ("/v1/reconciliation/runs", "Runs"),

@@ -54,7 +54,7 @@ def test_every_kind_of_event_belongs_to_a_channel() -> None:
 
 def test_channels_have_a_bit_each() -> None:
     assert set(BIT) == set(Channel)
-    assert mask_of(Channel) == 31
+    assert mask_of(Channel) == 63
 
 
 class Market:

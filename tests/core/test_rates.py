@@ -89,6 +89,28 @@ def test_changed_windows_keep_what_the_others_have_spent() -> None:
     assert TokenBucket((new,)).tokens(NOW) == 7
 
 
+@given(st.integers(1, 9), st.integers(1, 9), st.sampled_from([1, 10]), GAPS)
+def test_a_tighter_window_lets_no_more_pass_than_the_one_before_it(
+    count: int, fewer: int, seconds: int, gaps: list[int]
+) -> None:
+    bucket, now = TokenBucket((RateWindow(max(count, fewer), seconds),)), NOW
+    for now in _moments(gaps):
+        bucket.spend(now)
+    tighter = bucket.carried_over((RateWindow(min(count, fewer), seconds),), now)
+    assert tighter.tokens(now) <= bucket.tokens(now)
+    assert tighter.tokens(now + timedelta(seconds=seconds)) == min(count, fewer)
+
+
+def test_what_was_spent_is_spent_of_the_window_that_takes_its_place() -> None:
+    bucket = TokenBucket((RateWindow(5, 10),))
+    for _ in range(4):
+        bucket.spend(NOW)
+    assert bucket.carried_over((RateWindow(5, 10), RateWindow(9, 60)), NOW).tokens(NOW) == 1
+    assert bucket.carried_over((RateWindow(6, 10),), NOW).tokens(NOW) == 2
+    assert bucket.carried_over((RateWindow(3, 10),), NOW).tokens(NOW) == 0
+    assert bucket.carried_over((RateWindow(9, 60),), NOW).tokens(NOW) == 5
+
+
 def test_recent_orders_are_forgotten_once_their_window_is_over() -> None:
     recent = RecentOrders()
     window = timedelta(seconds=1)

@@ -22,6 +22,10 @@ BY_NAME: Final[dict[str, Any]] = {
     "resolution": "working",
     "inputs": {"last": "4800.25"},
     "facts": {"asked": "½"},
+    "summary": ["½ of everything"],
+    "controls": ["R06"],
+    "content": {"edits": [{"rule_id": "½", "expected": 3}]},
+    "limits": {"max_open_orders": 3, "max_open_notional": "12.000000001"},
 }
 
 
@@ -32,7 +36,10 @@ def example(kind: type[msgspec.Struct]) -> AnyEvent:
 
 def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
     hints = get_type_hints(struct)
-    return {name: BY_NAME.get(name, _value(name, hints[name])) for name in struct.__struct_fields__}
+    return {
+        name: BY_NAME[name] if name in BY_NAME else _value(name, hints[name])
+        for name in struct.__struct_fields__
+    }
 
 
 def _value(name: str, hint: Any) -> Any:

@@ -72,6 +72,16 @@ async def test_a_token_of_a_trusted_issuer_gives_only_what_we_know() -> None:
     assert list(principal.accounts) == ["P-alpha"]
 
 
+async def test_when_somebody_logged_in_is_what_the_issuer_says_and_not_known_otherwise() -> None:
+    async with trusting() as it:
+        silent, said = await it.ask(), await it.ask(jti="2", auth_time=1_000)
+        assert isinstance(await it.ask(jti="3", auth_time="just now"), Refusal)
+
+    assert isinstance(silent, Principal)
+    assert isinstance(said, Principal)
+    assert (silent.auth_time, said.auth_time) == (None, 1_000)
+
+
 async def test_scopes_accounts_and_tenant_come_from_the_claims_that_are_configured() -> None:
     async with trusting(tenant_claim="org.id", accounts_claim="https://gateway.example/accounts") as it:
         principal = await it.ask(

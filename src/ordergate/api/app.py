@@ -24,10 +24,11 @@ from ordergate.api.express import Express
 from ordergate.api.json_bodies import FIELDS_NAMED_MAX
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
-from ordergate.api.routes.control import KillSwitchRoutes, health, limit_listings
+from ordergate.api.routes.control import KillSwitchRoutes, health
 from ordergate.api.routes.entry import Refused, TurnedAway
 from ordergate.api.routes.groups import GroupRoutes, group_listings
 from ordergate.api.routes.hot import HotRoute, ShortCut
+from ordergate.api.routes.limits import LimitRoutes, limit_listings
 from ordergate.api.routes.listings import account_listings, instrument_listings, order_listings
 from ordergate.api.routes.orders import OrderRoutes
 from ordergate.api.routes.reconciliation import BreakRoutes, reconciliation_listings
@@ -77,6 +78,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     app.router.routes.extend(hot)
     app.router.routes.extend(BreakRoutes(deps, door).routes())
     app.router.routes.extend(GroupRoutes(deps, door).routes())
+    app.router.routes.extend(LimitRoutes(deps, door).routes())
     stream = StreamEndpoint(deps, deps.hub, door.bearer, measures)
     app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
     app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)

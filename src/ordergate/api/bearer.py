@@ -9,6 +9,7 @@ from ordergate.api.quotas import Buckets
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
+from ordergate.engine.override_desk import LOGIN_S_MAX
 from ordergate.ports.clock import Clock
 from ordergate.ports.identity import Identity
 
@@ -66,7 +67,9 @@ class Bearer:
 
 def challenge(refusal: Refusal, scope: Scope | None = None) -> Headers:
     """The WWW-Authenticate header of RFC 6750 for a 401 or a 403."""
-    if refusal.code is Code.FORBIDDEN and scope is not None:
+    if refusal.code is Code.STEP_UP_REQUIRED:
+        value = f'Bearer realm="ordergate", error="insufficient_user_authentication", max_age={LOGIN_S_MAX}'
+    elif refusal.code is Code.FORBIDDEN and scope is not None:
         value = f'Bearer realm="ordergate", error="insufficient_scope", scope="{scope}"'
     elif refusal.code is not Code.UNAUTHENTICATED:
         return []

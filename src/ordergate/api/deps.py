@@ -12,12 +12,15 @@ from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.api.quotas import Rate
 from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action
+from ordergate.core.approvals import Change
 from ordergate.core.contingent.terms import GroupId, GroupTerms
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Refusal
+from ordergate.core.risk.policy import Edit
+from ordergate.core.risk.rules import Rule
 from ordergate.engine.answers import (
     Answer,
     BreakAnswer,
@@ -27,6 +30,10 @@ from ordergate.engine.answers import (
     Preview,
     RunAsked,
 )
+from ordergate.engine.limits_changes import Plan
+from ordergate.engine.limits_desk import Edited
+from ordergate.engine.override_desk import Asked as OverrideAsked
+from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.identity import Identity
@@ -168,6 +175,51 @@ class GroupsLike(Protocol):
     ) -> Page | Refusal: ...
 
 
+class LimitsLike(Protocol):
+    """The engine's desk for limits, as far as the API speaks to it."""
+
+    def rules(self, principal: Principal) -> list[Rule]: ...
+
+    def rule(self, principal: Principal, rule_id: str) -> Rule | Refusal: ...
+
+    def changes(self, principal: Principal, *, only_pending: bool) -> list[Change]: ...
+
+    def change(self, principal: Principal, change_id: str) -> Change | Refusal: ...
+
+    def use_of(self, account: AccountId) -> bytes | None: ...
+
+    def differing(self, principal: Principal, rules: Sequence[Rule], *, prune: bool) -> list[Edit]: ...
+
+    def planned(self, principal: Principal, edits: Sequence[Edit], reason: str) -> Plan | Refusal: ...
+
+    async def ask_override(
+        self, principal: Principal, asked: OverrideAsked, *, reason: str, correlation: str
+    ) -> Change | Refusal: ...
+
+    async def dry_run(
+        self,
+        principal: Principal,
+        account: AccountId,
+        rules: Sequence[Rule],
+        *,
+        prune: bool,
+        orders: int,
+        shadows: bool,
+    ) -> Rehearsed | Refusal: ...
+
+    async def edit(
+        self, principal: Principal, edits: Sequence[Edit], *, reason: str, correlation: str
+    ) -> Edited | Refusal: ...
+
+    async def approve(
+        self, principal: Principal, change_id: str, *, reason: str, correlation: str
+    ) -> Change | Refusal: ...
+
+    async def reject(
+        self, principal: Principal, change_id: str, *, reason: str, correlation: str
+    ) -> Change | Refusal: ...
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the authorization server. Header names are in lower case."""
 
@@ -233,6 +285,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     gate: GateLike
     breaks: BreaksLike
     groups: GroupsLike
+    limits: LimitsLike
     views: Views
     identity: Identity
     instruments: Mapping[Symbol, Instrument]

@@ -11,6 +11,7 @@ from ordergate.api import problems
 from ordergate.api.deps import Deps
 from ordergate.api.routes.documented import documented
 from ordergate.api.routes.documented_groups import documented_groups
+from ordergate.api.routes.documented_limits import documented_limits
 from ordergate.api.schemas import SCOPE_WORDS
 
 _ABOUT: Final = (
@@ -26,7 +27,7 @@ def openapi_document(app: FastAPI, deps: Deps) -> dict[str, Any]:
         title=f"Ordergate ({deps.env.value})",
         version=deps.version,
         description=_ABOUT,
-        routes=[*app.routes, *documented().routes, *documented_groups().routes],
+        routes=[*app.routes, *documented().routes, *documented_groups().routes, *documented_limits().routes],
     )
     for path in document["paths"].values():
         for operation in path.values():

@@ -199,11 +199,25 @@ class ControlResult(BaseModel):
     shadow: bool = False
 
 
+class LimitUse(BaseModel):
+    """One limit. `used` is null for a limit on one order, and where the use is not known."""
+
+    limit: str
+    symbol: str | None
+    window_s: int | None
+    value: str
+    used: Figure | None
+    headroom: Figure | None
+    percent: Figure | None
+    rule: str
+
+
 class Preview(BaseModel):
-    """What risk would say now. It promises nothing about later."""
+    """What risk would say now, and how much of the limits is used. It promises nothing about later."""
 
     would_be_accepted: bool
     controls: list[ControlResult]
+    limits: list[LimitUse] = []
 
 
 class KillSwitch(BaseModel):
@@ -252,12 +266,6 @@ class Accounts(BaseModel):
 
 class Instruments(BaseModel):
     instruments: list[Instrument]
-
-
-class Limits(BaseModel):
-    """One object for each account that has limits; without limits nothing is accepted."""
-
-    limits: list[dict[str, Any]]
 
 
 class Event(BaseModel):
@@ -332,10 +340,6 @@ class PageQuery(Asked):
     cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
 
 
-class LimitsQuery(Asked):
-    account_id: AccountId | None = None
-
-
 class NoQuery(Asked):
     """Takes no parameters."""
 
@@ -346,6 +350,6 @@ SCOPE_WORDS = {
     Scope.ACCOUNTS_READ: "see accounts, positions, balances, executions, breaks and reconciliations",
     Scope.ACCOUNTS_WRITE: "assign and resolve breaks, and ask for a reconciliation",
     Scope.MARKET_DATA_READ: "stream quotes and trades",
-    Scope.RISK_READ: "see limits and the kill switch",
-    Scope.RISK_WRITE: "engage and release the kill switch, resolve orders in question",
+    Scope.RISK_READ: "see limits, their use, and the kill switch",
+    Scope.RISK_WRITE: "change and approve limits, turn the kill switch, resolve orders in question",
 }

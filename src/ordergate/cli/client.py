@@ -161,6 +161,8 @@ class GatewayClient:
 def refused(status: int, told: Any) -> Stopped:
     """What a problem document says, in words and for programs."""
     code = ExitCode.UNREACHABLE if status == 401 else ExitCode.REFUSED
+    if isinstance(told, dict) and told.get("code") == "step-up-required":
+        code = ExitCode.REFUSED  # it knows us well
     if not isinstance(told, dict) or "code" not in told:
         return Stopped(code, f"the gateway answered {status} without saying why", _as_told(told))
     lines = [f"{told['code']}: {told.get('detail') or told.get('title', '')}"]

@@ -17,6 +17,7 @@ from ordergate.cli import (
     groups,
     journal,
     kill,
+    limits,
     orders,
     running,
     servers,
@@ -71,6 +72,7 @@ app.command()(groups.flatten)
 app.add_typer(breaks.app, name="breaks")
 app.command()(breaks.reconcile)
 app.add_typer(kill.app, name="kill")
+app.add_typer(limits.app, name="limits")
 app.add_typer(journal.app, name="journal")
 app.add_typer(clients.app, name="clients")
 app.command()(doctor.doctor)

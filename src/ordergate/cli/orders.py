@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import typer
+from rich.console import Group
 from rich.text import Text
 
 from ordergate.cli import tables, watching
@@ -49,7 +50,7 @@ def place(
 ) -> None:
     """Place an order."""
     with gateway(profile) as client:
-        terms = _terms(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
+        terms = terms_of(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
         terms |= {"client_order_id": client_order_id, "strategy": strategy}
         terms |= {"strategy_version": strategy_version, "user": user}
         order = client.command("POST", "/v1/orders", _given(terms), key=key, wait_s=wait)
@@ -70,11 +71,12 @@ def preview(
 ) -> None:
     """Ask what risk would say to an order. Nothing is sent."""
     with gateway(profile) as client:
-        terms = _terms(
+        terms = terms_of(
             client, symbol, side, quantity, limit=limit, stop=stop, tif=TimeInForce.DAY, account=account
         )
         told = client.send("POST", "/v1/orders/preview", _given(terms))
-    show(told, as_json, tables.preview(told))
+    uses = tables.limit_uses(told.get("limits", ()))
+    show(told, as_json, Group(tables.preview(told), Text(), uses))
     if not told["would_be_accepted"]:
         raise typer.Exit(ExitCode.REFUSED)
 
@@ -198,7 +200,7 @@ def resolve(
     show(order, as_json, tables.one_order(order))
 
 
-def _terms(
+def terms_of(
     client: GatewayClient,
     symbol: str,
     side: Side,

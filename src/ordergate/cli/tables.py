@@ -144,6 +144,16 @@ def preview(told: Row) -> Table:
     return table
 
 
+def limit_uses(rows: Iterable[Row]) -> Table:
+    table = _table(None, "limit", "symbol", right=("used", "value", "headroom", "%"))
+    table.add_column("rule", overflow="fold")
+    for row in rows:
+        name = row["limit"] if row["window_s"] is None else f"{row['limit']} {row['window_s']} s"
+        amounts = (_text(row[each]) for each in ("used", "value", "headroom", "percent"))
+        table.add_row(_text(name), _text(row["symbol"]), *amounts, _text(row["rule"]))
+    return table
+
+
 def cancel_results(rows: Sequence[Row]) -> Table:
     table = _table(None, "order", "answer")
     for row in rows:
@@ -291,7 +301,7 @@ def _table(title: str | None, *names: str, right: Sequence[str] = ()) -> Table:
         pad_edge=False,
     )
     for name in names:
-        table.add_column(name, no_wrap=name in ("order", "at", "break"), overflow="fold")
+        table.add_column(name, no_wrap=name in ("order", "at", "break", "change"), overflow="fold")
     for name in right:
         table.add_column(name, justify="right", overflow="fold")
     return table

@@ -22,7 +22,8 @@ class Scope(StrEnum):
 class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An authenticated client, and what its token lets it do.
 
-    `expires_at` is seconds since the epoch. `accounts` are the accounts it may touch; there is
+    `expires_at` is seconds since the epoch, and so is `auth_time`: when whoever it is last proved who they
+    are, where the token says so. `accounts` are the accounts it may touch; there is
     no wildcard.
     """
 
@@ -34,6 +35,7 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     accounts: frozenset[AccountId]
     expires_at: int
     token_id: str
+    auth_time: int | None = None
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

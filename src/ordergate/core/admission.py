@@ -8,9 +8,17 @@ order is remembered so that an equal one can be questioned. Nothing is sent and 
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.commands import PlaceOrder, ReplaceOrder
-from ordergate.core.orders.events import OrderAccepted, OrderDenied, ReplaceDenied, ReplaceRequested
+from ordergate.core.orders.events import (
+    FailedControl,
+    OrderAccepted,
+    OrderDenied,
+    ReplaceDenied,
+    ReplaceRequested,
+)
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.judge import (
@@ -19,6 +27,7 @@ from ordergate.core.risk.judge import (
     Verdict,
     judge_leg,
     judge_leg_resize,
+    judge_overridden,
     judge_place,
     judge_replace,
     verdicts,
@@ -36,6 +45,19 @@ def admit(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
         view.recent.remember(command.terms, view.now, view.limits.duplicate_window)
         _remember_price(answer, view)
     return _accepted(answer, view)
+
+
+def admit_overridden(
+    command: PlaceOrder, view: RiskView, controls: Collection[str]
+) -> tuple[OrderAccepted | OrderDenied, tuple[FailedControl, ...]]:
+    """Ask risk about a new order that has an override, and what that had to lift."""
+    answer = judge_overridden(command, view, controls)
+    view.buckets.order_sent(view.now)
+    if isinstance(answer, Denied):
+        return _denied(command, answer, view), ()
+    if view.limits is not None:
+        view.recent.remember(command.terms, view.now, view.limits.duplicate_window)
+    return _accepted(answer, view), answer.lifted
 
 
 def admit_leg(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:

@@ -58,6 +58,12 @@ class Code(StrEnum):
     BREAK_SETTLED = "break-settled", "The break has been healed or resolved already."
     BREAK_CHANGED = "break-changed", "The sides differ in another way by now; look again."
     ACTION_NOT_ALLOWED = "action-not-allowed", "A break of this nature has no such action."
+    # What needs two persons, and limits
+    SAME_PERSON = "same-person", "Who proposed a change may not approve it."
+    CHANGE_SETTLED = "change-settled", "The change has been approved or rejected, or has expired."
+    CHANGE_OUTDATED = "change-outdated", "What was to be changed is another by now; look again."
+    PRECONDITION_REQUIRED = "precondition-required", "Say with If-Match or If-None-Match what you saw."
+    STEP_UP_REQUIRED = "step-up-required", "The login is too old for this; log in again."
     # The system
     NOT_READY = "not-ready", "The account is being recovered; try again shortly."
     DEADLINE = "deadline", "The body took too long to arrive; nothing was accepted."

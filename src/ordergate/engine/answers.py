@@ -7,6 +7,7 @@ import msgspec
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import FailedControl, Severity
+from ordergate.core.risk.utilization import Use
 from ordergate.engine.runs import RunView
 
 
@@ -63,8 +64,11 @@ class ControlResult(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_de
 
 
 class Preview(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """`limits` are the account's and the symbol's, each with its use and the rule it comes from."""
+
     would_be_accepted: bool
     controls: tuple[ControlResult, ...]
+    limits: tuple[Use, ...] = ()
 
 
 class KillView(msgspec.Struct, frozen=True, gc=False, kw_only=True):

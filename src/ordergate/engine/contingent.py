@@ -141,7 +141,7 @@ class Contingent:
 
     def _situation(self, seat: Seat, group: Group) -> Situation:
         books = seat.lane.books
-        blocked = self._kill_switch.blocks_new or self._dispatcher.is_full
+        blocked = self._kill_switch.blocks_new or self._dispatcher.is_full or not seat.limits_known
         flattens = group.terms.kind is GroupKind.FLATTEN
         can = seat.broker.capabilities
         may_resize = can.replaces and not any(one.order_id in self._fixed for one in group.released)

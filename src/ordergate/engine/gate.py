@@ -23,7 +23,7 @@ from ordergate.core.orders.commands import CancelOrder, ReplaceOrder, ResolveOrd
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
-from ordergate.core.risk.limits import mapping_of
+from ordergate.core.risk.limits import config_hash, mapping_of
 from ordergate.core.risk.trading_state import Grade
 from ordergate.engine import cancels, envelopes
 from ordergate.engine.answers import (
@@ -40,6 +40,7 @@ from ordergate.engine.judging import Decided, Judging, Request
 from ordergate.engine.kill_desk import KillDesk
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes, Seat
+from ordergate.engine.limits_desk import LimitsDesk
 from ordergate.engine.once import NOT_KNOWN, Once, until_ready
 from ordergate.engine.questions import preview_of, reasons_not_ready
 from ordergate.engine.resolving import Resolving
@@ -60,6 +61,7 @@ class Gate:
         judging: Judging,
         once: Once,
         kill_switch: KillSwitch,
+        limits: LimitsDesk,
         dispatcher: Dispatcher,
         resolving: Resolving,
         instruments: Mapping[Symbol, Instrument],
@@ -71,6 +73,7 @@ class Gate:
         self._judging = judging
         self._once = once
         self._kill_switch = kill_switch
+        self._limits = limits
         self._dispatcher = dispatcher
         self._resolving = resolving
         self._instruments = instruments
@@ -278,18 +281,20 @@ class Gate:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
         if (trouble := seat.trouble) is not None:
             return Refusal(Code.NOT_READY, trouble)
-        return preview_of(self._judging.preview(seat, terms))
+        limits = self._limits.uses(terms.account, terms.symbol)
+        return preview_of(self._judging.preview(seat, terms, user=principal.subject), limits)
 
     def limits_of(self, account: AccountId) -> bytes | None:
         """The account's limits as JSON; None where it has none."""
         seat = self._lanes.get(account)
         if seat is None or seat.limits is None:
             return None
-        return msgspec.json.encode({"account_id": account, **mapping_of(seat.limits)})
+        told = {"account_id": account, "config_hash": config_hash(seat.limits), **mapping_of(seat.limits)}
+        return msgspec.json.encode(told)
 
     def readiness(self) -> dict[str, str]:
         """What keeps this node from serving, by part. Empty when it is ready."""
-        return reasons_not_ready(self._lanes, self._kill_switch, self._down)
+        return reasons_not_ready(self._lanes, self._kill_switch, self._limits, self._down)
 
     def kill_state(self) -> KillView:
         return self._kill_switch.view()

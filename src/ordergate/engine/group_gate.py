@@ -164,7 +164,7 @@ class GroupGate:
     def _place(self, seat: Seat, terms: GroupTerms, request: Request) -> tuple[GroupId, Recorded]:
         if terms.symbol is None:
             raise Fault("a group without a symbol is a flatten")
-        view = self._judging.view(seat, terms.symbol)
+        view = self._judging.view(seat, terms.symbol, user=request.actor, strategy=terms.strategy)
         new_id = self._new_id()
         event = admit_group(terms, new_id, request.actor, view)
         unit: list[AnyOrderEvent | g.AnyGroupEvent] = [event]

@@ -12,6 +12,7 @@ from decimal import Decimal
 import msgspec
 
 from ordergate.core import admission
+from ordergate.core.accounts.events import OverrideUsed
 from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import ENTROPY_BITS, Env, OrderId, Symbol, order_id
@@ -29,6 +30,7 @@ from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import Verdict
 from ordergate.core.risk.limit_parts import Hours as AnyTime
+from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.view import BuyingPower, MarketHours, RiskView
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lane import Recorded
@@ -81,7 +83,7 @@ class Judging:
 
     def place(self, seat: Seat, terms: Terms, request: Request) -> Decided | Refusal:
         """Raises Fault when the decision could not be recorded; nothing was decided then."""
-        view = self.view(seat, terms.symbol)
+        view = self.view(seat, terms.symbol, user=request.actor, strategy=terms.strategy)
         now = view.now
         new_id = order_id(
             self._env,
@@ -89,10 +91,14 @@ class Judging:
             entropy=self._chance.bits(ENTROPY_BITS),
         )
         command = PlaceOrder(order_id=new_id, terms=terms, actor=request.actor, asked_at=now)
-        event = admission.admit(command, view)
-        failed = event.failed if isinstance(event, OrderDenied) else ()
+        events: list[OrderAccepted | OrderDenied | OverrideUsed]
+        if seat.overrides and (override := _override(seat, terms, request.actor, now)) is not None:
+            events = _admit_overridden(command, view, override)
+        else:
+            events = [admission.admit(command, view)]
+        failed = events[0].failed if isinstance(events[0], OrderDenied) else ()
         receipt = _receipt(request, seat, view, new_id, failed, status=201)
-        recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
+        recorded = seat.lane.record(events, correlation=request.correlation, receipt=receipt)
         return Decided(recorded, failed)
 
     def replace(self, seat: Seat, command: ReplaceOrder, request: Request) -> Decided | Refusal:
@@ -105,7 +111,7 @@ class Judging:
         asked = decide_replace(order, command)
         if isinstance(asked, Refusal):
             return asked
-        view = self.view(seat, order.terms.symbol)
+        view = self.view(seat, order.terms.symbol, user=request.actor, strategy=order.terms.strategy)
         event = admission.admit_replace(order, asked, command, view)
         failed = event.failed if isinstance(event, ReplaceDenied) else ()
         receipt = _receipt(request, seat, view, order.id, failed, status=202)
@@ -120,7 +126,7 @@ class Judging:
         self, seat: Seat, order_id: OrderId, terms: Terms, *, actor: str
     ) -> OrderAccepted | OrderDenied:
         """Risk's answer to an order of a group; nothing is recorded here."""
-        view = self.view(seat, terms.symbol)
+        view = self.view(seat, terms.symbol, user=actor, strategy=terms.strategy)
         command = PlaceOrder(order_id=order_id, terms=terms, actor=actor, asked_at=view.now)
         return admission.admit_leg(command, view)
 
@@ -131,7 +137,7 @@ class Judging:
         order = seat.lane.books.order(order_id)
         if order is None:
             return Refusal(Code.NOT_FOUND, f"there is no order {order_id}")
-        view = self.view(seat, order.terms.symbol)
+        view = self.view(seat, order.terms.symbol, user=actor, strategy=order.terms.strategy)
         command = ReplaceOrder(
             order_id=order_id,
             quantity=quantity,
@@ -166,10 +172,12 @@ class Judging:
         recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
         return Decided(recorded)
 
-    def preview(self, seat: Seat, terms: Terms) -> tuple[Verdict, ...]:
-        return admission.preview(terms, self.view(seat, terms.symbol))
+    def preview(self, seat: Seat, terms: Terms, *, user: str) -> tuple[Verdict, ...]:
+        return admission.preview(terms, self.view(seat, terms.symbol, user=user, strategy=terms.strategy))
 
-    def view(self, seat: Seat, symbol: Symbol) -> RiskView:
+    def view(
+        self, seat: Seat, symbol: Symbol, *, user: str | None = None, strategy: str | None = None
+    ) -> RiskView:
         """Everything that risk may look at, as it is now. Raises Fault before the account is opened."""
         books = seat.lane.books
         if books.account is None:
@@ -182,7 +190,7 @@ class Judging:
         reference = self._prices.reference(symbol)
         if reference is not None:
             books.valuation.mark(symbol, reference.price)
-        limits = seat.limits
+        limits = seat.limits_for(user, strategy)
         return RiskView(
             now=now,
             account=books.account,
@@ -203,6 +211,32 @@ class Judging:
             strategies=books.strategies,
             rivals=tuple(lane.books.resting for lane in seat.own_lanes),
         )
+
+
+def _override(seat: Seat, terms: Terms, actor: str, now: datetime) -> OverrideGranted | None:
+    """One for this very order that is neither over nor spent."""
+    account = seat.lane.books.account
+    used = () if account is None else account.overrides_used
+    return next(
+        (one for one in seat.overrides if one.is_for(terms, actor, now) and one.override_id not in used), None
+    )
+
+
+def _admit_overridden(
+    command: PlaceOrder, view: RiskView, override: OverrideGranted
+) -> list[OrderAccepted | OrderDenied | OverrideUsed]:
+    """An override is spent when it had to lift something, in the same unit as the order."""
+    event, lifted = admission.admit_overridden(command, view, override.controls)
+    if not lifted:
+        return [event]
+    used = OverrideUsed(
+        account=command.terms.account,
+        at=view.now,
+        override_id=override.override_id,
+        order_id=command.order_id,
+        lifted=lifted,
+    )
+    return [event, used]
 
 
 def _receipt(

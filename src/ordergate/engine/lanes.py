@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -13,6 +13,7 @@ from ordergate.core.ids import AccountId
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.memories import PricesSeen
+from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.valuation import Totals
@@ -25,6 +26,12 @@ from ordergate.ports.broker import Broker, BrokerAccount
 
 WHYS_MAX: Final = 8
 CURRENT: Final = Freshness(None)
+
+
+class Narrower(Protocol):
+    """Limits that are tighter for some who ask."""
+
+    def limits(self, user: str | None, strategy: str | None) -> Limits | None: ...
 
 
 class Seat(msgspec.Struct):
@@ -41,6 +48,8 @@ class Seat(msgspec.Struct):
     `buckets`, `recent` and `prices_seen` are risk's memory of the account's latest messages, orders and
     prices. `own_lanes` are those of all accounts of the same owner, this one's first, and `groups` the
     sums of exposure that the account is part of.
+    Until `limits_known` there are no limits; `narrower` is there while rules on users or strategies are
+    in effect. `overrides` are for one order each, and may be spent or over.
     """
 
     lane: Lane
@@ -69,10 +78,22 @@ class Seat(msgspec.Struct):
     prices_seen: PricesSeen = msgspec.field(default_factory=PricesSeen)
     own_lanes: tuple[Lane, ...] = ()
     groups: Mapping[str, Totals] = {}
+    limits_known: bool = False
+    narrower: Narrower | None = None
+    overrides: tuple[OverrideGranted, ...] = ()
 
     def __post_init__(self) -> None:
         self.buckets.refit(self.limits)
         self.own_lanes = self.own_lanes or (self.lane,)
+
+    def limited_by(self, limits: Limits | None, now: datetime) -> None:
+        """Judge by these from now on; what has been counted stays counted."""
+        self.limits = limits
+        self.buckets.refit(limits, now)
+
+    def limits_for(self, user: str | None, strategy: str | None) -> Limits | None:
+        """The limits of an order, by who asks for it."""
+        return self.limits if self.narrower is None else self.narrower.limits(user, strategy)
 
     def suspect(self, why: str) -> None:
         """Ask for a whole reconciliation now."""

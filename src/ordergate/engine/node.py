@@ -17,6 +17,7 @@ from ordergate.core.faults import JournalCorrupt, Unfoldable
 from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument, by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
+from ordergate.core.risk.compiling import Subject
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.recent import RecentOrders
@@ -37,6 +38,7 @@ from ordergate.engine.judging import Hours, Judging, always_unknown
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
+from ordergate.engine.limits_room import desk_for
 from ordergate.engine.once import KEPT, Once
 from ordergate.engine.prices import PriceBoard
 from ordergate.engine.quarantine import Quarantine
@@ -66,6 +68,7 @@ class Served(msgspec.Struct, frozen=True):
     """One account that this node serves. `expected` is what the broker calls it, where that is known.
 
     Accounts of one `owner` do not trade with each other; `groups` have limits of exposure in common.
+    `limits` are what the settings say; what holds is compiled from the rules in the journal.
     """
 
     account: AccountId
@@ -74,6 +77,8 @@ class Served(msgspec.Struct, frozen=True):
     expected: str | None = None
     owner: str | None = None
     groups: tuple[str, ...] = ()
+    tenant: str = "default"
+    desk: str = ""
 
 
 class World(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +134,8 @@ class Node:
             self.lanes.add(self._seat(one))
         self._acquaint(served)
         self._valuing = Valuing(self.lanes, self.prices, alarms, world.clock)
+        self._said = {one.account: one.limits for one in served}
+        self.limits = desk_for(world, self.lanes, _subjects(served), self._remember_recent)
         judging = Judging(
             world.env,
             prices=self.prices,
@@ -166,6 +173,7 @@ class Node:
             judging=judging,
             once=once,
             kill_switch=self.kill_switch,
+            limits=self.limits,
             resolving=Resolving(once=once, ingest=self._ingest, quarantine=quarantine),
             dispatcher=self._dispatcher,
             instruments=world.instruments,
@@ -176,6 +184,7 @@ class Node:
     def start(self) -> None:
         """Start every part. Readiness tells when the accounts are back."""
         self._supervisor.keep("kill-switch", self._keep_kill_switch)
+        self._supervisor.keep("limits", self._keep_limits)
         for number, source in enumerate(self._world.prices):
             self._supervisor.keep(f"prices-{number}", lambda source=source: self.prices.follow(source))  # type: ignore[misc]  # bound now
         for seat in self.lanes:
@@ -257,6 +266,10 @@ class Node:
                 self._carry_on_kill(seat)
         await asyncio.Event().wait()
 
+    async def _keep_limits(self) -> None:
+        await self.limits.open(self._said)
+        await self.limits.keep()
+
     def _carry_on_kill(self, seat: Seat) -> None:
         """Ask for the cancels that a kill switch wants; done once both it and the lane are read."""
         if self.kill_switch.is_known and self.kill_switch.grade is Grade.CANCEL_ALL:
@@ -336,7 +349,11 @@ class Node:
         stale = Freshness(self._world.clock.now(), "not reconciled since the start")
         names = names_of(self._world.instruments.values())
         broker = Renamed(one.broker, names) if names else one.broker
-        return Seat(lane, broker, one.limits, stale, one.expected)
+        return Seat(lane, broker, None, stale, one.expected)
+
+
+def _subjects(served: Sequence[Served]) -> dict[AccountId, Subject]:
+    return {one.account: Subject(one.account, one.tenant, one.desk) for one in served}
 
 
 def _suspect(seat: Seat, why: str) -> None:

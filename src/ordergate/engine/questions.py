@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ordergate.core.risk.judge import Verdict
+from ordergate.core.risk.utilization import Use
 from ordergate.engine.answers import ControlResult, Preview
+from ordergate.engine.control_stream import UNREAD
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes
+from ordergate.engine.limits_desk import LimitsDesk
 
 
-def preview_of(verdicts: Iterable[Verdict]) -> Preview:
-    """Every control's verdict, with the numbers of those that failed."""
+def preview_of(verdicts: Iterable[Verdict], limits: Sequence[Use] = ()) -> Preview:
+    """Every control's verdict, with the numbers of those that failed, and what is used of the limits."""
     controls = tuple(_result(verdict) for verdict in verdicts)
-    return Preview(would_be_accepted=all(one.passed or one.shadow for one in controls), controls=controls)
+    accepted = all(one.passed or one.shadow for one in controls)
+    return Preview(would_be_accepted=accepted, controls=controls, limits=tuple(limits))
 
 
-def reasons_not_ready(lanes: Lanes, kill_switch: KillSwitch, down: Mapping[str, str]) -> dict[str, str]:
+def reasons_not_ready(
+    lanes: Lanes, kill_switch: KillSwitch, limits: LimitsDesk, down: Mapping[str, str]
+) -> dict[str, str]:
     """By part; empty when the node is ready."""
     reasons = dict(down)
     for seat in lanes:
@@ -29,6 +35,8 @@ def reasons_not_ready(lanes: Lanes, kill_switch: KillSwitch, down: Mapping[str, 
             reasons[part] = "not reconciled with the broker yet"
     if not kill_switch.is_known:
         reasons["kill-switch"] = "the control stream has not been read yet"
+    if not limits.is_known:
+        reasons["limits"] = UNREAD
     return reasons
 
 

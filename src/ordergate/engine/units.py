@@ -17,6 +17,7 @@ from ordergate.core.accounts.events import (
     AccountEvent,
     AnyAccountEvent,
     AnyAlarmEvent,
+    OverrideUsed,
     PositionAdjusted,
     SymbolRenamed,
 )
@@ -176,7 +177,7 @@ class UnitBuilder:
             self._breaks[change.broken.id] = Row(key=change.broken.id, body=body)
             parts.append(b',"break":' + body)
             return
-        if isinstance(event, AnyAlarmEvent):
+        if isinstance(event, AnyAlarmEvent | OverrideUsed):
             return
         match event:
             case SymbolRenamed():

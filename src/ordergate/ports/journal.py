@@ -15,13 +15,24 @@ from typing import Protocol
 import msgspec
 
 from ordergate.core.accounts.events import AnyAccountEvent
+from ordergate.core.approvals import AnyChangeEvent
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.events import AnyOrderEvent
+from ordergate.core.risk.overrides import OverrideGranted
+from ordergate.core.risk.policy import AnyLimitEvent
 from ordergate.core.risk.trading_state import AnyControlEvent
 
-AnyEvent = AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | AnyControlEvent
+AnyEvent = (
+    AnyOrderEvent
+    | AnyAccountEvent
+    | AnyGroupEvent
+    | AnyControlEvent
+    | AnyChangeEvent
+    | AnyLimitEvent
+    | OverrideGranted
+)
 
 
 class Entry(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -152,6 +152,7 @@ class Bearer:
             accounts=frozenset(AccountId(account) for account in own.acct) & client.accounts,
             expires_at=standard.exp,
             token_id=standard.jti,
+            auth_time=standard.iat,  # the client's secret was proven for this very token
         )
 
     def _standing(self, token: str, principal: Principal, kid: str, *, own: bool) -> _Standing:

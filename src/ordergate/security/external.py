@@ -125,6 +125,7 @@ class ExternalIssuer:
             accounts=frozenset(AccountId(a) for a in accounts if is_account_id(env, a)),
             expires_at=standard.exp,
             token_id=f"{settings.name}:{standard.jti}",
+            auth_time=standard.auth_time,
         )
 
     def _age(self) -> float:

@@ -77,6 +77,7 @@ class Standard(msgspec.Struct, frozen=True, kw_only=True):
     jti: str
     nbf: int | None = None
     env: str | None = None
+    auth_time: int | None = None
 
 
 def take_apart(token: str) -> Unverified:

@@ -124,6 +124,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
                 its.broker_account,
                 its.owner,
                 its.groups,
+                tenant=settings.tenant,
+                desk=its.desk,
             )
             for account, its in settings.accounts.items()
         ],
@@ -137,6 +139,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             gate=node.gate,
             breaks=node.breaks,
             groups=node.groups,
+            limits=node.limits,
             views=views,
             identity=identity.bearer,
             hub=hub,

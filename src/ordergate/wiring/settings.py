@@ -20,6 +20,7 @@ from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.telemetry.secret import Secret
 
 LOOPBACK: Final = "127.0.0.1"
+CONTROL_STREAMS: Final = frozenset({"CONTROL", "LIMITS"})
 
 
 class CannotStart(Exception):
@@ -73,7 +74,7 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`limits` is read by `core.risk.limits`; an account without limits takes no orders.
+    """`limits` is read by `core.risk.limits`; they are an account's first, and later its changed, limits.
 
     A session that is logged in to another account than `broker_account` is not opened.
     """
@@ -83,6 +84,7 @@ class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     limits: dict[str, Any] | None = None
     owner: str | None = None
     groups: tuple[str, ...] = ()
+    desk: str = ""
 
     def parsed_limits(self) -> Limits | None:
         return None if self.limits is None else limits_of(self.limits)
@@ -135,6 +137,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             if not is_account_id(self.environment, account):
                 letter = self.environment.letter
                 raise ValueError(f"account {account!r} must be {letter}- and 1 to 24 letters or digits")
+            if account[2:] in CONTROL_STREAMS:
+                raise ValueError(f"account {account!r} is the name of a control stream: call it otherwise")
             if its.broker not in self.brokers:
                 raise ValueError(f"account {account} names the broker {its.broker!r}, which is not given")
 

@@ -1,11 +1,11 @@
-"""The kill switch and the limits: read by some, turned by few."""
+"""The kill switch: read by some, turned by few."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final, TypeVar
+from typing import Final, TypeVar
 
 import msgspec
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter
 from starlette.responses import Response
 
 from ordergate.api import schemas
@@ -14,12 +14,10 @@ from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Reply, refused
 from ordergate.api.json_bodies import decode
-from ordergate.api.replies import json_object, json_reply, listed, plain
+from ordergate.api.replies import plain
 from ordergate.api.requests import EngageFields, ReleaseFields
-from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import entering, own
 from ordergate.api.routes.hot import HotRoute
-from ordergate.core.access import Principal, Scope
+from ordergate.core.access import Scope
 from ordergate.core.refusals import Refusal
 from ordergate.engine.answers import KillView
 
@@ -85,27 +83,6 @@ def _told(call: Call, answer: KillView | Refusal) -> Reply:
     if isinstance(answer, Refusal):
         return refused(answer, call.correlation, challenge(answer, Scope.RISK_WRITE))
     return Reply(200, _encode(answer))
-
-
-def limit_listings(deps: Deps, door: Door) -> APIRouter:
-    router = APIRouter(tags=["risk"])
-    entered = Depends(entering(door, Scope.RISK_READ))
-
-    @router.get(
-        "/v1/risk/limits",
-        response_model=schemas.Limits,
-        responses=failing(400, 403, 404),
-        summary="The limits in force; an account that has none is refused every order",
-    )
-    async def list_limits(
-        query: Annotated[schemas.LimitsQuery, Query()], principal: Principal = entered
-    ) -> Response:
-        asked = query.account_id
-        accounts = sorted(principal.accounts) if asked is None else [own(principal, asked)]
-        found = [deps.gate.limits_of(account) for account in accounts]
-        return json_reply(json_object(listed("limits", [body for body in found if body is not None])))
-
-    return router
 
 
 def health(deps: Deps) -> APIRouter:

@@ -15,6 +15,7 @@ class Channel(StrEnum):
     POSITIONS = "positions"
     BALANCES = "balances"
     ACCOUNT = "account"
+    RISK = "risk"
 
 
 # A set of channels as one plain number: membership is tested for every event and every topic.
@@ -25,6 +26,8 @@ EXECUTIONS: Final[Mask] = 2
 POSITIONS: Final[Mask] = 4
 BALANCES: Final[Mask] = 8
 ACCOUNT: Final[Mask] = 16
+RISK: Final[Mask] = 32
+"""No event: how much of its limits the account uses is told from time to time, the latest only."""
 
 BIT: Final[Mapping[Channel, Mask]] = {
     Channel.ORDERS: ORDERS,
@@ -32,6 +35,7 @@ BIT: Final[Mapping[Channel, Mask]] = {
     Channel.POSITIONS: POSITIONS,
     Channel.BALANCES: BALANCES,
     Channel.ACCOUNT: ACCOUNT,
+    Channel.RISK: RISK,
 }
 
 # A client that follows both holds all open orders and positions, so its view can be proved by hash.
@@ -75,6 +79,7 @@ MASK_OF_KIND: Final[Mapping[str, Mask]] = {
     "break_resolved": ACCOUNT,
     "break_reopened": ACCOUNT,
     "cash_adjusted": ACCOUNT | BALANCES,
+    "override_used": ACCOUNT | ORDERS,
     "symbol_renamed": ACCOUNT | POSITIONS,
     "high_water_raised": ACCOUNT,
     "loss_limit_reached": ACCOUNT,

@@ -28,6 +28,7 @@ from ordergate.api.stream.actions import (
     Unwatch,
     Watch,
 )
+from ordergate.api.stream.channels import Channel
 from ordergate.api.stream.commands import answer_to, answer_to_defect, told
 from ordergate.api.stream.feed import Subscriber
 from ordergate.api.stream.hub import CannotFollow, Hub, subscriber_of
@@ -86,6 +87,7 @@ class Connection:
             wake=self._wake,
         )
         self._following: dict[AccountId, tuple[Subscriber, asyncio.Task[None]]] = {}
+        self._use_told: dict[AccountId, bytes] = {}
         self._backed_up_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._login: asyncio.Task[None] | None = None
@@ -291,6 +293,15 @@ class Connection:
                 account: subscriber.last_seq for account, (subscriber, _) in self._following.items()
             }
             self._do_all(self._session.ticked(now, told))
+            self._tell_use()
+
+    def _tell_use(self) -> None:
+        """To those who follow it: how much of its limits an account uses, where that has changed."""
+        for account, channels in self._session.channels.items():
+            body = self._deps.limits.use_of(account) if Channel.RISK in channels else None
+            if body is not None and self._use_told.get(account) != body:
+                self._use_told[account] = body
+                self._outbox.push_quote(f"risk {account}", framed(frames.risk(body)))
 
     def _is_stuck(self, now: float) -> bool:
         """The client has not read for longer than any healthy one takes."""

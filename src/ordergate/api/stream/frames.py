@@ -36,7 +36,7 @@ Wait = Annotated[
     int, msgspec.Meta(ge=0, le=WAIT_S_MAX, description=f"a whole number of seconds, 0 to {WAIT_S_MAX}")
 ]
 Channels = Annotated[
-    list[Channel], msgspec.Meta(min_length=1, max_length=5, description="a list of 1 to 5 channels")
+    list[Channel], msgspec.Meta(min_length=1, max_length=6, description="a list of 1 to 6 channels")
 ]
 Symbols = Annotated[
     list[SymbolText], msgspec.Meta(min_length=1, max_length=100, description="a list of 1 to 100 symbols")
@@ -188,6 +188,16 @@ def subscribed(
             "resumed": resumed,
         }
     )
+
+
+def subscribed_use(account: str, frame_id: str | None) -> bytes:
+    """To how much of its limits an account uses, and to nothing that has a number."""
+    return encode({"type": "subscribed", **_id(frame_id), "account_id": account, "channels": ["risk"]})
+
+
+def risk(body: bytes) -> bytes:
+    """How much of its limits an account uses now."""
+    return b'{"type":"risk",' + body[1:]
 
 
 def subscribed_prices(channel: str, symbols: Iterable[str], frame_id: str | None) -> bytes:

@@ -58,6 +58,7 @@ _SCOPE_OF: Final[Mapping[Channel, Scope]] = {
     Channel.POSITIONS: Scope.ACCOUNTS_READ,
     Channel.BALANCES: Scope.ACCOUNTS_READ,
     Channel.ACCOUNT: Scope.ACCOUNTS_READ,
+    Channel.RISK: Scope.RISK_READ,
 }
 
 
@@ -213,7 +214,11 @@ class Session:
             no = Refusal(Code.TOO_LARGE, f"at most {self._limits.subscriptions_max} accounts at once")
         if no is not None:
             return [_error(no, frame.id)]
+        if channels == (Channel.RISK,) and frame.resume is not None:
+            return [_error(_NOTHING_TO_RESUME, frame.id)]
         self.channels[account] = channels
+        if channels == (Channel.RISK,):
+            return [Leave(account), Send(frames.subscribed_use(account, frame.id))]
         return [Join(account=account, channels=channels, resume=frame.resume, frame_id=frame.id)]
 
     def _watch(self, frame: frames.Subscribe, principal: Principal) -> Actions:
@@ -322,4 +327,5 @@ _LOG_IN_FIRST: Final = Refusal(Code.UNAUTHENTICATED, "send an authenticate frame
 _SUBSCRIBE_SHAPE: Final = Refusal(
     Code.INVALID, "give account_id and channels (and resume), or channel and symbols"
 )
+_NOTHING_TO_RESUME: Final = Refusal(Code.INVALID, "the channel risk has no events to resume")
 _UNSUBSCRIBE_SHAPE: Final = Refusal(Code.INVALID, "give account_id, or channel and symbols")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Final
 
 import msgspec
 
@@ -26,6 +27,10 @@ from ordergate.core.orders.order import Execution, Order
 from ordergate.core.orders.terms import Side
 
 _replace = msgspec.structs.replace
+
+
+OVERRIDES_KEPT_MAX: Final = 1_000
+"""Longer than any of them lives."""
 
 
 class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -46,6 +51,7 @@ class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     positions: Mapping[Symbol, Position] = NO_POSITIONS
     breaks: Mapping[str, Break] = {}
     alarms: alarms.Alarms = alarms.NO_ALARMS
+    overrides_used: tuple[str, ...] = ()
     renamed: frozenset[Symbol] = frozenset()
     high_water: a.HighWaterRaised | None = None
     loss_locks: Mapping[str, a.LossLimitReached] = {}
@@ -88,6 +94,9 @@ def evolve(account: Account, event: a.AnyAccountEvent) -> Account:
             return _replace(account, loss_locks={**account.loss_locks, event.reason: event})
         case a.AlarmRaised() | a.AlarmCleared():
             return _replace(account, alarms=alarms.evolve(account.alarms, event))
+        case a.OverrideUsed():
+            used = (*account.overrides_used, event.override_id)
+            return _replace(account, overrides_used=used[-OVERRIDES_KEPT_MAX:])
         case _:
             return _with_break(account, broken(account, event))
 

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import msgspec
 
-from ordergate.core.ids import AccountId, Symbol
+from ordergate.core.ids import AccountId, OrderId, Symbol
+from ordergate.core.orders.events import FailedControl
 
 
 class AccountEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -155,6 +156,14 @@ class LossLimitReached(AccountEvent, frozen=True, kw_only=True, tag="loss_limit_
     until: datetime
 
 
+class OverrideUsed(AccountEvent, frozen=True, kw_only=True, tag="override_used"):
+    """The order was let past these controls, by an override that is spent by it."""
+
+    override_id: str
+    order_id: OrderId
+    lifted: tuple[FailedControl, ...]
+
+
 AnyAlarmEvent = AlarmRaised | AlarmCleared
 
 AnyBreakEvent = BreakOpened | BreakNoted | BreakAssigned | BreakHealed | BreakResolved | BreakReopened
@@ -165,6 +174,7 @@ AnyAccountEvent = (
     | AnyAlarmEvent
     | AnyBreakEvent
     | CashAdjusted
+    | OverrideUsed
     | PositionAdjusted
     | SymbolRenamed
     | HighWaterRaised

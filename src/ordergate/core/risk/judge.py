@@ -8,7 +8,7 @@ nothing. `Approved` is made here and nowhere else, so holding one proves that ri
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from typing import Final, Generic, NamedTuple, TypeVar
 
@@ -29,6 +29,7 @@ from ordergate.core.risk import (
     permissions,
 )
 from ordergate.core.risk.limits import config_hash
+from ordergate.core.risk.overrides import lifted
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.reducing import reduces, reduces_as_replaced
 from ordergate.core.risk.view import InputMissing, Proposal, RiskView
@@ -81,13 +82,14 @@ OF_A_REDUCING_LEG: Final = tuple(one for one in PRECEDENCE if one.id in ("R01", 
 class Approved(msgspec.Struct, Generic[T], frozen=True, gc=False):
     """What every control let pass, under which limits and at which price of the market.
 
-    `noted` is what controls in shadow would have refused.
+    `noted` is what controls in shadow would have refused, `lifted` what an override let pass.
     """
 
     what: T
     config_hash: str
     reference_price: Decimal | None
     noted: tuple[FailedControl, ...] = ()
+    lifted: tuple[FailedControl, ...] = ()
 
 
 class Denied(msgspec.Struct, frozen=True, gc=False):
@@ -108,6 +110,13 @@ class Verdict(NamedTuple):
 
 def judge_place(command: PlaceOrder, view: RiskView) -> Approved[PlaceOrder] | Denied:
     return _judge(command, Proposal(terms=command.terms), view)
+
+
+def judge_overridden(
+    command: PlaceOrder, view: RiskView, controls: Collection[str]
+) -> Approved[PlaceOrder] | Denied:
+    """A new order that an override lets past these controls; every other one must pass."""
+    return _judge(command, Proposal(terms=command.terms), view, lifting=controls)
 
 
 def judge_replace(order: Order, asked: Replacement, view: RiskView) -> Approved[Replacement] | Denied:
@@ -166,14 +175,20 @@ def enforced(
 
 
 def _judge(
-    what: T, proposal: Proposal, view: RiskView, controls: tuple[Control, ...] = PRECEDENCE
+    what: T,
+    proposal: Proposal,
+    view: RiskView,
+    controls: tuple[Control, ...] = PRECEDENCE,
+    *,
+    lifting: Collection[str] = (),
 ) -> Approved[T] | Denied:
     failed = [no for control in controls if (no := evaluate(control, proposal, view)) is not None]
     refusing, noted = enforced(failed, view) if failed else ((), ())
-    if refusing:
+    let_pass = lifted(refusing, lifting) if lifting else ()
+    if len(refusing) > len(let_pass):
         return Denied(refusing, config_hash(view.limits), noted)
     price = None if view.reference is None else view.reference.price
-    return Approved(what, config_hash(view.limits), price, noted)
+    return Approved(what, config_hash(view.limits), price, noted, let_pass)
 
 
 def _replacing(order: Order, asked: Replacement) -> Proposal:

@@ -36,6 +36,11 @@ class TokenBucket:
             (self._left(index, window, moment) for index, window in enumerate(self.windows)), default=0
         )
 
+    def left(self, now: datetime) -> list[tuple[RateWindow, int]]:
+        """Every window, and how many messages it still takes now."""
+        moment = _microseconds(now)
+        return [(window, self._left(index, window, moment)) for index, window in enumerate(self.windows)]
+
     def lacking(self, now: datetime) -> RateWindow | None:
         """The first window that has no token, or None when a message may go."""
         moment = _microseconds(now)
@@ -53,12 +58,32 @@ class TokenBucket:
             cost = span if self._left(index, window, moment) >= 1 else 0
             self._full_at[index] = min(max(self._full_at[index], scaled) + cost, scaled + span * window.count)
 
-    def carried_over(self, windows: tuple[RateWindow, ...]) -> TokenBucket:
-        """A bucket for changed windows; those that stay keep what they have spent."""
+    def carried_over(self, windows: tuple[RateWindow, ...], now: datetime | None = None) -> TokenBucket:
+        """A bucket for changed windows; those that stay keep what they have spent.
+
+        With `now` the others begin with what has been spent: of the same length as much as that one, of
+        another length as much as any. So no change of limits lets more pass than the tighter of both.
+        """
         after = TokenBucket(windows)
         spent = dict(zip(self.windows, self._full_at, strict=True))
-        after._full_at = [spent.get(window, 0) for window in windows]
+        after._full_at = [
+            spent[window] if window in spent else self._begun(window, now) for window in windows
+        ]
         return after
+
+    def _begun(self, window: RateWindow, now: datetime | None) -> int:
+        if now is None:
+            return 0
+        moment = _microseconds(now)
+        span = window.seconds * 1_000_000
+        missing = 0
+        for index, old in enumerate(self.windows):
+            theirs = max(self._full_at[index] - moment * old.count, 0)
+            if old.seconds == window.seconds:
+                missing = theirs
+                break
+            missing = max(missing, -(-theirs // (old.seconds * 1_000_000)) * span)
+        return moment * window.count + min(missing, window.count * span)
 
     def _left(self, index: int, window: RateWindow, moment: int) -> int:
         missing = self._full_at[index] - moment * window.count
@@ -75,10 +100,10 @@ class MessageBuckets:
         self.orders = TokenBucket(() if limits is None else limits.message_windows)
         self.cancels = TokenBucket(() if limits is None else limits.cancel_windows)
 
-    def refit(self, limits: Limits | None) -> None:
+    def refit(self, limits: Limits | None, now: datetime | None = None) -> None:
         """Follow a change of limits without forgetting what was sent."""
-        self.orders = self.orders.carried_over(() if limits is None else limits.message_windows)
-        self.cancels = self.cancels.carried_over(() if limits is None else limits.cancel_windows)
+        self.orders = self.orders.carried_over(() if limits is None else limits.message_windows, now)
+        self.cancels = self.cancels.carried_over(() if limits is None else limits.cancel_windows, now)
 
     def order_sent(self, now: datetime) -> None:
         """A new order or a replacement was asked for, whatever risk answered."""

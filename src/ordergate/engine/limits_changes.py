@@ -1,0 +1,112 @@
+"""Splits a change of the rules into what may be in force at once and what another person must approve.
+
+What only tightens, for every account and at every later moment, is made at once. All that loosens becomes
+one proposed change. Nothing is written here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
+
+import msgspec
+
+from ordergate.core.approvals import Change, ChangeProposed, Person
+from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk import policy as policies
+from ordergate.core.risk.compiling import loosenings, weakened
+from ordergate.core.risk.policy import Edit, Policy
+from ordergate.core.risk.rules import Rule
+from ordergate.engine.limits_book import LimitsBook
+from ordergate.engine.limits_in_force import LimitsInForce
+from ordergate.ports.clock import Chance
+from ordergate.ports.journal import AnyEvent
+
+LIMITS: Final = "limits"
+WAITS: Final = timedelta(days=1)
+SUMMARY_MAX: Final = 50
+ENTROPY_BITS: Final = 32
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """`at_once` tighten, `waiting` loosens; `events` are what is journalled for both."""
+
+    at_once: tuple[Edit, ...]
+    waiting: tuple[Edit, ...]
+    loosens: tuple[str, ...]
+    events: tuple[AnyEvent, ...]
+    change_id: str | None = None
+
+
+class Planner:
+    def __init__(self, book: LimitsBook, in_force: LimitsInForce, chance: Chance) -> None:
+        self._book = book
+        self._in_force = in_force
+        self._chance = chance
+
+    def new_id(self, at: datetime) -> str:
+        return f"chg-{int(at.timestamp() * 1000):012x}-{self._chance.bits(ENTROPY_BITS):08x}"
+
+    def plan(self, edits: Sequence[Edit], *, by: Person, reason: str, at: datetime) -> Plan:
+        """The edits fit the rules as they stand."""
+        policy = self._book.policy
+        standing = policy
+        at_once: list[Edit] = []
+        waiting: list[Edit] = []
+        for edit in edits:
+            after = policies.applied(standing, [edit])
+            if self._loosens(standing, after, at):
+                waiting.append(edit)
+            else:
+                at_once.append(edit)
+                standing = msgspec.structs.replace(standing, rules=after)
+        events: list[AnyEvent] = [*policies.events_of(policy, at_once, at=at, by=by, reason=reason)]
+        if not waiting:
+            return Plan(tuple(at_once), (), (), tuple(events))
+        loosens = self._loosens(standing, policies.applied(standing, waiting), at)
+        proposed = ChangeProposed(
+            change_id=self.new_id(at),
+            at=at,
+            subject=LIMITS,
+            summary=tuple(loosens[:SUMMARY_MAX]),
+            content={
+                "edits": [msgspec.to_builtins(edit) for edit in waiting],
+                "accounts": self._accounts(policy, waiting),
+            },
+            by=by,
+            reason=reason,
+            expires_at=at + WAITS,
+        )
+        events.append(proposed)
+        return Plan(tuple(at_once), tuple(waiting), tuple(loosens), tuple(events), proposed.change_id)
+
+    def _accounts(self, policy: Policy, edits: Sequence[Edit]) -> list[str]:
+        """Everybody whose limits it is about."""
+        rules = [rule for edit in edits for rule in (policy.rules.get(edit.rule_id), edit.rule) if rule]
+        return sorted({account for rule in rules for account in self._in_force.accounts_of(rule)})
+
+    def _loosens(self, before: Policy, after: dict[str, Rule], at: datetime) -> list[str]:
+        """What would be allowed, and what a rule would say less strictly although nothing shows it yet."""
+        shown = loosenings(
+            before.rules.values(),
+            after.values(),
+            self._in_force.subjects.values(),
+            self._in_force.instruments,
+            at,
+        )
+        hidden = [
+            word
+            for rule in before.rules.values()
+            if after.get(rule.id) is not rule
+            for word in weakened(rule, after.get(rule.id), after.values(), at)
+        ]
+        return shown or hidden
+
+
+def edits_in(change: Change) -> list[Edit] | Refusal:
+    """The edits that a proposed change is about."""
+    try:
+        return msgspec.convert(change.proposed.content.get("edits"), list[Edit], strict=False)
+    except msgspec.ValidationError as wrong:
+        return Refusal(Code.INVALID, f"{change.id} cannot be read: {wrong}")
