@@ -179,7 +179,7 @@ class NoLimits:
     def differing(self, principal: Principal, rules: Sequence[Rule], *, prune: bool) -> list[Edit]:
         return [Edit(rule.id, 0, rule) for rule in rules]
 
-    def planned(self, principal: Principal, edits: Sequence[Edit], reason: str) -> Plan | Refusal:
+    async def planned(self, principal: Principal, edits: Sequence[Edit], reason: str) -> Plan | Refusal:
         return Plan((), tuple(edits), (), ())
 
     async def ask_override(self, *_: object, **__: object) -> Change | Refusal:

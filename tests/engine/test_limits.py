@@ -304,3 +304,22 @@ async def test_what_a_tighter_rule_hides_waits_for_another_person_too() -> None:
         for waits in (raised, gone):
             assert waits.change is not None
             assert waits.change.proposed.summary[0].startswith("rule hidden")
+
+
+async def test_what_would_take_long_to_compare_waits_whole_instead_of_holding_up_orders() -> None:
+    async with Stage() as stage:
+        dated = [
+            rule(
+                {"max_open_orders": 5},
+                name=f"day-{number}",
+                effective_from=START + timedelta(days=number),
+                effective_to=START + timedelta(days=number, hours=1),
+            )
+            for number in range(1, 31)
+        ]
+        done = await edited(stage, *map(setting, dated))
+        assert done.rules == ()
+        assert done.change is not None
+        assert done.change.proposed.summary == ("30 rules: too much to compare while orders wait",)
+        few = await edited(stage, *map(setting, dated[:5]))
+        assert (len(few.rules), few.change) == (5, None)

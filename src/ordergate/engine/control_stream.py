@@ -8,7 +8,7 @@ decided on a past that is not the journal's. It knows nothing of what the events
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 
 from ordergate.core.faults import Fault, JournalUnavailable
@@ -20,7 +20,8 @@ from ordergate.ports.journal import AnyEvent, Journal, Unit
 
 UNREAD = "the limits have not been read yet"
 
-Decide = Callable[[], Sequence[AnyEvent] | Refusal]
+Decide = Callable[[], Awaitable[Sequence[AnyEvent] | Refusal]]
+"""May take turns: nothing of the stream changes before it is done."""
 
 
 class Fold(Protocol):
@@ -74,7 +75,7 @@ class ControlStream:
     async def _decided(self, decide: Decide, correlation: str) -> Sequence[AnyEvent] | Refusal:
         if not self.known:
             raise JournalUnavailable(UNREAD)
-        events = decide()
+        events = await decide()
         if isinstance(events, Refusal) or not events:
             return events
         entries = tuple(

@@ -6,6 +6,7 @@ one proposed change. Nothing is written here.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
@@ -15,7 +16,7 @@ import msgspec
 from ordergate.core.approvals import Change, ChangeProposed, Person
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk import policy as policies
-from ordergate.core.risk.compiling import loosenings, weakened
+from ordergate.core.risk.compiling import comparisons, loosenings, weakened
 from ordergate.core.risk.policy import Edit, Policy
 from ordergate.core.risk.rules import Rule
 from ordergate.engine.limits_book import LimitsBook
@@ -26,6 +27,8 @@ from ordergate.ports.journal import AnyEvent
 LIMITS: Final = "limits"
 WAITS: Final = timedelta(days=1)
 SUMMARY_MAX: Final = 50
+OF_ONE_ACCOUNT_MAX: Final = 50
+COMPARISONS_MAX: Final = 5_000
 ENTROPY_BITS: Final = 32
 
 
@@ -48,15 +51,16 @@ class Planner:
     def new_id(self, at: datetime) -> str:
         return f"chg-{int(at.timestamp() * 1000):012x}-{self._chance.bits(ENTROPY_BITS):08x}"
 
-    def plan(self, edits: Sequence[Edit], *, by: Person, reason: str, at: datetime) -> Plan:
+    async def plan(self, edits: Sequence[Edit], *, by: Person, reason: str, at: datetime) -> Plan:
         """The edits fit the rules as they stand."""
         policy = self._book.policy
         standing = policy
         at_once: list[Edit] = []
-        waiting: list[Edit] = []
-        for edit in edits:
+        too_much = self._is_too_much(policy, edits, at)
+        waiting: list[Edit] = list(edits) if too_much else []
+        for edit in () if too_much else edits:
             after = policies.applied(standing, [edit])
-            if self._loosens(standing, after, at):
+            if await self._loosens(standing, after, at):
                 waiting.append(edit)
             else:
                 at_once.append(edit)
@@ -64,7 +68,9 @@ class Planner:
         events: list[AnyEvent] = [*policies.events_of(policy, at_once, at=at, by=by, reason=reason)]
         if not waiting:
             return Plan(tuple(at_once), (), (), tuple(events))
-        loosens = self._loosens(standing, policies.applied(standing, waiting), at)
+        loosens = [f"{len(waiting)} rules: too much to compare while orders wait"]
+        if not too_much:
+            loosens = await self._loosens(standing, policies.applied(standing, waiting), at)
         proposed = ChangeProposed(
             change_id=self.new_id(at),
             at=at,
@@ -81,20 +87,26 @@ class Planner:
         events.append(proposed)
         return Plan(tuple(at_once), tuple(waiting), tuple(loosens), tuple(events), proposed.change_id)
 
+    def _is_too_much(self, policy: Policy, edits: Sequence[Edit], at: datetime) -> bool:
+        """What takes long to compare is not compared, since orders would wait for it: a person looks."""
+        after = policies.applied(policy, edits)
+        accounts = len(self._in_force.subjects)
+        of_one = comparisons(policy.rules, after, at)
+        return of_one > OF_ONE_ACCOUNT_MAX or of_one * accounts * len(edits) > COMPARISONS_MAX
+
     def _accounts(self, policy: Policy, edits: Sequence[Edit]) -> list[str]:
         """Everybody whose limits it is about."""
         rules = [rule for edit in edits for rule in (policy.rules.get(edit.rule_id), edit.rule) if rule]
         return sorted({account for rule in rules for account in self._in_force.accounts_of(rule)})
 
-    def _loosens(self, before: Policy, after: dict[str, Rule], at: datetime) -> list[str]:
+    async def _loosens(self, before: Policy, after: dict[str, Rule], at: datetime) -> list[str]:
         """What would be allowed, and what a rule would say less strictly although nothing shows it yet."""
-        shown = loosenings(
-            before.rules.values(),
-            after.values(),
-            self._in_force.subjects.values(),
-            self._in_force.instruments,
-            at,
-        )
+        shown: list[str] = []
+        for subject in self._in_force.subjects.values():
+            shown += loosenings(
+                before.rules.values(), after.values(), [subject], self._in_force.instruments, at
+            )
+            await asyncio.sleep(0)  # orders come in between
         hidden = [
             word
             for rule in before.rules.values()

@@ -101,9 +101,10 @@ class LimitsDesk:
             await self._clock.sleep(TICK_S)
             self.in_force.tick()
             if decide_expire(self.book.changes, self._clock.now()):
-                await self._stream.record(
-                    lambda: decide_expire(self.book.changes, self._clock.now()), "expiry"
-                )
+                await self._stream.record(self._expiring, "expiry")
+
+    async def _expiring(self) -> Sequence[AnyEvent]:
+        return decide_expire(self.book.changes, self._clock.now())
 
     # What is there
 
@@ -138,8 +139,8 @@ class LimitsDesk:
         """Make the edits: what tightens at once, and what loosens once another person has approved it."""
         made: list[Plan] = []
 
-        def decide() -> Sequence[AnyEvent] | Refusal:
-            plan = self.planned(principal, edits, reason)
+        async def decide() -> Sequence[AnyEvent] | Refusal:
+            plan = await self.planned(principal, edits, reason)
             if isinstance(plan, Refusal):
                 return plan
             made.append(plan)
@@ -150,7 +151,7 @@ class LimitsDesk:
             return done
         return self._edited(made[-1])
 
-    def planned(self, principal: Principal, edits: Sequence[Edit], reason: str) -> Plan | Refusal:
+    async def planned(self, principal: Principal, edits: Sequence[Edit], reason: str) -> Plan | Refusal:
         """What the edits would come to now; nothing is written."""
         policy = self.book.policy
         read = policies.read_edits(edits, policy)
@@ -160,7 +161,7 @@ class LimitsDesk:
             return no
         if (no := policies.fitting(policy, read)) is not None:
             return no
-        return self._planner.plan(read, by=person(principal), reason=reason, at=self._clock.now())
+        return await self._planner.plan(read, by=person(principal), reason=reason, at=self._clock.now())
 
     def differing(self, principal: Principal, rules: Sequence[Rule], *, prune: bool) -> list[Edit]:
         """The edits that make the rules so; with `prune` those that are not among them are removed.
@@ -186,7 +187,7 @@ class LimitsDesk:
     ) -> Change | Refusal:
         """Ask another person to let one order pass, once."""
 
-        def decide() -> Sequence[AnyEvent] | Refusal:
+        async def decide() -> Sequence[AnyEvent] | Refusal:
             at = self._clock.now()
             event = override_desk.proposed(
                 principal, asked, change_id=self._planner.new_id(at), reason=reason, at=at
@@ -231,7 +232,7 @@ class LimitsDesk:
     ) -> Change | Refusal:
         """The second person's yes; what was proposed is in force when it is answered."""
 
-        def decide() -> Sequence[AnyEvent] | Refusal:
+        async def decide() -> Sequence[AnyEvent] | Refusal:
             at, by = self._clock.now(), person(principal)
             change = self.change(principal, change_id)
             if isinstance(change, Refusal):
@@ -265,7 +266,7 @@ class LimitsDesk:
     ) -> Change | Refusal:
         """Anybody's no who may make such a change, the proposer's own included."""
 
-        def decide() -> Sequence[AnyEvent] | Refusal:
+        async def decide() -> Sequence[AnyEvent] | Refusal:
             change = self.change(principal, change_id)
             if isinstance(change, Refusal):
                 return change

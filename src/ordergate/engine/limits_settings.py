@@ -41,7 +41,7 @@ def rule_from(account: AccountId, limits: Limits) -> Rule:
     return read(rule)
 
 
-def taking_in(
+async def taking_in(
     book: LimitsBook, said: Mapping[AccountId, Limits | None], planner: Planner, at: datetime
 ) -> list[AnyEvent]:
     """What there is to journal; nothing when the file says what it said before."""
@@ -60,7 +60,7 @@ def taking_in(
             events += events_of(book.policy, [edit], at=at, by=SETTINGS, reason=FIRST)
         elif edit.rule is not None or edit.expected:
             events += _superseded(book, account, at)
-            events += planner.plan([edit], by=SETTINGS, reason=CHANGED, at=at).events
+            events += (await planner.plan([edit], by=SETTINGS, reason=CHANGED, at=at)).events
         events.append(LimitsTakenIn(at=at, by=SETTINGS, account=account, digest=digest))
     return events
 

@@ -106,7 +106,7 @@ class LimitRoutes:
             return refused(asked, call.correlation)
         edits = self._desk.differing(principal, rules_of(asked), prune=asked.prune)
         if asked.preview:
-            return self._planned(call, self._desk.planned(principal, edits, asked.reason))
+            return self._planned(call, await self._desk.planned(principal, edits, asked.reason))
         answer = await self._desk.edit(principal, edits, reason=asked.reason, correlation=call.correlation)
         return self._edited(call, answer)
 
