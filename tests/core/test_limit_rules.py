@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from ordergate.core.risk.compiling import USUAL
+from ordergate.core.risk.compiling import USUAL, loosenings
 from ordergate.core.risk.limits import InstrumentLimits, Limits, config_hash, limits_of, mapping_of
 from ordergate.core.risk.rules import STAND_INS, STAND_INS_OF_INSTRUMENT, Mode, Reach, Rule, read
 from ordergate.core.risk.tightest import OF_ACCOUNT, OF_INSTRUMENT, loosened
 from tests.core.examples import FUTURE, NOW, SHARE
 from tests.core.limit_rules import ACCOUNT, OWN, SUBJECT, WHOLE, limits_from, rule, together
-from tests.core.risk_examples import limits
+from tests.core.risk_examples import INSTRUMENTS, limits
 
 
 def named(kind: type[msgspec.Struct]) -> set[str]:
@@ -148,7 +148,8 @@ def test_of_losses_the_lowest_of_each_holds_and_days_that_differ_come_to_no_limi
     assert loosened(found, mapping_of(limits_from(own))) == ["losses"]
     other = rule(Reach.FIRM, "", {"trading_day": {**day, "ends_at": "16:00"}})
     assert together(own, other).limits is None
-    assert looser([own], [rule(Reach.ACCOUNT, ACCOUNT, {**own.limits, "trading_day": {**day, "zone": "UTC"}})])
+    moved = rule(Reach.ACCOUNT, ACCOUNT, {**own.limits, "trading_day": {**day, "zone": "UTC"}})
+    assert loosenings([own], [moved], [SUBJECT], INSTRUMENTS, NOW) == [f"{ACCOUNT} trading_day"]
 
 
 OF_ONE = [

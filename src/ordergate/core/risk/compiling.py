@@ -26,9 +26,9 @@ from ordergate.core.risk.rules import (
     Rule,
 )
 from ordergate.core.risk.tightest import (
+    LISTS,
     OF_ACCOUNT,
     OF_INSTRUMENT,
-    LISTS,
     Field,
     loosened,
     said_less,
