@@ -16,7 +16,7 @@ TESTS ?= tests
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
-.PHONY: help run test test-long sim sim-teeth bench lint types docs fix lock clean
+.PHONY: help run test test-long sim sim-teeth mutants bench lint types docs fix lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -41,6 +41,10 @@ sim: $(DEVELOPMENT) ## the simulation: 2 000 seeds, or as many as ARGS says (ARG
 
 sim-teeth: $(DEVELOPMENT) ## plants known mistakes and hunts each with seeds (ARGS="--p0", "--only ID")
 	$(BIN)/python -m tools.teeth --record bench/results $(ARGS)
+
+mutants: $(DEVELOPMENT) ## plants a mistake in every line of the risk controls, one at a time (ARGS="NAME*")
+	ORDERGATE_DOSE=short $(BIN)/mutmut run $(ARGS)
+	$(BIN)/mutmut results
 
 bench: $(DEVELOPMENT) ## the performance suite; writes bench/results/
 	$(BIN)/python -m bench $(ARGS)

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.dose import LONG
+from tests.dose import LONG, SHORT
 from tests.recorded import find_shared_dir, not_run_sentence, split_by_need
 
 pytest_plugins = ("tests.fixtures.house", "tests.fixtures.postgres")
@@ -16,7 +16,8 @@ settings.register_profile("usual", deadline=None, suppress_health_check=[HealthC
 settings.register_profile(
     "long", deadline=None, max_examples=2_000, suppress_health_check=[HealthCheck.too_slow]
 )
-settings.load_profile("long" if LONG else "usual")
+settings.register_profile("short", deadline=None, max_examples=20, derandomize=True, database=None)
+settings.load_profile("long" if LONG else "short" if SHORT else "usual")
 
 NOT_RUN: Final = pytest.StashKey[int]()
 

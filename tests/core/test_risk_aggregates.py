@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
-from random import Random
 from typing import Any
 
 import msgspec
@@ -11,16 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordergate.core.admission import admit
 from ordergate.core.ids import AccountId, Symbol
-from ordergate.core.orders.events import FailedControl, OrderAccepted
-from ordergate.core.orders.order import first
+from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.terms import Side, Terms
 from ordergate.core.risk.exposure import Exposure, OpenInterest
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.valuation import Totals, Valuation
 from ordergate.core.risk.view import RiskView
-from tests.core.examples import FUTURE, NOW, SHARE, account, later, place, share, terms, working
+from tests.core.examples import FUTURE, NOW, SHARE, account, later, share, terms, working
 from tests.core.risk_examples import (
     INSTRUMENTS,
     failures,
@@ -186,40 +183,6 @@ def test_r12_a_sum_that_is_not_whole_is_a_no() -> None:
     assert failed(terms(), seen) is not None
     in_firm(view(limits()), firm, "P-OTHER")
     assert failed(terms(), seen) is None
-
-
-@pytest.mark.parametrize("own", ["account", "firm"])
-def test_sixty_four_orders_jointly_over_a_sum_stay_within_it_in_a_thousand_trials(own: str) -> None:
-    """Of several accounts at once, in any order: what was accepted never adds up to more."""
-    limited = limits(
-        {"duplicate_window_s": "0", "message_windows": [[1000, 1]], **(
-            {"max_gross_exposure": "10000"} if own == "account"
-            else {"shared_exposure": {"firm": {"max_gross": "10000"}}}
-        )}
-    )  # fmt: skip
-    chance = Random(7)
-    for _ in range(1000):
-        firm = Totals()
-        desks = [
-            in_firm(view(limited), firm, f"P-{number}") for number in range(1 if own == "account" else 3)
-        ]
-        for number in range(64):
-            desk = chance.choice(desks)
-            asked = terms(chance.choice(list(Side)), chance.randint(1, 9), chance.randint(97, 103))
-            event = admit(place(asked, number), desk)
-            if isinstance(event, OrderAccepted):
-                _fold(desk, event)
-        assert firm.gross <= 10_000
-        assert sum(desk.valuation.own.gross for desk in desks if desk.valuation) == firm.gross
-        assert firm.gross > 9_000
-
-
-def _fold(desk: RiskView, event: OrderAccepted) -> None:
-    """As a lane folds what was just decided."""
-    desk.exposure.moved(None, first(event))
-    assert desk.valuation is not None
-    position = desk.account.position(SHARE)
-    desk.valuation.moved(SHARE, position, desk.exposure.of(SHARE), desk.instrument, "USD")
 
 
 def concentrated(percent: str) -> Limits:
