@@ -30,7 +30,7 @@ NEW = {"if-none-match": "*"}
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
-    async with Stage() as stage:
+    async with Stage(limits={"soft": ["R06"]}) as stage:
         yield stage
 
 

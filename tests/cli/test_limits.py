@@ -63,7 +63,7 @@ class Office:
 
 @pytest.fixture
 async def office(tmp_path: Path) -> AsyncIterator[Office]:
-    async with Stage() as stage:
+    async with Stage(limits={"soft": ["R06"]}) as stage:
         identity = Directory()
         identity.principals = {"anna": ANNA, "ben": BEN}
         token = AuthorizationEndpoint(path="/oauth/token", methods=("POST",), summary="A token", call=_token)

@@ -15,6 +15,7 @@ from ordergate.core.approvals import Change, State
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import PRECEDENCE
+from ordergate.core.risk.limits import ADJUSTABLE
 from ordergate.core.risk.overrides import NEVER
 from ordergate.engine.answers import Answer
 from ordergate.engine.override_desk import Asked
@@ -38,7 +39,7 @@ def logged_in(who: Principal, stage: Stage, ago_s: float = 0) -> Principal:
 
 @pytest.fixture
 async def stage() -> AsyncIterator[Stage]:
-    async with Stage() as stage:
+    async with Stage(limits={"soft": sorted(ADJUSTABLE)}) as stage:
         yield stage
 
 

@@ -78,7 +78,8 @@ class _Judge:
     def failures(self, event: NewOrder, seen: RiskView) -> dict[str, e.FailedControl]:
         limits = self._limits.limits(event.actor, event.terms.strategy)
         view = msgspec.structs.replace(seen, limits=limits, buckets=self._buckets, recent=self._recent)
-        failed = {one.control.id: one.failed for one in verdicts(event.terms, view) if one.failed}
+        judged = [one for one in verdicts(event.terms, view) if not one.shadow]
+        failed = {one.control.id: one.failed for one in judged if one.failed}
         if limits is not None and not failed:
             self._recent.remember(event.terms, seen.now, limits.duplicate_window)
         return failed

@@ -7,7 +7,7 @@ no limits, and no limits is a no. Nothing here reads a clock: the moment is hand
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -26,6 +26,7 @@ from ordergate.core.risk.rules import (
     Rule,
 )
 from ordergate.core.risk.tightest import (
+    LISTS,
     OF_ACCOUNT,
     OF_INSTRUMENT,
     Field,
@@ -106,6 +107,20 @@ def compiled(
         return Compiled(None, "no rule of the account's own is in effect")
     others = [rule for rule in heard if rule.scope not in (Reach.ACCOUNT, *OF_ONE_WHO_ASKS)]
     named = sorted({symbol for rule in own for symbol in rule.limits.get(INSTRUMENTS, {})})
+    try:
+        return _summed(own, others, heard, named, instruments)
+    except ValueError as trouble:
+        return Compiled(None, str(trouble))
+
+
+def _summed(
+    own: Sequence[Rule],
+    others: Sequence[Rule],
+    heard: Sequence[Rule],
+    named: Sequence[str],
+    instruments: Mapping[Symbol, Instrument],
+) -> Compiled:
+    """Raises ValueError for rules that cannot be brought together."""
     sums = _Sums()
     _take_all(sums, own, named, instruments)
     sums.take_usual(OF_ACCOUNT, "", _USUAL)
@@ -203,8 +218,9 @@ def _usual() -> tuple[dict[str, Any], dict[str, Any]]:
         limits_of({**STAND_INS, INSTRUMENTS: {"_": dict(STAND_INS_OF_INSTRUMENT)}})
     )
     its = plain[INSTRUMENTS]["_"]
+    nothing: dict[str, Any] = {name: [] for name in LISTS}
     return (
-        {name: value for name, value in plain.items() if name not in STAND_INS},
+        {**nothing, **{name: value for name, value in plain.items() if name not in STAND_INS}},
         {name: value for name, value in its.items() if name not in STAND_INS_OF_INSTRUMENT},
     )
 

@@ -14,7 +14,7 @@ import msgspec
 
 from ordergate.core.approvals import Person
 from ordergate.core.ids import AccountId
-from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.events import FailedControl, Severity
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.policy import LimitEvent
 
@@ -56,9 +56,16 @@ def wrong_with(controls: Collection[str], known: Collection[str]) -> str | None:
 
 
 def lifted(failed: Iterable[FailedControl], controls: Collection[str]) -> tuple[FailedControl, ...]:
-    """The failures that such an override lifts: those with a limit and a value over it."""
+    """The failures that such an override lifts: soft ones, with a limit and a value over it."""
     may = frozenset(controls) - NEVER
-    return tuple(no for no in failed if no.control in may and no.limit is not None and no.value is not None)
+    return tuple(
+        no
+        for no in failed
+        if no.control in may
+        and no.severity is Severity.SOFT
+        and no.limit is not None
+        and no.value is not None
+    )
 
 
 def granted(

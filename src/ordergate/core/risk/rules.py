@@ -156,6 +156,7 @@ STAND_INS: Final[Mapping[str, Any]] = {
     "max_open_orders": 0,
     "max_open_notional": "0",
     "message_windows": [[1, 1]],
+    "trading_day": {"zone": "UTC", "ends_at": "00:00"},
     "instruments": {},
 }
 STAND_IN_DAY: Final[Mapping[str, Any]] = {"trading_day": {"zone": "UTC", "ends_at": "00:00"}}

@@ -8,17 +8,12 @@ there is none. Decides nothing about orders.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 Plain = Mapping[str, Any]
-Meet = Callable[[Any, Any], Any]
 Windows = Sequence[Sequence[int]]
-
-ANY_HOURS: Final = "any"
-SHORT_ONLY: Final = "hard-to-borrow"
 
 
 class Kind(StrEnum):
@@ -34,7 +29,7 @@ class Field(NamedTuple):
 
     kind: Kind
     words: str
-    meet: Meet
+    meet: Callable[[Any, Any], Any]
     absent_is_tightest: bool = False
 
 
@@ -54,72 +49,6 @@ def _any_true(one: bool, other: bool) -> bool:
     return one or other
 
 
-def _first(one: Any, other: Any) -> Any:
-    """What cannot be compared stays as the account's own rule has it, and to change it is to loosen it."""
-    return one
-
-
-def _common(one: Sequence[str], other: Sequence[str]) -> list[str]:
-    return [name for name in one if name in other]
-
-
-def _session(one: str, other: str) -> str:
-    return max(one, other, key=lambda hours: hours != ANY_HOURS)
-
-
-def _earliest(one: str, other: str) -> str:
-    return min(one, other, key=datetime.fromisoformat)
-
-
-def _by_part(parts: Mapping[str, Meet]) -> Meet:
-    """Part by part; a part that only one of the two has stays."""
-
-    def meet(one: Plain, other: Plain) -> Plain:
-        both = {**other, **one}
-        return {
-            name: parts[name](one[name], other[name]) if name in one and name in other else value
-            for name, value in both.items()
-        }
-
-    return meet
-
-
-def _by_name(of_each: Meet) -> Meet:
-    """Name by name; what only one of the two names stays."""
-
-    def meet(one: Plain, other: Plain) -> Plain:
-        return {
-            name: of_each(one.get(name, other.get(name)), other.get(name, one.get(name)))
-            for name in sorted({*one, *other})
-        }
-
-    return meet
-
-
-def _both_sources(one: str, other: str) -> str:
-    return ", ".join(sorted({*one.split(", "), *other.split(", ")}))
-
-
-def _hardest(one: str, other: str) -> str:
-    """What may not be traded at all stands above what may only not be sold short."""
-    return min(one, other, key=lambda why: (why == SHORT_ONLY, why))
-
-
-_losses: Final = _by_part(
-    dict.fromkeys(("max_daily_loss", "max_drawdown", "max_weekly_loss", "max_trades"), _lowest)
-)
-_canary: Final = _by_part({"days": _highest, "percent": _lowest})
-_shared: Final = _by_name(_by_part({"max_gross": _lowest, "max_net": _lowest}))
-_restricted: Final = _by_part(
-    {
-        "as_of": _earliest,
-        "source": _both_sources,
-        "max_age_hours": _lowest,
-        "symbols": _by_name(_hardest),
-    }
-)
-
-
 def _every_window(one: Windows, other: Windows) -> list[list[int]]:
     """All of them; of two windows of the same length the one with the lower count."""
     counts: dict[int, int] = {}
@@ -127,6 +56,56 @@ def _every_window(one: Windows, other: Windows) -> list[list[int]]:
         counts[seconds] = min(count, counts.get(seconds, count))
     return [[count, seconds] for seconds, count in counts.items()]
 
+
+def _common(one: Sequence[str], other: Sequence[str]) -> list[str]:
+    """What both permit, or call soft, or keep in shadow."""
+    return [each for each in one if each in other]
+
+
+def _session(one: str, other: str) -> str:
+    return "session" if "session" in (one, other) else one
+
+
+def _same(one: Any, other: Any) -> Any:
+    """Where none is tighter rules must not differ; those that do come to no limits."""
+    if one != other:
+        raise ValueError("trading_day is not the same in all rules")
+    return one
+
+
+def _parts(fields: Mapping[str, Callable[[Any, Any], Any]]) -> Callable[[Plain, Plain], Plain]:
+    """Of limits in parts the tightest of each."""
+
+    def both(one: Plain, other: Plain) -> Plain:
+        met = {name: fields[name](one[name], other[name]) for name in one if name in other}
+        return {**one, **other, **met}
+
+    return both
+
+
+def _each_group(one: Plain, other: Plain) -> Plain:
+    return {name: _EXPOSURE({**one.get(name, {})}, {**other.get(name, {})}) for name in {**one, **other}}
+
+
+def _restricted(one: Plain, other: Plain) -> Plain:
+    """Everything on either list, as old as the older one; of two reasons the one that forbids more."""
+    listed = {**one.get("symbols", {}), **other.get("symbols", {})}
+    for symbol, why in one.get("symbols", {}).items():
+        if listed[symbol] == "hard-to-borrow":
+            listed[symbol] = why
+    return {
+        "as_of": min(one["as_of"], other["as_of"]),
+        "source": " and ".join(sorted({one["source"], other["source"]})),
+        "max_age_hours": min(one["max_age_hours"], other["max_age_hours"]),
+        "symbols": listed,
+    }
+
+
+_EXPOSURE: Final = _parts({"max_gross": _lowest, "max_net": _lowest})
+_LOSSES: Final = _parts(
+    dict.fromkeys(("max_daily_loss", "max_drawdown", "max_weekly_loss", "max_trades"), _lowest)
+)
+_CANARY: Final = _parts({"days": _highest, "percent": _lowest})
 
 OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "enabled": Field(Kind.SETTING, "only when every rule that speaks of it says so", _all_true),
@@ -141,25 +120,28 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "far_passive_refused": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
     "stream_stale_max_s": Field(Kind.SETTING, "the shortest", _lowest),
     "reduce_when_stale": Field(Kind.SETTING, "only when every rule that speaks of it says so", _all_true),
-    "order_types": Field(Kind.SETTING, "what every rule permits", _common, absent_is_tightest=True),
-    "sides": Field(Kind.SETTING, "what every rule permits", _common, absent_is_tightest=True),
-    "times_in_force": Field(Kind.SETTING, "what every rule permits", _common, absent_is_tightest=True),
-    "restricted": Field(Kind.SETTING, "every symbol of every list; the shortest age", _restricted),
+    "order_types": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
+    "sides": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
+    "times_in_force": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
+    "restricted": Field(Kind.SETTING, "everything on any list, as old as the oldest", _restricted),
     "drift_window_s": Field(Kind.SETTING, "the longest", _highest),
     "market_quote_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
     "max_gross_exposure": Field(Kind.SETTING, "the lowest", _lowest),
     "max_net_exposure": Field(Kind.SETTING, "the lowest", _lowest),
-    "shared_exposure": Field(Kind.SETTING, "every group; the lowest of each", _shared),
-    "losses": Field(Kind.SETTING, "every limit on losses; the lowest of each", _losses),
-    "trading_day": Field(Kind.SETTING, "the account's own", _first),
-    "hours": Field(Kind.SETTING, "sessions as soon as one rule says so", _session),
-    "extended_hours_allowed": Field(Kind.SETTING, "only when every rule says so", _all_true),
-    "volume_max_age_days": Field(Kind.SETTING, "the lowest", _lowest),
+    "shared_exposure": Field(Kind.SETTING, "of each group the lowest", _each_group),
+    "losses": Field(Kind.SETTING, "of each the lowest", _LOSSES),
+    "trading_day": Field(Kind.SETTING, "none: rules that differ come to no limits", _same),
+    "hours": Field(Kind.SETTING, "`session`", _session),
+    "extended_hours_allowed": Field(
+        Kind.SETTING, "only when every rule that speaks of it says so", _all_true
+    ),
+    "mark_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
+    "volume_max_age_days": Field(Kind.SETTING, "the shortest", _lowest),
     "self_match_refused": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
-    "canary": Field(Kind.SETTING, "the most days, the lowest percentage", _canary),
+    "canary": Field(Kind.SETTING, "the most days, the lowest percentage", _CANARY),
     "identity_required": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
-    "shadow": Field(Kind.SETTING, "what every rule has in shadow", _common, absent_is_tightest=True),
-    "soft": Field(Kind.SETTING, "what every rule has soft", _common, absent_is_tightest=True),
+    "shadow": Field(Kind.SETTING, "what is in all of them", _common, absent_is_tightest=True),
+    "soft": Field(Kind.SETTING, "what is in all of them", _common, absent_is_tightest=True),
 }
 """`version` is counted by whoever keeps the rules, and `instruments` are compiled one by one."""
 
@@ -170,18 +152,22 @@ OF_INSTRUMENT: Final[Mapping[str, Field]] = {
     "max_short": Field(Kind.LEVEL, "the lowest", _lowest),
     "collar_percent": Field(Kind.ORDER, "the lowest", _lowest),
     "collar_ticks": Field(Kind.ORDER, "the lowest", _lowest),
-    "drift_percent": Field(Kind.ORDER, "the lowest", _lowest),
+    "drift_percent": Field(Kind.SETTING, "the lowest", _lowest),
     "market_spread_percent": Field(Kind.ORDER, "the lowest", _lowest),
     "initial_margin": Field(Kind.SETTING, "the highest", _highest, absent_is_tightest=True),
     "maintenance_margin": Field(Kind.SETTING, "the highest", _highest),
     "max_concentration_percent": Field(Kind.SETTING, "the lowest", _lowest),
     "max_volume_percent": Field(Kind.SETTING, "the lowest", _lowest),
     "average_daily_volume": Field(Kind.SETTING, "the lowest", _lowest, absent_is_tightest=True),
-    "average_daily_volume_at": Field(Kind.SETTING, "the earliest", _earliest, absent_is_tightest=True),
-    "order_types": Field(Kind.SETTING, "what every rule permits", _common),
-    "sides": Field(Kind.SETTING, "what every rule permits", _common),
-    "times_in_force": Field(Kind.SETTING, "what every rule permits", _common),
+    "average_daily_volume_at": Field(Kind.SETTING, "the oldest", min, absent_is_tightest=True),
+    "order_types": Field(Kind.SETTING, "what all permit", _common),
+    "sides": Field(Kind.SETTING, "what all permit", _common),
+    "times_in_force": Field(Kind.SETTING, "what all permit", _common),
 }
+
+
+LISTS: Final = frozenset(name for name, field in OF_ACCOUNT.items() if field.meet is _common)
+"""What an account permits, or keeps in shadow: nothing, unless its own rules say so."""
 
 
 def loosened(before: Plain | None, after: Plain | None) -> list[str]:
@@ -241,24 +227,24 @@ def _is_looser(field: Field, before: Any, after: Any) -> bool:
         return after is not None and field.absent_is_tightest
     if after is None:
         return not field.absent_is_tightest
-    return bool(_plain(field.meet(before, after)) != _plain(field.meet(after, after)))
+    try:
+        met = field.meet(before, after)
+    except ValueError:
+        return True  # neither is tighter
+    return bool(_plain(met) != _plain(field.meet(after, after)))
 
 
 def _plain(value: Any) -> Any:
-    """The same however it is spelt: 1.0 is 1, and the order of windows and of names means nothing."""
+    """The same however it is spelt: 1.0 is 1, and the order of windows means nothing."""
     match value:
         case str():
-            return _number_or_word(value)
-        case Mapping():
-            return {name: _plain(part) for name, part in value.items()}
+            try:
+                return Decimal(value)
+            except InvalidOperation:
+                return value
         case list() | tuple():
-            return sorted(tuple(part) if isinstance(part, list) else part for part in value)
+            return sorted(tuple(each) if isinstance(each, list | tuple) else each for each in value)
+        case Mapping():
+            return {name: _plain(each) for name, each in value.items()}
         case _:
             return value
-
-
-def _number_or_word(value: str) -> Decimal | str:
-    try:
-        return Decimal(value)
-    except InvalidOperation:
-        return value
