@@ -23,6 +23,8 @@ CHANGES: dict[str, Any] = {
     "client_order_id": "another",
     "strategy": "another",
     "extended_hours": True,
+    "strategy_version": "2",
+    "user": "anna",
 }
 
 

@@ -37,9 +37,16 @@ def example(kind: type[msgspec.Struct]) -> AnyEvent:
 def _fields(struct: type[msgspec.Struct]) -> dict[str, Any]:
     hints = get_type_hints(struct)
     return {
-        name: BY_NAME[name] if name in BY_NAME else _value(name, hints[name])
+        name: BY_NAME[name]
+        if name in BY_NAME and not _is_text(name, hints[name])
+        else _value(name, hints[name])
         for name in struct.__struct_fields__
     }
+
+
+def _is_text(name: str, hint: Any) -> bool:
+    """Limits are a rule's values, or in a record of a client only their texts."""
+    return name == "limits" and hint == dict[str, str]
 
 
 def _value(name: str, hint: Any) -> Any:

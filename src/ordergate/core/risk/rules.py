@@ -126,8 +126,7 @@ def _of_account(rule: Rule) -> dict[str, Any]:
         symbol: {**STAND_INS_OF_INSTRUMENT, **its} if isinstance(its, Mapping) else its
         for symbol, its in (named.items() if isinstance(named, Mapping) else ())
     }
-    day = STAND_IN_DAY if "losses" in given else {}  # the account's own rule has it
-    plain = {**STAND_INS, **day, **given, "instruments": whole if isinstance(named, Mapping) else named}
+    plain = {**STAND_INS, **given, "instruments": whole if isinstance(named, Mapping) else named}
     read_back: dict[str, Any] = mapping_of(limits_of(plain))
     written = {name: read_back.get(name, value) for name, value in given.items()}  # none of it is said, too
     if "instruments" in given:
@@ -159,7 +158,6 @@ STAND_INS: Final[Mapping[str, Any]] = {
     "trading_day": {"zone": "UTC", "ends_at": "00:00"},
     "instruments": {},
 }
-STAND_IN_DAY: Final[Mapping[str, Any]] = {"trading_day": {"zone": "UTC", "ends_at": "00:00"}}
 STAND_INS_OF_INSTRUMENT: Final[Mapping[str, Any]] = {
     "max_order_quantity": "0",
     "max_order_notional": "0",
