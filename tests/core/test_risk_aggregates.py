@@ -294,3 +294,40 @@ def _books(held: dict[Symbol, int]) -> Any:
 def _opened(opened: dict[Symbol, int], symbol: Symbol) -> OpenInterest:
     quantity = Decimal(opened.get(symbol, 0))
     return OpenInterest(quantity, quantity, quantity * 100, quantity * 100, 1 if quantity else 0)
+
+
+def test_r19_what_makes_it_no_larger_passes_above_the_limit() -> None:
+    seen = view(concentrated("1"), holding=account(100, {SHARE: (10, 100)}))
+    assert "R19" not in failures(terms(Side.SELL, 20), seen)
+    assert "R19" in failures(terms(Side.SELL, 21), seen)
+
+
+def test_a_refusal_of_a_sum_says_what_it_is_of() -> None:
+    gross = failed(terms(quantity=21), view(GROSS))
+    assert gross is not None
+    assert gross.detail == "the gross exposure of account 2100 is over the limit 2000"
+    net = failed(terms(Side.SELL, 21), view(NET))
+    assert net is not None
+    assert net.detail == "the net exposure of account 2100 is over the limit 2000"
+    assert net.inputs["added"] == "2100"
+    share_of_volume = failures(terms(quantity=21), view(volume()))["R19"]
+    assert share_of_volume.detail == "what is open to buy 21 is over the limit 20"
+    assert share_of_volume.inputs == {
+        "average_daily_volume": "400", "at": NOW.isoformat(), "percent": "5",
+    }  # fmt: skip
+    unknown = failures(terms(), view(volume(8)))["R19"]
+    assert unknown.detail == f"the daily volume of {SHARE} is not known"
+    large = failures(terms(quantity=21), view(concentrated("0.2")))["R19"]
+    assert large.detail == f"the exposure in {SHARE} 2100 is over the limit 2000"
+
+
+def test_who_has_left_the_sums_may_join_again() -> None:
+    firm = Totals()
+    seen = in_firm(view(limits(), holding=account(positions={SHARE: (5, 100)})), firm)
+    assert seen.valuation is not None
+    seen.valuation.leave()
+    assert seen.valuation.shared == {}
+    seen.valuation.leave()
+    assert firm.gross == 0
+    in_firm(seen, firm)
+    assert firm.gross == 500

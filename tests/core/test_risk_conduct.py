@@ -249,3 +249,27 @@ def test_the_memory_of_strategies_is_bounded_and_what_it_does_not_know_is_new() 
     assert known.first(beyond) is None
     known.saw(msgspec.structs.replace(newcomer(), strategy_version="0"), later(1))
     assert known.first(msgspec.structs.replace(newcomer(), strategy_version="0")) == NOW
+
+
+def test_a_refusal_of_conduct_says_which_order_and_what_part() -> None:
+    own = working(terms(Side.SELL, 1, 102), 1)
+    met = failures(terms(limit=103), view(APART, orders=[own]))["R21"]
+    assert (met.detail, met.value) == (f"the own order {own.id} rests at 102", "103")
+    assert failures(terms(limit=None), view(APART, orders=[own]))["R21"].value == "market"
+    large = failures(newcomer(101), view(CANARY))["R27"]
+    assert large.detail == "the quantity of a newcomer 101 is over the limit 100"
+
+
+def test_half_a_name_is_none() -> None:
+    known = Strategies()
+    for half in ({"strategy": None}, {"strategy_version": None}):
+        asked = msgspec.structs.replace(newcomer(), **half)
+        known.saw(asked, NOW)
+        assert known.first(asked) is None
+
+
+def test_an_order_that_changes_without_its_price_stays_where_it_was() -> None:
+    resting = Resting(INSTRUMENTS)
+    for _ in range(3):
+        resting.moved(working(terms(limit=50), 1))
+    assert resting.best(SHARE, Side.BUY) == Quoted(Decimal(50), working(terms(), 1).id)

@@ -1,6 +1,6 @@
 """Limits are read strictly, written back exactly and named by their content."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.core.examples import FUTURE, SHARE
 from tests.core.risk_examples import FUTURE_LIMITS, LIMITS, SHARE_LIMITS, limits
 
 PERMISSIONS = {"order_types", "sides", "times_in_force"}
+LISTED = {"as_of": "2026-01-05T08:00:00Z", "source": "desk", "max_age_hours": 24}
 AMOUNTS = st.decimals(min_value=0, max_value=10**8, places=2).map(lambda value: format(value, "f"))
 
 
@@ -100,6 +101,19 @@ def test_no_limits_have_a_name_too() -> None:
         ({"duplicate_window_s": 1}, "limits.duplicate_window_s must be a decimal string"),
         ({"buying_power_haircut_percent": "100.01"}, "must be at most 100"),
         ({"instruments": []}, "limits.instruments must be a mapping"),
+        ({"restricted": {**LISTED, "as_of": "yesterday"}}, "limits.restricted.as_of must be a time"),
+        ({"restricted": {**LISTED, "as_of": "2026-01-05T08:00:00"}}, "as_of must be a time with"),
+        ({"restricted": {**LISTED, "as_of": 5}}, "limits.restricted.as_of must be a time"),
+        ({"restricted": {**LISTED, "source": ""}}, "limits.restricted.source must be a text of 1 to 64"),
+        ({"restricted": {**LISTED, "symbols": {"AAPL": "maybe"}}}, "AAPL must be one of restricted"),
+        ({"restricted": []}, "limits.restricted must be a mapping"),
+        ({"shadow": "R06"}, "limits.shadow must be a list of texts"),
+        ({"shadow": [6]}, "limits.shadow must be a list of texts"),
+        ({"order_types": "limit"}, "limits.order_types must be a list of market, limit, stop, stop_limit"),
+        ({"order_types": ["teleport"]}, "limits.order_types must be one of market"),
+        ({"sides": [1]}, "limits.sides must be one of buy, sell"),
+        ({"hours": "never"}, "limits.hours must be one of any, session"),
+        ({"shared_exposure": {"firm": {}}}, "limits.shared_exposure.firm needs max_gross or max_net"),
         ({"instruments": None}, "limits.instruments is required"),
         ({"instruments": {1: {}}}, "limits.instruments must be a mapping"),
         ({"instruments": {"AAPL": 5}}, "limits.instruments.AAPL must be a mapping"),
@@ -151,3 +165,26 @@ def test_an_instrument_without_a_collar_is_refused() -> None:
 
 def test_an_amount_is_never_rounded_on_its_way_in() -> None:
     assert limits({"max_open_notional": "0.000000001"}).max_open_notional == Decimal("1E-9")
+
+
+def test_every_new_limit_is_read_back_as_it_was_written() -> None:
+    read = limits(
+        {
+            "restricted": {**LISTED, "symbols": {"AAPL": "halted"}},
+            "drift_window_s": "60",
+            "shared_exposure": {"firm": {"max_gross": "5"}},
+            "losses": {"max_daily_loss": "5", "max_trades": 3},
+            "trading_day": {"zone": "America/Chicago", "ends_at": "17:00", "flatten_by": "15:10"},
+            "hours": "session",
+            "canary": {"days": 5, "percent": "10"},
+            "shadow": ["R08", "R06"],
+            "soft": ["R16"],
+        },
+        share={"order_types": ["limit"], "average_daily_volume_at": "2026-01-05T09:00:00+01:00"},
+    )
+    assert limits_of(mapping_of(read)) == read
+    written = mapping_of(read)
+    assert (written["shadow"], written["hours"]) == (["R06", "R08"], "session")
+    assert written["trading_day"] == {"zone": "America/Chicago", "ends_at": "17:00", "flatten_by": "15:10"}
+    assert read.instruments[SHARE].average_daily_volume_at == datetime(2026, 1, 5, 8, tzinfo=UTC)
+    assert "order_types" not in mapping_of(limits({"order_types": []}))

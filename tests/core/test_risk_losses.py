@@ -246,3 +246,23 @@ def test_what_is_older_than_a_week_and_a_day_is_forgotten() -> None:
         log.book(NOW + quarter * timedelta(minutes=15), Decimal(1), began=True)
     assert len(log._quarters) == QUARTERS_KEPT
     assert log.untraded == set()
+
+
+def test_what_is_open_counts_for_the_week_and_for_the_highest_profit_too() -> None:
+    log = ProfitLog()
+    log.book(NOW, Decimal(10), began=False)
+    limited = LossLimits(max_weekly_loss=Decimal(1), max_drawdown=Decimal(100))
+    drawdown, weekly = losses(limited, log.of(RULE, NOW), Decimal(-40), account())
+    assert (drawdown.lost, weekly.lost, weekly.profit) == (Decimal(30), Decimal(30), Decimal(-30))
+    assert higher_water(limited, log.of(RULE, NOW), Decimal(40), account()) == 50
+
+
+def test_a_refusal_says_what_was_lost_and_what_still_passes() -> None:
+    lost = no_of(having(view(losing(max_daily_loss="500")), -500))
+    assert lost is not None
+    assert lost.detail == (
+        "The day has lost as much as it may. Orders that make a position smaller still pass."
+    )
+    traded = no_of(having(view(losing(max_trades=1)), 0, trades=1))
+    assert traded is not None
+    assert traded.detail == "2 trades of the day would be over the limit 1"

@@ -265,3 +265,27 @@ def test_a_day_that_ends_at_midnight_bears_its_own_date() -> None:
 def test_a_trading_day_that_is_not_understood_is_refused(day: dict[str, object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         limits({"trading_day": day})
+
+
+def test_r09_what_is_just_inside_the_window_is_still_remembered_when_more_comes() -> None:
+    memory = PricesSeen()
+    memory.remember(SHARE, Decimal(100), NOW, WINDOW)
+    memory.remember(SHARE, Decimal(105), NOW + WINDOW, WINDOW)
+    lowest = memory.strictest(SHARE, Side.BUY, NOW + WINDOW, WINDOW)
+    assert lowest is not None
+    assert lowest == (NOW, Decimal(100))
+    memory.remember(SHARE, Decimal(106), NOW + 2 * WINDOW, WINDOW)
+    assert memory.strictest(SHARE, Side.BUY, NOW + 2 * WINDOW, WINDOW) == (NOW + WINDOW, Decimal(105))
+
+
+def test_a_refusal_by_the_market_says_what_it_saw() -> None:
+    drift = failures(terms(limit=105), seen_at(100, price=105))["R09"]
+    assert drift.detail == "105 is beyond 104, with the market at 100 within the window"
+    crossed = failures(terms(limit=None), quoted("101", "100"))["R10"]
+    assert (crossed.detail, crossed.limit) == ("the bid 101 is above the ask 100", None)
+    wide = failures(terms(limit=None), quoted("99", "101"))["R10"]
+    assert wide.detail == "the spread is too wide for a market order"
+    no_quote = failures(terms(limit=None), quoted(None, "101"))["R10"]
+    assert no_quote.detail == f"no whole quote of {SHARE} is known"
+    closed = failures(terms(), spoiled(view(SESSION), hours=MarketHours(is_open=False)))["R22"]
+    assert (closed.detail, closed.value) == (f"{SHARE} is not in a session of nyse", NOW.isoformat())

@@ -142,3 +142,11 @@ def test_every_type_of_order_is_permitted_only_by_name() -> None:
         assert "R03" not in failures(asked, seen)
         others = [other.value for other in OrderType if other is not kind]
         assert "R03" in failures(asked, view(limits({"order_types": others})))
+
+
+def test_a_refusal_of_permission_says_what_would_have_been_permitted() -> None:
+    failed = failures(terms(), view(limits({"order_types": ["stop", "market"]})))["R03"]
+    assert (failed.detail, failed.limit) == ("the type limit is not permitted", "market, stop")
+    assert failed.value == "limit"
+    listed = failures(terms(), view(limits(restricted("halted"))))["R04"]
+    assert listed.detail == f"{SHARE} is halted"

@@ -235,3 +235,17 @@ async def test_what_is_in_shadow_is_shown_with_the_order_that_it_would_have_refu
         assert [(no["control"], no["limit"], no["value"]) for no in noted] == [("R06", "1", "2")]
         told = msgspec.json.decode(stage.listener.frames[-1])
         assert told["account_id"] == ACCOUNT
+
+
+async def test_messages_of_before_a_restart_still_count() -> None:
+    async with Stage(limits={"message_windows": [[3, 3600]]}) as stage:
+        for _ in range(3):
+            assert await refused(stage) == set()
+        assert await refused(stage) == {"R15 message-rate"}
+        await stage.restart()
+        assert await refused(stage) == {"R15 message-rate"}
+        await stage.clock.move(1300)
+        assert await refused(stage) == set()
+        stage.lane.stop(RuntimeError("distrusted"))
+        await stage.until(lambda: not stage.gate.readiness())
+        assert await refused(stage) == {"R15 message-rate"}

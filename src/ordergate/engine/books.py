@@ -7,7 +7,7 @@ order make the same books, whether they were just decided or are read back at st
 from __future__ import annotations
 
 import itertools
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
@@ -43,6 +43,7 @@ from ordergate.engine.labels import Labels
 from ordergate.engine.pictures import Picture, Unreadable
 
 FINAL_ORDERS_KEPT_MAX: Final = 20_000
+MESSAGES_KEPT_MAX: Final = 20_000
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
@@ -73,6 +74,7 @@ class Books:
         self.valuation = Valuation()
         self.profit = ProfitLog()
         self.strategies = Strategies()
+        self.messages: deque[datetime] = deque(maxlen=MESSAGES_KEPT_MAX)
         self.groups = GroupBooks()
         self._instruments = instruments
         self._open: dict[OrderId, Order] = {}
@@ -178,6 +180,8 @@ class Books:
         after = orders.first(event) if before is None else orders.evolve(before, event)
         account = self._book(before, event)
         self._keep(before, after)
+        if isinstance(event, _MESSAGES):
+            self.messages.append(event.at)
         if type(event) is e.OrderAccepted:
             self.strategies.saw(event.terms, event.at)
         return Change(before, after, account)
@@ -284,6 +288,8 @@ class Books:
             for earlier in self._earlier_broker_ids.pop(oldest.id, ()):
                 self._by_broker_id.pop(earlier, None)
 
+
+_MESSAGES: Final = (e.OrderAccepted, e.OrderDenied, e.ReplaceRequested, e.ReplaceDenied)
 
 _MOVES_BOOKS: Final = (
     e.OrderPartiallyFilled,

@@ -290,6 +290,7 @@ class Node:
 
     async def _keep_lane(self, seat: Seat) -> None:
         """Fold the account, and again each time its memory was given up."""
+        counted = False
         while not self._gave_way:
             try:
                 await seat.lane.recover()
@@ -297,6 +298,9 @@ class Node:
                 seat.lane.halt(fault)
                 await asyncio.Event().wait()
             self._remember_recent(seat)
+            if not counted:  # from then on the counts are in memory, which a lane's recovery leaves alone
+                seat.buckets.orders_sent(seat.lane.books.messages)
+                counted = True
             self._valuing.look(seat)
             self._carry_on_names(seat)
             seat.suspect("the account was folded anew")

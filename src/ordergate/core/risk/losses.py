@@ -116,10 +116,10 @@ def _many_trades(
     limits: LossLimits, sums: Sums, profit: ProfitLog, *, replacing: bool
 ) -> FailedControl | None:
     """An open order may still become a trade; a replacement is none of its own."""
-    if limits.max_trades is None:
+    if limits.max_trades is None or replacing:
         return None
-    trades = sums.day.trades + len(profit.untraded) + (0 if replacing else 1)
-    if trades <= limits.max_trades or replacing:
+    trades = sums.day.trades + len(profit.untraded) + 1
+    if trades <= limits.max_trades:
         return None
     return FailedControl(
         control="R18",

@@ -11,6 +11,7 @@ empty and which refuses nobody: it measures what must be kept free of the broker
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -108,6 +109,11 @@ class MessageBuckets:
     def order_sent(self, now: datetime) -> None:
         """A new order or a replacement was asked for, whatever risk answered."""
         self.orders.spend(now)
+
+    def orders_sent(self, moments: Iterable[datetime]) -> None:
+        """What the journal knows to have been asked for before a restart, oldest first."""
+        for moment in moments:
+            self.orders.spend(moment)
 
     def cancel_sent(self, now: datetime) -> None:
         self.cancels.spend(now)
