@@ -24,6 +24,7 @@ from ordergate.api import (
     problems,
     requests,
     schemas,
+    stop_schemas,
 )
 from ordergate.api.docs_page import STYLE
 from ordergate.core.accounts import views
@@ -37,8 +38,8 @@ NOT_DESCRIBED = {"/openapi.json", "/docs", "/metrics", "/v1/stream"}
 SAME = [
     (requests.OrderFields, schemas.OrderRequest),
     (requests.ReplaceFields, schemas.ReplaceRequest),
-    (requests.EngageFields, schemas.EngageRequest),
-    (requests.ReleaseFields, schemas.ReleaseRequest),
+    (requests.EngageFields, stop_schemas.EngageRequest),
+    (requests.ReleaseFields, stop_schemas.ReleaseRequest),
     (requests.AssignFields, account_schemas.AssignRequest),
     (requests.ResolveFields, account_schemas.ResolveRequest),
     (requests.RunFields, account_schemas.RunRequest),
@@ -73,10 +74,10 @@ SAME = [
     (events.FailedControl, schemas.FailedControl),
     (answers.ControlResult, schemas.ControlResult),
     (answers.Preview, schemas.Preview),
-    (answers.KillView, schemas.KillSwitch),
-    (answers.StopView, schemas.StopView),
-    (answers.LeftOrder, schemas.LeftOrder),
-    (answers.DeadManView, schemas.DeadMan),
+    (answers.KillView, stop_schemas.KillSwitch),
+    (answers.StopView, stop_schemas.StopView),
+    (answers.LeftOrder, stop_schemas.LeftOrder),
+    (answers.DeadManView, stop_schemas.DeadMan),
     (answers.CancelResult, schemas.CancelResult),
     (problems.FieldError, schemas.FieldError),
     (problems.Problem, schemas.Problem),

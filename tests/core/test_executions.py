@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -22,7 +21,7 @@ from ordergate.core.orders.executions import (
     told_again,
 )
 from ordergate.core.orders.lifecycle import Status
-from ordergate.core.orders.order import Execution, Order, evolve
+from ordergate.core.orders.order import Execution, evolve
 from tests.core.examples import (
     NOW,
     accepted,
@@ -34,68 +33,10 @@ from tests.core.examples import (
     terms,
     working,
 )
+from tests.core.execution_reports import AT, bust, correct, fill, hear, seen
 
-AT = NOW + timedelta(seconds=1)
 CANCELED = e.OrderCanceled(order_id=ids(), at=NOW, evidence="the broker")
 NEVER_ARRIVED = e.OrderRejected(order_id=ids(), at=NOW, reason="never-arrived", evidence="two answers")
-
-
-def fill(
-    quantity: int, exec_id: str = "x-1", *, revision: int = 0, price: int = 100, broker_order: str = "b-1"
-) -> r.ExecutedReport:
-    return r.ExecutedReport(
-        cl_ord_id=cl_ord_id(ids(), 1),
-        version=1,
-        broker_order_id=broker_order,
-        broker_at=NOW,
-        exec_id=exec_id,
-        revision=revision,
-        quantity=Decimal(quantity),
-        price=Decimal(price),
-    )
-
-
-def bust(exec_id: str = "x-1", revision: int | None = None) -> r.BustedReport:
-    return r.BustedReport(
-        cl_ord_id=cl_ord_id(ids(), 1),
-        version=1,
-        broker_order_id="b-1",
-        exec_id=exec_id,
-        revision=revision,
-    )
-
-
-def correct(
-    quantity: int,
-    revision: int | None,
-    exec_id: str = "x-1",
-    *,
-    price: int = 100,
-    reference: str | None = None,
-    delta: bool = False,
-) -> r.CorrectedReport:
-    return r.CorrectedReport(
-        cl_ord_id=cl_ord_id(ids(), 1),
-        version=1,
-        broker_order_id="b-1",
-        exec_id=exec_id,
-        revision=revision,
-        quantity=Decimal(quantity),
-        price=Decimal(price),
-        reference=reference,
-        delta=delta,
-    )
-
-
-def seen(*parts: object) -> tuple[object, ...]:
-    return parts
-
-
-def hear(order: Order, *reports: r.AnyReport) -> Order:
-    for report in reports:
-        for event in proven(order, report, AT):
-            order = evolve(order, event)
-    return order
 
 
 # -- what an execution's change does to its order

@@ -9,7 +9,7 @@ from __future__ import annotations
 import types
 import typing
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from random import Random
@@ -24,7 +24,7 @@ from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import IllegalTransition, InvariantBroken
 from ordergate.core.ids import Symbol
 from ordergate.core.instruments import AssetClass, Instrument, by_any_name
-from ordergate.core.orders.events import AnyOrderEvent
+from ordergate.core.orders.events import AnyOrderEvent, Severity
 from ordergate.engine.books import Books
 from tests.journal.making import ALICE, START, opened, order
 
@@ -131,7 +131,7 @@ class _Drawn:
     def _value(self, name: str, hint: Any) -> Any:
         if name == "at":
             return self._now
-        if name in _POOLS:
+        if name in _POOLS and hint is not Severity:  # of a break, which is told as text
             return self._chance.choice(_POOLS[name])
         return self._of_type(name, hint)
 
@@ -159,6 +159,8 @@ class _Drawn:
             return self._chance.randrange(1, 4)
         if hint is Decimal:
             return Decimal(self._chance.randrange(1, 400)) / 4
+        if hint is date:
+            return self._now.date()
         if hint is datetime:
             return self._now - timedelta(seconds=self._chance.randrange(60))
         assert hint is str, f"{name} is a {hint}"

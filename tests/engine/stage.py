@@ -33,10 +33,11 @@ from ordergate.engine.dispatcher import Pace
 from ordergate.engine.gate import Gate
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Seat
-from ordergate.engine.node import Node, Served, World
+from ordergate.engine.node import Node
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
 from ordergate.engine.trips import TripPolicy
+from ordergate.engine.world import Served, World
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.broker import Corrections, DedupClass

@@ -141,4 +141,5 @@ def everything(books: Books) -> dict[str, object]:
         "count": exposure.count,
         "by symbol": {symbol: exposure.of(symbol) for symbol in exposure.symbols()},
         "unpriced": exposure.unpriced,
+        "valued": sorted(books.valuation.symbols()),
     }

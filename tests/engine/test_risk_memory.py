@@ -15,8 +15,9 @@ from ordergate.core.risk.profit import Sums
 from ordergate.core.risk.view import MarketHours
 from ordergate.engine.answers import Answer
 from ordergate.engine.dispatcher import Pace
-from ordergate.engine.node import Node, Served
+from ordergate.engine.node import Node
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.world import Served
 from tests.engine.stage import ACCOUNT, ES, LIMITS, TRADER, Stage
 
 DAY = {"zone": "America/Chicago", "ends_at": "17:00"}

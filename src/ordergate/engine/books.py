@@ -151,6 +151,10 @@ class Books:
             groups=tuple(self.groups.kept()),
             group_of=dict(self.groups.of_order),
             group_orders=tuple(self.groups.orders.values()),
+            made=self.profit.kept(),
+            untraded=tuple(sorted(self.profit.untraded)),
+            strategies=self.strategies.kept(),
+            messages=tuple(self.messages),
         )
 
     def show(self, picture: Picture) -> None:
@@ -171,6 +175,9 @@ class Books:
         except (KeyError, ValueError) as error:
             raise Unreadable(f"the picture does not fit together: {error!r}") from error
         self.groups.show(picture.groups, picture.group_of, picture.group_orders)
+        self.profit.show(picture.made, picture.untraded)
+        self.strategies.show(picture.strategies)
+        self.messages.extend(picture.messages)
 
     def fold(self, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> Change:
         """Apply one event. Raises IllegalTransition or InvariantBroken and changes nothing."""

@@ -6,19 +6,14 @@ Nothing concrete is named here; adapters are handed in by wiring.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
-
-import msgspec
 
 from ordergate.core.accounts.events import AnyAccountEvent, SymbolRenamed
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import JournalCorrupt, StaleEpoch, Unfoldable
-from ordergate.core.ids import AccountId, Env, Symbol
-from ordergate.core.instruments import Instrument, by_any_name, names_of
+from ordergate.core.instruments import by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
-from ordergate.core.risk.compiling import Subject
-from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.valuation import Totals
@@ -33,7 +28,7 @@ from ordergate.engine.gate import Gate
 from ordergate.engine.group_gate import GroupGate
 from ordergate.engine.health import show
 from ordergate.engine.ingest import Ingest
-from ordergate.engine.judging import Hours, Judging, always_unknown
+from ordergate.engine.judging import Judging
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lane import Lane
@@ -53,68 +48,13 @@ from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.trips import TripPolicy
 from ordergate.engine.unknowns import Unknowns
 from ordergate.engine.valuing import Valuing
-from ordergate.ports.audience import Audience
-from ordergate.ports.broker import Broker
-from ordergate.ports.clock import Chance, Clock
-from ordergate.ports.clock_offset import ClockOffset
-from ordergate.ports.journal import Journal
-from ordergate.ports.kill_flags import KillFlags
-from ordergate.ports.market_data import MarketData
-from ordergate.ports.nodes import Node as SeenNode
-from ordergate.ports.nodes import Nodes
-from ordergate.ports.views import Views
+from ordergate.engine.world import Served, World, subjects
 from ordergate.telemetry.log import logger
-from ordergate.telemetry.metrics import Metrics
 
 log = logger("node")
 
 A_DAY_S: Final = 86_400.0
 FIRM: Final = "firm"
-
-
-class Served(msgspec.Struct, frozen=True):
-    """One account that this node serves. `expected` is what the broker calls it, where that is known.
-
-    `limits` are what the settings say; what holds is compiled from the rules in the journal. `login` is
-    what the settings call the broker, `tenant` and `desk` whose account it is. Accounts of one `owner` do
-    not trade with each other; `groups` have limits of exposure in common.
-    """
-
-    account: AccountId
-    broker: Broker
-    limits: Limits | None
-    expected: str | None = None
-    login: str = ""
-    tenant: str = "default"
-    desk: str = ""
-    owner: str | None = None
-    groups: tuple[str, ...] = ()
-
-
-class World(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything outside the engine, as the ports promise it.
-
-    `rules` names the code and the instruments that events are folded by; snapshots of others are not used.
-    `audit` says why records cannot be proved now, or None. `parts` are run for as long as the node is.
-    """
-
-    env: Env
-    clock: Clock
-    chance: Chance
-    journal: Journal
-    views: Views
-    audience: Audience
-    metrics: Metrics
-    instruments: Mapping[Symbol, Instrument]
-    prices: Sequence[MarketData] = ()
-    rules: str = ""
-    kill_flags: Sequence[KillFlags] = ()
-    hours: Hours = always_unknown
-    offset: ClockOffset | None = None
-    nodes: Nodes | None = None
-    ourselves: SeenNode | None = None
-    audit: Callable[[], str | None] = lambda: None
-    parts: Mapping[str, Callable[[], Awaitable[None]]] = {}
 
 
 class Node:
@@ -178,7 +118,7 @@ class Node:
         for one in served:
             self.lanes.add(self._seat(one))
         self._said = {one.account: one.limits for one in served}
-        self.limits = desk_for(world, self.lanes, _subjects(served), self._remember_recent)
+        self.limits = desk_for(world, self.lanes, subjects(served), self._remember_recent)
         self._acquaint(served)
         self._valuing = Valuing(self.lanes, self.prices, alarms, world.clock)
         judging = Judging(
@@ -434,10 +374,6 @@ class Node:
         names = names_of(self._world.instruments.values())
         broker = Renamed(one.broker, names) if names else one.broker
         return Seat(lane, broker, None, stale, one.expected, login=one.login, tenant=one.tenant)
-
-
-def _subjects(served: Sequence[Served]) -> dict[AccountId, Subject]:
-    return {one.account: Subject(one.account, one.tenant, one.desk) for one in served}
 
 
 def _suspect(seat: Seat, why: str) -> None:

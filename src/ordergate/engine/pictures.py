@@ -7,6 +7,7 @@ between other work. Decides nothing: what may be trusted, and when, is for whoev
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from ordergate.core.contingent.group import Group
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.orders.order import Order
+from ordergate.core.risk.memories import Met
+from ordergate.core.risk.profit import Made
 
 ITEMS_OF_A_LINE: Final = 100
 BYTES_OF_A_LINE: Final = 65_536
@@ -30,7 +33,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """Every sequence is in the order that the books have it in; `final` begins with the next to be let go.
 
     What is reserved for open orders is not in it: it follows from them. `labels` are `Labels`, packed;
-    `groups` the active ones first.
+    `groups` the active ones first. `made`, `untraded`, `strategies` and `messages` are what risk remembers.
     """
 
     account: Account | None = None
@@ -45,9 +48,13 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     groups: tuple[Group, ...] = ()
     group_of: dict[OrderId, GroupId] = {}
     group_orders: tuple[Order, ...] = ()
+    made: dict[int, Made] = {}
+    untraded: tuple[OrderId, ...] = ()
+    strategies: tuple[Met, ...] = ()
+    messages: tuple[datetime, ...] = ()
 
 
-_EXACT: Final = ("account", "old_names", "labels")
+_EXACT: Final = ("account", "old_names", "labels", "made", "strategies", "messages")
 _encode: Final = msgspec.json.Encoder().encode
 _decoder: Final = msgspec.json.Decoder(Picture)
 
@@ -79,8 +86,9 @@ def contradictions(one: Picture, other: Picture) -> tuple[str, ...]:
         both = ours.keys() | theirs.keys() if name == "open" else ours.keys() & theirs.keys()
         if any(ours.get(key) != theirs.get(key) for key in both):
             exact.append(name)
-    if {*one.waiting} != {*other.waiting}:
-        exact.append("waiting")
+    for name in ("waiting", "untraded"):
+        if {*getattr(one, name)} != {*getattr(other, name)}:
+            exact.append(name)
     return tuple(exact)
 
 

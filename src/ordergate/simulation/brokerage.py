@@ -29,6 +29,7 @@ _FILLS: Final = ("fill", "partial_fill")
 _AMENDED: Final = ("busted", "corrected")
 _FOR_THE_DOUBTFUL: Final = 0.6  # strikes of a smaller dose wait for an order that nobody was told of
 _EVERY_THIRD: Final = 3
+_HALF: Final = 0.5
 _NAMES_MAX: Final = 4096
 
 name_of = lru_cache(_NAMES_MAX)(cl_ord_id)
@@ -54,6 +55,7 @@ class Brokerage:
         self.doubtful: set[str] = set()
         self.denied_falsely: set[str] = set()
         self.manners: dict[Call, Manner] = {}
+        self.races = 0
         self.answered_badly = ""
         self.held_s: float | None = 0.0
         self.listed_late: set[str] = set()
@@ -199,6 +201,14 @@ class Brokerage:
     def exchange_open(self, subject: str) -> bool:
         order = self.order_of(subject)
         return order is not None and order.is_open
+
+    def share_that_beats_it(self) -> float | None:
+        """How much of an order trades before the replace that is just arriving; None when nothing does."""
+        if self.races:
+            self.races -= 1
+            return _HALF
+        strike = self.strike("B13")
+        return None if strike is None else strike.dose
 
     def replaced_by(self, subject: str) -> PaperOrder | None:
         """The open order that a replacement called `subject` would replace."""

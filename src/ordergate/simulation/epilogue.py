@@ -34,6 +34,7 @@ _JUMP_AFTER_S: Final = 5.5
 _JUMP_S: Final = 3.5
 _LATE_LAG_S: Final = 2.0
 _STOPPED: Final = 0.3
+_RACED: Final = 0.7
 _TOO_MANY: Final = Decimal(1000)  # more than any limit of a run allows
 _CUT_S: Final = 1.0
 _LISTED_LATE_S: Final = 2.5
@@ -80,6 +81,7 @@ class Epilogue:
             if order is not None:
                 hides = brokerage.setting.visibility_lag_s and dice.random() < 0.5
                 brokerage.manners[Call.REPLACE] = HIDDEN if hides else UNCLEAR
+                brokerage.races = int(self._ground.chance(f"race {brokerage.number}").random() < _RACED)
                 trader.replace_one(order, _TOO_MANY)
                 trader.replace_one(order, old.terms.quantity + old.filled_before + 1)
         brokerage.manners[Call.PLACE] = manner

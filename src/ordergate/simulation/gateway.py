@@ -19,9 +19,10 @@ from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.limits import Limits
 from ordergate.engine.dispatcher import Pace
-from ordergate.engine.node import Node, Served, World
+from ordergate.engine.node import Node
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.world import Served, World
 from ordergate.journal.session import FenceHeld
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.simulation.brokerage import Brokerage

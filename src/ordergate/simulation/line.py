@@ -197,8 +197,8 @@ class BrokerLine:
                 brokerage.weather.seen("B12", subject)
         elif call is Call.REPLACE:
             old = brokerage.replaced_by(subject)
-            strike = None if old is None else brokerage.strike("B13")
-            if strike is not None and brokerage.fill_some(old, strike.dose):
+            share = None if old is None else brokerage.share_that_beats_it()
+            if share is not None and brokerage.fill_some(old, share):
                 brokerage.weather.seen("B13", subject)
 
     def _fill_after_all(self, subject: str) -> None:

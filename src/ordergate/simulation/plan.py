@@ -7,7 +7,7 @@ list, so that it can be printed, replayed, and cut down to what a failure needs.
 from __future__ import annotations
 
 import random
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
@@ -19,6 +19,8 @@ STRIKES_MAX: Final = 12
 NEWS_LAGS_S: Final = (0.0, 0.0, 0.3, 1.5)
 """How much later than an answer the stream's news comes; in half of the worlds it is as fast."""
 NAMELESS: Final = 0.12
+LIKELY: Final[Mapping[str, float]] = {"B13": 0.9}
+"""How likely a world has a fault for which there is seldom an occasion, however rough it is."""
 DEATHS: Final = tuple(fault for fault in WITH_SUBJECT if fault.startswith("C"))
 
 
@@ -100,7 +102,7 @@ def _setting(chance: random.Random) -> Setting:
 
 def _of(fault_id: str, chance: random.Random, setting: Setting) -> list[Strike]:
     """The strikes of one fault: none at all in many seeds, up to a dozen in some."""
-    if chance.random() > setting.roughness:
+    if chance.random() > LIKELY.get(fault_id, setting.roughness):
         return []
     often = chance.expovariate(1.0 if fault_id in DEATHS else 0.5)
     count = min(1 + int(often), STRIKES_MAX)

@@ -32,10 +32,11 @@ from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.judging import Hours, always_unknown
-from ordergate.engine.node import Node, Served, World
+from ordergate.engine.node import Node
 from ordergate.engine.privileged import PrivilegedRecord
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.world import Served, World
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.kill_rows import KillRows
 from ordergate.journal.migrate import migrate

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header, Query
 
-from ordergate.api import account_schemas, schemas
+from ordergate.api import account_schemas, schemas, stop_schemas
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -168,7 +168,7 @@ def _document_kill_switch(router: APIRouter) -> None:
         "/v1/kill-switch",
         tags=["risk"],
         summary="The kill switch as it stands",
-        responses=answers(200, schemas.KillSwitch, "As it stands.", {}, 403),
+        responses=answers(200, stop_schemas.KillSwitch, "As it stands.", {}, 403),
     )
     def show_kill_switch() -> None: ...
 
@@ -176,25 +176,25 @@ def _document_kill_switch(router: APIRouter) -> None:
         "/v1/kill-switch",
         tags=["risk"],
         summary="Engage the kill switch, at any level",
-        responses=answers(200, schemas.KillSwitch, "Engaged.", {}, 400, 403, 409, 415),
+        responses=answers(200, stop_schemas.KillSwitch, "Engaged.", {}, 400, 403, 409, 415),
     )
-    def engage(asked: Annotated[schemas.EngageRequest, JSON]) -> None: ...
+    def engage(asked: Annotated[stop_schemas.EngageRequest, JSON]) -> None: ...
 
     @router.post(
         "/v1/kill-switch/release",
         tags=["risk"],
         summary="Release a stop; by another person than the one who engaged it",
-        responses=answers(200, schemas.KillSwitch, "Released.", {}, 400, 403, 409, 415),
+        responses=answers(200, stop_schemas.KillSwitch, "Released.", {}, 400, 403, 409, 415),
     )
-    def release(asked: Annotated[schemas.ReleaseRequest, JSON]) -> None: ...
+    def release(asked: Annotated[stop_schemas.ReleaseRequest, JSON]) -> None: ...
 
     @router.post(
         "/v1/kill-switch/flatten",
         tags=["risk"],
         summary="Close what is held under a stop; the second person who asks makes it so",
-        responses=answers(200, schemas.KillSwitch, "Asked, or under way.", {}, 400, 403, 409, 415),
+        responses=answers(200, stop_schemas.KillSwitch, "Asked, or under way.", {}, 400, 403, 409, 415),
     )
-    def flatten(asked: Annotated[schemas.ReleaseRequest, JSON]) -> None: ...
+    def flatten(asked: Annotated[stop_schemas.ReleaseRequest, JSON]) -> None: ...
 
 
 def _document_dead_man(router: APIRouter) -> None:
@@ -202,7 +202,7 @@ def _document_dead_man(router: APIRouter) -> None:
         "/v1/dead-man",
         tags=["orders"],
         summary="This client's dead man's switches",
-        responses=answers(200, schemas.DeadMen, "As they stand.", {}, 403),
+        responses=answers(200, stop_schemas.DeadMen, "As they stand.", {}, 403),
     )
     def show_dead_men() -> None: ...
 
@@ -211,15 +211,15 @@ def _document_dead_man(router: APIRouter) -> None:
         tags=["orders"],
         summary="Arm a dead man's switch, or refresh it",
         description="What is not refreshed in time has this client's open orders canceled.",
-        responses=answers(200, schemas.DeadMan, "Armed.", {}, 400, 403, 409, 413, 415),
+        responses=answers(200, stop_schemas.DeadMan, "Armed.", {}, 400, 403, 409, 413, 415),
     )
-    def arm(asked: Annotated[schemas.DeadManRequest, JSON]) -> None: ...
+    def arm(asked: Annotated[stop_schemas.DeadManRequest, JSON]) -> None: ...
 
     @router.delete(
         "/v1/dead-man/{session}",
         tags=["orders"],
         summary="Disarm a dead man's switch: the client will be away on purpose",
-        responses=answers(200, schemas.DeadMan, "Disarmed.", {}, 403, 404),
+        responses=answers(200, stop_schemas.DeadMan, "Disarmed.", {}, 403, 404),
     )
     def disarm(session: schemas.Label) -> None: ...
 

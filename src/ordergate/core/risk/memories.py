@@ -6,6 +6,7 @@ Both are rebuilt from the journal at start, so that a restart forgets nothing th
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -62,6 +63,12 @@ def _is_stricter(one: Decimal, other: Decimal, side: Side) -> bool:
     return one < other if side is Side.BUY else one > other
 
 
+class Met(NamedTuple):
+    strategy: str
+    version: str
+    at: datetime
+
+
 class Strategies:
     """When each version of each strategy was first let through. Beyond its bound it learns no more:
 
@@ -77,6 +84,14 @@ class Strategies:
         who = _who(terms)
         if who is not None and who not in self._first and len(self._first) < STRATEGIES_MAX:
             self._first[who] = at
+
+    def kept(self) -> tuple[Met, ...]:
+        """Each with when it was first let through; `show` is its inverse."""
+        return tuple(Met(strategy, version, at) for (strategy, version), at in self._first.items())
+
+    def show(self, met: Iterable[Met]) -> None:
+        """Know whom another one met; for one that has met nobody yet."""
+        self._first.update(((one.strategy, one.version), one.at) for one in met)
 
     def first(self, terms: Terms) -> datetime | None:
         who = _who(terms)

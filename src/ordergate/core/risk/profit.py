@@ -7,6 +7,7 @@ the beginning of a day and of its week are kept, so that asking again costs noth
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -79,6 +80,15 @@ class ProfitLog:
         made = Sums(span, rule, begins, self._since(span.begins), self._since(begins))
         self._sums = made
         return made
+
+    def kept(self) -> dict[int, Made]:
+        """What was made in each quarter of an hour, by its number; `show` is its inverse."""
+        return dict(self._quarters)
+
+    def show(self, quarters: Mapping[int, Made], untraded: Iterable[OrderId]) -> None:
+        """Know what another one kept; for one that knows nothing yet."""
+        self._quarters.update(quarters)
+        self.untraded.update(untraded)
 
     def _since(self, begins: datetime) -> Made:
         first, total = _quarter(begins), Made()

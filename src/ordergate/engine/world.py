@@ -1,0 +1,77 @@
+"""What a node is given: everything outside the engine, and the accounts that it serves.
+
+Decides nothing and starts nothing, and names no concrete adapter; wiring fills it in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+import msgspec
+
+from ordergate.core.ids import AccountId, Env, Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.risk.compiling import Subject
+from ordergate.core.risk.limits import Limits
+from ordergate.engine.judging import Hours, always_unknown
+from ordergate.ports.audience import Audience
+from ordergate.ports.broker import Broker
+from ordergate.ports.clock import Chance, Clock
+from ordergate.ports.clock_offset import ClockOffset
+from ordergate.ports.journal import Journal
+from ordergate.ports.kill_flags import KillFlags
+from ordergate.ports.market_data import MarketData
+from ordergate.ports.nodes import Node as SeenNode
+from ordergate.ports.nodes import Nodes
+from ordergate.ports.views import Views
+from ordergate.telemetry.metrics import Metrics
+
+
+class Served(msgspec.Struct, frozen=True):
+    """One account that this node serves. `expected` is what the broker calls it, where that is known.
+
+    `limits` are what the settings say; what holds is compiled from the rules in the journal. `login` is
+    what the settings call the broker, `tenant` and `desk` whose account it is. Accounts of one `owner` do
+    not trade with each other; `groups` have limits of exposure in common.
+    """
+
+    account: AccountId
+    broker: Broker
+    limits: Limits | None
+    expected: str | None = None
+    login: str = ""
+    tenant: str = "default"
+    desk: str = ""
+    owner: str | None = None
+    groups: tuple[str, ...] = ()
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything outside the engine, as the ports promise it.
+
+    `rules` names the code and the instruments that events are folded by; snapshots of others are not used.
+    `audit` says why records cannot be proved now, or None. `parts` are run for as long as the node is.
+    """
+
+    env: Env
+    clock: Clock
+    chance: Chance
+    journal: Journal
+    views: Views
+    audience: Audience
+    metrics: Metrics
+    instruments: Mapping[Symbol, Instrument]
+    prices: Sequence[MarketData] = ()
+    rules: str = ""
+    kill_flags: Sequence[KillFlags] = ()
+    hours: Hours = always_unknown
+    offset: ClockOffset | None = None
+    nodes: Nodes | None = None
+    ourselves: SeenNode | None = None
+    audit: Callable[[], str | None] = lambda: None
+    parts: Mapping[str, Callable[[], Awaitable[None]]] = {}
+
+
+def subjects(served: Sequence[Served]) -> dict[AccountId, Subject]:
+    """Whose limits each account is under."""
+    return {one.account: Subject(one.account, one.tenant, one.desk) for one in served}
