@@ -111,6 +111,7 @@ TIGHTER = [
     ("mark_max_age_s", "7", None),
     ("volume_max_age_days", 6, 8),
     ("self_match_refused", True, False),
+    ("losses_cancel_all", True, False),
     ("canary", {"days": 5, "percent": "10"}, None),
     ("identity_required", True, False),
     ("shadow", [], ["R06"]),

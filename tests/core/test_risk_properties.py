@@ -250,6 +250,7 @@ TIGHTENINGS: dict[str, Tightening] = {
     "drift_window_s": _put("3600", "drift_window_s"),
     "hours": _put("session", "hours"),
     "self_match_refused": _put(True, "self_match_refused"),
+    "losses_cancel_all": _put(True, "losses_cancel_all"),
     "volume_max_age_days": _put(0, "volume_max_age_days"),
     "canary: longer": _put(30, "canary", "days"),
     "canary: smaller": _less("canary", "percent"),

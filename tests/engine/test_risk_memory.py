@@ -38,6 +38,18 @@ async def refused(stage: Stage, side: Side = Side.BUY, quantity: int = 1) -> set
     return {f"{no.control} {no.reason}" for no in answer.failed}
 
 
+async def test_a_loss_limit_may_cancel_what_is_open_and_leave_the_account_to_a_person() -> None:
+    limits = {"losses": {"max_daily_loss": "1000"}, "trading_day": DAY, "losses_cancel_all": True}
+    async with Stage(limits=limits) as stage:
+        await held(stage, 2, 4800)
+        resting = await stage.accepted(side=Side.BUY, quantity=1, limit="4700")
+        await stage.until(lambda: stage.status(resting) == "working")
+        stage.price(Decimal(4790))
+        await stage.until(lambda: stage.status(resting) == "canceled")
+        (stop,) = stage.node.gate.kill_state().stops
+        assert (stop.level, stop.grade, stop.trip) == ("account", "cancel_all", "loss-limit")
+
+
 async def test_a_loss_limit_that_was_reached_holds_over_a_restart_and_a_recovery_of_the_market() -> None:
     limits = {"losses": {"max_daily_loss": "1000"}, "trading_day": DAY}
     async with Stage(limits=limits) as stage:

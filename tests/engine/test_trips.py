@@ -270,13 +270,11 @@ async def test_a_trip_leaves_a_persons_stop_alone_and_never_lifts_it() -> None:
         assert (stop.actor, stop.trip, stop.grade) == ("trader", None, "block_new")
 
 
-async def test_a_loss_over_its_limit_lets_the_account_only_reduce_and_waits_for_a_person() -> None:
+async def test_a_loss_over_its_limit_cancels_what_is_open_and_waits_for_a_person() -> None:
     async with Stage() as stage:
         order = (await placed(stage)).order_id
         await stage.until(lambda: stage.status(order) == "working")
-        stage.node.trips.lost_too_much(stage.seat, "1200 lost today, 1000 allowed")
-        assert stops(stage)[0].grade == Grade.REDUCE_ONLY
-        stage.node.trips.lost_too_much(stage.seat, "1300 lost today", cancels=True)
+        stage.node.trips.lost_too_much(stage.seat, "1300 lost today, 1000 allowed")
         assert (stops(stage)[0].level, stops(stage)[0].grade) == (Level.ACCOUNT, Grade.CANCEL_ALL)
         await stage.until(lambda: stage.status(order) == "canceled")
         await passes(stage, 60)

@@ -120,7 +120,13 @@ class Node:
         self._said = {one.account: one.limits for one in served}
         self.limits = desk_for(world, self.lanes, subjects(served), self._remember_recent)
         self._acquaint(served)
-        self._valuing = Valuing(self.lanes, self.prices, alarms, world.clock)
+        self._valuing = Valuing(
+            self.lanes,
+            self.prices,
+            alarms,
+            world.clock,
+            stop=self._stop_losing,
+        )
         judging = Judging(
             world.env,
             prices=self.prices,
@@ -297,6 +303,9 @@ class Node:
     async def _keep_limits(self) -> None:
         await self.limits.open(self._said)
         await self.limits.keep()
+
+    def _stop_losing(self, seat: Seat, why: str) -> None:
+        self.trips.lost_too_much(seat, why)
 
     def _carry_on_names(self, seat: Seat) -> None:
         """A position under an old name is shown under its present one from now on."""

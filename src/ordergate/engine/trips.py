@@ -113,7 +113,6 @@ class Trips:
         if self.stands(place, trip) and await self._kill_desk.lift(place, GATEWAY, reason, CORRELATION):
             log.warning("trip.lifted", trip=trip, level=place[0], target=place[1], why=reason)
 
-    def lost_too_much(self, seat: Seat, detail: str, *, cancels: bool = False) -> None:
-        """Risk has found a loss over its limit: the account may only reduce, or has its orders canceled."""
-        grade = Grade.CANCEL_ALL if cancels else Grade.REDUCE_ONLY
-        self.engage((Level.ACCOUNT, seat.lane.account), Trip.LOSS_LIMIT, grade, detail)
+    def lost_too_much(self, seat: Seat, detail: str) -> None:
+        """A loss limit is reached, and the limits say that the account's orders are canceled then."""
+        self.engage((Level.ACCOUNT, seat.lane.account), Trip.LOSS_LIMIT, Grade.CANCEL_ALL, detail)

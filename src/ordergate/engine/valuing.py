@@ -2,12 +2,12 @@
 
 The highest profit of the day and every loss limit that is reached become events. Between two looks risk
 judges by the price of the instrument that is asked about, and by the others as of the last look. Decides
-about no order, and closes nothing.
+about no order, and closes nothing; where the limits say so everything open is canceled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Final
@@ -31,13 +31,19 @@ log = logger("valuing")
 
 LOOK_S: Final = 1.0
 
+Stop = Callable[[Seat, str], None]
+
 
 class Valuing:
-    def __init__(self, lanes: Lanes, prices: PriceBoard, alarms: Alarms, clock: Clock) -> None:
+    def __init__(
+        self, lanes: Lanes, prices: PriceBoard, alarms: Alarms, clock: Clock, *, stop: Stop
+    ) -> None:
+        """`stop` cancels everything open of an account, and lets nothing new pass."""
         self._lanes = lanes
         self._prices = prices
         self._alarms = alarms
         self._clock = clock
+        self._stop = stop
         self._joined: dict[AccountId, Valuation] = {}
 
     async def keep(self) -> None:
@@ -117,6 +123,8 @@ class Valuing:
                 facts = {"until": event.until.isoformat(), "limit": text(event.limit)}
                 subject = f"{event.reason} until {event.until.isoformat()}"
                 self._alarms.sound(seat, AlarmNature.LOSS_LIMIT, subject, detail, facts)
+                if seat.limits is not None and seat.limits.losses_cancel_all:
+                    self._stop(seat, detail)
 
 
 def _is_locked(account: Account, reason: str, limit: Decimal, now: datetime) -> bool:

@@ -100,6 +100,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     mark_max_age: timedelta | None = None
     volume_max_age_days: int = 7
     self_match_refused: bool = False
+    losses_cancel_all: bool = False
     canary: Canary | None = None
     identity_required: bool = False
     shadow: frozenset[str] = frozenset()

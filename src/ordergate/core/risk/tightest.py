@@ -138,6 +138,7 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "mark_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
     "volume_max_age_days": Field(Kind.SETTING, "the shortest", _lowest),
     "self_match_refused": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
+    "losses_cancel_all": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
     "canary": Field(Kind.SETTING, "the most days, the lowest percentage", _CANARY),
     "identity_required": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
     "shadow": Field(Kind.SETTING, "what is in all of them", _common, absent_is_tightest=True),
