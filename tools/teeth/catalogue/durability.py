@@ -36,19 +36,19 @@ MUTATIONS: Final = (
         p0=True,
         what="after a failed commit the account goes on with what it had in memory",
         file=_LANE,
-        find="        self.books, self._head, self._epoch = books, taken.head, taken.epoch",
+        find="        self.books, self._head, self.epoch = folded.books, taken.head, taken.epoch\n",
         put=(
-            "        self.books = books if self.books.account is None else self.books\n"
-            "        self._head, self._epoch = taken.head, taken.epoch"
+            "        self.books = folded.books if self.books.account is None else self.books\n"
+            "        self._head, self.epoch = taken.head, taken.epoch\n"
         ),
     ),
     Mutation(
         id="recovery-reads-half",
         p0=True,
         what="recovery folds all events but the last",
-        file=_LANE,
-        find="self._journal.read(self.account, after=0, upto=taken.head):",
-        put="self._journal.read(self.account, after=0, upto=max(taken.head - 1, 0)):",
+        file="engine/recovery.py",
+        find="after=min(begun.since, told), upto=head):",
+        put="after=min(begun.since, told), upto=max(head - 1, 0)):",
     ),
     Mutation(
         id="head-not-advanced",
@@ -62,19 +62,18 @@ MUTATIONS: Final = (
         p0=True,
         what="events are numbered by a count that a failed commit does not take back",
         file=_LANE,
-        find="self._told if self._told >= 0 else taken.head\n        async",
+        find="self._told if self._told >= 0 else taken.head\n",
         put=(
             "self._told if self._told >= 0 else taken.head\n"
             "        taken = msgspec.structs.replace(taken, head=max(self._head, taken.head))\n"
-            "        async"
         ),
     ),
     Mutation(
         id="epoch-not-learnt",
         what="the account is taken and written under the epoch before",
         file=_LANE,
-        find="        self.books, self._head, self._epoch = books, taken.head, taken.epoch",
-        put="        self.books, self._head, self._epoch = books, taken.head, max(self._epoch, 1)",
+        find="self.books, self._head, self.epoch = folded.books, taken.head, taken.epoch",
+        put="self.books, self._head, self.epoch = folded.books, taken.head, max(self.epoch, 1)",
     ),
     Mutation(
         id="epoch-not-raised-at-take",

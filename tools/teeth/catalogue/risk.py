@@ -98,8 +98,8 @@ MUTATIONS: Final = (
         p0=True,
         what="one failed control is not enough to deny",
         file=_JUDGE,
-        find="    if failed:\n",
-        put="    if len(failed) > 1:\n",
+        find="    if len(refusing) > len(let_pass):\n",
+        put="    if len(refusing) > len(let_pass) + 1:\n",
     ),
     Mutation(
         id="denied-is-recorded-as-accepted",

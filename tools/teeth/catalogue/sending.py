@@ -59,8 +59,11 @@ MUTATIONS: Final = (
         p0=True,
         what="nothing is written down before speaking to a broker without dedup and queries",
         file=_DISPATCHER,
-        find="            await self._mark_started(seat, order)\n        await self._still_ours(seat, order)\n        if",
-        put="        await self._still_ours(seat, order)\n        if",
+        find=(
+            "            await self._mark_started(seat, order)\n"
+            "        await self._egress.prepare(seat, order_id)\n"
+        ),
+        put="        await self._egress.prepare(seat, order_id)\n",
     ),
     Mutation(
         id="lease-ignored",
@@ -129,9 +132,12 @@ MUTATIONS: Final = (
         id="wrong-version-sent",
         p0=True,
         what="a replacement is sent under the name of the version it replaces",
-        file=_DISPATCHER,
-        find="cl_ord_id(order_id, asked.version), order.terms, asked",
-        put="cl_ord_id(order_id, order.version), order.terms, asked",
+        file="engine/egress.py",
+        find="return await seat.broker.replace(order.broker_order_id, name, order.terms, asked)",
+        put=(
+            "name = cl_ord_id(order.id, order.version)\n"
+            "        return await seat.broker.replace(order.broker_order_id, name, order.terms, asked)"
+        ),
     ),
     Mutation(
         id="placed-again-on-acknowledgement",

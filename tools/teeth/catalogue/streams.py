@@ -35,9 +35,9 @@ MUTATIONS: Final = (
     Mutation(
         id="recovered-events-not-told",
         what="events whose commit was learnt of at recovery are not told",
-        file=_LANE,
-        find="            if stored.seq > self._told:\n",
-        put="            if stored.seq < self._told:\n",
+        file="engine/recovery.py",
+        find="            if stored.seq > told:\n",
+        put="            if stored.seq < told:\n",
     ),
     Mutation(
         id="told-twice-after-recovery",
