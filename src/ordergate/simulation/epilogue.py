@@ -81,7 +81,8 @@ class Epilogue:
             if order is not None:
                 hides = brokerage.setting.visibility_lag_s and dice.random() < 0.5
                 brokerage.manners[Call.REPLACE] = HIDDEN if hides else UNCLEAR
-                brokerage.races = int(self._ground.chance(f"race {brokerage.number}").random() < _RACED)
+                raced = self._ground.chance(f"race {brokerage.number}").random() < _RACED
+                brokerage.races = int(raced and bool(self._ground.plan.strikes))
                 trader.replace_one(order, _TOO_MANY)
                 trader.replace_one(order, old.terms.quantity + old.filled_before + 1)
         brokerage.manners[Call.PLACE] = manner
