@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from ordergate.core.faults import JournalUnavailable
+from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Refusal
-from ordergate.core.risk.trading_state import Grade, KillEngaged, Level
+from ordergate.core.risk.trading_state import Grade, KillEngaged, KillReleased, Level
 from ordergate.engine.answers import KillView
 from ordergate.engine.units import control_entry
-from ordergate.ports.journal import Unit
-from tests.engine.killing import CONTROL, engage_anyhow, placed, working
+from ordergate.ports.journal import Taken, Unit
+from tests.engine.killing import CONTROL, engage_anyhow, kinds, placed, working
 from tests.engine.stage import RISK, TRADER, Stage, let_run
 
 
@@ -53,14 +57,10 @@ async def test_a_node_that_cannot_hear_the_control_stream_for_three_seconds_fail
 async def test_what_another_node_engages_and_releases_holds_here_within_a_second() -> None:
     async with Stage() as stage:
         order = await working(stage)
-        taken = await stage.journal.take(CONTROL)
         engaged = KillEngaged(
             at=stage.clock.now(), grade=Grade.CANCEL_ALL, actor="another node", reason="theirs"
         )
-        entry = control_entry(engaged, CONTROL, taken.head + 1, "elsewhere")
-        await stage.journal.append(
-            Unit(account=CONTROL, epoch=taken.epoch, expected=taken.head, entries=(entry,))
-        )
+        await _elsewhere(stage, engaged)
         await stage.clock.move(1)
         assert (await placed(stage)).failed
         await stage.until(lambda: stage.status(order) == "canceled")
@@ -120,3 +120,62 @@ async def test_of_two_stops_at_one_place_that_could_not_be_written_both_are_writ
         await stage.until(lambda: stage.gate.kill_state().stops[0].durable)
         await stage.restart()
         assert stage.gate.kill_state().grade == "cancel_all"
+
+
+async def test_a_stop_engaged_again_in_the_instant_of_its_release_stays_in_force() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        first = asyncio.ensure_future(engage_anyhow(stage))
+        await let_run()
+        releasing = asyncio.ensure_future(stage.gate.release_kill(RISK, reason="over", correlation="test"))
+        await let_run()
+        again = asyncio.ensure_future(engage_anyhow(stage))  # the very same, by the same clock
+        await let_run()
+        stage.journal.release()
+        await asyncio.gather(first, releasing, again)
+        assert kinds(stage) == ["kill_engaged", "kill_released", "kill_engaged"]
+        assert stage.gate.kill_state().engaged
+        assert (await placed(stage)).failed
+
+
+async def test_a_stop_that_waits_to_be_written_outlives_the_release_that_another_node_wrote(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Stage() as stage:
+        await engage_anyhow(stage)
+        await _elsewhere(stage, KillReleased(at=stage.clock.now(), actor="another node", reason="over"))
+        stage.node.kill_switch.hold(_blocking(stage, "ours"))
+        with monkeypatch.context() as cut:
+            cut.setattr(stage.journal, "take", _refused)
+            await stage.clock.move(1)  # the release is heard, and nothing can be written
+            assert kinds(stage) == ["kill_engaged", "kill_released"]
+            assert (await placed(stage)).failed
+        await stage.clock.move(1)
+        assert kinds(stage) == ["kill_engaged", "kill_released", "kill_engaged"]
+        assert (await placed(stage, limit="4701")).failed
+
+
+async def test_a_release_is_not_written_against_a_stop_of_another_node_that_was_not_heard_yet() -> None:
+    async with Stage() as stage:
+        await engage_anyhow(stage)
+        await _elsewhere(stage, _blocking(stage, "theirs"))
+        view = await stage.gate.release_kill(RISK, reason="over", correlation="test")
+        assert isinstance(view, KillView)
+        assert (view.engaged, view.reason) == (True, "theirs")
+        assert kinds(stage) == ["kill_engaged", "kill_engaged"]
+
+
+async def _refused(_: AccountId) -> Taken:
+    raise JournalUnavailable("refused")
+
+
+def _blocking(stage: Stage, reason: str) -> KillEngaged:
+    return KillEngaged(at=stage.clock.now(), grade=Grade.BLOCK_NEW, actor="risk", reason=reason)
+
+
+async def _elsewhere(stage: Stage, event: KillEngaged | KillReleased) -> None:
+    """Another node writes it down."""
+    taken = await stage.journal.take(CONTROL)
+    entry = control_entry(event, CONTROL, taken.head + 1, "elsewhere")
+    unit = Unit(account=CONTROL, epoch=taken.epoch, expected=taken.head, entries=(entry,))
+    await stage.journal.append(unit)

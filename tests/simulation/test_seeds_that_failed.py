@@ -17,6 +17,7 @@ from ordergate.simulation.town import run
         (10713, "one that was taken back before it was told, and put back, was closed out of turn"),
         (10939, "an execution known by its correction alone was closed out of turn, at class B"),
         (10673, "a corrected execution, its correction unheard, was booked twice under a second id"),
+        (100905, "a stop engaged again in the instant of its release was lost in memory"),
     ],
 )
 def test_a_seed_that_failed_is_clean(seed: int, found: str) -> None:

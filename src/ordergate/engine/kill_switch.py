@@ -182,13 +182,23 @@ class KillSwitch:
         )
 
     async def release(self, event: KillReleased, correlation: str) -> None:
-        """In force only once durable, and never against an engagement that came meanwhile."""
+        """In force only once durable, and never against an engagement that came meanwhile.
+
+        One from elsewhere is there before this is written, and then it is not. One from here waits its
+        turn behind it; it may be equal to what is released, if the clock has not moved.
+        """
         released = self._state.kills.get(event.place)
-        await self._write(event, correlation)
-        if self._state.kills.get(event.place) != released:
-            log.warning("kill_switch.engaged_meanwhile", actor=event.actor)
+        waiting = [one for one in self._unwritten if one.place == event.place]
+
+        def overtaken() -> bool:
+            return self._state.kills.get(event.place) != released
+
+        async with self._writing:
+            await self._append_surely(event, correlation, unless=overtaken)
+        if overtaken():
+            log.warning("kill_switch.changed_meanwhile", actor=event.actor)
             return
-        self._unwritten = [one for one in self._unwritten if one.place != event.place]
+        self._unwritten = [one for one in self._unwritten if not any(one is gone for gone in waiting)]
         self._fold(event)
         log.warning(
             "kill_switch.released",
@@ -204,7 +214,12 @@ class KillSwitch:
         self._fold(event)
 
     def _fold(self, event: AnyControlEvent) -> None:
+        """What waits to be written comes after whatever is written: no release reaches it."""
         self._state = evolve(self._state, event)
+        if isinstance(event, KillReleased):
+            for engaged in self._unwritten:
+                if engaged.place == event.place:
+                    self._state = evolve(self._state, engaged)
         self._show()
         self.on_event(event)
 
@@ -250,12 +265,17 @@ class KillSwitch:
         async with self._writing:
             await self._append_surely(event, correlation)
 
-    async def _append_surely(self, event: AnyControlEvent, correlation: str) -> None:
+    async def _append_surely(
+        self, event: AnyControlEvent, correlation: str, *, unless: Callable[[], bool] = lambda: False
+    ) -> None:
+        """Not at all where, by what is known when it is this one's turn, `unless` holds."""
         try:
-            await self._append(event, correlation)
+            if not unless():
+                await self._append(event, correlation)
         except Fault:
             await self._recover()
-            await self._append(event, correlation)
+            if not unless():
+                await self._append(event, correlation)
 
     async def _append(self, event: AnyControlEvent, correlation: str) -> None:
         if not self._known:

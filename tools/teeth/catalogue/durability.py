@@ -133,10 +133,13 @@ MUTATIONS: Final = (
         p0=True,
         what="a release is in force before it is durable",
         file=_KILL,
-        find="        released = self._state.kills.get(event.place)\n        await",
+        find=(
+            "        async with self._writing:\n"
+            "            await self._append_surely(event, correlation, unless=overtaken)\n"
+        ),
         put=(
-            "        released = self._state.kills.get(event.place)\n"
-            "        self._state = TradingState()\n        await"
+            "        self._state = TradingState()\n        async with self._writing:\n"
+            "            await self._append_surely(event, correlation)\n"
         ),
     ),
     Mutation(
