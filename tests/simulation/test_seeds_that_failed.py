@@ -17,6 +17,7 @@ from ordergate.simulation.town import run
         (10713, "one that was taken back before it was told, and put back, was closed out of turn"),
         (10939, "an execution known by its correction alone was closed out of turn, at class B"),
         (10673, "a corrected execution, its correction unheard, was booked twice under a second id"),
+        (100748, "an execution listed later than its break was opened was never read"),
     ],
 )
 def test_a_seed_that_failed_is_clean(seed: int, found: str) -> None:
