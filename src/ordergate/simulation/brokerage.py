@@ -241,11 +241,14 @@ class Brokerage:
         for stream in self.streams.values():
             stream.cut(strike.fault)
         if strike.fault == "B10":
-            self.later(strike.lasts / 2, self._fill_any)
+            self.later(strike.lasts / 2, self._fill_untold)
         elif self.streams:
             self.weather.seen(strike.fault, "the stream was closed")
 
-    def _fill_any(self) -> None:
+    def _fill_untold(self) -> None:
+        """A fill that the stream misses: none when the line was healed meanwhile."""
+        if not self.line_is_down:
+            return
         open_orders = [order for order in self.exchange.orders() if order.is_open]
         if open_orders:
             self.fill_some(self.chance.choice(open_orders), 0.5)
