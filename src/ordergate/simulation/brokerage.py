@@ -147,13 +147,9 @@ class Brokerage:
         self._hidden[order.id] = self.time() + self.setting.visibility_lag_s * dose
 
     def is_listed_late(self, one: BrokerExecution) -> bool:
-        """B18: every third execution is listed behind younger ones, as long as the list lags.
-
-        Not those of orders placed elsewhere: docs/simulation.md says why.
-        """
+        """B18: every third execution is listed behind younger ones, as long as the list lags."""
         lags = self.spell("B18") is not None and int(one.cursor) % _EVERY_THIRD == self.number
-        ours = intent_of(Env.PAPER, one.report.cl_ord_id) is not None
-        return (lags and ours) or one.cursor in self.listed_late
+        return lags or one.cursor in self.listed_late
 
     @contextmanager
     def minding_manners(self, call: Call, subject: str) -> Iterator[Manner | None]:
