@@ -219,6 +219,22 @@ async def test_a_fill_of_an_order_that_the_broker_does_not_show_yet_is_read_agai
         await stage.until(lambda: natures(stage) == [])
 
 
+async def test_an_execution_listed_behind_a_younger_one_after_its_break_was_opened_heals_it() -> None:
+    async with Stage() as stage:
+        _, theirs = await working(stage, quantity=3)
+        stage.broker.stream.copies = lambda report: 0
+        foreign = stage.exchange.submit("by-hand-1", elsewhere(quantity=2))
+        assert not isinstance(foreign, str)
+        late = stage.exchange.fill(foreign.id, Decimal(2), Decimal(4700))  # it is over, and nobody was told
+        stage.exchange.fill(theirs, Decimal(1), Decimal(4700))
+        stage.exchange.executions.remove(late)
+        await stage.until(lambda: stage.held(ES) == 1)
+        await stage.until(lambda: natures(stage) == ["position"])
+        stage.exchange.executions.insert(0, late)
+        await stage.until(lambda: stage.held(ES) == 3, within_s=60)
+        await stage.until(lambda: natures(stage) == [], within_s=60)
+
+
 async def test_an_execution_that_was_taken_back_unseen_is_found_before_it_becomes_a_break() -> None:
     async with Stage() as stage:
         _, theirs = await working(stage, quantity=3)

@@ -18,6 +18,8 @@ from ordergate.simulation.town import run
         (10939, "an execution known by its correction alone was closed out of turn, at class B"),
         (10673, "a corrected execution, its correction unheard, was booked twice under a second id"),
         (100905, "a stop engaged again in the instant of its release was lost in memory"),
+        (100748, "an execution listed later than its break was opened was never read"),
+        (101645, "the twin filled for a cut that was over, too late in the calm to be told of"),
     ],
 )
 def test_a_seed_that_failed_is_clean(seed: int, found: str) -> None:

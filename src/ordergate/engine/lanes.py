@@ -19,6 +19,7 @@ from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.lane import Lane
+from ordergate.engine.rereading import Rereads
 from ordergate.engine.runs import Runs
 from ordergate.engine.sightings import Sightings
 from ordergate.engine.stream_watch import StreamWatch
@@ -72,6 +73,7 @@ class Seat(msgspec.Struct):
     read_at: float | None = None
     watch: StreamWatch = msgspec.field(default_factory=StreamWatch)
     sightings: Sightings = msgspec.field(default_factory=Sightings)
+    rereads: Rereads = msgspec.field(default_factory=Rereads)
     runs: Runs = msgspec.field(default_factory=Runs)
     buckets: MessageBuckets = msgspec.field(default_factory=lambda: MessageBuckets(None))
     recent: RecentOrders = msgspec.field(default_factory=RecentOrders)

@@ -195,9 +195,12 @@ class Reconciler:
         if compared.differences:
             await self._clock.sleep(self._rhythm.recheck_s)
             sure, compared = await self._seen_again(seat, compared, _cursor(seat), tally)
-            if any(not _is_known(seat, item) for item in sure):
-                # What was taken back or corrected is not behind the cursor: read it all, once.
+            now, wait_s = self._clock.monotonic(), self._rhythm.look_again_s
+            if seat.rereads.is_due(sure, now=now, wait_s=wait_s):
+                # What was taken back, corrected or listed late is not behind the cursor: read it all.
                 sure, compared = await self._seen_again(seat, compared, _opening_cursor(seat), tally)
+        else:
+            seat.rereads.forget()
         tally.positions_compared = Nature.POSITION in compared.natures
         tally.cash_compared = Nature.CASH in compared.natures
         tally.sure += [*sure, *picture.sure]
@@ -244,13 +247,6 @@ class Reconciler:
         finally:
             sleeping.cancel()
             waking.cancel()
-
-
-def _is_known(seat: Seat, item: Difference) -> bool:
-    """True of a difference by as much as one of the account's breaks."""
-    account = seat.lane.books.account
-    known = () if account is None else account.breaks.values()
-    return any((one.key, one.gap) == (item.key, item.gap) for one in known)
 
 
 def _open(seat: Seat, order_ids: Sequence[OrderId]) -> list[Order]:

@@ -147,13 +147,9 @@ class Brokerage:
         self._hidden[order.id] = self.time() + self.setting.visibility_lag_s * dose
 
     def is_listed_late(self, one: BrokerExecution) -> bool:
-        """B18: every third execution is listed behind younger ones, as long as the list lags.
-
-        Not those of orders placed elsewhere: docs/simulation.md says why.
-        """
+        """B18: every third execution is listed behind younger ones, as long as the list lags."""
         lags = self.spell("B18") is not None and int(one.cursor) % _EVERY_THIRD == self.number
-        ours = intent_of(Env.PAPER, one.report.cl_ord_id) is not None
-        return (lags and ours) or one.cursor in self.listed_late
+        return lags or one.cursor in self.listed_late
 
     @contextmanager
     def minding_manners(self, call: Call, subject: str) -> Iterator[Manner | None]:
@@ -241,11 +237,14 @@ class Brokerage:
         for stream in self.streams.values():
             stream.cut(strike.fault)
         if strike.fault == "B10":
-            self.later(strike.lasts / 2, self._fill_any)
+            self.later(strike.lasts / 2, self._fill_untold)
         elif self.streams:
             self.weather.seen(strike.fault, "the stream was closed")
 
-    def _fill_any(self) -> None:
+    def _fill_untold(self) -> None:
+        """A fill that the stream misses: none when the line was healed meanwhile."""
+        if not self.line_is_down:
+            return
         open_orders = [order for order in self.exchange.orders() if order.is_open]
         if open_orders:
             self.fill_some(self.chance.choice(open_orders), 0.5)

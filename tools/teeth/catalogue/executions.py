@@ -154,8 +154,8 @@ MUTATIONS: Final = (
         p0=True,
         what="an execution that sorts before the cursor is never read",
         file="engine/reconciler.py",
-        find="        if picture.lacking:",
-        put="        if False:",
+        find="    return None if account is None else account.opening_cursor",
+        put="    return None if account is None else account.cursor",
     ),
     Mutation(
         id="foreign-order-dropped",

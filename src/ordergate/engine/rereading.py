@@ -1,0 +1,39 @@
+"""When a broker's list of executions is worth another read from where the account was opened.
+
+A difference that is sure and not explained behind the cursor may be an execution taken back, corrected,
+or listed late, behind younger ones. Lists are long, so the first read is at once and each further one waits
+twice as long, as long as the difference stands. Reads nothing itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from ordergate.core.accounts.breaks import Difference
+
+WAIT_S_MAX: Final = 900.0
+
+
+class Rereads:
+    """One account's."""
+
+    def __init__(self) -> None:
+        self._read_for: frozenset[tuple[tuple[str, str], str]] = frozenset()
+        self._wait_s = 0.0
+        self._due_at = 0.0
+
+    def is_due(self, sure: Sequence[Difference], *, now: float, wait_s: float) -> bool:
+        """Whether to read for these now; True counts as done. `wait_s` is the first wait, `now` monotonic."""
+        gaps = frozenset((item.key, item.gap) for item in sure)
+        is_new = not gaps <= self._read_for
+        if not gaps or (not is_new and now < self._due_at):
+            return False
+        self._read_for = gaps
+        self._wait_s = wait_s if is_new else min(2 * self._wait_s, WAIT_S_MAX)
+        self._due_at = now + self._wait_s
+        return True
+
+    def forget(self) -> None:
+        """The sides agree."""
+        self._read_for = frozenset()
