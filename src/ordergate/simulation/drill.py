@@ -136,6 +136,7 @@ def _run_some(seeds: Sequence[int], faults: tuple[str, ...]) -> list[Result]:
 
 def _explained(failed: Sequence[Result], faults: tuple[str, ...]) -> Iterator[Failure]:
     """The first failures with the least that they need; the others as they are."""
+    log.configure("critical")
     for number, result in enumerate(failed):
         planned = draw(result.seed, faults)
         if number >= MINIMISED_MAX:
