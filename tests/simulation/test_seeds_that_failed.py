@@ -17,6 +17,7 @@ from ordergate.simulation.town import run
         (10713, "one that was taken back before it was told, and put back, was closed out of turn"),
         (10939, "an execution known by its correction alone was closed out of turn, at class B"),
         (10673, "a corrected execution, its correction unheard, was booked twice under a second id"),
+        (543, "the checker held a replacement that asks for less to a limit that the venue had broken"),
         (100905, "a stop engaged again in the instant of its release was lost in memory"),
         (100748, "an execution listed later than its break was opened was never read"),
         (101645, "the twin filled for a cut that was over, too late in the calm to be told of"),

@@ -199,15 +199,22 @@ class ExecutionsNotTwice(SightedChecker):
 
 
 class WithinLimits(SightedChecker):
-    """I11: at every approval the worst case, with it, is within the limits."""
+    """I11: at every approval the worst case, with it, is within the limits.
+
+    A fill that the venue gave too much of, or an order placed elsewhere, can put an account over them. A
+    replacement that asks for no more than stands adds nothing to that, and is not held to it.
+    """
 
     id = "I11"
 
     def committed(self, linked: Linked, by: str) -> None:
         for entry in linked.unit.entries:
-            if isinstance(entry.event, e.OrderAccepted | e.ReplaceRequested):
+            event = entry.event
+            if isinstance(event, e.OrderAccepted | e.ReplaceRequested):
                 order = self.sight.audit.order(entry.order_id)
-                if order is not None and len(linked.unit.entries) == 1:
+                if order is None or len(linked.unit.entries) > 1:
+                    continue
+                if isinstance(event, e.OrderAccepted) or event.quantity > order.quantity:
                     self._judge(order)
 
     def _judge(self, order: Known) -> None:
