@@ -15,6 +15,7 @@ from typing import Final
 
 import pytest
 
+from ordergate.audit.folder import NEWEST
 from ordergate.core.ids import Env, parse_cl_ord_id
 from ordergate.venue.faces.admin import AccountLedger
 from tests.crash.rounds import Rounds, rounds
@@ -25,7 +26,15 @@ from tests.e2e.pacing import PACE
 
 AGREE_S_MAX: Final = 60.0
 COMMAND_S_MAX: Final = 120.0
+PUBLISHED_S_MAX: Final = 60.0
 OPEN: Final = frozenset({"new", "partially_filled", "accepted", "pending_new"})
+
+
+async def until_published(folder: Path) -> None:
+    """Until a checkpoint stands outside of the database, which a restore does not take back."""
+    async with asyncio.timeout(PUBLISHED_S_MAX):
+        while not (folder / "audit" / NEWEST).exists():
+            await PACE.sleep(0.05)
 
 
 @pytest.mark.timeout(300)
@@ -45,6 +54,7 @@ async def test_a_gateway_on_an_older_backup_finds_everything_since_and_sends_not
                 await at.it.tape(paused=True)
                 before = await at.it.ledger()
 
+                await until_published(tmp_path)
                 at.it.kill()
                 address.write_text(await restore(postgres, backup), encoding="utf-8")
                 await at.it.command("audit", "go-on", "--reason", "a drill")
