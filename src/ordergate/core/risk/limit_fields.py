@@ -11,6 +11,8 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
+from types import MappingProxyType
 from typing import Any, Final, TypeGuard, TypeVar, get_args
 
 import msgspec
@@ -38,7 +40,7 @@ class RateWindow(msgspec.Struct, frozen=True):
 
 def read(kind: type[T], mapping: object, where: str) -> T:
     """The struct that plain data describes. Raises ValueError naming the field that is wrong."""
-    spelt = {spelling(field): field for field in msgspec.structs.fields(kind)}
+    spelt = _fields(kind)
     fields = Fields(mapping, where, frozenset(spelt))
     values: dict[str, Any] = {}
     for name, field in spelt.items():
@@ -53,17 +55,23 @@ def read(kind: type[T], mapping: object, where: str) -> T:
 def plain(struct: msgspec.Struct) -> dict[str, object]:
     """The struct as plain data; a field that may be left out is, when it has its empty default."""
     written: dict[str, object] = {}
-    for field in msgspec.structs.fields(struct):
+    for name, field in _fields(type(struct)).items():
         value = getattr(struct, field.name)
         if not field.required and _is_empty(value):
             continue
-        written[spelling(field)] = _plain(value)
+        written[name] = _plain(value)
     return written
 
 
 def spelling(field: msgspec.structs.FieldInfo) -> str:
     """A field as a file spells it: a length of time is in seconds and says so."""
     return f"{field.name}_s" if timedelta in (field.type, *get_args(field.type)) else field.name
+
+
+@cache
+def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """By their spelling. Kept: to look at the types anew costs a hundred times what reading a value does."""
+    return MappingProxyType({spelling(field): field for field in msgspec.structs.fields(kind)})
 
 
 def _is_empty(value: object) -> bool:
