@@ -1,7 +1,8 @@
 """Writes down what clients ask and what they are told, and holds it against the model order by order.
 
 A command that is asked again under its key is one operation, from the first asking to the answer
-that ended it; without such an answer it may have happened at any time, or never.
+that ended it; without such an answer it may have happened at any time, or never. What that answer
+shows is the order as it is by then: a look of its own, which began with the last asking.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from random import Random
 from typing import Any, Final
 
@@ -33,8 +34,19 @@ class Command(msgspec.Struct, kw_only=True):
     terms: Terms | None
     order: str | None
     began: float
+    asked_again: float | None = None
     ended: float = NEVER
     told: Told | None = None
+
+    def operations(self) -> Iterator[Operation[Asked, Told]]:
+        asked = Asked(self.verb, self.terms)
+        if self.asked_again is None or self.told is None or self.told.shown is None or self.told.ended:
+            yield Operation(began=self.began, ended=self.ended, asked=asked, told=self.told)
+            return
+        taken = msgspec.structs.replace(self.told, shown=None)
+        yield Operation(began=self.began, ended=self.ended, asked=asked, told=taken)
+        look = Told(True, self.told.shown)
+        yield Operation(began=self.asked_again, ended=self.ended, asked=Asked(Verb.READ), told=look)
 
 
 class Recording:
@@ -59,8 +71,11 @@ class Recording:
         self._cancels_of_all.append(time.monotonic())
 
     def asked(self, key: str, verb: Verb, order: str | None, terms: Terms | None) -> None:
-        if key not in self._commands:
+        known = self._commands.get(key)
+        if known is None:
             self._commands[key] = Command(verb=verb, terms=terms, order=order, began=time.monotonic())
+        elif known.told is None:
+            known.asked_again = time.monotonic()
 
     def told(self, key: str, answer: Answer) -> None:
         command = self._commands[key]
@@ -87,10 +102,7 @@ class Recording:
         found: dict[str, list[Operation[Asked, Told]]] = defaultdict(list)
         for one in self._commands.values():
             if one.order is not None:
-                asked = Asked(one.verb, one.terms)
-                found[one.order].append(
-                    Operation(began=one.began, ended=one.ended, asked=asked, told=one.told)
-                )
+                found[one.order] += one.operations()
         for order, reads in self._reads.items():
             found[order] += reads
         for began in self._cancels_of_all:
@@ -159,9 +171,7 @@ async def read_order(rest: Rest, order: str) -> dict[str, Any] | None:
         return None
 
 
-def told_in_words(
-    history: Sequence[Operation[Asked, Told]], path: Sequence[Operation[Asked, Told]]
-) -> str:
+def told_in_words(history: Sequence[Operation[Asked, Told]], path: Sequence[Operation[Asked, Told]]) -> str:
     """The history by time; what the longest order found leaves out is marked."""
     fits = {id(one) for one in path}
     lines = []
