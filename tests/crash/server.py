@@ -76,22 +76,32 @@ class Server:
                     return
 
     async def fail_commit(self, how: str) -> None:
-        """Let the writer's next fdatasync end as strace's `inject` says; returns once that has happened."""
+        """Let a writer's next fdatasync end as strace's `inject` says; returns once that has happened.
+
+        A writer that is just being connected may give up and come again as another process.
+        """
+        said = b""
+        async with asyncio.timeout(WAIT_S_MAX):
+            while b"(INJECTED)" not in said and b"+++ killed" not in said:
+                said = await self._fail_commit_of(await self.writer(), how)
+                assert b"not permitted" not in said, said
+
+    async def _fail_commit_of(self, victim: int, how: str) -> bytes:
+        """What strace says, once the process has ended or met its failure."""
         strace = shutil.which("strace")
         assert strace is not None, "install strace"
-        victim = await self.writer()
         inject = f"inject=fdatasync:{how}:when=1"
         traced = await asyncio.create_subprocess_exec(
             strace, "-qq", "-p", str(victim), "-e", "trace=fdatasync", "-e", inject,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
         )  # fmt: skip
         try:
-            _, said = await asyncio.wait_for(traced.communicate(), WAIT_S_MAX)
+            _, said = await traced.communicate()
         finally:
             if traced.returncode is None:
                 traced.kill()
                 await traced.wait()
-        assert b"(INJECTED)" in said or b"+++ killed" in said, said
+        return said
 
     async def _ask(self, statement: str, *arguments: object) -> object:
         connection = await asyncpg.connect(self.dsn, timeout=WAIT_S_MAX)
