@@ -6,11 +6,12 @@ import asyncio
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from ordergate.api.app import ApiDeps
-from ordergate.api.deps import Bounds
-from ordergate.api.quotas import Rate
+from ordergate.api.deps import GENEROUS, Bounds
+from ordergate.api.quotas import Quotas, Rate
 from ordergate.core.ids import OrderId
 from ordergate.core.orders import events as e
 from tests.api.asking import a_key, an_order
@@ -24,6 +25,10 @@ ORDER = "/v1/orders/P-000000000000000000"
 
 def as_(token: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token}"}
+
+
+def quotas(**changed: Rate) -> Quotas:
+    return msgspec.structs.replace(GENEROUS, **changed)
 
 
 async def placed(client: Client, **changed: str) -> dict[str, str]:
@@ -231,9 +236,7 @@ async def test_an_address_that_keeps_guessing_is_slowed_down(client: Client) -> 
 
 
 async def test_a_spent_quota_is_429_and_cancels_have_their_own(books: Books, clock: StillClock) -> None:
-    bounds = Bounds(
-        requests_of_principal=Rate(per_s=0.5, burst=1), cancels_of_principal=Rate(per_s=1, burst=1)
-    )
+    bounds = Bounds(of_client=quotas(orders=Rate(per_s=0.5, burst=1), cancels=Rate(per_s=1, burst=1)))
     deps = deps_of(books, clock=clock, bounds=bounds)
     async with serving(deps) as served, served.client() as client:
         order = await placed(client)
@@ -244,6 +247,32 @@ async def test_a_spent_quota_is_429_and_cancels_have_their_own(books: Books, clo
         assert canceled.status_code == 202
         clock.seconds += 2
         await placed(client)
+
+
+async def test_orders_that_are_spent_leave_reading_and_changing(books: Books, clock: StillClock) -> None:
+    deps = deps_of(books, clock=clock, bounds=Bounds(of_client=quotas(orders=Rate(per_s=0.5, burst=1))))
+    async with serving(deps) as served, served.client() as client:
+        order = await placed(client)
+        assert (await client.post("/v1/orders", json=an_order(), headers=a_key())).status_code == 429
+        assert (await client.get(f"/v1/orders/{order['id']}")).status_code == 200
+        assert (await client.post("/v1/orders/preview", json=an_order())).status_code == 200
+
+
+async def test_a_tenants_quota_is_shared_by_its_clients(books: Books, clock: StillClock) -> None:
+    bounds = Bounds(of_tenant=quotas(reads=Rate(per_s=0.5, burst=2)))
+    deps = deps_of(books, clock=clock, bounds=bounds)
+    async with serving(deps) as served, served.client() as client, served.client(READER) as reader:
+        answers = [await who.get("/v1/orders") for who in (client, reader, client, reader)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+
+
+async def test_a_client_over_its_quota_spends_nothing_of_its_tenants(books: Books, clock: StillClock) -> None:
+    one, two = Rate(per_s=0.5, burst=1), Rate(per_s=0.5, burst=2)
+    bounds = Bounds(of_client=quotas(reads=one), of_tenant=quotas(reads=two))
+    deps = deps_of(books, clock=clock, bounds=bounds)
+    async with serving(deps) as served, served.client() as client, served.client(READER) as reader:
+        assert [(await client.get("/v1/orders")).status_code for _ in range(5)] == [200, 429, 429, 429, 429]
+        assert (await reader.get("/v1/orders")).status_code == 200
 
 
 async def test_a_defect_answers_500_with_its_id_and_nothing_else(client: Client, books: Books) -> None:

@@ -12,7 +12,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from ordergate.api.app import ApiDeps, create_app
-from ordergate.api.deps import Bounds
+from ordergate.api.deps import GENEROUS, Bounds
 from ordergate.api.quotas import Rate
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.refusals import Code
@@ -89,7 +89,8 @@ async def nothing_answers(query: OrderQuery) -> Page:
 
 
 async def test_a_defect_a_lost_database_and_a_spent_quota_are_counted(books: Books) -> None:
-    deps = deps_of(books, bounds=Bounds(requests_of_principal=Rate(per_s=0.001, burst=2)))
+    one = Rate(per_s=0.001, burst=1)
+    deps = deps_of(books, bounds=Bounds(of_client=msgspec.structs.replace(GENEROUS, reads=one)))
     transport = httpx.ASGITransport(create_app(deps), raise_app_exceptions=False)
     headers = {"authorization": f"Bearer {TRADER}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:

@@ -12,6 +12,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from ordergate.audit import webhooks
 from ordergate.audit.alerting import Alerting, Target
 from ordergate.audit.outbound import Failed
+from ordergate.core.webhook_signatures import secret_of
 from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.ports.surveillance import Notice
 from tests.audit.logs import HandClock
@@ -19,7 +20,7 @@ from tests.engine.stage import CountingChance
 from tests.journal.making import ALICE
 
 SECRETS = tuple("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
-TARGET = Target(name="risk", url="https://risk.example/hook", secrets=tuple(map(webhooks.secret_of, SECRETS)))
+TARGET = Target(name="risk", url="https://risk.example/hook", secrets=tuple(map(secret_of, SECRETS)))
 
 
 class Now(HandClock):
@@ -116,7 +117,7 @@ def test_a_message_stays_below_twenty_thousand_bytes() -> None:
 )
 def test_a_secret_that_is_none_is_refused(secret: str) -> None:
     with pytest.raises(ValueError, match="webhook's secret"):
-        webhooks.secret_of(secret)
+        secret_of(secret)
 
 
 def test_a_target_does_not_print_its_secrets() -> None:

@@ -28,6 +28,7 @@ from ordergate.api.routes.control import health
 from ordergate.api.routes.dead_man import DeadManRoutes
 from ordergate.api.routes.entry import Refused, TurnedAway
 from ordergate.api.routes.groups import GroupRoutes, group_listings
+from ordergate.api.routes.hooks import HookRoutes
 from ordergate.api.routes.hot import HotRoute, ShortCut
 from ordergate.api.routes.kill_switch import KillSwitchRoutes
 from ordergate.api.routes.limits import LimitRoutes, limit_listings
@@ -78,6 +79,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
         *OrderRoutes(deps, door).routes(),
         *KillSwitchRoutes(deps, door).routes(),
         *DeadManRoutes(deps, door).routes(),
+        *HookRoutes(deps, door).routes(),
     ]
     app.edge = Edge(ShortCut(hot, super(Gateway, app).__call__), deps, measures)
     app.express = Express(deps, door, app.edge)

@@ -40,7 +40,7 @@ class Bearer:
         self._env = env
         self._identity = identity
         self._clock = clock
-        self._failures = failures
+        self.failures = failures
 
     async def principal(self, authorization: bytes | None, peer: str) -> Principal | Refusal:
         token = token_in(authorization)
@@ -55,11 +55,11 @@ class Bearer:
     async def authenticate(self, token: str, peer: str) -> Principal | Refusal:
         """The whole check. The identity's own timeout bounds it."""
         now = self._clock.monotonic()
-        if self._failures.is_empty(peer, now):
+        if self.failures.is_empty(peer, now):
             return TOO_MANY
         found = await self._identity.authenticate(token)
         if isinstance(found, Refusal):
-            self._failures.take(peer, now)
+            self.failures.take(peer, now)
             return found
         # The token's issuer is of this environment too; this is the second of two barriers.
         return found if found.env is self._env else INVALID

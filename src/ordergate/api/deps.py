@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import Protocol
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final, Protocol
 
 import msgspec
 
 from ordergate.api.json_bodies import BYTES_MAX
-from ordergate.api.quotas import Rate
+from ordergate.api.quotas import Quotas, Rate
 from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action
 from ordergate.core.approvals import Change
 from ordergate.core.contingent.terms import GroupId, GroupTerms
+from ordergate.core.hooks.hook import Hook
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import Resolution
@@ -282,6 +284,14 @@ class AuthorizationEndpoint(msgspec.Struct, frozen=True, kw_only=True):
     call: Callable[[Asked], Awaitable[Told]]
 
 
+GENEROUS: Final = Quotas(
+    orders=Rate(per_s=20_000, burst=20_000),
+    cancels=Rate(per_s=20_000, burst=20_000),
+    reads=Rate(per_s=20_000, burst=20_000),
+    changes=Rate(per_s=20_000, burst=20_000),
+)
+
+
 class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     """Every bound of the public face. The defaults suit a trading program, not a crowd of browsers."""
 
@@ -290,10 +300,11 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     body_timeout_s: float = 10.0
     wait_s_max: int = 30
     command_timeout_s: float = 10.0
-    requests_of_principal: Rate = Rate(per_s=20_000, burst=20_000)
-    cancels_of_principal: Rate = Rate(per_s=20_000, burst=20_000)
+    of_client: Quotas = GENEROUS
+    of_tenant: Quotas | None = None
     requests_of_peer: Rate = Rate(per_s=40_000, burst=40_000)
     failed_logins_of_peer: Rate = Rate(per_s=5, burst=50)
+    alerts_of_hook: Rate = Rate(per_s=10, burst=50)
     stream_messages: Rate = Rate(per_s=2_000, burst=2_000)
     stream_sessions_max: int = 4_000
     stream_sessions_of_principal_max: int = 2_000
@@ -306,6 +317,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     stream_login_s: float = 5.0
     heartbeat_s: float = 1.0
     origins: frozenset[str] = frozenset()
+    proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
@@ -326,3 +338,4 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     chance: Chance
     bounds: Bounds = Bounds()
+    hooks: Mapping[str, Hook] = {}

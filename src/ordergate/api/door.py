@@ -2,24 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Final
+
 from ordergate.api.bearer import Bearer, allowed, challenge, token_in
 from ordergate.api.deps import Deps
 from ordergate.api.edge import peer_of
 from ordergate.api.exchange import Call, Reply, rate_limited, refused
-from ordergate.api.quotas import Buckets
+from ordergate.api.quotas import Buckets, Kind
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Refusal
 
 
 class Door:
-    """Cancels have buckets of their own: a client that spent its quota can still take its orders back."""
+    """Cancels have buckets of their own: a client that spent its quota can still take its orders back.
+
+    A client's quota is looked at before its tenant's, so that one that asks too often takes nothing from
+    the others of its tenant.
+    """
 
     def __init__(self, deps: Deps) -> None:
         self._clock = deps.clock
         self._authenticate = deps.metrics.authenticate
-        self._requests = Buckets(deps.bounds.requests_of_principal)
-        self._cancels = Buckets(deps.bounds.cancels_of_principal)
+        of_client, of_tenant = deps.bounds.of_client, deps.bounds.of_tenant
+        self._of_client = {kind: Buckets(of_client.of(kind)) for kind in Kind}
+        self._of_tenant = {} if of_tenant is None else {kind: Buckets(of_tenant.of(kind)) for kind in Kind}
+        self._orders = self._of_client[Kind.ORDERS]
         failures = Buckets(deps.bounds.failed_logins_of_peer)
         self.bearer = Bearer(deps.env, deps.identity, deps.clock, failures)
 
@@ -27,13 +36,15 @@ class Door:
         """The principal of a token that was verified before, within its quota; counts nothing."""
         token = token_in(authorization)
         found = None if isinstance(token, Refusal) else self.bearer.known(token)
-        if found is None or self._requests.is_empty((found.tenant, found.client_id), now):
+        if found is None or self._orders.is_empty((found.tenant, found.client_id), now):
+            return None
+        if self._of_tenant and self._of_tenant[Kind.ORDERS].is_empty(found.tenant, now):
             return None
         return found
 
     def passed(self, principal: Principal, now: float) -> None:
-        """Count a request that came in by `known`."""
-        self._requests.take((principal.tenant, principal.client_id), now)
+        """Count an order that came in by `known`."""
+        self._take(principal, Kind.ORDERS, now)
 
     async def enter(
         self,
@@ -50,9 +61,23 @@ class Door:
         self._authenticate.observe(self._clock.monotonic() - began)
         if isinstance(found, Refusal):
             return refused(found, call.correlation, challenge(found))
-        buckets = self._cancels if cancels else self._requests
-        wait_s = buckets.take((found.tenant, found.client_id), self._clock.monotonic())
+        kind = Kind.CANCELS if cancels else _KINDS.get(scope, Kind.READS)
+        wait_s = self._take(found, kind, self._clock.monotonic())
         if wait_s:
             return rate_limited(wait_s, call.correlation)
         no = None if scope is None else allowed(found, scope, account)
         return found if no is None else refused(no, call.correlation, challenge(no, scope))
+
+    def _take(self, principal: Principal, kind: Kind, now: float) -> float:
+        """0.0, or the seconds until there is room again."""
+        wait_s = self._of_client[kind].take((principal.tenant, principal.client_id), now)
+        if wait_s or not self._of_tenant:
+            return wait_s
+        return self._of_tenant[kind].take(principal.tenant, now)
+
+
+_KINDS: Final[Mapping[Scope | None, Kind]] = {
+    Scope.ORDERS_WRITE: Kind.ORDERS,
+    Scope.ACCOUNTS_WRITE: Kind.CHANGES,
+    Scope.RISK_WRITE: Kind.CHANGES,
+}

@@ -16,6 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ordergate.api import exchange
 from ordergate.api.deps import Deps
 from ordergate.api.exchange import Reply, rate_limited, refused
+from ordergate.api.forwarded import HEADER, Proxies
 from ordergate.api.measures import Measures
 from ordergate.api.quotas import Buckets
 from ordergate.core.faults import JournalUnavailable
@@ -50,6 +51,7 @@ class Edge:
         self._clock = deps.clock
         self._chance = deps.chance
         self._bounds = deps.bounds
+        self._proxies = Proxies(deps.bounds.proxies)
         self._measures = measures
         self._count_refused = deps.metrics.refused
         self._of_peer = Buckets(deps.bounds.requests_of_peer)
@@ -64,6 +66,8 @@ class Edge:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         scope[exchange.HEADERS_KEY] = headers
         scope[exchange.CORRELATION_KEY] = self.correlation(headers)
+        if HEADER in headers:
+            scope["client"] = (self._proxies.client(peer_of(scope), headers[HEADER]), 0)
         if scope["type"] == "http":
             await self._http(scope, receive, send)
         else:
@@ -147,6 +151,10 @@ class Edge:
 
     # What the short way of an order asks for instead of passing through
 
+    def client(self, peer: str, headers: Mapping[bytes, bytes]) -> str:
+        """The address that asks, when the connection is with `peer`."""
+        return self._proxies.client(peer, headers.get(HEADER))
+
     def would_turn_away(self, head_size: int, peer: str, now: float) -> bool:
         """True when the request may not pass, or might not; counts nothing. The head holds its headers."""
         return head_size > self._bounds.header_bytes_max or self._of_peer.is_empty(peer, now)
@@ -181,7 +189,7 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 
 
 def peer_of(scope: Scope) -> str:
-    """The address at the other end of the connection; forwarding headers are nobody's proof."""
+    """The address that asks: the other end of the connection, or what a proxy of ours says is behind it."""
     client: tuple[str, int] | None = scope.get("client")
     return "unknown" if client is None else client[0]
 

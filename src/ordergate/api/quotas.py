@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Hashable
+from enum import StrEnum
 from typing import Final
 
 import msgspec
@@ -24,6 +25,28 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.per_s <= 0 or self.burst < 1:
             raise ValueError("a rate allows more than nothing: per_s > 0 and burst >= 1")
+
+
+class Kind(StrEnum):
+    """What a request is counted as. One kind's quota is never spent on another."""
+
+    ORDERS = "orders"
+    CANCELS = "cancels"
+    READS = "reads"
+    CHANGES = "changes"
+
+
+class Quotas(msgspec.Struct, frozen=True, kw_only=True):
+    """A rate for each kind of request; cancels have their own, so that what was done can be taken back."""
+
+    orders: Rate
+    cancels: Rate
+    reads: Rate
+    changes: Rate
+
+    def of(self, kind: Kind) -> Rate:
+        rate: Rate = getattr(self, kind.value)
+        return rate
 
 
 class Bucket:

@@ -6,20 +6,14 @@ signed with every secret of the endpoint, so that a secret can be replaced witho
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
-import hmac
 from collections.abc import Sequence
 from typing import Final
 
 import msgspec
 
+from ordergate.core.webhook_signatures import signature
 from ordergate.ports.surveillance import Notice
 
-PREFIX: Final = "whsec_"
-SECRET_BYTES_MIN: Final = 24
-SECRET_BYTES_MAX: Final = 64
 PAYLOAD_BYTES_MAX: Final = 20_000
 
 # Seconds after each failed attempt; after the last the message is a dead letter.
@@ -33,19 +27,6 @@ class _Message(msgspec.Struct, frozen=True):
     type: str
     timestamp: str
     data: msgspec.Raw
-
-
-def secret_of(text: str) -> bytes:
-    """The bytes of a secret as Standard Webhooks writes one. Raises ValueError."""
-    if not text.startswith(PREFIX):
-        raise ValueError(f"a webhook's secret begins with {PREFIX}")
-    try:
-        secret = base64.b64decode(text.removeprefix(PREFIX), validate=True)
-    except binascii.Error as error:
-        raise ValueError("a webhook's secret is base64 after its prefix") from error
-    if not SECRET_BYTES_MIN <= len(secret) <= SECRET_BYTES_MAX:
-        raise ValueError(f"a webhook's secret has {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes")
-    return secret
 
 
 def message_id(notice: Notice) -> str:
@@ -62,10 +43,7 @@ def body_of(notice: Notice) -> bytes:
 
 
 def headers_of(notice: Notice, body: bytes, secrets: Sequence[bytes], now_s: int) -> dict[str, str]:
-    signed = b"%b.%d.%b" % (message_id(notice).encode(), now_s, body)
-    made = [
-        "v1," + base64.b64encode(hmac.digest(secret, signed, hashlib.sha256)).decode() for secret in secrets
-    ]
+    made = [signature(message_id(notice), now_s, body, secret) for secret in secrets]
     return {
         "content-type": "application/json",
         "webhook-id": message_id(notice),

@@ -16,6 +16,7 @@ from ordergate.cli import (
     doctor,
     drill,
     groups,
+    hooks,
     journal,
     kill,
     limits,
@@ -79,6 +80,7 @@ app.add_typer(journal.app, name="journal")
 app.add_typer(audit.app, name="audit")
 app.add_typer(report.app, name="report")
 app.add_typer(clients.app, name="clients")
+app.add_typer(hooks.app, name="hooks")
 app.command()(doctor.doctor)
 app.add_typer(drill.app, name="drill")
 

@@ -14,6 +14,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
+from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -56,6 +57,7 @@ from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring import auditing, market_hours, surveillance
 from ordergate.wiring.clock_offset import MachineOffset
 from ordergate.wiring.fold_rules import fold_rules
+from ordergate.wiring.hooks import hooks
 from ordergate.wiring.kill_files import KillFiles
 from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
@@ -80,7 +82,7 @@ async def gateway(settings: Settings, *, bounds: Bounds | None = None) -> AsyncI
     """A gateway for as long as the block lasts. Raises CannotStart."""
     async with AsyncExitStack() as stack:
         try:
-            built = await _build(settings, bounds or Bounds(origins=frozenset(settings.origins)), stack)
+            built = await _build(settings, bounds or _bounds(settings), stack)
         except (Fault, OSError) as error:
             raise CannotStart(str(error)) from error
         yield built
@@ -95,6 +97,17 @@ async def database(settings: Settings, stack: AsyncExitStack) -> str:
         server = await stack.enter_async_context(EmbeddedPostgres(folder))
         dsn = await server.database(f"ordergate_{settings.environment}")
     return dsn
+
+
+def _bounds(settings: Settings) -> Bounds:
+    quotas, usual = settings.quotas, Bounds()
+    return Bounds(
+        of_client=quotas.client,
+        of_tenant=quotas.tenant,
+        requests_of_peer=quotas.address or usual.requests_of_peer,
+        origins=frozenset(settings.origins),
+        proxies=tuple(map(ip_network, settings.trusted_proxies)),
+    )
 
 
 async def migrate_all(dsn: str) -> list[str]:
@@ -190,6 +203,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             clock=clock,
             chance=chance,
             bounds=bounds,
+            hooks=hooks(settings),
         )
     )
     node.start()

@@ -7,13 +7,19 @@ never in the file itself: it says which environment variable or which file holds
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 import yaml
 
+from ordergate.api.deps import GENEROUS
+from ordergate.api.quotas import Quotas, Rate
+from ordergate.core.hooks.hook import NAME
+from ordergate.core.hooks.template import Found, Template
 from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
@@ -180,6 +186,43 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     accounts: tuple[AccountId, ...] = ()
 
 
+class QuotaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often each client, all clients of a tenant together, and each address may ask."""
+
+    client: Quotas = GENEROUS
+    tenant: Quotas | None = None
+    address: Rate | None = None
+
+
+class PassphraseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For senders that cannot sign: `field`, `time` and `id` say where in the alert each is."""
+
+    field: str
+    time: str
+    id: str | None = None
+    secrets: tuple[SecretSource, ...]
+
+
+class HookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A door for alerts that become orders of one account: proved by `signed` or by `passphrase`.
+
+    `signed` are secrets of Standard Webhooks. `networks` are the only addresses that are let in, all where
+    none are named. `order` is how an alert is read; `core.hooks.template` says how.
+    """
+
+    account: AccountId
+    order: dict[str, str | bool | Found]
+    signed: tuple[SecretSource, ...] = ()
+    passphrase: PassphraseSettings | None = None
+    networks: tuple[str, ...] = ()
+    window_s: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = 300.0
+
+    def __post_init__(self) -> None:
+        Template(self.order)
+        if bool(self.signed) == (self.passphrase is not None):
+            raise ValueError("a hook has either `signed` or `passphrase`")
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One gateway. `environment` has no default; without `database_url` PostgreSQL is embedded."""
 
@@ -195,12 +238,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accounts: dict[AccountId, AccountSettings]
     issuers: tuple[IssuerFile, ...] = ()
     origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    quotas: QuotaSettings = QuotaSettings()
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     kill_switch: KillSwitchSettings = KillSwitchSettings()
     snapshot_events: Annotated[int, msgspec.Meta(ge=1)] = 100_000
     trips: TripSettings = TripSettings()
     audit: AuditSettings = AuditSettings()
     surveillance: tuple[EndpointSettings, ...] = ()
+    hooks: dict[str, HookSettings] = {}
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -208,6 +254,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
         if self.environment is Env.LIVE and not self.kill_switch.two_persons:
             raise ValueError("in live the kill switch takes two persons: remove `two_persons`")
         self.trips.policy(self.environment)
+        for network in self.trusted_proxies:
+            ip_network(network)
         if len({one.name for one in self.surveillance}) != len(self.surveillance):
             raise ValueError("two endpoints of `surveillance` have one name")
         for account, its in self.accounts.items():
@@ -218,6 +266,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f"account {account!r} is the name of a control stream: call it otherwise")
             if its.broker not in self.brokers:
                 raise ValueError(f"account {account} names the broker {its.broker!r}, which is not given")
+        for name, hook in self.hooks.items():
+            if re.fullmatch(NAME, name) is None:
+                raise ValueError(f"hook {name!r} must be 1 to 32 small letters, digits and dashes")
+            if hook.account not in self.accounts:
+                raise ValueError(f"hook {name} names the account {hook.account}, which is not given")
 
     @property
     def base_url(self) -> str:

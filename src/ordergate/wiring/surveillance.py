@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import msgspec
 
-from ordergate.audit import webhooks
 from ordergate.audit.alerting import Alerting, Target
 from ordergate.audit.outbound import Poster, Refused, check_url
 from ordergate.audit.watching import Endpoint, Stream, Watching
 from ordergate.core.ids import AccountId, Env
+from ordergate.core.webhook_signatures import secret_of
 from ordergate.journal.audit_log import PostgresAuditLog
 from ordergate.journal.surveillance import PostgresSurveillance
 from ordergate.ports.audience import Audience
@@ -69,7 +69,7 @@ def _endpoint(one: EndpointSettings) -> Endpoint:
 def _target(one: EndpointSettings, *, inside: bool) -> Target:
     try:
         check_url(one.url, inside=inside)
-        secrets = tuple(webhooks.secret_of(source.read().reveal()) for source in one.secrets)
+        secrets = tuple(secret_of(source.read().reveal()) for source in one.secrets)
     except (Refused, ValueError) as error:
         raise CannotStart(f"surveillance {one.name}: {error}") from error
     if not secrets:

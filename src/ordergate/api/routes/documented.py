@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Body, Header, Query
+from fastapi import APIRouter, Body, Header, Path, Query
 
 from ordergate.api import account_schemas, schemas, stop_schemas
+from ordergate.core.hooks.hook import NAME
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -61,6 +62,7 @@ Prefer = Annotated[
     ),
 ]
 OrderPath = schemas.OrderId
+HookName = Annotated[str, Path(pattern=f"^{NAME}$")]
 JSON: Final = Body(media_type="application/json")
 REPLAYED: Final = {
     "Idempotent-Replayed": {
@@ -83,6 +85,7 @@ def documented() -> APIRouter:
     _document_kill_switch(router)
     _document_dead_man(router)
     _document_breaks(router)
+    _document_hooks(router)
     return router
 
 
@@ -257,3 +260,19 @@ def _document_breaks(router: APIRouter) -> None:
     def resolve(
         break_id: account_schemas.BreakId, asked: Annotated[account_schemas.ResolveRequest, JSON], key: Key
     ) -> None: ...
+
+
+def _document_hooks(router: APIRouter) -> None:
+    @router.post(
+        "/v1/hooks/{name}",
+        status_code=201,
+        tags=["orders"],
+        summary="Place the order that an alert asks for",
+        description="Asks for no token: the alert is proved by its signature or passphrase. The settings say"
+        " how it is read. The same alert again never acts twice.",
+        openapi_extra={"security": []},
+        responses=answers(
+            201, schemas.Order, "Durable.", {**_LOCATION, **REPLAYED}, 400, 403, 404, 409, 415, 422
+        ),
+    )
+    def send(name: HookName, alert: Annotated[dict[str, Any], JSON]) -> None: ...

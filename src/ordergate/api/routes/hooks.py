@@ -1,0 +1,96 @@
+"""The route of alerts that become orders: no token, but a proof in the alert itself.
+
+What an alert asks for passes the same gate as what a client asks for: the key, the account's limits, the
+journal. An address that keeps failing is slowed down as one with wrong tokens is.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from ordergate.api.deps import Deps
+from ordergate.api.door import Door
+from ordergate.api.edge import peer_of
+from ordergate.api.exchange import Call, Reply, rate_limited, refused
+from ordergate.api.json_bodies import repeated_key
+from ordergate.api.quotas import Buckets
+from ordergate.api.requests import terms_in
+from ordergate.api.routes.hot import HotRoute
+from ordergate.api.routes.orders import told
+from ordergate.core.access import Principal, Scope
+from ordergate.core.hooks.hook import UNKNOWN_SENDER, Hook, key_of, named
+from ordergate.core.hooks.template import alert_in
+from ordergate.core.ids import Env
+from ordergate.core.json_text import has_one_reading
+from ordergate.core.refusals import Refusal
+
+PATH: Final = "/v1/hooks/{name}"
+NEVER: Final = 2**62
+
+
+class HookRoutes:
+    def __init__(self, deps: Deps, door: Door) -> None:
+        self._env = deps.env
+        self._hooks = deps.hooks
+        self._gate = deps.gate
+        self._clock = deps.clock
+        self._bounds = deps.bounds
+        self._failures = door.bearer.failures
+        self._alerts = Buckets(deps.bounds.alerts_of_hook)
+
+    def routes(self) -> list[HotRoute]:
+        return [HotRoute(PATH, {"POST": self.place})]
+
+    async def place(self, call: Call) -> Reply:
+        peer, now = peer_of(call.scope), self._clock.monotonic()
+        if self._failures.is_empty(peer, now):
+            return rate_limited(1.0, call.correlation)
+        body = await call.json_body(self._bounds)
+        if isinstance(body, Refusal):
+            return refused(body, call.correlation)
+        hook = self._hooks.get(call.part("name"))
+        admitted = UNKNOWN_SENDER if hook is None else self._admitted(hook, call, body, peer)
+        if isinstance(admitted, Refusal) or hook is None:
+            self._failures.take(peer, now)
+            return refused(UNKNOWN_SENDER, call.correlation)
+        key, fields = admitted
+        wait_s = self._alerts.take(hook.name, now)
+        if wait_s:
+            return rate_limited(wait_s, call.correlation)
+        terms = fields if isinstance(fields, Refusal) else terms_in(msgspec.json.encode(fields))
+        if isinstance(terms, Refusal):
+            return refused(terms, call.correlation)
+        sender = sender_of(hook, self._env)
+        answer = await self._gate.place(sender, terms, key=key, correlation=call.correlation)
+        return told(answer, 201, call.correlation)
+
+    def _admitted(
+        self, hook: Hook, call: Call, body: bytes, peer: str
+    ) -> tuple[str, dict[str, str | bool] | Refusal] | Refusal:
+        """The key of the order and its fields, of an alert that is proved to be for this hook."""
+        if not hook.is_open_to(peer):
+            return UNKNOWN_SENDER
+        alert = alert_in(body)
+        if isinstance(alert, Refusal) or not (has_one_reading(body) or repeated_key(body) is None):
+            return UNKNOWN_SENDER
+        name = named(hook, call.headers, body, alert, self._clock.now())
+        if isinstance(name, Refusal):
+            return name
+        return key_of(hook, name), hook.template.order(hook.account, alert)
+
+
+def sender_of(hook: Hook, env: Env) -> Principal:
+    """A hook as a client: it may place orders in its account, and nothing else."""
+    name = f"hook:{hook.name}"
+    return Principal(
+        env=env,
+        tenant=hook.tenant,
+        client_id=name,
+        subject=name,
+        scopes=frozenset({Scope.ORDERS_WRITE}),
+        accounts=frozenset({hook.account}),
+        expires_at=NEVER,
+        token_id=name,
+    )
