@@ -16,7 +16,11 @@ TESTS ?= tests
 PYTEST_ARGS ?=
 PYTEST := $(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
 
-.PHONY: help run test test-long sim sim-teeth mutants bench lint types docs fix lock clean
+SCANNERS := .venv-scan/.made
+SCAN := .venv-scan/bin
+QUIET := --metrics off --disable-version-check --jobs 1
+
+.PHONY: help run test test-long sim sim-teeth mutants bench lint scan sbom types docs fix lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -53,6 +57,23 @@ lint: $(DEVELOPMENT) ## style and import contracts
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/lint-imports
 
+$(SCANNERS): requirements-scan.txt
+	rm -rf $(@D) && $(BIN)/python -m venv $(@D)
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-scan.txt
+	@touch $@
+
+scan: $(DEVELOPMENT) $(SCANNERS) ## rules of our own (semgrep), and whether a secret was written down
+	cd tools/scan && PATH="$(CURDIR)/$(SCAN):$$PATH" semgrep scan --test --config rules.yaml samples.py $(QUIET)
+	PATH="$(CURDIR)/$(SCAN):$$PATH" semgrep scan --config tools/scan/rules.yaml --error --quiet \
+		--exclude samples.py $(QUIET) src bench tools verifier
+	git ls-files -z -- . ':!requirements*.txt' ':!*package-lock.json' ':!bench/results' \
+		| xargs -0 $(SCAN)/detect-secrets-hook --baseline tools/scan/not-secrets.json
+
+sbom: $(SCANNERS) ## what the product is made of, as CycloneDX, in build/sbom.json
+	mkdir -p build
+	$(SCAN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --validate \
+		-o build/sbom.json requirements.txt
+
 types: $(DEVELOPMENT) ## mypy, strict
 	$(BIN)/mypy $(CODE)
 
@@ -67,8 +88,10 @@ lock: ## resolve the requirements anew (needs uv and npm)
 		--no-header --no-annotate requirements.in -o requirements.txt
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 		--no-header --no-annotate requirements-dev.in -o requirements-dev.txt
+	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--no-header --no-annotate --no-strip-extras requirements-scan.in -o requirements-scan.txt
 	$(BIN)/python -m tools.npm_lock
 
 clean: ## remove what make made; a gateway's own state stays
-	rm -rf .venv build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
+	rm -rf .venv .venv-scan build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .schemathesis
 	find src tests bench tools -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -96,7 +96,7 @@ class TradingDay(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     def _work_out(self, moment: datetime) -> Span:
         local = moment.astimezone(self._clock)
         ending = local.date()
-        if local.timetz().replace(tzinfo=None) >= self.ends_at:
+        if local.time() >= self.ends_at:
             ending += timedelta(days=1)
         begins, ends = self._at(ending - timedelta(days=1), self.ends_at), self._at(ending, self.ends_at)
         flat_from = None if self.flatten_by is None else self._flat_from(ending)
