@@ -15,7 +15,8 @@ from ordergate.brokers.paper import fates as f
 from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.brokers.paper.exchange import PaperExchange
 from ordergate.brokers.paper.ledger import PaperLedger
-from ordergate.brokers.paper.news import WAITING_MAX
+from ordergate.brokers.paper.news import WAITING_MAX, executed
+from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.ids import ClOrdId, Env, Symbol
 from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders import reports as r
@@ -360,6 +361,17 @@ def test_a_future_moves_cash_by_its_profit_alone() -> None:
     ledger.book(ES, Decimal(-3), Decimal("4801.25"))
     assert ledger.cash == 2 * Decimal("1.25") * 50
     assert ledger.positions() == {ES: Decimal(-1)}
+
+
+def test_a_fee_leaves_the_cash_and_is_told_and_not_given_back(exchange: PaperExchange) -> None:
+    before = exchange.ledger.cash
+    order = exchange.submit("x", terms())
+    assert isinstance(order, PaperOrder)
+    told = exchange.fill(order.id, Decimal(1), Decimal(4800), fee=Decimal("0.65"))
+    assert before - exchange.ledger.cash == Decimal("4800.65")
+    assert executed(told, Env.PAPER).fee == Decimal("0.65")
+    exchange.bust(told.exec_id)
+    assert before - exchange.ledger.cash == Decimal("0.65")
 
 
 TRADES = st.lists(

@@ -156,6 +156,20 @@ async def test_a_unit_that_postgres_cannot_store_fails_alone(database: str) -> N
     await journal.close()
 
 
+async def test_what_came_before_a_unit_that_cannot_be_stored_is_written_and_nothing_behind_it(
+    database: str,
+) -> None:
+    journal = await PostgresJournal.connect(database, Env.PAPER)
+    alice = await taken(journal)
+    good = [journal.append(alice.place(number)) for number in range(2)]
+    bad = journal.append(alice.place(2, orders=(order_row(ALICE, 2, symbol="NUL\0"),)))
+    behind = journal.append(alice.place(3))
+    results = await asyncio.gather(*good, bad, behind, return_exceptions=True)
+    assert [type(result) for result in results] == [tuple, tuple, JournalUnavailable, JournalUnavailable]
+    assert len(await read(journal)) == 2
+    await journal.close()
+
+
 async def test_a_unit_that_cannot_even_be_sent_fails_alone(database: str) -> None:
     journal = await PostgresJournal.connect(database, Env.PAPER)
     alice, bob = await taken(journal), await taken(journal, BOB)

@@ -31,7 +31,7 @@ class Live(msgspec.Struct):
 
 
 class Known(msgspec.Struct, kw_only=True):
-    """One order. `end` is the last event that ended it; empty while it is open."""
+    """One order. `end` is the last event that ended it, empty while it is open; `turned_s` since when."""
 
     id: OrderId
     account: AccountId
@@ -51,6 +51,7 @@ class Known(msgspec.Struct, kw_only=True):
     external: bool = False
     executions: dict[str, Live] = {}
     end: str = ""
+    turned_s: float = -1.0
     accepted_s: float = 0.0
     unknown_s: float = 0.0
 
@@ -104,6 +105,7 @@ class Audit:
     def __init__(self) -> None:
         self.accounts: dict[AccountId, Account] = {}
         self.kills: dict[Place, Kill] = {}
+        self.stopped_s: dict[Place, float] = {}
         self.by_key: dict[tuple[AccountId, str], list[OrderId]] = {}
         self._orders: dict[OrderId, Known] = {}
         self._by_broker_id: dict[tuple[AccountId, str], OrderId] = {}
@@ -148,6 +150,7 @@ class Audit:
                 self._order(account, account.orders[event.order_id], event, now)
             case KillEngaged():
                 self.kills.setdefault(event.place, Kill(event, now))
+                self.stopped_s[event.place] = now
             case KillReleased():
                 self.kills.pop(event.place, None)
             case a.AccountEvent():
@@ -180,6 +183,7 @@ class Audit:
         account.orders[order.id] = self._orders[order.id] = order
 
     def _order(self, account: Account, order: Known, event: e.OrderEvent, now: float) -> None:
+        before = order.end
         match event:
             case e.OrderPartiallyFilled() | e.OrderFilled():
                 order.executions[event.exec_id] = Live(event.revision, event.quantity, event.price)
@@ -214,6 +218,8 @@ class Audit:
             case _:
                 pass
         self._end(order, event)
+        if bool(before) != bool(order.end):
+            order.turned_s = now
 
     def _end(self, order: Known, event: e.OrderEvent) -> None:
         name = type(event).__name__

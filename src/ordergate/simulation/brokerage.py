@@ -30,6 +30,7 @@ _AMENDED: Final = ("busted", "corrected")
 _FOR_THE_DOUBTFUL: Final = 0.6  # strikes of a smaller dose wait for an order that nobody was told of
 _EVERY_THIRD: Final = 3
 _HALF: Final = 0.5
+_FREE: Final = Decimal(0)
 _NAMES_MAX: Final = 4096
 
 name_of = lru_cache(_NAMES_MAX)(cl_ord_id)
@@ -176,7 +177,7 @@ class Brokerage:
                 if order_id is not None:
                     self.mass_cancel[order_id] = entries[0].correlation
 
-    def fill_some(self, order: PaperOrder | None, share: float = 1.0) -> bool:
+    def fill_some(self, order: PaperOrder | None, share: float = 1.0, *, fee: Decimal = _FREE) -> bool:
         """The market trades some of the order at its own price."""
         if order is None or not order.is_open or order.leaves_qty <= 0:
             return False
@@ -185,7 +186,7 @@ class Brokerage:
             return False
         quantity = max(Decimal(1), (now.leaves_qty * Decimal(str(share))).to_integral_value())
         price = now.terms.limit_price or self.price(now.terms.symbol)
-        self.exchange.fill(now.id, min(quantity, now.leaves_qty), price)
+        self.exchange.fill(now.id, min(quantity, now.leaves_qty), price, fee=fee)
         return True
 
     def price(self, symbol: Symbol) -> Decimal:

@@ -9,10 +9,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeVar
 
+import msgspec
+
 from ordergate.core.access import Principal, Scope
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.engine.answers import Answer, CancelAllAnswer
 from ordergate.engine.gate import Gate
 from ordergate.engine.node import Node
@@ -58,12 +61,12 @@ class Client:
             token_id=name,
         )
 
-    async def command(self, verb: str, key: str, ask: Ask[Reply]) -> Reply:
-        """Ask until there is a definite answer."""
+    async def command(self, verb: str, key: str, ask: Ask[Reply], *, about: str = "") -> Reply:
+        """Ask until there is a definite answer; `about` is the order that it concerns, if there is one."""
         self.waiting += 1
         try:
             while True:
-                reply = await self._tried(verb, key, ask)
+                reply = await self._tried(verb, key, ask, about)
                 if reply is not None:
                     return reply
                 await asyncio.sleep(_WAIT_S)
@@ -90,7 +93,7 @@ class Client:
             self._ground.witness.say("I24", f"{self.name} was answered with a defect: {error!r}")
         raise NoAnswer(str(error))
 
-    async def _tried(self, verb: str, key: str, ask: Ask[Reply]) -> Reply | None:
+    async def _tried(self, verb: str, key: str, ask: Ask[Reply], about: str) -> Reply | None:
         asked_s = self._ground.loop.time()
         try:
             reply = await self.once(ask)
@@ -98,11 +101,38 @@ class Client:
             return None
         if isinstance(reply, Refusal) and reply.code in _NOT_YET:
             return None
-        self._ground.witness.answered(_answered(self, verb, key, reply, asked_s))
+        answered = _answered(self, verb, key, reply)
+        self._ground.witness.answered(msgspec.structs.replace(answered, asked_s=asked_s, about=about))
         return reply
 
+    async def engage(self, level: Level, target: str, grade: Grade) -> None:
+        """Engage a stop, once. Raises NoAnswer."""
+        asked_s = self._ground.loop.time()
+        reply = await self.once(
+            lambda gate: gate.engage_kill(
+                self.principal,
+                grade=grade,
+                reason="drill",
+                correlation="operator",
+                level=level,
+                target=target,
+            )
+        )
+        self._ground.witness.answered(
+            Answered(
+                account=self.account,
+                client=self.name,
+                verb="stop",
+                key="operator",
+                order="",
+                refused=reply.code if isinstance(reply, Refusal) else "",
+                asked_s=asked_s,
+                about=f"{level} {target}",
+            )
+        )
 
-def _answered(client: Client, verb: str, key: str, reply: Reply, asked_s: float) -> Answered:
+
+def _answered(client: Client, verb: str, key: str, reply: Reply) -> Answered:
     match reply:
         case Refusal(code=code):
             return Answered(
@@ -120,5 +150,4 @@ def _answered(client: Client, verb: str, key: str, reply: Reply, asked_s: float)
                 denied=bool(reply.failed),
                 replayed=reply.replayed,
                 body=reply.body,
-                asked_s=asked_s,
             )

@@ -1,11 +1,12 @@
-"""All stream clients of a run: one steady follower per account, and what befalls them."""
+"""All stream clients of a run: steady followers, one of them of executions alone, and what befalls them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
+from ordergate.api.stream.channels import Channel
 from ordergate.api.stream.frames import Resume
 from ordergate.core.ids import AccountId
 from ordergate.simulation.database import Server
@@ -29,13 +30,20 @@ class Crowd:
             self._follower(f"follower-{number}", account, slow=partial(self._is_slow, number))
             for number, account in enumerate(accounts)
         ]
+        narrow = accounts[ground.plan.seed % len(accounts)]
+        self.narrow = self._follower("narrow", narrow, channels=(Channel.EXECUTIONS,))
         weather = ground.weather
         weather.on("U1", lambda strike: None, self._slow_is_over)
         weather.on("U2", self._storm)
         weather.on("U4", self._resume_from_nowhere)
 
+    @property
+    def lasting(self) -> list[Follower]:
+        """Those that are there from the beginning to the end."""
+        return [*self.steady, self.narrow]
+
     def begin(self) -> None:
-        for follower in self.steady:
+        for follower in self.lasting:
             follower.begin()
         self._ground.later(_TICK_S, self._tick)
 
@@ -46,8 +54,17 @@ class Crowd:
             gateway.hub.tick(self._ground.loop.time())
         self._ground.later(_TICK_S, self._tick)
 
-    def _follower(self, name: str, account: AccountId, **how: partial[bool]) -> Follower:
-        return Follower(self._ground, self._server, name, account, serving=self._serving, **how)
+    def _follower(
+        self,
+        name: str,
+        account: AccountId,
+        *,
+        slow: Callable[[], bool] = lambda: False,
+        channels: Sequence[Channel] = tuple(Channel),
+    ) -> Follower:
+        return Follower(
+            self._ground, self._server, name, account, serving=self._serving, slow=slow, channels=channels
+        )
 
     def _is_slow(self, number: int) -> bool:
         return self._ground.weather.spell("U1", number) is not None

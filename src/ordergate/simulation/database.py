@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol, TypeVar
 
-from ordergate.core.faults import Fault, JournalUnavailable
+from ordergate.core.faults import AppendConflict, Fault, JournalUnavailable, KeyTaken
 from ordergate.core.ids import AccountId
 from ordergate.journal.memory_store import Store
 from ordergate.journal.session import Backend, FenceHeld
@@ -90,7 +90,12 @@ class Server:
         return self.store.take(account)
 
     def write(self, batch: Sequence[Linked]) -> Fault | None:
+        """All units or none. What only this last guard keeps out should never have come so far."""
         fault = self.store.write(batch)
+        if isinstance(fault, KeyTaken):
+            self._ground.witness.say("I4", f"what a key buys was decided twice: {fault}")
+        if isinstance(fault, AppendConflict):
+            self._ground.witness.say("I16", f"an owner wrote out of its turn: {fault}")
         if fault is None:
             for linked in batch:
                 self.on_commit(linked)

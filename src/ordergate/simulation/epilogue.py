@@ -12,6 +12,8 @@ from decimal import Decimal
 from functools import partial
 from typing import Final, Protocol
 
+import msgspec
+
 from ordergate.brokers.paper.fates import Call
 from ordergate.brokers.paper.orders import PaperExecution, PaperOrder
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
@@ -28,6 +30,7 @@ from ordergate.simulation.trader import Trader
 CALM_S: Final = 3.0
 _SHORTLY_S: Final = 0.2
 _UNANSWERED_FILL_S: Final = 1.2
+_REPLACED_FILL_S: Final = 1.5
 _STOP_AFTER_S: Final = 0.4
 _STOP_S: Final = 4.0
 _JUMP_AFTER_S: Final = 5.5
@@ -35,6 +38,9 @@ _JUMP_S: Final = 3.5
 _LATE_LAG_S: Final = 2.0
 _STOPPED: Final = 0.3
 _RACED: Final = 0.7
+_REPLACED_LATE: Final = 0.3
+_ROUND_TRIP: Final = 0.5
+_FEE: Final = Decimal("0.65")
 _TOO_MANY: Final = Decimal(1000)  # more than any limit of a run allows
 _CUT_S: Final = 1.0
 _LISTED_LATE_S: Final = 2.5
@@ -64,12 +70,28 @@ class Epilogue:
             some = dice.sample(ours, min(len(ours), 2))
             for number, (known, amend) in enumerate(zip(some, (_correct, _bust), strict=False), start=1):
                 self._ground.later(number * _SHORTLY_S, partial(amend, brokerage, known))
-            if brokerage.setting.dedup is not DedupClass.C:
+            if brokerage.setting.dedup is DedupClass.C:
+                self._answer_well(brokerage, trader, dice)
+            else:
                 self._answer_badly(brokerage, trader, dice)
 
     def _is_ours(self, execution: PaperExecution) -> bool:
         subject = execution.order.cl_ord_id
         return bool(execution.quantity) and self._town.sight.order_id_of(subject) is not None
+
+    def _answer_well(self, brokerage: Brokerage, trader: Trader, dice: random.Random) -> None:
+        """A replace that the broker answers, and a fill of what it made: it has another name there."""
+        working = self._working(brokerage)
+        old = dice.choice(working) if working else None
+        order = None if old is None else self._town.sight.order_id_of(old.cl_ord_id)
+        if old is not None and order is not None:
+            trader.replace_one(order, old.terms.quantity + old.filled_before + 1)
+            self._ground.later(_REPLACED_FILL_S, partial(self._fill_newest, brokerage, old.id))
+
+    def _fill_newest(self, brokerage: Brokerage, broker_order_id: str) -> None:
+        order = brokerage.exchange.order(broker_order_id)
+        if order is not None and order.replaced_by is not None:
+            brokerage.fill_some(brokerage.exchange.order(order.replaced_by), 0.5)
 
     def _answer_badly(self, brokerage: Brokerage, trader: Trader, dice: random.Random) -> None:
         """One order, and one replace, that the broker takes and does not say so."""
@@ -80,7 +102,8 @@ class Epilogue:
             order = self._town.sight.order_id_of(old.cl_ord_id)
             if order is not None:
                 hides = brokerage.setting.visibility_lag_s and dice.random() < 0.5
-                brokerage.manners[Call.REPLACE] = HIDDEN if hides else UNCLEAR
+                late = self._ground.chance(f"late replace {brokerage.number}").random() < _REPLACED_LATE
+                brokerage.manners[Call.REPLACE] = HIDDEN if hides else LATE if late else UNCLEAR
                 raced = self._ground.chance(f"race {brokerage.number}").random() < _RACED
                 brokerage.races = int(raced and bool(self._ground.plan.strikes))
                 trader.replace_one(order, _TOO_MANY)
@@ -118,14 +141,24 @@ class Epilogue:
                 stream.cut("epilogue")
             first = len(brokerage.exchange.executions)
             for order in self._working(brokerage)[:2]:
-                brokerage.fill_some(order, 0.5)
-            late = [one.cursor for one in brokerage.exchange.executions[first:-1]]
-            brokerage.listed_late.update(late)
-            self._ground.later(_CUT_S + _LISTED_LATE_S, brokerage.listed_late.clear)
-            if brokerage.setting.visibility_lag_s:
-                trade = partial(self._town.market.trade_unseen, brokerage, self._elsewhere(brokerage))
-                self._ground.later(_CUT_S / 2, trade)
+                brokerage.fill_some(order, 0.5, fee=_FEE)
+            lags = bool(brokerage.setting.visibility_lag_s)
+            if lags and self._ground.chance(f"round trip {brokerage.number}").random() < _ROUND_TRIP:
+                self._ground.later(_CUT_S / 2, partial(self._there_and_back, brokerage))
+            else:
+                late = [one.cursor for one in brokerage.exchange.executions[first:-1]]
+                brokerage.listed_late.update(late)
+                self._ground.later(_CUT_S + _LISTED_LATE_S, brokerage.listed_late.clear)
+                if lags:
+                    trade = partial(self._town.market.trade_unseen, brokerage, self._elsewhere(brokerage))
+                    self._ground.later(_CUT_S / 2, trade)
             self._ground.later(_CUT_S, brokerage.reconnect)
+
+    def _there_and_back(self, brokerage: Brokerage) -> None:
+        """Somebody buys elsewhere and sells again at the same price: no figure of the account shows it."""
+        bought = self._elsewhere(brokerage, of=-1)
+        for side in Side:
+            self._town.market.trade_unseen(brokerage, msgspec.structs.replace(bought, side=side))
 
     def stop(self) -> bool:
         """In some worlds trading is stopped, and the gateway has to start anew with that. Whether in this."""
@@ -134,8 +167,8 @@ class Epilogue:
         self._town.mishaps.restart_stopped()
         return True
 
-    def _elsewhere(self, brokerage: Brokerage) -> Terms:
-        symbol = sorted(self._town.market.prices)[0]
+    def _elsewhere(self, brokerage: Brokerage, *, of: int = 0) -> Terms:
+        symbol = sorted(self._town.market.prices)[of]
         return Terms(
             account=brokerage.account,
             symbol=symbol,

@@ -6,13 +6,13 @@ nothing twice, every event as it is in the journal, and the server's state hash 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 import msgspec
 
-from ordergate.api.stream.channels import Channel
+from ordergate.api.stream.channels import ACCOUNT, MASK_OF_KIND, Channel, mask_of
 from ordergate.api.stream.frames import Resume
 from ordergate.api.stream.hub import CannotFollow, subscriber_of
 from ordergate.api.stream.outbox import Outbox
@@ -26,7 +26,6 @@ from ordergate.simulation.ground import Ground
 
 MESSAGES_MAX: Final = 48
 BYTES_MAX: Final = 1 << 20
-_CHANNELS: Final = tuple(Channel)
 _WIRE_S: Final = 0.002
 _LOOK_S: Final = 0.5
 
@@ -49,7 +48,10 @@ class _Line:
 
 
 class Follower:
-    """One client of one account. `slow` says whether it reads nothing now."""
+    """One client of one account. `slow` says whether it reads nothing now.
+
+    Without the orders or the positions among its `channels` it has no whole view, and no hash to check it.
+    """
 
     def __init__(
         self,
@@ -60,6 +62,7 @@ class Follower:
         *,
         serving: Find,
         slow: Callable[[], bool] = lambda: False,
+        channels: Sequence[Channel] = tuple(Channel),
     ) -> None:
         self.name = name
         self.account = account
@@ -73,6 +76,8 @@ class Follower:
         self._server = server
         self._serving = serving
         self._slow = slow
+        self._channels = channels
+        self._mask = mask_of(channels)
         self._gateway: Gateway | None = None
         self._outbox: Outbox | None = None
         self._leave: Callable[[], None] = lambda: None
@@ -94,6 +99,23 @@ class Follower:
         self._disconnect()
         self._resume = resume
         self._connect()
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it follows everything."""
+        return self._channels == tuple(Channel)
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the journal has more for it."""
+        books = self._server.store.books.get(self.account)
+        return books is not None and self._has_missed(len(books.events))
+
+    def _has_missed(self, upto: int) -> bool:
+        """Whether the journal has, behind where it stands, events of its channels."""
+        events = self._server.store.books[self.account].events
+        kinds = (sealed.kind for _, sealed in events[self.seq : upto])
+        return any(MASK_OF_KIND.get(kind, ACCOUNT) & self._mask for kind in kinds)
 
     @property
     def was_closed(self) -> bool:
@@ -142,11 +164,11 @@ class Follower:
         """The server's side of the connection, inside the gateway."""
         hub = gateway.hub
         assert hub is not None
-        subscriber = subscriber_of(_CHANNELS, outbox)
+        subscriber = subscriber_of(self._channels, outbox)
         self._leave = partial(hub.leave, self.account, subscriber)
         try:
             await hub.follow(
-                self.account, subscriber, outbox, channels=_CHANNELS, resume=resume, frame_id=None
+                self.account, subscriber, outbox, channels=self._channels, resume=resume, frame_id=None
             )
         except (CannotFollow, TimeoutError, JournalUnavailable):
             outbox.close()
@@ -207,10 +229,10 @@ class Follower:
         self.positions = {_position_keys.decode(raw).symbol: bytes(raw) for raw in told.snapshot.positions}
 
     def _event(self, frame: bytes, told: _Frame) -> None:
-        """Each event names the one before it, so nothing can be missing unseen."""
+        """Each event names the one before it on these channels, so nothing can be missing unseen."""
         if told.account_id != self.account:
             self._violated("I18", f"was told of {told.account_id}")
-        if told.prev_seq != self.seq or told.seq != self.seq + 1:
+        if told.prev_seq != self.seq or told.seq <= self.seq or self._has_missed(told.seq - 1):
             self._violated("I13", f"stood at {self.seq} and was told {told.seq} after {told.prev_seq}")
         self.seq = told.seq
         stored = self._server.store.books[self.account].events

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -70,14 +70,24 @@ class Dice:
 
 
 class Telling:
-    """The audience between engine and hub, where a death can come right after the telling."""
+    """The audience between engine and hub, where a death can come right after the telling.
 
-    def __init__(self, ground: Ground, gateway: Gateway, hub: Hub) -> None:
+    Holds the engine to `ports.audience`: whatever an account's events are told of is told once, in order.
+    The hub would make up for it, by letting every client come back and read the journal.
+    """
+
+    def __init__(self, ground: Ground, gateway: Gateway, hub: Hub, accounts: Iterable[AccountId]) -> None:
         self._ground = ground
         self._gateway = gateway
         self._hub = hub
+        self._told: dict[AccountId, int | None] = dict.fromkeys(accounts)
 
     def tell(self, account: AccountId, seq: int, kind: str, frame: bytes) -> None:
+        before = self._told.get(account)
+        if before is not None and seq != before + 1:
+            self._ground.witness.say("I13", f"{self._gateway.name} tells {account} {seq} after {before}")
+        if account in self._told:
+            self._told[account] = seq
         self._hub.tell(account, seq, kind, frame)
         if not self._gateway.recovering and self._ground.weather.strike("C11") is not None:
             self._ground.weather.seen("C11", f"{account} {seq}")
@@ -216,7 +226,7 @@ class Gateway:
             chance=Dice(self._ground.chance(self.name)),
             journal=self._journal,
             views=SimViews(self._server),
-            audience=Telling(self._ground, self, self.hub),
+            audience=Telling(self._ground, self, self.hub, [one.account for one in self._brokerages]),
             metrics=Metrics(),
             instruments=self._instruments,
         )

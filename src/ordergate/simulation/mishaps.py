@@ -19,7 +19,7 @@ from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action, Nature
 from ordergate.core.ids import AccountId, OrderId, cl_ord_id
 from ordergate.core.orders.events import Resolution
-from ordergate.core.risk.trading_state import Level
+from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.engine.gate import Gate
 from ordergate.engine.node import Node
 from ordergate.ports.broker import DedupClass
@@ -248,26 +248,28 @@ class Mishaps:
 
     async def _thrown(self, strike: Strike, engage: bool) -> None:
         operator = self._town.traders[0].client
-        principal: Principal = operator.principal
-
         level, target = self._stopped(strike)
 
-        async def ask(gate: Gate) -> object:
-            if engage:
-                grade = "cancel_all" if strike.number % 2 else "block_new"
-                return await gate.engage_kill(
-                    principal, grade=grade, reason="drill", correlation="operator", level=level, target=target
-                )
+        async def release(gate: Gate) -> object:
             return await gate.release_kill(
-                _another(principal), reason="over", correlation="operator", level=level, target=target
+                _another(operator.principal),
+                reason="over",
+                correlation="operator",
+                level=level,
+                target=target,
             )
 
         try:
-            await operator.once(ask)
+            if engage:
+                await operator.engage(level, target, self._grade(strike))
+                self._ground.weather.seen("O1")
+            else:
+                await operator.once(release)
         except NoAnswer:
             return
-        if engage:
-            self._ground.weather.seen("O1")
+
+    def _grade(self, strike: Strike) -> Grade:
+        return Grade.CANCEL_ALL if strike.number % 2 else Grade.BLOCK_NEW
 
     def stop_trading_for(self, seconds: float) -> None:
         """The operator of the healed house stops all trading for a while, and releases it again."""
@@ -299,15 +301,8 @@ class Mishaps:
         await self._release()
 
     async def _engage(self) -> None:
-        operator = self._town.traders[0].client
-
-        async def ask(gate: Gate) -> object:
-            return await gate.engage_kill(
-                operator.principal, grade="block_new", reason="drill", correlation="operator"
-            )
-
         with suppress(NoAnswer):
-            await operator.once(ask)
+            await self._town.traders[0].client.engage(Level.GLOBAL, "", Grade.BLOCK_NEW)
 
     def _stopped(self, strike: Strike) -> tuple[Level, str]:
         """Everything half of the time; otherwise what one strike is about, the same at its release."""

@@ -33,6 +33,8 @@ STATEMENT_S_MAX: Final = 10.0
 _EPOCH: Final = datetime(2026, 1, 5, tzinfo=UTC)
 _SERIALIZATION: Final = "40001"
 _IO_ERROR: Final = "58030"
+_DATA_FAULT: Final = "22000"
+_FOR_UNITS_IN_TURN: Final = 0.4  # strikes of a smaller dose wait for several units of one account
 
 
 async def open_session(server: Server, process: Process, previous: Backend | None) -> Session:
@@ -125,8 +127,12 @@ class SimSession(Session):
 
     def _run_append(self, batch: Sequence[Linked]) -> None:
         weather = self._server.weather
-        if weather.strike("D2") is not None:
+        in_turn = len(batch) > 1 and len({linked.unit.account for linked in batch}) == 1
+        undone = weather.strike("D2", above=0.0 if in_turn else _FOR_UNITS_IN_TURN)
+        if undone is not None:
             weather.seen("D2")
+            if undone.dose < _FOR_UNITS_IN_TURN:
+                raise Refused(_DATA_FAULT, None, "a value of one of the units was refused")
             raise Refused(_SERIALIZATION, None, "could not serialize access")
         refusing = weather.spell("D4")
         if refusing is not None:

@@ -112,7 +112,7 @@ class Town:
             self.limits,
             gateways=lambda: self.gateways,
             traders=self.traders,
-            followers=self.crowd.steady,
+            followers=self.crowd.lasting,
         )
         self.ground.witness.bring(checkers_of(self.sight))
 
@@ -211,9 +211,8 @@ class Town:
 
     def _let_followers_read(self) -> None:
         """What was told a moment ago is still on its way to the stream clients."""
-        books = self.server.store.books
         for _ in range(_READS_MAX):
-            if all(one.seq == len(books[one.account].events) for one in self.crowd.steady):
+            if not any(one.is_behind for one in self.crowd.lasting):
                 return
             self.ground.loop.run_until(self.ground.loop.time() + _READ_S)
 
@@ -327,7 +326,7 @@ def _limits(setting: Setting) -> Limits:
         {
             "version": 1,
             "enabled": True,
-            "max_open_orders": 20 if setting.tight_limits else 1000,
+            "max_open_orders": 8 if setting.tight_limits else 1000,
             "max_open_notional": "1000000000",
             "message_windows": [[100000, 1]],
             "order_types": ["market", "limit", "stop", "stop_limit"],

@@ -146,7 +146,7 @@ class Trader:
     async def _ask_to_cancel(self, order: OrderId) -> None:
         me, key = self.client.principal, self._key()
         await self.client.command(
-            "cancel", key, lambda gate: gate.cancel(me, order, key=key, correlation=key)
+            "cancel", key, lambda gate: gate.cancel(me, order, key=key, correlation=key), about=order
         )
 
     async def _replace(self) -> None:
@@ -163,6 +163,7 @@ class Trader:
             lambda gate: gate.replace(
                 me, order, quantity=quantity, limit_price=None, stop_price=None, key=key, correlation=key
             ),
+            about=order,
         )
 
     async def _cancel_all(self) -> None:

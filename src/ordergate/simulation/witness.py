@@ -36,7 +36,10 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Answered(msgspec.Struct, frozen=True, kw_only=True):
-    """A client heard what came of a command. `order` is empty when it was refused."""
+    """A client heard what came of a command. `order` is empty when it was refused.
+
+    `about` is the order, or the stop, that was asked about.
+    """
 
     account: AccountId
     client: str
@@ -48,6 +51,7 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     replayed: bool = False
     body: bytes = b""
     asked_s: float = 0.0
+    about: str = ""
 
 
 class Checker:

@@ -47,4 +47,9 @@ EQUIVALENTS: Final[tuple[Equivalent, ...]] = (
         what="sending again does not open the settle window anew",
         why="an unclear answer to the repeat does, five seconds later, and nothing is under way for so long",
     ),
+    Equivalent(
+        id="told-twice-after-recovery",
+        what="what was told once is not passed over when it comes to be told again",
+        why="commits are answered before an account is taken anew, and its fold tells what none of them told",
+    ),
 )

@@ -40,13 +40,6 @@ MUTATIONS: Final = (
         put="            if stored.seq < told:\n",
     ),
     Mutation(
-        id="told-twice-after-recovery",
-        what="everything is told again after a recovery",
-        file=_LANE,
-        find="        if seq <= self._told:\n            return\n",
-        put="",
-    ),
-    Mutation(
         id="gap-hidden",
         what="the first event after joining does not say where the client stood",
         file=_FEED,

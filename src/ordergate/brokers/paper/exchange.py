@@ -111,13 +111,16 @@ class PaperExchange:
             if order.is_open and order.terms.symbol == symbol:
                 self._cross(order)
 
-    def fill(self, order_id: str, quantity: Decimal, price: Decimal) -> PaperExecution:
+    def fill(
+        self, order_id: str, quantity: Decimal, price: Decimal, *, fee: Decimal = ZERO
+    ) -> PaperExecution:
         """One execution of an open order."""
         order = self._orders[order_id]
         if not ZERO < quantity <= order.leaves_qty:
             raise ValueError(f"{quantity} of {order.leaves_qty} cannot be filled")
         done = quantity == order.leaves_qty
-        return self._execute(order, BrokerStatus.FILLED if done else BrokerStatus.WORKING, quantity, price)
+        status = BrokerStatus.FILLED if done else BrokerStatus.WORKING
+        return self._execute(order, status, quantity, price, fee)
 
     def fill_beyond(self, order_id: str, quantity: Decimal, price: Decimal) -> PaperExecution:
         """One execution that should not be: more than was left, or after the order's end."""
@@ -208,7 +211,12 @@ class PaperExchange:
             self.fill(order.id, awake.leaves_qty, price)
 
     def _execute(
-        self, order: PaperOrder, status: BrokerStatus, quantity: Decimal, price: Decimal
+        self,
+        order: PaperOrder,
+        status: BrokerStatus,
+        quantity: Decimal,
+        price: Decimal,
+        fee: Decimal = ZERO,
     ) -> PaperExecution:
         after = _with(
             order, status=status, cum_qty=order.cum_qty + quantity, updated_at=self._now()
@@ -221,9 +229,11 @@ class PaperExchange:
             quantity=quantity,
             price=price,
             at=after.updated_at,
+            fee=fee,
         )
         self.executions.append(execution)
-        self.ledger.book(order.terms.symbol, _signed(order, quantity), price, execution.exec_id)
+        signed = _signed(order, quantity)
+        self.ledger.book(order.terms.symbol, signed, price, execution.exec_id, fee=fee)
         self._tell("fill" if status is BrokerStatus.FILLED else "partial_fill", after, execution)
         return execution
 

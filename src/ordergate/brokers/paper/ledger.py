@@ -27,15 +27,20 @@ class PaperLedger:
         self._lots: dict[Symbol, deque[tuple[Decimal, Decimal]]] = {}
         self._opening_cash = cash
         self._booked: list[tuple[str, Symbol, Decimal, Decimal]] = []
+        self._fees = _ZERO
 
-    def book(self, symbol: Symbol, signed: Decimal, price: Decimal, exec_id: str = "") -> None:
-        """One execution: `signed` is positive for a buy."""
+    def book(
+        self, symbol: Symbol, signed: Decimal, price: Decimal, exec_id: str = "", *, fee: Decimal = _ZERO
+    ) -> None:
+        """One execution: `signed` is positive for a buy. Its fee is not given back."""
         self._booked.append((exec_id, symbol, signed, price))
+        self._fees += fee
+        self.cash -= fee
         self._count(symbol, signed, price)
 
     def amend(self, exec_id: str, signed: Decimal, price: Decimal) -> None:
         """An execution is another one now; everything is counted anew."""
-        self.cash = self._opening_cash
+        self.cash = self._opening_cash - self._fees
         self._lots.clear()
         for place, (known, symbol, was_signed, was_price) in enumerate(self._booked):
             now = (signed, price) if known == exec_id else (was_signed, was_price)

@@ -212,6 +212,7 @@ def executed(execution: PaperExecution, env: Env) -> r.ExecutedReport:
         revision=execution.revision,
         quantity=execution.quantity,
         price=execution.price,
+        fee=execution.fee,
         cum_qty=order.cum_qty if order.replaces is None else None,
     )
 

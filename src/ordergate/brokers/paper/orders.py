@@ -62,7 +62,7 @@ class PaperExecution(msgspec.Struct, frozen=True, kw_only=True):
     """One execution; `quantity` is zero once it was taken back.
 
     `cursor` is its place in the list, the last one when it was changed; `changed_by` is what the
-    latest revision added.
+    latest revision added. A fee that was taken is not given back.
     """
 
     cursor: str
@@ -73,3 +73,4 @@ class PaperExecution(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     revision: int = 0
     changed_by: Decimal = ZERO
+    fee: Decimal = ZERO

@@ -8,6 +8,7 @@ from typing import Final
 
 from ordergate.core.ids import OrderId
 from ordergate.core.refusals import Code
+from ordergate.core.risk.trading_state import Level
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.witness import Answered
@@ -45,7 +46,10 @@ class OneOrderPerKey(SightedChecker):
 
 
 class AnsweredIsDurable(SightedChecker):
-    """I5: what was answered with a yes is in the journal, then and for ever."""
+    """I5: what was answered with a yes is in the journal, then and for ever.
+
+    So is what a no rests on, and a stop whose engagement was answered.
+    """
 
     id = "I5"
 
@@ -54,12 +58,27 @@ class AnsweredIsDurable(SightedChecker):
         self._promised: set[OrderId] = set()
 
     def answered(self, answered: Answered) -> None:
+        if answered.refused == Code.ORDER_FINAL:
+            self._rests(answered)
+        if answered.verb == "stop" and not answered.refused:
+            self._stopped(answered)
         if not answered.order:
             return
         order_id = OrderId(answered.order)
         self._promised.add(order_id)
         if self.sight.audit.order(order_id) is None:
             self.violated(f"{order_id} was answered and is not in the journal")
+
+    def _rests(self, answered: Answered) -> None:
+        """An order that was over for somebody was over in the journal, when they asked or since."""
+        order = self.sight.audit.order(OrderId(answered.about))
+        if order is not None and order.is_open and order.turned_s < answered.asked_s:
+            self.violated(f"{answered.client} was told that {order.id} is over, and the journal has it open")
+
+    def _stopped(self, answered: Answered) -> None:
+        level, _, target = answered.about.partition(" ")
+        if self.sight.audit.stopped_s.get((Level(level), target), -1.0) < answered.asked_s:
+            self.violated(f"the stop of {answered.about} was answered and is not in the journal")
 
     def ended(self) -> None:
         stored = {
