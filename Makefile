@@ -48,7 +48,7 @@ sim-teeth: $(DEVELOPMENT) ## plants known mistakes and hunts each with seeds (AR
 
 mutants: $(DEVELOPMENT) ## plants a mistake in every line of the risk controls, one at a time (ARGS="NAME*")
 	ORDERGATE_DOSE=short $(BIN)/mutmut run $(ARGS)
-	$(BIN)/mutmut results
+	$(BIN)/python -m tools.mutants
 
 bench: $(DEVELOPMENT) ## the performance suite; writes bench/results/
 	$(BIN)/python -m bench $(ARGS)

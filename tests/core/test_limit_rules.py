@@ -25,7 +25,7 @@ def named(kind: type[msgspec.Struct]) -> set[str]:
 
 
 def test_every_limit_says_how_the_tightest_is_found() -> None:
-    assert set(OF_ACCOUNT) == named(Limits) - {"version", "instruments"}
+    assert set(OF_ACCOUNT) == named(Limits) - {"version", "instruments", "hard"}
     assert set(OF_INSTRUMENT) == named(InstrumentLimits)
     assert all(field.words for field in (*OF_ACCOUNT.values(), *OF_INSTRUMENT.values()))
 
@@ -90,6 +90,7 @@ TIGHTER = [
     ("message_windows", [[50, 1]], [[101, 1]]),
     ("cancel_windows", [[50, 1]], [[101, 1]]),
     ("duplicate_window_s", "2", "0.5"),
+    ("duplicate_soft_window_s", "20", "5"),
     ("reference_price_max_age_s", "4", "6"),
     ("buying_power_max_age_s", "59", "61"),
     ("buying_power_haircut_percent", "11", "9"),
@@ -111,6 +112,7 @@ TIGHTER = [
     ("mark_max_age_s", "7", None),
     ("volume_max_age_days", 6, 8),
     ("self_match_refused", True, False),
+    ("self_match_cancels_oldest", False, True),
     ("losses_cancel_all", True, False),
     ("canary", {"days": 5, "percent": "10"}, None),
     ("identity_required", True, False),
@@ -163,6 +165,7 @@ OF_ONE = [
     ("initial_margin", "5", None),
     ("drift_percent", "1", None),
     ("market_spread_percent", "1", None),
+    ("market_to_limit_percent", "1", None),
     ("maintenance_margin", "5", None),
     ("max_concentration_percent", "5", None),
     ("max_volume_percent", "5", None),

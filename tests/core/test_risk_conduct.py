@@ -8,10 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ordergate.core.admission import admit, admit_leg, admit_overridden
 from ordergate.core.ids import Symbol
 from ordergate.core.instruments import by_any_name
-from ordergate.core.orders.order import Order, evolve
+from ordergate.core.orders.events import OrderAccepted, OrderDenied
+from ordergate.core.orders.order import Order, evolve, first
 from ordergate.core.orders.terms import Side, Terms
+from ordergate.core.risk.conduct import WAITED_FOR_MAX
 from ordergate.core.risk.memories import STRATEGIES_MAX, Strategies
 from ordergate.core.risk.resting import Quoted, Resting
 from ordergate.core.risk.view import RiskView
@@ -21,6 +24,7 @@ from tests.core.examples import (
     account,
     completed,
     later,
+    place,
     replace_requested,
     share,
     terms,
@@ -98,6 +102,94 @@ def test_r21_while_a_replacement_is_unanswered_the_more_aggressive_price_counts(
 
 def test_r21_not_knowing_ones_own_orders_is_a_no() -> None:
     assert failures(terms(), spoiled(view(APART), rivals=()))["R21"].reason == "control-error"
+
+
+YIELDING = limits({"self_match_refused": True, "self_match_cancels_oldest": True})
+OWN_SELLS = [
+    working(terms(Side.SELL, 1, 103), 1),
+    working(terms(Side.SELL, 1, 102), 2),
+    working(terms(Side.SELL, 1, 105), 3),
+]
+
+
+def waits_for(asked: Terms, seen: RiskView) -> list[Order]:
+    event = admit(place(asked), seen)
+    assert isinstance(event, OrderAccepted), event
+    assert first(event).waits_for == event.waits_for
+    return [next(own for own in OWN_SELLS if own.id == order) for order in event.waits_for]
+
+
+@pytest.mark.parametrize(
+    ("price", "met"),
+    [(101, []), ("101.99", []), (102, [1]), (103, [0, 1]), (105, [0, 1, 2]), (None, [0, 1, 2])],
+)
+def test_r21_where_the_older_is_to_go_an_order_waits_for_all_that_it_would_meet(
+    price: int | str | None, met: list[int]
+) -> None:
+    seen = view(YIELDING, orders=OWN_SELLS, price=104)
+    assert waits_for(terms(limit=price), seen) == [OWN_SELLS[number] for number in met]
+
+
+def test_r21_a_sell_waits_for_the_own_buys_at_its_price_and_above() -> None:
+    buys = [working(terms(limit=price), number) for number, price in ((1, 98), (2, 97), (3, 99))]
+    event = admit(place(terms(Side.SELL, 1, 98)), view(YIELDING, orders=buys))
+    assert isinstance(event, OrderAccepted)
+    assert event.waits_for == (buys[0].id, buys[2].id)
+
+
+def test_r21_what_waits_triggers_nothing_and_waits_for_nobody() -> None:
+    assert waits_for(terms(limit=None, stop=106), view(YIELDING, orders=OWN_SELLS, price=104)) == []
+
+
+def test_r21_an_order_waits_for_a_few_and_no_more() -> None:
+    many = [working(terms(Side.SELL, 1, 100), number) for number in range(1, WAITED_FOR_MAX + 2)]
+    few = view(YIELDING, orders=many[:-1])
+    assert failures(terms(), few) == {}
+    assert failures(terms(), view(YIELDING, orders=many)).keys() == {"R21"}
+    event = admit(place(terms()), few)
+    assert isinstance(event, OrderAccepted)
+    assert len(event.waits_for) == WAITED_FOR_MAX
+
+
+def test_r21_nothing_of_a_group_or_of_another_account_is_taken_out_of_the_way() -> None:
+    seen = view(YIELDING, orders=OWN_SELLS[:1])
+    grouped = spoiled(seen, grouped={OWN_SELLS[0].id})
+    assert failures(terms(limit=103), grouped).keys() == {"R21"}
+    assert failures(terms(limit=103), spoiled(seen, grouped={OWN_SELLS[1].id})) == {}
+    elsewhere = spoiled(view(YIELDING), rivals=(Resting(INSTRUMENTS), *seen.rivals))
+    assert failures(terms(limit=103), elsewhere).keys() == {"R21"}
+    both = spoiled(seen, rivals=(*seen.rivals, *view(orders=OWN_SELLS[:1]).rivals))
+    assert failures(terms(limit=103), both).keys() == {"R21"}
+
+
+def test_r21_a_replacement_and_an_order_of_a_group_cannot_wait() -> None:
+    order, other = working(terms(limit=98), 4), OWN_SELLS[1]
+    seen = view(YIELDING, orders=[order, other])
+    assert "R21" in replace_failures(order, replacement(10, 102), seen)
+    leg = admit_leg(place(terms(limit=102)), view(YIELDING, orders=[other]))
+    assert isinstance(leg, OrderDenied)
+    assert [no.control for no in leg.failed] == ["R21"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"self_match_refused": True, "self_match_cancels_oldest": True, "shadow": ["R21"]},
+        {"self_match_refused": False, "self_match_cancels_oldest": True},
+    ],
+)
+def test_r21_what_refuses_nobody_cancels_nothing(changes: dict[str, object]) -> None:
+    assert waits_for(terms(limit=105), view(limits(changes), orders=OWN_SELLS, price=104)) == []
+
+
+def test_r21_an_override_that_lifts_it_cancels_nothing() -> None:
+    seen = view(limits({"self_match_refused": True, "soft": ["R21"]}), orders=OWN_SELLS)
+    event, lifted = admit_overridden(place(terms(limit=105)), seen, ["R21"])
+    assert isinstance(event, OrderAccepted)
+    assert (event.waits_for, [no.control for no in lifted]) == ((), ["R21"])
+    spare, lifted = admit_overridden(place(terms(limit=105)), view(YIELDING, orders=OWN_SELLS), ["R06"])
+    assert isinstance(spare, OrderAccepted)
+    assert (len(spare.waits_for), lifted) == (3, ())
 
 
 def test_an_order_under_an_old_name_rests_in_the_instrument() -> None:

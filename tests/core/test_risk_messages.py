@@ -63,15 +63,37 @@ def test_r15_counts_of_other_limits_are_not_trusted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "passes"),
-    [("0", False), ("0.999999", False), ("1", True), ("1.000001", True), ("-0.5", False)],
+    ("seconds", "severity", "limit"),
+    [
+        ("0", "hard", "1.0"),
+        ("0.999999", "hard", "1.0"),
+        ("-0.5", "hard", "1.0"),
+        ("1", "soft", "10.0"),
+        ("9.999999", "soft", "10.0"),
+        ("10", None, None),
+        ("10.000001", None, None),
+    ],
 )
-def test_r16_an_equal_order_within_the_window_is_refused(seconds: str, passes: bool) -> None:
+def test_r16_an_equal_order_is_a_mistake_for_a_second_and_may_be_meant_for_ten(
+    seconds: str, severity: str | None, limit: str | None
+) -> None:
     seen = view()
-    seen.recent.remember(terms(), NOW, timedelta(seconds=1))
+    seen.recent.remember(terms(), NOW, timedelta(seconds=10))
     failed = failures(terms(), spoiled(seen, now=later(seconds)))
-    assert ("R16" not in failed) is passes
-    assert passes or failed["R16"].reason == "duplicate"
+    if severity is None:
+        assert "R16" not in failed
+        return
+    assert (failed["R16"].reason, failed["R16"].severity, failed["R16"].limit) == (
+        "duplicate", severity, limit,
+    )  # fmt: skip
+    assert failed["R16"].value == str(float(seconds))
+
+
+def test_r16_a_soft_window_no_longer_than_the_other_is_none() -> None:
+    seen = view(limits({"duplicate_window_s": "3", "duplicate_soft_window_s": "2"}))
+    seen.recent.remember(terms(), NOW, timedelta(seconds=3))
+    assert failures(terms(), spoiled(seen, now=later("2.5")))["R16"].severity == "hard"
+    assert failures(terms(), spoiled(seen, now=later(3))) == {}
 
 
 @pytest.mark.parametrize(

@@ -241,6 +241,7 @@ TIGHTENINGS: dict[str, Tightening] = {
     "instruments": _no_instrument,
     "message_windows": _fewer_messages,
     "duplicate_window_s": _put("60", "duplicate_window_s"),
+    "duplicate_soft_window_s": _put("60", "duplicate_soft_window_s"),
     "far_passive_refused": _put(True, "far_passive_refused"),
     "collar_ticks": _put(3, *ITS, "collar_ticks"),
     "buying_power_haircut_percent": _put("60", "buying_power_haircut_percent"),
@@ -250,6 +251,7 @@ TIGHTENINGS: dict[str, Tightening] = {
     "drift_window_s": _put("3600", "drift_window_s"),
     "hours": _put("session", "hours"),
     "self_match_refused": _put(True, "self_match_refused"),
+    "self_match_cancels_oldest": _put(False, "self_match_cancels_oldest"),
     "losses_cancel_all": _put(True, "losses_cancel_all"),
     "volume_max_age_days": _put(0, "volume_max_age_days"),
     "canary: longer": _put(30, "canary", "days"),
@@ -289,10 +291,11 @@ TIGHTENINGS: dict[str, Tightening] = {
     },
 }  # fmt: skip
 
-# What no tightening is of: names, what refuses nobody, and what only the other fields mean something with.
+# What no tightening is of: names, what refuses nobody, what is compiled, what only the other fields mean
+# something with, and what makes another order of one.
 NOT_TIGHTENED = {
     "version", "cancel_windows", "soft", "mark_max_age_s", "extended_hours_allowed",
-    "average_daily_volume_at",
+    "average_daily_volume_at", "hard", "market_to_limit_percent",
 }  # fmt: skip
 
 

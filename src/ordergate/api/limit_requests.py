@@ -12,6 +12,7 @@ import msgspec
 
 from ordergate.api.json_bodies import decode
 from ordergate.api.requests import AccountIdText, OrderFields, Reason, terms_of
+from ordergate.core.orders.events import Severity
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.rules import ID, Mode, Reach, Rule
 from ordergate.engine.override_desk import Asked
@@ -32,6 +33,7 @@ class RuleFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     of: Of = ""
     limits: dict[str, Any]
     mode: Mode = Mode.ENFORCE
+    severity: Severity = Severity.HARD
     effective_from: datetime | None = None
     effective_to: datetime | None = None
     owner: Owner
@@ -46,6 +48,7 @@ class ListedRuleFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     of: Of = ""
     limits: dict[str, Any]
     mode: Mode = Mode.ENFORCE
+    severity: Severity = Severity.HARD
     effective_from: datetime | None = None
     effective_to: datetime | None = None
     owner: Owner
@@ -131,6 +134,7 @@ def _rule_of(asked: RuleFields | ListedRuleFields, rule_id: str) -> Rule:
         of=asked.of,
         limits=asked.limits,
         mode=asked.mode,
+        severity=asked.severity,
         effective_from=asked.effective_from,
         effective_to=asked.effective_to,
         owner=asked.owner,

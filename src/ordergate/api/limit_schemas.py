@@ -18,6 +18,7 @@ from ordergate.api.schemas import (
     Reason,
 )
 from ordergate.core.approvals import State
+from ordergate.core.orders.events import Severity
 from ordergate.core.orders.terms import Side
 from ordergate.core.risk.rules import ID, Mode, Reach
 
@@ -38,6 +39,7 @@ class RuleRequest(Asked):
     of: Of = ""
     limits: Limits
     mode: Mode = Mode.ENFORCE
+    severity: Severity = Severity.HARD
     effective_from: AwareDatetime | None = None
     effective_to: AwareDatetime | None = None
     owner: Owner
@@ -52,6 +54,7 @@ class ListedRule(Asked):
     of: Of = ""
     limits: Limits
     mode: Mode = Mode.ENFORCE
+    severity: Severity = Severity.HARD
     effective_from: AwareDatetime | None = None
     effective_to: AwareDatetime | None = None
     owner: Owner
@@ -100,6 +103,7 @@ class Rule(BaseModel):
     of: str
     limits: dict[str, Any]
     mode: Mode
+    severity: Severity
     effective_from: AwareDatetime | None
     effective_to: AwareDatetime | None
     owner: str

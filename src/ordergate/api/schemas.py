@@ -93,7 +93,11 @@ class FailedControl(BaseModel):
 
 
 class Order(BaseModel):
-    """An order as it stands. `leaves_qty` is what may still fill."""
+    """An order as it stands. `leaves_qty` is what may still fill. `converted_from` is the type that was asked
+
+    for, where the limits have made it another; the orders that it `waits_for` are canceled, and gone before
+    it leaves.
+    """
 
     id: OrderId
     account_id: AccountId
@@ -101,6 +105,7 @@ class Order(BaseModel):
     symbol: str
     side: Side
     type: OrderType
+    converted_from: OrderType | None
     time_in_force: TimeInForce
     quantity: Figure
     limit_price: Figure | None
@@ -119,6 +124,7 @@ class Order(BaseModel):
     failed_controls: list[FailedControl]
     noted_controls: list[FailedControl]
     cancel_requested: bool
+    waits_for: list[OrderId]
     external: bool
     overfilled: bool
     quarantined: bool
@@ -191,16 +197,21 @@ class ControlResult(BaseModel):
 
 
 class LimitUse(BaseModel):
-    """One limit. `used` is null for a limit on one order, and where the use is not known."""
+    """One limit. `used` is null for a limit on one order, and where the use is not known; `value` is, where
+
+    the limit itself is a part of something that is not. `severity` is what a no of it would be.
+    """
 
     limit: str
+    control: str
     symbol: str | None
     window_s: int | None
-    value: str
+    value: str | None
     used: Figure | None
     headroom: Figure | None
     percent: Figure | None
     rule: str
+    severity: Severity
 
 
 class Preview(BaseModel):

@@ -12,7 +12,8 @@ from rich.text import Text
 
 from ordergate.cli.tables import Row, plain, sheet
 
-_CONTENT: Final = ("scope", "of", "mode", "effective_from", "effective_to", "owner")
+_CONTENT: Final = ("scope", "of", "mode", "severity", "effective_from", "effective_to", "owner")
+_USUALLY: Final = {"mode": "enforce", "severity": "hard"}
 
 
 def in_force(rows: Sequence[Row]) -> Table:
@@ -26,7 +27,7 @@ def in_force(rows: Sequence[Row]) -> Table:
 
 
 def rules(rows: Iterable[Row]) -> Table:
-    names = ("rule", "scope", "of", "mode", "version", "owner", "says")
+    names = ("rule", "scope", "of", "mode", "severity", "version", "owner", "says")
     return plain(
         names,
         (
@@ -35,6 +36,7 @@ def rules(rows: Iterable[Row]) -> Table:
                 row["scope"],
                 row["of"],
                 row["mode"],
+                row["severity"],
                 row["version"],
                 row["owner"],
                 "; ".join(f"{path} {value}" for path, value in _flat(row["limits"])),
@@ -135,7 +137,7 @@ def _said(rule: Row | None) -> Iterator[tuple[str, str]]:
     if rule is None:
         return
     for name in _CONTENT:
-        value = rule.get(name) or ("enforce" if name == "mode" else None)
+        value = rule.get(name) or _USUALLY.get(name)
         if value is not None:
             yield name, str(value)
     yield from _flat(rule.get("limits", {}))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from ordergate.core.ids import OrderId
 from ordergate.core.orders.commands import PlaceOrder, ReplaceOrder
 from ordergate.core.orders.content import content_hash
 from ordergate.core.orders.events import (
@@ -21,6 +22,7 @@ from ordergate.core.orders.events import (
 )
 from ordergate.core.orders.order import Order, Replacement, as_replaced
 from ordergate.core.orders.terms import Terms
+from ordergate.core.risk.conduct import in_the_way
 from ordergate.core.risk.judge import (
     Approved,
     Denied,
@@ -42,9 +44,9 @@ def admit(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
     if isinstance(answer, Denied):
         return _denied(command, answer, view)
     if view.limits is not None:
-        view.recent.remember(command.terms, view.now, view.limits.duplicate_window)
+        view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
         _remember_price(answer, view)
-    return _accepted(answer, view)
+    return _accepted(answer, view, command.terms, _waits_for(command.terms, view))
 
 
 def admit_overridden(
@@ -56,8 +58,9 @@ def admit_overridden(
     if isinstance(answer, Denied):
         return _denied(command, answer, view), ()
     if view.limits is not None:
-        view.recent.remember(command.terms, view.now, view.limits.duplicate_window)
-    return _accepted(answer, view), answer.lifted
+        view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
+    waits_for = () if "R21" in controls else _waits_for(command.terms, view)
+    return _accepted(answer, view, command.terms, waits_for), answer.lifted
 
 
 def admit_leg(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
@@ -67,7 +70,7 @@ def admit_leg(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenie
     if isinstance(answer, Denied):
         return _denied(command, answer, view)
     _remember_price(answer, view)
-    return _accepted(answer, view)
+    return _accepted(answer, view, command.terms)
 
 
 def admit_leg_resize(
@@ -108,6 +111,12 @@ def preview(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
     return verdicts(terms, view)
 
 
+def _waits_for(terms: Terms, view: RiskView) -> tuple[OrderId, ...]:
+    """What is only noted cancels nothing."""
+    shadow = view.limits is not None and "R21" in view.limits.shadow
+    return () if shadow else in_the_way(terms, view)
+
+
 def _remember_price(approved: Approved[PlaceOrder], view: RiskView) -> None:
     """What the market said when the order was accepted, for as long as a run of it is watched."""
     window = None if view.limits is None else view.limits.drift_window
@@ -127,7 +136,10 @@ def _denied(command: PlaceOrder, answer: Denied, view: RiskView) -> OrderDenied:
     )
 
 
-def _accepted(approved: Approved[PlaceOrder], view: RiskView) -> OrderAccepted:
+def _accepted(
+    approved: Approved[PlaceOrder], view: RiskView, asked: Terms, waits_for: tuple[OrderId, ...] = ()
+) -> OrderAccepted:
+    converted = approved.what.terms.type is not asked.type
     return OrderAccepted(
         order_id=approved.what.order_id,
         at=view.now,
@@ -137,6 +149,8 @@ def _accepted(approved: Approved[PlaceOrder], view: RiskView) -> OrderAccepted:
         reference_price=approved.reference_price,
         noted=approved.noted,
         content_hash=content_hash(approved.what.order_id, 1, approved.what.terms),
+        converted_from=asked.type if converted else None,
+        waits_for=waits_for,
     )
 
 

@@ -26,6 +26,7 @@ from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.egress import Egress, Withheld
+from ordergate.engine.holding import Held, until_free
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
@@ -38,6 +39,7 @@ from ordergate.telemetry.metrics import Metrics
 log = logger("dispatcher")
 
 EGRESS_PARITY: Final = "egress-parity"
+SELF_MATCH: Final = "self-match"
 
 
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
@@ -129,6 +131,8 @@ class Dispatcher:
         await self._kill_guard.until_heard()
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or _is_at_broker(order):
+            return
+        if order.waits_for and not await self._is_free(seat, order):
             return
         if seat.broker.capabilities.dedup is DedupClass.C:
             if order.dispatched_at is not None:
@@ -225,6 +229,15 @@ class Dispatcher:
                 self._record(seat, order, event)
             case Unknown(why=why):
                 self._record(seat, order, self._unknown(order, e.Asked.REPLACE, why))
+
+    async def _is_free(self, seat: Seat, order: Order) -> bool:
+        """Whether the orders before it are gone. If not, it ends here without having been sent."""
+        held = await until_free(seat, order, self._clock)
+        if held is Held.CANCELED:
+            await self._never_sent(seat, order, None)
+        elif held is Held.LATE:
+            await self._never_sent(seat, order, SELF_MATCH)
+        return held is Held.FREE
 
     async def _place_until_sent(self, seat: Seat, order: Order) -> Outcome | Withheld | None:
         """The outcome, or None when the order ended here without having been sent."""
@@ -376,5 +389,9 @@ def _is_at_broker(order: Order) -> bool:
 
 
 async def _in_turn(before: asyncio.Task[None], question: Coroutine[None, None, None]) -> None:
-    await asyncio.wait((before,))
+    try:
+        await asyncio.wait((before,))
+    except asyncio.CancelledError:
+        question.close()  # it was never begun
+        raise
     await question

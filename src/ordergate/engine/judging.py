@@ -20,6 +20,7 @@ from ordergate.core.instruments import Instrument
 from ordergate.core.orders.commands import CancelOrder, PlaceOrder, ReplaceOrder
 from ordergate.core.orders.decide import decide_cancel, decide_replace
 from ordergate.core.orders.events import (
+    CancelRequested,
     FailedControl,
     OrderAccepted,
     OrderDenied,
@@ -32,13 +33,14 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import Verdict
 from ordergate.core.risk.limit_parts import Hours as AnyTime
 from ordergate.core.risk.overrides import OverrideGranted
-from ordergate.core.risk.view import BuyingPower, MarketHours, RiskView
+from ordergate.core.risk.view import MarketHours, RiskView
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
 from ordergate.engine.prices import PriceBoard
 from ordergate.ports.clock import Chance, Clock
 
+Placed = OrderAccepted | OrderDenied | OverrideUsed | CancelRequested
 Hours = Callable[[Symbol, datetime], MarketHours | None]
 
 
@@ -92,12 +94,13 @@ class Judging:
             entropy=self._chance.bits(ENTROPY_BITS),
         )
         command = PlaceOrder(order_id=new_id, terms=terms, actor=request.actor, asked_at=now)
-        events: list[OrderAccepted | OrderDenied | OverrideUsed]
+        events: list[Placed]
         if seat.overrides and (override := _override(seat, terms, request.actor, now)) is not None:
             events = _admit_overridden(command, view, override)
         else:
             events = [admission.admit(command, view)]
         failed = events[0].failed if isinstance(events[0], OrderDenied) else ()
+        events = [*_going_first(seat, events[0], now), *events]  # the order itself is shown last
         receipt = _receipt(request, seat, view, new_id, failed, status=201)
         recorded = seat.lane.record(events, correlation=request.correlation, receipt=receipt)
         return Decided(recorded, failed)
@@ -195,10 +198,6 @@ class Judging:
         books = seat.lane.books
         if books.account is None:
             raise Fault(f"{seat.lane.account} has not been opened yet")
-        theirs = seat.at_broker
-        power = None
-        if theirs is not None and theirs.buying_power is not None and seat.at_broker_since:
-            power = BuyingPower(theirs.buying_power, seat.at_broker_since)
         now = self._clock.now()
         reference = self._prices.reference(symbol)
         if reference is not None:
@@ -214,7 +213,7 @@ class Judging:
             kill=self._kill_guard.stop(
                 seat, symbol, user=user, strategy=strategy, order=order, closing=closing
             ),
-            buying_power=power,
+            buying_power=seat.buying_power,
             buckets=seat.buckets,
             recent=seat.recent,
             freshness=seat.freshness,
@@ -225,11 +224,25 @@ class Judging:
             prices_seen=seat.prices_seen,
             strategies=books.strategies,
             rivals=tuple(lane.books.resting for lane in seat.own_lanes),
+            grouped=books.groups.of_order.keys(),
         )
 
     def _view_of(self, seat: Seat, order: Order) -> RiskView:
         terms = order.terms
         return self.view(seat, terms.symbol, user=order.actor, strategy=terms.strategy, order=order.id)
+
+
+def _going_first(seat: Seat, event: Placed, now: datetime) -> list[CancelRequested]:
+    """The cancels of what the order waits for, in the same unit; what is canceled already is not again."""
+    cancels: list[CancelRequested] = []
+    if not isinstance(event, OrderAccepted):
+        return cancels
+    for older in event.waits_for:
+        order = seat.lane.books.order(older)
+        if order is not None and not order.is_final and not order.cancel_requested:
+            seat.buckets.cancel_sent(now)
+            cancels.append(CancelRequested(order_id=older, at=now, actor=event.actor))
+    return cancels
 
 
 def _override(seat: Seat, terms: Terms, actor: str, now: datetime) -> OverrideGranted | None:
@@ -243,7 +256,7 @@ def _override(seat: Seat, terms: Terms, actor: str, now: datetime) -> OverrideGr
 
 def _admit_overridden(
     command: PlaceOrder, view: RiskView, override: OverrideGranted
-) -> list[OrderAccepted | OrderDenied | OverrideUsed]:
+) -> list[Placed]:
     """An override is spent when it had to lift something, in the same unit as the order."""
     event, lifted = admission.admit_overridden(command, view, override.controls)
     if not lifted:

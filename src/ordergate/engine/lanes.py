@@ -17,7 +17,7 @@ from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.valuation import Totals
-from ordergate.core.risk.view import Freshness
+from ordergate.core.risk.view import BuyingPower, Freshness
 from ordergate.engine.lane import Lane
 from ordergate.engine.rereading import Rereads
 from ordergate.engine.runs import Runs
@@ -94,6 +94,14 @@ class Seat(msgspec.Struct):
         """Judge by these from now on; what has been counted stays counted."""
         self.limits = limits
         self.buckets.refit(limits, now)
+
+    @property
+    def buying_power(self) -> BuyingPower | None:
+        """The broker's own figure, and since when it is known."""
+        theirs, since = self.at_broker, self.at_broker_since
+        if theirs is None or theirs.buying_power is None or since is None:
+            return None
+        return BuyingPower(theirs.buying_power, since)
 
     def limits_for(self, user: str | None, strategy: str | None) -> Limits | None:
         """The limits of an order, by who asks for it."""

@@ -74,8 +74,11 @@ class LimitsUse:
                 account=seat.lane.books.account,
                 exposure=seat.lane.books.exposure,
                 buckets=seat.buckets,
+                valuation=seat.lane.books.valuation,
+                profit=seat.lane.books.profit,
+                buying_power=seat.buying_power,
             )
-            uses = utilization(seat.limits, standing, found.origins)
+            uses = utilization(seat.limits, standing, found.origins, found.soft)
         return UseView(
             account_id=account,
             config_hash=config_hash(seat.limits),

@@ -19,6 +19,7 @@ class RuleView(msgspec.Struct, frozen=True, kw_only=True):
     of: str
     limits: dict[str, Any]
     mode: str
+    severity: str
     effective_from: datetime | None
     effective_to: datetime | None
     owner: str
@@ -69,6 +70,7 @@ def rule_view(rule: Rule) -> RuleView:
         of=rule.of,
         limits=rule.limits,
         mode=rule.mode,
+        severity=rule.severity,
         effective_from=rule.effective_from,
         effective_to=rule.effective_to,
         owner=rule.owner,

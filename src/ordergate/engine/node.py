@@ -326,9 +326,9 @@ class Node:
         if seat.limits is None:
             return
         now = self._world.clock.now()
-        window, run = seat.limits.duplicate_window, seat.limits.drift_window
+        window, run = seat.limits.duplicate_memory, seat.limits.drift_window
         for order in seat.lane.books.orders_accepted_since(now - window):
-            seat.recent.remember(order.terms, order.accepted_at, window)
+            seat.recent.remember(order.said, order.accepted_at, window)
         if run is None:
             return
         listed = by_any_name(self._world.instruments)

@@ -21,7 +21,7 @@ from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument, by_any_name
 from ordergate.core.orders import events as e
-from ordergate.core.orders.terms import Terms
+from ordergate.core.orders.terms import Terms, asked_as
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import verdicts
 from ordergate.core.risk.rates import MessageBuckets
@@ -67,6 +67,10 @@ class Rehearsed(msgspec.Struct, frozen=True, kw_only=True):
     differences: tuple[Difference, ...]
 
 
+def _asked(event: NewOrder) -> Terms:
+    return asked_as(event.terms, event.converted_from) if isinstance(event, e.OrderAccepted) else event.terms
+
+
 class _Judge:
     """One set of rules, with what risk remembers of messages and orders under it."""
 
@@ -78,10 +82,10 @@ class _Judge:
     def failures(self, event: NewOrder, seen: RiskView) -> dict[str, e.FailedControl]:
         limits = self._limits.limits(event.actor, event.terms.strategy)
         view = msgspec.structs.replace(seen, limits=limits, buckets=self._buckets, recent=self._recent)
-        judged = [one for one in verdicts(event.terms, view) if not one.shadow]
+        judged = [one for one in verdicts(event.terms, view, asked_as=_asked(event)) if not one.shadow]
         failed = {one.control.id: one.failed for one in judged if one.failed}
         if limits is not None and not failed:
-            self._recent.remember(event.terms, seen.now, limits.duplicate_window)
+            self._recent.remember(_asked(event), seen.now, limits.duplicate_memory)
         return failed
 
     def message(self, at: datetime) -> None:

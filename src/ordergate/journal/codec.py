@@ -30,8 +30,9 @@ VERSIONS: Final[Mapping[str, int]] = {
     "execution_corrected": 3,
     "kill_engaged": 2,
     "kill_released": 2,
+    "limit_rule_set": 2,
     "order_adopted": 3,
-    "order_accepted": 2,
+    "order_accepted": 3,
     "order_denied": 2,
     "replace_requested": 2,
     "replace_denied": 2,
@@ -62,10 +63,12 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("break_resolved", 1): _with_actor,
     ("kill_engaged", 1): dict,  # there was one level, global
     ("kill_released", 1): dict,
+    ("limit_rule_set", 1): dict,  # every rule was hard
     # Without a strategy's version and a user; nothing was in shadow, every refusal was hard, and there was
     # no hash of the content: the terms are all there is to compare.
     ("order_adopted", 2): dict,
     ("order_accepted", 1): dict,
+    ("order_accepted", 2): dict,  # as it was asked for, and waiting for no other
     ("order_denied", 1): dict,
     ("replace_requested", 1): dict,
     ("replace_denied", 1): dict,

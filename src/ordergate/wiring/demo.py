@@ -70,6 +70,7 @@ LIMITS: Final[dict[str, Any]] = {
     "sides": ["buy", "sell"],
     "times_in_force": ["day", "gtc", "ioc", "fok"],
     "duplicate_window_s": "1",
+    "duplicate_soft_window_s": "1",
     "reference_price_max_age_s": "60",
     "buying_power_max_age_s": "300",
     "instruments": {

@@ -25,6 +25,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     symbol: str
     side: str
     type: str
+    converted_from: str | None
     time_in_force: str
     quantity: str
     limit_price: str | None
@@ -43,6 +44,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     failed_controls: tuple[e.FailedControl, ...]
     noted_controls: tuple[e.FailedControl, ...]
     cancel_requested: bool
+    waits_for: tuple[str, ...]
     external: bool
     overfilled: bool
     quarantined: bool
@@ -127,6 +129,7 @@ def order_view(order: Order) -> OrderView:
         symbol=terms.symbol,
         side=terms.side,
         type=terms.type,
+        converted_from=order.converted_from,
         time_in_force=terms.time_in_force,
         quantity=text(terms.quantity),
         limit_price=None if terms.limit_price is None else text(terms.limit_price),
@@ -145,6 +148,7 @@ def order_view(order: Order) -> OrderView:
         failed_controls=order.failed,
         noted_controls=order.noted,
         cancel_requested=order.cancel_requested,
+        waits_for=order.waits_for,
         external=order.external,
         overfilled=order.is_overfilled,
         quarantined=order.quarantined_at is not None,

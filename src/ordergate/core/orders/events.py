@@ -13,7 +13,7 @@ from enum import StrEnum
 import msgspec
 
 from ordergate.core.ids import ClOrdId, OrderId
-from ordergate.core.orders.terms import Terms
+from ordergate.core.orders.terms import OrderType, Terms
 
 
 class Asked(StrEnum):
@@ -56,7 +56,9 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
 
     `reference_price` is the market's price that risk judged by; a market order's exposure stays
     reserved at it. `noted` is what controls in shadow would have refused. `content_hash` is of what
-    risk approved, and nothing else may be sent.
+    risk approved, and nothing else may be sent. `converted_from` is the type that was asked for, where
+    the limits made it another. The orders that it `waits_for` are canceled, and
+    gone before it leaves.
     """
 
     terms: Terms
@@ -65,6 +67,8 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     reference_price: Decimal | None = None
     noted: tuple[FailedControl, ...] = ()
     content_hash: str = ""
+    converted_from: OrderType | None = None
+    waits_for: tuple[OrderId, ...] = ()
 
 
 class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag="order_denied"):

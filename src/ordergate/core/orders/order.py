@@ -14,7 +14,7 @@ from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id
 from ordergate.core.money import ZERO, average
 from ordergate.core.orders import events as e
 from ordergate.core.orders.lifecycle import FINAL, Status, begin, step
-from ordergate.core.orders.terms import Terms
+from ordergate.core.orders.terms import OrderType, Terms, asked_as
 
 _replace = msgspec.structs.replace
 
@@ -58,7 +58,9 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     outstanding which must be found, whatever the status; `doubted_at` is when bytes may last
     have left, and `quarantined_at` says that only a person can tell. `references` are later ids
     of executions, by which the broker's corrections named them, and `repeated` the ids of those
-    told twice. `actor` is who asked for it, None where it was placed elsewhere.
+    told twice. `actor` is who asked for it, None where it was placed elsewhere. `converted_from` is
+    the type that they asked for, where it has become another; the orders that it `waits_for` have to be
+    gone before it leaves.
     """
 
     id: OrderId
@@ -86,6 +88,8 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     adopted_as: str | None = None
     actor: str | None = None
     reference_price: Decimal | None = None
+    converted_from: OrderType | None = None
+    waits_for: tuple[OrderId, ...] = ()
     accepted_at: datetime
     acknowledged_at: datetime | None = None
     updated_at: datetime
@@ -94,6 +98,11 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     @property
     def is_final(self) -> bool:
         return self.status in FINAL
+
+    @property
+    def said(self) -> Terms:
+        """The terms in the client's own words."""
+        return asked_as(self.terms, self.converted_from)
 
     @property
     def leaves_qty(self) -> Decimal:
@@ -171,7 +180,12 @@ def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
     match event:
         case e.OrderAccepted():
             return _replace(
-                order, reference_price=event.reference_price, noted=event.noted, actor=event.actor
+                order,
+                reference_price=event.reference_price,
+                noted=event.noted,
+                actor=event.actor,
+                converted_from=event.converted_from,
+                waits_for=event.waits_for,
             )
         case e.OrderDenied():
             return _replace(

@@ -61,3 +61,10 @@ class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     extended_hours: bool = False
     strategy_version: str | None = None
     user: str | None = None
+
+
+def asked_as(terms: Terms, converted_from: OrderType | None) -> Terms:
+    """The terms as the client asked for them: what was at the market had no limit."""
+    if converted_from is None:
+        return terms
+    return msgspec.structs.replace(terms, type=converted_from, limit_price=None)

@@ -15,10 +15,11 @@ from ordergate.core.orders.terms import Side
 from ordergate.core.risk.checks import over
 from ordergate.core.risk.holdings import holds, with_proposal, would_hold
 from ordergate.core.risk.limit_parts import ExposureLimit
-from ordergate.core.risk.limits import InstrumentLimits
+from ordergate.core.risk.limits import InstrumentLimits, Limits
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.valuation import Share, Totals, Valuation, exposed
 from ordergate.core.risk.view import (
+    Booked,
     InputMissing,
     Proposal,
     RiskView,
@@ -39,7 +40,7 @@ class Grown(NamedTuple):
     after: Share
 
 
-def valuation_in(view: RiskView) -> Valuation:
+def valuation_in(view: Booked) -> Valuation:
     """What everything is worth, if that is known as of now. Raises InputMissing."""
     valuation = view.valuation
     if valuation is None or not _is_fresh(valuation.marked_at, view.now):
@@ -135,7 +136,7 @@ def _concentrated(proposal: Proposal, view: RiskView, percent: Decimal) -> Faile
     if grown.after.gross <= grown.before.gross:
         return None
     worth = view.account.cash + valuation.own.worth
-    most = max(worth, ZERO) * percent / _HUNDRED
+    most = part_of_worth(worth, percent)
     if grown.after.gross <= most:
         return None
     inputs = {"worth": text(worth), "percent": text(percent)}
@@ -143,11 +144,23 @@ def _concentrated(proposal: Proposal, view: RiskView, percent: Decimal) -> Faile
     return over("R19", Reason.CONCENTRATION, what, grown.after.gross, most, inputs=inputs)
 
 
-def _large_for_market(proposal: Proposal, view: RiskView, its: InstrumentLimits) -> FailedControl | None:
-    percent, volume = its.max_volume_percent, its.average_daily_volume
+def part_of_worth(worth: Decimal, percent: Decimal) -> Decimal:
+    """Nothing of what is worth nothing."""
+    return max(worth, ZERO) * percent / _HUNDRED
+
+
+def daily_volume(its: InstrumentLimits, limits: Limits, now: datetime) -> Decimal | None:
+    """What the market trades in a day, if that is known as of these days."""
     known_at = its.average_daily_volume_at
-    oldest = timedelta(days=limits_in(view).volume_max_age_days)
-    if percent is None or volume is None or known_at is None or abs(view.now - known_at) > oldest:
+    if known_at is None or abs(now - known_at) > timedelta(days=limits.volume_max_age_days):
+        return None
+    return its.average_daily_volume
+
+
+def _large_for_market(proposal: Proposal, view: RiskView, its: InstrumentLimits) -> FailedControl | None:
+    percent, known_at = its.max_volume_percent, its.average_daily_volume_at
+    volume = daily_volume(its, limits_in(view), view.now)
+    if percent is None or volume is None or known_at is None:
         symbol = view.instrument.symbol
         raise InputMissing(Reason.VOLUME_UNKNOWN, f"the daily volume of {symbol} is not known")
     added = would_hold(proposal, view).quantity - holds(proposal, view).quantity

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Final
 
 from ordergate.core.money import DIGITS_MAX, SCALE_MAX, ZERO, is_multiple, text
-from ordergate.core.orders.events import FailedControl
+from ordergate.core.orders.events import FailedControl, Severity
 from ordergate.core.orders.terms import OrderType, Side
 from ordergate.core.risk.limits import InstrumentLimits
 from ordergate.core.risk.reasons import Reason
@@ -141,7 +141,7 @@ def refuse_large_notional(proposal: Proposal, view: RiskView) -> FailedControl |
 def refuse_price_off_market(proposal: Proposal, view: RiskView) -> FailedControl | None:
     """R08. Buying too high or selling too low is a hard no.
 
-    The far passive side is soft: allowed, unless the limits say otherwise. A stop is compared
+    The far passive side is a soft one, and allowed unless the limits say otherwise. A stop is compared
     nowhere, it waits; the limit behind a stop is compared with the market as it will be when
     the stop triggers, if that is the further one.
     """
@@ -164,7 +164,7 @@ def refuse_price_off_market(proposal: Proposal, view: RiskView) -> FailedControl
         too_passive = price > reference + width
     if too_passive and limits_in(view).far_passive_refused and proposal.terms.type is OrderType.LIMIT:
         nearest = reference - width if proposal.terms.side is Side.BUY else reference + width
-        return _off_market(Reason.PRICE_TOO_PASSIVE, price, nearest, reference)
+        return _off_market(Reason.PRICE_TOO_PASSIVE, price, nearest, reference, Severity.SOFT)
     return None
 
 
@@ -178,7 +178,13 @@ def _collar_width(limits: InstrumentLimits, reference: Decimal, tick: Decimal) -
     return min(widths)
 
 
-def _off_market(reason: Reason, price: Decimal, limit: Decimal, reference: Decimal) -> FailedControl:
+def _off_market(
+    reason: Reason,
+    price: Decimal,
+    limit: Decimal,
+    reference: Decimal,
+    severity: Severity = Severity.HARD,
+) -> FailedControl:
     return FailedControl(
         control="R08",
         reason=reason,
@@ -187,6 +193,7 @@ def _off_market(reason: Reason, price: Decimal, limit: Decimal, reference: Decim
         value=text(price),
         headroom=text(-abs(price - limit)),
         inputs={"reference_price": text(reference)},
+        severity=severity,
     )
 
 
@@ -214,22 +221,28 @@ def refuse_fast_messages(proposal: Proposal, view: RiskView) -> FailedControl | 
 def refuse_duplicate(proposal: Proposal, view: RiskView) -> FailedControl | None:
     """R16. The same side, quantity and prices as an order accepted a moment ago.
 
-    A replacement is compared with nothing: it makes no second order.
+    Within the window it is taken for a mistake; within the soft one it may be meant, and is confirmed
+    by an override. A replacement is compared with nothing: it makes no second order.
     """
     if proposal.standing is not None:
         return None
-    window = limits_in(view).duplicate_window
-    last = view.recent.last(proposal.terms)
-    if last is not None and _is_within(view.now - last, window):
+    limits = limits_in(view)
+    memory = limits.duplicate_memory
+    last = view.recent.last(proposal.said)
+    if last is not None and _is_within(view.now - last, memory):
+        age = view.now - last
+        is_hard = _is_within(age, limits.duplicate_window)
+        window = limits.duplicate_window if is_hard else memory
         return FailedControl(
             control="R16",
             reason=Reason.DUPLICATE,
             detail=f"an equal order was accepted less than {window.total_seconds()} s ago",
             limit=str(window.total_seconds()),
-            value=str((view.now - last).total_seconds()),
+            value=str(age.total_seconds()),
             inputs={"accepted_at": last.isoformat()},
+            severity=Severity.HARD if is_hard else Severity.SOFT,
         )
-    if view.recent.is_full(view.now, window):
+    if view.recent.is_full(view.now, memory):
         return FailedControl(
             control="R16",
             reason=Reason.DUPLICATE_MEMORY_FULL,

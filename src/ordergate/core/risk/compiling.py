@@ -15,7 +15,8 @@ import msgspec
 
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument
-from ordergate.core.risk.limits import Limits, limits_of, mapping_of
+from ordergate.core.orders.events import Severity
+from ordergate.core.risk.limits import HARD, Limits, limits_of, mapping_of
 from ordergate.core.risk.rules import (
     OF_ONE_INSTRUMENT,
     OF_ONE_WHO_ASKS,
@@ -53,12 +54,13 @@ class Subject(msgspec.Struct, frozen=True):
 class Compiled(msgspec.Struct, frozen=True):
     """`limits` of None refuse everything, and `why` says for what reason.
 
-    `origins` names the rule that each limit comes from, by the limit's path.
+    `origins` names the rule that each limit comes from, by the limit's path, and `soft` the rules that are.
     """
 
     limits: Limits | None
     why: str = ""
     origins: Mapping[str, str] = {}
+    soft: frozenset[str] = frozenset()
 
 
 def concerns(rule: Rule, subject: Subject, instruments: Mapping[Symbol, Instrument]) -> bool:
@@ -93,7 +95,8 @@ def compiled(
     """With `shadows` as if the rules in shadow were enforced.
 
     The account's own rules come first, then what is usual for what they leave open; everybody else's can
-    tighten that or say the rest. Rules on who asks come last, and can only tighten.
+    tighten that or say the rest. Rules on who asks come last, and can only tighten. Where some of them are
+    soft, what the hard ones come to by themselves is compiled as well; if that is no limits, all are hard.
     """
     heard = [
         rule
@@ -102,6 +105,17 @@ def compiled(
         and rule.is_in_effect(at)
         and concerns(rule, subject, instruments)
     ]
+    found = _together(heard, instruments)
+    hard = [rule for rule in heard if rule.severity is Severity.HARD]
+    if found.limits is None or len(hard) == len(heard):
+        return found
+    alone = _together(hard, instruments).limits
+    soft = frozenset(rule.id for rule in heard if rule.severity is Severity.SOFT)
+    limits = msgspec.structs.replace(found.limits, hard=alone)
+    return msgspec.structs.replace(found, limits=limits, soft=soft if alone is not None else frozenset())
+
+
+def _together(heard: Sequence[Rule], instruments: Mapping[Symbol, Instrument]) -> Compiled:
     own = [rule for rule in heard if rule.scope is Reach.ACCOUNT]
     if not own:
         return Compiled(None, "no rule of the account's own is in effect")
@@ -266,7 +280,8 @@ def loosenings(
                 one = msgspec.structs.replace(subject, user=user, strategy=strategy)
                 had = _plain(compiled(old, one, instruments, moment))
                 has = _plain(compiled(new, one, instruments, moment))
-                found |= dict.fromkeys(f"{subject.account} {word}" for word in loosened(had, has))
+                words = loosened(had, has) or loosened(_hard_of(had), _hard_of(has))
+                found |= dict.fromkeys(f"{subject.account} {word}" for word in words)
     return list(found)
 
 
@@ -298,6 +313,8 @@ def weakened(old: Rule, new: Rule | None, after: Iterable[Rule], at: datetime) -
         return [] if alone else [words]
     if (new.scope, new.of) != (old.scope, old.of) or new.mode is not Mode.ENFORCE or _shorter(old, new, at):
         return [words]
+    if old.severity is Severity.HARD and new.severity is not Severity.HARD:
+        return [f"{words} severity"]
     if old.scope in OF_ONE_INSTRUMENT:
         less = said_less_of_instrument(old.limits, new.limits)
     elif old.scope is Reach.ACCOUNT:
@@ -319,6 +336,11 @@ def _shorter(old: Rule, new: Rule, at: datetime) -> bool:
 def _differs(was: Mapping[str, Rule], will: Mapping[str, Rule], rule_id: str) -> bool:
     old, new = was.get(rule_id), will.get(rule_id)
     return old is None or new is None or old.content != new.content
+
+
+def _hard_of(limits: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
+    """What is a hard no: all of it, where nothing is soft."""
+    return None if limits is None else limits.get(HARD, limits)
 
 
 def _plain(found: Compiled) -> Mapping[str, Any] | None:

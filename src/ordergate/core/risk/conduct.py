@@ -6,9 +6,10 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
+from ordergate.core.ids import OrderId
 from ordergate.core.money import text
 from ordergate.core.orders.events import FailedControl
-from ordergate.core.orders.terms import OrderType, Side
+from ordergate.core.orders.terms import OrderType, Side, Terms
 from ordergate.core.risk.checks import over
 from ordergate.core.risk.holdings import holds, would_hold
 from ordergate.core.risk.reasons import Reason
@@ -25,26 +26,55 @@ from ordergate.core.risk.view import (
 )
 
 _HUNDRED: Final = Decimal(100)
+WAITED_FOR_MAX: Final = 10
 
 
 def refuse_self_match(proposal: Proposal, view: RiskView) -> FailedControl | None:
     """R21. Never where it could meet a resting order of the same owner, in this account or in another.
 
-    Orders at the market would meet any. A stop waits, and is judged by nothing here.
+    Orders at the market would meet any. A stop waits, and is judged by nothing here. Where the limits
+    say that the older order is to go, a new order passes if it can be held until those that it would meet
+    are gone: its account's own, no more than a few, and none of a group.
     """
-    if not limits_in(view).self_match_refused:
+    limits = limits_in(view)
+    if not limits.self_match_refused:
         return None
     if not view.rivals:
         raise InputMissing(Reason.CONTROL_ERROR, "the own resting orders are not known")
-    terms = proposal.terms
+    terms = proposal.said
     if terms.type.needs_stop_price:
         return None
-    other = Side.SELL if terms.side is Side.BUY else Side.BUY
+    own = view.rivals[0] if proposal.may_wait else None
+    other = _other(terms.side)
     for resting in view.rivals:
         best = resting.best(view.instrument.symbol, other)
-        if best is not None and _meets(terms.side, terms.limit_price, best.price):
-            return _matched(best, terms.limit_price, terms.type)
+        if best is None or not _meets(terms.side, terms.limit_price, best.price):
+            continue
+        if resting is own and in_the_way(terms, view):
+            continue
+        return _matched(best, terms.limit_price, terms.type)
     return None
+
+
+def in_the_way(terms: Terms, view: RiskView) -> tuple[OrderId, ...]:
+    """The own orders that would have to be gone before this one leaves, the oldest first.
+
+    None where there are too many, or one of them belongs to a group.
+    """
+    limits = view.limits
+    if limits is None or not (limits.self_match_refused and limits.self_match_cancels_oldest):
+        return ()
+    if terms.type.needs_stop_price or not view.rivals:
+        return ()
+    found = view.rivals[0].up_to(
+        view.instrument.symbol, _other(terms.side), terms.limit_price, WAITED_FOR_MAX
+    )
+    can_go = len(found) <= WAITED_FOR_MAX and view.grouped.isdisjoint(found)
+    return tuple(found) if can_go else ()
+
+
+def _other(side: Side) -> Side:
+    return Side.SELL if side is Side.BUY else Side.BUY
 
 
 def _meets(side: Side, price: Decimal | None, rests_at: Decimal) -> bool:

@@ -23,6 +23,7 @@ from ordergate.core.risk.exposure import Held, OpenInterest, held_by, held_by_ne
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.view import (
+    Booked,
     InputMissing,
     Proposal,
     RiskView,
@@ -79,7 +80,7 @@ def refuse_without_funds(proposal: Proposal, view: RiskView) -> FailedControl | 
     needs = needs_of(position, after, instrument, limits)
     if needs.orders <= needs_of(position, before, instrument, limits).orders:
         return None
-    elsewhere = _needs_elsewhere(view, limits)
+    elsewhere = _needs_elsewhere(view, limits, instrument.symbol)
     own = view.account.cash + _open_loss(view) - needs.position - elsewhere.position
     reserved = needs.orders + elsewhere.orders
     funds, source = _funds(view, limits, own)
@@ -90,12 +91,19 @@ def refuse_without_funds(proposal: Proposal, view: RiskView) -> FailedControl | 
     return over("R13", Reason.BUYING_POWER, what, reserved, funds, inputs=inputs)
 
 
-def _open_loss(view: RiskView) -> Decimal:
+def funds_and_reserved(seen: Booked, limits: Limits) -> tuple[Decimal, Decimal]:
+    """What there is to trade with, and what everything open needs of it. Raises InputMissing."""
+    needs = _needs_elsewhere(seen, limits, None)
+    funds, _ = _funds(seen, limits, seen.account.cash + _open_loss(seen) - needs.position)
+    return funds, needs.orders
+
+
+def _open_loss(view: Booked) -> Decimal:
     """What open futures have lost and no cash shows yet. What they have gained is not there to be spent."""
     return ZERO if view.valuation is None else min(view.valuation.own.open_profit, ZERO)
 
 
-def _funds(view: RiskView, limits: Limits, own: Decimal) -> tuple[Decimal, str]:
+def _funds(view: Booked, limits: Limits, own: Decimal) -> tuple[Decimal, str]:
     figure = view.buying_power
     if figure is not None and abs(view.now - figure.at) <= limits.buying_power_max_age:
         return min(own, figure.amount), "own and broker"
@@ -103,12 +111,11 @@ def _funds(view: RiskView, limits: Limits, own: Decimal) -> tuple[Decimal, str]:
     return kept if figure is None else min(kept, figure.amount), "own less haircut"
 
 
-def _needs_elsewhere(view: RiskView, limits: Limits) -> Needs:
-    """What every other symbol with a position or an open order ties up."""
+def _needs_elsewhere(view: Booked, limits: Limits, here: Symbol | None) -> Needs:
+    """What every symbol but this one with a position or an open order ties up."""
     if view.exposure.has_unpriced:
         raise InputMissing(Reason.UNPRICED_EXPOSURE, "an open order has no known value")
     for_positions = for_orders = ZERO
-    here = view.instrument.symbol
     for symbol in {*view.account.positions, *view.exposure.symbols()} - {here}:
         position = view.account.position(symbol)
         open_now = view.exposure.of(symbol)

@@ -28,7 +28,8 @@ from ordergate.core.risk import (
     market,
     permissions,
 )
-from ordergate.core.risk.limits import config_hash
+from ordergate.core.risk.limits import ADJUSTABLE, config_hash
+from ordergate.core.risk.marketable import as_limit
 from ordergate.core.risk.overrides import lifted
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.reducing import reduces, reduces_as_replaced
@@ -109,14 +110,16 @@ class Verdict(NamedTuple):
 
 
 def judge_place(command: PlaceOrder, view: RiskView) -> Approved[PlaceOrder] | Denied:
-    return _judge(command, Proposal(terms=command.terms), view)
+    what, proposal = _alone(command, view)
+    return _judge(what, proposal, view)
 
 
 def judge_overridden(
     command: PlaceOrder, view: RiskView, controls: Collection[str]
 ) -> Approved[PlaceOrder] | Denied:
     """A new order that an override lets past these controls; every other one must pass."""
-    return _judge(command, Proposal(terms=command.terms), view, lifting=controls)
+    what, proposal = _alone(command, view)
+    return _judge(what, proposal, view, lifting=controls)
 
 
 def judge_replace(order: Order, asked: Replacement, view: RiskView) -> Approved[Replacement] | Denied:
@@ -138,9 +141,21 @@ def _of_a_leg(only_reduces: bool) -> tuple[Control, ...]:
     return OF_A_REDUCING_LEG if only_reduces else OF_A_LEG
 
 
-def verdicts(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
-    """How each control would judge a new order."""
-    proposal = Proposal(terms=terms)
+def _alone(command: PlaceOrder, view: RiskView) -> tuple[PlaceOrder, Proposal]:
+    """An order of no group, as it would leave: it can be another than it was asked as, and can wait."""
+    converted = as_limit(command.terms, view)
+    if converted is None:
+        return command, Proposal(terms=command.terms, may_wait=True)
+    as_it_leaves = msgspec.structs.replace(command, terms=converted)
+    return as_it_leaves, Proposal(terms=converted, asked_as=command.terms, may_wait=True)
+
+
+def verdicts(terms: Terms, view: RiskView, *, asked_as: Terms | None = None) -> tuple[Verdict, ...]:
+    """How each control would judge a new order; `asked_as` is of one that has been converted before."""
+    converted = as_limit(terms, view)
+    if converted is not None:
+        terms, asked_as = converted, terms
+    proposal = Proposal(terms=terms, asked_as=asked_as, may_wait=True)
     shadow = _NONE if view.limits is None else view.limits.shadow
     return tuple(
         Verdict(control, evaluate(control, proposal, view), control.id in shadow) for control in PRECEDENCE
@@ -159,9 +174,28 @@ def evaluate(control: Control, proposal: Proposal, view: RiskView) -> FailedCont
             reason=Reason.CONTROL_ERROR,
             detail=f"the control could not be evaluated ({type(fault).__name__})",
         )
-    if failed is not None and view.limits is not None and control.id in view.limits.soft:
+    if failed is not None and failed.severity is Severity.HARD and _is_soft(control, proposal, view):
         return msgspec.structs.replace(failed, severity=Severity.SOFT)
     return failed
+
+
+def _is_soft(control: Control, proposal: Proposal, view: RiskView) -> bool:
+    """Whether the control is called soft, or passes by the hard rules alone.
+
+    Messages are counted by all windows together, so what R15 says is as hard as its windows.
+    """
+    limits = view.limits
+    if limits is None or control.id not in ADJUSTABLE:
+        return False
+    if control.id in limits.soft:
+        return True
+    if limits.hard is None or control.id == "R15":
+        return False
+    by_hard_ones = msgspec.structs.replace(view, limits=limits.hard)
+    try:
+        return control.check(proposal, by_hard_ones) is None
+    except Exception:  # fail closed: what cannot be answered under the hard rules is no softer
+        return False
 
 
 def enforced(

@@ -32,6 +32,7 @@ from ordergate.core.risk.limit_parts import (
 __all__ = ["MICROSECOND", "InstrumentLimits", "Limits", "RateWindow"]
 
 NO_LIMITS_HASH: Final = "none"
+HARD: Final = "hard"
 
 # What may be calibrated in shadow, or called soft. Who may trade what, and form, are neither.
 ADJUSTABLE: Final = frozenset(f"R{number:02}" for number in (*range(6, 17), 18, 19, 21, 22, 25, 27, 28))
@@ -53,6 +54,7 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     collar_ticks: int | None = None
     drift_percent: Decimal | None = None
     market_spread_percent: Decimal | None = None
+    market_to_limit_percent: Decimal | None = None
     initial_margin: Decimal | None = None
     maintenance_margin: Decimal | None = None
     max_concentration_percent: Decimal | None = None
@@ -66,10 +68,16 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.collar_percent is None and self.collar_ticks is None:
             raise ValueError("needs collar_percent or collar_ticks")
+        if self.market_to_limit_percent is not None and self.market_to_limit_percent >= 100:
+            raise ValueError("market_to_limit_percent must be less than 100")
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """The limits of one account. Amounts are in the account's currency."""
+    """The limits of one account. Amounts are in the account's currency.
+
+    `hard` is there where rules of soft severity are among those that these come from: what the others come
+    to by themselves. What passes there and not here is a soft no. It is compiled, and never written.
+    """
 
     version: int
     enabled: bool = False
@@ -78,6 +86,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     message_windows: tuple[RateWindow, ...]
     cancel_windows: tuple[RateWindow, ...] = ()
     duplicate_window: timedelta = timedelta(seconds=1)
+    duplicate_soft_window: timedelta = timedelta(seconds=10)
     reference_price_max_age: timedelta = timedelta(seconds=5)
     buying_power_max_age: timedelta = timedelta(seconds=60)
     buying_power_haircut_percent: Decimal = Decimal(10)
@@ -100,12 +109,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     mark_max_age: timedelta | None = None
     volume_max_age_days: int = 7
     self_match_refused: bool = False
+    self_match_cancels_oldest: bool = False
     losses_cancel_all: bool = False
     canary: Canary | None = None
     identity_required: bool = False
     shadow: frozenset[str] = frozenset()
     soft: frozenset[str] = frozenset()
     instruments: Mapping[Symbol, InstrumentLimits]
+    hard: Limits | None = None
 
     def __post_init__(self) -> None:
         if self.buying_power_haircut_percent > 100:
@@ -126,6 +137,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         return ExposureLimit(max_gross=self.max_gross_exposure, max_net=self.max_net_exposure)
 
     @cached_property
+    def duplicate_memory(self) -> timedelta:
+        """For how long an accepted order is compared with: not at all where the window is none."""
+        if not self.duplicate_window:
+            return self.duplicate_window
+        return max(self.duplicate_window, self.duplicate_soft_window)
+
+    @cached_property
     def digest(self) -> str:
         canonical = msgspec.json.encode(mapping_of(self), order="sorted")
         return hashlib.sha256(canonical).hexdigest()
@@ -137,10 +155,12 @@ def config_hash(limits: Limits | None) -> str:
 
 
 def mapping_of(limits: Limits) -> dict[str, object]:
-    """The limits as plain data; `limits_of` reads the same limits back from it."""
+    """The limits as plain data; `limits_of` reads the same limits back from it, unless some are soft."""
     return plain(limits)
 
 
 def limits_of(mapping: object) -> Limits:
     """Read limits from plain data. Raises ValueError naming the field that is wrong."""
+    if isinstance(mapping, Mapping) and HARD in mapping:
+        raise ValueError(f"limits has no field {HARD}: how severe a limit is its rule says")
     return read(Limits, mapping, "limits")

@@ -9,10 +9,12 @@ it ends early only when another limit is set, looser than the one that was reach
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
 from ordergate.core.accounts.account import Account
+from ordergate.core.accounts.events import LossLimitReached
 from ordergate.core.money import ZERO, text
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.risk.aggregates import valuation_in
@@ -49,12 +51,20 @@ def refuse_after_losses(proposal: Proposal, view: RiskView) -> FailedControl | N
     unrealised = valuation_in(view).own.unrealised
     sums = view.profit.of(limits.trading_day, view.now)
     for loss in losses(limits.losses, sums, unrealised, view.account):
-        locked = view.account.loss_locks.get(loss.reason)
-        if locked is not None and view.now < locked.until and loss.limit <= locked.limit:
+        locked = lock_on(loss, view.account, view.now)
+        if locked is not None:
             return _refused(loss, {"reached_at": locked.at.isoformat(), "until": locked.until.isoformat()})
         if loss.is_reached:
             return _refused(loss, {"unrealised": text(unrealised)})
     return _many_trades(limits.losses, sums, view.profit, replacing=proposal.standing is not None)
+
+
+def lock_on(loss: Loss, account: Account, now: datetime) -> LossLimitReached | None:
+    """The breach that holds still, unless the limit is looser now than the one that was reached."""
+    locked = account.loss_locks.get(loss.reason)
+    if locked is None or now >= locked.until or loss.limit > locked.limit:
+        return None
+    return locked
 
 
 def losses(limits: LossLimits, sums: Sums, unrealised: Decimal, account: Account) -> Iterator[Loss]:

@@ -9,6 +9,7 @@ from ordergate.core.money import text
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.terms import OrderType, Side
 from ordergate.core.risk.limit_parts import Hours
+from ordergate.core.risk.marketable import whole
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.reducing import only_reduces
 from ordergate.core.risk.view import (
@@ -74,17 +75,19 @@ def refuse_price_drift(proposal: Proposal, view: RiskView) -> FailedControl | No
 def refuse_blind_market_order(proposal: Proposal, view: RiskView) -> FailedControl | None:
     """R10. An order at the market takes what is there: that must be known, sane and narrow.
 
-    A quote whose bid is above its ask is wrong, whatever the limits are. Where a spread is set, a
-    whole quote of now is needed.
+    A quote whose bid is above its ask is wrong, whatever the limits are. Where a spread is set, or how
+    far the limit may be that such an order is turned into, a whole quote of now is needed. An order of a
+    group cannot be turned: it is refused there.
     """
-    if proposal.terms.type is not OrderType.MARKET:
+    if proposal.said.type is not OrderType.MARKET:
         return None
     limits, its, top = limits_in(view), instrument_limits_in(view), view.top
     if top is not None and top.bid is not None and top.ask is not None and top.bid > top.ask:
         return _refused(Reason.CROSSED_QUOTE, f"the bid {top.bid} is above the ask {top.ask}", top)
-    if its.market_spread_percent is None:
+    if its.market_spread_percent is None and its.market_to_limit_percent is None:
         return None
-    if top is None or top.bid is None or top.ask is None or top.bid <= 0:
+    top = whole(top)
+    if top is None or top.bid is None or top.ask is None:
         raise InputMissing(Reason.NO_QUOTE, f"no whole quote of {view.instrument.symbol} is known")
     age = view.now - top.at
     if abs(age) > limits.market_quote_max_age:
@@ -93,6 +96,11 @@ def refuse_blind_market_order(proposal: Proposal, view: RiskView) -> FailedContr
             f"the quote of {view.instrument.symbol} is {age.total_seconds()} s old",
             {"quoted_at": top.at.isoformat()},
         )
+    if its.market_to_limit_percent is not None and proposal.terms.type is OrderType.MARKET:
+        detail = "orders at the market become limit orders here, and an order of a group cannot"
+        return _refused(Reason.MARKET_NOT_CONVERTED, detail, top)
+    if its.market_spread_percent is None:
+        return None
     spread = (top.ask - top.bid) * _TWO * _HUNDRED / (top.ask + top.bid)
     if spread <= its.market_spread_percent:
         return None

@@ -24,7 +24,7 @@ def refuse_not_permitted(proposal: Proposal, view: RiskView) -> FailedControl | 
 
     That the instrument itself is permitted is R02's to say: it has limits, or it is refused.
     """
-    limits, terms = limits_in(view), proposal.terms
+    limits, terms = limits_in(view), proposal.said
     its = limits.instruments.get(view.instrument.symbol)
     narrow = (None, None, None) if its is None else (its.order_types, its.sides, its.times_in_force)
     if not _permits(limits.order_types, narrow[0], terms.type):

@@ -65,6 +65,7 @@ class Reason(StrEnum):
     STALE_QUOTE = "stale-quote", "The last quote is too old to send a market order into."
     CROSSED_QUOTE = "crossed-quote", "The bid is above the ask: the market data is wrong."
     WIDE_SPREAD = "wide-spread", "The spread is too wide for a market order."
+    MARKET_NOT_CONVERTED = "market-not-converted", "A group cannot have the limit order that this becomes."
     # R12, R18, R19
     GROSS_EXPOSURE = "gross-exposure", "The gross exposure would be over its limit."
     NET_EXPOSURE = "net-exposure", "The net exposure would be over its limit."

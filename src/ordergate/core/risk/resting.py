@@ -57,6 +57,16 @@ class _Ladder:
             heapq.heappop(self._heap)
         return None
 
+    def up_to(self, price: Decimal | None, most: int) -> list[OrderId]:
+        """The orders at that price or better, the oldest first; one more than `most` at most."""
+        found = []
+        for order, at in self._alive.items():
+            if price is None or self._sign * at <= self._sign * price:
+                found.append(order)
+                if len(found) > most:
+                    break
+        return found
+
     @property
     def is_empty(self) -> bool:
         return not self._alive
@@ -88,6 +98,14 @@ class Resting:
         """The lowest sell, or the highest buy."""
         ladder = self._ladders.get((symbol, side))
         return None if ladder is None else ladder.best()
+
+    def up_to(self, symbol: Symbol, side: Side, price: Decimal | None, most: int) -> list[OrderId]:
+        """Those of a side that an order at this price would meet; at the market it meets all of them.
+
+        One more than `most` at most.
+        """
+        ladder = self._ladders.get((symbol, side))
+        return [] if ladder is None else ladder.up_to(price, most)
 
 
 def _rests_at(order: Order) -> Decimal | None:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from ordergate.core.orders.events import Severity
 from ordergate.core.risk.limits import limits_of, mapping_of
 
 RULES_MAX: Final = 500
@@ -54,14 +55,17 @@ OF_ONE_INSTRUMENT: Final = frozenset({Reach.INSTRUMENT, Reach.ASSET_CLASS})
 OF_ONE_WHO_ASKS: Final = frozenset({Reach.USER, Reach.STRATEGY})
 
 # Messages and recent orders are counted for the account, so no part of it has windows of its own.
-COUNTED_BY_ACCOUNT: Final = frozenset({"message_windows", "cancel_windows", "duplicate_window_s"})
+COUNTED_BY_ACCOUNT: Final = frozenset(
+    {"message_windows", "cancel_windows", "duplicate_window_s", "duplicate_soft_window_s"}
+)
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`limits` are fields as a file writes them: an account's, or those of one instrument where the scope
 
-    is an instrument or an asset class. `version` counts the changes of this rule. `made_by` and
-    `approved_by` are who changed it last; a rule that only tightened needed no second person.
+    is an instrument or an asset class. What only a rule of soft severity refuses is a soft no. `version`
+    counts the changes of this rule. `made_by` and `approved_by` are who changed it last; a rule that only
+    tightened needed no second person.
     """
 
     id: str
@@ -69,6 +73,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     of: str = ""
     limits: dict[str, Any]
     mode: Mode = Mode.ENFORCE
+    severity: Severity = Severity.HARD
     effective_from: datetime | None = None
     effective_to: datetime | None = None
     owner: str
@@ -90,6 +95,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             self.of,
             self.limits,
             self.mode,
+            self.severity,
             self.effective_from,
             self.effective_to,
             self.owner,

@@ -25,12 +25,16 @@ class Kind(StrEnum):
 
 
 class Field(NamedTuple):
-    """One field: how two values meet, in words and in code, and what it means that there is none."""
+    """One field: how two values meet, in words and in code, and what it means that there is none.
+
+    `any_change_loosens` where by any value some orders pass that do not by another, or by none.
+    """
 
     kind: Kind
     words: str
     meet: Callable[[Any, Any], Any]
     absent_is_tightest: bool = False
+    any_change_loosens: bool = False
 
 
 def _lowest(one: Any, other: Any) -> Any:
@@ -114,6 +118,7 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "message_windows": Field(Kind.LEVEL, "every window; the lowest count of each length", _every_window),
     "cancel_windows": Field(Kind.LEVEL, "every window; the lowest count of each length", _every_window),
     "duplicate_window_s": Field(Kind.SETTING, "the longest", _highest),
+    "duplicate_soft_window_s": Field(Kind.SETTING, "the longest", _highest),
     "reference_price_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
     "buying_power_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
     "buying_power_haircut_percent": Field(Kind.SETTING, "the highest", _highest),
@@ -126,10 +131,10 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "restricted": Field(Kind.SETTING, "everything on any list, as old as the oldest", _restricted),
     "drift_window_s": Field(Kind.SETTING, "the longest", _highest),
     "market_quote_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
-    "max_gross_exposure": Field(Kind.SETTING, "the lowest", _lowest),
-    "max_net_exposure": Field(Kind.SETTING, "the lowest", _lowest),
-    "shared_exposure": Field(Kind.SETTING, "of each group the lowest", _each_group),
-    "losses": Field(Kind.SETTING, "of each the lowest", _LOSSES),
+    "max_gross_exposure": Field(Kind.LEVEL, "the lowest", _lowest),
+    "max_net_exposure": Field(Kind.LEVEL, "the lowest", _lowest),
+    "shared_exposure": Field(Kind.LEVEL, "of each group the lowest", _each_group),
+    "losses": Field(Kind.LEVEL, "of each the lowest", _LOSSES),
     "trading_day": Field(Kind.SETTING, "none: rules that differ come to no limits", _same),
     "hours": Field(Kind.SETTING, "`session`", _session),
     "extended_hours_allowed": Field(
@@ -138,13 +143,16 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "mark_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
     "volume_max_age_days": Field(Kind.SETTING, "the shortest", _lowest),
     "self_match_refused": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
+    "self_match_cancels_oldest": Field(
+        Kind.SETTING, "only when every rule that speaks of it says so", _all_true
+    ),
     "losses_cancel_all": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
     "canary": Field(Kind.SETTING, "the most days, the lowest percentage", _CANARY),
     "identity_required": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
     "shadow": Field(Kind.SETTING, "what is in all of them", _common, absent_is_tightest=True),
     "soft": Field(Kind.SETTING, "what is in all of them", _common, absent_is_tightest=True),
 }
-"""`version` is counted by whoever keeps the rules, and `instruments` are compiled one by one."""
+"""`version` is counted by whoever keeps the rules; `instruments` and `hard` are compiled by themselves."""
 
 OF_INSTRUMENT: Final[Mapping[str, Field]] = {
     "max_order_quantity": Field(Kind.ORDER, "the lowest", _lowest),
@@ -153,12 +161,13 @@ OF_INSTRUMENT: Final[Mapping[str, Field]] = {
     "max_short": Field(Kind.LEVEL, "the lowest", _lowest),
     "collar_percent": Field(Kind.ORDER, "the lowest", _lowest),
     "collar_ticks": Field(Kind.ORDER, "the lowest", _lowest),
-    "drift_percent": Field(Kind.SETTING, "the lowest", _lowest),
+    "drift_percent": Field(Kind.ORDER, "the lowest", _lowest),
     "market_spread_percent": Field(Kind.ORDER, "the lowest", _lowest),
+    "market_to_limit_percent": Field(Kind.ORDER, "the lowest", _lowest, any_change_loosens=True),
     "initial_margin": Field(Kind.SETTING, "the highest", _highest, absent_is_tightest=True),
     "maintenance_margin": Field(Kind.SETTING, "the highest", _highest),
-    "max_concentration_percent": Field(Kind.SETTING, "the lowest", _lowest),
-    "max_volume_percent": Field(Kind.SETTING, "the lowest", _lowest),
+    "max_concentration_percent": Field(Kind.LEVEL, "the lowest", _lowest),
+    "max_volume_percent": Field(Kind.LEVEL, "the lowest", _lowest),
     "average_daily_volume": Field(Kind.SETTING, "the lowest", _lowest, absent_is_tightest=True),
     "average_daily_volume_at": Field(Kind.SETTING, "the oldest", min, absent_is_tightest=True),
     "order_types": Field(Kind.SETTING, "what all permit", _common),
@@ -224,6 +233,8 @@ def _loosened_in(fields: Mapping[str, Field], before: Plain, after: Plain) -> li
 
 def _is_looser(field: Field, before: Any, after: Any) -> bool:
     """What is at least as tight changes nothing when it meets what was there."""
+    if field.any_change_loosens:
+        return bool(_plain(before) != _plain(after))
     if before is None:
         return after is not None and field.absent_is_tightest
     if after is None:

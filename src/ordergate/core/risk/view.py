@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 import msgspec
 
 from ordergate.core.accounts.account import Account
+from ordergate.core.ids import OrderId
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.order import Order, Replacement
@@ -65,8 +68,9 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One account, one instrument, one moment, as its lane hands them to risk.
 
     `exposure`, `buckets`, `recent` and what follows `freshness` are the lane's own; no control changes
-    them. `rivals` are the resting orders of every account of the same owner, this one's included. What
-    several controls ask for is worked out once and kept beside the fields.
+    them. `rivals` are the resting orders of every account of the same owner, this one's first, and
+    `grouped` this one's orders that belong to groups. What several controls ask for is worked out once and
+    kept beside the fields.
     """
 
     now: datetime
@@ -87,18 +91,42 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     prices_seen: PricesSeen | None = None
     strategies: Strategies | None = None
     rivals: tuple[Resting, ...] = ()
+    grouped: Set[OrderId] = frozenset()
+
+
+class Booked(Protocol):
+    """What an account holds, has open and is worth at one moment."""
+
+    @property
+    def now(self) -> datetime: ...
+    @property
+    def account(self) -> Account: ...
+    @property
+    def exposure(self) -> Exposure: ...
+    @property
+    def valuation(self) -> Valuation | None: ...
+    @property
+    def buying_power(self) -> BuyingPower | None: ...
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """What risk is asked about: the terms as they would be.
 
     `standing` is the order that a replace would change and `asked` what it would become; both
-    are None for a new order.
+    are None for a new order. `asked_as` is what the client asked for where the terms are not that, and
+    `may_wait` is true of an order that can be held until others are gone.
     """
 
     terms: Terms
+    asked_as: Terms | None = None
+    may_wait: bool = False
     standing: Order | None = None
     asked: Replacement | None = None
+
+    @property
+    def said(self) -> Terms:
+        """The terms in the client's own words."""
+        return self.terms if self.asked_as is None else self.asked_as
 
 
 class InputMissing(Exception):

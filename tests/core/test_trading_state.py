@@ -1,0 +1,211 @@
+"""Stops fold to the hardest of all that an order falls under; engaging again never loosens."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from ordergate.core.risk.trading_state import (
+    EVERYWHERE,
+    AnyControlEvent,
+    DeadManArmed,
+    DeadManDisarmed,
+    Grade,
+    Kill,
+    KillEngaged,
+    KillFlattenAsked,
+    KillFlattenConfirmed,
+    KillReleased,
+    KillSwept,
+    Level,
+    Remaining,
+    Stop,
+    Subject,
+    TradingState,
+    Trip,
+    evolve,
+    harder,
+)
+from tests.core.examples import NOW
+
+LATER = NOW + timedelta(seconds=1)
+WHOLE = Subject(
+    account="P-ONE",
+    instrument="ESH4",
+    broker="login",
+    tenant="acme",
+    environment="paper",
+    user="anna",
+    strategy="mean",
+    order="P-1",
+)
+TARGETS = {
+    Level.ORDER: "P-1",
+    Level.STRATEGY: "mean",
+    Level.USER: "anna",
+    Level.ACCOUNT: "P-ONE",
+    Level.INSTRUMENT: "ESH4",
+    Level.BROKER: "login",
+    Level.TENANT: "acme",
+    Level.ENVIRONMENT: "paper",
+    Level.GLOBAL: "",
+}
+
+
+def engaged(
+    level: Level = Level.GLOBAL, target: str = "", grade: Grade = Grade.BLOCK_NEW, **more: object
+) -> KillEngaged:
+    fields: dict[str, object] = {"at": NOW, "actor": "anna", "reason": "why", **more}
+    return KillEngaged(level=level, target=target, grade=grade, **fields)  # type: ignore[arg-type]  # as named
+
+
+def folded(*events: AnyControlEvent) -> TradingState:
+    state = TradingState()
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+@pytest.mark.parametrize("level", Level)
+def test_a_stop_at_any_level_is_of_everything_under_its_target_and_of_nothing_else(level: Level) -> None:
+    state = folded(engaged(level, TARGETS[level]))
+    assert state.stop(WHOLE) == Stop(Grade.BLOCK_NEW, level, TARGETS[level], "why")
+    if level is not Level.GLOBAL:
+        assert folded(engaged(level, "another")).stop(WHOLE) is None
+
+
+def test_every_level_has_a_target_of_an_order_and_what_is_not_known_has_none() -> None:
+    assert set(WHOLE.places()) == set(TARGETS.items())
+    bare = Subject(account="P-ONE", instrument=None, broker="login", tenant="acme", environment="paper")
+    assert {level for level, _ in bare.places()} == {
+        Level.GLOBAL, Level.ENVIRONMENT, Level.TENANT, Level.BROKER, Level.ACCOUNT,
+    }  # fmt: skip
+    assert folded(engaged(Level.USER, "anna")).stop(bare) is None
+    assert EVERYWHERE == (Level.GLOBAL, "")
+
+
+def test_of_several_stops_the_hardest_decides_and_of_equals_the_widest() -> None:
+    narrow = engaged(Level.ACCOUNT, "P-ONE", Grade.CANCEL_ALL, reason="narrow")
+    wide = engaged(Level.TENANT, "acme", Grade.BLOCK_NEW)
+    assert folded(wide, narrow).stop(WHOLE) == Stop(Grade.CANCEL_ALL, Level.ACCOUNT, "P-ONE", "narrow")
+    same = engaged(Level.TENANT, "acme", Grade.CANCEL_ALL, reason="wide")
+    assert folded(narrow, same).stop(WHOLE) == Stop(Grade.CANCEL_ALL, Level.TENANT, "acme", "wide")
+    assert TradingState().stop(WHOLE) is None
+
+
+def test_grades_are_ordered_from_what_lets_most_pass() -> None:
+    grades = [Grade.REDUCE_ONLY, Grade.FLATTEN, Grade.BLOCK_NEW, Grade.CANCEL_ALL]
+    assert list(Grade) == grades
+    for softer, hard in pairwise(grades):
+        assert harder(softer, hard) is harder(hard, softer) is hard
+    assert [grade for grade in Grade if grade.cancels] == [Grade.FLATTEN, Grade.CANCEL_ALL]
+
+
+@pytest.mark.parametrize(
+    ("before", "again", "then"),
+    [
+        (Grade.CANCEL_ALL, Grade.BLOCK_NEW, Grade.CANCEL_ALL),
+        (Grade.BLOCK_NEW, Grade.CANCEL_ALL, Grade.CANCEL_ALL),
+        (Grade.REDUCE_ONLY, Grade.REDUCE_ONLY, Grade.REDUCE_ONLY),
+    ],
+)
+def test_engaging_again_never_loosens_and_says_who_did_it_last(
+    before: Grade, again: Grade, then: Grade
+) -> None:
+    second = engaged(
+        grade=again, at=LATER, actor="ben", reason="again", trip=Trip.LOSS_LIMIT, concerns="mean"
+    )
+    assert folded(engaged(grade=before), second).kill == Kill(
+        level=Level.GLOBAL,
+        target="",
+        grade=then,
+        actor="ben",
+        reason="again",
+        since=NOW,
+        again_at=LATER,
+        trip=Trip.LOSS_LIMIT,
+        concerns="mean",
+    )
+
+
+def test_the_first_engagement_is_kept_as_it_was_made() -> None:
+    assert folded(engaged(Level.USER, "anna")).kills == {
+        (Level.USER, "anna"): Kill(
+            level=Level.USER,
+            target="anna",
+            grade=Grade.BLOCK_NEW,
+            actor="anna",
+            reason="why",
+            since=NOW,
+            again_at=NOW,
+        )
+    }
+
+
+def test_what_is_released_is_gone_and_nothing_else_is() -> None:
+    both = (engaged(Level.USER, "anna"), engaged(Level.USER, "ben"))
+    release = KillReleased(at=LATER, level=Level.USER, target="anna", actor="carl", reason="over")
+    assert list(folded(*both, release).kills) == [(Level.USER, "ben")]
+    assert folded(both[1], release).kills == folded(both[1]).kills
+
+
+def test_two_persons_flatten_and_whoever_blocks_again_takes_that_back() -> None:
+    asked = KillFlattenAsked(at=NOW, actor="anna", reason="out")
+    confirmed = KillFlattenConfirmed(at=LATER, actor="ben", reason="out")
+    first = folded(engaged(grade=Grade.CANCEL_ALL), asked).kill
+    assert first is not None
+    assert (first.grade, first.flatten_asked, first.flattened_at) == (Grade.CANCEL_ALL, asked, None)
+    both = folded(engaged(grade=Grade.CANCEL_ALL), asked, confirmed)
+    assert both.kill is not None
+    assert (both.kill.grade, both.kill.flatten_asked, both.kill.flattened_at) == (Grade.FLATTEN, None, LATER)
+    again = evolve(both, engaged(grade=Grade.CANCEL_ALL)).kill
+    assert again is not None
+    assert (again.grade, again.flattened_at) == (Grade.CANCEL_ALL, LATER)
+    softer = evolve(both, engaged(grade=Grade.REDUCE_ONLY)).kill
+    assert softer is not None
+    assert softer.grade is Grade.FLATTEN
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        KillFlattenAsked(at=NOW, actor="anna", reason="out"),
+        KillFlattenConfirmed(at=NOW, actor="ben", reason="out"),
+        KillReleased(at=NOW, actor="ben", reason="out"),
+        KillSwept(at=NOW, cancels=3, took_ms=7),
+        DeadManArmed(
+            at=NOW, tenant="t", client="c", session="s", user="u", timeout_s=60, gtc=Remaining.KEEP
+        ),
+        DeadManDisarmed(at=NOW, tenant="t", client="c", session="s", user="u"),
+    ],
+)
+def test_what_is_about_no_stop_that_is_there_changes_nothing(event: AnyControlEvent) -> None:
+    state = folded(engaged(Level.USER, "anna"))
+    assert evolve(state, event) == state
+    assert evolve(TradingState(), event) == TradingState()
+
+
+def test_stops_are_listed_the_widest_first_and_the_widest_is_the_one_to_show() -> None:
+    order = [(Level.TENANT, "a"), (Level.ACCOUNT, "a"), (Level.ACCOUNT, "b"), (Level.ORDER, "a")]
+    state = folded(*(engaged(level, target) for level, target in reversed(order)))
+    assert [one.place for one in state.widest_first()] == order
+    assert state.kill is not None
+    assert state.kill.place == order[0]
+    assert TradingState().kill is None
+
+
+def test_the_gateways_own_closing_orders_pass_a_flatten_as_far_as_they_reduce() -> None:
+    flat = Stop(Grade.FLATTEN, Level.ACCOUNT, "P-ONE", "out")
+    assert flat.for_closing() == Stop(Grade.REDUCE_ONLY, Level.ACCOUNT, "P-ONE", "out")
+    for grade in (Grade.REDUCE_ONLY, Grade.BLOCK_NEW, Grade.CANCEL_ALL):
+        assert Stop(grade).for_closing() == Stop(grade)
+
+
+def test_every_trip_says_how_it_is_lifted() -> None:
+    assert all(trip.lift and trip.lift != trip.value for trip in Trip)
+    assert {trip.value for trip in Trip} == {
+        "error-rate", "repeated-execution", "loss-limit", "stale-market-data", "stream-stale", "clock-offset",
+        "config-mismatch",
+    }  # fmt: skip
