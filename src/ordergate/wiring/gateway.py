@@ -183,6 +183,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             groups=node.groups,
             limits=node.limits,
             dead_man=node.dead_man,
+            drop_copy=watched.drop_copy,
             views=views,
             identity=identity.bearer,
             hub=hub,
