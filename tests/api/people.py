@@ -11,6 +11,7 @@ import msgspec
 from ordergate.api.app import ApiDeps
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
+from ordergate.audit.drop_copy import DropCopy
 from ordergate.core.access import Principal, Scope
 from ordergate.core.approvals import Change
 from ordergate.core.contingent.terms import GroupTerms
@@ -24,6 +25,7 @@ from ordergate.engine.limits_changes import Plan
 from ordergate.engine.limits_desk import Edited
 from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
+from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.ports.views import Page
 from ordergate.telemetry.metrics import Metrics
 from tests.api.books import Books
@@ -233,6 +235,7 @@ def deps_of(
     bounds: Bounds | None = None,
     clock: StillClock | None = None,
     identity: Directory | None = None,
+    copies: MemorySurveillance | None = None,
 ) -> ApiDeps:
     clock = clock or StillClock()
     identity = identity or Directory()
@@ -247,6 +250,7 @@ def deps_of(
         groups=NoGroups(),
         limits=NoLimits(),
         dead_man=NobodyArmed(),
+        drop_copy=DropCopy(copies or MemorySurveillance(), Env.PAPER, [ACCOUNT, OTHER_ACCOUNT]),
         views=books,
         identity=identity,
         hub=hub,

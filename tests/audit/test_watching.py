@@ -64,7 +64,7 @@ async def test_executions_are_copied_and_denials_alert() -> None:
     world.hear(ALICE, 2, "order_filled")
     world.hear(BOB, 1, "execution_busted")
     world.hear(BOB, 2, "order_denied")
-    world.hear(CONTROL, 1, "limit_changed")
+    world.hear(CONTROL, 1, "limit_rule_set")
     await world.made.flush()
     assert world.copied == [(ALICE, 2), (BOB, 1), (CONTROL, 1)]
     assert [one.number for one in world.store.kept] == [1, 2, 3]
@@ -123,7 +123,7 @@ async def test_everything_is_passed_on_at_once() -> None:
 def test_the_names_are_those_of_events() -> None:
     kinds = {one.__struct_config__.tag for one in get_args(AnyEvent)}
     assert kinds >= watching.COPIED | watching.ALERTING
-    assert streams_of("override_used") == streams_of("limit_changed") == frozenset(Stream)
+    assert streams_of("override_used") == streams_of("limit_rule_set") == frozenset(Stream)
     assert streams_of("order_acknowledged") == frozenset()
 
 
@@ -148,6 +148,10 @@ async def test_what_is_kept_and_becomes_of_it(store: Surveillance) -> None:
     assert await store.cursors() == {ALICE: 2}
     assert [(copy.number, copy.notice) for copy in await store.copies(0, 10)] == [(1, one), (2, two)]
     assert [copy.number for copy in await store.copies(1, 10)] == [2]
+    assert isinstance(store, MemorySurveillance | PostgresSurveillance)
+    assert [copy.number for copy in await store.copies_of([BOB, ALICE], 1, 10)] == [2]
+    assert await store.copies_of([BOB], 0, 10) == []
+    assert await store.last_number() == 2
     first, second = await store.due("risk", AT, 10)
     assert (first.notice, second.notice, first.attempts) == (one, two, 0)
     await store.delivered(first, AT)
@@ -161,3 +165,60 @@ async def test_what_is_kept_and_becomes_of_it(store: Surveillance) -> None:
     assert await store.forget(AT) == 0
     assert await store.forget(AT + timedelta(days=1)) == 1  # the one that was taken
     assert len(await store.copies(0, 10)) == 2
+
+
+BREACHES = (
+    "order_denied",
+    "replace_denied",
+    "group_denied",
+    "loss_limit_reached",
+    "alarm_raised",
+    "break_opened",
+    "break_reopened",
+    "order_quarantined",
+    "kill_engaged",
+    "kill_released",
+    "kill_flatten_asked",
+    "kill_flatten_confirmed",
+    "dead_man_expired",
+    "limit_rule_set",
+    "limit_rule_removed",
+    "limits_taken_in",
+    "change_proposed",
+    "change_approved",
+    "change_rejected",
+    "change_expired",
+    "override_granted",
+    "override_used",
+    "identity_changed",
+    "order_resolved",
+    "break_resolved",
+)
+CHANGES = tuple(
+    kind for kind in BREACHES if kind.startswith(("kill", "limit", "change", "override"))
+)
+
+
+@pytest.mark.parametrize("kind", BREACHES)
+async def test_trader_and_risk_are_both_told_of_every_breach_and_change(kind: str) -> None:
+    world = World()
+    trader = Endpoint(name="trader", streams=frozenset({Stream.ALERTS}), accounts=frozenset({ALICE}))
+    world.made = Watching(
+        world.listener,
+        journal=world.journal,
+        audit_log=MemoryAuditLog(world.journal.store),
+        store=world.store,
+        endpoints=[RISK, trader],
+        clock=HandClock(),
+    )
+    streams = (ALICE, AccountId("P-CONTROL"), AccountId("P-LIMITS"), AccountId("P-AUDIT"))
+    for stream in streams:
+        world.hear(stream, 1, kind)
+    await world.made.flush()
+    assert world.sent == {(name, stream, 1) for name in ("risk", "trader") for stream in streams}
+
+
+@pytest.mark.parametrize("kind", ["order_filled", "order_partially_filled", "execution_busted", *CHANGES])
+def test_every_execution_bust_override_and_change_is_copied(kind: str) -> None:
+    assert Stream.DROP_COPY in streams_of(kind)
+    assert kind in {one.__struct_config__.tag for one in get_args(AnyEvent)}

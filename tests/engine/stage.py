@@ -42,7 +42,7 @@ from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.broker import Corrections, DedupClass
 from ordergate.ports.clock_offset import ClockOffset
-from ordergate.ports.kill_flags import KillFlags
+from ordergate.ports.kill_flags import KillFlags, SharedFlags
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.ports.nodes import Node as SeenNode
 from ordergate.ports.nodes import Nodes
@@ -209,6 +209,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         snapshots: SnapshotPace | None = None,
         cancels_all: bool = False,
         kill_flags: Sequence[KillFlags] = (),
+        shared_stops: SharedFlags | None = None,
         trips: TripPolicy | None = None,
         offset: ClockOffset | None = None,
         nodes: Nodes | None = None,
@@ -234,6 +235,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self.rules = "the test's"
         self._cancels_all = cancels_all
         self._kill_flags = kill_flags
+        self._shared_stops = shared_stops
         self._trips = trips
         self._offset = offset
         self._nodes = nodes
@@ -279,6 +281,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             instruments=self.instruments,
             rules=self.rules,
             kill_flags=self._kill_flags,
+            shared_stops=self._shared_stops,
             offset=self._offset,
             nodes=self._nodes,
             ourselves=self._ourselves,

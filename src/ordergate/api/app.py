@@ -35,6 +35,7 @@ from ordergate.api.routes.limits import LimitRoutes, limit_listings
 from ordergate.api.routes.listings import account_listings, instrument_listings, order_listings
 from ordergate.api.routes.orders import OrderRoutes
 from ordergate.api.routes.reconciliation import BreakRoutes, reconciliation_listings
+from ordergate.api.routes.surveillance import surveillance_listings
 from ordergate.api.stream.endpoint import StreamEndpoint
 from ordergate.api.stream.hub import Hub
 from ordergate.core.faults import JournalUnavailable
@@ -97,6 +98,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
         limit_listings(deps, door),
         reconciliation_listings(deps, door),
         group_listings(deps, door),
+        surveillance_listings(deps, door),
         health(deps),
     ):
         app.include_router(router)

@@ -41,6 +41,7 @@ from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.identity import Identity
+from ordergate.ports.surveillance import Copy
 from ordergate.ports.views import Page, Views
 from ordergate.telemetry.metrics import Metrics
 
@@ -253,6 +254,14 @@ class DeadManLike(Protocol):
     def of(self, principal: Principal) -> Sequence[DeadManView]: ...
 
 
+class DropCopyLike(Protocol):
+    """The drop copy, as far as the API shows it."""
+
+    async def page(self, principal: Principal, after: int, most: int) -> Sequence[Copy]: ...
+
+    async def newest(self) -> int: ...
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the authorization server. Header names are in lower case."""
 
@@ -330,6 +339,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     groups: GroupsLike
     limits: LimitsLike
     dead_man: DeadManLike
+    drop_copy: DropCopyLike
     views: Views
     identity: Identity
     instruments: Mapping[Symbol, Instrument]

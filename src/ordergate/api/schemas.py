@@ -344,5 +344,6 @@ SCOPE_WORDS = {
     Scope.ACCOUNTS_WRITE: "assign and resolve breaks, and ask for a reconciliation",
     Scope.MARKET_DATA_READ: "stream quotes and trades",
     Scope.RISK_READ: "see limits, their use, and the kill switch",
+    Scope.SURVEILLANCE_READ: "see the drop copy: executions, busts, stops, overrides and changes of limits",
     Scope.RISK_WRITE: "change and approve limits, turn the kill switch, resolve orders in question",
 }

@@ -55,6 +55,8 @@ COPIED: Final = frozenset(
         "cash_adjusted",
         "kill_engaged",
         "kill_released",
+        "kill_flatten_asked",
+        "kill_flatten_confirmed",
     }
 )
 ALERTING: Final = frozenset(
@@ -68,13 +70,19 @@ ALERTING: Final = frozenset(
         "break_reopened",
         "kill_engaged",
         "kill_released",
+        "kill_flatten_asked",
+        "kill_flatten_confirmed",
+        "dead_man_expired",
+        "loss_limit_reached",
+        "order_resolved",
+        "break_resolved",
         "identity_changed",
     }
 )
-HOUSE: Final = ("CONTROL", "AUDIT")
+HOUSE: Final = ("CONTROL", "LIMITS", "AUDIT")
 """Streams that are no account's: whoever is told of anything is told of these."""
 # Whatever is called so changes what risk allows: it is copied, and alerts.
-POLICY: Final = ("limit", "override", "policy", "trip", "breaker")
+POLICY: Final = ("limit", "override", "change")
 
 
 def streams_of(kind: str) -> frozenset[Stream]:

@@ -66,6 +66,7 @@ class KillSwitch:
         self._unwritten: list[KillEngaged] = []
         self._known = False
         self._unlooked: set[str] = set()
+        self._looked_at: dict[str, float] = {}
         self._heard_at = -math.inf
         self._heard = asyncio.Event()
         self._epoch = 0
@@ -88,7 +89,13 @@ class KillSwitch:
             return UNREAD
         if self._unlooked:
             return f"{', '.join(sorted(self._unlooked))} of stops have not been looked at yet"
-        return UNHEARD if self._clock.monotonic() - self._heard_at > HEARD_S_MAX else None
+        oldest = self._clock.monotonic() - HEARD_S_MAX
+        if self._heard_at < oldest:
+            return UNHEARD
+        for way, at in self._looked_at.items():
+            if at < oldest:
+                return f"{way} has not been heard for {HEARD_S_MAX:g} s"
+        return None
 
     @property
     def heard_age_s(self) -> float:
@@ -110,12 +117,18 @@ class KillSwitch:
             return Stop(Grade.BLOCK_NEW, why=why)
         return self._state.stop(subject)
 
-    def awaits(self, way: str) -> None:
-        """Nothing new until this other way to stop has been looked at once."""
+    def awaits(self, way: str, *, always: bool = False) -> None:
+        """Nothing new until this other way to stop has been looked at once; `always`: and of late."""
         self._unlooked.add(way)
+        if always:
+            self._looked_at[way] = -math.inf
 
-    def looked(self, way: str) -> None:
+    def looked(self, way: str, at: float) -> None:
+        """What was there at that time is in force."""
         self._unlooked.discard(way)
+        if way in self._looked_at:
+            self._looked_at[way] = at
+            self._tell_heard()
 
     async def until_heard(self, timeout_s: float) -> None:
         """Wait until the control stream is heard again, for so long at most."""
@@ -256,6 +269,11 @@ class KillSwitch:
 
     def _was_heard(self, at: float) -> None:
         self._heard_at = at
+        self._tell_heard()
+
+    def _tell_heard(self) -> None:
+        if self._looked_at and self.deaf is not None:
+            return  # another way is still silent
         self._heard.set()
 
     def _was_written(self, event: KillEngaged) -> None:

@@ -170,6 +170,7 @@ class Node:
             two_persons=two_persons,
             policy=trips or TripPolicy(),
             flags=world.kill_flags,
+            shared=world.shared_stops,
             offset=world.offset,
             nodes=world.nodes,
             ourselves=world.ourselves,

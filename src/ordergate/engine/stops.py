@@ -23,7 +23,7 @@ from ordergate.engine.trips import TripPolicy, Trips
 from ordergate.engine.watches import Watches
 from ordergate.ports.clock import Clock
 from ordergate.ports.clock_offset import ClockOffset
-from ordergate.ports.kill_flags import KillFlags
+from ordergate.ports.kill_flags import KillFlags, SharedFlags
 from ordergate.ports.nodes import Node, Nodes
 from ordergate.telemetry.metrics import Metrics
 
@@ -43,6 +43,7 @@ class Stops:
         two_persons: bool,
         policy: TripPolicy,
         flags: Sequence[KillFlags],
+        shared: SharedFlags | None,
         offset: ClockOffset | None,
         nodes: Nodes | None,
         ourselves: Node | None,
@@ -50,6 +51,7 @@ class Stops:
         self._kill_switch = kill_switch
         self._metrics = metrics
         self._flags = flags
+        self._shared = shared
         self._sweeps = Sweeps(lanes, clock)
         self.desk = KillDesk(
             env,
@@ -80,12 +82,16 @@ class Stops:
         self._flag_watch = FlagWatch(kill_switch, self.desk, clock)
         for way in flags:
             kill_switch.awaits(way.name)
+        if shared is not None:
+            kill_switch.awaits(shared.name, always=True)
         kill_switch.on_event = self._follow_control
 
     def start(self, supervisor: Supervisor) -> None:
         """The ways around the API first: nothing new passes before each was looked at once."""
         for way in self._flags:
             supervisor.keep(f"kill-{way.name}", self._keeping(way))
+        if (shared := self._shared) is not None:
+            supervisor.keep("kill-shared", lambda: self._flag_watch.keep_shared(shared))
         supervisor.keep("kill-switch", self._keep_kill_switch)
         supervisor.keep("kill-desk", self.desk.keep)
         supervisor.keep("dead-man", self.dead_man.keep)

@@ -19,7 +19,7 @@ from ordergate.ports.broker import Broker
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.clock_offset import ClockOffset
 from ordergate.ports.journal import Journal
-from ordergate.ports.kill_flags import KillFlags
+from ordergate.ports.kill_flags import KillFlags, SharedFlags
 from ordergate.ports.market_data import MarketData
 from ordergate.ports.nodes import Node as SeenNode
 from ordergate.ports.nodes import Nodes
@@ -64,6 +64,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     prices: Sequence[MarketData] = ()
     rules: str = ""
     kill_flags: Sequence[KillFlags] = ()
+    shared_stops: SharedFlags | None = None
     hours: Hours = always_unknown
     offset: ClockOffset | None = None
     nodes: Nodes | None = None

@@ -38,7 +38,7 @@ class KillRows:
         self._asking = asyncio.Lock()
 
     async def raised(self) -> Sequence[Flag]:
-        return [_flag(dict(row)) for row in await self._ask("raised")]
+        return [flag_of(dict(row)) for row in await self._ask("raised")]
 
     async def lower(self, flag: Flag) -> None:
         await self._ask("lower", flag.id)
@@ -78,7 +78,7 @@ class KillRows:
                 raise JournalUnavailable(f"the database cannot be asked: {session.said(error)}") from error
 
 
-def _flag(row: dict[str, Any]) -> Flag:
+def flag_of(row: dict[str, Any]) -> Flag:
     """What a person wrote by hand need not be understood to count."""
     try:
         return msgspec.convert(row, Flag)

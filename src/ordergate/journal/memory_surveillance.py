@@ -22,7 +22,7 @@ class _Sent(msgspec.Struct):
 
 
 class MemorySurveillance:
-    """Keeps the promises of `ports.surveillance.Surveillance`. Set `away` and nothing is kept."""
+    """Keeps the promises of `ports.surveillance`: Surveillance and Copies. Set `away` and nothing is kept."""
 
     def __init__(self) -> None:
         self.seen: dict[AccountId, int] = {}
@@ -82,6 +82,14 @@ class MemorySurveillance:
     async def copies(self, after: int, most: int) -> Sequence[Copy]:
         self._reach()
         return [one for one in self.kept if one.number > after][:most]
+
+    async def copies_of(self, accounts: Sequence[AccountId], after: int, most: int) -> Sequence[Copy]:
+        self._reach()
+        return [one for one in self.kept if one.number > after and one.notice.account in accounts][:most]
+
+    async def last_number(self) -> int:
+        self._reach()
+        return len(self.kept)
 
     def _of(self, delivery: Delivery) -> _Sent:
         self._reach()

@@ -22,7 +22,7 @@ _SQL: Final = sqlfiles.statements("surveillance")
 
 
 class PostgresSurveillance:
-    """Keeps the promises of `ports.surveillance.Surveillance`."""
+    """Keeps the promises of `ports.surveillance`: Surveillance and Copies."""
 
     def __init__(self, pool: asyncpg.Pool, statement_s_max: float) -> None:
         self._pool = pool
@@ -98,6 +98,15 @@ class PostgresSurveillance:
         async with self._connection() as connection:
             rows = await connection.fetch(_SQL["copies"], after, most)
         return [Copy(number=row["number"], at=row["at"], notice=_notice(row)) for row in rows]
+
+    async def copies_of(self, accounts: Sequence[AccountId], after: int, most: int) -> Sequence[Copy]:
+        async with self._connection() as connection:
+            rows = await connection.fetch(_SQL["copies_of"], list(accounts), after, most)
+        return [Copy(number=row["number"], at=row["at"], notice=_notice(row)) for row in rows]
+
+    async def last_number(self) -> int:
+        async with self._connection() as connection:
+            return int(await connection.fetchval(_SQL["last_number"]))
 
     async def close(self) -> None:
         try:

@@ -43,3 +43,11 @@ class KillFlags(Protocol):
     async def lower(self, flag: Flag) -> None:
         """Take it down: the journal has it. Harmless to repeat. Raises Fault."""
         ...
+
+
+class SharedFlags(KillFlags, Protocol):
+    """Stops that several gateways hold together. While it is silent nothing new passes."""
+
+    async def tell(self, stops: Sequence[Flag]) -> None:
+        """All that is stopped here and concerns others, and nothing else. Raises Fault."""
+        ...

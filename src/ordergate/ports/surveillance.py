@@ -36,6 +36,18 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
 
+class Copies(Protocol):
+    """The drop copy, for whoever reads it. Raises JournalUnavailable."""
+
+    async def copies_of(self, accounts: Sequence[AccountId], after: int, most: int) -> Sequence[Copy]:
+        """Of these streams alone, in the order of their numbers."""
+        ...
+
+    async def last_number(self) -> int:
+        """0 before the first."""
+        ...
+
+
 class Surveillance(Protocol):
     """Raises JournalUnavailable."""
 

@@ -42,6 +42,7 @@ from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.kill_rows import KillRows
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
+from ordergate.journal.shared_stops import SharedStops
 from ordergate.journal.views import PostgresViews
 from ordergate.ports import nodes
 from ordergate.ports.market_data import MarketData
@@ -151,6 +152,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         prices=_prices(settings, clock, chance, stack),
         rules=fold_rules(settings.symbols),
         kill_flags=(KillFiles(settings.data_dir), rows),
+        shared_stops=_shared_stops(settings, dsn, ourselves.name, stack),
         hours=_hours(settings, clock),
         offset=MachineOffset(),
         nodes=rows,
@@ -194,6 +196,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             groups=node.groups,
             limits=node.limits,
             dead_man=node.dead_man,
+            drop_copy=watched.drop_copy,
             views=views,
             identity=identity.bearer,
             hub=hub,
@@ -326,6 +329,15 @@ def _ourselves(settings: Settings, chance: SystemChance) -> nodes.Node:
         build=ordergate.__version__,
         config=hashlib.sha256(plain).hexdigest(),
     )
+
+
+def _shared_stops(settings: Settings, dsn: str, node: str, stack: AsyncExitStack) -> SharedStops | None:
+    if settings.kill_switch.shared_database_url is None:
+        return None
+    address = settings.kill_switch.shared_database_url.read().reveal()
+    shared = SharedStops(address, dsn, settings.environment, node)
+    stack.push_async_callback(shared.close)
+    return shared
 
 
 async def _leave(rows: KillRows, ourselves: nodes.Node) -> None:

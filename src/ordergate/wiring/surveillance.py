@@ -9,6 +9,7 @@ from datetime import timedelta
 import msgspec
 
 from ordergate.audit.alerting import Alerting, Target
+from ordergate.audit.drop_copy import DropCopy
 from ordergate.audit.outbound import Poster, Refused, check_url
 from ordergate.audit.watching import Endpoint, Stream, Watching
 from ordergate.core.ids import AccountId, Env
@@ -22,9 +23,10 @@ from ordergate.wiring.settings import CannotStart, EndpointSettings, Settings
 
 
 class Surveillance(msgspec.Struct, frozen=True):
-    """`audience` hears everything; `parts` are what the node keeps running."""
+    """`audience` hears everything, `drop_copy` shows it; `parts` are what the node keeps running."""
 
     audience: Watching
+    drop_copy: DropCopy
     parts: dict[str, Callable[[], Awaitable[None]]]
 
 
@@ -58,7 +60,8 @@ async def surveillance(
     )
     alerting = Alerting(store, poster.post, clock, chance)
     parts = {"surveillance": watching.run, "surveillance-house": watching.keep_house}
-    return Surveillance(watching, {**parts, **alerting.parts(targets)})
+    drop_copy = DropCopy(store, settings.environment, settings.accounts)
+    return Surveillance(watching, drop_copy, {**parts, **alerting.parts(targets)})
 
 
 def _endpoint(one: EndpointSettings) -> Endpoint:

@@ -95,6 +95,17 @@ class DeadManAsked(Action, frozen=True, kw_only=True):
     correlation: str
 
 
+class FollowCopy(Action, frozen=True, kw_only=True):
+    """Follow the drop copy after this number, or from now on; an earlier subscription to it ends."""
+
+    after: int | None
+    frame_id: str | None
+
+
+class LeaveCopy(Action, frozen=True):
+    """Follow it no longer."""
+
+
 Actions = Sequence[Action]
 
 

@@ -22,8 +22,10 @@ from ordergate.api.stream.actions import (
     Close,
     Command,
     DeadManAsked,
+    FollowCopy,
     Join,
     Leave,
+    LeaveCopy,
     Login,
     Send,
     Unwatch,
@@ -32,6 +34,7 @@ from ordergate.api.stream.actions import (
 from ordergate.api.stream.channels import Channel
 from ordergate.api.stream.commands import answer_to, answer_to_defect, told
 from ordergate.api.stream.dead_man import DeadManOfStream
+from ordergate.api.stream.drop_copy import DropCopyOfStream
 from ordergate.api.stream.feed import Subscriber
 from ordergate.api.stream.hub import GOING_AWAY, CannotFollow, Hub, subscriber_of
 from ordergate.api.stream.outbox import Outbox
@@ -89,6 +92,9 @@ class Connection:
             wake=self._wake,
         )
         self._dead_man = DeadManOfStream(deps.dead_man)
+        self._drop_copy = DropCopyOfStream(
+            deps.drop_copy, self._outbox, deps.clock, principal=self._asking, tell=self._do
+        )
         self._following: dict[AccountId, tuple[Subscriber, asyncio.Task[None]]] = {}
         self._use_told: dict[AccountId, bytes] = {}
         self._backed_up_since: float | None = None
@@ -114,6 +120,9 @@ class Connection:
 
     def follows(self, account: str) -> bool:
         return account in self._following
+
+    def _asking(self) -> Principal | None:
+        return self._session.principal
 
     def close(self, code: int, reason: str) -> None:
         if code == GOING_AWAY:
@@ -189,6 +198,10 @@ class Connection:
                 self._join(action)
             case Leave():
                 self._leave(action.account)
+            case FollowCopy():
+                self._drop_copy.follow(action, self._defect)
+            case LeaveCopy():
+                self._drop_copy.leave()
             case Watch():
                 self._hub.watch(self._outbox, action.channel, action.symbols)
             case Unwatch():
@@ -373,6 +386,7 @@ class Connection:
     def _end(self) -> None:
         self._session.closed = True
         self._dead_man.disconnected()
+        self._drop_copy.leave()
         self._socket.on_text = None
         if self._login is not None:
             self._login.cancel()

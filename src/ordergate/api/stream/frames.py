@@ -7,6 +7,7 @@ the frame repeats it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -155,10 +156,28 @@ class DeadManDisarm(DeadManFrame, frozen=True, kw_only=True, tag="dead_man.disar
     """The client will be away on purpose."""
 
 
+class DropCopySubscribe(ClientFrame, frozen=True, kw_only=True, tag="drop_copy.subscribe"):
+    """To the drop copy, after a number that was seen; without one from now on."""
+
+    after: Annotated[int, msgspec.Meta(ge=0, le=2**53, description="a number of the drop copy")] | None = None
+
+
+class DropCopyUnsubscribe(ClientFrame, frozen=True, kw_only=True, tag="drop_copy.unsubscribe"):
+    """No more of it."""
+
+
 AnyDeadManFrame = DeadManArm | DeadManRefresh | DeadManDisarm
 AnyCommandFrame = Place | Cancel | Replace | PlaceGroup | CancelGroup
 AnyClientFrame = (
-    Authenticate | Refresh | Ping | Subscribe | Unsubscribe | AnyCommandFrame | AnyDeadManFrame
+    Authenticate
+    | Refresh
+    | Ping
+    | Subscribe
+    | Unsubscribe
+    | DropCopySubscribe
+    | DropCopyUnsubscribe
+    | AnyCommandFrame
+    | AnyDeadManFrame
 )
 
 decoder: Final[msgspec.json.Decoder[AnyClientFrame]] = msgspec.json.Decoder(AnyClientFrame)
@@ -235,6 +254,21 @@ def risk(body: bytes) -> bytes:
 def subscribed_prices(channel: str, symbols: Iterable[str], frame_id: str | None) -> bytes:
     return encode(
         {"type": "subscribed", **_id(frame_id), "channel": channel, "symbols": sorted(symbols)}
+    )
+
+
+def subscribed_copy(after: int, frame_id: str | None) -> bytes:
+    """To the drop copy: entries follow whose numbers are greater."""
+    return encode({"type": "subscribed", **_id(frame_id), "channel": "drop_copy", "after": after})
+
+
+def copy(number: int, prev_number: int, told_at: datetime, event: bytes) -> bytes:
+    """One entry of the drop copy, with the number of the one before it on this subscription."""
+    return b'{"type":"drop_copy","prev_number":%d,"number":%d,"told_at":%b,"event":%b}' % (
+        prev_number,
+        number,
+        encode(told_at),
+        event,
     )
 
 

@@ -27,8 +27,10 @@ from ordergate.api.stream.actions import (
     Close,
     Command,
     DeadManAsked,
+    FollowCopy,
     Join,
     Leave,
+    LeaveCopy,
     Limits,
     Login,
     ReplaceAsked,
@@ -73,6 +75,7 @@ class Session:
         self.closed = False
         self.channels: dict[AccountId, tuple[Channel, ...]] = {}
         self.watched: dict[str, set[str]] = {"quotes": set(), "trades": set()}
+        self.copied = False
         self._env = env
         self._name = name
         self._limits = limits
@@ -156,6 +159,11 @@ class Session:
                 return self._subscribe(frame, principal)
             case frames.Unsubscribe():
                 return self._unsubscribe(frame)
+            case frames.DropCopySubscribe():
+                return self._follow_copy(frame, principal)
+            case frames.DropCopyUnsubscribe():
+                self.copied = False
+                return [LeaveCopy(), Send(frames.unsubscribed({"channel": "drop_copy"}, frame.id))]
             case frames.Refresh():
                 return [Login(frame.token, frame.id)]
             case frames.Authenticate() | frames.Ping():
@@ -261,6 +269,12 @@ class Session:
             return [Unwatch(frame.channel, symbols), Send(done)]
         return self._strike(_UNSUBSCRIBE_SHAPE, frame.id)
 
+    def _follow_copy(self, frame: frames.DropCopySubscribe, principal: Principal) -> Actions:
+        if not principal.may(Scope.SURVEILLANCE_READ):
+            return [_error(_NO_SURVEILLANCE, frame.id)]
+        self.copied = True
+        return [FollowCopy(after=frame.after, frame_id=frame.id)]
+
     # Inside
 
     def _drop_what_is_lost(self, principal: Principal) -> Actions:
@@ -272,6 +286,9 @@ class Session:
                 del self.channels[account]
                 lost = Refusal(no.code, f"the new token does not allow this subscription to {account}")
                 actions += [Leave(account), _error(lost, None)]
+        if self.copied and not principal.may(Scope.SURVEILLANCE_READ):
+            self.copied = False
+            actions += [LeaveCopy(), _error(_NO_SURVEILLANCE, None)]
         if not principal.may(Scope.MARKET_DATA_READ):
             for channel, watched in self.watched.items():
                 actions.append(Unwatch(channel, tuple(watched)))
@@ -336,5 +353,6 @@ _LOG_IN_FIRST: Final = Refusal(Code.UNAUTHENTICATED, "send an authenticate frame
 _SUBSCRIBE_SHAPE: Final = Refusal(
     Code.INVALID, "give account_id and channels (and resume), or channel and symbols"
 )
+_NO_SURVEILLANCE: Final = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.SURVEILLANCE_READ}")
 _NOTHING_TO_RESUME: Final = Refusal(Code.INVALID, "the channel risk has no events to resume")
 _UNSUBSCRIBE_SHAPE: Final = Refusal(Code.INVALID, "give account_id, or channel and symbols")

@@ -44,6 +44,10 @@ select count(*) from gone
 -- name: copies
 select number, account, seq, kind, at, frame from drop_copy where number > $1 order by number limit $2
 
+-- name: copies_of
+select number, account, seq, kind, at, frame from drop_copy where account = any ($1::text[]) and number > $2
+order by number limit $3
+
 -- name: dead
 select endpoint, account, seq, kind, attempts, why from webhook_delivery where state = 'dead'
 order by settled_at desc limit $1
