@@ -15,6 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from ordergate.security.authorization_server import Endpoint
+from ordergate.security.oauth_requests import Received
 from tests.security.idp import served
 from tests.security.world import SetClock, World, world
 
@@ -26,7 +27,15 @@ with warnings.catch_warnings():
 
 def mounted(endpoint: Endpoint) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.Response:
-        answer = await endpoint.call(await request.read(), dict(request.headers), request.remote or "")
+        received = Received(
+            method=request.method,
+            path=request.path,
+            query=request.query_string,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await request.read(),
+            peer=request.remote or "",
+        )
+        answer = await endpoint.call(received)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     return handle

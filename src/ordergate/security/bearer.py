@@ -2,7 +2,9 @@
 
 A token is verified once and then remembered until it expires, is revoked, loses its key, or its
 client loses a right; being remembered costs a dictionary lookup. What a token allows is never
-more than what its client may do now.
+more than what its client may do now. A token that is bound to its sender is remembered under another
+name, so that it is never taken for one that serves whoever has it; what its sender proves is checked
+every time.
 """
 
 from __future__ import annotations
@@ -17,13 +19,19 @@ from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, is_account_id
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.clock import Clock
+from ordergate.ports.identity import Shown
 from ordergate.security.directory import Directory
 from ordergate.security.external import ExternalIssuer, IssuerUnreachable
 from ordergate.security.profile import SKEW_S, Profile
+from ordergate.security.senders import Senders
 from ordergate.security.verify import Flaw, Standard, Trust, Unverified, VerifyKey, check, take_apart, texts
 from ordergate.security.verify import verify_key as key_of
 
 REMEMBERED_MAX: Final = 20_000
+UNADORNED: Final = Shown()
+
+# No token begins like this, so what is remembered as bound is never found as a bearer token.
+_BOUND: Final = "bound "
 
 
 class _Own(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,12 +62,15 @@ class Bearer:
         profile: Profile,
         directory: Directory,
         clock: Clock,
+        senders: Senders,
+        *,
         issuers: Sequence[ExternalIssuer] = (),
         remembered_max: int = REMEMBERED_MAX,
     ) -> None:
         self._profile = profile
         self._directory = directory
         self._clock = clock
+        self._senders = senders
         self._external = {issuer.settings.issuer: issuer for issuer in issuers}
         if profile.issuer in self._external or len(self._external) != len(issuers):
             raise ValueError("every issuer needs a URL of its own")
@@ -80,19 +91,34 @@ class Bearer:
             return None
         return standing.principal
 
-    async def authenticate(self, token: str) -> Principal | Refusal:
-        """Verify a bearer token: signature, issuer, audience, times, revocation."""
-        principal = self.known(token)
-        if principal is not None:
-            return principal
+    def known_bound(self, token: str, shown: Shown) -> Principal | Refusal | None:
+        """The same for a token that is bound to its sender, who proves it anew each time."""
+        standing = self._by_token.get(_BOUND + token)
+        if standing is None or self._now() >= standing.deadline:
+            return None
+        principal = standing.principal
+        return self._senders.check(principal.bound_to, token, shown) or principal
+
+    async def authenticate(self, token: str, shown: Shown = UNADORNED) -> Principal | Refusal:
+        """Verify a token: signature, issuer, audience, times, revocation, and its sender's proof."""
+        found = (None if shown.dpop else self.known(token)) or self.known_bound(token, shown)
+        if found is not None:
+            return found
         try:
             standing = await self._verify(token)
         except Flaw as flaw:
             return Refusal(Code.UNAUTHENTICATED, str(flaw))
         except IssuerUnreachable:
             return Refusal(Code.UNAVAILABLE, "the issuer of the token cannot be asked for its keys now")
+        principal = standing.principal
+        no = self._senders.check(principal.bound_to, token, shown)
+        if no is not None:
+            return no
         self._remember(standing)
-        return standing.principal
+        return principal
+
+    def nonce(self) -> str:
+        return self._senders.proofs.nonce()
 
     def still_valid(self, principal: Principal) -> bool:
         """False once the token expired or was revoked; cheap enough for every frame."""
@@ -152,11 +178,14 @@ class Bearer:
             accounts=frozenset(AccountId(account) for account in own.acct) & client.accounts,
             expires_at=standard.exp,
             token_id=standard.jti,
-            auth_time=standard.iat,  # the client's secret was proven for this very token
+            auth_time=standard.iat,  # the client proved itself for this very token
+            bound_to=standard.bound_to(),
         )
 
     def _standing(self, token: str, principal: Principal, kid: str, *, own: bool) -> _Standing:
         deadline = float(principal.expires_at + SKEW_S)
+        if principal.bound_to is not None:
+            token = _BOUND + token
         return _Standing(token=token, principal=principal, kid=kid, own=own, deadline=deadline)
 
     def _remember(self, standing: _Standing) -> None:

@@ -110,6 +110,10 @@ class Directory:
         self._keys = {**self._keys, **{key.kid: key for key in keys}}
         self._tell()
 
+    async def spend(self, what: str, expires_at: int) -> bool:
+        """True the first time, wherever it was done. Raises StoreUnavailable."""
+        return await self._store.spend(what, expires_at)
+
     async def revoke(self, token_id: str, expires_at: int) -> None:
         """Revoke here at once, to be remembered until `expires_at`.
 

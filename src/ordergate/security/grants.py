@@ -18,22 +18,29 @@ from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
-from ordergate.core.access import Principal, Scope
+from ordergate.core.access import Principal
 from ordergate.security.clients import Client
-from ordergate.security.oauth_requests import BASIC, POST, Asking
+from ordergate.security.metadata import CLIENT_CREDENTIALS
+from ordergate.security.oauth_requests import ASSERTION, BASIC, POST, Asking
+from ordergate.security.senders import confirmation
 from ordergate.security.verify import Standard
 
-METHODS: Final = [BASIC, POST]
-CLIENT_CREDENTIALS: Final = "client_credentials"
-SCOPES: Final = frozenset(scope.value for scope in Scope)
+METHODS: Final = [BASIC, POST, ASSERTION]
 
 
 class Request(OAuth2Request):  # type: ignore[misc]  # Authlib publishes no types
-    """Our request in Authlib's shape."""
+    """Our request in Authlib's shape.
 
-    def __init__(self, issuer: str, asking: Asking) -> None:
+    `proven` is the client whose assertion was checked already; `bound_to` what a token will be bound to.
+    """
+
+    def __init__(
+        self, issuer: str, asking: Asking, *, proven: Client | None = None, bound_to: str | None = None
+    ) -> None:
         super().__init__("POST", issuer + asking.path, headers={})
         self.asking = asking
+        self.proven = proven
+        self.bound_to = bound_to
         self.payload = BasicOAuth2Payload(dict(asking.form))
         self.to_revoke: Principal | None = None
 
@@ -43,10 +50,11 @@ class Request(OAuth2Request):  # type: ignore[misc]  # Authlib publishes no type
 
 
 class Registered(ClientMixin):  # type: ignore[misc]  # Authlib publishes no types
-    """A client that has authenticated."""
+    """A client that has authenticated, and what its new token will be bound to."""
 
-    def __init__(self, stored: Client) -> None:
+    def __init__(self, stored: Client, bound_to: str | None = None) -> None:
         self.stored = stored
+        self.bound_to = bound_to
 
     def get_client_id(self) -> str:
         return self.stored.client_id
@@ -61,7 +69,7 @@ class Registered(ClientMixin):  # type: ignore[misc]  # Authlib publishes no typ
         return method in METHODS
 
     def check_grant_type(self, grant_type: str) -> bool:
-        return grant_type == CLIENT_CREDENTIALS
+        return grant_type == CLIENT_CREDENTIALS and not self.stored.is_public
 
 
 class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]  # Authlib publishes no types
@@ -120,9 +128,11 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib pub
 
     def introspect_token(self, token: IssuedToken) -> dict[str, Any]:
         principal, standard = token.principal, token.standard
+        cnf = confirmation(principal.bound_to)
         return {
             "active": True,
-            "token_type": "Bearer",
+            "token_type": "DPoP" if cnf is not None and "jkt" in cnf else "Bearer",
+            **({} if cnf is None else {"cnf": cnf}),
             "scope": " ".join(sorted(scope.value for scope in principal.scopes)),
             "client_id": principal.client_id,
             "sub": principal.subject,

@@ -20,6 +20,7 @@ from ordergate.ports.privileged import Change
 from ordergate.security.clients import (
     Client,
     PublishedKey,
+    Sender,
     Snapshot,
     StoreUnavailable,
     check_client,
@@ -41,6 +42,8 @@ _LOAD_REVOCATIONS: Final = _sql("load_revocations")
 _PUT_CLIENT: Final = _sql("put_client")
 _PUT_KEYS: Final = _sql("put_keys")
 _REVOKE: Final = _sql("revoke")
+_SPEND: Final = _sql("spend")
+_PRUNE_SPENT: Final = _sql("prune_spent")
 _PRUNE_KEYS: Final = _sql("prune_keys")
 _PRUNE_REVOCATIONS: Final = _sql("prune_revocations")
 _NOTE_CHANGE: Final = _sql("note_change")
@@ -95,6 +98,9 @@ class PostgresStore:
             sorted(scope.value for scope in client.scopes),
             sorted(client.accounts),
             client.enabled,
+            client.keys,
+            list(client.redirect_uris),
+            client.sender.value,
         )
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
@@ -107,6 +113,12 @@ class PostgresStore:
 
     async def revoke(self, token_id: str, expires_at: int) -> None:
         await self._execute(_REVOKE, token_id, expires_at)
+
+    async def spend(self, what: str, expires_at: int) -> bool:
+        with _told_as_unavailable():
+            async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
+                said = await connection.fetchval(_SPEND, self._env.value, what, expires_at, timeout=TIMEOUT_S)
+        return said is not None
 
     async def waiting(self, most: int) -> Sequence[Change]:
         with _told_as_unavailable():
@@ -135,6 +147,7 @@ class PostgresStore:
     async def prune(self, now: int) -> None:
         await self._execute(_PRUNE_KEYS, now)
         await self._execute(_PRUNE_REVOCATIONS, now)
+        await self._execute(_PRUNE_SPENT, now)
 
     async def _execute(self, statement: str, *arguments: object) -> None:
         with _told_as_unavailable():
@@ -159,4 +172,7 @@ def _client(row: asyncpg.Record) -> Client:
         scopes=frozenset(Scope(scope) for scope in row["scopes"] if scope in _SCOPES),
         accounts=frozenset(AccountId(account) for account in row["accounts"]),
         enabled=row["enabled"],
+        keys=row["keys"],
+        redirect_uris=tuple(row["redirect_uris"]),
+        sender=Sender(row["sender"]),
     )

@@ -14,10 +14,12 @@ from ordergate.security.authorization_server import AuthorizationServer, Noted
 from ordergate.security.bearer import Bearer
 from ordergate.security.clients import Client, ClientStore, StoreUnavailable
 from ordergate.security.directory import Directory
+from ordergate.security.dpop import Proofs
 from ordergate.security.external import ExternalIssuer
 from ordergate.security.hashing import hash_secret, new_secret
 from ordergate.security.keys.ring import Keyring
 from ordergate.security.profile import Profile
+from ordergate.security.senders import Senders
 from ordergate.security.signing import Signer
 from ordergate.telemetry import log
 from ordergate.telemetry.secret import Secret
@@ -85,6 +87,8 @@ async def start(
     await directory.refresh()
     signer = Signer(profile, ring, directory, clock, save)
     await signer.publish()
-    bearer = Bearer(profile, directory, clock, issuers)
-    server = AuthorizationServer(profile, directory, signer, bearer, clock=clock, noted=noted)
+    proofs = Proofs(profile.issuer, lambda: clock.now().timestamp(), clock.monotonic)
+    senders = Senders(profile, proofs)
+    bearer = Bearer(profile, directory, clock, senders, issuers=issuers)
+    server = AuthorizationServer(profile, directory, signer, bearer, senders, clock=clock, noted=noted)
     return Security(directory=directory, signer=signer, bearer=bearer, server=server, clock=clock)

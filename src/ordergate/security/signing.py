@@ -19,6 +19,7 @@ from ordergate.security.clients import Client
 from ordergate.security.directory import Directory
 from ordergate.security.keys.ring import ALGORITHM, Keyring, new_ring, retired, rotate
 from ordergate.security.profile import SKEW_S, Profile
+from ordergate.security.senders import confirmation
 from ordergate.telemetry import failpoints, log
 
 # How long others may keep our key set before they look again (RFC 9111 max-age of the JWKS answer).
@@ -80,8 +81,8 @@ class Signer:
         keys = [json.loads(k.jwk) for k in self._directory.published_keys() if not retired(k.retires_at, now)]
         return json.dumps({"keys": keys}, separators=(",", ":")).encode()
 
-    def mint(self, client: Client, scopes: frozenset[Scope]) -> str:
-        """An access token as of RFC 9068 for these scopes of the client."""
+    def mint(self, client: Client, scopes: frozenset[Scope], bound_to: str | None = None) -> str:
+        """An access token as of RFC 9068 for these scopes of the client, bound to its sender."""
         now = self._now()
         claims: dict[str, Any] = {
             "iss": self._profile.issuer,
@@ -96,6 +97,9 @@ class Signer:
             "tenant": client.tenant,
             "acct": sorted(client.accounts),
         }
+        cnf = confirmation(bound_to)
+        if cnf is not None:
+            claims["cnf"] = cnf
         current = self._ring.current
         header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": current.kid}
         return jwt.encode(header, claims, current.key, algorithms=[ALGORITHM])

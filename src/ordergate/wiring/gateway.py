@@ -49,6 +49,7 @@ from ordergate.security.authorization_server import Endpoint
 from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
 from ordergate.security.keys import local as local_keys
 from ordergate.security.migrations import identity_migrations
+from ordergate.security.oauth_requests import Received
 from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
@@ -185,7 +186,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             identity=identity.bearer,
             hub=hub,
             instruments=settings.symbols,
-            authorization=tuple(_mounted(one) for one in identity.server.endpoints()),
+            authorization=tuple(mounted(one) for one in identity.server.endpoints()),
             metrics=metrics,
             clock=clock,
             chance=chance,
@@ -320,9 +321,11 @@ async def _leave(rows: KillRows, ourselves: nodes.Node) -> None:
     await rows.close()
 
 
-def _mounted(endpoint: Endpoint) -> AuthorizationEndpoint:
+def mounted(endpoint: Endpoint) -> AuthorizationEndpoint:
+    """An endpoint of the authorization server as the API serves it."""
+
     async def call(asked: Asked) -> Told:
-        answer = await endpoint.call(asked.body, asked.headers, asked.peer)
+        answer = await endpoint.call(Received(**msgspec.structs.asdict(asked)))
         return Told(status=answer.status, body=answer.body, headers=answer.headers)
 
     return AuthorizationEndpoint(

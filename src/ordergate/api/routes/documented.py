@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header, Query
 
-from ordergate.api import account_schemas, schemas, stop_schemas
+from ordergate.api import account_schemas, schemas, stop_schemas, stream_schemas
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -83,6 +83,7 @@ def documented() -> APIRouter:
     _document_kill_switch(router)
     _document_dead_man(router)
     _document_breaks(router)
+    _document_tickets(router)
     return router
 
 
@@ -257,3 +258,14 @@ def _document_breaks(router: APIRouter) -> None:
     def resolve(
         break_id: account_schemas.BreakId, asked: Annotated[account_schemas.ResolveRequest, JSON], key: Key
     ) -> None: ...
+
+
+def _document_tickets(router: APIRouter) -> None:
+    @router.post(
+        "/v1/stream/tickets",
+        status_code=201,
+        tags=["stream"],
+        summary="A ticket with which a page of an origin opens a stream, once",
+        responses=answers(201, stream_schemas.Ticket, "Good for half a minute.", {}, 400, 403, 415),
+    )
+    def issue_ticket(asked: Annotated[stream_schemas.TicketRequest, JSON]) -> None: ...
