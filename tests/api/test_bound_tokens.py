@@ -44,7 +44,7 @@ async def gateway(books: Books, **options: Any) -> AsyncIterator[tuple[Served, W
         "desk", tenant="demo", scopes=list(here.scopes), accounts=here.accounts
     )
     endpoints: tuple[AuthorizationEndpoint, ...] = tuple(
-        mounted(endpoint) for endpoint in here.security.server.endpoints()
+        mounted(endpoint) for endpoint in here.security.endpoints()
     )
     deps = msgspec.structs.replace(deps_of(books), identity=here.bearer, authorization=endpoints)
     async with serving(deps, **options) as served:

@@ -54,7 +54,7 @@ async def over_http() -> AsyncIterator[tuple[World, httpx.AsyncClient]]:
     app.router.add_route("*", "/{path:.*}", dispatch)
     async with served(app) as url, httpx.AsyncClient(base_url=url, trust_env=False) as http:
         here = await world(base_url=url, clock=SetClock())
-        calls.update((endpoint.path, mounted(endpoint)) for endpoint in here.security.server.endpoints())
+        calls.update((endpoint.path, mounted(endpoint)) for endpoint in here.security.endpoints())
         yield here, http
 
 

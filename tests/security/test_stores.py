@@ -1,59 +1,22 @@
 """Both stores keep the same promises: one suite, the twin in memory and PostgreSQL."""
 
-import asyncio
 import json
-import secrets
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
-import asyncpg
 import msgspec
 import pytest
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId, Env
-from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.security import postgres
 from ordergate.security.clients import Client, ClientStore, PublishedKey, Sender, StoreUnavailable
 from ordergate.security.keys.ring import new_ring
 from ordergate.security.memory import MemoryStore
-from ordergate.security.migrations import identity_migrations
 from tests.security.world import other_key, world
 
 NOW = 1_750_000_000
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    running = EmbeddedPostgres(tmp_path_factory.mktemp("identity"))
-    asyncio.run(running.start())
-    yield running
-    asyncio.run(running.stop())
-
-
-@pytest.fixture
-def dsn(server: EmbeddedPostgres) -> str:
-    """A database of its own for each test, with the migrations in it."""
-
-    async def prepare() -> str:
-        address = await server.database(f"t{secrets.token_hex(8)}")
-        connection = await asyncpg.connect(address)
-        for _, _, text in identity_migrations():
-            await connection.execute(text)
-        await connection.close()
-        return address
-
-    return asyncio.run(prepare())
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def place(request: pytest.FixtureRequest) -> str | None:
-    """Where the store is: a database's address, or nowhere but in memory."""
-    if request.param == "memory":
-        return None
-    address: str = request.getfixturevalue("dsn")
-    return address
 
 
 @pytest.fixture

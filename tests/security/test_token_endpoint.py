@@ -268,6 +268,6 @@ async def test_the_metadata_names_every_endpoint_under_the_issuer() -> None:
     assert document["token_endpoint"] == "http://127.0.0.1:8080/oauth/token"
     assert document["grant_types_supported"] == ["client_credentials"]
     assert set(document["scopes_supported"]) == {scope.value for scope in Scope}
-    paths = {endpoint.path for endpoint in here.security.server.endpoints()}
+    paths = {endpoint.path for endpoint in here.security.endpoints()}
     named = [value for key, value in document.items() if key.endswith(("_endpoint", "_uri"))]
     assert {url.removeprefix(here.profile.issuer) for url in named} <= paths

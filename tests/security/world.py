@@ -23,6 +23,9 @@ from ordergate.security.external import ExternalIssuer
 from ordergate.security.keys.ring import Keyring, new_ring
 from ordergate.security.memory import MemoryStore
 from ordergate.security.oauth_requests import ASSERTION_TYPE, Answer, Received
+from ordergate.security.people.memory import MemoryPeople
+from ordergate.security.people.totp import Totp
+from ordergate.security.persons import GrantStore
 from ordergate.security.profile import Profile, profile
 from ordergate.security.senders import Senders
 from ordergate.security.service import Security, start
@@ -32,6 +35,7 @@ START: Final = datetime(2025, 6, 2, 13, 30, tzinfo=UTC)
 PAPER_URL: Final = "http://127.0.0.1:8080"
 LIVE_URL: Final = "https://gateway.example"
 PEER: Final = "127.0.0.1"
+FACTOR_KEY: Final = bytes(range(32))
 
 SCOPES: Final = frozenset({Scope.ORDERS_READ, Scope.ORDERS_WRITE, Scope.ACCOUNTS_READ})
 
@@ -105,20 +109,24 @@ class World:
             headers["authorization"] = f"Basic {encoded}"
         if proof is not None:
             headers["dpop"] = proof
-        return await self.send(path, urlencode(parameters).encode(), headers, peer, certificate)
+        body = urlencode(parameters).encode()
+        return await self.send(path, body, headers, peer=peer, certificate=certificate)
 
     async def send(
         self,
         path: str,
         body: bytes,
         headers: dict[str, str],
+        *,
         peer: str = PEER,
         certificate: str | None = None,
+        query: str = "",
     ) -> Answer:
-        endpoint = next(e for e in self.security.server.endpoints() if e.path == path)
+        endpoint = next(e for e in self.security.endpoints() if e.path == path)
         received = Received(
             method=endpoint.method,
             path=path,
+            query=query,
             headers=headers,
             body=body,
             peer=peer,
@@ -249,6 +257,7 @@ async def world(
     *,
     clock: SetClock | None = None,
     store: ClientStore | None = None,
+    people: GrantStore | None = None,
     ring: Keyring | None = None,
     base_url: str | None = None,
     issuers: tuple[ExternalIssuer, ...] = (),
@@ -256,11 +265,21 @@ async def world(
 ) -> World:
     clock = clock or SetClock()
     store = store or MemoryStore(env)
+    people = people or MemoryPeople(env, store if isinstance(store, MemoryStore) else MemoryStore(env))
+    totp = Totp(env, FACTOR_KEY)
     ring = ring or new_ring(env, clock.epoch)
     described = profile(env, base_url or (PAPER_URL if env is Env.PAPER else LIVE_URL))
     saved: list[Keyring] = []
     security = await start(
-        described, store, clock, ring=ring, save=saved.append, issuers=issuers, noted=noted
+        described,
+        store,
+        clock,
+        people=people,
+        totp=totp,
+        ring=ring,
+        save=saved.append,
+        issuers=issuers,
+        noted=noted,
     )
     made = World(security, described, ring, store, clock)
     made.saved = saved

@@ -24,20 +24,18 @@ from ordergate.security import oauth_requests as oauth
 from ordergate.security.bearer import Bearer
 from ordergate.security.clients import Client, StoreUnavailable
 from ordergate.security.directory import Directory
+from ordergate.security.grant_desk import KEEP_S, GrantDesk
 from ordergate.security.grants import Request
 from ordergate.security.hashing import Busy, Workers
-from ordergate.security.metadata import INTROSPECT, JWKS, METADATA, REVOKE, TOKEN
+from ordergate.security.metadata import INTROSPECT, JWKS, METADATA, PAR, REVOKE, TOKEN
 from ordergate.security.oauth_requests import Answer, Asking, Received, Rejected
-from ordergate.security.profile import SKEW_S, Profile
+from ordergate.security.profile import Profile
 from ordergate.security.protocol import Protocol
 from ordergate.security.senders import Senders
 from ordergate.security.signing import JWKS_MAX_AGE_S, Signer
 from ordergate.security.throttle import Throttle
 from ordergate.security.verify import Flaw
 from ordergate.telemetry import log
-
-# A revocation outlives the moment at which the last clock takes the token for expired.
-KEEP_S: Final = 6 * SKEW_S
 
 _log = log.logger("security")
 
@@ -68,6 +66,7 @@ class AuthorizationServer:
         senders: Senders,
         *,
         clock: Clock,
+        grants: GrantDesk,
         noted: Noted | None = None,
     ) -> None:
         """`noted` makes a privileged token durable in the record before it is given out."""
@@ -77,6 +76,7 @@ class AuthorizationServer:
         self._directory = directory
         self._signer = signer
         self._senders = senders
+        self._grants = grants
         self._clock = clock
         self._protocol = Protocol(profile, directory, signer, bearer, senders)
         self._throttle = Throttle(clock.monotonic)
@@ -89,6 +89,7 @@ class AuthorizationServer:
         resource = self._profile.resource_path
         return (
             Endpoint(path=TOKEN, method="POST", summary="Issue an access token", call=self._serve),
+            Endpoint(path=PAR, method="POST", summary="Push what to ask a person for", call=self._serve),
             Endpoint(path=REVOKE, method="POST", summary="Revoke an access token", call=self._serve),
             Endpoint(path=INTROSPECT, method="POST", summary="Look at a token", call=self._serve),
             Endpoint(path=METADATA, method="GET", summary="Describe the server", call=self.metadata),
@@ -112,7 +113,7 @@ class AuthorizationServer:
         """RFC 6749, 7009 and 7662: what a client asks for in its own name."""
         try:
             asking = oauth.read(received)
-            bound_to = self._senders.of_request(received) if received.path == TOKEN else None
+            bound_to = self._senders.of_request(received) if received.path in (TOKEN, PAR) else None
         except Rejected as rejected:
             return rejected.answer
         client_id, peer = asking.credentials.client_id, received.peer
@@ -123,6 +124,7 @@ class AuthorizationServer:
         try:
             proven = await self._proven(asking)
             request = Request(self._profile.issuer, asking, proven=proven, bound_to=bound_to)
+            await self._grants.prepare(request)
             answered = await self._workers.call(lambda: self._protocol.work(request))
         except (Busy, StoreUnavailable):
             self._throttle.refund(client_id, peer)
@@ -147,13 +149,14 @@ class AuthorizationServer:
 
     async def _finish(self, request: Request, answered: Answer) -> Answer:
         """Make durable what Authlib decided."""
-        revoked = request.to_revoke
-        if revoked is not None:
-            try:
-                await self._directory.revoke(revoked.token_id, revoked.expires_at + KEEP_S)
-            except StoreUnavailable:
-                return _later(503, 1)
         client_id, path = request.asking.credentials.client_id, request.asking.path
+        try:
+            answered = await self._grants.settle(request, answered)
+            revoked = request.to_revoke
+            if revoked is not None:
+                await self._directory.revoke(revoked.token_id, revoked.expires_at + KEEP_S)
+        except StoreUnavailable:
+            return _later(503, 1)
         if path == TOKEN and answered.status == 200 and not await self._note(answered):
             return _later(503, 1)
         _log.info("login.succeeded", client_id=client_id, path=path, status=answered.status)

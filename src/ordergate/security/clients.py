@@ -17,6 +17,7 @@ import msgspec
 from ordergate.core.access import Scope
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env, is_account_id
+from ordergate.security.persons import Person
 from ordergate.security.profile import check_url
 from ordergate.security.verify import verify_key
 
@@ -73,6 +74,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the store knows now. `revoked` maps a token's id to when the token expires."""
 
     clients: tuple[Client, ...] = ()
+    people: tuple[Person, ...] = ()
     keys: tuple[PublishedKey, ...] = ()
     revoked: dict[str, int] = {}
 
@@ -81,7 +83,7 @@ class ClientStore(Protocol):
     """Every method raises StoreUnavailable when the store cannot be reached in time."""
 
     async def load(self, now: int) -> Snapshot:
-        """All clients, the keys not retired by `now` and the revocations that still matter."""
+        """All clients and people, the keys not retired by `now` and the revocations that still matter."""
         ...
 
     async def put_client(self, client: Client) -> None:

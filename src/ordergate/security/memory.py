@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ordergate.core.ids import Env
 from ordergate.security.clients import Client, PublishedKey, Snapshot, check_client
+from ordergate.security.persons import Person
 
 
 class MemoryStore:
@@ -15,10 +16,12 @@ class MemoryStore:
         self._keys: dict[str, PublishedKey] = {}
         self._revoked: dict[str, int] = {}
         self._spent: dict[str, int] = {}
+        self.people: dict[str, Person] = {}
 
     async def load(self, now: int) -> Snapshot:
         return Snapshot(
             clients=tuple(sorted(self._clients.values(), key=lambda client: client.client_id)),
+            people=tuple(person for _, person in sorted(self.people.items())),
             keys=tuple(key for _, key in sorted(self._keys.items()) if not _retired(key, now)),
             revoked={token: expires for token, expires in self._revoked.items() if expires > now},
         )

@@ -8,11 +8,14 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import Env
-from ordergate.security.oauth_requests import ASSERTION, BASIC, POST
+from ordergate.security.oauth_requests import ASSERTION, BASIC, POST, PUBLIC
+from ordergate.security.persons import PASSWORD_ONLY, TWO_FACTORS
 from ordergate.security.profile import Profile
 from ordergate.security.verify import ALGORITHMS
 
 TOKEN: Final = "/oauth/token"
+PAR: Final = "/oauth/par"
+AUTHORIZE: Final = "/oauth/authorize"
 REVOKE: Final = "/oauth/revoke"
 INTROSPECT: Final = "/oauth/introspect"
 METADATA: Final = "/.well-known/oauth-authorization-server"
@@ -37,15 +40,23 @@ def of_server(profile: Profile) -> dict[str, Any]:
         "introspection_endpoint": profile.url(INTROSPECT),
         "jwks_uri": profile.url(JWKS),
         "scopes_supported": sorted(SCOPES),
-        "grant_types_supported": [CLIENT_CREDENTIALS],
-        # Required, although there is no authorization endpoint to ask for a response.
-        "response_types_supported": ["none"],
+        "authorization_endpoint": profile.url(AUTHORIZE),
+        "pushed_authorization_request_endpoint": profile.url(PAR),
+        "require_pushed_authorization_requests": True,
+        "authorization_response_iss_parameter_supported": True,
+        "grant_types_supported": [CLIENT_CREDENTIALS, "authorization_code", "refresh_token"],
+        "response_types_supported": ["code"],
+        "response_modes_supported": ["query"],
+        "code_challenge_methods_supported": ["S256"],
+        "acr_values_supported": [PASSWORD_ONLY, TWO_FACTORS],
         "dpop_signing_alg_values_supported": algorithms,
         "tls_client_certificate_bound_access_tokens": True,
         "protected_resources": [profile.audience],
     }
+    public = [] if profile.env is Env.LIVE else [PUBLIC]
     for endpoint in ("token", "revocation", "introspection"):
-        document[f"{endpoint}_endpoint_auth_methods_supported"] = methods
+        more = [] if endpoint == "introspection" else public
+        document[f"{endpoint}_endpoint_auth_methods_supported"] = [*methods, *more]
         document[f"{endpoint}_endpoint_auth_signing_alg_values_supported"] = algorithms
     AuthorizationServerMetadata(document).validate()
     return document
