@@ -26,6 +26,7 @@ from ordergate.engine.limits_desk import Edited
 from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
 from ordergate.journal.memory_surveillance import MemorySurveillance
+from ordergate.ports.identity import Shown
 from ordergate.ports.views import Page
 from ordergate.telemetry.metrics import Metrics
 from tests.api.books import Books
@@ -81,6 +82,9 @@ EVERYTHING = frozenset(Scope)
 READING = frozenset({Scope.ORDERS_READ, Scope.ACCOUNTS_READ})
 
 
+PLAIN = Shown()
+
+
 class Directory:
     """Tokens and whose they are. `forget` makes the next use go through the whole check again."""
 
@@ -99,7 +103,13 @@ class Directory:
         found = self.principals.get(token) if token in self.seen else None
         return found if found is not None and self.still_valid(found) else None
 
-    async def authenticate(self, token: str) -> Principal | Refusal:
+    def known_bound(self, token: str, shown: Shown) -> Principal | Refusal | None:
+        return None
+
+    def nonce(self) -> str:
+        return "nonce"
+
+    async def authenticate(self, token: str, shown: Shown = PLAIN) -> Principal | Refusal:
         self.checks += 1
         found = self.principals.get(token)
         if found is None or not self.still_valid(found):

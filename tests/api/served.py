@@ -82,8 +82,8 @@ class Talk:
 
 
 @asynccontextmanager
-async def serving(deps: ApiDeps) -> AsyncIterator[Served]:
-    options = server_options() | {"loop": "none"}
+async def serving(deps: ApiDeps, **more: Any) -> AsyncIterator[Served]:
+    options = server_options() | {"loop": "none"} | more
     server = uvicorn.Server(uvicorn.Config(create_app(deps), host="127.0.0.1", port=0, **options))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)

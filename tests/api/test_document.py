@@ -25,8 +25,10 @@ from ordergate.api import (
     requests,
     schemas,
     stop_schemas,
+    stream_schemas,
 )
 from ordergate.api.docs_page import STYLE
+from ordergate.api.routes import tickets
 from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
@@ -79,6 +81,8 @@ SAME = [
     (answers.LeftOrder, stop_schemas.LeftOrder),
     (answers.DeadManView, stop_schemas.DeadMan),
     (answers.CancelResult, schemas.CancelResult),
+    (tickets.TicketFields, stream_schemas.TicketRequest),
+    (tickets.TicketView, stream_schemas.Ticket),
     (problems.FieldError, schemas.FieldError),
     (problems.Problem, schemas.Problem),
 ]

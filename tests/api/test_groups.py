@@ -14,9 +14,10 @@ from ordergate.core.access import Principal
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Refusal
+from ordergate.ports.identity import Shown
 from tests.api.asking import a_key
+from tests.api.people import PLAIN, Directory
 from tests.api.people import TRADER as TOKEN
-from tests.api.people import Directory
 from tests.api.served import serving
 from tests.engine.groups import at_exchange, has_ended, placed, trailing
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
@@ -25,7 +26,7 @@ from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 class OneTrader(Directory):
     """Knows the stage's trader by the token of these tests."""
 
-    async def authenticate(self, token: str) -> Principal | Refusal:
+    async def authenticate(self, token: str, shown: Shown = PLAIN) -> Principal | Refusal:
         return TRADER
 
 

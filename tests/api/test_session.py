@@ -161,7 +161,7 @@ def test_before_a_token_nothing_but_a_token_is_listened_to() -> None:
     session = a_session(logged_in=False)
     assert only(said(session, **PLACE))["code"] == "unauthenticated"
     (login,) = said(session, type="authenticate", token="t", id="a")
-    assert login == Login("t", "a")
+    assert login == Login(token="t", dpop=None, ticket=None, frame_id="a")
     told = only(list(session.logged_in(TRADER, "a")))
     assert (told["type"], told["id"], told["accounts"]) == ("authenticated", "a", ["P-DEMO"])
     assert isinstance(said(session, **PLACE)[0], Command)
@@ -183,7 +183,9 @@ def test_a_token_that_is_not_valid_closes_with_4001() -> None:
 
 def test_a_refreshed_token_of_another_client_closes_with_4003() -> None:
     session = a_session()
-    assert said(session, type="auth.refresh", token="t") == [Login("t", None)]
+    assert said(session, type="auth.refresh", token="t") == [
+        Login(token="t", dpop=None, ticket=None, frame_id=None)
+    ]
     (close,) = session.logged_in(principal("stranger", EVERYTHING), None)
     assert isinstance(close, Close)
     assert close.code == 4003
@@ -324,3 +326,19 @@ def test_whatever_a_client_sends_it_is_answered_or_closed_and_never_a_fault(
         assert bool(actions) is not was_closed
         if session.principal is None:
             assert not any(isinstance(action, Command | Join | Watch) for action in actions)
+
+
+@pytest.mark.parametrize("frame", [{}, {"token": "t", "ticket": "k"}, {"ticket": "k", "dpop": "p"}])
+def test_a_login_is_by_a_token_or_by_a_ticket(frame: dict[str, str]) -> None:
+    session = a_session(logged_in=False)
+    (told,) = said(session, type="authenticate", **frame)
+    assert isinstance(told, Send)
+    assert told.refused is Code.INVALID
+
+
+def test_a_proof_that_lacks_the_nonce_is_told_it_and_may_be_made_again() -> None:
+    session = a_session(logged_in=False)
+    (told,) = session.logged_in(Refusal(Code.PROOF_NONCE, "again"), "a", "the-nonce")
+    assert isinstance(told, Send)
+    assert b'"dpop_nonce":"the-nonce"' in told.payload
+    assert not session.closed

@@ -117,7 +117,7 @@ async def test_a_principal_that_this_process_never_verified_is_not_valid() -> No
 
 async def test_only_so_many_tokens_are_remembered_and_the_oldest_goes_first() -> None:
     here = await world()
-    bearer = Bearer(here.profile, here.security.directory, here.clock, remembered_max=3)
+    bearer = Bearer(here.profile, here.security.directory, here.clock, here.senders, remembered_max=3)
     tokens = [here.sign(here.claims(jti=f"token-{i}")) for i in range(5)]
 
     for token in tokens:
@@ -128,7 +128,7 @@ async def test_only_so_many_tokens_are_remembered_and_the_oldest_goes_first() ->
 
 async def test_expired_tokens_make_room_before_good_ones_do() -> None:
     here = await world()
-    bearer = Bearer(here.profile, here.security.directory, here.clock, remembered_max=2)
+    bearer = Bearer(here.profile, here.security.directory, here.clock, here.senders, remembered_max=2)
     now = here.clock.epoch
     good = here.sign(here.claims(jti="good", exp=now + 800))
     short = here.sign(here.claims(jti="short", exp=now + 10))

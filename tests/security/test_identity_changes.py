@@ -61,7 +61,7 @@ async def test_our_own_changes_and_those_made_by_hand_are_caught(database: str) 
         assert waiting[4].facts["scopes"] == "orders:write risk:write"
         assert waiting[0].by.endswith(" by ordergate identity")
         assert waiting[4].by.endswith(" by psql")
-        assert first.secret_hash not in str(waiting)
+        assert str(first.secret_hash) not in str(waiting)
         await store.recorded([one.number for one in waiting[:5]])
         assert [one.what for one in await store.waiting(100)] == ["revocation"]
 

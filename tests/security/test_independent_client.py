@@ -15,6 +15,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import KeySet
 
 from ordergate.security.authorization_server import Endpoint
+from ordergate.security.oauth_requests import Received
 from tests.security.idp import served
 from tests.security.world import SetClock, World, world
 
@@ -26,7 +27,15 @@ with warnings.catch_warnings():
 
 def mounted(endpoint: Endpoint) -> Callable[[web.Request], Any]:
     async def handle(request: web.Request) -> web.Response:
-        answer = await endpoint.call(await request.read(), dict(request.headers), request.remote or "")
+        received = Received(
+            method=request.method,
+            path=request.path,
+            query=request.query_string,
+            headers={name.lower(): value for name, value in request.headers.items()},
+            body=await request.read(),
+            peer=request.remote or "",
+        )
+        answer = await endpoint.call(received)
         return web.Response(status=answer.status, headers=answer.headers, body=answer.body)
 
     return handle
@@ -45,7 +54,7 @@ async def over_http() -> AsyncIterator[tuple[World, httpx.AsyncClient]]:
     app.router.add_route("*", "/{path:.*}", dispatch)
     async with served(app) as url, httpx.AsyncClient(base_url=url, trust_env=False) as http:
         here = await world(base_url=url, clock=SetClock())
-        calls.update((endpoint.path, mounted(endpoint)) for endpoint in here.security.server.endpoints())
+        calls.update((endpoint.path, mounted(endpoint)) for endpoint in here.security.endpoints())
         yield here, http
 
 

@@ -1,57 +1,22 @@
 """Both stores keep the same promises: one suite, the twin in memory and PostgreSQL."""
 
-import asyncio
-import secrets
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator
+from typing import Any
 
-import asyncpg
 import msgspec
 import pytest
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId, Env
-from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.security import postgres
-from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable
+from ordergate.security.clients import Client, ClientStore, PublishedKey, Sender, StoreUnavailable
 from ordergate.security.keys.ring import new_ring
 from ordergate.security.memory import MemoryStore
-from ordergate.security.migrations import identity_migrations
-from tests.security.world import world
+from tests.security.world import other_key, world
 
 NOW = 1_750_000_000
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    running = EmbeddedPostgres(tmp_path_factory.mktemp("identity"))
-    asyncio.run(running.start())
-    yield running
-    asyncio.run(running.stop())
-
-
-@pytest.fixture
-def dsn(server: EmbeddedPostgres) -> str:
-    """A database of its own for each test, with the migrations in it."""
-
-    async def prepare() -> str:
-        address = await server.database(f"t{secrets.token_hex(8)}")
-        connection = await asyncpg.connect(address)
-        for _, _, text in identity_migrations():
-            await connection.execute(text)
-        await connection.close()
-        return address
-
-    return asyncio.run(prepare())
-
-
-@pytest.fixture(params=["memory", "postgres"])
-def place(request: pytest.FixtureRequest) -> str | None:
-    """Where the store is: a database's address, or nowhere but in memory."""
-    if request.param == "memory":
-        return None
-    address: str = request.getfixturevalue("dsn")
-    return address
 
 
 @pytest.fixture
@@ -199,3 +164,43 @@ async def test_a_database_that_is_not_there_is_told_as_unavailable(dsn: str) -> 
     with pytest.raises(StoreUnavailable):
         async with postgres.connected(Env.PAPER, "postgresql://nobody@127.0.0.1:1/none"):
             pass
+
+
+async def test_what_is_spent_once_is_spent(store: ClientStore) -> None:
+    assert await store.spend("assertion a", NOW + 60)
+    assert not await store.spend("assertion a", NOW + 60)
+    assert await store.spend("assertion b", NOW + 60)
+
+    await store.prune(NOW + 60)
+
+    assert await store.spend("assertion a", NOW + 120)
+
+
+async def test_a_client_of_keys_comes_back_as_it_was_put(store: ClientStore) -> None:
+    jwk = {**other_key().as_dict(private=False), "kid": "desk-1"}
+    client = Client(
+        client_id="desk",
+        tenant="acme",
+        scopes=frozenset(),
+        accounts=frozenset(),
+        keys=json.dumps({"keys": [jwk]}),
+        redirect_uris=("https://desk.example/back",),
+        sender=Sender.DPOP,
+    )
+
+    await store.put_client(client)
+
+    assert (await store.load(NOW)).clients == (client,)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"secret_hash": None}, {"secret_hash": HASH, "keys": "{}"}, {"redirect_uris": ("http://desk.example/",)}],
+)
+async def test_a_client_that_proves_itself_in_no_way_or_in_two_is_refused(
+    store: ClientStore, changes: dict[str, Any]
+) -> None:
+    described = {"tenant": "acme", "scopes": frozenset(), "accounts": frozenset(), "secret_hash": HASH}
+
+    with pytest.raises(ValueError, match=r"."):
+        await store.put_client(Client(client_id="desk", **{**described, **changes}))

@@ -259,7 +259,7 @@ async def test_clocks_may_differ_by_ten_seconds() -> None:
 async def test_a_paper_token_is_nothing_in_live_and_the_other_way_round() -> None:
     paper, live = await world(Env.PAPER), await world(Env.LIVE)
 
-    assert isinstance(await live.bearer.authenticate(await paper.token()), Refusal)
+    assert isinstance(await live.present(await paper.token(bound=True)), Refusal)
     assert isinstance(await paper.bearer.authenticate(await live.token()), Refusal)
 
 
@@ -276,8 +276,8 @@ async def test_each_barrier_between_paper_and_live_holds_alone(removed: str) -> 
         "environment": lambda: live.sign({**fitting, "env": "paper"}),
     }[removed]()
 
-    assert isinstance(await live.bearer.authenticate(live.sign(fitting)), Principal)
-    assert isinstance(await live.bearer.authenticate(forged), Refusal)
+    assert isinstance(await live.present(live.sign(fitting)), Principal)
+    assert isinstance(await live.present(forged), Refusal)
 
 
 async def test_what_a_refusal_says_holds_nothing_of_the_token() -> None:

@@ -11,7 +11,7 @@ from ordergate.core.access import Scope
 from ordergate.core.ids import Env
 from ordergate.security.clients import Client
 from ordergate.security.oauth_requests import Answer
-from tests.security.world import PEER, World, opened, world
+from tests.security.world import World, opened, world
 
 GRANT = {"grant_type": "client_credentials"}
 
@@ -188,7 +188,7 @@ async def test_a_request_that_is_no_proper_form_is_refused(what: str) -> None:
     body, headers = BAD_REQUESTS[what]
     login = base64.b64encode(f"desk:{here.secret.reveal()}".encode()).decode()
 
-    answer = await here.security.server.token(body, {**headers, "authorization": f"Basic {login}"}, PEER)
+    answer = await here.send("/oauth/token", body, {**headers, "authorization": f"Basic {login}"})
 
     assert (answer.status, told(answer)["error"]) == (400, "invalid_request")
 
@@ -215,8 +215,8 @@ async def test_two_ways_of_authenticating_at_once_are_refused(form: dict[str, st
 async def test_an_unreadable_authorization_header_is_a_failed_login(header: str) -> None:
     here = await world()
 
-    answer = await here.security.server.token(
-        b"grant_type=client_credentials", {"content-type": FORM, "authorization": header}, PEER
+    answer = await here.send(
+        "/oauth/token", b"grant_type=client_credentials", {"content-type": FORM, "authorization": header}
     )
 
     assert (answer.status, told(answer)["error"]) == (401, "invalid_client")
@@ -268,6 +268,6 @@ async def test_the_metadata_names_every_endpoint_under_the_issuer() -> None:
     assert document["token_endpoint"] == "http://127.0.0.1:8080/oauth/token"
     assert document["grant_types_supported"] == ["client_credentials"]
     assert set(document["scopes_supported"]) == {scope.value for scope in Scope}
-    paths = {endpoint.path for endpoint in here.security.server.endpoints()}
+    paths = {endpoint.path for endpoint in here.security.endpoints()}
     named = [value for key, value in document.items() if key.endswith(("_endpoint", "_uri"))]
     assert {url.removeprefix(here.profile.issuer) for url in named} <= paths

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -11,15 +12,22 @@ from joserfc import jwt
 from joserfc.jwk import ECKey, Key, KeySet
 from joserfc.jws import JWSRegistry
 
-from ordergate.core.access import Scope
+from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env
+from ordergate.core.refusals import Refusal
+from ordergate.ports.identity import Shown
 from ordergate.security.authorization_server import Noted
-from ordergate.security.clients import ClientStore
+from ordergate.security.clients import Client, ClientStore
+from ordergate.security.dpop import Proofs, hash_of
 from ordergate.security.external import ExternalIssuer
 from ordergate.security.keys.ring import Keyring, new_ring
 from ordergate.security.memory import MemoryStore
-from ordergate.security.oauth_requests import Answer
+from ordergate.security.oauth_requests import ASSERTION_TYPE, Answer, Received
+from ordergate.security.people.memory import MemoryPeople
+from ordergate.security.people.totp import Totp
+from ordergate.security.persons import GrantStore
 from ordergate.security.profile import Profile, profile
+from ordergate.security.senders import Senders
 from ordergate.security.service import Security, start
 from ordergate.telemetry.secret import Secret
 
@@ -27,6 +35,7 @@ START: Final = datetime(2025, 6, 2, 13, 30, tzinfo=UTC)
 PAPER_URL: Final = "http://127.0.0.1:8080"
 LIVE_URL: Final = "https://gateway.example"
 PEER: Final = "127.0.0.1"
+FACTOR_KEY: Final = bytes(range(32))
 
 SCOPES: Final = frozenset({Scope.ORDERS_READ, Scope.ORDERS_WRITE, Scope.ACCOUNTS_READ})
 
@@ -75,6 +84,8 @@ class World:
         self.clock = clock
         self.saved: list[Keyring] = []
         self.secret = Secret("")
+        self.key = other_key()
+        self.holder = other_key()
         letter = profile.env.letter
         self.accounts = frozenset({AccountId(f"{letter}-alpha"), AccountId(f"{letter}-beta")})
 
@@ -83,25 +94,132 @@ class World:
         return self.security.bearer
 
     async def ask(
-        self, path: str, parameters: dict[str, str], *, basic: tuple[str, str] | None = None, peer: str = PEER
+        self,
+        path: str,
+        parameters: dict[str, str],
+        *,
+        basic: tuple[str, str] | None = None,
+        peer: str = PEER,
+        proof: str | None = None,
+        certificate: str | None = None,
     ) -> Answer:
-        endpoint = next(e for e in self.security.server.endpoints() if e.path == path)
-        headers = {"Content-Type": "application/x-www-form-urlencoded"}
+        headers = {"content-type": "application/x-www-form-urlencoded"}
         if basic is not None:
             encoded = base64.b64encode(f"{basic[0]}:{basic[1]}".encode()).decode()
-            headers["Authorization"] = f"Basic {encoded}"
-        return await endpoint.call(urlencode(parameters).encode(), headers, peer)
+            headers["authorization"] = f"Basic {encoded}"
+        if proof is not None:
+            headers["dpop"] = proof
+        body = urlencode(parameters).encode()
+        return await self.send(path, body, headers, peer=peer, certificate=certificate)
 
-    async def token(self, **parameters: str) -> str:
-        """A token of `desk`."""
-        answer = await self.ask(
-            "/oauth/token",
-            {"grant_type": "client_credentials", **parameters},
-            basic=("desk", self.secret.reveal()),
+    async def send(
+        self,
+        path: str,
+        body: bytes,
+        headers: dict[str, str],
+        *,
+        peer: str = PEER,
+        certificate: str | None = None,
+        query: str = "",
+    ) -> Answer:
+        endpoint = next(e for e in self.security.endpoints() if e.path == path)
+        received = Received(
+            method=endpoint.method,
+            path=path,
+            query=query,
+            headers=headers,
+            body=body,
+            peer=peer,
+            certificate=certificate,
         )
+        return await endpoint.call(received)
+
+    @property
+    def scopes(self) -> frozenset[Scope]:
+        return SCOPES
+
+    @property
+    def senders(self) -> Senders:
+        """What decides about senders, for another verifier of the same process."""
+        clock = self.clock
+        proofs = Proofs(self.profile.issuer, lambda: clock.now().timestamp(), clock.monotonic)
+        return Senders(self.profile, proofs)
+
+    def login(self) -> dict[str, Any]:
+        """How `desk` proves itself: with its secret, and in live with its key."""
+        if self.profile.env is Env.PAPER:
+            return {"basic": ("desk", self.secret.reveal())}
+        return {"parameters": self.asserted()}
+
+    def asserted(self, key: Key | None = None, **changes: Any) -> dict[str, str]:
+        """The parameters with which a client of keys proves itself."""
+        now = self.clock.epoch
+        claims = {
+            "iss": "desk",
+            "sub": "desk",
+            "aud": self.profile.issuer,
+            "jti": secrets.token_urlsafe(12),
+            "iat": now,
+            "exp": now + 60,
+            **changes,
+        }
+        kept = {name: value for name, value in claims.items() if value is not None}
+        assertion = forge({"alg": "ES256", "kid": "desk-1"}, kept, key or self.key)
+        return {
+            "client_id": "desk",
+            "client_assertion_type": ASSERTION_TYPE,
+            "client_assertion": assertion,
+        }
+
+    async def ask_for_token(
+        self, *, proof: str | None = None, certificate: str | None = None, **parameters: str
+    ) -> Answer:
+        login = self.login()
+        asked = {"grant_type": "client_credentials", **parameters, **login.pop("parameters", {})}
+        return await self.ask("/oauth/token", asked, proof=proof, certificate=certificate, **login)
+
+    async def token(self, *, bound: bool | None = None, **parameters: str) -> str:
+        """A token of `desk`; bound to `holder`, which it always is in live."""
+        bound = self.profile.env is Env.LIVE if bound is None else bound
+        proof = self.proof("POST", "/oauth/token") if bound else None
+        answer = await self.ask_for_token(proof=proof, **parameters)
         assert answer.status == 200, answer.body
         token: str = json.loads(answer.body)["access_token"]
         return token
+
+    def proof(
+        self,
+        method: str = "POST",
+        path: str = "/v1/orders",
+        token: str | None = None,
+        *,
+        key: Key | None = None,
+        header: dict[str, Any] | None = None,
+        **changes: Any,
+    ) -> str:
+        """A good proof of `holder`'s, changed; a change to None takes the claim away."""
+        key = key or self.holder
+        claims = {
+            "jti": secrets.token_urlsafe(12),
+            "htm": method,
+            "htu": self.profile.issuer + path,
+            "iat": self.clock.epoch,
+            "nonce": self.bearer.nonce(),
+            "ath": None if token is None else hash_of(token),
+            **changes,
+        }
+        head = {"typ": "dpop+jwt", "alg": "ES256", "jwk": key.as_dict(private=False), **(header or {})}
+        kept = {name: value for name, value in claims.items() if value is not None}
+        return forge({name: value for name, value in head.items() if value is not None}, kept, key)
+
+    async def present(self, token: str) -> Principal | Refusal:
+        """What becomes of the token, sent as its binding wants it."""
+        if self.profile.env is Env.PAPER:
+            paper: Principal | Refusal = await self.bearer.authenticate(token)
+            return paper
+        shown = Shown(dpop=True, method="POST", path="/v1/orders", proof=self.proof(token=token))
+        live: Principal | Refusal = await self.bearer.authenticate(token, shown)
+        return live
 
     def claims(self, **changes: Any) -> dict[str, Any]:
         """The claims of a good token of `desk`, changed; a change to None takes the claim away."""
@@ -118,6 +236,7 @@ class World:
             "env": self.profile.env.value,
             "tenant": "acme",
             "acct": [f"{self.profile.env.letter}-alpha"],
+            "cnf": {"jkt": self.holder.thumbprint()} if self.profile.env is Env.LIVE else None,
             **changes,
         }
         return {name: value for name, value in claims.items() if value is not None}
@@ -138,6 +257,7 @@ async def world(
     *,
     clock: SetClock | None = None,
     store: ClientStore | None = None,
+    people: GrantStore | None = None,
     ring: Keyring | None = None,
     base_url: str | None = None,
     issuers: tuple[ExternalIssuer, ...] = (),
@@ -145,16 +265,36 @@ async def world(
 ) -> World:
     clock = clock or SetClock()
     store = store or MemoryStore(env)
+    people = people or MemoryPeople(env, store if isinstance(store, MemoryStore) else MemoryStore(env))
+    totp = Totp(env, FACTOR_KEY)
     ring = ring or new_ring(env, clock.epoch)
     described = profile(env, base_url or (PAPER_URL if env is Env.PAPER else LIVE_URL))
     saved: list[Keyring] = []
     security = await start(
-        described, store, clock, ring=ring, save=saved.append, issuers=issuers, noted=noted
+        described,
+        store,
+        clock,
+        people=people,
+        totp=totp,
+        ring=ring,
+        save=saved.append,
+        issuers=issuers,
+        noted=noted,
     )
     made = World(security, described, ring, store, clock)
     made.saved = saved
-    made.secret = await security.register("desk", tenant="acme", scopes=SCOPES, accounts=made.accounts)
+    if env is Env.LIVE:
+        await security.directory.put_client(with_key(made, made.key))
+    else:
+        made.secret = await security.register("desk", tenant="acme", scopes=SCOPES, accounts=made.accounts)
     return made
+
+
+def with_key(here: World, key: ECKey, **changes: Any) -> Client:
+    """The client `desk` as one that proves itself with a key."""
+    jwk = {**key.as_dict(private=False), "kid": "desk-1"}
+    described = {"tenant": "acme", "scopes": SCOPES, "accounts": here.accounts, **changes}
+    return Client(client_id="desk", keys=json.dumps({"keys": [jwk]}), **described)
 
 
 def forge(header: dict[str, Any], claims: dict[str, Any], key: Key) -> str:

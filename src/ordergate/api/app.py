@@ -36,8 +36,10 @@ from ordergate.api.routes.listings import account_listings, instrument_listings,
 from ordergate.api.routes.orders import OrderRoutes
 from ordergate.api.routes.reconciliation import BreakRoutes, reconciliation_listings
 from ordergate.api.routes.surveillance import surveillance_listings
+from ordergate.api.routes.tickets import TicketRoutes
 from ordergate.api.stream.endpoint import StreamEndpoint
 from ordergate.api.stream.hub import Hub
+from ordergate.api.stream.tickets import Tickets
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.refusals import Code, Refusal
 from ordergate.telemetry.log import logger
@@ -73,6 +75,7 @@ class Gateway(FastAPI):
 def create_app(deps: ApiDeps) -> FastAPI:
     measures = Measures(deps.metrics.registry)
     door = Door(deps)
+    tickets = Tickets(deps.identity, deps.clock, deps.chance, deps.bounds.origins)
     app = Gateway(
         title="Ordergate", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
     )
@@ -81,6 +84,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
         *KillSwitchRoutes(deps, door).routes(),
         *DeadManRoutes(deps, door).routes(),
         *HookRoutes(deps, door).routes(),
+        *TicketRoutes(deps, door, tickets).routes(),
     ]
     app.edge = Edge(ShortCut(hot, super(Gateway, app).__call__), deps, measures)
     app.express = Express(deps, door, app.edge)
@@ -88,7 +92,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     app.router.routes.extend(BreakRoutes(deps, door).routes())
     app.router.routes.extend(GroupRoutes(deps, door).routes())
     app.router.routes.extend(LimitRoutes(deps, door).routes())
-    stream = StreamEndpoint(deps, deps.hub, door.bearer, measures)
+    stream = StreamEndpoint(deps, deps.hub, door.bearer, measures, tickets)
     app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
     app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)
     for router in (

@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds
 from ordergate.api.edge import peer_of
-from ordergate.api.exchange import ROUTE_KEY, Call, Reply, refused
+from ordergate.api.exchange import CERTIFICATE_KEY, ROUTE_KEY, Call, Reply, refused
 from ordergate.core.refusals import Refusal
 
 
@@ -47,4 +47,5 @@ def _asked(call: Call, body: bytes) -> Asked:
         headers={name.decode("latin-1"): value.decode("latin-1") for name, value in call.headers.items()},
         body=body,
         peer=peer_of(scope),
+        certificate=(scope.get("extensions") or {}).get(CERTIFICATE_KEY),
     )

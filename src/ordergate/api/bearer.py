@@ -1,19 +1,24 @@
-"""From an Authorization header to a principal, or a 401 that says nothing more than it must."""
+"""From a request's credential to a principal, or a 401 that says nothing more than it must."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
-from ordergate.api.exchange import Headers
+from starlette.types import Scope as AsgiScope
+
+from ordergate.api.exchange import CERTIFICATE_KEY, HEADERS_KEY, Headers
 from ordergate.api.quotas import Buckets
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.override_desk import LOGIN_S_MAX
 from ordergate.ports.clock import Clock
-from ordergate.ports.identity import Identity
+from ordergate.ports.identity import Identity, Shown
 
 TOKEN_LENGTH_MAX: Final = 8_192
+
+PROOF_ALGORITHMS: Final = "ES256 EdDSA PS256"
+_OF_PROOFS: Final = {Code.PROOF_INVALID: "invalid_dpop_proof", Code.PROOF_NONCE: "use_dpop_nonce"}
 
 MISSING: Final = Refusal(Code.UNAUTHENTICATED, "send an access token as a Bearer credential")
 INVALID: Final = Refusal(Code.UNAUTHENTICATED, "the access token is not valid")
@@ -42,32 +47,69 @@ class Bearer:
         self._clock = clock
         self.failures = failures
 
-    async def principal(self, authorization: bytes | None, peer: str) -> Principal | Refusal:
-        token = token_in(authorization)
-        if isinstance(token, Refusal):
-            return token
-        return self.known(token) or await self.authenticate(token, peer)
+    async def principal(self, scope: AsgiScope, peer: str) -> Principal | Refusal:
+        """Who sent the request."""
+        headers: dict[bytes, bytes] = scope[HEADERS_KEY]
+        authorization = headers.get(b"authorization")
+        if authorization is not None and authorization[:5].lower() == b"dpop ":
+            token = authorization[5:].strip()
+            if not token or len(token) > TOKEN_LENGTH_MAX or not token.isascii():
+                return INVALID
+            return await self.authenticate(token.decode("ascii"), peer, shown_in(scope, dpop=True))
+        bearer = token_in(authorization)
+        if isinstance(bearer, Refusal):
+            return bearer
+        return self.known(bearer) or await self.authenticate(bearer, peer, shown_in(scope, dpop=False))
 
     def known(self, token: str) -> Principal | None:
-        """Whose it is, when it was verified before and still stands."""
+        """Whose it is, when it was verified before, still stands and serves whoever has it."""
         return self._identity.known(token)
 
-    async def authenticate(self, token: str, peer: str) -> Principal | Refusal:
+    async def authenticate(self, token: str, peer: str, shown: Shown) -> Principal | Refusal:
         """The whole check. The identity's own timeout bounds it."""
         now = self._clock.monotonic()
         if self.failures.is_empty(peer, now):
             return TOO_MANY
-        found = await self._identity.authenticate(token)
+        found = self._identity.known_bound(token, shown) or await self._identity.authenticate(token, shown)
         if isinstance(found, Refusal):
-            self.failures.take(peer, now)
+            if found.code is not Code.PROOF_NONCE:
+                self.failures.take(peer, now)
             return found
         # The token's issuer is of this environment too; this is the second of two barriers.
         return found if found.env is self._env else INVALID
 
+    def challenge(self, refusal: Refusal, scope: Scope | None = None) -> Headers:
+        """The headers of a 401 or a 403 (RFC 6750, 3; RFC 9449, 7.1 and 9)."""
+        headers = challenge(refusal, scope)
+        if refusal.code is Code.PROOF_NONCE:
+            headers.append((b"dpop-nonce", self._identity.nonce().encode()))
+        return headers
+
+    def nonce(self) -> str:
+        """What the next proof must contain."""
+        return self._identity.nonce()
+
+
+def shown_in(scope: AsgiScope, *, dpop: bool) -> Shown:
+    """What came with the token. A stream is opened by a GET."""
+    headers: dict[bytes, bytes] = scope[HEADERS_KEY]
+    proof = headers.get(b"dpop")
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    extensions: dict[str, Any] = scope.get("extensions") or {}
+    return Shown(
+        dpop=dpop,
+        method=scope.get("method", "GET"),
+        path=path.decode("latin-1"),
+        proof=None if proof is None else proof.decode("latin-1"),
+        certificate=extensions.get(CERTIFICATE_KEY),
+    )
+
 
 def challenge(refusal: Refusal, scope: Scope | None = None) -> Headers:
-    """The WWW-Authenticate header of RFC 6750 for a 401 or a 403."""
-    if refusal.code is Code.STEP_UP_REQUIRED:
+    """The WWW-Authenticate header for a 401 or a 403."""
+    if refusal.code in _OF_PROOFS:
+        value = f'DPoP error="{_OF_PROOFS[refusal.code]}", algs="{PROOF_ALGORITHMS}"'
+    elif refusal.code is Code.STEP_UP_REQUIRED:
         value = f'Bearer realm="ordergate", error="insufficient_user_authentication", max_age={LOGIN_S_MAX}'
     elif refusal.code is Code.FORBIDDEN and scope is not None:
         value = f'Bearer realm="ordergate", error="insufficient_scope", scope="{scope}"'

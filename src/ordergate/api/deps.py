@@ -263,7 +263,10 @@ class DropCopyLike(Protocol):
 
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """A request for the authorization server. Header names are in lower case."""
+    """A request for the authorization server. Header names are in lower case.
+
+    `certificate` is the thumbprint of the certificate that the connection's other end has proven.
+    """
 
     method: str
     path: str
@@ -271,6 +274,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     headers: Mapping[str, str]
     body: bytes
     peer: str
+    certificate: str | None = None
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):

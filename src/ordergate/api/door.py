@@ -57,10 +57,10 @@ class Door:
         """The principal, or the answer to give instead."""
         peer = peer_of(call.scope)
         began = self._clock.monotonic()
-        found = await self.bearer.principal(call.headers.get(b"authorization"), peer)
+        found = await self.bearer.principal(call.scope, peer)
         self._authenticate.observe(self._clock.monotonic() - began)
         if isinstance(found, Refusal):
-            return refused(found, call.correlation, challenge(found))
+            return refused(found, call.correlation, self.bearer.challenge(found))
         kind = Kind.CANCELS if cancels else _KINDS.get(scope, Kind.READS)
         wait_s = self._take(found, kind, self._clock.monotonic())
         if wait_s:

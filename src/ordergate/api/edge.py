@@ -29,7 +29,15 @@ _CORRELATION: Final = re.compile(rb"[A-Za-z0-9_.-]{8,64}")
 
 # A request with two of one of these is ambiguous, and somebody before us may have read the other one.
 _ONCE: Final = frozenset(
-    {b"authorization", b"content-length", b"content-type", b"host", b"idempotency-key", b"transfer-encoding"}
+    {
+        b"authorization",
+        b"content-length",
+        b"content-type",
+        b"dpop",
+        b"host",
+        b"idempotency-key",
+        b"transfer-encoding",
+    }
 )
 
 SECURITY_HEADERS: Final = (

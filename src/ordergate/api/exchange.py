@@ -28,6 +28,7 @@ STATUS_KEY: Final = "ordergate.status"
 MARKS_KEY: Final = "ordergate.marks"
 WHOLE_KEY: Final = "ordergate.whole"
 REFUSED_KEY: Final = "ordergate.refused"
+CERTIFICATE_KEY: Final = "ordergate.certificate"
 
 
 class Whole(Protocol):

@@ -25,6 +25,8 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.UNSUPPORTED_MEDIA_TYPE: 415,
     Code.METHOD_NOT_ALLOWED: 405,
     Code.UNAUTHENTICATED: 401,
+    Code.PROOF_INVALID: 401,
+    Code.PROOF_NONCE: 401,
     Code.FORBIDDEN: 403,
     Code.NOT_FOUND: 404,
     Code.RATE_LIMITED: 429,

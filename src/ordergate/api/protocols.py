@@ -18,6 +18,7 @@ from websockets.http11 import Request
 from websockets.protocol import OPEN
 
 from ordergate.api import problems
+from ordergate.api.certificates import proven
 from ordergate.api.client_requests import PATH, ClientRequest, client_request
 from ordergate.api.client_texts import client_text
 from ordergate.api.exchange import WHOLE_KEY
@@ -55,6 +56,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().connection_made(transport)
         self._express: Express | None = getattr(self.config.app, "express", None)
         self._peer = "unknown" if self.client is None else self.client[0]
+        self._proven = proven(transport)
         self._is_between_messages = True
         self._in_head = True
         self._head_bytes = 0
@@ -89,8 +91,8 @@ class BoundedHttp(HttpToolsProtocol):
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
-            whole: Any = WholeAnswer(self.cycle)
-            self.scope["extensions"] = {WHOLE_KEY: whole}
+            extensions: Any = {WHOLE_KEY: WholeAnswer(self.cycle), **self._proven}
+            self.scope["extensions"] = extensions
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -284,7 +286,7 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
-            scope["extensions"][SOCKET_KEY] = self
+            scope["extensions"].update({SOCKET_KEY: self, **proven(self.transport)})
 
     @property
     def is_backed_up(self) -> bool:

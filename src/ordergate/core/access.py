@@ -24,8 +24,9 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An authenticated client, and what its token lets it do.
 
     `expires_at` is seconds since the epoch, and so is `auth_time`: when whoever it is last proved who they
-    are, where the token says so. `accounts` are the accounts it may touch; there is
-    no wildcard.
+    are, where the token says so, and `acr` how. `accounts` are the accounts it may touch; there is
+    no wildcard. `bound_to` names the key or the certificate that must come with the token; None for a
+    token that serves whoever has it.
     """
 
     env: Env
@@ -37,6 +38,8 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     expires_at: int
     token_id: str
     auth_time: int | None = None
+    acr: str | None = None
+    bound_to: str | None = None
 
     def may(self, scope: Scope) -> bool:
         return scope in self.scopes

@@ -32,6 +32,8 @@ class Code(StrEnum):
     METHOD_NOT_ALLOWED = "method-not-allowed", "The route does not have this method."
     # Who is asking
     UNAUTHENTICATED = "unauthenticated", "No valid access token came with the request."
+    PROOF_INVALID = "invalid-dpop-proof", "The token is bound to a key, and the proof of it does not hold."
+    PROOF_NONCE = "use-dpop-nonce", "The proof must contain the nonce of the header DPoP-Nonce."
     FORBIDDEN = "forbidden", "The token lacks the scope that the route needs."
     NOT_FOUND = "not-found", "There is no such thing, or it is not visible to this client."
     RATE_LIMITED = "rate-limited", "Too many requests; Retry-After says when to try again."

@@ -1,22 +1,52 @@
-"""Who is behind a token."""
+"""Who is behind a token, and whether its sender may use it."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
+import msgspec
+
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Refusal
 
 
+class Shown(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """How a token was presented, and what came with it to prove that its sender may use it.
+
+    `method` and `path` are those of the request, `proof` is the header of RFC 9449, and `certificate` the
+    SHA-256 thumbprint (base64url) of the certificate that the connection's other end has proven.
+    """
+
+    dpop: bool = False
+    method: str = ""
+    path: str = ""
+    proof: str | None = None
+    certificate: str | None = None
+
+
 class Identity(Protocol):
     def known(self, token: str) -> Principal | None:
-        """The principal of a token that was verified before and still stands; never blocks."""
+        """The principal of a token that was verified before, still stands, and serves whoever has it.
+
+        Never blocks.
+        """
         ...
 
-    async def authenticate(self, token: str) -> Principal | Refusal:
-        """Verify a bearer token: signature, issuer, audience, times, revocation."""
+    def known_bound(self, token: str, shown: Shown) -> Principal | Refusal | None:
+        """The same of a token that is bound to its sender, with all checks of that; never blocks.
+
+        None for a token that was not verified before.
+        """
+        ...
+
+    async def authenticate(self, token: str, shown: Shown) -> Principal | Refusal:
+        """Verify a token: signature, issuer, audience, times, revocation, and its sender's proof."""
         ...
 
     def still_valid(self, principal: Principal) -> bool:
         """False once the token expired or was revoked; cheap enough for every frame."""
+        ...
+
+    def nonce(self) -> str:
+        """What the next proof must contain (RFC 9449, 8)."""
         ...

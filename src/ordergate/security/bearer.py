@@ -2,7 +2,9 @@
 
 A token is verified once and then remembered until it expires, is revoked, loses its key, or its
 client loses a right; being remembered costs a dictionary lookup. What a token allows is never
-more than what its client may do now.
+more than what its client may do now. A token that is bound to its sender is remembered under another
+name, so that it is never taken for one that serves whoever has it; what its sender proves is checked
+every time.
 """
 
 from __future__ import annotations
@@ -17,13 +19,19 @@ from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, is_account_id
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.clock import Clock
+from ordergate.ports.identity import Shown
 from ordergate.security.directory import Directory
 from ordergate.security.external import ExternalIssuer, IssuerUnreachable
 from ordergate.security.profile import SKEW_S, Profile
+from ordergate.security.senders import Senders
 from ordergate.security.verify import Flaw, Standard, Trust, Unverified, VerifyKey, check, take_apart, texts
 from ordergate.security.verify import verify_key as key_of
 
 REMEMBERED_MAX: Final = 20_000
+UNADORNED: Final = Shown()
+
+# No token begins like this, so what is remembered as bound is never found as a bearer token.
+_BOUND: Final = "bound "
 
 
 class _Own(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,6 +42,14 @@ class _Own(msgspec.Struct, frozen=True, kw_only=True):
     env: str
     tenant: str
     acct: list[str]
+    sid: str | None = None
+
+
+class _Allowed(msgspec.Struct, frozen=True):
+    """The most that a token may allow now."""
+
+    scopes: frozenset[Scope]
+    accounts: frozenset[AccountId]
 
 
 class _Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +60,7 @@ class _Standing(msgspec.Struct, frozen=True, kw_only=True):
     kid: str
     own: bool
     deadline: float
+    grant_id: str | None = None
 
 
 class Bearer:
@@ -54,12 +71,15 @@ class Bearer:
         profile: Profile,
         directory: Directory,
         clock: Clock,
+        senders: Senders,
+        *,
         issuers: Sequence[ExternalIssuer] = (),
         remembered_max: int = REMEMBERED_MAX,
     ) -> None:
         self._profile = profile
         self._directory = directory
         self._clock = clock
+        self._senders = senders
         self._external = {issuer.settings.issuer: issuer for issuer in issuers}
         if profile.issuer in self._external or len(self._external) != len(issuers):
             raise ValueError("every issuer needs a URL of its own")
@@ -80,19 +100,34 @@ class Bearer:
             return None
         return standing.principal
 
-    async def authenticate(self, token: str) -> Principal | Refusal:
-        """Verify a bearer token: signature, issuer, audience, times, revocation."""
-        principal = self.known(token)
-        if principal is not None:
-            return principal
+    def known_bound(self, token: str, shown: Shown) -> Principal | Refusal | None:
+        """The same for a token that is bound to its sender, who proves it anew each time."""
+        standing = self._by_token.get(_BOUND + token)
+        if standing is None or self._now() >= standing.deadline:
+            return None
+        principal = standing.principal
+        return self._senders.check(principal.bound_to, token, shown) or principal
+
+    async def authenticate(self, token: str, shown: Shown = UNADORNED) -> Principal | Refusal:
+        """Verify a token: signature, issuer, audience, times, revocation, and its sender's proof."""
+        found = (None if shown.dpop else self.known(token)) or self.known_bound(token, shown)
+        if found is not None:
+            return found
         try:
             standing = await self._verify(token)
         except Flaw as flaw:
             return Refusal(Code.UNAUTHENTICATED, str(flaw))
         except IssuerUnreachable:
             return Refusal(Code.UNAVAILABLE, "the issuer of the token cannot be asked for its keys now")
+        principal = standing.principal
+        no = self._senders.check(principal.bound_to, token, shown)
+        if no is not None:
+            return no
         self._remember(standing)
-        return standing.principal
+        return principal
+
+    def nonce(self) -> str:
+        return self._senders.proofs.nonce()
 
     def still_valid(self, principal: Principal) -> bool:
         """False once the token expired or was revoked; cheap enough for every frame."""
@@ -113,7 +148,8 @@ class Bearer:
         issuer = unverified.claims.get("iss")
         if issuer == self._profile.issuer:
             principal, _ = self._check_own(unverified)
-            return self._standing(token, principal, unverified.kid, own=True)
+            standing = self._standing(token, principal, unverified.kid, own=True)
+            return msgspec.structs.replace(standing, grant_id=unverified.claims.get("sid"))
         external = self._external.get(issuer) if isinstance(issuer, str) else None
         if external is None:
             raise Flaw("the token is of another issuer")
@@ -139,24 +175,43 @@ class Bearer:
             raise Flaw("the token lacks a claim, or one has the wrong form") from None
         if own.env != env.value or not all(is_account_id(env, account) for account in own.acct):
             raise Flaw("the token is of another environment")
-        client = self._directory.client(own.client_id)
-        if client is None or not client.enabled or client.tenant != own.tenant:
-            raise Flaw("the token's client may not use it any more")
-        known = frozenset(scope.value for scope in client.scopes)
+        allowed = self._allowed(own.client_id, standard.sub, own.tenant, own.sid)
         return Principal(
             env=env,
-            tenant=client.tenant,
-            client_id=client.client_id,
+            tenant=own.tenant,
+            # People are told apart also where they use one program.
+            client_id=own.client_id if own.sid is None else f"{own.client_id}:{standard.sub}",
             subject=standard.sub,
-            scopes=frozenset(Scope(scope) for scope in texts(own.scope, " ") & known),
-            accounts=frozenset(AccountId(account) for account in own.acct) & client.accounts,
+            scopes=frozenset(Scope(scope) for scope in texts(own.scope, " ") if scope in allowed.scopes),
+            accounts=frozenset(AccountId(account) for account in own.acct) & allowed.accounts,
             expires_at=standard.exp,
             token_id=standard.jti,
-            auth_time=standard.iat,  # the client's secret was proven for this very token
+            # A client of its own account has proven itself for this very token.
+            auth_time=standard.iat if own.sid is None else standard.auth_time,
+            acr=standard.acr,
+            bound_to=standard.bound_to(),
         )
+
+    def _allowed(self, client_id: str, subject: str, tenant: str, grant_id: str | None) -> _Allowed:
+        """What the token's client may do now, or the client and the person it acts for. Raises Flaw."""
+        client = self._directory.client(client_id)
+        if client is None or not client.enabled:
+            raise Flaw("the token's client may not use it any more")
+        if grant_id is None:
+            if client.tenant != tenant or subject != client_id or client.is_public:
+                raise Flaw("the token's client may not use it any more")
+            return _Allowed(client.scopes, client.accounts)
+        person = self._directory.person(subject)
+        if person is None or not person.enabled or person.tenant != tenant:
+            raise Flaw("the token's person may not use it any more")
+        if self._directory.is_revoked(grant_id):
+            raise Flaw("the token has been revoked")
+        return _Allowed(client.scopes & person.scopes, client.accounts & person.accounts)
 
     def _standing(self, token: str, principal: Principal, kid: str, *, own: bool) -> _Standing:
         deadline = float(principal.expires_at + SKEW_S)
+        if principal.bound_to is not None:
+            token = _BOUND + token
         return _Standing(token=token, principal=principal, kid=kid, own=own, deadline=deadline)
 
     def _remember(self, standing: _Standing) -> None:
@@ -183,8 +238,8 @@ class Bearer:
     def _review(self, token_id: str | None) -> None:
         """Forget what no longer stands after a change of clients, keys or revocations."""
         if token_id is not None:
-            standing = self._by_id.get(token_id)
-            if standing is not None:
+            named = [self._by_id[token_id]] if token_id in self._by_id else self._of_grant(token_id)
+            for standing in named:
                 self._forget(standing)
             return
         keys = (key_of(json.loads(key.jwk), key.retires_at) for key in self._directory.published_keys())
@@ -192,22 +247,30 @@ class Bearer:
         for standing in [each for each in self._by_token.values() if not self._stands(each)]:
             self._forget(standing)
 
+    def _of_grant(self, grant_id: str) -> list[_Standing]:
+        return [each for each in self._by_token.values() if each.grant_id == grant_id]
+
     def _stands(self, standing: _Standing) -> bool:
         principal = standing.principal
         if self._directory.is_revoked(principal.token_id) or self._now() >= standing.deadline:
             return False
         if not standing.own:
             return True
-        key, client = self._keys.get(standing.kid), self._directory.client(principal.client_id)
-        return (
-            key is not None
-            and (key.retires_at is None or key.retires_at > self._now())
-            and client is not None
-            and client.enabled
-            and client.tenant == principal.tenant
-            and principal.scopes <= client.scopes
-            and principal.accounts <= client.accounts
-        )
+        key = self._keys.get(standing.kid)
+        if key is None or (key.retires_at is not None and key.retires_at <= self._now()):
+            return False
+        try:
+            allowed = self._allowed(
+                client_of(principal), principal.subject, principal.tenant, standing.grant_id
+            )
+        except Flaw:
+            return False
+        return principal.scopes <= allowed.scopes and principal.accounts <= allowed.accounts
 
     def _now(self) -> float:
         return self._clock.now().timestamp()
+
+
+def client_of(principal: Principal) -> str:
+    """The client that a token of ours was issued to; no client's id has a colon in it."""
+    return principal.client_id.partition(":")[0]

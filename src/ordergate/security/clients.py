@@ -1,13 +1,15 @@
 """What is stored about identity, and the promise a store makes.
 
-A store belongs to one environment. It keeps clients (with the hash of their secret, never the
-secret), the public half of signing keys, and the ids of revoked tokens until these would have
-expired anyway. It never sees a token or a private key.
+A store belongs to one environment. It keeps clients (with the hash of their secret or their public
+keys), the public half of signing keys, the ids of revoked tokens until these would have expired anyway,
+and what may be used only once. It never sees a token or a private key.
 """
 
 from __future__ import annotations
 
+import json
 import re
+from enum import StrEnum
 from typing import Final, Protocol
 
 import msgspec
@@ -15,6 +17,12 @@ import msgspec
 from ordergate.core.access import Scope
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env, is_account_id
+from ordergate.security.persons import Person
+from ordergate.security.profile import check_url
+from ordergate.security.verify import verify_key
+
+CLIENT_KEYS_MAX: Final = 10
+REDIRECT_LENGTH_MAX: Final = 512
 
 _CLIENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -24,15 +32,34 @@ class StoreUnavailable(Fault):
     """The store cannot be reached; whether the last write happened is not known."""
 
 
+class Sender(StrEnum):
+    """What a client's tokens must be bound to. In live `any` means one of the two others."""
+
+    ANY = "any"
+    DPOP = "dpop"
+    MTLS = "mtls"
+
+
 class Client(msgspec.Struct, frozen=True, kw_only=True):
-    """A program that may ask for tokens, and the most that its tokens may allow."""
+    """A program that may ask for tokens, and the most that its tokens may allow.
+
+    It proves itself with a secret, or with one of its `keys` (a JWK set as JSON, public keys only). One
+    with neither is public: it acts for people alone, and only at its `redirect_uris`.
+    """
 
     client_id: str
     tenant: str
-    secret_hash: str
+    secret_hash: str | None = None
     scopes: frozenset[Scope]
     accounts: frozenset[AccountId]
     enabled: bool = True
+    keys: str | None = None
+    redirect_uris: tuple[str, ...] = ()
+    sender: Sender = Sender.ANY
+
+    @property
+    def is_public(self) -> bool:
+        return self.secret_hash is None and self.keys is None
 
 
 class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,6 +74,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the store knows now. `revoked` maps a token's id to when the token expires."""
 
     clients: tuple[Client, ...] = ()
+    people: tuple[Person, ...] = ()
     keys: tuple[PublishedKey, ...] = ()
     revoked: dict[str, int] = {}
 
@@ -55,7 +83,7 @@ class ClientStore(Protocol):
     """Every method raises StoreUnavailable when the store cannot be reached in time."""
 
     async def load(self, now: int) -> Snapshot:
-        """All clients, the keys not retired by `now` and the revocations that still matter."""
+        """All clients and people, the keys not retired by `now` and the revocations that still matter."""
         ...
 
     async def put_client(self, client: Client) -> None:
@@ -70,8 +98,12 @@ class ClientStore(Protocol):
         """Remember the token as revoked; again is the same as once."""
         ...
 
+    async def spend(self, what: str, expires_at: int) -> bool:
+        """True the first time; False for what was spent before, until it has expired."""
+        ...
+
     async def prune(self, now: int) -> None:
-        """Forget retired keys and the revocations of tokens that have expired."""
+        """Forget retired keys, and revocations and spent things that have expired."""
         ...
 
 
@@ -81,6 +113,33 @@ def check_client(env: Env, client: Client) -> None:
         raise ValueError("a client id is 1 to 64 letters, digits, dots, underscores and hyphens")
     if _TENANT.fullmatch(client.tenant) is None:
         raise ValueError("a tenant is 1 to 64 letters, digits, dots, underscores and hyphens")
+    if client.secret_hash is not None and client.keys is not None:
+        raise ValueError("a client proves itself with a secret or with keys, not with both")
+    if client.keys is not None:
+        check_keys(client.keys)
+    if client.is_public and not client.redirect_uris:
+        raise ValueError("a client has a secret or keys, or it acts for people at its redirect URIs")
+    for uri in client.redirect_uris:
+        check_redirect(uri)
     strange = sorted(account for account in client.accounts if not is_account_id(env, account))
     if strange:
         raise ValueError(f"not accounts of the {env.value} environment: {', '.join(strange)}")
+
+
+def check_keys(keys: str) -> None:
+    """ValueError unless this is a set of public keys, each with an id and fit for an accepted algorithm."""
+    try:
+        listed = json.loads(keys)["keys"]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError("a client's keys are a JWK set") from None
+    if not isinstance(listed, list) or not 0 < len(listed) <= CLIENT_KEYS_MAX:
+        raise ValueError(f"a client has 1 to {CLIENT_KEYS_MAX} keys")
+    if not all(isinstance(jwk, dict) and verify_key(jwk) is not None for jwk in listed):
+        raise ValueError("each of a client's keys is public, has a kid, and fits ES256, EdDSA or PS256")
+
+
+def check_redirect(uri: str) -> None:
+    """ValueError unless the URI may be redirected to: https, or this machine's loopback interface."""
+    if len(uri) > REDIRECT_LENGTH_MAX or not uri.isascii() or not uri.isprintable() or " " in uri:
+        raise ValueError("a redirect URI is a short URL")
+    check_url(uri)

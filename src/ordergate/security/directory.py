@@ -14,6 +14,7 @@ from typing import Final
 from ordergate.core.ids import Env
 from ordergate.ports.clock import Clock
 from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable, check_client
+from ordergate.security.persons import Person
 from ordergate.telemetry import log
 
 REFRESH_S: Final = 2.0
@@ -32,6 +33,7 @@ class Directory:
         self._store = store
         self._clock = clock
         self._clients: Mapping[str, Client] = {}
+        self._people: Mapping[str, Person] = {}
         self._keys: Mapping[str, PublishedKey] = {}
         self._revoked: dict[str, int] = {}
         self._changed: list[Changed] = []
@@ -40,6 +42,9 @@ class Directory:
 
     def client(self, client_id: str) -> Client | None:
         return self._clients.get(client_id)
+
+    def person(self, user_id: str) -> Person | None:
+        return self._people.get(user_id)
 
     def clients(self) -> tuple[Client, ...]:
         return tuple(self._clients.values())
@@ -71,12 +76,13 @@ class Directory:
         if writes != self._writes:
             return  # A write overtook this read, which may not contain it; the next one will.
         clients = {client.client_id: client for client in snapshot.clients}
+        people = {person.user_id: person for person in snapshot.people}
         keys = {key.kid: key for key in snapshot.keys}
         revoked = {token: expires for token, expires in self._revoked.items() if expires > now}
         new = snapshot.revoked.keys() - revoked.keys()
         revoked.update(snapshot.revoked)
-        changed = bool(new) or clients != self._clients or keys != self._keys
-        self._clients, self._keys, self._revoked = clients, keys, revoked
+        changed = bool(new) or (clients, people, keys) != (self._clients, self._people, self._keys)
+        self._clients, self._people, self._keys, self._revoked = clients, people, keys, revoked
         self.refreshed_at = started
         if changed:
             self._tell()
@@ -109,6 +115,10 @@ class Directory:
         self._writes += 1
         self._keys = {**self._keys, **{key.kid: key for key in keys}}
         self._tell()
+
+    async def spend(self, what: str, expires_at: int) -> bool:
+        """True the first time, wherever it was done. Raises StoreUnavailable."""
+        return await self._store.spend(what, expires_at)
 
     async def revoke(self, token_id: str, expires_at: int) -> None:
         """Revoke here at once, to be remembered until `expires_at`.

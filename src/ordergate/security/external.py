@@ -126,6 +126,8 @@ class ExternalIssuer:
             expires_at=standard.exp,
             token_id=f"{settings.name}:{standard.jti}",
             auth_time=standard.auth_time,
+            acr=standard.acr,
+            bound_to=standard.bound_to(),
         )
 
     def _age(self) -> float:

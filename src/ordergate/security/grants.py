@@ -1,4 +1,4 @@
-"""What Authlib asks of us: a request, a client, the one grant, revocation and introspection.
+"""What Authlib asks of us: a request, a client, its own grant, revocation and introspection.
 
 Authlib keeps the protocol (which checks, in which order, with which errors); these classes give
 it our data. They only read. What must be written (a revocation) is noted on the request and
@@ -12,30 +12,45 @@ from typing import Any, Final
 
 import msgspec
 from authlib.oauth2.rfc6749 import ClientMixin, OAuth2Request
-from authlib.oauth2.rfc6749.errors import InvalidRequestError
+from authlib.oauth2.rfc6749.errors import InvalidGrantError, InvalidRequestError
 from authlib.oauth2.rfc6749.grants import ClientCredentialsGrant
 from authlib.oauth2.rfc6749.requests import BasicOAuth2Payload
 from authlib.oauth2.rfc7009 import RevocationEndpoint
 from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 
-from ordergate.core.access import Principal, Scope
+from ordergate.core.access import Principal
+from ordergate.security.bearer import client_of
 from ordergate.security.clients import Client
-from ordergate.security.oauth_requests import BASIC, POST, Asking
+from ordergate.security.metadata import CLIENT_CREDENTIALS
+from ordergate.security.oauth_requests import ASSERTION, BASIC, POST, PUBLIC, Asking
+from ordergate.security.persons import Grant
+from ordergate.security.pushed import Pushed
+from ordergate.security.senders import confirmation
 from ordergate.security.verify import Standard
 
-METHODS: Final = [BASIC, POST]
-CLIENT_CREDENTIALS: Final = "client_credentials"
-SCOPES: Final = frozenset(scope.value for scope in Scope)
+METHODS: Final = [BASIC, POST, ASSERTION]
+METHODS_OF_ANY: Final = [*METHODS, PUBLIC]
 
 
 class Request(OAuth2Request):  # type: ignore[misc]  # Authlib publishes no types
-    """Our request in Authlib's shape."""
+    """Our request in Authlib's shape.
 
-    def __init__(self, issuer: str, asking: Asking) -> None:
+    `proven` is the client whose assertion was checked already; `bound_to` what a token will be bound to.
+    """
+
+    def __init__(
+        self, issuer: str, asking: Asking, *, proven: Client | None = None, bound_to: str | None = None
+    ) -> None:
         super().__init__("POST", issuer + asking.path, headers={})
         self.asking = asking
+        self.proven = proven
+        self.bound_to = bound_to
         self.payload = BasicOAuth2Payload(dict(asking.form))
         self.to_revoke: Principal | None = None
+        self.to_end: Grant | None = None
+        self.grant: Grant | None = None
+        self.pushed: Pushed | None = None
+        self.now = 0
 
     @property
     def form(self) -> Mapping[str, str]:
@@ -43,10 +58,12 @@ class Request(OAuth2Request):  # type: ignore[misc]  # Authlib publishes no type
 
 
 class Registered(ClientMixin):  # type: ignore[misc]  # Authlib publishes no types
-    """A client that has authenticated."""
+    """A client that has authenticated, and what its new token will be bound to."""
 
-    def __init__(self, stored: Client) -> None:
+    def __init__(self, stored: Client, bound_to: str | None = None) -> None:
         self.stored = stored
+        self.bound_to = bound_to
+        self.grant: Grant | None = None
 
     def get_client_id(self) -> str:
         return self.stored.client_id
@@ -61,7 +78,9 @@ class Registered(ClientMixin):  # type: ignore[misc]  # Authlib publishes no typ
         return method in METHODS
 
     def check_grant_type(self, grant_type: str) -> bool:
-        return grant_type == CLIENT_CREDENTIALS
+        if grant_type == CLIENT_CREDENTIALS:
+            return not self.stored.is_public
+        return bool(self.stored.redirect_uris)
 
 
 class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]  # Authlib publishes no types
@@ -78,7 +97,7 @@ class IssuedToken(msgspec.Struct, frozen=True):
     standard: Standard
 
     def check_client(self, client: Registered) -> bool:
-        return client.stored.client_id == self.principal.client_id
+        return client.stored.client_id == client_of(self.principal)
 
     def is_expired(self) -> bool:
         return False
@@ -87,10 +106,22 @@ class IssuedToken(msgspec.Struct, frozen=True):
         return False
 
 
+class RefreshToken(msgspec.Struct, frozen=True):
+    """A refresh token, in Authlib's shape: what stands for a whole grant."""
+
+    grant: Grant
+
+    def check_client(self, client: Registered) -> bool:
+        return client.stored.client_id == self.grant.client_id
+
+    def get_scope(self) -> str:
+        return " ".join(sorted(scope.value for scope in self.grant.scopes))
+
+
 class Revocation(RevocationEndpoint):  # type: ignore[misc]  # Authlib publishes no types
     """RFC 7009. A token that is none, or no longer, is a success: there is nothing to revoke."""
 
-    CLIENT_AUTH_METHODS = METHODS
+    CLIENT_AUTH_METHODS = METHODS_OF_ANY
 
     def check_params(self, request: Request, client: Registered) -> None:
         _require_token(request)
@@ -99,8 +130,19 @@ class Revocation(RevocationEndpoint):  # type: ignore[misc]  # Authlib publishes
         token: IssuedToken | None = self.server.issued(token_string)
         return token
 
-    def revoke_token(self, token: IssuedToken, request: Request) -> None:
-        request.to_revoke = token.principal
+    def authenticate_token(self, request: Request, client: Registered) -> Any:
+        if request.grant is None:
+            return super().authenticate_token(request, client)
+        token = RefreshToken(request.grant)
+        if not token.check_client(client):
+            raise InvalidGrantError
+        return token
+
+    def revoke_token(self, token: IssuedToken | RefreshToken, request: Request) -> None:
+        if isinstance(token, RefreshToken):
+            request.to_end = token.grant
+        else:
+            request.to_revoke = token.principal
 
 
 class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib publishes no types
@@ -120,11 +162,13 @@ class Introspection(IntrospectionEndpoint):  # type: ignore[misc]  # Authlib pub
 
     def introspect_token(self, token: IssuedToken) -> dict[str, Any]:
         principal, standard = token.principal, token.standard
+        cnf = confirmation(principal.bound_to)
         return {
             "active": True,
-            "token_type": "Bearer",
+            "token_type": "DPoP" if cnf is not None and "jkt" in cnf else "Bearer",
+            **({} if cnf is None else {"cnf": cnf}),
             "scope": " ".join(sorted(scope.value for scope in principal.scopes)),
-            "client_id": principal.client_id,
+            "client_id": client_of(principal),
             "sub": principal.subject,
             "iss": standard.iss,
             "aud": standard.aud,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ordergate.core.ids import Env
 from ordergate.security.clients import Client, PublishedKey, Snapshot, check_client
+from ordergate.security.persons import Person
 
 
 class MemoryStore:
@@ -14,10 +15,13 @@ class MemoryStore:
         self._clients: dict[str, Client] = {}
         self._keys: dict[str, PublishedKey] = {}
         self._revoked: dict[str, int] = {}
+        self._spent: dict[str, int] = {}
+        self.people: dict[str, Person] = {}
 
     async def load(self, now: int) -> Snapshot:
         return Snapshot(
             clients=tuple(sorted(self._clients.values(), key=lambda client: client.client_id)),
+            people=tuple(person for _, person in sorted(self.people.items())),
             keys=tuple(key for _, key in sorted(self._keys.items()) if not _retired(key, now)),
             revoked={token: expires for token, expires in self._revoked.items() if expires > now},
         )
@@ -32,7 +36,13 @@ class MemoryStore:
     async def revoke(self, token_id: str, expires_at: int) -> None:
         self._revoked.setdefault(token_id, expires_at)
 
+    async def spend(self, what: str, expires_at: int) -> bool:
+        first = what not in self._spent
+        self._spent.setdefault(what, expires_at)
+        return first
+
     async def prune(self, now: int) -> None:
+        self._spent = {what: expires for what, expires in self._spent.items() if expires > now}
         self._keys = {kid: key for kid, key in self._keys.items() if not _retired(key, now)}
         self._revoked = {token: expires for token, expires in self._revoked.items() if expires > now}
 

@@ -1,8 +1,8 @@
 """An OAuth request taken apart, strictly, and the shape of an answer.
 
-A form has each parameter once; an empty parameter counts as absent (RFC 6749, 3.2). Client
-credentials come in exactly one way: HTTP Basic or two form fields. Whatever is wrong is told
-with the error codes of RFC 6749, 5.2, and never with what was sent.
+A form has each parameter once; an empty parameter counts as absent (RFC 6749, 3.2). A client says who
+it is in exactly one way: HTTP Basic, two form fields, a signed assertion, or its name alone where it is
+public. Whatever is wrong is told with the error codes of RFC 6749, 5.2, and never with what was sent.
 """
 
 from __future__ import annotations
@@ -25,6 +25,24 @@ NO_STORE: Final = {"content-type": "application/json", "cache-control": "no-stor
 
 BASIC: Final = "client_secret_basic"
 POST: Final = "client_secret_post"
+ASSERTION: Final = "private_key_jwt"
+PUBLIC: Final = "none"
+ASSERTION_TYPE: Final = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+class Received(msgspec.Struct, frozen=True, kw_only=True):
+    """An HTTP request as it came. Header names are in lower case.
+
+    `certificate` is the thumbprint of the certificate that the client has proven to have.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    headers: Mapping[str, str]
+    body: bytes = b""
+    peer: str
+    certificate: str | None = None
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +62,7 @@ class Rejected(Exception):
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
-    """What a client says it is. Nothing has been checked."""
+    """What a client says it is. Nothing has been checked. `secret` is its secret or its assertion."""
 
     client_id: str
     secret: Secret
@@ -59,11 +77,16 @@ class Asking(msgspec.Struct, frozen=True, kw_only=True):
     credentials: Credentials
 
 
-def read(path: str, body: bytes, headers: Mapping[str, str]) -> Asking:
+def read(received: Received) -> Asking:
     """The request as it may be worked on, or Rejected."""
-    lowered = {name.lower(): value for name, value in headers.items()}
-    form = _form(body, lowered.get("content-type", ""))
-    return Asking(path=path, form=form, credentials=_credentials(form, lowered.get("authorization")))
+    form = form_of(received)
+    credentials = _credentials(form, received.headers.get("authorization"))
+    return Asking(path=received.path, form=form, credentials=credentials)
+
+
+def form_of(received: Received) -> dict[str, str]:
+    """The body's parameters, or Rejected."""
+    return _form(received.body, received.headers.get("content-type", ""))
 
 
 def error(status: int, code: str, description: str, **headers: str) -> Answer:
@@ -101,16 +124,24 @@ def _form(body: bytes, content_type: str) -> dict[str, str]:
 
 def _credentials(form: Mapping[str, str], authorization: str | None) -> Credentials:
     client_id, secret = form.get("client_id"), form.get("client_secret")
-    if authorization is None:
-        if client_id is None or secret is None:
+    assertion, kind = form.get("client_assertion"), form.get("client_assertion_type")
+    ways = (authorization, secret, assertion)
+    if sum(way is not None for way in ways) > 1 or (assertion is None) != (kind is None):
+        raise Rejected(_invalid("the client authenticates in more than one way, or in half of one"))
+    if authorization is not None:
+        name, password = _basic(authorization)
+        if client_id not in {None, name}:
+            raise Rejected(_invalid("two different clients are named"))
+        return _bounded(name, password, BASIC)
+    if assertion is not None:
+        if kind != ASSERTION_TYPE or client_id is None:
             raise Rejected(unauthenticated())
-        return _bounded(client_id, secret, POST)
-    if secret is not None:
-        raise Rejected(_invalid("the client authenticates in more than one way"))
-    name, password = _basic(authorization)
-    if client_id not in {None, name}:
-        raise Rejected(_invalid("two different clients are named"))
-    return _bounded(name, password, BASIC)
+        return Credentials(client_id=client_id, secret=Secret(assertion), method=ASSERTION)
+    if client_id is None:
+        raise Rejected(unauthenticated())
+    if secret is None:
+        return _bounded(client_id, "-", PUBLIC)
+    return _bounded(client_id, secret, POST)
 
 
 def _basic(authorization: str) -> tuple[str, str]:

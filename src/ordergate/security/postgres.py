@@ -7,9 +7,8 @@ caller keeps what it has in memory and tries again.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from importlib.resources import files
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Final
 
 import asyncpg
@@ -20,38 +19,38 @@ from ordergate.ports.privileged import Change
 from ordergate.security.clients import (
     Client,
     PublishedKey,
+    Sender,
     Snapshot,
-    StoreUnavailable,
     check_client,
 )
+from ordergate.security.persons import Person
+from ordergate.security.statements import TIMEOUT_S, sql, told_as_unavailable
 
-TIMEOUT_S: Final = 3.0
 POOL_MAX: Final = 2
 
 _SCOPES: Final = frozenset(scope.value for scope in Scope)
 
 
-def _sql(name: str) -> str:
-    return files("ordergate.security").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-
-
-_LOAD_CLIENTS: Final = _sql("load_clients")
-_LOAD_KEYS: Final = _sql("load_keys")
-_LOAD_REVOCATIONS: Final = _sql("load_revocations")
-_PUT_CLIENT: Final = _sql("put_client")
-_PUT_KEYS: Final = _sql("put_keys")
-_REVOKE: Final = _sql("revoke")
-_PRUNE_KEYS: Final = _sql("prune_keys")
-_PRUNE_REVOCATIONS: Final = _sql("prune_revocations")
-_NOTE_CHANGE: Final = _sql("note_change")
-_LOAD_CHANGES: Final = _sql("load_changes")
-_CHANGES_RECORDED: Final = _sql("changes_recorded")
+_LOAD_CLIENTS: Final = sql("load_clients")
+_LOAD_PEOPLE: Final = sql("load_people")
+_LOAD_KEYS: Final = sql("load_keys")
+_LOAD_REVOCATIONS: Final = sql("load_revocations")
+_PUT_CLIENT: Final = sql("put_client")
+_PUT_KEYS: Final = sql("put_keys")
+_REVOKE: Final = sql("revoke")
+_SPEND: Final = sql("spend")
+_PRUNE_SPENT: Final = sql("prune_spent")
+_PRUNE_KEYS: Final = sql("prune_keys")
+_PRUNE_REVOCATIONS: Final = sql("prune_revocations")
+_NOTE_CHANGE: Final = sql("note_change")
+_LOAD_CHANGES: Final = sql("load_changes")
+_CHANGES_RECORDED: Final = sql("changes_recorded")
 
 
 @asynccontextmanager
 async def connected(env: Env, dsn: str) -> AsyncIterator[PostgresStore]:
     """A store with a small pool of its own. Raises StoreUnavailable."""
-    with _told_as_unavailable():
+    with told_as_unavailable():
         pool = await asyncpg.create_pool(
             dsn, min_size=1, max_size=POOL_MAX, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S,
             server_settings={"application_name": "ordergate identity"},
@@ -67,20 +66,22 @@ class PostgresStore:
 
     def __init__(self, env: Env, pool: asyncpg.Pool) -> None:
         self._env = env
-        self._pool = pool
+        self.pool = pool
 
     async def load(self, now: int) -> Snapshot:
         # One snapshot, so that a key and a client written together are seen together.
-        with _told_as_unavailable():
+        with told_as_unavailable():
             async with (
-                self._pool.acquire(timeout=TIMEOUT_S) as connection,
+                self.pool.acquire(timeout=TIMEOUT_S) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
             ):
                 clients = await connection.fetch(_LOAD_CLIENTS, self._env.value, timeout=TIMEOUT_S)
+                people = await connection.fetch(_LOAD_PEOPLE, self._env.value, timeout=TIMEOUT_S)
                 keys = await connection.fetch(_LOAD_KEYS, self._env.value, now, timeout=TIMEOUT_S)
                 revoked = await connection.fetch(_LOAD_REVOCATIONS, self._env.value, now, timeout=TIMEOUT_S)
         return Snapshot(
             clients=tuple(_client(row) for row in clients),
+            people=tuple(_person(row) for row in people),
             keys=tuple(PublishedKey(kid=r["kid"], jwk=r["jwk"], retires_at=r["retires_at"]) for r in keys),
             revoked={row["token_id"]: row["expires_at"] for row in revoked},
         )
@@ -95,6 +96,9 @@ class PostgresStore:
             sorted(scope.value for scope in client.scopes),
             sorted(client.accounts),
             client.enabled,
+            client.keys,
+            list(client.redirect_uris),
+            client.sender.value,
         )
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
@@ -108,9 +112,15 @@ class PostgresStore:
     async def revoke(self, token_id: str, expires_at: int) -> None:
         await self._execute(_REVOKE, token_id, expires_at)
 
+    async def spend(self, what: str, expires_at: int) -> bool:
+        with told_as_unavailable():
+            async with self.pool.acquire(timeout=TIMEOUT_S) as connection:
+                said = await connection.fetchval(_SPEND, self._env.value, what, expires_at, timeout=TIMEOUT_S)
+        return said is not None
+
     async def waiting(self, most: int) -> Sequence[Change]:
-        with _told_as_unavailable():
-            async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
+        with told_as_unavailable():
+            async with self.pool.acquire(timeout=TIMEOUT_S) as connection:
                 rows = await connection.fetch(_LOAD_CHANGES, self._env.value, most, timeout=TIMEOUT_S)
         return [
             Change(
@@ -135,19 +145,12 @@ class PostgresStore:
     async def prune(self, now: int) -> None:
         await self._execute(_PRUNE_KEYS, now)
         await self._execute(_PRUNE_REVOCATIONS, now)
+        await self._execute(_PRUNE_SPENT, now)
 
     async def _execute(self, statement: str, *arguments: object) -> None:
-        with _told_as_unavailable():
-            async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
+        with told_as_unavailable():
+            async with self.pool.acquire(timeout=TIMEOUT_S) as connection:
                 await connection.execute(statement, self._env.value, *arguments, timeout=TIMEOUT_S)
-
-
-@contextmanager
-def _told_as_unavailable() -> Iterator[None]:
-    try:
-        yield
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
-        raise StoreUnavailable(f"the identity store did not answer: {type(error).__name__}") from error
 
 
 def _client(row: asyncpg.Record) -> Client:
@@ -159,4 +162,14 @@ def _client(row: asyncpg.Record) -> Client:
         scopes=frozenset(Scope(scope) for scope in row["scopes"] if scope in _SCOPES),
         accounts=frozenset(AccountId(account) for account in row["accounts"]),
         enabled=row["enabled"],
+        keys=row["keys"],
+        redirect_uris=tuple(row["redirect_uris"]),
+        sender=Sender(row["sender"]),
     )
+
+
+def _person(row: asyncpg.Record) -> Person:
+    described = dict(row)
+    described["scopes"] = frozenset(Scope(scope) for scope in row["scopes"] if scope in _SCOPES)
+    described["accounts"] = frozenset(AccountId(account) for account in row["accounts"])
+    return Person(**described)

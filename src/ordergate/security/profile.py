@@ -31,6 +31,11 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True):
     def lifetime_s(self) -> int:
         return _LIFETIME_S[self.env]
 
+    @property
+    def resource_path(self) -> str:
+        """Where this server says what it is as a protected resource (RFC 9728, 3.1)."""
+        return f"/.well-known/oauth-protected-resource/{self.env.value}"
+
     def url(self, path: str) -> str:
         return self.issuer + path
 

@@ -10,14 +10,22 @@ import msgspec
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
 from ordergate.ports.clock import Clock
-from ordergate.security.authorization_server import AuthorizationServer, Noted
+from ordergate.security.authorization_server import AuthorizationServer, Endpoint, Noted
 from ordergate.security.bearer import Bearer
 from ordergate.security.clients import Client, ClientStore, StoreUnavailable
 from ordergate.security.directory import Directory
+from ordergate.security.dpop import Proofs
 from ordergate.security.external import ExternalIssuer
+from ordergate.security.grant_desk import GrantDesk
 from ordergate.security.hashing import hash_secret, new_secret
 from ordergate.security.keys.ring import Keyring
+from ordergate.security.metadata import AUTHORIZE
+from ordergate.security.people.login import Login
+from ordergate.security.people.totp import Totp
+from ordergate.security.persons import LIFE_S, GrantStore
 from ordergate.security.profile import Profile
+from ordergate.security.pushed import Requests
+from ordergate.security.senders import Senders
 from ordergate.security.signing import Signer
 from ordergate.telemetry import log
 from ordergate.telemetry.secret import Secret
@@ -28,13 +36,25 @@ _log = log.logger("security")
 
 
 class Security(msgspec.Struct, frozen=True, kw_only=True):
-    """`bearer` is the Identity of ports; `server.endpoints()` is what the API mounts."""
+    """`bearer` is the Identity of ports; `endpoints()` is what the API mounts."""
 
     directory: Directory
     signer: Signer
     bearer: Bearer
     server: AuthorizationServer
+    login: Login
+    people: GrantStore
     clock: Clock
+
+    def endpoints(self) -> tuple[Endpoint, ...]:
+        """Every route of the authorization server, those of people included."""
+        login = self.login
+        return (
+            *self.server.endpoints(),
+            Endpoint(path=AUTHORIZE, method="GET", summary="Ask a person", call=login.authorize),
+            Endpoint(path="/oauth/login", method="POST", summary="Who the person is", call=login.login),
+            Endpoint(path="/oauth/consent", method="POST", summary="What they allow", call=login.consent),
+        )
 
     async def run(self) -> None:
         """Keep knowledge fresh and keys young, until cancelled."""
@@ -64,7 +84,14 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
                     await self.signer.rotate()
                 except (StoreUnavailable, OSError) as error:
                     _log.warning("signing_key.not_rotated", reason=str(error))
+            await self._forget_grants()
             await self.clock.sleep(ROTATION_CHECK_S)
+
+    async def _forget_grants(self) -> None:
+        try:
+            await self.people.prune_grants(int(self.clock.now().timestamp()) - 2 * LIFE_S)
+        except StoreUnavailable as error:
+            _log.warning("grants.not_pruned", reason=str(error))
 
 
 async def start(
@@ -72,6 +99,8 @@ async def start(
     store: ClientStore,
     clock: Clock,
     *,
+    people: GrantStore,
+    totp: Totp,
     ring: Keyring,
     save: Callable[[Keyring], None],
     issuers: Sequence[ExternalIssuer] = (),
@@ -85,6 +114,21 @@ async def start(
     await directory.refresh()
     signer = Signer(profile, ring, directory, clock, save)
     await signer.publish()
-    bearer = Bearer(profile, directory, clock, issuers)
-    server = AuthorizationServer(profile, directory, signer, bearer, clock=clock, noted=noted)
-    return Security(directory=directory, signer=signer, bearer=bearer, server=server, clock=clock)
+    proofs = Proofs(profile.issuer, lambda: clock.now().timestamp(), clock.monotonic)
+    senders = Senders(profile, proofs)
+    bearer = Bearer(profile, directory, clock, senders, issuers=issuers)
+    requests = Requests(clock.monotonic)
+    grants = GrantDesk(profile, directory, people, requests, clock)
+    server = AuthorizationServer(
+        profile, directory, signer, bearer, senders, clock=clock, grants=grants, noted=noted
+    )
+    login = Login(profile, directory, people, requests=requests, totp=totp, clock=clock)
+    return Security(
+        directory=directory,
+        signer=signer,
+        bearer=bearer,
+        server=server,
+        login=login,
+        people=people,
+        clock=clock,
+    )

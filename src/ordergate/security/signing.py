@@ -18,7 +18,9 @@ from ordergate.ports.clock import Clock
 from ordergate.security.clients import Client
 from ordergate.security.directory import Directory
 from ordergate.security.keys.ring import ALGORITHM, Keyring, new_ring, retired, rotate
+from ordergate.security.persons import Grant, Person
 from ordergate.security.profile import SKEW_S, Profile
+from ordergate.security.senders import confirmation
 from ordergate.telemetry import failpoints, log
 
 # How long others may keep our key set before they look again (RFC 9111 max-age of the JWKS answer).
@@ -80,22 +82,43 @@ class Signer:
         keys = [json.loads(k.jwk) for k in self._directory.published_keys() if not retired(k.retires_at, now)]
         return json.dumps({"keys": keys}, separators=(",", ":")).encode()
 
-    def mint(self, client: Client, scopes: frozenset[Scope]) -> str:
-        """An access token as of RFC 9068 for these scopes of the client."""
+    def mint(self, client: Client, scopes: frozenset[Scope], bound_to: str | None = None) -> str:
+        """An access token as of RFC 9068 for these scopes of the client, bound to its sender."""
+        own = {"sub": client.client_id, "tenant": client.tenant, "acct": sorted(client.accounts)}
+        return self._signed(client, scopes, bound_to, own)
+
+    def mint_for(
+        self, person: Person, client: Client, scopes: frozenset[Scope], grant: Grant, bound_to: str | None
+    ) -> str:
+        """The same for what a client does in a person's name; `sid` names the login it comes from."""
+        own = {
+            "sub": person.user_id,
+            "tenant": person.tenant,
+            "acct": sorted(person.accounts & client.accounts),
+            "auth_time": grant.auth_time,
+            "acr": grant.acr,
+            "sid": grant.grant_id,
+        }
+        return self._signed(client, scopes & person.scopes, bound_to, own)
+
+    def _signed(
+        self, client: Client, scopes: frozenset[Scope], bound_to: str | None, own: dict[str, Any]
+    ) -> str:
         now = self._now()
         claims: dict[str, Any] = {
             "iss": self._profile.issuer,
             "aud": self._profile.audience,
-            "sub": client.client_id,
             "client_id": client.client_id,
             "scope": " ".join(sorted(scope.value for scope in scopes)),
             "iat": now,
             "exp": now + self._profile.lifetime_s,
             "jti": secrets.token_urlsafe(16),
             "env": self._profile.env.value,
-            "tenant": client.tenant,
-            "acct": sorted(client.accounts),
+            **own,
         }
+        cnf = confirmation(bound_to)
+        if cnf is not None:
+            claims["cnf"] = cnf
         current = self._ring.current
         header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": current.kid}
         return jwt.encode(header, claims, current.key, algorithms=[ALGORITHM])

@@ -66,6 +66,22 @@ class Unverified(msgspec.Struct, frozen=True, kw_only=True):
     signature: bytes
 
 
+class Confirmation(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose token it is: the thumbprint of a key (RFC 9449) or of a certificate (RFC 8705).
+
+    A way of confirming that is not listed here cannot be checked, so such a token is refused.
+    """
+
+    jkt: str | None = None
+    x5t: str | None = msgspec.field(default=None, name="x5t#S256")
+
+    def bound_to(self) -> str | None:
+        """What `Principal.bound_to` says; None where it is not exactly one of the two."""
+        if (self.jkt is None) == (self.x5t is None):
+            return None
+        return f"jkt:{self.jkt}" if self.jkt is not None else f"x5t:{self.x5t}"
+
+
 class Standard(msgspec.Struct, frozen=True, kw_only=True):
     """The claims that every access token must have, whoever issued it."""
 
@@ -78,10 +94,22 @@ class Standard(msgspec.Struct, frozen=True, kw_only=True):
     nbf: int | None = None
     env: str | None = None
     auth_time: int | None = None
+    acr: str | None = None
+    cnf: Confirmation | None = None
+
+    def bound_to(self) -> str | None:
+        """Whose token it is, or None for whoever has it. A Flaw where that is said in an unclear way."""
+        bound_to = None if self.cnf is None else self.cnf.bound_to()
+        if self.cnf is not None and bound_to is None:
+            raise Flaw("the token's confirmation is not understood")
+        return bound_to
 
 
-def take_apart(token: str) -> Unverified:
-    """The parts of a compact JWT, or a Flaw."""
+def take_apart(token: str, *, brings_its_key: bool = False) -> Unverified:
+    """The parts of a compact JWT, or a Flaw.
+
+    Only a proof of possession `brings_its_key`, in the header's `jwk`; anything else names one of ours.
+    """
     if len(token) > SIZE_MAX:
         raise Flaw("the token is too long")
     form = _FORM.fullmatch(token)
@@ -90,12 +118,14 @@ def take_apart(token: str) -> Unverified:
     if len(form[1]) > HEADER_SIZE_MAX:
         raise Flaw("the token's header is too long")
     header, claims = _json_object(form[1]), _json_object(form[2])
-    if not _POISON.isdisjoint(header):
+    if not (_POISON - {"jwk"} if brings_its_key else _POISON).isdisjoint(header):
         raise Flaw("the token's header has a parameter that is not accepted")
     algorithm, kid = header.get("alg"), header.get("kid")
     if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         raise Flaw("the token's algorithm is not accepted")
-    if not isinstance(kid, str) or not 0 < len(kid) <= 256:
+    if brings_its_key:
+        kid = ""
+    if not isinstance(kid, str) or not (brings_its_key or 0 < len(kid) <= 256):
         raise Flaw("the token does not name its key")
     return Unverified(
         header=header,
@@ -111,11 +141,11 @@ def check(token: Unverified, key: VerifyKey | None, trust: Trust, now: float) ->
     """The standard claims of a token that may be believed, or a Flaw."""
     if token.algorithm not in trust.algorithms:
         raise Flaw("the token's algorithm is not accepted")
-    if _type(token.header.get("typ")) not in trust.types:
+    if type_of(token) not in trust.types:
         raise Flaw("the token is not an access token")
     if key is None or (key.retires_at is not None and key.retires_at <= now):
         raise Flaw("the token's key is not known")
-    if token.algorithm not in key.algorithms or not _signed_by(token, key.key):
+    if token.algorithm not in key.algorithms or not signed_by(token, key.key):
         raise Flaw("the token's signature does not hold")
     return _standard(token.claims, trust, now)
 
@@ -129,7 +159,7 @@ def verify_key(jwk: Mapping[str, Any], retires_at: int | None = None) -> VerifyK
         key = JWKRegistry.import_key(dict(jwk))
     except (JoseError, ValueError, TypeError, KeyError):
         return None
-    fitting = _fitting(key)
+    fitting = fitting_algorithms(key)
     declared = jwk.get("alg")
     algorithms = fitting if declared is None else fitting & _names(declared)
     if key.is_private or not algorithms:
@@ -167,7 +197,7 @@ def _standard(claims: Mapping[str, Any], trust: Trust, now: float) -> Standard:
     return standard
 
 
-def _signed_by(token: Unverified, key: Key) -> bool:
+def signed_by(token: Unverified, key: Key) -> bool:
     # The algorithm's own check, and not joserfc's convenience around it: that one reads the header
     # again, and we have decided already.
     algorithm = JWSRegistry.algorithms[token.algorithm]
@@ -178,7 +208,7 @@ def _signed_by(token: Unverified, key: Key) -> bool:
         return False
 
 
-def _fitting(key: Key) -> frozenset[str]:
+def fitting_algorithms(key: Key) -> frozenset[str]:
     if isinstance(key, ECKey) and key.curve_name == "P-256":
         return frozenset({"ES256"})
     if isinstance(key, OKPKey) and key.curve_name == "Ed25519":
@@ -195,10 +225,9 @@ def _names(declared: object) -> frozenset[str]:
     return frozenset({declared}) if isinstance(declared, str) else frozenset()
 
 
-def _type(value: object) -> str:
-    if not isinstance(value, str):
-        return ""
-    return value.lower().removeprefix("application/")
+def type_of(token: Unverified) -> str:
+    value = token.header.get("typ")
+    return value.lower().removeprefix("application/") if isinstance(value, str) else ""
 
 
 def _decoded(part: str) -> bytes:

@@ -49,8 +49,12 @@ from ordergate.ports.market_data import MarketData
 from ordergate.security import service as security
 from ordergate.security.authorization_server import Endpoint
 from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
+from ordergate.security.keys import factors as factor_keys
 from ordergate.security.keys import local as local_keys
 from ordergate.security.migrations import identity_migrations
+from ordergate.security.oauth_requests import Received
+from ordergate.security.people.postgres import PostgresPeople
+from ordergate.security.people.totp import Totp
 from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
@@ -201,7 +205,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             identity=identity.bearer,
             hub=hub,
             instruments=settings.symbols,
-            authorization=tuple(_mounted(one) for one in identity.server.endpoints()),
+            authorization=tuple(mounted(one) for one in identity.endpoints()),
             metrics=metrics,
             clock=clock,
             chance=chance,
@@ -239,6 +243,8 @@ async def _identity(
         known_as,
         store,
         clock,
+        people=PostgresPeople(env, store.pool),
+        totp=Totp(env, factor_keys.load_or_create(folder, env)),
         ring=ring,
         save=partial(local_keys.save, folder),
         issuers=issuers,
@@ -346,9 +352,11 @@ async def _leave(rows: KillRows, ourselves: nodes.Node) -> None:
     await rows.close()
 
 
-def _mounted(endpoint: Endpoint) -> AuthorizationEndpoint:
+def mounted(endpoint: Endpoint) -> AuthorizationEndpoint:
+    """An endpoint of the authorization server as the API serves it."""
+
     async def call(asked: Asked) -> Told:
-        answer = await endpoint.call(asked.body, asked.headers, asked.peer)
+        answer = await endpoint.call(Received(**msgspec.structs.asdict(asked)))
         return Told(status=answer.status, body=answer.body, headers=answer.headers)
 
     return AuthorizationEndpoint(

@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 import socket
+import ssl
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, Final, Literal, Self, TextIO, cast
@@ -14,6 +15,7 @@ from typing import Any, Final, Literal, Self, TextIO, cast
 import uvicorn
 import uvloop
 
+from ordergate.api.certificates import server_context
 from ordergate.api.deps import Bounds
 from ordergate.api.protocols import server_options
 from ordergate.core.ids import Env
@@ -66,7 +68,8 @@ async def _serve(
     gc.set_threshold(*_COLLECT_AFTER)  # folding a long past makes little garbage and much that stays
     with _Signals() as signals:
         async with gateway(settings, bounds=bounds) as running:
-            server = _Server(uvicorn.Config(running.app, **{**server_options(), "loop": "none"}))
+            options = {**server_options(), **secured(settings), "loop": "none"}
+            server = _Server(uvicorn.Config(running.app, **options))
             signals.serves(server, goodbye=running.hub.shut_down)
             _calm_the_collector()
             serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
@@ -77,6 +80,19 @@ async def _serve(
             finally:
                 server.should_exit = True
                 await serving
+
+
+def secured(settings: Settings) -> dict[str, Any]:
+    """What uvicorn is given besides, where TLS ends here. Raises CannotStart."""
+    tls = settings.tls
+    if tls is None:
+        return {}
+    clients = None if tls.client_authorities is None else str(tls.client_authorities)
+    try:
+        context = server_context(str(tls.certificate), str(tls.key), clients)
+    except (OSError, ssl.SSLError) as error:
+        raise CannotStart(f"`tls` cannot be used: {error}") from error
+    return {"ssl_context_factory": lambda *_: context}
 
 
 async def _told(serving: asyncio.Task[None], telling: Coroutine[Any, Any, None]) -> None:

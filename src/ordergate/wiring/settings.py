@@ -109,6 +109,17 @@ class IssuerFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     algorithms: tuple[str, ...] = ("ES256", "EdDSA", "PS256")
 
 
+class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """TLS that ends in the gateway: needed where clients bind their tokens to certificates.
+
+    `client_authorities` are whose certificates clients may prove, in one file of PEM.
+    """
+
+    certificate: Path
+    key: Path
+    client_authorities: Path | None = None
+
+
 class ReconciliationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Seconds; `engine.rhythm.Rhythm` says what each means."""
 
@@ -244,6 +255,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     quotas: QuotaSettings = QuotaSettings()
+    tls: TlsSettings | None = None
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     kill_switch: KillSwitchSettings = KillSwitchSettings()
     snapshot_events: Annotated[int, msgspec.Meta(ge=1)] = 100_000
@@ -278,7 +290,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     @property
     def base_url(self) -> str:
-        return self.public_url or f"http://{self.host}:{self.port}"
+        scheme = "http" if self.tls is None else "https"
+        return self.public_url or f"{scheme}://{self.host}:{self.port}"
 
     @property
     def log_origin(self) -> str:

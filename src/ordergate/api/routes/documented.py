@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Body, Header, Path, Query
 
-from ordergate.api import account_schemas, schemas, stop_schemas
+from ordergate.api import account_schemas, schemas, stop_schemas, stream_schemas
 from ordergate.core.hooks.hook import NAME
 
 Responses = dict[int | str, dict[str, Any]]
@@ -86,6 +86,7 @@ def documented() -> APIRouter:
     _document_dead_man(router)
     _document_breaks(router)
     _document_hooks(router)
+    _document_tickets(router)
     return router
 
 
@@ -276,3 +277,14 @@ def _document_hooks(router: APIRouter) -> None:
         ),
     )
     def send(name: HookName, alert: Annotated[dict[str, Any], JSON]) -> None: ...
+
+
+def _document_tickets(router: APIRouter) -> None:
+    @router.post(
+        "/v1/stream/tickets",
+        status_code=201,
+        tags=["stream"],
+        summary="A ticket with which a page of an origin opens a stream, once",
+        responses=answers(201, stream_schemas.Ticket, "Good for half a minute.", {}, 400, 403, 415),
+    )
+    def issue_ticket(asked: Annotated[stream_schemas.TicketRequest, JSON]) -> None: ...

@@ -32,10 +32,12 @@ class Close(Action, frozen=True):
     reason: str
 
 
-class Login(Action, frozen=True):
-    """Find out who is behind the token; tell `logged_in` before the next frame."""
+class Login(Action, frozen=True, kw_only=True):
+    """Find out who is behind the token or the ticket; tell `logged_in` before the next frame."""
 
-    token: str
+    token: str | None
+    dpop: str | None
+    ticket: str | None
     frame_id: str | None
 
 

@@ -12,7 +12,6 @@ from typing import Final, Protocol
 
 from starlette.types import Message, Receive
 
-from ordergate.api.bearer import Bearer
 from ordergate.api.deps import Deps
 from ordergate.api.measures import Measures
 from ordergate.api.stream import frames, session
@@ -36,6 +35,7 @@ from ordergate.api.stream.commands import answer_to, answer_to_defect, told
 from ordergate.api.stream.dead_man import DeadManOfStream
 from ordergate.api.stream.drop_copy import DropCopyOfStream
 from ordergate.api.stream.feed import Subscriber
+from ordergate.api.stream.guest import Guest
 from ordergate.api.stream.hub import GOING_AWAY, CannotFollow, Hub, subscriber_of
 from ordergate.api.stream.outbox import Outbox
 from ordergate.api.stream.session import Session
@@ -72,18 +72,16 @@ class Connection:
         conversation: Session,
         socket: Socket,
         *,
-        bearer: Bearer,
+        guest: Guest,
         measures: Measures,
-        peer: str,
         commands: set[asyncio.Task[Send]],
     ) -> None:
         self._deps = deps
         self._hub = hub
-        self._bearer = bearer
+        self._guest = guest
         self._measures = measures
         self._session = conversation
         self._socket = socket
-        self._peer = peer
         self._commands = commands
         self._loop = asyncio.get_running_loop()
         self._outbox = Outbox(
@@ -160,8 +158,8 @@ class Connection:
         self._login.add_done_callback(self._logged_in)
 
     async def _log_in(self, action: Login) -> None:
-        found = await self._bearer.authenticate(action.token, self._peer)
-        self._do_all(self._session.logged_in(found, action.frame_id))
+        found = await self._guest.log_in(action)
+        self._do_all(self._session.logged_in(found, action.frame_id, self._guest.nonce()))
 
     def _logged_in(self, done: asyncio.Task[None]) -> None:
         self._login = None

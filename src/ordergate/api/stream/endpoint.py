@@ -8,7 +8,7 @@ from typing import Any
 from starlette.types import Receive, Scope
 from starlette.types import Send as AsgiSend
 
-from ordergate.api.bearer import Bearer, challenge
+from ordergate.api.bearer import Bearer
 from ordergate.api.deps import Deps
 from ordergate.api.edge import peer_of
 from ordergate.api.exchange import CORRELATION_KEY, HEADERS_KEY, refused
@@ -16,18 +16,21 @@ from ordergate.api.measures import Measures
 from ordergate.api.protocols import SOCKET_KEY
 from ordergate.api.stream.actions import Limits, Send
 from ordergate.api.stream.connection import Connection
+from ordergate.api.stream.guest import Guest
 from ordergate.api.stream.hub import Hub
 from ordergate.api.stream.session import Session
+from ordergate.api.stream.tickets import Tickets
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Code, Refusal
 
 
 class StreamEndpoint:
-    def __init__(self, deps: Deps, hub: Hub, bearer: Bearer, measures: Measures) -> None:
+    def __init__(self, deps: Deps, hub: Hub, bearer: Bearer, measures: Measures, tickets: Tickets) -> None:
         self._deps = deps
         self._hub = hub
         self._bearer = bearer
         self._measures = measures
+        self._tickets = tickets
         self._commands: set[asyncio.Task[Send]] = set()
         self._sessions_of: dict[tuple[str, str], int] = {}
         bounds = deps.bounds
@@ -44,25 +47,37 @@ class StreamEndpoint:
         principal = await self._admitted(scope)
         if isinstance(principal, Refusal):
             correlation: str = scope[CORRELATION_KEY]
-            await refused(principal, correlation, challenge(principal))(scope, receive, send)
+            headers = self._bearer.challenge(principal)
+            await refused(principal, correlation, headers)(scope, receive, send)
             return
         await receive()  # the handshake, which has arrived before the application was called
         await send({"type": "websocket.accept"})
-        key = None if principal is None else (principal.tenant, principal.client_id)
-        if key is not None:
-            self._sessions_of[key] = self._sessions_of.get(key, 0) + 1
         self._deps.metrics.stream_clients.inc()
+        guest = Guest(self._bearer, self._tickets, scope, self._admit, principal)
         try:
-            await self._connection(scope).run(receive, principal)
+            await self._connection(scope, guest).run(receive, principal)
         finally:
             self._deps.metrics.stream_clients.dec()
-            if key is not None:
-                self._sessions_of[key] -= 1
-                if not self._sessions_of[key]:
-                    del self._sessions_of[key]
+            self._leave(guest.principal)
+
+    def _admit(self, principal: Principal) -> Refusal | None:
+        """Count one more stream of this client, unless it has too many."""
+        key = (principal.tenant, principal.client_id)
+        if self._sessions_of.get(key, 0) >= self._deps.bounds.stream_sessions_of_principal_max:
+            return Refusal(Code.RATE_LIMITED, "this client has too many streams open")
+        self._sessions_of[key] = self._sessions_of.get(key, 0) + 1
+        return None
+
+    def _leave(self, principal: Principal | None) -> None:
+        if principal is None:
+            return
+        key = (principal.tenant, principal.client_id)
+        self._sessions_of[key] -= 1
+        if not self._sessions_of[key]:
+            del self._sessions_of[key]
 
     async def _admitted(self, scope: Scope) -> Principal | Refusal | None:
-        """The principal, None for one who will send a token as its first frame, or why not."""
+        """The principal, None for one who will log in by its first frame, or why not."""
         headers: dict[bytes, bytes] = scope[HEADERS_KEY]
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1") not in self._deps.bounds.origins:
@@ -71,21 +86,14 @@ class StreamEndpoint:
             return Refusal(Code.UNAVAILABLE, "this server was started without its own WebSocket protocol")
         if self._hub.sessions >= self._deps.bounds.stream_sessions_max:
             return Refusal(Code.UNAVAILABLE, "too many streams are open")
-        authorization = headers.get(b"authorization")
-        if authorization is None:
+        if b"authorization" not in headers:
             return None
-        found = await self._bearer.principal(authorization, peer_of(scope))
+        found = await self._bearer.principal(scope, peer_of(scope))
         if isinstance(found, Refusal):
             return found
-        if self._sessions_of.get((found.tenant, found.client_id), 0) >= self._of_one_max:
-            return Refusal(Code.RATE_LIMITED, "this client has too many streams open")
-        return found
+        return self._admit(found) or found
 
-    @property
-    def _of_one_max(self) -> int:
-        return self._deps.bounds.stream_sessions_of_principal_max
-
-    def _connection(self, scope: Scope) -> Connection:
+    def _connection(self, scope: Scope, guest: Guest) -> Connection:
         socket: Any = scope["extensions"][SOCKET_KEY]
         session = Session(
             env=self._deps.env,
@@ -99,9 +107,8 @@ class StreamEndpoint:
             self._hub,
             session,
             socket,
-            bearer=self._bearer,
+            guest=guest,
             measures=self._measures,
-            peer=peer_of(scope),
             commands=self._commands,
         )
         socket.on_relief = connection.flush

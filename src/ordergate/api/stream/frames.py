@@ -32,6 +32,8 @@ WAIT_S_MAX: Final = 30
 
 FrameId = Label
 Token = Annotated[str, msgspec.Meta(min_length=1, max_length=8_192, description="an access token")]
+Proof = Annotated[str, msgspec.Meta(min_length=1, max_length=8_192, description="a proof of possession")]
+TicketText = Annotated[str, msgspec.Meta(min_length=1, max_length=128, description="a ticket")]
 Key = Annotated[str, msgspec.Meta(max_length=200, description="an idempotency key")]
 Wait = Annotated[
     int, msgspec.Meta(ge=0, le=WAIT_S_MAX, description=f"a whole number of seconds, 0 to {WAIT_S_MAX}")
@@ -51,16 +53,24 @@ class ClientFrame(
     id: FrameId | None = None
 
 
-class Authenticate(ClientFrame, frozen=True, kw_only=True, tag="authenticate"):
+class LoginFrame(ClientFrame, frozen=True, kw_only=True):
+    """A token, with the proof of its key where it is bound to one, or a ticket."""
+
+    token: Token | None = None
+    dpop: Proof | None = None
+    ticket: TicketText | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        return (self.token is None) != (self.ticket is None) and (self.dpop is None or self.token is not None)
+
+
+class Authenticate(LoginFrame, frozen=True, kw_only=True, tag="authenticate"):
     """The first frame of a client that could not send an Authorization header."""
 
-    token: Token
 
-
-class Refresh(ClientFrame, frozen=True, kw_only=True, tag="auth.refresh"):
-    """A new token of the same client, before the old one expires."""
-
-    token: Token
+class Refresh(LoginFrame, frozen=True, kw_only=True, tag="auth.refresh"):
+    """A new token or ticket of the same client, before the old one expires."""
 
 
 class Ping(ClientFrame, frozen=True, kw_only=True, tag="ping"):
@@ -331,13 +341,16 @@ def answer_problem(frame_id: str, told: Problem, replayed: bool = False) -> byte
     )
 
 
-def error(refusal: Refusal, frame_id: str | None = None) -> bytes:
+def error(refusal: Refusal, frame_id: str | None = None, nonce: str | None = None) -> bytes:
+    """`nonce` is what the next proof must contain."""
     told: dict[str, object] = {
         "type": "error",
         **_id(frame_id),
         "code": refusal.code,
         "detail": refusal.detail,
     }
+    if nonce is not None:
+        told["dpop_nonce"] = nonce
     if refusal.fields:
         told["errors"] = [FieldError(name, message) for name, message in refusal.fields.items()]
     return encode(told)

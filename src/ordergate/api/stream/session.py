@@ -115,8 +115,12 @@ class Session:
             return self._strike(_LOG_IN_FIRST, frame.id)
         return self._understood(frame, self.principal)
 
-    def logged_in(self, found: Principal | Refusal, frame_id: str | None) -> Actions:
-        """The answer to a Login."""
+    def logged_in(
+        self, found: Principal | Refusal, frame_id: str | None, nonce: str | None = None
+    ) -> Actions:
+        """The answer to a Login. `nonce` is for a proof that has to be made again."""
+        if isinstance(found, Refusal) and found.code is Code.PROOF_NONCE:
+            return [Send(frames.error(found, frame_id, nonce), found.code)]
         if isinstance(found, Refusal):
             return [_error(found, frame_id), *self._close(NOT_AUTHENTICATED, found.code)]
         before = self.principal
@@ -165,7 +169,7 @@ class Session:
                 self.copied = False
                 return [LeaveCopy(), Send(frames.unsubscribed({"channel": "drop_copy"}, frame.id))]
             case frames.Refresh():
-                return [Login(frame.token, frame.id)]
+                return self._log_in(frame)
             case frames.Authenticate() | frames.Ping():
                 return []
             case _:
@@ -174,7 +178,12 @@ class Session:
     def _authenticate(self, frame: frames.Authenticate) -> Actions:
         if self.principal is not None:
             return self._strike(Refusal(Code.INVALID, "this session has a token; use auth.refresh"), frame.id)
-        return [Login(frame.token, frame.id)]
+        return self._log_in(frame)
+
+    def _log_in(self, frame: frames.LoginFrame) -> Actions:
+        if not frame.is_whole:
+            return self._strike(_LOGIN_SHAPE, frame.id)
+        return [Login(token=frame.token, dpop=frame.dpop, ticket=frame.ticket, frame_id=frame.id)]
 
     def _command(self, frame: F, asked_by: Callable[[F], Asked | Refusal], wait_s: int = 0) -> Actions:
         if self._in_flight >= self._limits.commands_in_flight_max:
@@ -350,6 +359,7 @@ def _id_of(text: bytes) -> str | None:
 
 _TOO_FAST: Final = Refusal(Code.RATE_LIMITED, "too many frames; slow down")
 _LOG_IN_FIRST: Final = Refusal(Code.UNAUTHENTICATED, "send an authenticate frame first")
+_LOGIN_SHAPE: Final = Refusal(Code.INVALID, "give token (and dpop, where it is bound to a key), or ticket")
 _SUBSCRIBE_SHAPE: Final = Refusal(
     Code.INVALID, "give account_id and channels (and resume), or channel and symbols"
 )

@@ -1,4 +1,4 @@
-select client_id, tenant, secret_hash, scopes, accounts, enabled
+select client_id, tenant, secret_hash, scopes, accounts, enabled, keys, redirect_uris, sender
 from oauth_client
 where env = $1
 order by client_id

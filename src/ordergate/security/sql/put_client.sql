@@ -1,9 +1,13 @@
-insert into oauth_client (env, client_id, tenant, secret_hash, scopes, accounts, enabled)
-values ($1, $2, $3, $4, $5, $6, $7)
+insert into oauth_client
+    (env, client_id, tenant, secret_hash, scopes, accounts, enabled, keys, redirect_uris, sender)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 on conflict (env, client_id) do update set
     tenant = excluded.tenant,
     secret_hash = excluded.secret_hash,
     scopes = excluded.scopes,
     accounts = excluded.accounts,
     enabled = excluded.enabled,
+    keys = excluded.keys,
+    redirect_uris = excluded.redirect_uris,
+    sender = excluded.sender,
     changed_at = now()

@@ -1,0 +1,215 @@
+"""The way of a person: from a pushed request over who they are to what they allow.
+
+Nothing of a request comes through the browser but its name. The three steps are a GET and two POSTs of the
+same origin; what is wrong before the redirect address was checked ends on a page and never in a redirect.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from ordergate.core.access import Scope
+from ordergate.core.ids import Env
+from ordergate.ports.clock import Clock
+from ordergate.security import oauth_requests as oauth
+from ordergate.security.clients import Client, StoreUnavailable
+from ordergate.security.code_grants import secret_hash
+from ordergate.security.directory import Directory
+from ordergate.security.hashing import SECRET_LENGTH_MAX, Busy, Workers, matches
+from ordergate.security.oauth_requests import Answer, Received, Rejected
+from ordergate.security.people.pages import Pages
+from ordergate.security.people.totp import STEP_S, Totp
+from ordergate.security.people.visits import Visit, Visits
+from ordergate.security.persons import CODE_S, PASSWORD_ONLY, TWO_FACTORS, Grant, GrantStore, Person
+from ordergate.security.profile import Profile
+from ordergate.security.pushed import Requests
+from ordergate.security.throttle import Throttle
+from ordergate.telemetry import log
+from ordergate.telemetry.secret import Secret
+
+QUERY_LENGTH_MAX: Final = 2_048
+
+_log = log.logger("security")
+_AGAIN: Final = "This page is not good any more. Go back to the program and begin again."
+
+
+class Login:
+    """One per process, on the event loop."""
+
+    def __init__(
+        self,
+        profile: Profile,
+        directory: Directory,
+        store: GrantStore,
+        *,
+        requests: Requests,
+        totp: Totp,
+        clock: Clock,
+    ) -> None:
+        self._profile = profile
+        self._directory = directory
+        self._store = store
+        self._requests = requests
+        self._totp = totp
+        self._clock = clock
+        self._visits = Visits(clock.monotonic)
+        self._throttle = Throttle(clock.monotonic)
+        self._workers = Workers()
+        self._pages = Pages(profile.env)
+        address = urlsplit(profile.issuer)
+        self._origin = f"{address.scheme}://{address.netloc}"
+
+    async def authorize(self, received: Received) -> Answer:
+        """RFC 6749, 4.1.1, as RFC 9126 leaves it: a client, and the name of what it pushed."""
+        asked = _query(received.query)
+        pushed = None
+        if asked is not None:
+            pushed = self._requests.take(asked["request_uri"], asked["client_id"])
+        if pushed is None or self._client(pushed.client_id) is None:
+            return self._pages.stopped(400, _AGAIN)
+        visit = self._visits.begin(pushed)
+        return self._pages.login(pushed.client_id, visit.name, cookie=visit.set_cookie)
+
+    async def login(self, received: Received) -> Answer:
+        """Who they are, by password and code."""
+        found = self._visit(received)
+        if found is None or found[2].user_id is not None:
+            return self._pages.stopped(400, _AGAIN)
+        form, name, visit = found
+        user_id, peer = form.get("user", "")[:64], received.peer
+        wait_s = self._throttle.charge(user_id, peer)
+        if wait_s > 0:
+            _log.warning("login.throttled", peer=peer, person=self._shown(user_id))
+            return self._pages.stopped(429, "Too many tries. Wait a minute and begin again.")
+        try:
+            person = await self._proven(user_id, form.get("password", ""), form.get("code", ""))
+        except (Busy, StoreUnavailable):
+            self._throttle.refund(user_id, peer)
+            return self._pages.stopped(503, "Nobody can be let in now. Try again in a moment.")
+        if person is None:
+            _log.warning("login.failed", peer=peer, person=self._shown(user_id))
+            return self._pages.login(visit.pushed.client_id, name, wrong=True)
+        self._throttle.refund(user_id, peer)
+        return self._ask(name, visit, person)
+
+    async def consent(self, received: Received) -> Answer:
+        """What they allow; with that the visit is over."""
+        found = self._visit(received)
+        if found is None or found[2].user_id is None:
+            return self._pages.stopped(400, _AGAIN)
+        form, name, visit = found
+        self._visits.end(name)
+        person, client = self._directory.person(found[2].user_id), self._client(visit.pushed.client_id)
+        if client is None or person is None or not person.enabled:
+            return self._pages.stopped(400, _AGAIN)
+        scopes = visit.pushed.scopes & person.scopes & client.scopes
+        if form.get("decision") != "allow" or not scopes:
+            _log.info("consent.denied", client_id=client.client_id, person=person.user_id)
+            return self._back(visit, {"error": "access_denied"})
+        code = secrets.token_urlsafe(32)
+        try:
+            await self._store.put_grant(self._grant(visit, person, scopes, code))
+        except StoreUnavailable:
+            return self._back(visit, {"error": "temporarily_unavailable"})
+        _log.info("consent.given", client_id=client.client_id, person=person.user_id)
+        return self._back(visit, {"code": code})
+
+    async def _proven(self, user_id: str, password: str, code: str) -> Person | None:
+        """The person, when all of it is right; the same work for whoever is not there."""
+        person = self._directory.person(user_id)
+        usable = person if person is not None and person.enabled else None
+        hashed = None if usable is None else usable.password_hash
+        given = Secret(password if 0 < len(password) <= SECRET_LENGTH_MAX else "-")
+        if not await self._workers.call(lambda: matches(hashed, given)) or usable is None:
+            return None
+        if usable.totp is None:
+            return None if self._profile.env is Env.LIVE else usable
+        step = self._totp.step_of(user_id, usable.totp, code, self._clock.now().timestamp())
+        if step is None:
+            return None
+        # A code that somebody looked over a shoulder for is not good a second time.
+        is_first = await self._directory.spend(f"totp {user_id} {step}", (step + 3) * STEP_S)
+        return usable if is_first else None
+
+    def _ask(self, name: str, visit: Visit, person: Person) -> Answer:
+        client = self._client(visit.pushed.client_id)
+        if client is None:
+            return self._pages.stopped(400, _AGAIN)
+        opened = self._visits.logged_in(
+            name,
+            user_id=person.user_id,
+            auth_time=int(self._clock.now().timestamp()),
+            acr=PASSWORD_ONLY if person.totp is None else TWO_FACTORS,
+        )
+        _log.info("login.succeeded", client_id=client.client_id, person=person.user_id)
+        return self._pages.consent(
+            client_id=client.client_id,
+            user_id=person.user_id,
+            scopes=visit.pushed.scopes & person.scopes,
+            accounts=frozenset(person.accounts & client.accounts),
+            visit=opened.name,
+            cookie=opened.set_cookie,
+            redirect_uri=visit.pushed.redirect_uri,
+        )
+
+    def _grant(self, visit: Visit, person: Person, scopes: frozenset[Scope], code: str) -> Grant:
+        now = int(self._clock.now().timestamp())
+        return Grant(
+            grant_id=secrets.token_urlsafe(18).replace(".", "-"),
+            client_id=visit.pushed.client_id,
+            user_id=person.user_id,
+            scopes=scopes,
+            auth_time=visit.auth_time,
+            acr=visit.acr,
+            bound_to=visit.pushed.bound_to,
+            redirect_uri=visit.pushed.redirect_uri,
+            challenge=visit.pushed.challenge,
+            code_hash=secret_hash(code),
+            code_expires_at=now + CODE_S,
+            used_at=now,
+        )
+
+    def _visit(self, received: Received) -> tuple[dict[str, str], str, Visit] | None:
+        """The form of a page of ours, sent by the page itself."""
+        headers = received.headers
+        # No page of ours tells where it comes from, so browsers send no origin with its forms, or "null".
+        if headers.get("origin", "null") not in {"null", self._origin}:
+            return None
+        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
+            return None
+        try:
+            form = oauth.form_of(received)
+        except Rejected:
+            return None
+        name = form.get("visit", "")
+        visit = self._visits.find(name, headers.get("cookie", ""))
+        return None if visit is None else (form, name, visit)
+
+    def _back(self, visit: Visit, told: dict[str, str]) -> Answer:
+        """To the program, with who answers (RFC 9207)."""
+        state = {} if visit.pushed.state is None else {"state": visit.pushed.state}
+        query = urlencode({**told, **state, "iss": self._profile.issuer})
+        headers = {"location": f"{visit.pushed.redirect_uri}?{query}", "cache-control": "no-store"}
+        return Answer(status=303, headers=headers, body=b"")
+
+    def _client(self, client_id: str) -> Client | None:
+        client = self._directory.client(client_id)
+        usable = client is not None and client.enabled and client.redirect_uris
+        return client if usable else None
+
+    def _shown(self, user_id: str) -> str:
+        return user_id if self._directory.person(user_id) is not None else "unknown"
+
+
+def _query(text: str) -> dict[str, str] | None:
+    """Exactly the two parameters, once each."""
+    if len(text) > QUERY_LENGTH_MAX:
+        return None
+    try:
+        pairs = parse_qsl(text, strict_parsing=True, errors="strict", max_num_fields=4)
+    except ValueError:
+        return None
+    asked = dict(pairs)
+    return asked if len(pairs) == 2 and asked.keys() == {"client_id", "request_uri"} else None

@@ -1,0 +1,58 @@
+"""The twin in memory of whoever keeps grants: the same promises, until the process ends."""
+
+from __future__ import annotations
+
+import msgspec
+
+from ordergate.core.ids import Env
+from ordergate.security.memory import MemoryStore
+from ordergate.security.persons import SPENT_MAX, Grant, Person, check_person
+
+
+class MemoryPeople:
+    """A GrantStore for tests and benches, over the store that the directory reads."""
+
+    def __init__(self, env: Env, store: MemoryStore) -> None:
+        self._env = env
+        self._store = store
+        self.grants: dict[str, Grant] = {}
+
+    async def put_person(self, person: Person) -> None:
+        check_person(self._env, person)
+        self._store.people[person.user_id] = person
+
+    async def put_grant(self, grant: Grant) -> None:
+        self.grants[grant.grant_id] = grant
+
+    async def grant_of_code(self, code_hash: str) -> Grant | None:
+        return next((one for one in self.grants.values() if one.code_hash == code_hash), None)
+
+    async def grant(self, grant_id: str) -> Grant | None:
+        return self.grants.get(grant_id)
+
+    async def redeem(self, grant_id: str, refresh_hash: str, bound_to: str | None, now: int) -> bool:
+        found = self.grants.get(grant_id)
+        if found is None or not found.code_is_good(now):
+            return False
+        self.grants[grant_id] = msgspec.structs.replace(
+            found, redeemed=True, refresh_hash=refresh_hash, bound_to=bound_to, used_at=now
+        )
+        return True
+
+    async def refresh(self, grant_id: str, old: str, new: str, now: int) -> bool:
+        found = self.grants.get(grant_id)
+        if found is None or found.revoked or found.refresh_hash != old:
+            return False
+        spent = found.spent_hashes if old == new else (*found.spent_hashes, old)[-SPENT_MAX:]
+        self.grants[grant_id] = msgspec.structs.replace(
+            found, refresh_hash=new, spent_hashes=spent, used_at=now
+        )
+        return True
+
+    async def end(self, grant_id: str) -> None:
+        found = self.grants.get(grant_id)
+        if found is not None:
+            self.grants[grant_id] = msgspec.structs.replace(found, revoked=True)
+
+    async def prune_grants(self, before: int) -> None:
+        self.grants = {name: one for name, one in self.grants.items() if one.auth_time >= before}

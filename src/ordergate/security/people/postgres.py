@@ -1,0 +1,97 @@
+"""People and their grants on PostgreSQL; every change is one statement."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import asyncpg
+
+from ordergate.core.access import Scope
+from ordergate.core.ids import Env
+from ordergate.security.persons import Grant, Person, check_person
+from ordergate.security.statements import TIMEOUT_S, sql, told_as_unavailable
+
+_SCOPES: Final = frozenset(scope.value for scope in Scope)
+
+_PUT_PERSON: Final = sql("put_person")
+_PUT_GRANT: Final = sql("put_grant")
+_GRANT_OF_CODE: Final = sql("grant_of_code")
+_GRANT: Final = sql("grant")
+_REDEEM: Final = sql("redeem_grant")
+_REFRESH: Final = sql("refresh_grant")
+_END: Final = sql("end_grant")
+_PRUNE: Final = sql("prune_grants")
+
+
+class PostgresPeople:
+    """A GrantStore over a pool that somebody else closes."""
+
+    def __init__(self, env: Env, pool: asyncpg.Pool) -> None:
+        self._env = env
+        self._pool = pool
+
+    async def put_person(self, person: Person) -> None:
+        check_person(self._env, person)
+        await self._value(
+            _PUT_PERSON,
+            person.user_id,
+            person.tenant,
+            person.password_hash,
+            person.totp,
+            sorted(scope.value for scope in person.scopes),
+            sorted(person.accounts),
+            person.enabled,
+        )
+
+    async def put_grant(self, grant: Grant) -> None:
+        await self._value(
+            _PUT_GRANT,
+            grant.grant_id,
+            grant.client_id,
+            grant.user_id,
+            sorted(scope.value for scope in grant.scopes),
+            grant.auth_time,
+            grant.acr,
+            grant.bound_to,
+            grant.redirect_uri,
+            grant.challenge,
+            grant.code_hash,
+            grant.code_expires_at,
+            grant.used_at,
+        )
+
+    async def grant_of_code(self, code_hash: str) -> Grant | None:
+        return await self._one(_GRANT_OF_CODE, code_hash)
+
+    async def grant(self, grant_id: str) -> Grant | None:
+        return await self._one(_GRANT, grant_id)
+
+    async def redeem(self, grant_id: str, refresh_hash: str, bound_to: str | None, now: int) -> bool:
+        return await self._value(_REDEEM, grant_id, refresh_hash, bound_to, now) is not None
+
+    async def refresh(self, grant_id: str, old: str, new: str, now: int) -> bool:
+        return await self._value(_REFRESH, grant_id, old, new, now) is not None
+
+    async def end(self, grant_id: str) -> None:
+        await self._value(_END, grant_id)
+
+    async def prune_grants(self, before: int) -> None:
+        await self._value(_PRUNE, before)
+
+    async def _one(self, statement: str, name: str) -> Grant | None:
+        with told_as_unavailable():
+            async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
+                row = await connection.fetchrow(statement, self._env.value, name, timeout=TIMEOUT_S)
+        if row is None:
+            return None
+        described = dict(row)
+        described["scopes"] = frozenset(Scope(scope) for scope in row["scopes"] if scope in _SCOPES)
+        described["spent_hashes"] = tuple(row["spent_hashes"])
+        return Grant(**described)
+
+    async def _value(self, statement: str, *arguments: object) -> object:
+        with told_as_unavailable():
+            async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
+                return await connection.fetchval(
+                    statement, self._env.value, *arguments, timeout=TIMEOUT_S
+                )

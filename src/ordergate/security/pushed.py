@@ -1,0 +1,115 @@
+"""Pushed authorization requests (RFC 9126): what a program asks for, before a person sees anything.
+
+There is no other way to ask. So nothing that comes through a browser is believed: it names a request that
+was checked here, once, within a minute. PKCE with S256 is part of every request.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Final
+
+import msgspec
+
+from ordergate.core.access import Scope
+from ordergate.security.clients import Client
+
+URN: Final = "urn:ietf:params:oauth:request_uri:"
+LIFE_S: Final = 60
+WAITING_MAX: Final = 10_000
+STATE_LENGTH_MAX: Final = 512
+
+_CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
+_STATE: Final = re.compile(r"[\x20-\x7e]*")
+_SCOPES: Final = frozenset(scope.value for scope in Scope)
+
+
+class Pushed(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that may be put to a person. `bound_to` is the key that must ask for the tokens."""
+
+    client_id: str
+    redirect_uri: str
+    scopes: frozenset[Scope]
+    challenge: str
+    state: str | None
+    bound_to: str | None
+
+
+class Wrong(Exception):
+    """The request cannot be put to anybody: an error code of RFC 6749, 4.1.2.1, and a sentence."""
+
+    def __init__(self, code: str, why: str) -> None:
+        super().__init__(why)
+        self.code = code
+
+
+class Requests:
+    """The requests that wait for their person. In memory: after a restart a program pushes again."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._monotonic = monotonic
+        self._waiting: OrderedDict[str, tuple[float, Pushed]] = OrderedDict()
+
+    def push(self, pushed: Pushed) -> str:
+        """The request's name, to be used once."""
+        name = URN + secrets.token_urlsafe(32)
+        self._waiting[name] = (self._monotonic() + LIFE_S, pushed)
+        while len(self._waiting) > WAITING_MAX:
+            self._waiting.popitem(last=False)
+        return name
+
+    def take(self, name: str, client_id: str) -> Pushed | None:
+        """The request, when it is this client's and in time. Whatever comes of it, it is used up."""
+        found = self._waiting.pop(name, None)
+        if found is None or self._monotonic() >= found[0] or found[1].client_id != client_id:
+            return None
+        return found[1]
+
+
+def read(form: Mapping[str, str], client: Client, proven_key: str | None) -> Pushed:
+    """The request as it may be put to a person. Raises Wrong."""
+    if "request" in form or "request_uri" in form:
+        raise Wrong("invalid_request", "send the parameters themselves")
+    if form.get("response_type") != "code":
+        raise Wrong("unsupported_response_type", "the response type is code")
+    if form.get("response_mode", "query") != "query":
+        raise Wrong("invalid_request", "the response mode is query")
+    redirect_uri = form.get("redirect_uri", "")
+    if redirect_uri not in client.redirect_uris:
+        raise Wrong("invalid_request", "the redirect URI is not one of the client's")
+    challenge = form.get("code_challenge", "")
+    if form.get("code_challenge_method") != "S256" or _CHALLENGE.fullmatch(challenge) is None:
+        raise Wrong("invalid_request", "send a code_challenge with the method S256")
+    state = form.get("state")
+    if state is not None and (len(state) > STATE_LENGTH_MAX or _STATE.fullmatch(state) is None):
+        raise Wrong("invalid_request", "the state is too long, or not printable ASCII")
+    return Pushed(
+        client_id=client.client_id,
+        redirect_uri=redirect_uri,
+        scopes=_scopes(form.get("scope"), client),
+        challenge=challenge,
+        state=state,
+        bound_to=_bound_to(form.get("dpop_jkt"), proven_key),
+    )
+
+
+def _scopes(asked: str | None, client: Client) -> frozenset[Scope]:
+    if asked is None:
+        return client.scopes
+    names = asked.split(" ")
+    if not set(names) <= _SCOPES or not {Scope(name) for name in names} <= client.scopes:
+        raise Wrong("invalid_scope", "a scope is not the client's")
+    return frozenset(Scope(name) for name in names)
+
+
+def _bound_to(named: str | None, proven: str | None) -> str | None:
+    """RFC 9449, 10: the key may be named, or proven at once."""
+    if named is None:
+        return proven
+    if _THUMBPRINT.fullmatch(named) is None or proven not in {None, f"jkt:{named}"}:
+        raise Wrong("invalid_request", "dpop_jkt is another key than the one that was proven")
+    return f"jkt:{named}"
