@@ -55,4 +55,6 @@ class Door:
         if wait_s:
             return rate_limited(wait_s, call.correlation)
         no = None if scope is None else allowed(found, scope, account)
-        return found if no is None else refused(no, call.correlation, challenge(no, scope))
+        if no is not None:
+            return refused(no, call.correlation, challenge(no, scope))
+        return found if scope is None else found.within(scope)

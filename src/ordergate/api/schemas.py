@@ -333,5 +333,8 @@ SCOPE_WORDS = {
     Scope.ACCOUNTS_WRITE: "assign and resolve breaks, and ask for a reconciliation",
     Scope.MARKET_DATA_READ: "stream quotes and trades",
     Scope.RISK_READ: "see limits, their use, and the kill switch",
-    Scope.RISK_WRITE: "change and approve limits, turn the kill switch, resolve orders in question",
+    Scope.RISK_WRITE: "change and approve limits; includes operations:write",
+    Scope.OPERATIONS_WRITE: "turn the kill switch, resolve orders in question",
+    Scope.ACCESS_READ: "see who may do what within the tenant",
+    Scope.ACCESS_WRITE: "give and take roles and keys within the tenant",
 }

@@ -7,16 +7,18 @@ caller keeps what it has in memory and tries again.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from importlib.resources import files
 from typing import Final
 
 import asyncpg
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId, Env
+from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, check_name
 from ordergate.ports.privileged import Change
+from ordergate.security import access_postgres as access_tables
+from ordergate.security.access_postgres import sql
 from ordergate.security.clients import (
     Client,
     PublishedKey,
@@ -27,25 +29,22 @@ from ordergate.security.clients import (
 
 TIMEOUT_S: Final = 3.0
 POOL_MAX: Final = 2
+REFUSED_BY_TABLE: Final = "OG002"
 
 _SCOPES: Final = frozenset(scope.value for scope in Scope)
 
 
-def _sql(name: str) -> str:
-    return files("ordergate.security").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
-
-
-_LOAD_CLIENTS: Final = _sql("load_clients")
-_LOAD_KEYS: Final = _sql("load_keys")
-_LOAD_REVOCATIONS: Final = _sql("load_revocations")
-_PUT_CLIENT: Final = _sql("put_client")
-_PUT_KEYS: Final = _sql("put_keys")
-_REVOKE: Final = _sql("revoke")
-_PRUNE_KEYS: Final = _sql("prune_keys")
-_PRUNE_REVOCATIONS: Final = _sql("prune_revocations")
-_NOTE_CHANGE: Final = _sql("note_change")
-_LOAD_CHANGES: Final = _sql("load_changes")
-_CHANGES_RECORDED: Final = _sql("changes_recorded")
+_LOAD_CLIENTS: Final = sql("load_clients")
+_LOAD_KEYS: Final = sql("load_keys")
+_LOAD_REVOCATIONS: Final = sql("load_revocations")
+_PUT_CLIENT: Final = sql("put_client")
+_PUT_KEYS: Final = sql("put_keys")
+_REVOKE: Final = sql("revoke")
+_PRUNE_KEYS: Final = sql("prune_keys")
+_PRUNE_REVOCATIONS: Final = sql("prune_revocations")
+_NOTE_CHANGE: Final = sql("note_change")
+_LOAD_CHANGES: Final = sql("load_changes")
+_CHANGES_RECORDED: Final = sql("changes_recorded")
 
 
 @asynccontextmanager
@@ -79,10 +78,12 @@ class PostgresStore:
                 clients = await connection.fetch(_LOAD_CLIENTS, self._env.value, timeout=TIMEOUT_S)
                 keys = await connection.fetch(_LOAD_KEYS, self._env.value, now, timeout=TIMEOUT_S)
                 revoked = await connection.fetch(_LOAD_REVOCATIONS, self._env.value, now, timeout=TIMEOUT_S)
+                access = await access_tables.read(connection, self._env)
         return Snapshot(
             clients=tuple(_client(row) for row in clients),
             keys=tuple(PublishedKey(kid=r["kid"], jwk=r["jwk"], retires_at=r["retires_at"]) for r in keys),
             revoked={row["token_id"]: row["expires_at"] for row in revoked},
+            access=access,
         )
 
     async def put_client(self, client: Client) -> None:
@@ -107,6 +108,41 @@ class PostgresStore:
 
     async def revoke(self, token_id: str, expires_at: int) -> None:
         await self._execute(_REVOKE, token_id, expires_at)
+
+    async def load_access(self) -> Access:
+        with _told_as_unavailable():
+            async with (
+                self._pool.acquire(timeout=TIMEOUT_S) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                return await access_tables.read(connection, self._env)
+
+    async def put_tenant(self, tenant: str) -> None:
+        check_name(tenant, "tenant")
+        await self._execute(access_tables.PUT_TENANT, tenant)
+
+    async def put_desk(self, desk: Desk) -> None:
+        check_name(desk.name, "desk")
+        with _refused_as_nonsense(f"there is no tenant {desk.tenant}"):
+            await self._execute(access_tables.PUT_DESK, desk.tenant, desk.name)
+
+    async def place_accounts(self, places: Iterable[AccountPlace]) -> None:
+        statements = access_tables.placing(places)
+        with _refused_as_nonsense("an account never changes its tenant"), _told_as_unavailable():
+            async with self._pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
+                for statement, arguments in statements:
+                    await connection.execute(statement, self._env.value, *arguments, timeout=TIMEOUT_S)
+
+    async def assign(self, assignment: Assignment, change: str | None = None) -> None:
+        with _refused_as_nonsense(f"there is no tenant {assignment.tenant}, or no such subject"):
+            await self._execute(access_tables.ASSIGN, *access_tables.plain(assignment, change))
+
+    async def withdraw(self, assignment: Assignment, change: str | None = None) -> None:
+        await self._execute(access_tables.WITHDRAW, *access_tables.plain(assignment, change))
+
+    async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
+        with _refused_as_nonsense(f"there is no tenant {tenant}, or no such subject"):
+            await self._execute(access_tables.ENABLE, tenant, subject, enabled)
 
     async def waiting(self, most: int) -> Sequence[Change]:
         with _told_as_unavailable():
@@ -148,6 +184,20 @@ def _told_as_unavailable() -> Iterator[None]:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:
         raise StoreUnavailable(f"the identity store did not answer: {type(error).__name__}") from error
+
+
+@contextmanager
+def _refused_as_nonsense(words: str) -> Iterator[None]:
+    """What the tables' own rules refuse is the asker's mistake, and no outage."""
+    try:
+        yield
+    except StoreUnavailable as unavailable:
+        cause = unavailable.__cause__
+        if isinstance(cause, asyncpg.IntegrityConstraintViolationError) or (
+            isinstance(cause, asyncpg.PostgresError) and cause.sqlstate == REFUSED_BY_TABLE
+        ):
+            raise ValueError(words) from cause
+        raise
 
 
 def _client(row: asyncpg.Record) -> Client:
