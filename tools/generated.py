@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, get_args
 
+from ordergate.core.access import SCOPES_OF, Role, Scope
 from ordergate.core.orders import events as e
 from ordergate.core.orders.lifecycle import BEGINNINGS, FINAL, TRANSITIONS, Status
 from ordergate.core.refusals import Code
@@ -70,6 +71,19 @@ value that was judged and the headroom.
 """
 
 
+ROLES: Final = """# Roles
+
+Written from `core/access.py` by `python -m tools.generated`. A subject may do what its roles come to, each
+in a tenant, on a desk's accounts or on one account; a token and a key narrow that, and never widen it.
+
+| scope | {head} |
+|---|{rule}
+{rows}
+
+`risk:write` includes `operations:write`. `access:*` counts only in a role of the whole tenant.
+"""
+
+
 LIMITS: Final = """# How limits meet
 
 Written from `core/risk/tightest.py` by `python -m tools.generated`. Where several rules say the same limit
@@ -92,7 +106,21 @@ person.
 
 def pages() -> Mapping[str, str]:
     """Every generated page: its name and its text."""
-    return {"lifecycle.md": lifecycle(), "limits.md": limits(), "refusals.md": refusals()}
+    return {
+        "lifecycle.md": lifecycle(),
+        "limits.md": limits(),
+        "refusals.md": refusals(),
+        "roles.md": roles(),
+    }
+
+
+def roles() -> str:
+    rows = [
+        f"| `{scope}` | {' | '.join('yes' if scope in SCOPES_OF[role] else '' for role in Role)} |"
+        for scope in Scope
+    ]
+    head = " | ".join(role.value.replace("_", " ") for role in Role)
+    return ROLES.format(head=head, rule="---|" * len(Role), rows="\n".join(rows))
 
 
 def limits() -> str:

@@ -7,8 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from ordergate.core.access import Scope
+from ordergate.core.access import Role, Scope
 from ordergate.core.ids import AccountId, Env
+from ordergate.core.tenancy import AccountPlace, Assignment, Desk, Reach, Subject
 from ordergate.security import postgres
 from ordergate.security.clients import Client, ClientStore, PublishedKey, Sender, StoreUnavailable
 from ordergate.security.keys.ring import new_ring
@@ -204,3 +205,86 @@ async def test_a_client_that_proves_itself_in_no_way_or_in_two_is_refused(
 
     with pytest.raises(ValueError, match=r"."):
         await store.put_client(Client(client_id="desk", **{**described, **changes}))
+
+
+# Access: tenants, desks, accounts, subjects, roles
+
+TRADES = Assignment("acme", "ann", Role.TRADER, Reach.DESK, "east")
+
+
+async def settled(store: ClientStore) -> None:
+    await store.place_accounts(
+        [AccountPlace(AccountId("P-alpha"), "acme", "east"), AccountPlace(AccountId("P-beta"), "zeta")]
+    )
+
+
+async def test_accounts_bring_their_tenants_and_desks(store: ClientStore) -> None:
+    await settled(store)
+    await settled(store)
+
+    access = await store.load_access()
+    assert access.tenants == ("acme", "zeta")
+    assert access.desks == (Desk("acme", "east"),)
+    assert access.accounts == (
+        AccountPlace(AccountId("P-alpha"), "acme", "east"),
+        AccountPlace(AccountId("P-beta"), "zeta"),
+    )
+    assert (await store.load(NOW)).access == access
+
+
+async def test_an_account_never_changes_its_tenant(store: ClientStore) -> None:
+    await settled(store)
+
+    with pytest.raises(ValueError, match="never changes its tenant"):
+        await store.place_accounts([AccountPlace(AccountId("P-alpha"), "zeta")])
+
+
+async def test_every_change_of_roles_moves_the_version(store: ClientStore) -> None:
+    await settled(store)
+    versions = []
+    for step in (
+        store.assign(TRADES),
+        store.assign(TRADES),
+        store.withdraw(TRADES),
+        store.withdraw(TRADES),
+        store.enable("acme", "ann", enabled=False),
+        store.enable("acme", "ann", enabled=False),
+        store.enable("acme", "ann", enabled=True),
+        store.place_accounts([AccountPlace(AccountId("P-alpha"), "acme", "west")]),
+    ):
+        await step
+        versions += [one.version for one in (await store.load_access()).subjects]
+
+    assert versions == [2, 2, 3, 3, 4, 4, 5, 6]
+
+
+async def test_a_subject_is_kept_out_before_it_ever_had_a_role(store: ClientStore) -> None:
+    await settled(store)
+    await store.enable("acme", "bob", enabled=True)
+    assert (await store.load_access()).subjects == ()
+
+    await store.enable("acme", "bob", enabled=False)
+
+    assert (await store.load_access()).subjects == (Subject("acme", "bob", 1, enabled=False),)
+
+
+async def test_an_approved_change_is_carried_out_once(store: ClientStore) -> None:
+    await settled(store)
+    await store.assign(TRADES, "chg-1")
+    await store.withdraw(TRADES)
+
+    await store.assign(TRADES, "chg-1")
+
+    assert (await store.load_access()).assignments == ()
+
+
+async def test_what_names_no_tenant_is_refused(store: ClientStore) -> None:
+    nowhere = Assignment("nowhere", "ann", Role.TRADER, Reach.TENANT)
+    with pytest.raises(ValueError, match="no tenant"):
+        await store.assign(nowhere)
+    with pytest.raises(ValueError, match="no tenant"):
+        await store.put_desk(Desk("nowhere", "east"))
+    with pytest.raises(ValueError, match="no tenant"):
+        await store.enable("nowhere", "ann", enabled=False)
+    with pytest.raises(ValueError, match="tenant is"):
+        await store.put_tenant("a tenant")

@@ -126,6 +126,6 @@ def allowed(principal: Principal, scope: Scope, account: AccountId | None = None
     """None, or why not: a missing scope is told, an account that is not theirs does not exist."""
     if not principal.may(scope):
         return Refusal(Code.FORBIDDEN, f"the token lacks the scope {scope}")
-    if account is not None and account not in principal.accounts:
+    if account is not None and not principal.may_on(scope, account):
         return Refusal(Code.NOT_FOUND, "there is no such account")
     return None

@@ -66,7 +66,9 @@ class Door:
         if wait_s:
             return rate_limited(wait_s, call.correlation)
         no = None if scope is None else allowed(found, scope, account)
-        return found if no is None else refused(no, call.correlation, challenge(no, scope))
+        if no is not None:
+            return refused(no, call.correlation, challenge(no, scope))
+        return found if scope is None else found.within(scope)
 
     def _take(self, principal: Principal, kind: Kind, now: float) -> float:
         """0.0, or the seconds until there is room again."""
@@ -80,4 +82,6 @@ _KINDS: Final[Mapping[Scope | None, Kind]] = {
     Scope.ORDERS_WRITE: Kind.ORDERS,
     Scope.ACCOUNTS_WRITE: Kind.CHANGES,
     Scope.RISK_WRITE: Kind.CHANGES,
+    Scope.OPERATIONS_WRITE: Kind.CHANGES,
+    Scope.ACCESS_WRITE: Kind.CHANGES,
 }

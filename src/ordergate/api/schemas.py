@@ -345,5 +345,8 @@ SCOPE_WORDS = {
     Scope.MARKET_DATA_READ: "stream quotes and trades",
     Scope.RISK_READ: "see limits, their use, and the kill switch",
     Scope.SURVEILLANCE_READ: "see the drop copy: executions, busts, stops, overrides and changes of limits",
-    Scope.RISK_WRITE: "change and approve limits, turn the kill switch, resolve orders in question",
+    Scope.RISK_WRITE: "change and approve limits; includes operations:write",
+    Scope.OPERATIONS_WRITE: "turn the kill switch, resolve orders in question",
+    Scope.ACCESS_READ: "see who may do what within the tenant",
+    Scope.ACCESS_WRITE: "give and take roles and keys within the tenant",
 }

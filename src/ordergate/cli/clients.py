@@ -15,7 +15,7 @@ from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
 from ordergate.cli.output import people, show, to_programs, waiting
 from ordergate.cli.profiles import Profile
-from ordergate.core.access import Scope
+from ordergate.core.access import OF_ACCESS, Scope
 from ordergate.core.ids import AccountId
 
 app = typer.Typer(no_args_is_help=True, help="Register the programs that may use the gateway.")
@@ -32,7 +32,7 @@ def add(
     ],
     scope: Annotated[
         list[Scope] | None,
-        typer.Option("--scope", help="What it may do; may be repeated. All, if not given."),
+        typer.Option("--scope", help="What it may do; may be repeated. All about trading, if not given."),
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Give a known client a new secret.")] = False,
     write_profile: Annotated[
@@ -50,7 +50,11 @@ def add(
     accounts = [AccountId(one) for one in account]
     with _refusals(), waiting("registering"):
         secret = registry.add(
-            settings, client_id, scopes=scope or list(Scope), accounts=accounts, replace=replace
+            settings,
+            client_id,
+            scopes=scope or sorted(set(Scope) - OF_ACCESS),
+            accounts=accounts,
+            replace=replace,
         )
     told: dict[str, Any] = {"client_id": client_id, "accounts": account}
     if write_profile is None:

@@ -22,6 +22,7 @@ from ordergate.cli import (
     limits,
     orders,
     report,
+    roles,
     running,
     servers,
 )
@@ -81,6 +82,9 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(report.app, name="report")
 app.add_typer(clients.app, name="clients")
 app.add_typer(hooks.app, name="hooks")
+app.add_typer(roles.tenants, name="tenants")
+app.add_typer(roles.desks, name="desks")
+app.add_typer(roles.app, name="roles")
 app.command()(doctor.doctor)
 app.add_typer(drill.app, name="drill")
 

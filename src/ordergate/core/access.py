@@ -1,12 +1,19 @@
-"""Who may do what: a principal, its scopes and its accounts. Deny by default."""
+"""Who may do what: a principal, its scopes, its accounts and its roles. Deny by default.
+
+Pure values: who somebody is was proven elsewhere, and what a role comes to is one table here.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from decimal import Decimal
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network
+from typing import Final
 
 import msgspec
 
-from ordergate.core.ids import AccountId, Env
+from ordergate.core.ids import AccountId, Env, Symbol
 
 
 class Scope(StrEnum):
@@ -18,6 +25,55 @@ class Scope(StrEnum):
     RISK_READ = "risk:read"
     RISK_WRITE = "risk:write"
     SURVEILLANCE_READ = "surveillance:read"
+    OPERATIONS_WRITE = "operations:write"
+    ACCESS_READ = "access:read"
+    ACCESS_WRITE = "access:write"
+
+
+OF_ACCESS: Final = frozenset({Scope.ACCESS_READ, Scope.ACCESS_WRITE})
+"""What a program that trades never needs; it is given by name only."""
+
+_VIEWING: Final = frozenset(
+    {Scope.ORDERS_READ, Scope.ACCOUNTS_READ, Scope.MARKET_DATA_READ, Scope.RISK_READ}
+)
+
+
+class Role(StrEnum):
+    VIEWER = "viewer"
+    TRADER = "trader"
+    RISK_MANAGER = "risk_manager"
+    OPERATOR = "operator"
+    COMPLIANCE = "compliance"
+    ADMINISTRATOR = "administrator"
+
+
+SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
+    Role.VIEWER: _VIEWING,
+    Role.TRADER: _VIEWING | {Scope.ORDERS_WRITE},
+    Role.RISK_MANAGER: _VIEWING | {Scope.RISK_WRITE, Scope.OPERATIONS_WRITE},
+    Role.OPERATOR: _VIEWING | {Scope.ACCOUNTS_WRITE, Scope.OPERATIONS_WRITE},
+    Role.COMPLIANCE: _VIEWING | {Scope.ACCESS_READ},
+    Role.ADMINISTRATOR: frozenset({Scope.ACCOUNTS_READ, Scope.ACCESS_READ, Scope.ACCESS_WRITE}),
+}
+"""Nobody who changes limits trades, and nobody who gives rights uses them."""
+
+_INCLUDED_IN: Final[Mapping[Scope, Scope]] = {Scope.OPERATIONS_WRITE: Scope.RISK_WRITE}
+"""Whoever may change limits may also stop; clients from before the two were apart have only the one."""
+
+Network = IPv4Network | IPv6Network
+
+
+class KeyBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the key of a program reaches besides its scopes and accounts; empty and None bound nothing.
+
+    `expires_at` is seconds since the epoch. `networks` are the addresses that it may be used from.
+    """
+
+    instruments: frozenset[Symbol] = frozenset()
+    strategies: frozenset[str] = frozenset()
+    notional_max: Decimal | None = None
+    networks: tuple[Network, ...] = ()
+    expires_at: int | None = None
 
 
 class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -25,8 +81,10 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     `expires_at` is seconds since the epoch, and so is `auth_time`: when whoever it is last proved who they
     are, where the token says so, and `acr` how. `accounts` are the accounts it may touch; there is
-    no wildcard. `bound_to` names the key or the certificate that must come with the token; None for a
-    token that serves whoever has it.
+    no wildcard. Where roles differ from account to account, `by_account` has every pair that is allowed;
+    None means every scope on each account. `version` counts the changes of what the subject may do.
+    `bound_to` names the key or the certificate that must come with the token; None for a token that serves
+    whoever has it.
     """
 
     env: Env
@@ -40,9 +98,28 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     auth_time: int | None = None
     acr: str | None = None
     bound_to: str | None = None
+    by_account: frozenset[tuple[AccountId, Scope]] | None = None
+    version: int = 0
+    bounds: KeyBounds | None = None
 
     def may(self, scope: Scope) -> bool:
-        return scope in self.scopes
+        """Somewhere, at least; whoever asks about an account asks `may_on`."""
+        return scope in self.scopes or _INCLUDED_IN.get(scope) in self.scopes
 
     def may_on(self, scope: Scope, account: AccountId) -> bool:
-        return scope in self.scopes and account in self.accounts
+        if account not in self.accounts or not self.may(scope):
+            return False
+        pairs = self.by_account
+        return pairs is None or (account, scope) in pairs or (account, _INCLUDED_IN.get(scope)) in pairs
+
+    def accounts_for(self, scope: Scope) -> frozenset[AccountId]:
+        """The accounts that it may use the scope on."""
+        if self.by_account is None:
+            return self.accounts if self.may(scope) else frozenset()
+        return frozenset(account for account in self.accounts if self.may_on(scope, account))
+
+    def within(self, scope: Scope) -> Principal:
+        """The same, of only the accounts that it may use the scope on."""
+        if self.by_account is None:
+            return self
+        return msgspec.structs.replace(self, accounts=self.accounts_for(scope))

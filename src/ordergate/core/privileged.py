@@ -12,7 +12,9 @@ import msgspec
 
 from ordergate.core.access import Scope
 
-SCOPES: Final = frozenset({Scope.RISK_WRITE, Scope.ACCOUNTS_WRITE})
+SCOPES: Final = frozenset(
+    {Scope.RISK_WRITE, Scope.OPERATIONS_WRITE, Scope.ACCOUNTS_WRITE, Scope.ACCESS_WRITE}
+)
 """A token with one of these is itself a privileged act."""
 
 

@@ -122,7 +122,7 @@ class BreakDesk:
         if not principal.may(Scope.ACCOUNTS_WRITE):
             return _forbidden()
         seat = self._lanes.get(account)
-        if seat is None or account not in principal.accounts:
+        if seat is None or not principal.may_on(Scope.ACCOUNTS_WRITE, account):
             return Refusal(Code.NOT_FOUND, f"there is no account {account}")
         why, count, latest = f"asked by {principal.subject}", seat.runs.count, seat.runs.latest
         seat.suspect(why)
@@ -213,7 +213,7 @@ class BreakDesk:
         """The account of a break, in memory or long settled."""
         if not principal.may(Scope.ACCOUNTS_WRITE):
             return _forbidden()
-        accounts = tuple(sorted(principal.accounts))
+        accounts = tuple(sorted(principal.accounts_for(Scope.ACCOUNTS_WRITE)))
         for account in accounts:
             seat = self._lanes.get(account)
             books = None if seat is None else seat.lane.books.account

@@ -224,7 +224,7 @@ class Gate(KillGate):
         deadline_s: float = DEADLINE_S,
     ) -> Answer | Refusal:
         """Take a person's word on an order in question, unless the broker has a better one."""
-        seat = await self._seat_of(principal, order_id, Scope.RISK_WRITE)
+        seat = await self._seat_of(principal, order_id, Scope.OPERATIONS_WRITE)
         if isinstance(seat, Refusal):
             return seat
         fields = {
@@ -366,7 +366,7 @@ class Gate(KillGate):
         if not principal.may(scope):
             return _forbidden(scope)
         if is_order_id(self._env, order_id):
-            for account in principal.accounts:
+            for account in principal.accounts_for(scope):
                 seat = self._lanes.get(account)
                 if seat is None:
                     continue

@@ -314,7 +314,7 @@ class GroupGate:
         if not principal.may(scope):
             return Refusal(Code.FORBIDDEN, f"the token lacks the scope {scope}")
         if is_group_id(self._env, group):
-            for account in principal.accounts:
+            for account in principal.accounts_for(scope):
                 seat = self._lanes.get(account)
                 if seat is None:
                     continue

@@ -52,7 +52,7 @@ KILLS_MAX: Final = 1_000
 FLATTEN_ASKED_FOR: Final = timedelta(minutes=15)
 UNNOTED_MAX: Final = 1_000
 
-_FORBIDDEN = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.RISK_WRITE}")
+_FORBIDDEN = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.OPERATIONS_WRITE}")
 _FLATTENED: Final = frozenset(
     {Level.ACCOUNT, Level.INSTRUMENT, Level.BROKER, Level.TENANT, Level.ENVIRONMENT, Level.GLOBAL}
 )
@@ -91,7 +91,7 @@ class KillDesk:
         self, principal: Principal, place: Place, grade: Grade, reason: str, correlation: str
     ) -> KillView | Refusal:
         """In force at once on this node; the hard grades then cancel every open order that it is about."""
-        if not principal.may(Scope.RISK_WRITE):
+        if not principal.may(Scope.OPERATIONS_WRITE):
             return _FORBIDDEN
         if (refusal := self._cannot_engage(place, grade)) is not None:
             return refusal
@@ -125,7 +125,7 @@ class KillDesk:
         self, principal: Principal, place: Place, reason: str, correlation: str
     ) -> KillView | Refusal:
         """In force once it is durable. What is not engaged needs no release."""
-        if not principal.may(Scope.RISK_WRITE):
+        if not principal.may(Scope.OPERATIONS_WRITE):
             return _FORBIDDEN
         kill = self._kill_switch.state.kills.get(place)
         if kill is None:
@@ -151,7 +151,7 @@ class KillDesk:
         self, principal: Principal, place: Place, reason: str, correlation: str
     ) -> KillView | Refusal:
         """The first person asks; another one, asking the same, makes it so."""
-        if not principal.may(Scope.RISK_WRITE):
+        if not principal.may(Scope.OPERATIONS_WRITE):
             return _FORBIDDEN
         kill = self._kill_switch.state.kills.get(place)
         if kill is None or kill.grade is not Grade.CANCEL_ALL or kill.level not in _FLATTENED:

@@ -216,7 +216,7 @@ class LimitsDesk:
         """What the account's last orders would have got under these rules. Nothing is written."""
         if not self.is_known:
             return Refusal(Code.NOT_READY, UNREAD)
-        if account not in principal.accounts or account not in self.in_force.subjects:
+        if account not in principal.accounts_for(Scope.RISK_READ) or account not in self.in_force.subjects:
             return Refusal(Code.NOT_FOUND, f"there is no account {account}")
         policy = self.book.policy
         edits = policies.read_edits(self.differing(principal, rules, prune=prune), policy)
@@ -312,6 +312,7 @@ class LimitsDesk:
         """Whoever changes a rule may trade every account that it holds for, before and after."""
         if not principal.may(Scope.RISK_WRITE):
             return _FORBIDDEN
+        mine = principal.accounts_for(Scope.RISK_WRITE)
         for edit in edits:
             standing = self.book.policy.rules.get(edit.rule_id)
             if standing is not None and not self._shows(principal, standing):
@@ -319,14 +320,14 @@ class LimitsDesk:
             if edit.rule is not None and (no := self._knows(principal, edit.rule)) is not None:
                 return no
             for rule in (standing, edit.rule):
-                if rule is not None and not self.in_force.accounts_of(rule) <= principal.accounts:
+                if rule is not None and not self.in_force.accounts_of(rule) <= mine:
                     words = "the rule holds for accounts that the token may not trade"
                     return Refusal(Code.FORBIDDEN, words)
         return None
 
     def _knows(self, principal: Principal, rule: Rule) -> Refusal | None:
         """A rule about nobody would be a limit that limits nothing."""
-        if rule.scope is Reach.ACCOUNT and rule.of not in principal.accounts:
+        if rule.scope is Reach.ACCOUNT and rule.of not in principal.accounts_for(Scope.RISK_WRITE):
             return Refusal(Code.NOT_FOUND, f"there is no account {rule.of}")
         if rule.scope is Reach.INSTRUMENT and Symbol(rule.of) not in self.in_force.instruments:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{rule.of} is not listed here")

@@ -47,7 +47,7 @@ def proposed(
     account = asked.terms.account
     if not principal.may(Scope.ORDERS_WRITE):
         return Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.ORDERS_WRITE}")
-    if account not in principal.accounts:
+    if not principal.may_on(Scope.ORDERS_WRITE, account):
         return Refusal(Code.NOT_FOUND, f"there is no account {account}")
     if (no := stale_login(principal, at)) is not None:
         return no
@@ -76,7 +76,7 @@ def granted(
     asked = asked_in(change)
     if isinstance(asked, Refusal):
         return asked
-    if asked.terms.account not in principal.accounts:
+    if not principal.may_on(Scope.RISK_WRITE, asked.terms.account):
         return Refusal(Code.NOT_FOUND, f"there is no change {change.id}")
     override = overrides.granted(
         change.id,

@@ -1,10 +1,10 @@
 """From a bearer token to a principal. Implements `ports.identity.Identity`.
 
 A token is verified once and then remembered until it expires, is revoked, loses its key, or its
-client loses a right; being remembered costs a dictionary lookup. What a token allows is never
-more than what its client may do now. A token that is bound to its sender is remembered under another
-name, so that it is never taken for one that serves whoever has it; what its sender proves is checked
-every time.
+client or its subject loses a right; being remembered costs a dictionary lookup. What a token allows
+is never more than what its client and its subject may do now. A token that is bound to its sender is
+remembered under another name, so that it is never taken for one that serves whoever has it; what its
+sender proves is checked every time.
 """
 
 from __future__ import annotations
@@ -53,9 +53,10 @@ class _Allowed(msgspec.Struct, frozen=True):
 
 
 class _Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """A token that was verified."""
+    """A token that was verified: `said` is what it says, `principal` what its subject may do of it."""
 
     token: str
+    said: Principal
     principal: Principal
     kid: str
     own: bool
@@ -131,15 +132,20 @@ class Bearer:
 
     def still_valid(self, principal: Principal) -> bool:
         """False once the token expired or was revoked; cheap enough for every frame."""
-        return principal.token_id in self._by_id and self._now() < principal.expires_at + SKEW_S
+        standing = self._by_id.get(principal.token_id)
+        if standing is None or self._now() >= standing.deadline:
+            return False
+        # A token that was verified again after a change may allow less than what was read from it before.
+        return standing.principal is principal or standing.principal == principal
 
     def own(self, token: str) -> tuple[Principal, Standard] | None:
-        """What a token of ours says while it stands; None for any other. Safe from any thread."""
+        """What a token of ours allows while it stands; None for any other. Safe from any thread."""
         try:
             unverified = take_apart(token)
             if unverified.claims.get("iss") != self._profile.issuer:
                 return None
-            return self._check_own(unverified)
+            said, standard = self._check_own(unverified)
+            return self._narrowed(said), standard
         except Flaw:
             return None
 
@@ -208,11 +214,21 @@ class Bearer:
             raise Flaw("the token has been revoked")
         return _Allowed(client.scopes & person.scopes, client.accounts & person.accounts)
 
-    def _standing(self, token: str, principal: Principal, kid: str, *, own: bool) -> _Standing:
-        deadline = float(principal.expires_at + SKEW_S)
+    def _standing(self, token: str, said: Principal, kid: str, *, own: bool) -> _Standing:
+        """Raises Flaw for a subject that is kept out."""
+        deadline = float(said.expires_at + SKEW_S)
+        principal = self._narrowed(said)
         if principal.bound_to is not None:
             token = _BOUND + token
-        return _Standing(token=token, principal=principal, kid=kid, own=own, deadline=deadline)
+        return _Standing(
+            token=token, said=said, principal=principal, kid=kid, own=own, deadline=deadline
+        )
+
+    def _narrowed(self, said: Principal) -> Principal:
+        principal = self._directory.registry.narrowed(said)
+        if principal is None:
+            raise Flaw("the token's subject may not use it any more")
+        return principal
 
     def _remember(self, standing: _Standing) -> None:
         if len(self._by_token) >= self._remembered_max:
@@ -251,8 +267,11 @@ class Bearer:
         return [each for each in self._by_token.values() if each.grant_id == grant_id]
 
     def _stands(self, standing: _Standing) -> bool:
-        principal = standing.principal
+        principal = standing.said
         if self._directory.is_revoked(principal.token_id) or self._now() >= standing.deadline:
+            return False
+        version = self._directory.registry.version(principal.tenant, principal.subject)
+        if version != standing.principal.version:
             return False
         if not standing.own:
             return True

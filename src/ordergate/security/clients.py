@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final, Protocol
 
@@ -17,6 +18,7 @@ import msgspec
 from ordergate.core.access import Scope
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env, is_account_id
+from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk
 from ordergate.security.persons import Person
 from ordergate.security.profile import check_url
 from ordergate.security.verify import verify_key
@@ -77,9 +79,37 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     people: tuple[Person, ...] = ()
     keys: tuple[PublishedKey, ...] = ()
     revoked: dict[str, int] = {}
+    access: Access = Access()
 
 
-class ClientStore(Protocol):
+class AccessStore(Protocol):
+    """Every method raises StoreUnavailable; those that change something raise ValueError for nonsense.
+
+    With a `change`, the id of an approved change, a second time is the same as once.
+    """
+
+    async def load_access(self) -> Access: ...
+
+    async def put_tenant(self, tenant: str) -> None: ...
+
+    async def put_desk(self, desk: Desk) -> None: ...
+
+    async def place_accounts(self, places: Iterable[AccountPlace]) -> None:
+        """Say where accounts belong. An account never changes its tenant: ValueError."""
+        ...
+
+    async def assign(self, assignment: Assignment, change: str | None = None) -> None:
+        """Give a role; from then on the subject may do what its roles come to, and no more."""
+        ...
+
+    async def withdraw(self, assignment: Assignment, change: str | None = None) -> None: ...
+
+    async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
+        """Keep a subject out whatever its roles are, or let it in again."""
+        ...
+
+
+class ClientStore(AccessStore, Protocol):
     """Every method raises StoreUnavailable when the store cannot be reached in time."""
 
     async def load(self, now: int) -> Snapshot:

@@ -1,4 +1,4 @@
-"""What the process knows about clients, keys and revocations, without asking anybody.
+"""What the process knows about clients, keys, revocations and rights, without asking anybody.
 
 The store is read again every few seconds; what this process changes is in force here at once
 and written through. A revocation is never unlearned before its token expires, whatever the
@@ -12,9 +12,11 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ordergate.core.ids import Env
+from ordergate.core.tenancy import Access, Assignment
 from ordergate.ports.clock import Clock
 from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable, check_client
 from ordergate.security.persons import Person
+from ordergate.security.rights import Registry
 from ordergate.telemetry import log
 
 REFRESH_S: Final = 2.0
@@ -36,6 +38,7 @@ class Directory:
         self._people: Mapping[str, Person] = {}
         self._keys: Mapping[str, PublishedKey] = {}
         self._revoked: dict[str, int] = {}
+        self.registry = Registry(Access())
         self._changed: list[Changed] = []
         self._writes = 0
         self.refreshed_at: float | None = None
@@ -82,6 +85,8 @@ class Directory:
         new = snapshot.revoked.keys() - revoked.keys()
         revoked.update(snapshot.revoked)
         changed = bool(new) or (clients, people, keys) != (self._clients, self._people, self._keys)
+        if snapshot.access != self.registry.access:
+            self.registry, changed = Registry(snapshot.access), True
         self._clients, self._people, self._keys, self._revoked = clients, people, keys, revoked
         self.refreshed_at = started
         if changed:
@@ -109,6 +114,21 @@ class Directory:
         self._tell()
         _log.info("client.changed", client_id=client.client_id, tenant=client.tenant, enabled=client.enabled)
 
+    async def assign(self, assignment: Assignment, change: str | None = None) -> None:
+        """Give a role, durably, and from then on in this process. Raises ValueError for nonsense."""
+        await self._store.assign(assignment, change)
+        await self._read_again()
+
+    async def withdraw(self, assignment: Assignment, change: str | None = None) -> None:
+        """Take a role away, durably, and from then on in this process."""
+        await self._store.withdraw(assignment, change)
+        await self._read_again()
+
+    async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
+        """Keep a subject out, or let it in again, durably, and from then on in this process."""
+        await self._store.enable(tenant, subject, enabled=enabled)
+        await self._read_again()
+
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
         """Publish keys: everybody who reads the store verifies with them from then on."""
         await self._store.put_keys(keys)
@@ -131,6 +151,10 @@ class Directory:
         _log.info("token.revoked", token_id=token_id)
         await self._store.revoke(token_id, expires_at)
         self._writes += 1
+
+    async def _read_again(self) -> None:
+        self._writes += 1  # a read that is under way may not contain it
+        await self.refresh()
 
     def _tell(self, token_id: str | None = None) -> None:
         for call in self._changed:

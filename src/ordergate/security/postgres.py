@@ -7,26 +7,30 @@ caller keeps what it has in memory and tries again.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Final
 
 import asyncpg
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId, Env
+from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, check_name
 from ordergate.ports.privileged import Change
+from ordergate.security import access_postgres as access_tables
 from ordergate.security.clients import (
     Client,
     PublishedKey,
     Sender,
     Snapshot,
+    StoreUnavailable,
     check_client,
 )
 from ordergate.security.persons import Person
 from ordergate.security.statements import TIMEOUT_S, sql, told_as_unavailable
 
 POOL_MAX: Final = 2
+REFUSED_BY_TABLE: Final = "OG002"
 
 _SCOPES: Final = frozenset(scope.value for scope in Scope)
 
@@ -79,11 +83,13 @@ class PostgresStore:
                 people = await connection.fetch(_LOAD_PEOPLE, self._env.value, timeout=TIMEOUT_S)
                 keys = await connection.fetch(_LOAD_KEYS, self._env.value, now, timeout=TIMEOUT_S)
                 revoked = await connection.fetch(_LOAD_REVOCATIONS, self._env.value, now, timeout=TIMEOUT_S)
+                access = await access_tables.read(connection, self._env)
         return Snapshot(
             clients=tuple(_client(row) for row in clients),
             people=tuple(_person(row) for row in people),
             keys=tuple(PublishedKey(kid=r["kid"], jwk=r["jwk"], retires_at=r["retires_at"]) for r in keys),
             revoked={row["token_id"]: row["expires_at"] for row in revoked},
+            access=access,
         )
 
     async def put_client(self, client: Client) -> None:
@@ -118,6 +124,41 @@ class PostgresStore:
                 said = await connection.fetchval(_SPEND, self._env.value, what, expires_at, timeout=TIMEOUT_S)
         return said is not None
 
+    async def load_access(self) -> Access:
+        with told_as_unavailable():
+            async with (
+                self.pool.acquire(timeout=TIMEOUT_S) as connection,
+                connection.transaction(isolation="repeatable_read", readonly=True),
+            ):
+                return await access_tables.read(connection, self._env)
+
+    async def put_tenant(self, tenant: str) -> None:
+        check_name(tenant, "tenant")
+        await self._execute(access_tables.PUT_TENANT, tenant)
+
+    async def put_desk(self, desk: Desk) -> None:
+        check_name(desk.name, "desk")
+        with _refused_as_nonsense(f"there is no tenant {desk.tenant}"):
+            await self._execute(access_tables.PUT_DESK, desk.tenant, desk.name)
+
+    async def place_accounts(self, places: Iterable[AccountPlace]) -> None:
+        statements = access_tables.placing(places)
+        with _refused_as_nonsense("an account never changes its tenant"), told_as_unavailable():
+            async with self.pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
+                for statement, arguments in statements:
+                    await connection.execute(statement, self._env.value, *arguments, timeout=TIMEOUT_S)
+
+    async def assign(self, assignment: Assignment, change: str | None = None) -> None:
+        with _refused_as_nonsense(f"there is no tenant {assignment.tenant}, or no such subject"):
+            await self._execute(access_tables.ASSIGN, *access_tables.plain(assignment, change))
+
+    async def withdraw(self, assignment: Assignment, change: str | None = None) -> None:
+        await self._execute(access_tables.WITHDRAW, *access_tables.plain(assignment, change))
+
+    async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
+        with _refused_as_nonsense(f"there is no tenant {tenant}, or no such subject"):
+            await self._execute(access_tables.ENABLE, tenant, subject, enabled)
+
     async def waiting(self, most: int) -> Sequence[Change]:
         with told_as_unavailable():
             async with self.pool.acquire(timeout=TIMEOUT_S) as connection:
@@ -151,6 +192,20 @@ class PostgresStore:
         with told_as_unavailable():
             async with self.pool.acquire(timeout=TIMEOUT_S) as connection:
                 await connection.execute(statement, self._env.value, *arguments, timeout=TIMEOUT_S)
+
+
+@contextmanager
+def _refused_as_nonsense(words: str) -> Iterator[None]:
+    """What the tables' own rules refuse is the asker's mistake, and no outage."""
+    try:
+        yield
+    except StoreUnavailable as unavailable:
+        cause = unavailable.__cause__
+        if isinstance(cause, asyncpg.IntegrityConstraintViolationError) or (
+            isinstance(cause, asyncpg.PostgresError) and cause.sqlstate == REFUSED_BY_TABLE
+        ):
+            raise ValueError(words) from cause
+        raise
 
 
 def _client(row: asyncpg.Record) -> Client:

@@ -64,6 +64,7 @@ from ordergate.wiring.clock_offset import MachineOffset
 from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.hooks import hooks
 from ordergate.wiring.kill_files import KillFiles
+from ordergate.wiring.roles import places
 from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
@@ -239,6 +240,10 @@ async def _identity(
     except ValueError as error:
         raise CannotStart(f"{error}: set `public_url` to what clients call the gateway") from error
     store = await stack.enter_async_context(identity_store(env, dsn))
+    try:
+        await store.place_accounts(places(settings))
+    except ValueError as error:
+        raise CannotStart(f"{error}: `accounts` in the settings and the database say otherwise") from error
     identity = await security.start(
         known_as,
         store,

@@ -51,10 +51,14 @@ def add(
     unknown = sorted(set(accounts) - settings.accounts.keys())
     if unknown:
         raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
+    tenants = {settings.accounts[account].tenant or settings.tenant for account in accounts}
+    if len(tenants) != 1:
+        several = ", ".join(sorted(tenants)) or "none"
+        raise CannotRegister(f"a client is of one tenant, and these are accounts of {several}")
     secret = new_secret()
     client = Client(
         client_id=client_id,
-        tenant=settings.tenant,
+        tenant=tenants.pop(),
         secret_hash=hash_secret(secret),
         scopes=frozenset(scopes),
         accounts=frozenset(accounts),
@@ -65,7 +69,7 @@ def add(
             raise CannotRegister(f"there is a client {client_id}: --replace gives it a new secret")
         await store.put_client(client)
 
-    _on(settings, put)
+    on_store(settings, put)
     return secret
 
 
@@ -75,7 +79,7 @@ def listed(settings: Settings) -> list[Registered]:
     async def ask(store: PostgresStore) -> list[Registered]:
         return [_shown(client) for _, client in sorted((await _clients(store)).items())]
 
-    return _on(settings, ask)
+    return on_store(settings, ask)
 
 
 def disable(settings: Settings, client_id: str) -> Registered:
@@ -89,7 +93,7 @@ def disable(settings: Settings, client_id: str) -> Registered:
         await store.put_client(disabled)
         return _shown(disabled)
 
-    return _on(settings, put)
+    return on_store(settings, put)
 
 
 async def _clients(store: PostgresStore) -> dict[str, Client]:
@@ -106,7 +110,9 @@ def _shown(client: Client) -> Registered:
     )
 
 
-def _on(settings: Settings, ask: Callable[[PostgresStore], Coroutine[None, None, T]]) -> T:
+def on_store(settings: Settings, ask: Callable[[PostgresStore], Coroutine[None, None, T]]) -> T:
+    """What a question to the identity tables answers. Raises CannotRegister and CannotStart."""
+
     async def asked() -> T:
         async with (
             databases.reached(databases.of(settings)) as dsn,

@@ -90,7 +90,7 @@ class KillSwitchRoutes:
         decoder: msgspec.json.Decoder[T],
         ask: Callable[[Principal, T], Awaitable[KillView | Refusal]],
     ) -> Reply:
-        principal = await self._door.enter(call, Scope.RISK_WRITE, cancels=True)
+        principal = await self._door.enter(call, Scope.OPERATIONS_WRITE, cancels=True)
         if isinstance(principal, Reply):
             return principal
         body = await call.json_body(self._bounds)
@@ -101,5 +101,5 @@ class KillSwitchRoutes:
             return refused(asked, call.correlation)
         answer = await ask(principal, asked)
         if isinstance(answer, Refusal):
-            return refused(answer, call.correlation, challenge(answer, Scope.RISK_WRITE))
+            return refused(answer, call.correlation, challenge(answer, Scope.OPERATIONS_WRITE))
         return Reply(200, _encode(answer))

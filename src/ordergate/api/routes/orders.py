@@ -126,7 +126,7 @@ class OrderRoutes:
         return told(answer, 202, call.correlation, wait_s)
 
     async def resolve(self, call: Call) -> Reply:
-        found = await self._on_order(call, scope=Scope.RISK_WRITE)
+        found = await self._on_order(call, scope=Scope.OPERATIONS_WRITE)
         if isinstance(found, Reply):
             return found
         principal, order, key = found
@@ -146,7 +146,7 @@ class OrderRoutes:
             correlation=call.correlation,
         )
         if isinstance(answer, Refusal):
-            return refused(answer, call.correlation, challenge(answer, Scope.RISK_WRITE))
+            return refused(answer, call.correlation, challenge(answer, Scope.OPERATIONS_WRITE))
         return Reply(200, answer.body, _replayed(answer.replayed))
 
     async def cancel_all(self, call: Call) -> Reply:

@@ -332,6 +332,8 @@ def _may_follow(principal: Principal, account: AccountId, channels: Sequence[Cha
         scope = _SCOPE_OF[channel]
         if not principal.may(scope):
             return Refusal(Code.FORBIDDEN, f"the token lacks the scope {scope}")
+        if not principal.may_on(scope, account):
+            return Refusal(Code.NOT_FOUND, "there is no such account")
     if account not in principal.accounts:
         return Refusal(Code.NOT_FOUND, "there is no such account")
     return None

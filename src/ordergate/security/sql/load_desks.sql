@@ -1,0 +1,1 @@
+select tenant, desk from access_desk where env = $1 order by tenant, desk

@@ -1,0 +1,1 @@
+select tenant, subject, version, enabled from access_subject where env = $1 order by tenant, subject

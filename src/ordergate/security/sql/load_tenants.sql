@@ -1,0 +1,1 @@
+select tenant from access_tenant where env = $1 order by tenant

@@ -1,0 +1,54 @@
+"""`tenants`, `desks`, `roles`: a demotion holds for a token that was given out before it."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from pathlib import Path
+
+from tests.cli.asking import Desk, Said, ordergate, wait_until
+
+
+def asked(desk: Desk, *words: str) -> Said:
+    return ordergate(*words, "--data-dir", str(desk.home.data_dir), "--json")
+
+
+def test_whoever_is_demoted_places_no_more_orders_with_the_token_it_has(desk: Desk, tmp_path: Path) -> None:
+    name, profile = f"desk-{secrets.token_hex(4)}", tmp_path / "profile.json"
+    asked(desk, "clients", "add", name, "--account", "P-DEMO", "--write-profile", str(profile))
+    told = json.loads(profile.read_text(encoding="utf-8"))
+    told |= {each: desk.home.running[each] for each in ("base_url", "stream_url", "token_url")}
+    profile.write_text(json.dumps(told), encoding="utf-8")
+
+    def code_of(*words: str) -> int:
+        return ordergate(*words, "--profile", str(profile)).code
+
+    wait_until(lambda: code_of("accounts") == 0, "the gateway to notice the client")
+    given = asked(desk, "roles", "give", name, "viewer", "--account", "P-DEMO")
+    assert given.json["version"] == 2, given.err
+    wait_until(lambda: code_of("orders", "cancel-all") != 0, "the demotion")
+    assert code_of("accounts") == 0
+
+    assert asked(desk, "roles", "take", name, "viewer", "--account", "P-DEMO").json["version"] == 3
+    wait_until(lambda: not ordergate("accounts", "--profile", str(profile)).out.count("P-DEMO"), "no role")
+    listed = asked(desk, "roles", "list").json
+    assert [one["version"] for one in listed["subjects"] if one["name"] == name] == [3]
+    assert name not in {one["subject"] for one in listed["roles"]}
+
+
+def test_roles_name_what_there_is(desk: Desk) -> None:
+    assert "orders:write" not in ordergate("roles", "show", "--json").json["roles"]["risk_manager"]
+    assert asked(desk, "roles", "give", "ann", "trader", "--account", "P-NONE").code == 1
+    assert asked(desk, "roles", "give", "ann", "trader", "--desk", "nowhere").code == 1
+    assert asked(desk, "roles", "take", "ann", "trader").code == 1
+    assert asked(desk, "roles", "give", "ann", "trader", "--desk", "a", "--account", "P-DEMO").code == 2
+    assert asked(desk, "roles", "let-in", "nobody").code == 1
+
+    tenant = asked(desk, "tenants", "list").json["tenants"][0]
+    assert tenant["accounts"] == ["P-DEMO"]
+    assert asked(desk, "desks", "add", "rates").json == {"tenant": tenant["tenant"], "desk": "rates"}
+    assert asked(desk, "desks", "add", "rates", "--tenant", "nowhere").code == 1
+    assert asked(desk, "tenants", "add", "two words").code == 1
+    assert asked(desk, "roles", "give", "ann", "trader", "--desk", "rates").json["version"] == 2
+    assert asked(desk, "roles", "keep-out", "ann").json["enabled"] is False
+    assert asked(desk, "roles", "let-in", "ann").json["enabled"] is True
