@@ -13,7 +13,6 @@ from ordergate.core.ids import AccountId, Env
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.security import postgres
 from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable
-from ordergate.security.keys.ring import new_ring
 from ordergate.security.memory import MemoryStore
 from ordergate.security.migrations import identity_migrations
 from tests.security.world import world
@@ -164,12 +163,11 @@ async def test_pruning_changes_nothing_that_still_matters(store: ClientStore) ->
 
 
 async def test_a_whole_identity_lives_in_it_across_a_restart(store: ClientStore) -> None:
-    ring = new_ring(Env.PAPER, NOW)
-    first = await world(store=store, ring=ring)
+    first = await world(store=store)
     token = await first.token()
     await first.ask("/oauth/revoke", {"token": token}, basic=("desk", first.secret.reveal()))
 
-    second = await world(store=store, ring=ring, clock=first.clock)
+    second = await world(store=store, keys=first.keys, clock=first.clock)
 
     assert second.security.directory.client("desk") is not None
     assert second.security.bearer.own(token) is None

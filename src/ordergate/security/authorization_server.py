@@ -22,6 +22,7 @@ from ordergate.core.access import Principal, Scope
 from ordergate.core.faults import Fault
 from ordergate.core.privileged import SCOPES as SCOPES_OF_POWER
 from ordergate.ports.clock import Clock
+from ordergate.ports.keys import KeysUnavailable
 from ordergate.security import oauth_requests as oauth
 from ordergate.security.bearer import Bearer
 from ordergate.security.clients import StoreUnavailable
@@ -138,7 +139,7 @@ class AuthorizationServer:
         request = Request(self._profile.issuer, asking)
         try:
             answered = await self._workers.call(lambda: self._protocol.work(request))
-        except Busy:
+        except (Busy, KeysUnavailable):
             self._throttle.refund(client_id, peer)
             return _later(503, 1)
         if request.auth_method is None:

@@ -18,6 +18,7 @@ from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.trips import TripPolicy
+from ordergate.security.profile import check_url
 from ordergate.telemetry.secret import Secret
 
 LOOPBACK: Final = "127.0.0.1"
@@ -180,6 +181,37 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     accounts: tuple[AccountId, ...] = ()
 
 
+class _Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """Which key service it is."""
+
+
+class FileKeys(_Kind, frozen=True, tag="file"):
+    """Keys in files of the data folder; refused in live."""
+
+
+class AwsKeys(_Kind, frozen=True, kw_only=True, tag="aws-kms"):
+    """Keys in AWS KMS, under aliases that begin with `prefix` and the environment."""
+
+    region: str
+    prefix: str = "ordergate"
+    endpoint_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.endpoint_url is not None:
+            check_url(self.endpoint_url)
+
+
+class HsmKeys(_Kind, frozen=True, kw_only=True, tag="pkcs11"):
+    """Keys in a hardware module: its library, the token in it, and the token's PIN."""
+
+    module: Path
+    token: str
+    pin: SecretSource
+
+
+KeySettings = FileKeys | AwsKeys | HsmKeys
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One gateway. `environment` has no default; without `database_url` PostgreSQL is embedded."""
 
@@ -201,6 +233,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     trips: TripSettings = TripSettings()
     audit: AuditSettings = AuditSettings()
     surveillance: tuple[EndpointSettings, ...] = ()
+    keys: KeySettings = FileKeys()
     log_level: str = "info"
 
     def __post_init__(self) -> None:
