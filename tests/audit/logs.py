@@ -14,11 +14,24 @@ from ordergate.audit.checkpointer import Checkpointer, Pace
 from ordergate.core.ids import AccountId
 from ordergate.ports.audit import AuditLog, NoteKey, Sink
 from ordergate.ports.journal import Journal
-from ordergate.security.keys.notes import LocalNoteKey
 from tests.journal.making import ALICE, BOB, Owner, accepted, opened, taken
 
 ORIGIN = "ordergate.test/paper"
-KEY = LocalNoteKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+class OwnNoteKey:
+    """A key in the test's own hands."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+
+    @property
+    def public(self) -> bytes:
+        return self._key.public_key().public_bytes_raw()
+
+    async def sign(self, text: bytes) -> bytes:
+        return self._key.sign(text)
+
+
+KEY = OwnNoteKey(Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
 VERIFIER_KEY = notes.verifier_key(ORIGIN, KEY.public)
 
 

@@ -13,8 +13,16 @@ from ordergate.core.ids import Env
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_audit import MemoryAuditLog
 from ordergate.ports.audit import Head
-from ordergate.security.keys.notes import LocalNoteKey
-from tests.audit.logs import KEY, ORIGIN, VERIFIER_KEY, Author, HandClock, MemorySink, checkpointer
+from tests.audit.logs import (
+    KEY,
+    ORIGIN,
+    VERIFIER_KEY,
+    Author,
+    HandClock,
+    MemorySink,
+    OwnNoteKey,
+    checkpointer,
+)
 from tests.journal.making import ALICE
 from verifier import ordergate_verifier as verifier
 
@@ -167,7 +175,7 @@ async def test_a_head_that_was_changed_is_not_gone_on_from(log: Log) -> None:
 
 async def test_a_head_signed_by_another_key_is_not_gone_on_from(log: Log) -> None:
     await signed(log)
-    other = LocalNoteKey(Ed25519PrivateKey.generate())
+    other = OwnNoteKey(Ed25519PrivateKey.generate())
     made = checkpointer(log.log, log.sink, log.clock, key=other)
     with pytest.raises(Contradiction, match="not signed by our key"):
         await made._begin()

@@ -25,6 +25,7 @@ from ordergate.journal.audit_log import PostgresAuditLog
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.security.keys import notes as note_keys
+from ordergate.security.keys.local import open_keys
 from ordergate.security.migrations import identity_migrations
 from ordergate.security.postgres import connected
 from ordergate.wiring import proofs
@@ -74,7 +75,7 @@ async def write_log(settings: Settings, database: str) -> None:
     """A few accounts' events, signed for in pieces."""
     journal = await PostgresJournal.connect(database, Env.PAPER)
     log = await PostgresAuditLog.connect(database)
-    key = note_keys.load_or_create(settings.data_dir / "keys", Env.PAPER)
+    key = await note_keys.note_key_made(open_keys(settings.data_dir / "keys", Env.PAPER, lambda: 0))
     made = checkpointer(log, FolderSink(settings.data_dir / "audit"), HandClock(), key=key)
     await made._begin()
     author = Author(journal)
@@ -328,7 +329,7 @@ async def test_after_a_restore_a_person_lets_the_log_go_on_and_that_is_recorded(
     assert (noted.facts["who"], noted.facts["reason"]) == ("anna", "a drill")
     assert noted.facts["published"].startswith("42 records")
     log = await PostgresAuditLog.connect(database)
-    key = note_keys.load(settings.data_dir / "keys", Env.PAPER)
+    key = await note_keys.note_key(open_keys(settings.data_dir / "keys", Env.PAPER, lambda: 0))
     sink = FolderSink(folder)
     await checkpointer(log, sink, HandClock(), key=key)._begin()
     await log.close()

@@ -95,7 +95,7 @@ async def test_an_assertion_is_good_once_also_after_a_restart() -> None:
 
     first = await here.ask("/oauth/token", {**GRANT, **asserted})
     again = await here.ask("/oauth/token", {**GRANT, **asserted})
-    after = await world(clock=here.clock, store=here.store, ring=here.ring)
+    after = await world(clock=here.clock, store=here.store, keys=here.keys)
     await after.security.directory.put_client(with_key(here, here.key))
     later = await after.ask("/oauth/token", {**GRANT, **asserted})
 

@@ -155,8 +155,8 @@ class TestRotation:
         jwks = (await here.ask("/.well-known/jwks.json", {})).body
         assert opened(old, jwks).header["kid"] != opened(new, jwks).header["kid"]
         assert (await principal_of(here, old)).token_id != (await principal_of(here, new)).token_id
-        assert here.saved[-1].current.kid == opened(new, jwks).header["kid"]
-        assert [key.kid for key in here.saved[-1].previous] == [here.ring.current.kid]
+        assert here.security.signer.kid == opened(new, jwks).header["kid"]
+        assert here.own.kid == opened(old, jwks).header["kid"]
 
     async def test_the_old_key_leaves_the_key_set_when_its_time_is_over(self) -> None:
         here = await world()
@@ -167,11 +167,11 @@ class TestRotation:
 
         assert isinstance(await here.bearer.authenticate(forged), Refusal)
         kids = [k["kid"] for k in json.loads((await here.ask("/.well-known/jwks.json", {})).body)["keys"]]
-        assert kids == [here.saved[-1].current.kid]
+        assert kids == [here.security.signer.kid]
 
     async def test_in_an_emergency_the_old_key_is_dead_at_once_and_everywhere(self) -> None:
         here = await world()
-        there = await world(clock=here.clock, store=here.store, ring=here.ring)
+        there = await world(clock=here.clock, store=here.store, keys=here.keys)
         here.secret = there.secret
         await here.security.directory.refresh()
         old = await here.token()

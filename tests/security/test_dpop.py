@@ -225,7 +225,7 @@ async def test_a_proof_that_was_used_before_a_restart_is_not_good_after_it() -> 
     used, unused = before.proof(token=token), before.proof(token=token)
     assert isinstance(await shown(before, token, used), Principal)
 
-    after = await world(clock=before.clock, store=before.store, ring=before.ring)
+    after = await world(clock=before.clock, store=before.store, keys=before.keys)
 
     for proof in (used, unused):
         answer = await shown(after, token, proof)

@@ -27,7 +27,7 @@ async def test_a_session_with_every_mistake_logs_no_secret(logged: io.StringIO) 
     here = await world()
     secret = here.secret.reveal()
     canaries = [secret, secret[:-1], "canary-secret-0001", "canary-client-0002", "canary-scope-0003"]
-    private = here.ring.current.key.as_dict(private=True)["d"]
+    private = here.own.key.as_dict(private=True)["d"]
     assert isinstance(private, str)
     canaries.append(private)
 

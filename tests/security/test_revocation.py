@@ -45,7 +45,7 @@ async def test_a_revoked_token_is_refused_at_once_also_where_it_was_known() -> N
 
 async def test_another_process_learns_of_it_with_its_next_look_at_the_store() -> None:
     here = await world()
-    there = await world(clock=here.clock, store=here.store, ring=here.ring)
+    there = await world(clock=here.clock, store=here.store, keys=here.keys)
     here.secret = there.secret
     await here.security.directory.refresh()
     token = await here.token()

@@ -150,7 +150,7 @@ async def two_processes() -> tuple[World, World, Principal]:
     await store.place_accounts([AccountPlace(ALPHA, "acme"), AccountPlace(BETA, "acme")])
     await store.assign(Assignment("acme", "desk", Role.TRADER, Reach.TENANT))
     here = await world(store=store)
-    there = await world(store=store, clock=here.clock, ring=here.ring)
+    there = await world(store=store, clock=here.clock, keys=here.keys)
     here.secret = there.secret
     await here.security.directory.refresh()
     principal = await there.bearer.authenticate(await here.token())

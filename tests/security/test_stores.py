@@ -12,7 +12,6 @@ from ordergate.core.ids import AccountId, Env
 from ordergate.core.tenancy import AccountPlace, Assignment, Desk, Reach, Subject
 from ordergate.security import postgres
 from ordergate.security.clients import Client, ClientStore, PublishedKey, Sender, StoreUnavailable
-from ordergate.security.keys.ring import new_ring
 from ordergate.security.memory import MemoryStore
 from tests.security.world import other_key, world
 
@@ -130,12 +129,11 @@ async def test_pruning_changes_nothing_that_still_matters(store: ClientStore) ->
 
 
 async def test_a_whole_identity_lives_in_it_across_a_restart(store: ClientStore) -> None:
-    ring = new_ring(Env.PAPER, NOW)
-    first = await world(store=store, ring=ring)
+    first = await world(store=store)
     token = await first.token()
     await first.ask("/oauth/revoke", {"token": token}, basic=("desk", first.secret.reveal()))
 
-    second = await world(store=store, ring=ring, clock=first.clock)
+    second = await world(store=store, keys=first.keys, clock=first.clock)
 
     assert second.security.directory.client("desk") is not None
     assert second.security.bearer.own(token) is None

@@ -37,7 +37,7 @@ def header(**changes: Any) -> Forger:
 
 
 def public_jwk(here: World) -> dict[str, Any]:
-    return dict(here.ring.current.key.as_dict(private=False))
+    return dict(here.own.key.as_dict(private=False))
 
 
 def unsigned(alg: str) -> Forger:
@@ -91,7 +91,7 @@ def signed_text(head: Callable[[World], str], payload: Callable[[World], str]) -
 
     def forged(here: World) -> str:
         signed = f"{b64(head(here))}.{b64(payload(here))}"
-        signature = JWSRegistry.algorithms["ES256"].sign(signed.encode(), here.ring.current.key)
+        signature = JWSRegistry.algorithms["ES256"].sign(signed.encode(), here.own.key)
         return f"{signed}.{b64(signature)}"
 
     return forged
@@ -150,7 +150,7 @@ CASES: dict[str, Forger] = {
     "with its signature taken off": raw(lambda token: token.rsplit(".", 1)[0] + "."),
     "with two parts only": raw(lambda token: token.rsplit(".", 1)[0]),
     "with a fourth part": raw(lambda token: token + ".AAAA"),
-    "HS256 with the public key as PEM": hs256(lambda here: here.ring.current.key.as_pem(private=False)),
+    "HS256 with the public key as PEM": hs256(lambda here: here.own.key.as_pem(private=False)),
     "HS256 with the public key as JWK": hs256(lambda here: json.dumps(public_jwk(here)).encode()),
     "HS256 with x as the secret": hs256(lambda here: base64.urlsafe_b64decode(public_jwk(here)["x"] + "=")),
     "HS256 with an empty secret": hs256(lambda here: b"\0"),
@@ -175,7 +175,7 @@ CASES: dict[str, Forger] = {
     "with a key id that is a path": header(kid="../../../../dev/null"),
     "with a key id that is SQL": header(kid="' or '1'='1"),
     "with a key id that is a list": lambda here: here.sign(
-        here.claims(), here.header(kid=[here.ring.current.kid])
+        here.claims(), here.header(kid=[here.own.kid])
     ),
     "with an endless key id": header(kid="k" * 500),
     "bringing its key (jwk)": embedded("jwk", lambda key: key.as_dict(private=False)),

@@ -42,7 +42,7 @@ async def test_the_token_has_the_form_of_rfc_9068_and_verifies_with_the_publishe
 
     jwks = await here.ask("/.well-known/jwks.json", {})
     seen = opened(token, jwks.body)
-    assert seen.header == {"typ": "at+jwt", "alg": "ES256", "kid": here.ring.current.kid}
+    assert seen.header == {"typ": "at+jwt", "alg": "ES256", "kid": here.own.kid}
     now = here.clock.epoch
     assert seen.claims.pop("jti")
     assert seen.claims == {

@@ -5,7 +5,7 @@ import base64
 import json
 import secrets
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from joserfc import jwt
@@ -16,11 +16,12 @@ from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Refusal
 from ordergate.ports.identity import Shown
+from ordergate.ports.keys import Purpose
 from ordergate.security.authorization_server import Noted
 from ordergate.security.clients import Client, ClientStore
 from ordergate.security.dpop import Proofs, hash_of
 from ordergate.security.external import ExternalIssuer
-from ordergate.security.keys.ring import Keyring, new_ring
+from ordergate.security.keys.software import SoftKey, SoftwareKeys, p256
 from ordergate.security.memory import MemoryStore
 from ordergate.security.oauth_requests import ASSERTION_TYPE, Answer, Received
 from ordergate.security.people.memory import MemoryPeople
@@ -29,6 +30,7 @@ from ordergate.security.persons import GrantStore
 from ordergate.security.profile import Profile, profile
 from ordergate.security.senders import Senders
 from ordergate.security.service import Security, start
+from ordergate.security.signing import published_key
 from ordergate.telemetry.secret import Secret
 
 START: Final = datetime(2025, 6, 2, 13, 30, tzinfo=UTC)
@@ -71,18 +73,32 @@ class SetClock:
         return int(self.now().timestamp())
 
 
+class OwnKey(NamedTuple):
+    """The server's first signing key, private half and all, as a thief would have it."""
+
+    kid: str
+    key: ECKey
+
+
 class World:
     """One process's identity, and a client called `desk` in it."""
 
     def __init__(
-        self, security: Security, profile: Profile, ring: Keyring, store: ClientStore, clock: SetClock
+        self,
+        security: Security,
+        profile: Profile,
+        keys: SoftwareKeys,
+        own: OwnKey,
+        *,
+        store: ClientStore,
+        clock: SetClock,
     ) -> None:
         self.security = security
         self.profile = profile
-        self.ring = ring
+        self.keys = keys
+        self.own = own
         self.store = store
         self.clock = clock
-        self.saved: list[Keyring] = []
         self.secret = Secret("")
         self.key = other_key()
         self.holder = other_key()
@@ -242,14 +258,14 @@ class World:
         return {name: value for name, value in claims.items() if value is not None}
 
     def header(self, **changes: Any) -> dict[str, Any]:
-        header = {"alg": "ES256", "typ": "at+jwt", "kid": self.ring.current.kid, **changes}
+        header = {"alg": "ES256", "typ": "at+jwt", "kid": self.own.kid, **changes}
         return {name: value for name, value in header.items() if value is not None}
 
     def sign(
         self, claims: dict[str, Any], header: dict[str, Any] | None = None, key: Key | None = None
     ) -> str:
         """A token signed with the server's own key, whatever it says."""
-        return forge(header or self.header(), claims, key or self.ring.current.key)
+        return forge(header or self.header(), claims, key or self.own.key)
 
 
 async def world(
@@ -258,7 +274,7 @@ async def world(
     clock: SetClock | None = None,
     store: ClientStore | None = None,
     people: GrantStore | None = None,
-    ring: Keyring | None = None,
+    keys: SoftwareKeys | None = None,
     base_url: str | None = None,
     issuers: tuple[ExternalIssuer, ...] = (),
     noted: Noted | None = None,
@@ -267,22 +283,12 @@ async def world(
     store = store or MemoryStore(env)
     people = people or MemoryPeople(env, store if isinstance(store, MemoryStore) else MemoryStore(env))
     totp = Totp(env, FACTOR_KEY)
-    ring = ring or new_ring(env, clock.epoch)
+    keys = keys or keys_of(env, clock)
     described = profile(env, base_url or (PAPER_URL if env is Env.PAPER else LIVE_URL))
-    saved: list[Keyring] = []
     security = await start(
-        described,
-        store,
-        clock,
-        people=people,
-        totp=totp,
-        ring=ring,
-        save=saved.append,
-        issuers=issuers,
-        noted=noted,
+        described, store, clock, people=people, totp=totp, keys=keys, issuers=issuers, noted=noted
     )
-    made = World(security, described, ring, store, clock)
-    made.saved = saved
+    made = World(security, described, keys, await _own(keys), store=store, clock=clock)
     if env is Env.LIVE:
         await security.directory.put_client(with_key(made, made.key))
     else:
@@ -295,6 +301,19 @@ def with_key(here: World, key: ECKey, **changes: Any) -> Client:
     jwk = {**key.as_dict(private=False), "kid": "desk-1"}
     described = {"tenant": "acme", "scopes": SCOPES, "accounts": here.accounts, **changes}
     return Client(client_id="desk", keys=json.dumps({"keys": [jwk]}), **described)
+
+
+def keys_of(env: Env, clock: SetClock) -> SoftwareKeys:
+    """Keys in memory; those of live too, which the class refuses whoever asks for them."""
+    keys = SoftwareKeys(Env.PAPER, lambda: clock.epoch)
+    keys.env = env
+    return keys
+
+
+async def _own(keys: SoftwareKeys) -> OwnKey:
+    version = (await keys.describe(Purpose.TOKENS))[0]
+    kept: SoftKey = keys._rings[Purpose.TOKENS][0]
+    return OwnKey(published_key(version, None).kid, ECKey.import_key(p256(kept)))
 
 
 def forge(header: dict[str, Any], claims: dict[str, Any], key: Key) -> str:

@@ -206,7 +206,7 @@ async def test_vnpy_webtrader_defect_9_a_token_signed_with_a_guessable_secret_op
         refused = await here.bearer.authenticate(token)
         assert isinstance(refused, Refusal)
         assert refused.code is Code.UNAUTHENTICATED
-    assert (await world(Env.PAPER)).ring.current.kid != here.ring.current.kid
+    assert (await world(Env.PAPER)).own.kid != here.own.kid
 
 
 async def engaged(stage: Stage) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
 from ordergate.ports.clock import Clock
+from ordergate.ports.keys import Keys, KeysRefused, KeysUnavailable
 from ordergate.security.authorization_server import AuthorizationServer, Endpoint, Noted
 from ordergate.security.bearer import Bearer
 from ordergate.security.clients import Client, ClientStore, StoreUnavailable
@@ -18,7 +19,6 @@ from ordergate.security.dpop import Proofs
 from ordergate.security.external import ExternalIssuer
 from ordergate.security.grant_desk import GrantDesk
 from ordergate.security.hashing import hash_secret, new_secret
-from ordergate.security.keys.ring import Keyring
 from ordergate.security.metadata import AUTHORIZE
 from ordergate.security.people.login import Login
 from ordergate.security.people.totp import Totp
@@ -30,7 +30,8 @@ from ordergate.security.signing import Signer
 from ordergate.telemetry import log
 from ordergate.telemetry.secret import Secret
 
-ROTATION_CHECK_S = 3600.0
+FOLLOW_S = 5.0
+ROTATION_CHECKS = 720  # of so many looks, one asks whether the key is due
 
 _log = log.logger("security")
 
@@ -60,7 +61,7 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
         """Keep knowledge fresh and keys young, until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.directory.run(), name="security.directory")
-            tasks.create_task(self._rotate_when_due(), name="security.rotation")
+            tasks.create_task(self._keep_keys(), name="security.keys")
 
     async def register(
         self, client_id: str, *, tenant: str, scopes: Iterable[Scope], accounts: Iterable[AccountId]
@@ -77,15 +78,19 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
         await self.directory.put_client(client)
         return secret
 
-    async def _rotate_when_due(self) -> None:
+    async def _keep_keys(self) -> None:
+        looks = 0
         while True:
-            if self.signer.due():
-                try:
+            try:
+                await self.signer.follow()
+                if looks % ROTATION_CHECKS == 0 and self.signer.due():
                     await self.signer.rotate()
-                except (StoreUnavailable, OSError) as error:
-                    _log.warning("signing_key.not_rotated", reason=str(error))
-            await self._forget_grants()
-            await self.clock.sleep(ROTATION_CHECK_S)
+            except (StoreUnavailable, KeysUnavailable, KeysRefused) as error:
+                _log.warning("signing_key.not_rotated", reason=str(error))
+            if looks % ROTATION_CHECKS == 0:
+                await self._forget_grants()
+            looks += 1
+            await self.clock.sleep(FOLLOW_S)
 
     async def _forget_grants(self) -> None:
         try:
@@ -101,18 +106,16 @@ async def start(
     *,
     people: GrantStore,
     totp: Totp,
-    ring: Keyring,
-    save: Callable[[Keyring], None],
+    keys: Keys,
     issuers: Sequence[ExternalIssuer] = (),
     noted: Noted | None = None,
 ) -> Security:
-    """Read the store, publish the keys, and be ready to answer. Raises StoreUnavailable.
-
-    `save` makes a rotated ring durable, for example `partial(keys.local.save, folder)`.
+    """Read the store, publish the keys, and be ready to answer. Raises StoreUnavailable,
+    KeysUnavailable and KeysRefused.
     """
     directory = Directory(profile.env, store, clock)
     await directory.refresh()
-    signer = Signer(profile, ring, directory, clock, save)
+    signer = Signer(profile, keys, directory, clock)
     await signer.publish()
     proofs = Proofs(profile.issuer, lambda: clock.now().timestamp(), clock.monotonic)
     senders = Senders(profile, proofs)

@@ -1,80 +1,88 @@
 """Signs access tokens, and rotates what signs them.
 
-The public half of a new key is published before the first token is signed with it.
+The public half of a new key is published before the first token is signed with it. The private half is the
+key service's; here is only which version signs, and until when the ones before it verify.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
-from collections.abc import Callable
+from base64 import urlsafe_b64encode
 from typing import Any, Final
 
-import msgspec
-from joserfc import jwt
+from joserfc.jwk import ECKey
 
 from ordergate.core.access import Scope
 from ordergate.ports.clock import Clock
-from ordergate.security.clients import Client
+from ordergate.ports.keys import Keys, KeysRefused, KeysUnavailable, KeyVersion, Purpose, newest
+from ordergate.security.clients import Client, PublishedKey
 from ordergate.security.directory import Directory
-from ordergate.security.keys.ring import ALGORITHM, Keyring, new_ring, retired, rotate
 from ordergate.security.persons import Grant, Person
 from ordergate.security.profile import SKEW_S, Profile
 from ordergate.security.senders import confirmation
 from ordergate.telemetry import failpoints, log
 
+ALGORITHM: Final = Purpose.TOKENS.algorithm
 # How long others may keep our key set before they look again (RFC 9111 max-age of the JWKS answer).
 JWKS_MAX_AGE_S: Final = 300
 ROTATE_AFTER_S: Final = 30 * 24 * 3600
+SIGN_S_MAX: Final = 6.0
 
 _log = log.logger("security")
 
 
 class Signer:
-    """`save` makes a new ring durable where the private keys live, before it is used."""
+    """One per process. `mint` is for worker threads; everything else runs on the event loop."""
 
-    def __init__(
-        self,
-        profile: Profile,
-        ring: Keyring,
-        directory: Directory,
-        clock: Clock,
-        save: Callable[[Keyring], None],
-    ) -> None:
-        if ring.env is not profile.env or directory.env is not profile.env:
+    def __init__(self, profile: Profile, keys: Keys, directory: Directory, clock: Clock) -> None:
+        if keys.env is not profile.env or directory.env is not profile.env:
             raise ValueError("profile, keys and directory must be of one environment")
         self._profile = profile
-        self._ring = ring
+        self._keys = keys
         self._directory = directory
         self._clock = clock
-        self._save = save
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._signing: tuple[KeyVersion, PublishedKey] | None = None
+
+    @property
+    def kid(self) -> str:
+        """The id of the key that signs."""
+        return self._current()[1].kid
 
     async def publish(self) -> None:
-        """Let every verifier know this ring; call it once before signing."""
-        await self._directory.put_keys(self._ring.published())
+        """Let every verifier know the key that signs, made on first use; call it once before signing.
+
+        Older versions that still stand as if they signed, as after a crash in a rotation, get their end.
+        """
+        self._loop = asyncio.get_running_loop()
+        versions = await self._keys.describe(Purpose.TOKENS)
+        current = newest(versions) or await self._keys.rotate(Purpose.TOKENS)
+        await self._adopt(current, versions, retires_at=self._now() + self._overlap_s)
 
     async def rotate(self, *, emergency: bool = False) -> None:
-        """Sign with a new key. In an emergency the old ones stop verifying at once."""
-        now = self._now()
-        if emergency:
-            ring = new_ring(self._ring.env, now)
-        else:
-            ring = rotate(self._ring, now, overlap_s=self._profile.lifetime_s + SKEW_S + JWKS_MAX_AGE_S)
-        kept = {key.kid for key in ring.published()}
-        gone = (
-            msgspec.structs.replace(key, retires_at=now)
-            for key in self._ring.published()
-            if key.kid not in kept
-        )
-        self._save(ring)
+        """Sign with a new key. In an emergency the old ones stop verifying, and signing, at once."""
+        before = await self._keys.describe(Purpose.TOKENS)
+        made = await self._keys.rotate(Purpose.TOKENS)
         failpoints.reach("C14")
-        await self._directory.put_keys((*ring.published(), *gone))
-        self._ring = ring
-        _log.info("signing_key.rotated", kid=ring.current.kid, emergency=emergency)
+        retires_at = self._now() + (0 if emergency else self._overlap_s)
+        await self._adopt(made, before, retires_at=retires_at)
+        if emergency:
+            for old in before:
+                await self._keys.disable(Purpose.TOKENS, old.version)
+        _log.info("signing_key.rotated", kid=self.kid, emergency=emergency)
+
+    async def follow(self) -> None:
+        """Sign with the newest key where somebody else, such as the command line, has rotated."""
+        published = {key.kid: key for key in self._directory.published_keys()}
+        own = published.get(self.kid)
+        if own is None or own.retires_at is not None:
+            await self.publish()
 
     def due(self) -> bool:
         """Whether the current key has signed for long enough."""
-        return self._now() - self._ring.current.created_at >= ROTATE_AFTER_S
+        return self._now() - self._current()[0].created_at >= ROTATE_AFTER_S
 
     def jwks(self) -> bytes:
         """The key set as a document: every key that may have signed a token still alive."""
@@ -83,9 +91,12 @@ class Signer:
         return json.dumps({"keys": keys}, separators=(",", ":")).encode()
 
     def mint(self, client: Client, scopes: frozenset[Scope], bound_to: str | None = None) -> str:
-        """An access token as of RFC 9068 for these scopes of the client, bound to its sender."""
+        """An access token as of RFC 9068 for these scopes of the client, bound to its sender.
+
+        For a worker thread. Raises KeysUnavailable.
+        """
         own = {"sub": client.client_id, "tenant": client.tenant, "acct": sorted(client.accounts)}
-        return self._signed(client, scopes, bound_to, own)
+        return self._minted(client, scopes, bound_to, own)
 
     def mint_for(
         self, person: Person, client: Client, scopes: frozenset[Scope], grant: Grant, bound_to: str | None
@@ -99,11 +110,23 @@ class Signer:
             "acr": grant.acr,
             "sid": grant.grant_id,
         }
-        return self._signed(client, scopes & person.scopes, bound_to, own)
+        return self._minted(client, scopes & person.scopes, bound_to, own)
 
-    def _signed(
+    def _minted(
         self, client: Client, scopes: frozenset[Scope], bound_to: str | None, own: dict[str, Any]
     ) -> str:
+        assert self._loop is not None, "publish comes first"
+        claims = self._claims(client, scopes, bound_to, own)
+        signing = asyncio.run_coroutine_threadsafe(self.signed("at+jwt", claims), self._loop)
+        try:
+            return signing.result(SIGN_S_MAX)
+        except TimeoutError as error:
+            signing.cancel()
+            raise KeysUnavailable("the token was not signed in time") from error
+
+    def _claims(
+        self, client: Client, scopes: frozenset[Scope], bound_to: str | None, own: dict[str, Any]
+    ) -> dict[str, Any]:
         now = self._now()
         claims: dict[str, Any] = {
             "iss": self._profile.issuer,
@@ -119,9 +142,62 @@ class Signer:
         cnf = confirmation(bound_to)
         if cnf is not None:
             claims["cnf"] = cnf
-        current = self._ring.current
-        header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": current.kid}
-        return jwt.encode(header, claims, current.key, algorithms=[ALGORITHM])
+        return claims
+
+    async def signed(self, kind: str, claims: dict[str, Any]) -> str:
+        """A JWT of this type, signed by the current key. Raises KeysUnavailable and KeysRefused."""
+        version, published = self._current()
+        header = {"alg": ALGORITHM, "typ": kind, "kid": published.kid}
+        said = f"{_encoded(_compact(header))}.{_encoded(_compact(claims))}"
+        signature = await self._keys.sign(Purpose.TOKENS, version.version, said.encode())
+        return f"{said}.{_encoded(signature)}"
+
+    async def _adopt(self, current: KeyVersion, others: tuple[KeyVersion, ...], *, retires_at: int) -> None:
+        later = {
+            key.kid
+            for key in self._directory.published_keys()
+            if key.retires_at is None or key.retires_at > retires_at
+        }
+        old = (one for one in others if one.version != current.version and one.public is not None)
+        ending = [key for key in (published_key(one, retires_at) for one in old) if key.kid in later]
+        made = published_key(current, None)
+        await self._directory.put_keys((made, *ending))
+        self._signing = (current, made)
+
+    def _current(self) -> tuple[KeyVersion, PublishedKey]:
+        assert self._signing is not None, "publish comes first"
+        return self._signing
+
+    @property
+    def _overlap_s(self) -> int:
+        """The life of a token, and the time for which others may keep our key set."""
+        return self._profile.lifetime_s + SKEW_S + JWKS_MAX_AGE_S
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
+
+
+def published_key(version: KeyVersion, retires_at: int | None) -> PublishedKey:
+    """The public half, with its use and algorithm: a verifier needs no guess.
+
+    A key's id is its RFC 7638 thumbprint, so that an id cannot name two keys.
+    """
+    if version.public is None:
+        raise KeysRefused("the key service does not tell the public half of the key for tokens")
+    key = ECKey.import_key(version.public)
+    kid = key.thumbprint()
+    jwk = {**key.as_dict(private=False), "kid": kid, "use": "sig", "alg": ALGORITHM}
+    text = json.dumps(jwk, sort_keys=True, separators=(",", ":"))
+    return PublishedKey(kid=kid, jwk=text, retires_at=retires_at)
+
+
+def retired(retires_at: int | None, now: int) -> bool:
+    return retires_at is not None and retires_at <= now
+
+
+def _compact(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _encoded(value: bytes) -> str:
+    return urlsafe_b64encode(value).rstrip(b"=").decode()

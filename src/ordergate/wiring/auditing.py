@@ -20,6 +20,7 @@ from ordergate.core.privileged import SCOPES, GatewayStarted, GatewayStopped, To
 from ordergate.core.risk.limits import config_hash
 from ordergate.engine.privileged import PrivilegedRecord
 from ordergate.journal.audit_log import PostgresAuditLog
+from ordergate.ports.keys import Keys
 from ordergate.security.keys import notes as note_keys
 from ordergate.telemetry.log import logger
 from ordergate.wiring.settings import Settings
@@ -34,7 +35,7 @@ def folder_of(settings: Settings) -> Path:
 
 
 async def checkpointer(
-    settings: Settings, dsn: str, clock: SystemClock, stack: AsyncExitStack
+    settings: Settings, dsn: str, keys: Keys, clock: SystemClock, stack: AsyncExitStack
 ) -> Checkpointer:
     """The background part that signs; the node runs it. Raises Fault."""
     log = await PostgresAuditLog.connect(dsn)
@@ -43,7 +44,7 @@ async def checkpointer(
         settings.log_origin,
         audit_log=log,
         sink=FolderSink(folder_of(settings)),
-        key=note_keys.load_or_create(settings.data_dir / "keys", settings.environment),
+        key=await note_keys.note_key_made(keys),
         clock=clock,
         pace=Pace(every_s=settings.audit.every_s, records=settings.audit.records),
     )

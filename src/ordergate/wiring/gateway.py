@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import os
 import socket
-import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
@@ -45,12 +44,12 @@ from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.shared_stops import SharedStops
 from ordergate.journal.views import PostgresViews
 from ordergate.ports import nodes
+from ordergate.ports.keys import Keys
 from ordergate.ports.market_data import MarketData
 from ordergate.security import service as security
 from ordergate.security.authorization_server import Endpoint
 from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
 from ordergate.security.keys import factors as factor_keys
-from ordergate.security.keys import local as local_keys
 from ordergate.security.migrations import identity_migrations
 from ordergate.security.oauth_requests import Received
 from ordergate.security.people.postgres import PostgresPeople
@@ -59,7 +58,7 @@ from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
-from ordergate.wiring import auditing, market_hours, surveillance
+from ordergate.wiring import auditing, key_service, market_hours, surveillance
 from ordergate.wiring.clock_offset import MachineOffset
 from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.hooks import hooks
@@ -124,6 +123,7 @@ async def migrate_all(dsn: str) -> list[str]:
 async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> Gateway:
     env = settings.environment
     clock, chance, metrics = SystemClock(), SystemChance(), Metrics()
+    keys = await stack.enter_async_context(key_service.opened(settings))
     dsn = await database(settings, stack)
     if settings.database_url is None:
         await migrate_all(dsn)
@@ -142,8 +142,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         settings, dsn, hub, journal, clock=clock, chance=chance, stack=stack
     )
     record = PrivilegedRecord(env, journal, watched.audience, clock)
-    identity, changes = await _identity(settings, dsn, clock, record, stack)
-    checkpointer = await auditing.checkpointer(settings, dsn, clock, stack)
+    identity, changes = await _identity(settings, dsn, keys, record, clock=clock, stack=stack)
+    checkpointer = await auditing.checkpointer(settings, dsn, keys, clock, stack)
     await auditing.begin(settings, record, clock, stack)
     world = World(
         env=env,
@@ -228,11 +228,15 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
 
 
 async def _identity(
-    settings: Settings, dsn: str, clock: SystemClock, record: PrivilegedRecord, stack: AsyncExitStack
+    settings: Settings,
+    dsn: str,
+    keys: Keys,
+    record: PrivilegedRecord,
+    *,
+    clock: SystemClock,
+    stack: AsyncExitStack,
 ) -> tuple[security.Security, PostgresStore]:
     env = settings.environment
-    folder = settings.data_dir / "keys"
-    ring = local_keys.load_or_create(folder, env, int(time.time()))
     http = await stack.enter_async_context(http_client())
     issuers = [ExternalIssuer(_issuer(one), http, clock) for one in settings.issuers]
     try:
@@ -249,9 +253,8 @@ async def _identity(
         store,
         clock,
         people=PostgresPeople(env, store.pool),
-        totp=Totp(env, factor_keys.load_or_create(folder, env)),
-        ring=ring,
-        save=partial(local_keys.save, folder),
+        totp=Totp(env, factor_keys.load_or_create(settings.data_dir / "keys", env)),
+        keys=keys,
         issuers=issuers,
         noted=partial(auditing.note_token, record, clock),
     )

@@ -28,6 +28,7 @@ from ordergate.journal import chain
 from ordergate.journal.audit_log import PostgresAuditLog, Record
 from ordergate.security.keys import notes as note_keys
 from ordergate.security.postgres import connected
+from ordergate.wiring import key_service
 from ordergate.wiring.auditing import folder_of
 from ordergate.wiring.databases import of, reached
 from ordergate.wiring.settings import CannotStart, Settings
@@ -61,11 +62,16 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
 
 def key_of(settings: Settings) -> str:
     """The log's public key, as a verifier keeps it. Raises CannotStart."""
+
+    async def ask() -> bytes:
+        async with key_service.opened(settings) as keys:
+            return (await note_keys.note_key(keys)).public
+
     try:
-        key = note_keys.load(settings.data_dir / "keys", settings.environment)
+        public = asyncio.run(ask())
     except (Fault, OSError) as error:
         raise CannotStart(f"the audit's key cannot be read: {error}") from error
-    return notes.verifier_key(settings.log_origin, key.public)
+    return notes.verifier_key(settings.log_origin, public)
 
 
 def size(settings: Settings) -> int:

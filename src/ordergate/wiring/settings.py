@@ -24,6 +24,7 @@ from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.trips import TripPolicy
+from ordergate.security.profile import check_url
 from ordergate.telemetry.secret import Secret
 
 LOOPBACK: Final = "127.0.0.1"
@@ -236,6 +237,35 @@ class HookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Template(self.order)
         if bool(self.signed) == (self.passphrase is not None):
             raise ValueError("a hook has either `signed` or `passphrase`")
+class _Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
+    """Which key service it is."""
+
+
+class FileKeys(_Kind, frozen=True, tag="file"):
+    """Keys in files of the data folder; refused in live."""
+
+
+class AwsKeys(_Kind, frozen=True, kw_only=True, tag="aws-kms"):
+    """Keys in AWS KMS, under aliases that begin with `prefix` and the environment."""
+
+    region: str
+    prefix: str = "ordergate"
+    endpoint_url: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.endpoint_url is not None:
+            check_url(self.endpoint_url)
+
+
+class HsmKeys(_Kind, frozen=True, kw_only=True, tag="pkcs11"):
+    """Keys in a hardware module: its library, the token in it, and the token's PIN."""
+
+    module: Path
+    token: str
+    pin: SecretSource
+
+
+KeySettings = FileKeys | AwsKeys | HsmKeys
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -263,6 +293,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     audit: AuditSettings = AuditSettings()
     surveillance: tuple[EndpointSettings, ...] = ()
     hooks: dict[str, HookSettings] = {}
+    keys: KeySettings = FileKeys()
     log_level: str = "info"
 
     def __post_init__(self) -> None:

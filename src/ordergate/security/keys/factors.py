@@ -12,7 +12,9 @@ from typing import Final
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ordergate.core.ids import Env
+from ordergate.ports.keys import KeysRefused
 from ordergate.security.keys import local
+from ordergate.security.keys.software import refuse_live
 
 FILE: Final = "factor-key.json"
 BYTES: Final = 32
@@ -20,7 +22,7 @@ BYTES: Final = 32
 
 def load_or_create(folder: Path, env: Env) -> bytes:
     """The key in the folder, made on first use. Raises KeysRefused."""
-    local.refuse_live(env)
+    refuse_live(env)
     file = folder / FILE
     try:
         content = local.read_private(file)
@@ -32,7 +34,7 @@ def load_or_create(folder: Path, env: Env) -> bytes:
         found = json.loads(content)
         kept_for, key = found["env"], bytes.fromhex(found["aes256"])
     except (ValueError, KeyError, TypeError) as error:
-        raise local.KeysRefused(f"{file} is not a key file; put the right one back") from error
+        raise KeysRefused(f"{file} is not a key file; put the right one back") from error
     if kept_for != env.value or len(key) != BYTES:
-        raise local.KeysRefused(f"{file} is not the key of the {env.value} environment")
+        raise KeysRefused(f"{file} is not the key of the {env.value} environment")
     return key

@@ -1,4 +1,4 @@
-"""Development keys: the ring in one file that only its owner can read.
+"""Development keys: one file for each purpose, which only its owner can read.
 
 For paper trading on one machine. The live environment is refused here: its keys belong in a
 module that does not hand them out. A file that others can read, or that belongs to another
@@ -9,29 +9,33 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey
 
-from ordergate.core.faults import Fault
 from ordergate.core.ids import Env
-from ordergate.security.keys.ring import Keyring, SigningKey, new_ring
+from ordergate.ports.keys import KeysRefused, Purpose
+from ordergate.security.keys.software import Ring, SoftKey, SoftwareKeys, refuse_live
 
-FILE: Final = "signing-keys.json"
+FILES: Final = {
+    Purpose.TOKENS: "signing-keys.json",
+    Purpose.AUDIT: "audit-key.json",
+    Purpose.SECRETS: "data-keys.json",
+}
 OWNER_ONLY: Final = 0o600
-
-
-class KeysRefused(Fault):
-    """The key file must not be used as it is; the message says what to do."""
+SECRET_BYTES: Final = 32
 
 
 class _StoredKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: int
     created_at: int
-    retires_at: int | None
-    jwk: dict[str, str]
+    enabled: bool
+    secret: str
 
 
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,23 +43,16 @@ class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: list[_StoredKey]
 
 
-def load_or_create(folder: Path, env: Env, now: int) -> Keyring:
-    """The ring in the folder, made on first use."""
+def open_keys(folder: Path, env: Env, now: Callable[[], int]) -> SoftwareKeys:
+    """The keys in the folder; what is not there yet is made by its first rotation. Raises KeysRefused."""
     refuse_live(env)
-    file = folder / FILE
-    try:
-        return _load(file, env)
-    except FileNotFoundError:
-        ring = new_ring(env, now)
-        save(folder, ring)
-        return ring
-
-
-def save(folder: Path, ring: Keyring) -> None:
-    """Write the ring in one step: either the old file or the new one is there, never a half."""
-    refuse_live(ring.env)
-    stored = _Stored(ring.env, [_stored(key) for key in (ring.current, *ring.previous)])
-    write_private(folder, FILE, msgspec.json.encode(stored))
+    rings = {}
+    for purpose, name in FILES.items():
+        try:
+            rings[purpose] = _load(folder / name, env)
+        except FileNotFoundError:
+            continue
+    return SoftwareKeys(env, now, rings, partial(_save, folder, env))
 
 
 def write_private(folder: Path, name: str, content: bytes) -> None:
@@ -79,7 +76,12 @@ def write_private(folder: Path, name: str, content: bytes) -> None:
 
 def read_private(path: Path) -> bytes:
     """What such a file says. Raises FileNotFoundError, and KeysRefused where others can read it."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise KeysRefused(f"{path} cannot be read: {error.strerror}") from error
     with os.fdopen(descriptor, "rb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if mode & 0o077:
@@ -87,34 +89,55 @@ def read_private(path: Path) -> bytes:
         return file.read()
 
 
-def refuse_live(env: Env) -> None:
-    if env is Env.LIVE:
-        raise KeysRefused("keys in a file are for paper trading; configure a key service for live")
+def _save(folder: Path, env: Env, purpose: Purpose, ring: Ring) -> None:
+    """Either the old file or the new one is there, never a half."""
+    stored = _Stored(
+        env, [_StoredKey(one.version, one.created_at, one.enabled, one.secret.hex()) for one in ring]
+    )
+    try:
+        write_private(folder, FILES[purpose], msgspec.json.encode(stored))
+    except OSError as error:
+        raise KeysRefused(f"{folder / FILES[purpose]} cannot be written: {error.strerror}") from error
 
 
-def _load(path: Path, env: Env) -> Keyring:
+def _load(path: Path, env: Env) -> Ring:
     content = read_private(path)
     try:
-        stored = msgspec.json.decode(content, type=_Stored)
-        keys = [_signing(key) for key in stored.keys]
-    except (msgspec.DecodeError, JoseError, ValueError) as error:
-        raise KeysRefused(f"{path} is not a key file; move it away to have new keys made") from error
+        plain = msgspec.json.decode(content)
+        stored = msgspec.convert(_today(plain, int(path.stat().st_mtime)), _Stored)
+        ring = tuple(_key(one) for one in stored.keys)
+    except (msgspec.DecodeError, JoseError, ValueError, KeyError, TypeError) as error:
+        raise KeysRefused(f"{path} is not a key file; put the right one back, or move it away") from error
     if stored.env is not env:
         raise KeysRefused(f"{path} holds keys of the {stored.env.value} environment, not of {env.value}")
-    if not keys or keys[0].retires_at is not None:
-        raise KeysRefused(f"{path} holds no current key; move it away to have new keys made")
-    return Keyring(env=env, current=keys[0], previous=tuple(keys[1:]))
+    if not ring or not ring[0].enabled:
+        raise KeysRefused(f"{path} holds no current key; put the right one back, or move it away")
+    return ring
 
 
-def _stored(key: SigningKey) -> _StoredKey:
-    jwk = {name: str(value) for name, value in key.key.as_dict(private=True).items()}
-    return _StoredKey(key.created_at, key.retires_at, jwk)
-
-
-def _signing(stored: _StoredKey) -> SigningKey:
-    key = ECKey.import_key(dict(stored.jwk))
-    if not key.is_private:
-        raise ValueError("a signing key needs its private half")
-    return SigningKey(
-        kid=key.thumbprint(), key=key, created_at=stored.created_at, retires_at=stored.retires_at
+def _key(stored: _StoredKey) -> SoftKey:
+    secret = bytes.fromhex(stored.secret)
+    if len(secret) != SECRET_BYTES:
+        raise ValueError("a key is 32 bytes")
+    return SoftKey(
+        version=stored.version, created_at=stored.created_at, enabled=stored.enabled, secret=secret
     )
+
+
+def _today(plain: Any, written_at: int) -> Any:
+    """What the first releases wrote, in today's form: the audit's key is what old checkpoints are held to."""
+    if "ed25519" in plain:
+        only = {"version": 1, "created_at": written_at, "enabled": True, "secret": plain["ed25519"]}
+        return {"env": plain["env"], "keys": [only]}
+    if any("jwk" in one for one in plain["keys"]):
+        rows = list(enumerate(reversed(plain["keys"]), start=1))
+        return {"env": plain["env"], "keys": [_from_jwk(one, version) for version, one in reversed(rows)]}
+    return plain
+
+
+def _from_jwk(one: Any, version: int) -> dict[str, Any]:
+    key = ECKey.import_key(one["jwk"])
+    if key.private_key is None:
+        raise ValueError("a signing key needs its private half")
+    secret = key.private_key.private_numbers().private_value.to_bytes(SECRET_BYTES)
+    return {"version": version, "created_at": one["created_at"], "enabled": True, "secret": secret.hex()}

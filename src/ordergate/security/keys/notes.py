@@ -1,61 +1,48 @@
-"""The key that signs the audit's checkpoints: Ed25519, in one file that only its owner can read.
+"""The key that signs the audit's checkpoints, asked of the key service.
 
-A key of its own, so that who can issue tokens cannot sign history. For paper trading on one machine;
-live is refused, as it is for the keys that sign tokens.
+A key of its own, so that who can issue tokens cannot sign history.
 """
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Final
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from ordergate.core.ids import Env
-from ordergate.security.keys import local
-
-FILE: Final = "audit-key.json"
+from ordergate.ports.keys import Keys, KeysRefused, KeyVersion, Purpose, newest
 
 
-class LocalNoteKey:
-    """Keeps the promises of `ports.audit.NoteKey`."""
+class KeptNoteKey:
+    """Keeps the promises of `ports.audit.NoteKey`: one version of the audit's key."""
 
-    def __init__(self, key: Ed25519PrivateKey) -> None:
-        self._key = key
-
-    def __repr__(self) -> str:
-        return "LocalNoteKey"
+    def __init__(self, keys: Keys, version: KeyVersion) -> None:
+        self._keys = keys
+        self._version = version.version
+        self._public = _raw(version)
 
     @property
     def public(self) -> bytes:
-        return self._key.public_key().public_bytes_raw()
+        return self._public
 
     async def sign(self, text: bytes) -> bytes:
-        return self._key.sign(text)
+        return await self._keys.sign(Purpose.AUDIT, self._version, text)
 
 
-def load_or_create(folder: Path, env: Env) -> LocalNoteKey:
-    """The key in the folder, made on first use. Raises KeysRefused."""
-    try:
-        return load(folder, env)
-    except FileNotFoundError:
-        key = Ed25519PrivateKey.generate()
-        stored = {"env": env.value, "ed25519": key.private_bytes_raw().hex()}
-        local.write_private(folder, FILE, json.dumps(stored).encode())
-        return LocalNoteKey(key)
+async def note_key(keys: Keys) -> KeptNoteKey:
+    """The audit's key. Raises KeysRefused where there is none, KeysUnavailable."""
+    found = newest(await keys.describe(Purpose.AUDIT))
+    if found is None:
+        raise KeysRefused("there is no key for the audit yet")
+    return KeptNoteKey(keys, found)
 
 
-def load(folder: Path, env: Env) -> LocalNoteKey:
-    """The key in the folder. Raises FileNotFoundError and KeysRefused."""
-    local.refuse_live(env)
-    file = folder / FILE
-    content = local.read_private(file)
-    try:
-        found = json.loads(content)
-        kept_for, key = found["env"], Ed25519PrivateKey.from_private_bytes(bytes.fromhex(found["ed25519"]))
-    except (ValueError, KeyError, TypeError) as error:
-        raise local.KeysRefused(f"{file} is not a key file; put the right one back") from error
-    if kept_for != env.value:
-        raise local.KeysRefused(f"{file} is of the {kept_for} environment, not of {env.value}")
-    return LocalNoteKey(key)
+async def note_key_made(keys: Keys) -> KeptNoteKey:
+    """The same, made on first use."""
+    found = newest(await keys.describe(Purpose.AUDIT)) or await keys.rotate(Purpose.AUDIT)
+    return KeptNoteKey(keys, found)
+
+
+def _raw(version: KeyVersion) -> bytes:
+    key = None if version.public is None else load_der_public_key(version.public)
+    if not isinstance(key, Ed25519PublicKey):
+        raise KeysRefused("the audit's key must be an Ed25519 key")
+    return key.public_bytes_raw()
