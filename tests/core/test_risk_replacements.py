@@ -1,10 +1,14 @@
 """A replacement is judged on the worst of what is and what would be; either may be the one that lives."""
 
+from datetime import timedelta
+
 import pytest
 
 from ordergate.core.orders.order import evolve
 from ordergate.core.orders.terms import Side
+from ordergate.core.risk.view import Freshness
 from tests.core.examples import (
+    NOW,
     SHARE,
     account,
     filled,
@@ -12,7 +16,7 @@ from tests.core.examples import (
     terms,
     working,
 )
-from tests.core.risk_examples import failures, limits, replace_failures, replacement, view
+from tests.core.risk_examples import failures, limits, replace_failures, replacement, spoiled, view
 
 
 @pytest.mark.parametrize(
@@ -64,3 +68,22 @@ def test_a_closing_order_that_is_replaced_still_only_closes() -> None:
     seen = view(holding=account(0, {SHARE: (10, 90)}), orders=[order])
     assert replace_failures(order, replacement(10, 101), seen) == {}
     assert list(replace_failures(order, replacement(11, 100), seen)) == ["R13"]
+
+
+def test_a_stop_that_is_replaced_is_judged_at_its_new_stop() -> None:
+    order = working(terms(limit=None, stop=101))
+    limited = limits(share={"max_order_notional": "1100"})
+    assert replace_failures(order, replacement(10, None, 110), view(limited, orders=[order])) == {}
+    assert list(replace_failures(order, replacement(10, None, 111), view(limited, orders=[order]))) == ["R07"]
+
+
+def test_what_has_filled_of_an_order_does_not_count_against_what_it_may_still_reduce() -> None:
+    order = evolve(working(terms(Side.SELL, 10, 100)), filled(4))
+    stale = Freshness(NOW - timedelta(minutes=1), "down")
+    holding, limited = account(10**6, {SHARE: (6, 100)}), limits({"reduce_when_stale": True})
+    seen = spoiled(view(limited, holding=holding, orders=[order]), freshness=stale)
+    assert "R25" not in replace_failures(order, replacement(10, 101), seen)
+    assert "R25" in replace_failures(order, replacement(11, 101), seen)
+    nobodys = spoiled(seen, exposure=view().exposure)
+    assert "R25" not in replace_failures(order, replacement(10, 101), nobodys)
+    assert "R25" in replace_failures(order, replacement(11, 101), nobodys)
