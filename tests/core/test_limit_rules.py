@@ -169,6 +169,8 @@ OF_ONE = [
     ("maintenance_margin", "5", None),
     ("max_concentration_percent", "5", None),
     ("max_volume_percent", "5", None),
+    ("max_open_orders", 5, None),
+    ("max_open_notional", "5", None),
     ("average_daily_volume", "5", None),
     ("average_daily_volume_at", "2026-01-05T00:00:00+00:00", None),
     ("order_types", ["limit"], None),

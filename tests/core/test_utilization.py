@@ -326,3 +326,14 @@ def test_without_a_margin_a_future_ties_up_an_unknown_amount() -> None:
     without = limits_of({**LIMITS, "instruments": {FUTURE: nothing}})
     blind = view(without, holding=account(50_000, {FUTURE: (2, 4800)}), power=None)
     assert shown(one(uses_of(blind), FUNDS)) == (None, None, None)
+
+
+def test_what_is_open_in_one_instrument_uses_its_own_limits() -> None:
+    orders = [working(terms(Side.SELL, 5, 100), 1), working(terms(Side.BUY, 2, 90), 2)]
+    limited = limits(share={"max_open_orders": 4, "max_open_notional": "2000"})
+    uses = uses_of(view(limited, orders=orders))
+    assert shown(one(uses, "max_open_orders", SHARE)) == ("2", "4", "2")
+    assert shown(one(uses, "max_open_notional", SHARE)) == ("680", "2000", "1320")
+    assert not any(use.limit == "max_open_orders" and use.symbol == FUTURE for use in uses)
+    unpriced = msgspec.structs.replace(working(terms(Side.SELL, 10, None), 3), reference_price=None)
+    assert one(uses_of(view(limited, orders=[unpriced])), "max_open_notional", SHARE).used is None
