@@ -196,3 +196,14 @@ def test_a_change_of_limits_is_followed_for_orders_and_for_cancels() -> None:
     assert (buckets.orders.tokens(NOW), buckets.cancels.tokens(NOW)) == (3, 3)
     buckets.refit(None, NOW)
     assert (buckets.orders.windows, buckets.cancels.windows) == ((), ())
+
+
+def test_what_the_journal_knows_to_have_been_sent_counts_as_if_it_were_sent_now() -> None:
+    buckets, again = MessageBuckets(limits()), MessageBuckets(limits())
+    moments = [later(seconds) for seconds in (0, 1, 1)]
+    for moment in moments:
+        buckets.order_sent(moment)
+    again.orders_sent(moments)
+    assert again.orders.left(later(1)) == buckets.orders.left(later(1))
+    assert again.orders.tokens(later(1)) == 98
+    assert again.cancels.tokens(later(1)) == 100

@@ -4,8 +4,11 @@ from datetime import timedelta
 
 import pytest
 
+from ordergate.core.admission import admit_leg_resize
+from ordergate.core.orders.events import ReplaceDenied, ReplaceRequested
 from ordergate.core.orders.order import evolve
 from ordergate.core.orders.terms import Side
+from ordergate.core.risk.trading_state import Grade, Stop
 from ordergate.core.risk.view import Freshness
 from tests.core.examples import (
     NOW,
@@ -17,6 +20,7 @@ from tests.core.examples import (
     working,
 )
 from tests.core.risk_examples import failures, limits, replace_failures, replacement, spoiled, view
+from tests.core.test_admission import REPLACE
 
 
 @pytest.mark.parametrize(
@@ -87,3 +91,17 @@ def test_what_has_filled_of_an_order_does_not_count_against_what_it_may_still_re
     nobodys = spoiled(seen, exposure=view().exposure)
     assert "R25" not in replace_failures(order, replacement(10, 101), nobodys)
     assert "R25" in replace_failures(order, replacement(11, 101), nobodys)
+
+
+def test_a_leg_that_is_made_smaller_or_only_reduces_is_held_to_little_and_any_other_to_everything() -> None:
+    order = working(terms(Side.SELL, 10, 100))
+    tight = limits({"order_types": [], "stream_stale_max_s": "0"}, share={"max_order_quantity": "5"})
+    exits = view(tight, holding=account(positions={SHARE: (12, 100)}), orders=[order])
+    assert isinstance(admit_leg_resize(order, replacement(12), REPLACE, exits), ReplaceRequested)
+    opens = admit_leg_resize(order, replacement(13), REPLACE, exits)
+    assert isinstance(opens, ReplaceDenied)
+    assert [no.control for no in opens.failed] == ["R03", "R06"]
+    killed = spoiled(exits, kill=Stop(Grade.BLOCK_NEW))
+    stopped = admit_leg_resize(order, replacement(12), REPLACE, killed)
+    assert isinstance(stopped, ReplaceDenied)
+    assert [no.control for no in stopped.failed] == ["R01"]
