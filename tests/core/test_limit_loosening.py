@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ordergate.core.orders.terms import Side, Terms
-from ordergate.core.risk.compiling import loosenings, weakened
+from ordergate.core.risk.compiling import comparisons, loosenings, weakened
 from ordergate.core.risk.limits import Limits, mapping_of
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.rules import Mode, Reach, Rule
@@ -238,3 +238,20 @@ def test_what_held_for_longer_or_for_others_or_was_enforced_is_weakened_by_less(
         assert weakened(one, firm, [firm], NOW) == []
     longer = msgspec.structs.replace(firm, effective_from=NOW - hour, owner="another")
     assert weakened(firm, longer, [longer], NOW) == []
+
+
+def test_how_much_would_be_compared_is_known_without_comparing() -> None:
+    hour = timedelta(hours=1)
+    firm = rule(Reach.FIRM, "", {"max_open_orders": 1})
+    dated = msgspec.structs.replace(firm, effective_from=NOW + hour, effective_to=NOW + 2 * hour)
+    anna = rule(Reach.USER, "anna", {"max_open_orders": 1})
+    mean = rule(Reach.STRATEGY, "mean", {"max_open_orders": 1})
+
+    def asked(*after: Rule) -> int:
+        return comparisons({OWN.id: OWN}, {one.id: one for one in (OWN, *after)}, NOW)
+
+    assert asked() == 1
+    assert asked(firm) == 1
+    assert asked(dated) == 3
+    assert asked(dated, anna) == 6
+    assert asked(anna, mean) == 3

@@ -169,6 +169,8 @@ OF_ONE = [
     ("maintenance_margin", "5", None),
     ("max_concentration_percent", "5", None),
     ("max_volume_percent", "5", None),
+    ("max_open_orders", 5, None),
+    ("max_open_notional", "5", None),
     ("average_daily_volume", "5", None),
     ("average_daily_volume_at", "2026-01-05T00:00:00+00:00", None),
     ("order_types", ["limit"], None),
@@ -301,3 +303,37 @@ def test_a_rule_needs_a_name_an_owner_and_sensible_times(changes: dict[str, Any]
 
 def test_amounts_are_written_in_one_way() -> None:
     assert rule(Reach.FIRM, "", {"max_open_notional": "5.00"}).limits == {"max_open_notional": "5"}
+
+
+def test_of_two_lists_everything_on_either_is_restricted_as_long_as_the_older_is_fresh() -> None:
+    def listing(hour: int, source: str, age: int, **symbols: str) -> dict[str, Any]:
+        return {"restricted": {
+            "as_of": f"2026-01-05T{hour:02}:00:00+00:00", "source": source, "max_age_hours": age,
+            "symbols": symbols,
+        }}  # fmt: skip
+
+    own = rule(Reach.ACCOUNT, ACCOUNT, {**WHOLE, **listing(9, "desk", 24, A="hard-to-borrow", B="halted")})
+    firm = rule(Reach.FIRM, "", listing(8, "compliance", 48, A="restricted", B="hard-to-borrow", C="halted"))
+    found: Any = mapping_of(limits_from(own, firm))
+    assert found["restricted"] == {
+        "as_of": "2026-01-05T08:00:00+00:00",
+        "source": "compliance and desk",
+        "max_age_hours": 24,
+        "symbols": {"A": "restricted", "B": "halted", "C": "halted"},
+    }
+
+
+def test_of_each_group_of_accounts_the_lowest_exposure_holds() -> None:
+    first = {"firm": {"max_gross": "9", "max_net": "5"}}
+    own = rule(Reach.ACCOUNT, ACCOUNT, {**WHOLE, "shared_exposure": first})
+    more = {"firm": {"max_gross": "8"}, "desk": {"max_net": "3"}}
+    found: Any = mapping_of(limits_from(own, rule(Reach.FIRM, "", {"shared_exposure": more})))
+    assert found["shared_exposure"] == {
+        "firm": {"max_gross": "8", "max_net": "5"}, "desk": {"max_net": "3"},
+    }  # fmt: skip
+
+
+def test_rules_that_cannot_be_brought_together_say_which_field() -> None:
+    own = rule(Reach.ACCOUNT, ACCOUNT, {**WHOLE, "trading_day": {"zone": "UTC", "ends_at": "00:00"}})
+    other = rule(Reach.FIRM, "", {"trading_day": {"zone": "UTC", "ends_at": "01:00"}})
+    assert together(own, other).why == "trading_day is not the same in all rules"

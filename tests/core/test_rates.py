@@ -157,3 +157,53 @@ def test_orders_and_cancels_each_follow_their_own_change_of_limits() -> None:
     buckets.refit(None)
     assert not buckets.orders.windows
     assert not buckets.cancels.windows
+
+
+def test_a_new_window_takes_over_what_was_spent_of_the_longest_other_and_no_more() -> None:
+    spent = TokenBucket((RateWindow(4, 10), RateWindow(100, 60)))
+    for _ in range(3):
+        spent.spend(NOW)
+    wider = spent.carried_over((RateWindow(50, 30),), NOW)
+    assert wider.tokens(NOW) == 47
+    assert spent.carried_over((RateWindow(2, 30),), NOW).tokens(NOW) == 0
+    assert spent.carried_over((RateWindow(50, 30),), None).tokens(NOW) == 50
+    assert spent.carried_over((RateWindow(50, 30), RateWindow(4, 10)), NOW).left(NOW) == [
+        (RateWindow(50, 30), 47), (RateWindow(4, 10), 1),
+    ]  # fmt: skip
+    half = NOW + timedelta(seconds=5)  # by then all but one have come back
+    assert spent.carried_over((RateWindow(50, 30),), half).tokens(half) == 49
+
+
+def test_a_window_of_which_nothing_was_spent_hands_nothing_on() -> None:
+    fresh = TokenBucket((RateWindow(4, 10),))
+    assert fresh.carried_over((RateWindow(7, 20),), NOW).tokens(NOW) == 7
+    assert fresh.carried_over((RateWindow(6, 10),), NOW).tokens(NOW) == 6
+    same = fresh.carried_over((RateWindow(6, 10),), NOW)
+    for _ in range(6):
+        assert same.lacking(NOW) is None
+        same.spend(NOW)
+    assert same.lacking(NOW) == RateWindow(6, 10)
+
+
+def test_a_change_of_limits_is_followed_for_orders_and_for_cancels() -> None:
+    before = limits({"message_windows": [[3, 10]], "cancel_windows": [[3, 10]]})
+    after = limits({"message_windows": [[5, 10]], "cancel_windows": [[5, 10]]})
+    buckets = MessageBuckets(before)
+    for _ in range(2):
+        buckets.order_sent(NOW)
+        buckets.cancel_sent(NOW)
+    buckets.refit(after, NOW)
+    assert (buckets.orders.tokens(NOW), buckets.cancels.tokens(NOW)) == (3, 3)
+    buckets.refit(None, NOW)
+    assert (buckets.orders.windows, buckets.cancels.windows) == ((), ())
+
+
+def test_what_the_journal_knows_to_have_been_sent_counts_as_if_it_were_sent_now() -> None:
+    buckets, again = MessageBuckets(limits()), MessageBuckets(limits())
+    moments = [later(seconds) for seconds in (0, 1, 1)]
+    for moment in moments:
+        buckets.order_sent(moment)
+    again.orders_sent(moments)
+    assert again.orders.left(later(1)) == buckets.orders.left(later(1))
+    assert again.orders.tokens(later(1)) == 98
+    assert again.cancels.tokens(later(1)) == 100

@@ -15,7 +15,7 @@ from ordergate.core.orders.events import OrderAccepted, OrderDenied
 from ordergate.core.orders.order import Order, evolve, first
 from ordergate.core.orders.terms import Side, Terms
 from ordergate.core.risk.conduct import WAITED_FOR_MAX
-from ordergate.core.risk.memories import STRATEGIES_MAX, Strategies
+from ordergate.core.risk.memories import STRATEGIES_MAX, Met, Strategies
 from ordergate.core.risk.resting import Quoted, Resting
 from ordergate.core.risk.view import RiskView
 from tests.core.examples import (
@@ -365,3 +365,16 @@ def test_an_order_that_changes_without_its_price_stays_where_it_was() -> None:
     for _ in range(3):
         resting.moved(working(terms(limit=50), 1))
     assert resting.best(SHARE, Side.BUY) == Quoted(Decimal(50), working(terms(), 1).id)
+
+
+def test_whom_one_memory_has_met_another_can_be_shown() -> None:
+    met, other = Strategies(), Strategies()
+    for name, seconds in (("mean", 0), ("trend", 5), ("mean", 9)):
+        met.saw(msgspec.structs.replace(terms(), strategy=name, strategy_version="1"), later(seconds))
+    assert met.kept() == (Met("mean", "1", NOW), Met("trend", "1", later(5)))
+    other.show(met.kept())
+    assert other.kept() == met.kept()
+    nameless = terms()
+    met.saw(nameless, NOW)
+    assert met.first(nameless) is None
+    assert met.first(msgspec.structs.replace(nameless, strategy="mean")) is None

@@ -14,6 +14,7 @@ from ordergate.core.orders.content import content_hash
 from ordergate.core.orders.events import OrderAccepted, OrderDenied
 from ordergate.core.orders.order import first
 from ordergate.core.orders.terms import OrderType, Side, Terms
+from ordergate.core.risk.judge import verdicts
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.marketable import as_limit, whole
 from ordergate.core.risk.view import RiskView, Top
@@ -186,3 +187,19 @@ def test_a_whole_quote_has_two_sides_that_can_be_meant() -> None:
 def test_all_of_the_price_is_no_limit(percent: str) -> None:
     with pytest.raises(ValueError, match="market_to_limit_percent must be less than 100"):
         converting(percent)
+
+
+def test_what_was_converted_before_is_judged_again_as_it_was_asked() -> None:
+    """As a dry run does, that has no quotes: the type that was asked for is what has to be permitted."""
+    leaving = msgspec.structs.replace(asked(), type=OrderType.LIMIT, limit_price=Decimal(101))
+    only_market = view(limits({"order_types": ["market"]}))
+    plain = {one.control.id for one in verdicts(leaving, only_market) if one.failed}
+    said = {one.control.id for one in verdicts(leaving, only_market, asked_as=asked()) if one.failed}
+    assert (plain, said) == ({"R03"}, set())
+
+
+def test_a_preview_knows_that_an_order_can_wait_for_own_ones() -> None:
+    yielding = limits({"self_match_refused": True, "self_match_cancels_oldest": True})
+    seen = view(yielding, orders=[working(terms(Side.SELL, 1, 100), 9)])
+    assert not any(one.failed for one in verdicts(terms(), seen))
+    assert all(not one.shadow for one in verdicts(terms(), spoiled(seen, limits=None)))

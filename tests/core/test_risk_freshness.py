@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from ordergate.core.accounts import account as accounts
 from ordergate.core.accounts.breaks import SEVERITY, Action, Nature
 from ordergate.core.accounts.events import BreakAssigned, BreakOpened, BreakResolved
+from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.terms import Side, Terms
 from ordergate.core.risk.view import Freshness, RiskView
 from tests.core.examples import ACCOUNT, NOW, SHARE, account, terms, working
@@ -152,3 +153,51 @@ def test_whatever_passes_while_stale_can_never_enlarge_a_position(
 
 def test_the_fresh_account_of_the_examples_passes() -> None:
     assert reason(terms(), view()) is None
+
+
+def test_a_refusal_for_a_break_says_which_one_since_when_and_how_the_sides_differ() -> None:
+    failed = failures(terms(), with_break(Nature.POSITION))["R25"]
+    assert failed == FailedControl(
+        control="R25",
+        reason="open-break",
+        detail="position of XYZ differs: ours 1, theirs 2",
+        limit="0",
+        value="1",
+        inputs={"break": "b-1", "opened_at": NOW.isoformat()},
+    )
+
+
+def test_of_several_severe_breaks_the_oldest_is_told_and_all_are_counted() -> None:
+    seen = view()
+    for name, nature, seconds in (
+        ("b-2", Nature.ENVIRONMENT, 5),
+        ("b-3", Nature.POSITION, 3),
+        ("b-1", Nature.POSITION, 3),
+        ("b-0", Nature.CASH, 1),
+    ):
+        opened = BreakOpened(
+            account=ACCOUNT,
+            at=NOW + timedelta(seconds=seconds),
+            break_id=name,
+            nature=nature,
+            severity=SEVERITY[nature],
+            subject=name,
+            ours="1",
+            theirs="2",
+        )
+        seen = spoiled(seen, account=accounts.evolve(seen.account, opened))
+    failed = failures(terms(), seen)["R25"]
+    assert (failed.inputs["break"], failed.value) == ("b-1", "3")
+
+
+def test_a_refusal_for_staleness_says_for_how_long_and_why() -> None:
+    failed = failures(terms(), stale(12.5))["R25"]
+    assert failed == FailedControl(
+        control="R25",
+        reason="stale-account",
+        detail="the account has not been current for 12.5 s: the stream is down",
+        limit="10.0",
+        value="12.5",
+        headroom="-2.5",
+        inputs={"stale_since": (NOW - timedelta(seconds=12.5)).isoformat()},
+    )

@@ -13,7 +13,7 @@ from tests.core.examples import (
     terms,
     working,
 )
-from tests.core.risk_examples import failures, limits, view
+from tests.core.risk_examples import failures, limits, replace_failures, replacement, view
 
 
 @pytest.mark.parametrize(
@@ -182,3 +182,28 @@ def test_r14_value_of_open_orders(limit: str, passes: bool) -> None:
 
 def test_r14_zero_open_orders_means_none() -> None:
     assert failures(terms(), view(limits({"max_open_orders": 0})))["R14"].headroom == "-1"
+
+
+@pytest.mark.parametrize(("others", "passes"), [(1, True), (2, False)])
+def test_r14_number_of_open_orders_in_one_instrument(others: int, passes: bool) -> None:
+    orders = [working(terms(Side.SELL, 1, 100), number) for number in range(others)]
+    elsewhere = [working(terms(Side.BUY, 1, 4800, symbol=FUTURE), 9)]
+    seen = view(limits(share={"max_open_orders": 2}), orders=[*orders, *elsewhere])
+    failed = failures(terms(), seen)
+    assert ("R14" not in failed) is passes
+    if not passes:
+        assert failed["R14"].detail == f"the number of open orders in {SHARE} 3 is over the limit 2"
+    order = orders[0]
+    assert "R14" not in replace_failures(order, replacement(2), seen)
+
+
+@pytest.mark.parametrize(("limit", "passes"), [("100", True), ("100.01", False)])
+def test_r14_value_of_open_orders_in_one_instrument(limit: str, passes: bool) -> None:
+    orders = [working(terms(Side.SELL, 5, 100), 1), working(terms(Side.BUY, 1, 4800, symbol=FUTURE), 9)]
+    seen = view(limits(share={"max_open_notional": "1500"}), orders=orders)
+    failed = failures(terms(limit=limit), seen)
+    assert ("R14" not in failed) is passes
+    if not passes:
+        told = failed["R14"]
+        assert told.detail == f"the value of open orders in {SHARE} 1500.1 is over the limit 1500"
+        assert told.inputs == {"open": "500", "added": "1000.1"}

@@ -188,3 +188,9 @@ def test_every_new_limit_is_read_back_as_it_was_written() -> None:
     assert written["trading_day"] == {"zone": "America/Chicago", "ends_at": "17:00", "flatten_by": "15:10"}
     assert read.instruments[SHARE].average_daily_volume_at == datetime(2026, 1, 5, 8, tzinfo=UTC)
     assert "order_types" not in mapping_of(limits({"order_types": []}))
+
+
+def test_a_newcomer_may_be_allowed_everything_and_no_more_than_that() -> None:
+    assert limits({"canary": {"days": 1, "percent": "100"}}).canary is not None
+    with pytest.raises(ValueError, match="percent must be at most 100"):
+        limits({"canary": {"days": 1, "percent": "100.1"}})

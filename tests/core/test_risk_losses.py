@@ -266,3 +266,31 @@ def test_a_refusal_says_what_was_lost_and_what_still_passes() -> None:
     traded = no_of(having(view(losing(max_trades=1)), 0, trades=1))
     assert traded is not None
     assert traded.detail == "2 trades of the day would be over the limit 1"
+
+
+def test_sums_are_kept_while_the_day_and_its_rule_are_the_same() -> None:
+    log = ProfitLog()
+    log.book(NOW, Decimal(5), began=True)
+    kept = log.of(RULE, NOW)
+    assert kept.rule is RULE
+    assert log.of(RULE, NOW + HOUR) is kept
+    other = TradingDay(zone="UTC", ends_at=time(0))
+    assert log.of(other, NOW) is not kept
+    assert log.of(other, NOW).rule is other
+    assert log.of(other, NOW + timedelta(days=1)).day == (Decimal(0), 0)
+
+
+def test_what_is_booked_late_counts_for_the_day_and_the_week_in_which_it_was() -> None:
+    log = ProfitLog()
+    sums = log.of(RULE, NOW)
+    before, begins, week = timedelta(microseconds=1), sums.span.begins, sums.week_begins
+    log.book(begins - before, Decimal(1), began=True)
+    log.book(begins, Decimal(2), began=False)
+    log.book(week, Decimal(4), began=True)
+    log.book(week - before, Decimal(8), began=True)
+    seen = log.of(RULE, NOW)
+    anew = ProfitLog()
+    anew.show(log.kept(), ())
+    for one in (seen, anew.of(RULE, NOW)):
+        day, of_week = one.day.realised, one.week.realised
+        assert (day, of_week) == ((Decimal(6), Decimal(6)) if begins == week else (Decimal(2), Decimal(7)))

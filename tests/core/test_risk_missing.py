@@ -10,7 +10,7 @@ from ordergate.core.faults import InvariantBroken
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.order import Order
-from ordergate.core.orders.terms import Terms
+from ordergate.core.orders.terms import Side, Terms
 from ordergate.core.risk.exposure import Exposure
 from ordergate.core.risk.judge import PRECEDENCE, Control, evaluate
 from ordergate.core.risk.limits import RateWindow
@@ -205,3 +205,118 @@ def test_a_bucket_without_windows_holds_nothing() -> None:
 def test_an_order_that_nobody_knows_is_unlike_any_that_is_open() -> None:
     order: Order = working(number=7)
     assert view(orders=[order]).exposure.held(working(number=8).id) is None
+
+
+EXPOSED = limits({"max_gross_exposure": "100000"})
+DAY = {"zone": "UTC", "ends_at": "00:00"}
+
+
+def unlisted(seen: RiskView, symbols: set[Symbol]) -> RiskView:
+    assert seen.valuation is not None
+    seen.valuation.looked_up(NOW, frozenset(symbols))
+    return seen
+
+
+def in_another_currency(seen: RiskView) -> RiskView:
+    assert seen.valuation is not None
+    euros = msgspec.structs.replace(future(), currency="EUR")
+    position = account(positions={FUTURE: (1, 4800)}).position(FUTURE)
+    seen.valuation.moved(FUTURE, position, seen.exposure.of(FUTURE), euros, "USD")
+    return seen
+
+
+@pytest.mark.parametrize(
+    ("control", "seen", "reason", "detail"),
+    [
+        ("R02", spoiled(view(), limits=None), "no-limits", "no limits are configured for the account"),
+        ("R06", view(limits({"instruments": {}})), "no-limits", "no limits are configured for AAPL"),
+        ("R07", spoiled(view(), reference=None), "no-reference-price", "no price of AAPL is known"),
+        (
+            "R07",
+            spoiled(view(), reference=ReferencePrice(Decimal(-1), NOW, "trade")),
+            "no-reference-price",
+            "the last price was -1",
+        ),
+        ("R07", spoiled(view(), now=later(6)), "stale-reference-price", "the price of AAPL is 6.0 s old"),
+        (
+            "R07",
+            spoiled(view(), instrument=msgspec.structs.replace(share(), currency="EUR")),
+            "no-fx-rate",
+            "AAPL is in EUR, the account in USD",
+        ),
+        (
+            "R12",
+            spoiled(view(EXPOSED), valuation=None),
+            "valuation-stale",
+            "the account has not been valued of late",
+        ),
+        (
+            "R12",
+            unlisted(view(EXPOSED), {FUTURE, SHARE}),
+            "valuation-stale",
+            f"no price is known of {', '.join(sorted((FUTURE, SHARE)))}",
+        ),
+        (
+            "R12",
+            in_another_currency(view(EXPOSED)),
+            "no-fx-rate",
+            "something held or open is in another currency",
+        ),
+        (
+            "R12",
+            view(EXPOSED, orders=[working(terms(Side.SELL, 1, None), reference=None)]),
+            "unpriced-exposure",
+            "an open order has no known value",
+        ),
+        (
+            "R12",
+            view(limits({"shared_exposure": {"firm": {"max_net": "1"}}})),
+            "exposure-unknown",
+            "the exposure of firm is not known",
+        ),
+        (
+            "R18",
+            spoiled(
+                view(limits({"losses": {"max_trades": 1}, "trading_day": DAY})),
+                profit=None,
+            ),
+            "valuation-stale",
+            "what the account has realised is not known",
+        ),
+        (
+            "R19",
+            view(limits(share={"max_volume_percent": "1"})),
+            "volume-unknown",
+            "the daily volume of AAPL is not known",
+        ),
+        (
+            "R21",
+            spoiled(view(limits({"self_match_refused": True})), rivals=()),
+            "control-error",
+            "the own resting orders are not known",
+        ),
+        (
+            "R22",
+            view(limits({"hours": "session"})),
+            "hours-unknown",
+            f"the hours of {share().calendar} are not known",
+        ),
+        (
+            "R25",
+            spoiled(view(), freshness=None),
+            "freshness-unknown",
+            "whether the account is current is not known",
+        ),
+        (
+            "R27",
+            spoiled(view(limits({"canary": {"days": 1, "percent": "1"}})), strategies=None),
+            "control-error",
+            "the strategies that have traded are not known",
+        ),
+    ],
+)
+def test_a_no_for_want_of_an_input_says_what_is_lacking(
+    control: str, seen: RiskView, reason: str, detail: str
+) -> None:
+    failed = failures(terms(), seen)[control]
+    assert (failed.reason, failed.detail) == (reason, detail)

@@ -289,6 +289,8 @@ TIGHTENINGS: dict[str, Tightening] = {
             "average_daily_volume",
         )
     },
+    "max_open_orders: of an instrument": _less(*ITS, "max_open_orders"),
+    "max_open_notional: of an instrument": _less(*ITS, "max_open_notional"),
 }  # fmt: skip
 
 # What no tightening is of: names, what refuses nobody, what is compiled, what only the other fields mean
@@ -341,6 +343,8 @@ def situations(draw: st.DrawFn) -> RiskView:
                 "market_spread_percent": "2",
                 "max_concentration_percent": "60",
                 "max_volume_percent": "10",
+                "max_open_orders": 5,
+                "max_open_notional": "4000",
                 "average_daily_volume": "250",
                 "average_daily_volume_at": (NOW - timedelta(hours=1)).isoformat(),
             },

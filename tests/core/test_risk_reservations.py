@@ -90,6 +90,8 @@ RESERVING: Final = [
     Reserving("R13", _funds, 20_000),
     Reserving("R14", lambda seen: seen.exposure.count, 20, {"max_open_orders": 20}),
     Reserving("R14", lambda seen: seen.exposure.value, 10_000, {"max_open_notional": "10000"}),
+    Reserving("R14", lambda seen: seen.exposure.of(SHARE).orders, 20, share={"max_open_orders": 20}),
+    Reserving("R14", lambda seen: seen.exposure.value, 10_000, share={"max_open_notional": "10000"}),
     Reserving("R18", lambda seen: len(_untraded(seen)), 20, {
         "losses": {"max_trades": 20}, "trading_day": {"zone": "UTC", "ends_at": "00:00"},
     }),

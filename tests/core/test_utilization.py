@@ -11,7 +11,7 @@ from ordergate.core.accounts.account import evolve as evolve_account
 from ordergate.core.accounts.events import HighWaterRaised, LossLimitReached
 from ordergate.core.money import text
 from ordergate.core.orders.terms import Side
-from ordergate.core.risk.limits import Limits
+from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.tightest import OF_ACCOUNT, OF_INSTRUMENT, Kind
@@ -19,7 +19,7 @@ from ordergate.core.risk.utilization import CONTROL, FUNDS, Standing, Use, level
 from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import BuyingPower, RiskView
 from tests.core.examples import FUTURE, NOW, SHARE, account, later, terms, working
-from tests.core.risk_examples import failures, limits, spoiled, valued, view
+from tests.core.risk_examples import FUTURE_LIMITS, LIMITS, failures, limits, spoiled, valued, view
 
 
 def seen_of(limited: Limits, *, orders: int = 0, held: int = 0, sent: int = 0) -> tuple[Standing, list[Use]]:
@@ -310,3 +310,30 @@ def test_a_row_says_how_severe_a_no_of_it_would_be() -> None:
     assert soft == {"max_open_orders", "max_open_notional", "max_gross_exposure", "max_long"}
     hard = {use.limit for use in utilization(limits(), standing, origins) if use.severity == "soft"}
     assert hard == set()
+
+
+def test_funds_are_less_by_what_open_futures_have_lost() -> None:
+    seen = view(holding=account(50_000, {FUTURE: (2, 4800)}), symbol=FUTURE, price=4790, power=None)
+    assert one(uses_of(seen), FUNDS).value == "26100"  # less 2 x 50 x 10, less the haircut
+
+
+def test_without_a_margin_a_future_ties_up_an_unknown_amount() -> None:
+    its = {"maintenance_margin": "5"}
+    bare = limits(future=its)
+    seen = view(bare, holding=account(50_000, {FUTURE: (2, 4800)}), power=None)
+    assert one(uses_of(seen), FUNDS).value == "44991"
+    nothing = {name: value for name, value in FUTURE_LIMITS.items() if name != "initial_margin"}
+    without = limits_of({**LIMITS, "instruments": {FUTURE: nothing}})
+    blind = view(without, holding=account(50_000, {FUTURE: (2, 4800)}), power=None)
+    assert shown(one(uses_of(blind), FUNDS)) == (None, None, None)
+
+
+def test_what_is_open_in_one_instrument_uses_its_own_limits() -> None:
+    orders = [working(terms(Side.SELL, 5, 100), 1), working(terms(Side.BUY, 2, 90), 2)]
+    limited = limits(share={"max_open_orders": 4, "max_open_notional": "2000"})
+    uses = uses_of(view(limited, orders=orders))
+    assert shown(one(uses, "max_open_orders", SHARE)) == ("2", "4", "2")
+    assert shown(one(uses, "max_open_notional", SHARE)) == ("680", "2000", "1320")
+    assert not any(use.limit == "max_open_orders" and use.symbol == FUTURE for use in uses)
+    unpriced = msgspec.structs.replace(working(terms(Side.SELL, 10, None), 3), reference_price=None)
+    assert one(uses_of(view(limited, orders=[unpriced])), "max_open_notional", SHARE).used is None

@@ -7,13 +7,17 @@ read once and with a bound, and an answer is bytes that somebody else has encode
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
+import msgspec
 from starlette.types import Receive, Scope, Send
 
 from ordergate.api import problems
 from ordergate.api.deps import Bounds
+from ordergate.api.json_bodies import decode
 from ordergate.core.refusals import Code, Refusal
+
+T = TypeVar("T")
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -125,6 +129,13 @@ class Call:
         if kind != JSON and not _is_json(kind):
             return Refusal(Code.UNSUPPORTED_MEDIA_TYPE, "send the body as application/json")
         return await self.body(bounds)
+
+    async def asked(self, bounds: Bounds, decoder: msgspec.json.Decoder[T]) -> T | Refusal:
+        """What the body asks for, or why it asks for nothing."""
+        body = await self.json_body(bounds)
+        if isinstance(body, Refusal):
+            return body
+        return decode(body, decoder)
 
     async def body(self, bounds: Bounds) -> bytes | Refusal:
         if MARKS_KEY in self.scope:

@@ -11,7 +11,6 @@ from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Reply, refused
-from ordergate.api.json_bodies import decode
 from ordergate.api.requests import LABEL, DeadManFields
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Scope
@@ -48,10 +47,7 @@ class DeadManRoutes:
         principal = await self._door.enter(call, Scope.ORDERS_WRITE, cancels=True)
         if isinstance(principal, Reply):
             return principal
-        body = await call.json_body(self._bounds)
-        if isinstance(body, Refusal):
-            return refused(body, call.correlation)
-        asked = decode(body, _fields)
+        asked = await call.asked(self._bounds, _fields)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
         answer = await self._dead_man.arm(

@@ -11,7 +11,6 @@ from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Reply, refused
-from ordergate.api.json_bodies import decode
 from ordergate.api.requests import EngageFields, ReleaseFields
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
@@ -61,20 +60,14 @@ class KillSwitchRoutes:
         return await self._told(call, _engage, ask)
 
     async def release(self, call: Call) -> Reply:
-        async def ask(principal: Principal, asked: ReleaseFields) -> KillView | Refusal:
-            return await self._gate.release_kill(
-                principal,
-                reason=asked.reason,
-                correlation=call.correlation,
-                level=asked.level,
-                target=asked.target or "",
-            )
-
-        return await self._told(call, _release, ask)
+        return await self._of_a_stop(call, self._gate.release_kill)
 
     async def flatten(self, call: Call) -> Reply:
+        return await self._of_a_stop(call, self._gate.flatten_kill)
+
+    async def _of_a_stop(self, call: Call, change: Callable[..., Awaitable[KillView | Refusal]]) -> Reply:
         async def ask(principal: Principal, asked: ReleaseFields) -> KillView | Refusal:
-            return await self._gate.flatten_kill(
+            return await change(
                 principal,
                 reason=asked.reason,
                 correlation=call.correlation,
@@ -93,10 +86,7 @@ class KillSwitchRoutes:
         principal = await self._door.enter(call, Scope.OPERATIONS_WRITE, cancels=True)
         if isinstance(principal, Reply):
             return principal
-        body = await call.json_body(self._bounds)
-        if isinstance(body, Refusal):
-            return refused(body, call.correlation)
-        asked = decode(body, decoder)
+        asked = await call.asked(self._bounds, decoder)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
         answer = await ask(principal, asked)

@@ -6,7 +6,7 @@ What a client saw comes with `If-Match`; permission and what a change means are 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query
@@ -17,7 +17,6 @@ from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Headers, Reply, refused
-from ordergate.api.json_bodies import decode
 from ordergate.api.limit_requests import (
     apply_decoder,
     dry_run_decoder,
@@ -40,8 +39,6 @@ from ordergate.core.risk.rules import ID
 from ordergate.engine.limits_changes import Plan
 from ordergate.engine.limits_desk import Edited
 from ordergate.engine.limits_views import EditView, PlanView, change_view, rule_view
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 RulePath = Annotated[str, Path(max_length=64, examples=["desk-rates"])]
 ChangePath = Annotated[str, Path(max_length=40, examples=["chg-019b8f0a3c41-5d1e09ab"])]
@@ -89,7 +86,7 @@ class LimitRoutes:
         if isinstance(found, Reply):
             return found
         principal, rule_id, expected = found
-        asked = await self._asked(call, why_decoder)
+        asked = await call.asked(self._bounds, why_decoder)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
         answer = await self._desk.edit(
@@ -101,7 +98,7 @@ class LimitRoutes:
         principal = await self._door.enter(call, Scope.RISK_WRITE)
         if isinstance(principal, Reply):
             return principal
-        asked = await self._asked(call, apply_decoder)
+        asked = await call.asked(self._bounds, apply_decoder)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
         edits = self._desk.differing(principal, rules_of(asked), prune=asked.prune)
@@ -114,7 +111,7 @@ class LimitRoutes:
         principal = await self._door.enter(call, Scope.RISK_READ)
         if isinstance(principal, Reply):
             return principal
-        asked = await self._asked(call, dry_run_decoder)
+        asked = await call.asked(self._bounds, dry_run_decoder)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
         answer = await self._desk.dry_run(
@@ -176,16 +173,10 @@ class LimitRoutes:
         principal = await self._door.enter(call, Scope.RISK_WRITE)
         if isinstance(principal, Reply):
             return principal
-        asked = await self._asked(call, why_decoder)
+        asked = await call.asked(self._bounds, why_decoder)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
         return principal, call.part("change_id"), asked.reason
-
-    async def _asked(self, call: Call, decoder: msgspec.json.Decoder[T]) -> T | Refusal:
-        body = await call.json_body(self._bounds)
-        if isinstance(body, Refusal):
-            return body
-        return decode(body, decoder)
 
     def _edited(self, call: Call, answer: Edited | Refusal) -> Reply:
         if isinstance(answer, Refusal):

@@ -7,7 +7,7 @@ action means are the desk's to judge.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 import msgspec
 from fastapi import APIRouter, Depends, Path, Query
@@ -19,7 +19,6 @@ from ordergate.api.cursors import cursor_of
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Headers, Reply, refused
-from ordergate.api.json_bodies import decode
 from ordergate.api.replies import aged, json_object, json_reply, listed, named
 from ordergate.api.requests import BREAK_ID, AssignFields, ResolveFields, RunFields
 from ordergate.api.routes.documented import failing
@@ -32,8 +31,6 @@ from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answers import BreakAnswer
 from ordergate.ports.views import BreakQuery
-
-T = TypeVar("T", bound=msgspec.Struct)
 
 BreakPath = Annotated[str, Path(max_length=40, examples=["brk-019b8f0a3c41-5d1e09ab"])]
 NO_SUCH_BREAK: Final = Refusal(Code.NOT_FOUND, "there is no such break")
@@ -65,7 +62,7 @@ class BreakRoutes:
         principal = await self._door.enter(call, Scope.ACCOUNTS_WRITE)
         if isinstance(principal, Reply):
             return principal
-        asked = await self._asked(call, _run)
+        asked = await call.asked(self._bounds, _run)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
         wait_s = wait_s_of(call, self._bounds)
@@ -82,7 +79,7 @@ class BreakRoutes:
         if isinstance(found, Reply):
             return found
         principal, break_id, key = found
-        asked = await self._asked(call, _assign)
+        asked = await call.asked(self._bounds, _assign)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
         answer = await self._desk.assign(
@@ -95,7 +92,7 @@ class BreakRoutes:
         if isinstance(found, Reply):
             return found
         principal, break_id, key = found
-        asked = await self._asked(call, _resolve)
+        asked = await call.asked(self._bounds, _resolve)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
         answer = await self._desk.resolve(
@@ -120,12 +117,6 @@ class BreakRoutes:
         if _BREAK.fullmatch(break_id) is None:
             return refused(NO_SUCH_BREAK, call.correlation)
         return principal, break_id, key
-
-    async def _asked(self, call: Call, decoder: msgspec.json.Decoder[T]) -> T | Refusal:
-        body = await call.json_body(self._bounds)
-        if isinstance(body, Refusal):
-            return body
-        return decode(body, decoder)
 
     def _told(self, call: Call, answer: BreakAnswer | Refusal) -> Reply:
         if isinstance(answer, Refusal):

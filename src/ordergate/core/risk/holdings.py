@@ -165,24 +165,42 @@ def _needs_of_security(position: Position, opened: OpenInterest, instrument: Ins
 
 
 def refuse_many_open_orders(proposal: Proposal, view: RiskView) -> FailedControl | None:
-    """R14. The number of open orders, and the value of all of them."""
-    limits = limits_in(view)
+    """R14. The number of open orders, and the value of all of them: the account's, and the instrument's."""
+    limits, opened = limits_in(view), view.exposure.of(view.instrument.symbol)
+    its = limits.instruments.get(view.instrument.symbol)
     require_one_currency(view)
     reference_in(view)
-    if proposal.standing is None and view.exposure.count + 1 > limits.max_open_orders:
-        count, most = Decimal(view.exposure.count + 1), Decimal(limits.max_open_orders)
-        return over("R14", Reason.OPEN_ORDERS, "the number of open orders", count, most)
+    if proposal.standing is None:
+        failed = _too_many(view.exposure.count, limits.max_open_orders, "")
+        if failed is None and its is not None and its.max_open_orders is not None:
+            failed = _too_many(opened.orders, its.max_open_orders, f" in {view.instrument.symbol}")
+        if failed is not None:
+            return failed
     if view.exposure.has_unpriced:
         raise InputMissing(Reason.UNPRICED_EXPOSURE, "an open order has no known value")
     added = _value(would_hold(proposal, view)) - _value(holds(proposal, view))
     if proposal.standing is not None and added <= ZERO:
         return None
-    value = view.exposure.value + added
-    if value <= limits.max_open_notional:
+    failed = _too_much(view.exposure.value, added, limits.max_open_notional, "")
+    if failed is None and its is not None and its.max_open_notional is not None:
+        value = opened.buy_value + opened.sell_value
+        failed = _too_much(value, added, its.max_open_notional, f" in {view.instrument.symbol}")
+    return failed
+
+
+def _too_many(count: int, most: int, where: str) -> FailedControl | None:
+    if count + 1 <= most:
         return None
-    inputs = {"open": text(view.exposure.value), "added": text(added)}
-    most = limits.max_open_notional
-    return over("R14", Reason.OPEN_NOTIONAL, "the value of open orders", value, most, inputs=inputs)
+    what = f"the number of open orders{where}"
+    return over("R14", Reason.OPEN_ORDERS, what, Decimal(count + 1), Decimal(most))
+
+
+def _too_much(value: Decimal, added: Decimal, most: Decimal, where: str) -> FailedControl | None:
+    if value + added <= most:
+        return None
+    inputs = {"open": text(value), "added": text(added)}
+    what = f"the value of open orders{where}"
+    return over("R14", Reason.OPEN_NOTIONAL, what, value + added, most, inputs=inputs)
 
 
 def with_proposal(opened: OpenInterest, proposal: Proposal, view: RiskView) -> OpenInterest:

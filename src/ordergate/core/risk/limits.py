@@ -59,6 +59,8 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     maintenance_margin: Decimal | None = None
     max_concentration_percent: Decimal | None = None
     max_volume_percent: Decimal | None = None
+    max_open_orders: int | None = None
+    max_open_notional: Decimal | None = None
     average_daily_volume: Decimal | None = None
     average_daily_volume_at: datetime | None = None
     order_types: tuple[OrderType, ...] | None = None

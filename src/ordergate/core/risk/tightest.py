@@ -168,6 +168,8 @@ OF_INSTRUMENT: Final[Mapping[str, Field]] = {
     "maintenance_margin": Field(Kind.SETTING, "the highest", _highest),
     "max_concentration_percent": Field(Kind.LEVEL, "the lowest", _lowest),
     "max_volume_percent": Field(Kind.LEVEL, "the lowest", _lowest),
+    "max_open_orders": Field(Kind.LEVEL, "the lowest", _lowest),
+    "max_open_notional": Field(Kind.LEVEL, "the lowest", _lowest),
     "average_daily_volume": Field(Kind.SETTING, "the lowest", _lowest, absent_is_tightest=True),
     "average_daily_volume_at": Field(Kind.SETTING, "the oldest", min, absent_is_tightest=True),
     "order_types": Field(Kind.SETTING, "what all permit", _common),

@@ -130,6 +130,24 @@ def _long(its: InstrumentLimits, limits: Limits, seen: Standing, symbol: Symbol)
     return max(held + seen.exposure.of(symbol).buy_quantity, ZERO), its.max_long
 
 
+def _open_orders_in(
+    its: InstrumentLimits, limits: Limits, seen: Standing, symbol: Symbol
+) -> Amounts | None:
+    if its.max_open_orders is None:
+        return None
+    return Decimal(seen.exposure.of(symbol).orders), Decimal(its.max_open_orders)
+
+
+def _open_notional_in(
+    its: InstrumentLimits, limits: Limits, seen: Standing, symbol: Symbol
+) -> Amounts | None:
+    if its.max_open_notional is None:
+        return None
+    opened = seen.exposure.of(symbol)
+    value = None if seen.exposure.has_unpriced else opened.buy_value + opened.sell_value
+    return value, its.max_open_notional
+
+
 def _short(its: InstrumentLimits, limits: Limits, seen: Standing, symbol: Symbol) -> Amounts:
     held = seen.account.position(symbol).quantity
     return max(seen.exposure.of(symbol).sell_quantity - held, ZERO), its.max_short
@@ -148,6 +166,8 @@ LEVELS_OF_INSTRUMENT: Final[Mapping[str, OfInstrument]] = {
     "max_short": _short,
     "max_concentration_percent": concentration_used,
     "max_volume_percent": volume_used,
+    "max_open_orders": _open_orders_in,
+    "max_open_notional": _open_notional_in,
 }
 WINDOWS: Final = ("message_windows", "cancel_windows")
 
