@@ -39,11 +39,13 @@ async def checkpointer(
     """The background part that signs; the node runs it. Raises Fault."""
     log = await PostgresAuditLog.connect(dsn)
     stack.push_async_callback(log.close)
+    keys = settings.data_dir / "keys"
+    note_keys.load_or_create(keys, settings.environment)
     return Checkpointer(
         settings.log_origin,
         audit_log=log,
         sink=FolderSink(folder_of(settings)),
-        key=note_keys.load_or_create(settings.data_dir / "keys", settings.environment),
+        keys=note_keys.LocalNoteKeys(keys, settings.environment),
         clock=clock,
         pace=Pace(every_s=settings.audit.every_s, records=settings.audit.records),
     )
