@@ -109,3 +109,9 @@ def test_the_key_is_changed_and_a_witness_and_a_stranger_follow(desk: Desk, tmp_
     assert ran.returncode == 0, ran.stderr
     assert "cosigned by eye.example/1" in ran.stdout
     assert name.split("+")[1] in ran.stdout
+
+
+def test_the_command_counts_and_drops(desk: Desk) -> None:
+    where = ("--data-dir", str(desk.home.data_dir), "--json")
+    assert ordergate("audit", "retire", "--dry-run", *where).json == {"dropped": False, "taken": 0, "dead": 0}
+    assert ordergate("audit", "retire", *where).json == {"dropped": True, "taken": 0, "dead": 0}

@@ -192,6 +192,29 @@ def drop_copy(
 
 
 @app.command()
+def retire(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be dropped.")] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Drop now what the gateway drops once a day by the settings: messages that are old enough.
+
+    Records are never dropped: events, the signed log, the drop copy and stops stay.
+    """
+    from ordergate.wiring import databases, exports
+
+    settings = databases.settings_of(config, data_dir)
+    dropped = exports.retire(settings, datetime.now(UTC), really=not dry_run)
+    if as_json:
+        to_programs({"dropped": not dry_run, **msgspec.to_builtins(dropped)})
+    else:
+        said = "would be dropped" if dry_run else "dropped"
+        people().print(f"{dropped.taken} messages that were taken and {dropped.dead} dead letters {said}")
+
+
+@app.command()
 def state(
     account: Annotated[str, typer.Argument(help="The account.")],
     seq: Annotated[int, typer.Argument(min=0, help="After which of its events.")],
