@@ -5,11 +5,12 @@ Reads files only and shares no code with the product: Python's standard library,
 Ed25519. Written from the formats alone: docs/audit.md, RFC 6962, and C2SP's signed-note, tlog-checkpoint
 and tlog-proof.
 
-    python ordergate_verifier.py log EXPORT --key KEY [--trusted NOTE ...]
+    python ordergate_verifier.py log EXPORT --key KEY [--trusted NOTE ...] [--witness KEY --cosigned NOTES]
     python ordergate_verifier.py proof FILE --key KEY
     python ordergate_verifier.py consistency FILE --key KEY
 
-KEY is the log's public key as you received it from the operator, once, by another way than the export.
+KEY is the log's public key as you received it from the operator, once, by another way than the export. A
+log that changed its key is followed from the key that you have, which was its first.
 NOTE is a checkpoint that you kept from before: history that contradicts it is found, however well made.
 The exit code is 0 when everything holds, 1 when something does not, 2 when the call makes no sense.
 """
@@ -22,6 +23,7 @@ import hashlib
 import json
 import struct
 import sys
+from contextlib import suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +34,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 EVENT_DOMAIN = b"ordergate/journal/event/v1"
 STREAM_DOMAIN = b"ordergate/journal/stream/v1"
 HEADER = struct.Struct(">qqiiiiiii")
+COSIGNATURE = b"\x04"
+NEXT_KEY = "ordergate-next-key "
 FIELDS = {
     "index", "account", "seq", "kind", "version", "order_id", "at", "correlation", "body", "frame", "seal",
 }  # fmt: skip
@@ -55,6 +59,7 @@ class Checkpoint(NamedTuple):
     origin: str
     size: int
     root: bytes
+    next_key: str | None = None
 
 
 # The Merkle tree of RFC 6962
@@ -144,12 +149,12 @@ def check_consistency(old: Checkpoint, new: Checkpoint, path: list[bytes]) -> No
 # Signed notes and checkpoints of C2SP
 
 
-def parse_key(text: str) -> Key:
+def parse_key(text: str, kind: bytes = b"\x01") -> Key:
     """A verifier key: name, id and key, joined by `+`."""
     name, _, rest = text.strip().partition("+")
     key_id, _, encoded = rest.partition("+")
     raw = decoded(encoded)
-    if raw[:1] != b"\x01" or len(raw) != 33:
+    if raw[:1] != kind or len(raw) != 33:
         raise Broken("the key is not an Ed25519 key")
     expected = hashlib.sha256(name.encode() + b"\n" + raw).digest()[:4]
     if expected.hex() != key_id:
@@ -157,8 +162,8 @@ def parse_key(text: str) -> Key:
     return Key(name, expected, raw[1:])
 
 
-def open_note(note: str, key: Key) -> str:
-    """The text of a note that the key has signed, or Broken."""
+def open_note(note: str, key: Key, *, witness: bool = False) -> str:
+    """The text of a note that the key has signed, or cosigned as a witness does; or Broken."""
     text, blank, signatures = note.rpartition("\n\n")
     if not blank or not signatures.endswith("\n"):
         raise Broken("not a signed note")
@@ -170,8 +175,12 @@ def open_note(note: str, key: Key) -> str:
             raise Broken("not a signature line")
         raw = decoded(encoded)
         if name == key.name and raw[:4] == key.id:
+            said, signature = text, raw[4:]
+            if witness:  # eight bytes say when
+                said = f"cosignature/v1\ntime {int.from_bytes(signature[:8])}\n{text}"
+                signature = signature[8:]
             try:
-                Ed25519PublicKey.from_public_bytes(key.public).verify(raw[4:], text.encode())
+                Ed25519PublicKey.from_public_bytes(key.public).verify(signature, said.encode())
             except InvalidSignature:
                 raise Broken("the signature does not hold") from None
             return text
@@ -183,9 +192,10 @@ def open_checkpoint(note: str, key: Key) -> Checkpoint:
     if len(lines) < 4 or not lines[1].isdecimal() or str(int(lines[1])) != lines[1]:
         raise Broken("not a checkpoint")
     root = decoded(lines[2])
-    if lines[0] != key.name or len(root) != 32:
+    names = [line.removeprefix(NEXT_KEY) for line in lines[3:] if line.startswith(NEXT_KEY)]
+    if lines[0] != key.name or len(root) != 32 or len(names) > 1:
         raise Broken("not a checkpoint of this log")
-    return Checkpoint(lines[0], int(lines[1]), root)
+    return Checkpoint(lines[0], int(lines[1]), root, names[0] if names else None)
 
 
 def decoded(text: str) -> bytes:
@@ -243,15 +253,14 @@ def verify_log(
     records: list[str], notes: list[str], key: Key, trusted: list[str], unsigned_max: int = UNSIGNED_MAX
 ) -> tuple[int, int]:
     """Every record, every chain, every checkpoint. The number of records, and how many are signed."""
-    heads = _checkpoints(notes, key, ordered=True)
+    heads, reigns = follow(notes, key)
     wanted: dict[int, list[Checkpoint]] = {}
-    for head in [*heads, *_checkpoints(trusted, key, ordered=False)]:
+    for head in [*heads, *(open_under(note, reigns) for note in trusted)]:
         wanted.setdefault(head.size, []).append(head)
     tree = Tree()
     last: dict[str, tuple[int, bytes]] = {}
     _compare(wanted, tree)
-    for line in records:
-        record = _parsed(line)
+    for record in map(_parsed, records):
         check_record(record, FIELDS)
         if type(record["index"]) is not int or record["index"] != tree.size:
             raise Broken(f"record {tree.size} is missing")
@@ -273,11 +282,34 @@ def verify_log(
     return tree.size, signed
 
 
-def _checkpoints(notes: list[str], key: Key, *, ordered: bool) -> list[Checkpoint]:
-    heads = [open_checkpoint(note, key) for note in notes]
-    if ordered and any(one.size >= two.size for one, two in pairwise(heads)):
+def follow(notes: list[str], key: Key) -> tuple[list[Checkpoint], list[tuple[Key, int]]]:
+    """All checkpoints, in order; and every key with the size up to which it signs, the last without end."""
+    heads, reigns = list[Checkpoint](), list[tuple[Key, int]]()
+    for note in notes:
+        heads.append(open_checkpoint(note, key))
+        if heads[-1].next_key is not None:
+            reigns.append((key, heads[-1].size))
+            key = parse_key(heads[-1].next_key)
+            open_checkpoint(note, key)  # it has to sign as well
+    if any(one.size >= two.size for one, two in pairwise(heads)):
         raise Broken("the checkpoints are not in order")
-    return heads
+    return heads, [*reigns, (key, 2**63)]
+
+
+def open_under(note: str, reigns: list[tuple[Key, int]]) -> Checkpoint:
+    """A checkpoint kept from before, signed by a key that might sign one of its size."""
+    for key, upto in reigns:
+        with suppress(Broken):
+            if (head := open_checkpoint(note, key)).size <= upto:
+                return head
+    raise Broken("a kept checkpoint is not signed by the key of its time")
+
+
+def cosigned_size(notes: list[str], witness: Key) -> int:
+    """How many records the witness has seen in the log, at the latest of these."""
+    if not notes:
+        raise Broken("nothing is cosigned")
+    return max(int(open_note(note, witness, witness=True).split("\n")[1]) for note in notes)
 
 
 def _compare(wanted: dict[int, list[Checkpoint]], tree: Tree) -> None:
@@ -338,17 +370,25 @@ def _notes_in(path: Path) -> list[str]:
     return [str(_parsed(line)["note"]) for line in text.split("\n") if line]
 
 
+def _text_of(asked: str) -> str:
+    """A key, or the first line of the file that has it."""
+    kept = Path(asked)
+    return kept.read_text(encoding="utf-8").split("\n")[0] if kept.is_file() else asked
+
+
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Check what a gateway exported of its records.")
     parser.add_argument("what", choices=("log", "proof", "consistency"))
     parser.add_argument("path", type=Path, help="the folder of an export, or the file of a proof")
     parser.add_argument("--key", required=True, help="the log's public key, or a file with it")
+    parser.add_argument("--witness", help="a witness's public key, or a file with it")
+    parser.add_argument("--cosigned", type=Path, action="append", default=[], help="what it cosigned")
     parser.add_argument("--trusted", type=Path, action="append", default=[], help="a checkpoint kept before")
     parser.add_argument("--unsigned-max", type=int, default=UNSIGNED_MAX)
     asked = parser.parse_args(arguments)
     try:
-        kept = Path(asked.key)
-        key = parse_key(kept.read_text(encoding="utf-8") if kept.is_file() else asked.key)
+        key = parse_key(_text_of(asked.key))
+        cosigned = [note for path in asked.cosigned for note in _notes_in(path)]
         if asked.what == "proof":
             record = verify_proof(asked.path.read_text(encoding="utf-8"), key)
             told = f"{record['account']}: event {record['seq']} is in the log: {record['body']}"
@@ -358,9 +398,14 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             lines = (asked.path / "records.jsonl").read_text(encoding="utf-8").split("\n")
             notes = _notes_in(asked.path / "checkpoints.jsonl")
-            trusted = [note for path in asked.trusted for note in _notes_in(path)]
+            trusted = [*cosigned, *(note for path in asked.trusted for note in _notes_in(path))]
             size, signed = verify_log([one for one in lines if one], notes, key, trusted, asked.unsigned_max)
             told = f"{size} records hold; {signed} of them are signed for"
+            if asked.witness and (witness := parse_key(_text_of(asked.witness), COSIGNATURE)):
+                told += f"; {cosigned_size(cosigned, witness)} of them are cosigned by {witness.name}"
+            current = follow(notes, key)[1][-1][0]
+            if current != key:
+                told += f"; the log's key is {current.name}+{current.id.hex()} by now"
     except Broken as broken:
         print(f"BROKEN: {broken}", file=sys.stderr)
         return 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
@@ -11,8 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ordergate.audit import notes
 from ordergate.audit.checkpointer import Checkpointer, Pace
+from ordergate.audit.witness import Published
 from ordergate.core.ids import AccountId
-from ordergate.ports.audit import AuditLog, NoteKey, Sink
+from ordergate.ports.audit import AuditLog, NoteKey, NoteKeys, Sink
 from ordergate.ports.journal import Journal
 from tests.journal.making import ALICE, BOB, Owner, accepted, opened, taken
 
@@ -51,25 +52,59 @@ class HandClock:
 
 
 class MemorySink:
-    """What was published; fails when told to."""
+    """What was published, each with its proof; fails when told to."""
 
     def __init__(self) -> None:
         self.published: list[str] = []
+        self.lines: list[Published] = []
         self.full = False
 
-    async def publish(self, note: str) -> None:
+    async def publish(self, note: str, old: int = 0, path: Sequence[bytes] = ()) -> None:
         if self.full:
             raise OSError(28, "No space left on device")
         self.published.append(note)
+        self.lines.append(Published(note=note, old=old, path=tuple(map(notes.encode, path))))
 
     async def newest(self) -> str | None:
         return self.published[-1] if self.published else None
 
 
+class MemoryKeys:
+    """The key in force, and the next one while it is changed."""
+
+    def __init__(self, *keys: NoteKey) -> None:
+        self.usable = list(keys)
+        self.gone: list[bytes] = []
+
+    async def versions(self) -> Sequence[NoteKey]:
+        return list(self.usable)
+
+    async def past(self) -> Sequence[bytes]:
+        return list(self.gone)
+
+    async def retire(self, key: NoteKey) -> None:
+        if key in self.usable:
+            self.usable.remove(key)
+            self.gone.append(key.public)
+
+
 def checkpointer(
-    log: AuditLog, sink: Sink, clock: HandClock, *, key: NoteKey = KEY, pace: Pace | None = None
+    log: AuditLog,
+    sink: Sink,
+    clock: HandClock,
+    *,
+    key: NoteKey = KEY,
+    keys: NoteKeys | None = None,
+    pace: Pace | None = None,
 ) -> Checkpointer:
-    return Checkpointer(ORIGIN, audit_log=log, sink=sink, key=key, clock=clock, pace=pace or Pace(every_s=5))
+    return Checkpointer(
+        ORIGIN,
+        audit_log=log,
+        sink=sink,
+        keys=keys or MemoryKeys(key),
+        clock=clock,
+        pace=pace or Pace(every_s=5),
+    )
 
 
 @asynccontextmanager

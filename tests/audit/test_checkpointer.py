@@ -19,6 +19,7 @@ from tests.audit.logs import (
     VERIFIER_KEY,
     Author,
     HandClock,
+    MemoryKeys,
     MemorySink,
     OwnNoteKey,
     checkpointer,
@@ -36,6 +37,7 @@ class Log:
         self.sink = MemorySink()
         self.clock = HandClock()
         self.author = Author(self.journal)
+        self.keys = MemoryKeys(KEY)
         self.made = checkpointer(self.log, self.sink, self.clock)
 
     async def begin(self) -> None:
@@ -196,4 +198,6 @@ async def test_history_that_was_rewritten_whole_is_found_by_the_watch_over_the_p
 def test_a_log_has_a_name_without_spaces() -> None:
     made = Log()
     with pytest.raises(ValueError, match="name of a log"):
-        Checkpointer("a name", audit_log=made.log, sink=made.sink, key=KEY, clock=made.clock, pace=Pace())
+        Checkpointer(
+            "a name", audit_log=made.log, sink=made.sink, keys=made.keys, clock=made.clock, pace=Pace()
+        )

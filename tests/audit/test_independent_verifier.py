@@ -75,8 +75,8 @@ async def write_log(settings: Settings, database: str) -> None:
     """A few accounts' events, signed for in pieces."""
     journal = await PostgresJournal.connect(database, Env.PAPER)
     log = await PostgresAuditLog.connect(database)
-    key = await note_keys.note_key_made(open_keys(settings.data_dir / "keys", Env.PAPER, lambda: 0))
-    made = checkpointer(log, FolderSink(settings.data_dir / "audit"), HandClock(), key=key)
+    keys = note_keys.KeptNoteKeys(open_keys(settings.data_dir / "keys", Env.PAPER, lambda: 0))
+    made = checkpointer(log, FolderSink(settings.data_dir / "audit"), HandClock(), keys=await keys.made())
     await made._begin()
     author = Author(journal)
     for count in PIECES:
@@ -329,9 +329,9 @@ async def test_after_a_restore_a_person_lets_the_log_go_on_and_that_is_recorded(
     assert (noted.facts["who"], noted.facts["reason"]) == ("anna", "a drill")
     assert noted.facts["published"].startswith("42 records")
     log = await PostgresAuditLog.connect(database)
-    key = await note_keys.note_key(open_keys(settings.data_dir / "keys", Env.PAPER, lambda: 0))
+    keys = note_keys.KeptNoteKeys(open_keys(settings.data_dir / "keys", Env.PAPER, lambda: 0))
     sink = FolderSink(folder)
-    await checkpointer(log, sink, HandClock(), key=key)._begin()
+    await checkpointer(log, sink, HandClock(), keys=keys)._begin()
     await log.close()
     assert (folder / NEWEST).is_file()
 

@@ -36,7 +36,7 @@ def test_a_checkpoint_is_three_lines_and_a_signature() -> None:
     assert lines[5:] == [""]
     assert notes.parse_checkpoint(notes.parse_note(note()).text) == Checkpoint(ORIGIN, 7, bytes(32))
     key = verifier.parse_key(notes.verifier_key(ORIGIN, PUBLIC))
-    assert verifier.open_checkpoint(note(), key) == (ORIGIN, 7, bytes(32))
+    assert verifier.open_checkpoint(note(), key) == (ORIGIN, 7, bytes(32), None)
 
 
 @pytest.mark.parametrize(

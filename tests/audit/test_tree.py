@@ -5,6 +5,8 @@ import pytest
 from ordergate.audit.tree import (
     Frontier,
     consistency_proof,
+    grew,
+    growth_proof,
     inclusion_proof,
     leaf_hash,
     root_of,
@@ -84,3 +86,28 @@ def test_a_tree_goes_on_from_its_right_edge() -> None:
 def test_an_edge_that_does_not_fit_the_size_is_refused() -> None:
     with pytest.raises(ValueError, match="2 perfect subtrees"):
         Frontier(3, [bytes(32)])
+
+
+@pytest.mark.parametrize("earlier", range(1, 67))
+def test_a_proof_of_growth_is_made_of_the_edge_and_of_what_was_added(earlier: int) -> None:
+    edge = Frontier()
+    for leaf in LEAVES[:earlier]:
+        edge.add(leaf)
+    for later in range(earlier, len(LEAVES) + 1):
+        path = growth_proof(edge, LEAVES[earlier:later])
+        assert path == consistency_proof(LEAVES[:later], earlier)
+        new = root_of(LEAVES[:later])
+        assert grew(earlier, edge.root(), later, new, path)
+        assert not grew(earlier, edge.root(), later, bytes(32), path)
+        assert not grew(earlier, edge.root(), later, new, [*path, bytes(32)])
+        if path:
+            assert not grew(earlier, bytes(32), later, new, path)
+            assert not grew(earlier, edge.root(), later, new, path[:-1])
+
+
+def test_everything_grew_out_of_nothing_and_no_tree_shrinks() -> None:
+    assert growth_proof(Frontier(), LEAVES) == []
+    assert grew(0, root_of([]), 67, root_of(LEAVES), [])
+    assert not grew(0, root_of([]), 67, root_of(LEAVES), [bytes(32)])
+    assert not grew(2, root_of(LEAVES[:2]), 1, root_of(LEAVES[:1]), [])
+    assert not grew(2, root_of(LEAVES[:2]), 3, root_of(LEAVES[:3]), [])

@@ -17,7 +17,7 @@ from ordergate.journal.memory_audit import MemoryAuditLog
 from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.journal.surveillance import PostgresSurveillance
 from ordergate.ports.journal import AnyEvent
-from ordergate.ports.surveillance import Notice, Surveillance
+from ordergate.ports.surveillance import Forgotten, Notice, Surveillance
 from tests.audit.logs import HandClock
 from tests.engine.stage import Listener
 from tests.journal.making import ALICE, BOB, accepted, opened, taken
@@ -162,8 +162,12 @@ async def test_what_is_kept_and_becomes_of_it(store: Surveillance) -> None:
     await store.failed(again, "busy", None)
     assert await store.due("risk", AT + timedelta(days=9), 10) == []
     assert [one.notice for one in await store.due("copy", AT, 10)] == [two]
-    assert await store.forget(AT) == 0
-    assert await store.forget(AT + timedelta(days=1)) == 1  # the one that was taken
+    later, never = AT + timedelta(days=10_000), AT - timedelta(days=9_999)
+    assert await store.forget(AT, never) == Forgotten(0, 0)
+    if isinstance(store, PostgresSurveillance):
+        assert await store.forgettable(later, later) == Forgotten(1, 1)
+    assert await store.forget(AT + timedelta(days=1), never) == Forgotten(1, 0)
+    assert await store.forget(never, later) == Forgotten(0, 1)
     assert len(await store.copies(0, 10)) == 2
 
 

@@ -203,6 +203,14 @@ class BrokerConformance:
             assert isinstance(outcome, Rejected)
             assert len(await floor.broker.open_orders()) == 3
 
+    async def test_a_dead_mans_switch_is_armed_and_disarmed_or_is_refused(self, floor: Floor) -> None:
+        await placed(floor.broker, 1)
+        offered = floor.broker.capabilities.dead_man
+        for timeout_s in (60.0, 60.0, 0.0, 0.0):
+            outcome = await floor.broker.dead_man(timeout_s)
+            assert isinstance(outcome, Acknowledged if offered else Rejected)
+        assert len(await floor.broker.open_orders()) == 1
+
     async def test_a_cancel_of_what_is_over_is_refused(self, floor: Floor) -> None:
         broker_order_id = await placed(floor.broker)
         await floor.trade(Side.SELL, Decimal(10), Decimal(10))

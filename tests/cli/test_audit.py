@@ -8,7 +8,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.cli.asking import Desk, ordergate
+from tests.cli.asking import Desk, ordergate, wait_until
 from verifier import ordergate_verifier as verifier
 
 
@@ -74,3 +74,44 @@ def test_a_day_is_reported_and_exported(desk: Desk, tmp_path: Path) -> None:
     assert refused.code == 2
     copied = ordergate("audit", "drop-copy", *where)
     assert copied.code == 0, copied.err
+
+
+def test_the_key_is_changed_and_a_witness_and_a_stranger_follow(desk: Desk, tmp_path: Path) -> None:
+    data = desk.home.data_dir
+    where = ("--data-dir", str(data))
+    first = ordergate("audit", "key", "--all", *where).out.split()[0]
+    desk.filled("AAPL", "buy", "1")
+    eye = ["audit", "witness", "--folder", str(data / "audit"), "--state", str(tmp_path / "eye")]
+    eye += ["--name", "eye.example/1", "--key", ordergate("audit", "key", *where).out.strip(), "--once"]
+    cosigned = tmp_path / "eye" / "cosigned"
+    wait_until(lambda: ordergate(*eye).code == 0 and cosigned.exists(), "a cosignature")
+
+    made = ordergate("audit", "rotate-key", "--reason", "a drill", "--json", *where)
+    assert made.code == 0, made.err
+    assert ordergate("audit", "rotate-key", "--reason", "again", *where).code == 5
+    desk.filled("AAPL", "buy", "1")
+    name = made.json["key"]
+    wait_until(lambda: ordergate("audit", "key", *where).out.strip() == name, "the new key")
+    desk.filled("AAPL", "buy", "1")
+    newest = data / "audit" / "checkpoint"
+    wait_until(lambda: "ordergate-next-key" not in newest.read_text(encoding="utf-8"), "the next head")
+    watched = ordergate(*eye, "--json")
+    assert watched.code == 0, watched.err
+    assert "eye.example/1" in cosigned.read_text(encoding="utf-8")
+
+    assert ordergate("audit", "verify", *where).code == 0
+    exported = tmp_path / "export"
+    assert ordergate("audit", "export", "--to", str(exported), *where).code == 0
+    witness_key = ordergate(*eye, "--json").out.splitlines()[0].split('"')[3]
+    command = [sys.executable, "-I", verifier.__file__ or "", "log", str(exported), "--key", first]
+    command += ["--witness", witness_key, "--cosigned", str(tmp_path / "eye" / "cosigned.jsonl")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ran.returncode == 0, ran.stderr
+    assert "cosigned by eye.example/1" in ran.stdout
+    assert name.split("+")[1] in ran.stdout
+
+
+def test_the_command_counts_and_drops(desk: Desk) -> None:
+    where = ("--data-dir", str(desk.home.data_dir), "--json")
+    assert ordergate("audit", "retire", "--dry-run", *where).json == {"dropped": False, "taken": 0, "dead": 0}
+    assert ordergate("audit", "retire", *where).json == {"dropped": True, "taken": 0, "dead": 0}

@@ -208,6 +208,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         latency_s: float = 0.0,
         snapshots: SnapshotPace | None = None,
         cancels_all: bool = False,
+        dead_man: bool = False,
         kill_flags: Sequence[KillFlags] = (),
         shared_stops: SharedFlags | None = None,
         trips: TripPolicy | None = None,
@@ -234,6 +235,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self.snapshots = snapshots
         self.rules = "the test's"
         self._cancels_all = cancels_all
+        self._dead_man = dead_man
         self._kill_flags = kill_flags
         self._shared_stops = shared_stops
         self._trips = trips
@@ -268,6 +270,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             carrier=NotingCarrier(self.asked, self.clock, self._fate, self._latency_s),
             corrections=self._corrections,
             cancels_all=self._cancels_all,
+            dead_man=self._dead_man,
         )
         self.metrics = Metrics()
         world = World(

@@ -12,7 +12,7 @@ from joserfc.jwk import ECKey
 from ordergate.core.ids import Env
 from ordergate.ports.keys import KeysRefused, Purpose
 from ordergate.security.keys.local import FILES, open_keys
-from ordergate.security.keys.notes import note_key, note_key_made
+from ordergate.security.keys.notes import KeptNoteKeys
 from ordergate.security.keys.software import SoftwareKeys
 from ordergate.security.signing import published_key
 from ordergate.security.verify import verify_key
@@ -114,7 +114,7 @@ async def test_the_files_of_the_first_releases_are_understood(tmp_path: Path) ->
 
     keys = keys_in(tmp_path)
 
-    assert (await note_key(keys)).public == audit.public_key().public_bytes_raw()
+    assert (await KeptNoteKeys(keys).versions())[0].public == audit.public_key().public_bytes_raw()
     found = await keys.describe(Purpose.TOKENS)
     assert [(one.version, one.created_at) for one in found] == [(2, NOW + 5), (1, NOW)]
     assert [published_key(one, None).kid for one in found] == [new.thumbprint(), old.thumbprint()]
@@ -143,10 +143,10 @@ async def test_a_key_shows_nothing_private(tmp_path: Path) -> None:
 async def test_the_audit_has_a_key_of_its_own_made_once(tmp_path: Path) -> None:
     keys = keys_in(tmp_path)
     with pytest.raises(KeysRefused, match="no key for the audit"):
-        await note_key(keys)
-    made = await note_key_made(keys)
+        await KeptNoteKeys(keys).versions()
+    (made,) = await (await KeptNoteKeys(keys).made()).versions()
 
-    found = await note_key_made(keys_in(tmp_path))
+    (found,) = await (await KeptNoteKeys(keys_in(tmp_path)).made()).versions()
 
     assert found.public == made.public
     Ed25519PublicKey.from_public_bytes(made.public).verify(await found.sign(b"text"), b"text")

@@ -2,25 +2,24 @@
 
 Nothing waits for it: an order is never held up by a signature. But where records cannot be proved any more
 nothing new is taken: `trouble` says so, and the gate refuses orders while cancels pass. It never
-signs a head that contradicts one it has signed before, and repairs nothing.
+signs a head that contradicts one it has signed before, and repairs nothing. Where there is a newer key
+the next head names it, and both sign.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ordergate.audit import notes
 from ordergate.audit.notes import Checkpoint
-from ordergate.audit.tree import Frontier
+from ordergate.audit.tree import Frontier, consistency_proof, growth_proof
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
-from ordergate.ports.audit import AuditLog, Head, NoteKey, Range, Sink
+from ordergate.ports.audit import AuditLog, Head, NoteKey, NoteKeys, Range, Sink
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
 
@@ -40,6 +39,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 1_000
     patience_s: float = 10.0
     publish_s_max: float = 5.0
+    keys_s: float = 10.0  # how often to ask whether there is a newer key
     seals_at_once: int = 500  # others have a turn after about a millisecond
 
 
@@ -49,14 +49,17 @@ class Contradiction(Fault):
 
 class Checkpointer:
     def __init__(
-        self, origin: str, *, audit_log: AuditLog, sink: Sink, key: NoteKey, clock: Clock, pace: Pace
+        self, origin: str, *, audit_log: AuditLog, sink: Sink, keys: NoteKeys, clock: Clock, pace: Pace
     ) -> None:
         if not notes.is_name(origin):
             raise ValueError(f"{origin!r} cannot be the name of a log")
         self._origin = origin
         self._log = audit_log
         self._sink = sink
-        self._key = key
+        self._keys = keys
+        self._key: NoteKey | None = None
+        self._newest: NoteKey | None = None
+        self._keys_at: float | None = None
         self._clock = clock
         self._pace = pace
         self._tree = Frontier()
@@ -111,36 +114,69 @@ class Checkpointer:
             if heads.get(account, 0) < taken:
                 raise Contradiction(f"{account} had {taken} records and has {heads.get(account, 0)}")
         now = self._clock.monotonic()
+        if self._keys_at is None or now - self._keys_at >= self._pace.keys_s:
+            self._newest, self._keys_at = (await self._keys.versions())[0], now
         pending = sum(heads.values()) - sum(self._taken.values())
         if pending == 0:
             self._since = None
         else:
             self._since = now if self._since is None else self._since
-            if pending >= self._pace.records or now - self._since >= self._pace.every_s:
+            if (
+                pending >= self._pace.records
+                or now - self._since >= self._pace.every_s
+                or self._successor is not None
+            ):
                 await self.checkpoint(heads)
         self._whole_at, self._failed = now, None
 
     async def checkpoint(self, heads: Mapping[AccountId, int]) -> None:
         """Take everything up to `heads` into the tree, sign, keep, publish."""
-        tree = self._tree.copy()
-        ranges = []
+        old, tree, added, ranges = self._tree, self._tree.copy(), list[bytes](), list[Range]()
         for account in sorted(heads):
             after = self._taken.get(account, 0)
             if heads[account] > after:
                 ranges.append(Range(tree.size, account, after, heads[account]))
-                await self._grow(tree, account, after, heads[account])
-        root = tree.root()
-        text = Checkpoint(self._origin, tree.size, root).text()
-        signature = await self._key.sign(text.encode())
-        note = notes.signed(text, self._origin, self._key.public, signature)
+                await self._grow(tree, account, after, heads[account], added)
+        root, successor = tree.root(), self._successor
+        note = await self._signed(tree.size, root, successor)
         await self._log.keep(ranges, Head(tree.size, root, tree.hashes, note, self._clock.now()))
         self._tree, self._since = tree, None
         self._taken.update({one.account: one.upto for one in ranges})
         async with asyncio.timeout(self._pace.publish_s_max):
-            await self._sink.publish(note)
+            await self._sink.publish(note, old.size, growth_proof(old, added))
         log.info("audit.checkpoint", size=tree.size, root=root.hex())
+        if successor is not None:
+            await self._hand_over(successor)
 
-    async def _grow(self, tree: Frontier, account: AccountId, after: int, upto: int) -> None:
+    @property
+    def _successor(self) -> NoteKey | None:
+        """The key that the next head has to name."""
+        newest, key = self._newest, self._key
+        return None if newest is None or key is None or newest.public == key.public else newest
+
+    async def _signed(self, size: int, root: bytes, successor: NoteKey | None) -> str:
+        if self._key is None:  # the first head ever
+            self._key = (await self._keys.versions())[0]
+            successor = None
+        named = None if successor is None else notes.verifier_key(self._origin, successor.public)
+        text = Checkpoint(self._origin, size, root, named).text()
+        note = notes.signed(text, self._origin, self._key.public, await self._key.sign(text.encode()))
+        if successor is None:
+            return note
+        return notes.also_signed(
+            note, self._origin, successor.public, await successor.sign(text.encode())
+        )
+
+    async def _hand_over(self, successor: NoteKey) -> None:
+        """What names the new key is kept and published: from here on the old one signs nothing."""
+        old, self._key = self._key, successor
+        assert old is not None
+        await self._keys.retire(old)
+        log.warning("audit.key_changed", key=notes.verifier_key(self._origin, successor.public))
+
+    async def _grow(
+        self, tree: Frontier, account: AccountId, after: int, upto: int, added: list[bytes] | None = None
+    ) -> None:
         while after < upto:
             page = min(after + self._pace.seals_at_once, upto)
             seals = await self._log.seals(account, after, page)
@@ -148,54 +184,66 @@ class Checkpointer:
                 raise Contradiction(f"{account}: of events {after + 1} to {page} there are {len(seals)}")
             for seal in seals:
                 tree.add(seal)
+            if added is not None:
+                added += seals
             after = page
             await asyncio.sleep(0)  # others have a turn between pages
 
     async def _begin(self) -> None:
         head, published = await self._log.newest(), await self._sink.newest()
-        self._tree = Frontier()
+        self._tree, self._key, self._keys_at = Frontier(), None, None
         if head is not None:
-            self._tree = self._trusted(head)
-        if published is not None:
-            await self._check_published(published)
+            self._tree = await self._trusted(head)
+        told = 0 if published is None else await self._check_published(published)
         if head is not None and head.note != published:
-            await self._sink.publish(head.note)
+            await self._sink.publish(head.note, told, await self._proof_since(told))
         self._taken = dict(await self._log.taken())
         if sum(self._taken.values()) != self._tree.size:
             raise Contradiction(f"{sum(self._taken.values())} records are in a tree of {self._tree.size}")
 
-    def _trusted(self, head: Head) -> Frontier:
-        """The tree to go on from, if it is what we signed."""
-        signed = self._signed_by_us(head.note)
+    async def _trusted(self, head: Head) -> Frontier:
+        """The tree to go on from, if it is what we signed, and the key to go on with."""
+        versions = await self._keys.versions()
+        signed, public = self._opened(head.note, [one.public for one in versions])
+        self._key = next(one for one in versions if one.public == public)
         tree = Frontier(head.size, head.frontier)
         if (signed.size, signed.root) != (head.size, head.root) or tree.root() != head.root:
             raise Contradiction(f"the head of {head.size} records is not the one that was signed")
+        for older in versions[versions.index(self._key) + 1 :]:
+            await self._keys.retire(older)  # the process died in the middle of changing keys
         return tree
 
-    async def _check_published(self, published: str) -> None:
-        told = self._signed_by_us(published)
+    async def _check_published(self, published: str) -> int:
+        """How many records it is of."""
+        ours = [one.public for one in await self._keys.versions()]
+        told, _ = self._opened(published, [*ours, *await self._keys.past()])
         kept = None if told.size > self._tree.size else await self._log.at(told.size)
         if kept is None or kept.root != told.root:
             raise Contradiction(
                 f"a head of {told.size} records was published, and the database does not have it:"
                 " it was put back to an earlier state, or changed"
             )
+        return told.size
 
-    def _signed_by_us(self, note: str) -> Checkpoint:
+    async def _proof_since(self, old: int) -> list[bytes]:
+        """For what was kept and not published, when the process died between the two."""
+        if not old:
+            return []
+        tree, seals = Frontier(), list[bytes]()
+        async for one in self._log.ranges():
+            await self._grow(tree, one.account, one.after, one.upto, seals)
+        return consistency_proof(seals[: self._tree.size], old)
+
+    def _opened(self, note: str, keys: Iterable[bytes]) -> tuple[Checkpoint, bytes]:
+        """The checkpoint, and the first of the keys that has signed it."""
         try:
             parsed = notes.parse_note(note)
             checkpoint = notes.parse_checkpoint(parsed.text)
         except notes.Malformed as error:
             raise Contradiction(f"a kept checkpoint cannot be read: {error}") from error
-        wanted = notes.key_id(self._origin, self._key.public)
-        public = Ed25519PublicKey.from_public_bytes(self._key.public)
-        for name, key, signature in parsed.signatures:
-            if (name, key) == (self._origin, wanted) and checkpoint.origin == self._origin:
-                try:
-                    public.verify(signature, parsed.text.encode())
-                except InvalidSignature:
-                    break
-                return checkpoint
+        for public in keys:
+            if checkpoint.origin == self._origin and notes.is_signed_by(parsed, self._origin, public):
+                return checkpoint, public
         raise Contradiction("a kept checkpoint is not signed by our key")
 
     async def _compare_past(self, head: Head) -> None:

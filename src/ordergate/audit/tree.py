@@ -2,13 +2,13 @@
 
 A leaf is the seal of one event, which stands for the whole record and for all records of its account
 before it. `Frontier` grows a tree of any size out of the few hashes on its right edge; proofs are
-made from all leaves.
+made from all leaves, or of what was added to an edge.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 HASH_BYTES: Final = 32
@@ -77,6 +77,66 @@ def consistency_proof(leaves: Sequence[bytes], earlier: int) -> list[bytes]:
     if not 0 < earlier <= len(leaves):
         raise ValueError(f"a tree of {len(leaves)} leaves did not grow out of one of {earlier}")
     return _subproof([leaf_hash(data) for data in leaves], earlier, whole=True)
+
+
+def growth_proof(edge: Frontier, added: Sequence[bytes]) -> list[bytes]:
+    """The same for a tree of which only the right edge is known, and the leaves that were added to it."""
+    if not edge.size or not added:
+        return []
+    new = [leaf_hash(data) for data in added]
+    perfect: dict[int, bytes] = {}
+    at = 0
+    for height in range(edge.size.bit_length() - 1, -1, -1):
+        if edge.size >> height & 1:
+            perfect[at] = edge.hashes[len(perfect)]
+            at += 1 << height
+    return _edge_subproof(edge.size, perfect, new, 0, edge.size + len(new), whole=True)
+
+
+def _edge_subproof(
+    earlier: int, perfect: Mapping[int, bytes], new: Sequence[bytes], start: int, end: int, *, whole: bool
+) -> list[bytes]:
+    """As `_subproof` from leaf `start` to `end`; of the older ones only perfect subtrees are known."""
+    if earlier == end:
+        if whole:
+            return []
+        *rest, node = [perfect[at] for at in sorted(perfect) if at >= start]
+        for left in reversed(rest):
+            node = node_hash(left, node)
+        return [node]
+    split = start + _split(end - start)
+    if earlier <= split:
+        right = _root(new[split - earlier : end - earlier])
+        return [*_edge_subproof(earlier, perfect, new, start, split, whole=whole), right]
+    return [*_edge_subproof(earlier, perfect, new, split, end, whole=False), perfect[start]]
+
+
+def grew(old_size: int, old_root: bytes, size: int, root: bytes, path: Sequence[bytes]) -> bool:
+    """RFC 9162, 2.1.4.2: true when the path proves that the later tree begins with the earlier one."""
+    if old_size == size:
+        return not path and old_root == root
+    if not 0 <= old_size < size:
+        return False
+    if old_size == 0:
+        return not path
+    steps = list(path) if old_size & (old_size - 1) else [old_root, *path]
+    if not steps:
+        return False
+    node, last = old_size - 1, size - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    before = after = steps[0]
+    for step in steps[1:]:
+        if not last:
+            return False
+        if node & 1 or node == last:
+            before, after = node_hash(step, before), node_hash(step, after)
+            while node and not node & 1:
+                node, last = node >> 1, last >> 1
+        else:
+            after = node_hash(after, step)
+        node, last = node >> 1, last >> 1
+    return not last and (before, after) == (old_root, root)
 
 
 def _path(hashes: Sequence[bytes], index: int) -> list[bytes]:

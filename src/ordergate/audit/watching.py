@@ -36,6 +36,13 @@ class Stream(StrEnum):
     DROP_COPY = "drop_copy"
 
 
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long messages are kept that an endpoint has taken, and that none would take."""
+
+    taken: timedelta = timedelta(days=30)
+    dead: timedelta = timedelta(days=365)
+
+
 class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """Who is told: of which streams, and of which accounts; of all where there are none."""
 
@@ -105,9 +112,9 @@ class Watching:
         store: Surveillance,
         endpoints: Sequence[Endpoint],
         clock: Clock,
-        kept_for: timedelta = timedelta(days=30),
+        retention: Retention | None = None,
     ) -> None:
-        self._kept_for = kept_for
+        self._retention = retention or Retention()
         self._audience = audience
         self._journal = journal
         self._log = audit_log
@@ -141,10 +148,11 @@ class Watching:
             await self._clock.sleep(PAUSE_S)
 
     async def keep_house(self) -> None:
-        """Once a day, drop messages that were taken long ago, until cancelled. Raises Fault."""
+        """Once a day, drop messages that are old enough, until cancelled. Raises Fault."""
         while True:
-            dropped = await self._store.forget(self._clock.now() - self._kept_for)
-            log.info("messages.dropped", messages=dropped)
+            now = self._clock.now()
+            dropped = await self._store.forget(now - self._retention.taken, now - self._retention.dead)
+            log.info("messages.dropped", taken=dropped.taken, dead=dropped.dead)
             await self._clock.sleep(A_DAY_S)
 
     async def catch_up(self) -> None:

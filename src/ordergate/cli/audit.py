@@ -11,12 +11,14 @@ import msgspec
 import typer
 from rich.text import Text
 
+from ordergate.cli import witness
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir, Limit
 from ordergate.cli.output import people, progress, to_programs, waiting
 from ordergate.core.ids import AccountId
 
 app = typer.Typer(no_args_is_help=True, help="Prove what happened to somebody who does not trust us.")
+app.command(name="witness")(witness.witness)
 
 To = Annotated[Path, typer.Option("--to", help="The folder to write to; made where there is none.")]
 ToFile = Annotated[Path | None, typer.Option("--to", help="Write to a file instead of showing it.")]
@@ -116,11 +118,36 @@ def go_on(
 
 
 @app.command()
-def key(config: ConfigFile = None, data_dir: DataDir = DATA_DIR) -> None:
+def key(
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every key that the log has had, the first one first.")
+    ] = False,
+) -> None:
     """The public key that checkpoints are signed with, in one line: give it to whoever verifies."""
     from ordergate.wiring import databases, proofs
 
-    people().print(Text(proofs.key_of(databases.settings_of(config, data_dir))), soft_wrap=True)
+    keys = proofs.keys_of(databases.settings_of(config, data_dir))
+    for one in keys if every else keys[-1:]:
+        people().print(Text(one), soft_wrap=True)
+
+
+@app.command(name="rotate-key")
+def rotate_key(
+    reason: Annotated[str, typer.Option("--reason", help="Why the key is changed.")],
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Change the key of checkpoints: the next one names the new key, and both sign it."""
+    from ordergate.wiring import databases, proofs
+
+    made = proofs.rotate_key(databases.settings_of(config, data_dir), getpass.getuser(), reason)
+    if as_json:
+        to_programs({"key": made})
+    else:
+        people().print(Text(f"the next key: {made}"), soft_wrap=True)
 
 
 @app.command()
@@ -162,6 +189,29 @@ def drop_copy(
 
     for line in exports.drop_copy(databases.settings_of(config, data_dir), after, limit):
         to_programs(line)
+
+
+@app.command()
+def retire(
+    *,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be dropped.")] = False,
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Drop now what the gateway drops once a day by the settings: messages that are old enough.
+
+    Records are never dropped: events, the signed log, the drop copy and stops stay.
+    """
+    from ordergate.wiring import databases, exports
+
+    settings = databases.settings_of(config, data_dir)
+    dropped = exports.retire(settings, datetime.now(UTC), really=not dry_run)
+    if as_json:
+        to_programs({"dropped": not dry_run, **msgspec.to_builtins(dropped)})
+    else:
+        said = "would be dropped" if dry_run else "dropped"
+        people().print(f"{dropped.taken} messages that were taken and {dropped.dead} dead letters {said}")
 
 
 @app.command()

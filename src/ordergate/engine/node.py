@@ -21,6 +21,7 @@ from ordergate.core.risk.view import Freshness
 from ordergate.engine.account_sync import AccountSync
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.breaks_desk import BreakDesk
+from ordergate.engine.broker_dead_man import BrokerDeadMan
 from ordergate.engine.contingent import Contingent
 from ordergate.engine.dispatcher import Dispatcher, Pace
 from ordergate.engine.egress import Egress
@@ -158,6 +159,7 @@ class Node:
             chance=world.chance,
             audit=world.audit,
         )
+        self._broker_dead_man = BrokerDeadMan(self.lanes, world.clock)
         self._stops = Stops(
             world.env,
             self.kill_switch,
@@ -206,6 +208,11 @@ class Node:
         for seat in self.lanes:
             self._start_account(seat)
         self._supervisor.keep("valuing", self._valuing.keep)
+        for seat in self._broker_dead_man.offered:
+            self._supervisor.keep(
+                f"broker-dead-man {seat.lane.account}",
+                lambda seat=seat: self._broker_dead_man.keep(seat),  # type: ignore[misc]  # bound now
+            )
         self._supervisor.keep("unknowns", self._unknowns.watch)
         self._supervisor.keep("groups", self._contingent.keep)
         self._supervisor.keep("gauges", self._keep_gauges)
@@ -220,6 +227,7 @@ class Node:
         self._stops.stop()
         await self._dispatcher.drain(timeout_s=5.0)
         await self._supervisor.stop()
+        await self._broker_dead_man.disarm()
 
     async def kill(self) -> None:
         """Stop in the middle of everything, as a crash would; for tests and drills."""

@@ -49,6 +49,9 @@ class Renamed:
     async def cancel_all(self) -> Outcome:
         return await self._broker.cancel_all()
 
+    async def dead_man(self, timeout_s: float) -> Outcome:
+        return await self._broker.dead_man(timeout_s)
+
     async def replace(
         self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
     ) -> Outcome:

@@ -9,7 +9,7 @@ import msgspec
 
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId
-from ordergate.ports.surveillance import Copy, Delivery, Notice
+from ordergate.ports.surveillance import Copy, Delivery, Forgotten, Notice
 
 
 class _Sent(msgspec.Struct):
@@ -68,16 +68,22 @@ class MemorySurveillance:
         one = self._of(delivery)
         one.attempts, one.why = one.attempts + 1, why
         if again_at is None:
-            one.state = "dead"
+            one.state, one.settled_at = "dead", one.next_at
         else:
             one.next_at = again_at
 
-    async def forget(self, before: datetime) -> int:
+    async def forget(self, taken_before: datetime, dead_before: datetime) -> Forgotten:
         self._reach()
-        old = [key for key, one in self.sent.items() if one.settled_at and one.settled_at < before]
+        found = {"delivered": taken_before, "dead": dead_before}
+        old = {
+            key: one.state
+            for key, one in self.sent.items()
+            if one.state in found and one.settled_at and one.settled_at < found[one.state]
+        }
         for key in old:
             del self.sent[key]
-        return len(old)
+        states = list(old.values())
+        return Forgotten(states.count("delivered"), states.count("dead"))
 
     async def copies(self, after: int, most: int) -> Sequence[Copy]:
         self._reach()

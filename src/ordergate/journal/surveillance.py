@@ -16,7 +16,7 @@ import asyncpg
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId
 from ordergate.journal import session, sqlfiles
-from ordergate.ports.surveillance import Copy, Delivery, Notice
+from ordergate.ports.surveillance import Copy, Delivery, Forgotten, Notice
 
 _SQL: Final = sqlfiles.statements("surveillance")
 
@@ -90,9 +90,16 @@ class PostgresSurveillance:
                 _SQL["failed"], delivery.endpoint, one.account, one.seq, why, again_at
             )
 
-    async def forget(self, before: datetime) -> int:
+    async def forget(self, taken_before: datetime, dead_before: datetime) -> Forgotten:
         async with self._connection() as connection:
-            return int(await connection.fetchval(_SQL["forget"], before))
+            (row,) = await connection.fetch(_SQL["forget"], taken_before, dead_before)
+        return Forgotten(row["taken"], row["dead"])
+
+    async def forgettable(self, taken_before: datetime, dead_before: datetime) -> Forgotten:
+        """What `forget` would drop."""
+        async with self._connection() as connection:
+            (row,) = await connection.fetch(_SQL["due_to_be_forgotten"], taken_before, dead_before)
+        return Forgotten(row["taken"], row["dead"])
 
     async def copies(self, after: int, most: int) -> Sequence[Copy]:
         async with self._connection() as connection:

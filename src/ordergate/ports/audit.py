@@ -1,4 +1,4 @@
-"""The promises of the audit: the journal as a log of leaves, checkpoints kept and published, and a key.
+"""The promises of the audit: the journal as a log of leaves, checkpoints kept and published, and keys.
 
 The log's order is the order in which ranges of the accounts' events were taken into the tree; it is kept
 with the checkpoints and never changes.
@@ -71,7 +71,9 @@ class AuditLog(Protocol):
 class Sink(Protocol):
     """Where checkpoints are published, out of the database's reach. Raises OSError."""
 
-    async def publish(self, note: str) -> None: ...
+    async def publish(self, note: str, old: int = 0, path: Sequence[bytes] = ()) -> None:
+        """With the proof that it grew out of what was published before it, of `old` records."""
+        ...
 
     async def newest(self) -> str | None:
         """The note that was published last."""
@@ -85,3 +87,19 @@ class NoteKey(Protocol):
     def public(self) -> bytes: ...
 
     async def sign(self, text: bytes) -> bytes: ...
+
+
+class NoteKeys(Protocol):
+    """The key and, while it is changed, the one that comes after it. Raises Fault."""
+
+    async def versions(self) -> Sequence[NoteKey]:
+        """What can sign, the newest first."""
+        ...
+
+    async def past(self) -> Sequence[bytes]:
+        """The public halves of those that sign no more."""
+        ...
+
+    async def retire(self, key: NoteKey) -> None:
+        """It signs no more, for ever. Harmless to repeat."""
+        ...

@@ -30,7 +30,8 @@ class Capabilities(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     `resend_is_safe` stays False until the dedup claim was proven against the real host.
     `visibility_lag_s` is how long a placed order may be invisible to queries. Where
     `cancels_by_client_id`, an order can be canceled before the broker has told its own id.
-    Where `cancels_all` it takes one cancel for everything that is open.
+    Where `cancels_all` it takes one cancel for everything that is open; where `dead_man` it cancels all of
+    that by itself when it was not asked again in time.
     A broker of class C holds no client order id: its reports, and `find`, have its own order id
     in that place.
     """
@@ -45,6 +46,7 @@ class Capabilities(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     cancels_by_client_id: bool = True
     corrections: Corrections = Corrections.REPLACE
     cancels_all: bool = False
+    dead_man: bool = False
 
 
 class Acknowledged(msgspec.Struct, frozen=True, gc=False):
@@ -140,6 +142,13 @@ class Broker(Protocol):
         """One cancel for everything open at the broker; each order's end is told and found as any other.
 
         Rejected where the broker has no such thing. `Acknowledged` names no order.
+        """
+        ...
+
+    async def dead_man(self, timeout_s: float) -> Outcome:
+        """Cancel everything open in so many seconds, unless asked again before; 0 is never.
+
+        Rejected where the broker has no such thing.
         """
         ...
 

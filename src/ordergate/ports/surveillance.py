@@ -36,6 +36,13 @@ class Delivery(msgspec.Struct, frozen=True, kw_only=True):
     attempts: int
 
 
+class Forgotten(msgspec.Struct, frozen=True):
+    """How many messages were dropped: that an endpoint had taken, and that were dead letters."""
+
+    taken: int
+    dead: int
+
+
 class Copies(Protocol):
     """The drop copy, for whoever reads it. Raises JournalUnavailable."""
 
@@ -73,8 +80,8 @@ class Surveillance(Protocol):
         """To be tried again then; never, where that is None: it is a dead letter."""
         ...
 
-    async def forget(self, before: datetime) -> int:
-        """Drop messages that were taken before then; the drop copy, and dead letters, stay."""
+    async def forget(self, taken_before: datetime, dead_before: datetime) -> Forgotten:
+        """Drop messages that were taken, or died, before then; the drop copy stays."""
         ...
 
     async def copies(self, after: int, most: int) -> Sequence[Copy]: ...

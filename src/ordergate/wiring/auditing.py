@@ -44,7 +44,7 @@ async def checkpointer(
         settings.log_origin,
         audit_log=log,
         sink=FolderSink(folder_of(settings)),
-        key=await note_keys.note_key_made(keys),
+        keys=await note_keys.KeptNoteKeys(keys).made(),
         clock=clock,
         pace=Pace(every_s=settings.audit.every_s, records=settings.audit.records),
     )

@@ -25,8 +25,10 @@ from ordergate.core.money import text
 from ordergate.journal.pool import ReadPool
 from ordergate.journal.reading import read
 from ordergate.journal.surveillance import PostgresSurveillance
+from ordergate.ports.surveillance import Forgotten
 from ordergate.wiring.databases import of, reached
 from ordergate.wiring.settings import CannotStart, Settings
+from ordergate.wiring.surveillance import retention_of
 
 STATEMENT_S_MAX: Final = 60.0
 
@@ -117,6 +119,25 @@ def drop_copy(settings: Settings, after: int, most: int) -> list[dict[str, Any]]
             {"number": one.number, "told_at": one.at, "event": msgspec.Raw(one.notice.frame)}
             for one in copies
         ]
+
+    try:
+        return asyncio.run(ask())
+    except (Fault, OSError) as error:
+        raise CannotStart(str(error)) from error
+
+
+def retire(settings: Settings, now: datetime, *, really: bool) -> Forgotten:
+    """Drop what is old enough by the settings; or only say how much that is. Raises CannotStart."""
+    retention = retention_of(settings)
+
+    async def ask() -> Forgotten:
+        async with reached(of(settings)) as dsn:
+            store = await PostgresSurveillance.connect(dsn)
+            try:
+                drop = store.forget if really else store.forgettable
+                return await drop(now - retention.taken, now - retention.dead)
+            finally:
+                await store.close()
 
     try:
         return asyncio.run(ask())

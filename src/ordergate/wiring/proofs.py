@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from ordergate.audit import notes
 from ordergate.audit.folder import EVERY, NEWEST
+from ordergate.audit.keychain import KeyChain, NotOurs
 from ordergate.audit.notes import Checkpoint
 from ordergate.audit.tree import Frontier, consistency_proof, inclusion_proof
 from ordergate.core.faults import Fault
@@ -60,18 +59,41 @@ class Exported(msgspec.Struct, frozen=True, kw_only=True):
     folder: str
 
 
-def key_of(settings: Settings) -> str:
-    """The log's public key, as a verifier keeps it. Raises CannotStart."""
+def keys_of(settings: Settings) -> list[str]:
+    """The log's public keys, as verifiers keep them, the first one first. Raises CannotStart."""
 
-    async def ask() -> bytes:
-        async with key_service.opened(settings) as keys:
-            return (await note_keys.note_key(keys)).public
+    async def ask() -> list[bytes]:
+        async with key_service.opened(settings) as service:
+            keys = note_keys.KeptNoteKeys(service)
+            return [*await keys.past(), (await keys.versions())[-1].public]
 
     try:
-        public = asyncio.run(ask())
+        return [notes.verifier_key(settings.log_origin, public) for public in asyncio.run(ask())]
     except (Fault, OSError) as error:
         raise CannotStart(f"the audit's key cannot be read: {error}") from error
-    return notes.verifier_key(settings.log_origin, public)
+
+
+def rotate_key(settings: Settings, who: str, reason: str) -> str:
+    """Make the next key, and record who did and why; its public half. Raises CannotStart.
+
+    The gateway goes over to it with the next checkpoint, which both keys sign.
+    """
+    origin = settings.log_origin
+
+    async def make() -> str:
+        async with (
+            key_service.opened(settings) as service,
+            reached(of(settings)) as dsn,
+            connected(settings.environment, dsn) as store,
+        ):
+            key = notes.verifier_key(origin, await note_keys.KeptNoteKeys(service).rotate())
+            await store.note("audit_log", "rotate_key", origin, {"reason": reason, "who": who, "key": key})
+            return key
+
+    try:
+        return asyncio.run(make())
+    except (Fault, OSError) as error:
+        raise CannotStart(str(error)) from error
 
 
 def size(settings: Settings) -> int:
@@ -85,17 +107,14 @@ def size(settings: Settings) -> int:
 
 def verify(settings: Settings, told: Told) -> Found:
     """Every seal, every signed head, and what was published of them. Raises CannotStart."""
-    public = _public(key_of(settings))
+    keys = keys_of(settings)
 
     async def ask(log: PostgresAuditLog) -> Found:
         problems: list[str] = []
         heads = [note async for note in log.notes()]
         wanted: dict[int, set[bytes]] = {}
-        for note in (*heads, *_published(settings)):
-            checkpoint = _opened(note, settings.log_origin, public)
-            if checkpoint is None:
-                problems.append(f"a checkpoint is not signed by the key: {note.splitlines()[:2]}")
-            else:
+        for kept in (heads, _published(settings)):
+            for checkpoint in _opened(kept, keys, problems):
                 wanted.setdefault(checkpoint.size, set()).add(checkpoint.root)
         tree = Frontier()
         problems += await _walk(log, tree, wanted, told)
@@ -133,7 +152,7 @@ async def _walk(
 
 def export(settings: Settings, folder: Path, told: Told) -> Exported:
     """Every record and every checkpoint, as files. Raises CannotStart."""
-    key = key_of(settings)
+    keys = keys_of(settings)
     folder.mkdir(parents=True, exist_ok=True)
 
     async def ask(log: PostgresAuditLog) -> Exported:
@@ -151,7 +170,7 @@ def export(settings: Settings, folder: Path, told: Told) -> Exported:
                     if written % TELL_EVERY == 0:
                         told(TELL_EVERY)
         told(written % TELL_EVERY)
-        (folder / KEY).write_text(key + "\n", encoding="utf-8")
+        (folder / KEY).write_text("\n".join(keys) + "\n", encoding="utf-8")
         return Exported(records=written, checkpoints=checkpoints, folder=str(folder))
 
     return _on(settings, ask)
@@ -261,25 +280,26 @@ def _published(settings: Settings) -> list[str]:
     return [json.loads(line)["note"] for line in file.read_text(encoding="utf-8").splitlines()]
 
 
-def _public(key: str) -> bytes:
-    return notes.parse_verifier_key(key)[1]
+def _opened(kept: Sequence[str], keys: Sequence[str], problems: list[str]) -> Iterator[Checkpoint]:
+    """The checkpoints, in their order, each signed by the key of its time; what is not is a problem."""
+    chain: KeyChain | None = None
+    for note in kept:
+        try:
+            chain = chain or _begun(note, keys)
+            yield chain.open(note)
+        except notes.Malformed:
+            problems.append(f"a checkpoint is not signed by the key of its time: {note.splitlines()[:2]}")
 
 
-def _opened(note: str, origin: str, public: bytes) -> Checkpoint | None:
-    """The checkpoint in a note that the key signed."""
-    try:
-        parsed = notes.parse_note(note)
-        checkpoint = notes.parse_checkpoint(parsed.text)
-    except notes.Malformed:
-        return None
-    for name, key, signature in parsed.signatures:
-        if (name, key) == (origin, notes.key_id(origin, public)) and checkpoint.origin == origin:
-            try:
-                Ed25519PublicKey.from_public_bytes(public).verify(signature, parsed.text.encode())
-            except InvalidSignature:
-                return None
-            return checkpoint
-    return None
+def _begun(note: str, keys: Sequence[str]) -> KeyChain:
+    """With the key that signed the first: what is published may begin later than the log."""
+    for key in keys:
+        try:
+            KeyChain(key).open(note)
+        except notes.Malformed:
+            continue
+        return KeyChain(key)
+    raise NotOurs("not signed by any key of the log")
 
 
 @asynccontextmanager

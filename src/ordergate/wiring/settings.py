@@ -186,7 +186,8 @@ class AuditSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     records: int = 1_000
     firm: str | None = None
     capacity: Literal["DEAL", "MTCH", "AOTC"] | None = None
-    messages_kept_days: int = 30
+    messages_kept_days: Annotated[int, msgspec.Meta(ge=1)] = 30
+    dead_letters_kept_days: Annotated[int, msgspec.Meta(ge=30)] = 365
 
 
 class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -11,7 +11,7 @@ import msgspec
 from ordergate.audit.alerting import Alerting, Target
 from ordergate.audit.drop_copy import DropCopy
 from ordergate.audit.outbound import Poster, Refused, check_url
-from ordergate.audit.watching import Endpoint, Stream, Watching
+from ordergate.audit.watching import Endpoint, Retention, Stream, Watching
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.webhook_signatures import secret_of
 from ordergate.journal.audit_log import PostgresAuditLog
@@ -56,12 +56,20 @@ async def surveillance(
         store=store,
         endpoints=[_endpoint(one) for one in settings.surveillance],
         clock=clock,
-        kept_for=timedelta(days=settings.audit.messages_kept_days),
+        retention=retention_of(settings),
     )
     alerting = Alerting(store, poster.post, clock, chance)
     parts = {"surveillance": watching.run, "surveillance-house": watching.keep_house}
     drop_copy = DropCopy(store, settings.environment, settings.accounts)
     return Surveillance(watching, drop_copy, {**parts, **alerting.parts(targets)})
+
+
+def retention_of(settings: Settings) -> Retention:
+    """How long messages are kept."""
+    audit = settings.audit
+    return Retention(
+        taken=timedelta(days=audit.messages_kept_days), dead=timedelta(days=audit.dead_letters_kept_days)
+    )
 
 
 def _endpoint(one: EndpointSettings) -> Endpoint:

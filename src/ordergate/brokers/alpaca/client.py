@@ -151,6 +151,9 @@ class AlpacaBroker:
             return reply
         return Acknowledged("") if reply.status < 300 else _refused(reply)
 
+    async def dead_man(self, timeout_s: float) -> Outcome:
+        return Rejected("Alpaca has no dead man's switch")
+
     async def replace(
         self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
     ) -> Outcome:

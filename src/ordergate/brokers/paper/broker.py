@@ -54,6 +54,7 @@ class PaperBroker:
         hides: Callable[[PaperOrder], bool] | None = None,
         corrections: Corrections = Corrections.REPLACE,
         cancels_all: bool = False,
+        dead_man: bool = False,
     ) -> None:
         """`hides` says which orders questions do not find now; by default, those younger than the lag."""
         self.env = env
@@ -68,6 +69,7 @@ class PaperBroker:
             cancels_by_client_id=dedup is not DedupClass.C,
             corrections=corrections,
             cancels_all=cancels_all,
+            dead_man=dead_man,
         )
         self._face = Face(nameless=dedup is DedupClass.C, delta=corrections is Corrections.DELTA)
         self.stream = PaperNews(exchange, env, self._face)
@@ -93,6 +95,13 @@ class PaperBroker:
             return Rejected("the broker takes no cancel of everything")
         return await self._carrier.carry(f.Call.CANCEL, "everything", self._cancel_all)
 
+    async def dead_man(self, timeout_s: float) -> Outcome:
+        if not self.capabilities.dead_man:
+            return Rejected("the broker has no dead man's switch")
+        return await self._carrier.carry(
+            f.Call.DEAD_MAN, "everything", lambda: self._dead_man(timeout_s)
+        )
+
     async def replace(
         self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
     ) -> Outcome:
@@ -117,8 +126,12 @@ class PaperBroker:
         return Acknowledged(broker_order_id) if refusal is None else Rejected(refusal)
 
     def _cancel_all(self) -> Outcome:
-        for order in tuple(self._exchange.orders()):
-            self._exchange.cancel(order.id)
+        self._exchange.cancel_all()
+        return Acknowledged("")
+
+    def _dead_man(self, timeout_s: float) -> Outcome:
+        self._exchange.let_time_pass()
+        self._exchange.arm_dead_man(timeout_s)
         return Acknowledged("")
 
     def _replace(self, broker_order_id: str, new_cl_ord_id: ClOrdId, asked: Replacement) -> Outcome:

@@ -8,7 +8,7 @@ counted. It outlives brokers, so a gateway may be stopped and started against it
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -62,6 +62,7 @@ class PaperExchange:
         self._by_client_id: dict[str, str] = {}
         self._marks: dict[Symbol, Decimal] = {}
         self._listeners: list[Listener] = []
+        self.dead_man_at: datetime | None = None
 
     # -- what a participant does; a text is a refusal
 
@@ -79,6 +80,20 @@ class PaperExchange:
             return f"the order is {order.status} and cannot be canceled"
         self._end(order, BrokerStatus.CANCELED, "canceled")
         return None
+
+    def cancel_all(self) -> None:
+        for order in tuple(self.orders()):
+            self.cancel(order.id)
+
+    def arm_dead_man(self, timeout_s: float) -> None:
+        """Everything open is canceled then, unless this is asked again; 0 is never."""
+        self.dead_man_at = self._now() + timedelta(seconds=timeout_s) if timeout_s else None
+
+    def let_time_pass(self) -> None:
+        """Its clock has moved: what was to happen by now happens."""
+        if self.dead_man_at is not None and self._now() >= self.dead_man_at:
+            self.dead_man_at = None
+            self.cancel_all()
 
     def replace(self, order_id: str, new_cl_ord_id: str, asked: Replacement) -> PaperOrder | str:
         old = self._orders.get(order_id)

@@ -18,6 +18,7 @@ class Call(StrEnum):
     PLACE = "place"
     CANCEL = "cancel"
     REPLACE = "replace"
+    DEAD_MAN = "dead_man"
     QUERY = "query"
 
 

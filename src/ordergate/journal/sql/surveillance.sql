@@ -37,9 +37,16 @@ where endpoint = $1 and account = $2 and seq = $3
 
 -- name: forget
 with gone as (
-    delete from webhook_delivery where state = 'delivered' and settled_at < $1 returning 1
+    delete from webhook_delivery
+    where (state = 'delivered' and settled_at < $1) or (state = 'dead' and settled_at < $2)
+    returning state
 )
-select count(*) from gone
+select count(*) filter (where state = 'delivered') as taken, count(*) filter (where state = 'dead') as dead from gone
+
+-- name: due_to_be_forgotten
+select count(*) filter (where state = 'delivered' and settled_at < $1) as taken,
+    count(*) filter (where state = 'dead' and settled_at < $2) as dead
+from webhook_delivery where state <> 'waiting'
 
 -- name: copies
 select number, account, seq, kind, at, frame from drop_copy where number > $1 order by number limit $2
