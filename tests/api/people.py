@@ -94,6 +94,7 @@ class Directory:
             LIVE: principal("trader", EVERYTHING, env=Env.LIVE),
         }
         self.revoked: set[str] = set()
+        self.logged_in_long_ago: set[str] = set()
         self.seen: set[str] = set()
         self.checks = 0
 
@@ -106,6 +107,9 @@ class Directory:
 
     def nonce(self) -> str:
         return "nonce"
+
+    def stepped_up(self, principal: Principal) -> bool:
+        return principal.token_id not in self.logged_in_long_ago
 
     async def authenticate(self, token: str, shown: Shown = PLAIN) -> Principal | Refusal:
         self.checks += 1

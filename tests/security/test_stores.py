@@ -7,10 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from ordergate.core.access import Scope
+from ordergate.core.access import Scope, Sender
 from ordergate.core.ids import AccountId, Env
 from ordergate.security import postgres
-from ordergate.security.clients import Client, ClientStore, PublishedKey, Sender, StoreUnavailable
+from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable
 from ordergate.security.keys.ring import new_ring
 from ordergate.security.memory import MemoryStore
 from tests.security.world import other_key, world

@@ -23,6 +23,7 @@ from ordergate.cli import (
     report,
     running,
     servers,
+    users,
 )
 from ordergate.cli.exits import EPILOG, ExitCode, Stopped
 from ordergate.cli.options import JSON_KEY, AsJson
@@ -79,6 +80,7 @@ app.add_typer(journal.app, name="journal")
 app.add_typer(audit.app, name="audit")
 app.add_typer(report.app, name="report")
 app.add_typer(clients.app, name="clients")
+app.add_typer(users.app, name="users")
 app.command()(doctor.doctor)
 app.add_typer(drill.app, name="drill")
 

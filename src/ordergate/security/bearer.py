@@ -126,6 +126,9 @@ class Bearer:
         self._remember(standing)
         return principal
 
+    def stepped_up(self, principal: Principal) -> bool:
+        return principal.logged_in_lately(self._now())
+
     def nonce(self) -> str:
         return self._senders.proofs.nonce()
 

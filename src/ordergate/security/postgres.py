@@ -13,13 +13,12 @@ from typing import Final
 
 import asyncpg
 
-from ordergate.core.access import Scope
+from ordergate.core.access import Scope, Sender
 from ordergate.core.ids import AccountId, Env
 from ordergate.ports.privileged import Change
 from ordergate.security.clients import (
     Client,
     PublishedKey,
-    Sender,
     Snapshot,
     check_client,
 )

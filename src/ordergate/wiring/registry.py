@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ordergate.core.access import Scope
+from ordergate.core.access import Scope, Sender
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
 from ordergate.security.clients import Client
@@ -27,6 +27,15 @@ T = TypeVar("T")
 
 class CannotRegister(Exception):
     """What is wrong with what was asked, in a sentence."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client proves itself, where people are sent back to it, and what its tokens are bound to."""
+
+    keys: str | None = None
+    public: bool = False
+    redirect_uris: tuple[str, ...] = ()
+    sender: Sender = Sender.ANY
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,18 +55,26 @@ def add(
     scopes: Sequence[Scope],
     accounts: Sequence[AccountId],
     replace: bool,
-) -> Secret:
-    """A new client's secret, told this once. Raises CannotRegister and CannotStart."""
+    terms: Terms | None = None,
+) -> Secret | None:
+    """A new client's secret, told this once; none where it has keys, or is public.
+
+    Raises CannotRegister and CannotStart.
+    """
     unknown = sorted(set(accounts) - settings.accounts.keys())
     if unknown:
         raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
-    secret = new_secret()
+    terms = terms or Terms()
+    secret = None if terms.keys is not None or terms.public else new_secret()
     client = Client(
         client_id=client_id,
         tenant=settings.tenant,
-        secret_hash=hash_secret(secret),
+        secret_hash=None if secret is None else hash_secret(secret),
         scopes=frozenset(scopes),
         accounts=frozenset(accounts),
+        keys=terms.keys,
+        redirect_uris=terms.redirect_uris,
+        sender=terms.sender,
     )
 
     async def put(store: PostgresStore) -> None:
@@ -65,7 +82,7 @@ def add(
             raise CannotRegister(f"there is a client {client_id}: --replace gives it a new secret")
         await store.put_client(client)
 
-    _on(settings, put)
+    on_store(settings, put)
     return secret
 
 
@@ -75,7 +92,7 @@ def listed(settings: Settings) -> list[Registered]:
     async def ask(store: PostgresStore) -> list[Registered]:
         return [_shown(client) for _, client in sorted((await _clients(store)).items())]
 
-    return _on(settings, ask)
+    return on_store(settings, ask)
 
 
 def disable(settings: Settings, client_id: str) -> Registered:
@@ -89,7 +106,7 @@ def disable(settings: Settings, client_id: str) -> Registered:
         await store.put_client(disabled)
         return _shown(disabled)
 
-    return _on(settings, put)
+    return on_store(settings, put)
 
 
 async def _clients(store: PostgresStore) -> dict[str, Client]:
@@ -106,7 +123,9 @@ def _shown(client: Client) -> Registered:
     )
 
 
-def _on(settings: Settings, ask: Callable[[PostgresStore], Coroutine[None, None, T]]) -> T:
+def on_store(settings: Settings, ask: Callable[[PostgresStore], Coroutine[None, None, T]]) -> T:
+    """Do something with the identity store of a gateway. Raises CannotRegister and CannotStart."""
+
     async def asked() -> T:
         async with (
             databases.reached(databases.of(settings)) as dsn,

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import yaml
 
+from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
@@ -100,7 +101,14 @@ class IssuerFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     issuer: str
     audience: str
     tenant: str = "default"
-    algorithms: tuple[str, ...] = ("ES256", "EdDSA", "PS256")
+    tenant_claim: str | None = None
+    accounts_claim: str = "acct"
+    roles_claim: str | None = None
+    roles: dict[str, frozenset[Scope]] = {}
+    strong_acr: frozenset[str] = frozenset()
+    algorithms: frozenset[str] = frozenset({"ES256", "EdDSA", "PS256"})
+    token_types: frozenset[str] = frozenset({"at+jwt"})
+    lifetime_s_max: int = 3_600
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -205,6 +213,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     brokers: dict[str, BrokerSettings]
     accounts: dict[AccountId, AccountSettings]
     issuers: tuple[IssuerFile, ...] = ()
+    authorization_server: bool = True
     origins: tuple[str, ...] = ()
     tls: TlsSettings | None = None
     reconciliation: ReconciliationSettings = ReconciliationSettings()

@@ -70,7 +70,7 @@ class KillSwitchRoutes:
                 target=asked.target or "",
             )
 
-        return await self._told(call, _release, ask)
+        return await self._told(call, _release, ask, privileged=True)
 
     async def flatten(self, call: Call) -> Reply:
         async def ask(principal: Principal, asked: ReleaseFields) -> KillView | Refusal:
@@ -82,15 +82,17 @@ class KillSwitchRoutes:
                 target=asked.target or "",
             )
 
-        return await self._told(call, _release, ask)
+        return await self._told(call, _release, ask, privileged=True)
 
     async def _told(
         self,
         call: Call,
         decoder: msgspec.json.Decoder[T],
         ask: Callable[[Principal, T], Awaitable[KillView | Refusal]],
+        *,
+        privileged: bool = False,
     ) -> Reply:
-        principal = await self._door.enter(call, Scope.RISK_WRITE, cancels=True)
+        principal = await self._door.enter(call, Scope.RISK_WRITE, cancels=True, privileged=privileged)
         if isinstance(principal, Reply):
             return principal
         body = await call.json_body(self._bounds)
