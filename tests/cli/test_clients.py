@@ -6,6 +6,7 @@ import json
 import secrets
 from pathlib import Path
 
+import httpx
 import pytest
 from joserfc.jwk import ECKey
 
@@ -109,3 +110,20 @@ def test_a_person_is_registered_once_and_disabled(desk: Desk, name: str, tmp_pat
     assert users("disable", name).code == 0
     (found,) = (one for one in users("list", "--json").json["users"] if one["user_id"] == name)
     assert (found["enabled"], found["second_factor"]) == (False, True)
+
+
+def test_keys_are_rotated_beside_a_running_gateway(desk: Desk) -> None:
+    jwks = desk.home.running["base_url"] + "/.well-known/jwks.json"
+
+    def published() -> set[str]:
+        return {key["kid"] for key in httpx.get(jwks, trust_env=False).json()["keys"]}
+
+    before = published()
+    planned = ordergate("keys", "rotate", "--json", "--data-dir", str(desk.home.data_dir))
+    assert planned.code == 0, planned.err
+    wait_until(lambda: planned.json["kid"] in published(), "the new key to be published")
+    assert before <= published(), "what the old key signed is still good"
+
+    emergency = ordergate("keys", "rotate", "--emergency", "--json", "--data-dir", str(desk.home.data_dir))
+    assert emergency.code == 0, emergency.err
+    wait_until(lambda: published() == {emergency.json["kid"]}, "the old keys to be gone")

@@ -11,6 +11,8 @@ from ordergate.core.refusals import Refusal
 from ordergate.ports.identity import Identity
 from ordergate.security.bearer import Bearer
 from ordergate.security.clients import Client
+from ordergate.security.keys.ring import Keyring
+from ordergate.security.signing import rotated
 from tests.security.world import World, opened, world
 
 
@@ -187,11 +189,60 @@ class TestRotation:
         assert isinstance(await there.bearer.authenticate(old), Refusal)
         assert (await principal_of(there, await here.token())).client_id == "desk"
 
-    async def test_a_key_that_has_signed_for_thirty_days_is_due(self) -> None:
+    async def test_the_next_key_is_known_for_a_day_before_it_signs(self) -> None:
         here = await world()
+        signer, day = here.security.signer, 24 * 3600
 
-        assert not here.security.signer.due()
-        here.clock.advance(30 * 24 * 3600)
-        assert here.security.signer.due()
-        await here.security.signer.rotate()
-        assert not here.security.signer.due()
+        async def kids() -> list[str]:
+            return [k["kid"] for k in json.loads((await here.ask("/.well-known/jwks.json", {})).body)["keys"]]
+
+        async def signs() -> str:
+            jwks = (await here.ask("/.well-known/jwks.json", {})).body
+            return str(opened(await here.token(), jwks).header["kid"])
+
+        first = here.ring.current.kid
+        here.clock.advance(29 * day - 1)
+        await signer.keep_young()
+        assert await kids() == [first]
+
+        here.clock.advance(1)
+        await signer.keep_young()
+        coming = here.saved[-1].coming
+        assert coming is not None
+        assert set(await kids()) == {first, coming.kid}
+        assert await signs() == first
+
+        here.clock.advance(day - 1)
+        await signer.keep_young()
+        assert await signs() == first
+        here.clock.advance(1)
+        await signer.keep_young()
+        assert await signs() == coming.kid
+        assert set(await kids()) == {first, coming.kid}
+        here.clock.advance(900 + 10 + 300)
+        assert await kids() == [coming.kid]
+
+    async def test_a_gateway_that_was_away_announces_before_it_signs(self) -> None:
+        here = await world()
+        here.clock.advance(60 * 24 * 3600)
+
+        await here.security.signer.keep_young()
+        await here.security.signer.keep_young()
+
+        assert here.saved[-1].current.kid == here.ring.current.kid
+        assert here.saved[-1].coming is not None
+
+    @pytest.mark.parametrize("emergency", [False, True])
+    async def test_keys_that_somebody_else_has_rotated_are_followed(self, emergency: bool) -> None:
+        kept: list[Keyring] = []
+        here = await world(load=lambda: kept[-1])
+        old = await here.token()
+        after, published = rotated(here.ring, here.profile, here.clock.epoch, emergency=emergency)
+        kept.append(after)
+        await here.store.put_keys(published)
+
+        await here.security.directory.refresh()
+
+        jwks = (await here.ask("/.well-known/jwks.json", {})).body
+        assert opened(await here.token(), jwks).header["kid"] == after.current.kid
+        assert isinstance(await here.bearer.authenticate(old), Refusal) is emergency

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -262,6 +263,7 @@ async def world(
     base_url: str | None = None,
     issuers: tuple[ExternalIssuer, ...] = (),
     noted: Noted | None = None,
+    load: Callable[[], Keyring] | None = None,
 ) -> World:
     clock = clock or SetClock()
     store = store or MemoryStore(env)
@@ -278,6 +280,7 @@ async def world(
         totp=totp,
         ring=ring,
         save=saved.append,
+        load=load,
         issuers=issuers,
         noted=noted,
     )

@@ -17,6 +17,7 @@ from ordergate.cli import (
     drill,
     groups,
     journal,
+    keys,
     kill,
     limits,
     orders,
@@ -81,6 +82,7 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(report.app, name="report")
 app.add_typer(clients.app, name="clients")
 app.add_typer(users.app, name="users")
+app.add_typer(keys.app, name="keys")
 app.command()(doctor.doctor)
 app.add_typer(drill.app, name="drill")
 

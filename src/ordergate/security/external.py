@@ -122,7 +122,7 @@ class ExternalIssuer:
         client = next((claims[name] for name in settings.client_claims if name in claims), None)
         if not isinstance(tenant, str) or not tenant or not isinstance(client, str) or not client:
             raise Flaw("the token lacks a claim, or one has the wrong form")
-        login = None if settings.strong_acr and standard.acr not in settings.strong_acr else standard.auth_time
+        is_weak = settings.strong_acr and standard.acr not in settings.strong_acr
         return Principal(
             env=env,
             tenant=tenant,
@@ -132,7 +132,7 @@ class ExternalIssuer:
             accounts=frozenset(AccountId(a) for a in accounts if is_account_id(env, a)),
             expires_at=standard.exp,
             token_id=f"{settings.name}:{standard.jti}",
-            auth_time=login,
+            auth_time=None if is_weak else standard.auth_time,
             acr=standard.acr,
             bound_to=standard.bound_to(),
         )

@@ -79,11 +79,10 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
 
     async def _rotate_when_due(self) -> None:
         while True:
-            if self.signer.due():
-                try:
-                    await self.signer.rotate()
-                except (StoreUnavailable, OSError) as error:
-                    _log.warning("signing_key.not_rotated", reason=str(error))
+            try:
+                await self.signer.keep_young()
+            except (StoreUnavailable, OSError) as error:
+                _log.warning("signing_key.not_rotated", reason=str(error))
             await self._forget_grants()
             await self.clock.sleep(ROTATION_CHECK_S)
 
@@ -103,16 +102,18 @@ async def start(
     totp: Totp,
     ring: Keyring,
     save: Callable[[Keyring], None],
+    load: Callable[[], Keyring] | None = None,
     issuers: Sequence[ExternalIssuer] = (),
     noted: Noted | None = None,
 ) -> Security:
     """Read the store, publish the keys, and be ready to answer. Raises StoreUnavailable.
 
-    `save` makes a rotated ring durable, for example `partial(keys.local.save, folder)`.
+    `save` makes a rotated ring durable, for example `partial(keys.local.save, folder)`; `load` reads one that
+    somebody else has rotated.
     """
     directory = Directory(profile.env, store, clock)
     await directory.refresh()
-    signer = Signer(profile, ring, directory, clock, save)
+    signer = Signer(profile, ring, directory, clock, save=save, load=load)
     await signer.publish()
     proofs = Proofs(profile.issuer, lambda: clock.now().timestamp(), clock.monotonic)
     senders = Senders(profile, proofs)

@@ -14,10 +14,11 @@ import msgspec
 from joserfc import jwt
 
 from ordergate.core.access import Scope
+from ordergate.core.faults import Fault
 from ordergate.ports.clock import Clock
-from ordergate.security.clients import Client
+from ordergate.security.clients import Client, PublishedKey
 from ordergate.security.directory import Directory
-from ordergate.security.keys.ring import ALGORITHM, Keyring, new_ring, retired, rotate
+from ordergate.security.keys.ring import ALGORITHM, Keyring, announce, new_ring, retired, rotate
 from ordergate.security.persons import Grant, Person
 from ordergate.security.profile import SKEW_S, Profile
 from ordergate.security.senders import confirmation
@@ -26,12 +27,17 @@ from ordergate.telemetry import failpoints, log
 # How long others may keep our key set before they look again (RFC 9111 max-age of the JWKS answer).
 JWKS_MAX_AGE_S: Final = 300
 ROTATE_AFTER_S: Final = 30 * 24 * 3600
+ANNOUNCE_S: Final = 24 * 3600
+"""How long a new key is published before it signs."""
 
 _log = log.logger("security")
 
 
 class Signer:
-    """`save` makes a new ring durable where the private keys live, before it is used."""
+    """`save` makes a new ring durable where the private keys live, before it is used; `load` reads it back.
+
+    Where somebody else has rotated the keys, the ring is read again as soon as the directory knows.
+    """
 
     def __init__(
         self,
@@ -39,7 +45,9 @@ class Signer:
         ring: Keyring,
         directory: Directory,
         clock: Clock,
+        *,
         save: Callable[[Keyring], None],
+        load: Callable[[], Keyring] | None = None,
     ) -> None:
         if ring.env is not profile.env or directory.env is not profile.env:
             raise ValueError("profile, keys and directory must be of one environment")
@@ -48,6 +56,8 @@ class Signer:
         self._directory = directory
         self._clock = clock
         self._save = save
+        self._load = load
+        directory.on_change(self._follow)
 
     async def publish(self) -> None:
         """Let every verifier know this ring; call it once before signing."""
@@ -55,26 +65,42 @@ class Signer:
 
     async def rotate(self, *, emergency: bool = False) -> None:
         """Sign with a new key. In an emergency the old ones stop verifying at once."""
-        now = self._now()
-        if emergency:
-            ring = new_ring(self._ring.env, now)
-        else:
-            ring = rotate(self._ring, now, overlap_s=self._profile.lifetime_s + SKEW_S + JWKS_MAX_AGE_S)
-        kept = {key.kid for key in ring.published()}
-        gone = (
-            msgspec.structs.replace(key, retires_at=now)
-            for key in self._ring.published()
-            if key.kid not in kept
-        )
+        ring, published = rotated(self._ring, self._profile, self._now(), emergency=emergency)
         self._save(ring)
         failpoints.reach("C14")
-        await self._directory.put_keys((*ring.published(), *gone))
+        await self._directory.put_keys(published)
         self._ring = ring
         _log.info("signing_key.rotated", kid=ring.current.kid, emergency=emergency)
 
-    def due(self) -> bool:
-        """Whether the current key has signed for long enough."""
-        return self._now() - self._ring.current.created_at >= ROTATE_AFTER_S
+    async def keep_young(self) -> None:
+        """Announce the next key a day ahead, and sign with it when the current one has signed long enough."""
+        now, coming = self._now(), self._ring.coming
+        age = now - self._ring.current.created_at
+        if age >= ROTATE_AFTER_S - ANNOUNCE_S and coming is None:
+            ring = announce(self._ring, now)
+            self._save(ring)
+            self._ring = ring
+            await self._directory.put_keys(ring.published())
+            _log.info("signing_key.announced", kid=self._ring.published()[-1].kid)
+        elif age >= ROTATE_AFTER_S and coming is not None and now - coming.created_at >= ANNOUNCE_S:
+            await self.rotate()
+
+    def _follow(self, token_id: str | None) -> None:
+        """Read the ring again where its current key is said to end: somebody else has rotated it."""
+        if token_id is not None or self._load is None:
+            return
+        current = self._ring.current.kid
+        stays = {key.kid for key in self._directory.published_keys() if key.retires_at is None}
+        if current in stays:
+            return
+        try:
+            ring = self._load()
+        except (Fault, OSError) as fault:
+            _log.error("signing_key.not_read", reason=str(fault))
+            return
+        if ring.current.kid != current:
+            self._ring = ring
+            _log.info("signing_key.followed", kid=ring.current.kid)
 
     def jwks(self) -> bytes:
         """The key set as a document: every key that may have signed a token still alive."""
@@ -125,3 +151,21 @@ class Signer:
 
     def _now(self) -> int:
         return int(self._clock.now().timestamp())
+
+
+def rotated(
+    ring: Keyring, profile: Profile, now: int, *, emergency: bool
+) -> tuple[Keyring, tuple[PublishedKey, ...]]:
+    """The ring after a rotation, and every key whose publication changes by it.
+
+    The overlap covers the life of a token and the time for which others keep our key set.
+    """
+    if emergency:
+        after = new_ring(ring.env, now)
+    else:
+        after = rotate(ring, now, overlap_s=profile.lifetime_s + SKEW_S + JWKS_MAX_AGE_S)
+    kept = {key.kid for key in after.published()}
+    gone = (
+        msgspec.structs.replace(key, retires_at=now) for key in ring.published() if key.kid not in kept
+    )
+    return after, (*after.published(), *gone)

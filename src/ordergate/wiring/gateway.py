@@ -230,6 +230,7 @@ async def _identity(
         totp=Totp(env, factor_keys.load_or_create(folder, env)),
         ring=ring,
         save=partial(local_keys.save, folder),
+        load=partial(local_keys.load, folder, env),
         issuers=issuers,
         noted=partial(auditing.note_token, record, clock),
     )

@@ -37,24 +37,30 @@ class _StoredKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     env: Env
     keys: list[_StoredKey]
+    coming: _StoredKey | None = None
 
 
 def load_or_create(folder: Path, env: Env, now: int) -> Keyring:
     """The ring in the folder, made on first use."""
-    refuse_live(env)
-    file = folder / FILE
     try:
-        return _load(file, env)
+        return load(folder, env)
     except FileNotFoundError:
         ring = new_ring(env, now)
         save(folder, ring)
         return ring
 
 
+def load(folder: Path, env: Env) -> Keyring:
+    """The ring in the folder. Raises FileNotFoundError and KeysRefused."""
+    refuse_live(env)
+    return _load(folder / FILE, env)
+
+
 def save(folder: Path, ring: Keyring) -> None:
     """Write the ring in one step: either the old file or the new one is there, never a half."""
     refuse_live(ring.env)
-    stored = _Stored(ring.env, [_stored(key) for key in (ring.current, *ring.previous)])
+    coming = None if ring.coming is None else _stored(ring.coming)
+    stored = _Stored(ring.env, [_stored(key) for key in (ring.current, *ring.previous)], coming)
     write_private(folder, FILE, msgspec.json.encode(stored))
 
 
@@ -97,13 +103,14 @@ def _load(path: Path, env: Env) -> Keyring:
     try:
         stored = msgspec.json.decode(content, type=_Stored)
         keys = [_signing(key) for key in stored.keys]
+        coming = None if stored.coming is None else _signing(stored.coming)
     except (msgspec.DecodeError, JoseError, ValueError) as error:
         raise KeysRefused(f"{path} is not a key file; move it away to have new keys made") from error
     if stored.env is not env:
         raise KeysRefused(f"{path} holds keys of the {stored.env.value} environment, not of {env.value}")
     if not keys or keys[0].retires_at is not None:
         raise KeysRefused(f"{path} holds no current key; move it away to have new keys made")
-    return Keyring(env=env, current=keys[0], previous=tuple(keys[1:]))
+    return Keyring(env=env, current=keys[0], previous=tuple(keys[1:]), coming=coming)
 
 
 def _stored(key: SigningKey) -> _StoredKey:

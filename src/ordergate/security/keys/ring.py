@@ -33,14 +33,19 @@ class SigningKey(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Keyring(msgspec.Struct, frozen=True, kw_only=True):
-    """The current key first, then the previous ones, newest first. All of one environment."""
+    """The current key first, then the previous ones, newest first. All of one environment.
+
+    `coming` is published already and signs after the next rotation.
+    """
 
     env: Env
     current: SigningKey
     previous: tuple[SigningKey, ...] = ()
+    coming: SigningKey | None = None
 
     def published(self) -> tuple[PublishedKey, ...]:
-        return tuple(key.published() for key in (self.current, *self.previous))
+        ahead = () if self.coming is None else (self.coming,)
+        return tuple(key.published() for key in (self.current, *self.previous, *ahead))
 
 
 def fresh_key(now: int) -> SigningKey:
@@ -52,15 +57,20 @@ def new_ring(env: Env, now: int) -> Keyring:
     return Keyring(env=env, current=fresh_key(now))
 
 
+def announce(ring: Keyring, now: int) -> Keyring:
+    """A ring whose coming key is known, so that everybody has seen it before it signs."""
+    return ring if ring.coming is not None else msgspec.structs.replace(ring, coming=fresh_key(now))
+
+
 def rotate(ring: Keyring, now: int, *, overlap_s: int) -> Keyring:
-    """A ring with a new key. The old one verifies for `overlap_s` more.
+    """A ring with a new key, the coming one where there is one. The old one verifies for `overlap_s` more.
 
     The overlap must cover the life of a token and the time for which others may keep our key set.
     When a key was stolen there is no overlap: begin again with `new_ring`.
     """
     outgoing = msgspec.structs.replace(ring.current, retires_at=now + overlap_s)
     kept = tuple(key for key in (outgoing, *ring.previous) if not retired(key.retires_at, now))
-    return Keyring(env=ring.env, current=fresh_key(now), previous=kept)
+    return Keyring(env=ring.env, current=ring.coming or fresh_key(now), previous=kept)
 
 
 def retired(retires_at: int | None, now: int) -> bool:
