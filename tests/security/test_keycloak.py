@@ -35,6 +35,7 @@ VERSION: Final = "26.0.7"
 ARTIFACT: Final = f"org.keycloak:keycloak-quarkus-dist:{VERSION}:zip"
 SOURCE: Final = Path(__file__).parent / "keycloak"
 START_S: Final = 420
+OUTPUT_MAX: Final = 2**20
 BACK: Final = "http://127.0.0.1:9/back"
 AUDIENCE: Final = "urn:gateway:paper"
 ROLES: Final = {
@@ -84,8 +85,8 @@ class Keycloak:
         self._http = http
         self._password = password
 
-    async def token(self, user: str) -> str:
-        """An access token for the user's login, through Keycloak's own pages, with PKCE."""
+    async def tokens(self, user: str) -> dict[str, str]:
+        """What the user's login leads to, through Keycloak's own pages, with PKCE."""
         verifier = secrets.token_urlsafe(48)
         digest = hashlib.sha256(verifier.encode()).digest()
         asked = {
@@ -116,8 +117,11 @@ class Keycloak:
         }
         answer = await self._http.post(f"{openid}/token", data=redeemed)
         assert answer.status_code == 200, answer.text
-        token: str = answer.json()["access_token"]
-        return token
+        found: dict[str, str] = answer.json()
+        return found
+
+    async def token(self, user: str) -> str:
+        return (await self.tokens(user))["access_token"]
 
     async def replace_key(self) -> None:
         """A new signing key, and the first one is gone."""
@@ -166,7 +170,6 @@ async def running(home: Path) -> AsyncIterator[Keycloak]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     password = secrets.token_urlsafe(16)
-    said = (home / "said").open("wb")
     process = await asyncio.create_subprocess_exec(
         "bash",
         str(home / "bin" / "kc.sh"),
@@ -182,30 +185,27 @@ async def running(home: Path) -> AsyncIterator[Keycloak]:
             "JAVA_OPTS_KC_HEAP": "-Xmx512m",
         },
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=said,
-        stderr=said,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
         start_new_session=True,
+        limit=OUTPUT_MAX,
     )
     base_url = f"http://127.0.0.1:{port}"
+    drained: asyncio.Task[bytes] | None = None
     try:
+        assert process.stdout is not None
+        async with asyncio.timeout(START_S):
+            said = await process.stdout.readuntil(b"Listening on: ")
+        drained = asyncio.create_task(process.stdout.read())
+        assert b"ERROR" not in said, said.decode(errors="replace")
         async with httpx.AsyncClient(timeout=60, trust_env=False) as http:
-            async with asyncio.timeout(START_S):
-                while not await _answers(http, f"{base_url}/realms/desk"):
-                    assert process.returncode is None, (home / "said").read_text(errors="replace")
-                    await asyncio.sleep(1)
             yield Keycloak(base_url, http, password)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGTERM)
         await asyncio.wait_for(process.wait(), 60)
-        said.close()
-
-
-async def _answers(http: httpx.AsyncClient, url: str) -> bool:
-    try:
-        return (await http.get(url)).status_code == 200
-    except httpx.HTTPError:
-        return False
+        if drained is not None:
+            await asyncio.wait_for(drained, 60)
 
 
 async def seen(here: World, token: str) -> Principal | Refusal:
@@ -221,6 +221,8 @@ def settings(issuer: str, **changes: Any) -> IssuerSettings:
         "tenant": "acme",
         "roles_claim": "realm_access.roles",
         "roles": ROLES,
+        # This release calls all its tokens JWT; that an id token is none for us, its audience says.
+        "token_types": frozenset({"jwt"}),
         **changes,
     }
     return IssuerSettings(**described)
@@ -235,7 +237,8 @@ async def test_keycloaks_logins_roles_and_keys(installed: Path) -> None:
         here = await world(clock=clock, issuers=(issuer,))
 
         # A login, and what its role is here.
-        first = await keycloak.token("alice")
+        tokens = await keycloak.tokens("alice")
+        first = tokens["access_token"]
         alice, walt = await seen(here, first), await seen(here, await keycloak.token("walt"))
         assert isinstance(alice, Principal), alice
         assert isinstance(walt, Principal), walt
@@ -246,11 +249,15 @@ async def test_keycloaks_logins_roles_and_keys(installed: Path) -> None:
         assert alice.client_id != walt.client_id, "two people at one program are two"
         assert here.bearer.stepped_up(alice), "Keycloak told when she logged in"
 
+        # Its other tokens are none for us.
+        for other_token in (tokens["id_token"], tokens["refresh_token"]):
+            assert isinstance(await seen(here, other_token), Refusal)
+
         # The same token where it is for somebody else, or its login is too weak.
         for changes in (
             {"audience": "urn:gateway:live"},
             {"algorithms": frozenset({"PS256"})},
-            {"token_types": frozenset({"jwt"})},
+            {"token_types": frozenset({"at+jwt"})},
         ):
             other = ExternalIssuer(settings(keycloak.issuer, **changes), http, clock)
             refused = await seen(await world(clock=clock, issuers=(other,)), first)

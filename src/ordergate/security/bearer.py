@@ -58,7 +58,7 @@ class _Standing(msgspec.Struct, frozen=True, kw_only=True):
     token: str
     principal: Principal
     kid: str
-    own: bool
+    issuer: ExternalIssuer | None
     deadline: float
     grant_id: str | None = None
 
@@ -151,17 +151,20 @@ class Bearer:
         issuer = unverified.claims.get("iss")
         if issuer == self._profile.issuer:
             principal, _ = self._check_own(unverified)
-            standing = self._standing(token, principal, unverified.kid, own=True)
+            standing = self._standing(token, principal, unverified.kid)
             return msgspec.structs.replace(standing, grant_id=unverified.claims.get("sid"))
         external = self._external.get(issuer) if isinstance(issuer, str) else None
         if external is None:
             raise Flaw("the token is of another issuer")
+        fetches = external.fetches
         key = await external.key(unverified.kid)
+        if external.fetches != fetches:
+            self._forget_unstanding()  # what a key signed that is no longer the issuer's
         standard = check(unverified, key, external.trust, self._now())
         principal = external.principal(self._profile.env, unverified.claims, standard)
         if self._directory.is_revoked(principal.token_id):
             raise Flaw("the token has been revoked")
-        return self._standing(token, principal, unverified.kid, own=False)
+        return self._standing(token, principal, unverified.kid, external)
 
     def _check_own(self, unverified: Unverified) -> tuple[Principal, Standard]:
         standard = check(unverified, self._keys.get(unverified.kid), self._trust, self._now())
@@ -211,11 +214,13 @@ class Bearer:
             raise Flaw("the token has been revoked")
         return _Allowed(client.scopes & person.scopes, client.accounts & person.accounts)
 
-    def _standing(self, token: str, principal: Principal, kid: str, *, own: bool) -> _Standing:
+    def _standing(
+        self, token: str, principal: Principal, kid: str, issuer: ExternalIssuer | None = None
+    ) -> _Standing:
         deadline = float(principal.expires_at + SKEW_S)
         if principal.bound_to is not None:
             token = _BOUND + token
-        return _Standing(token=token, principal=principal, kid=kid, own=own, deadline=deadline)
+        return _Standing(token=token, principal=principal, kid=kid, issuer=issuer, deadline=deadline)
 
     def _remember(self, standing: _Standing) -> None:
         if len(self._by_token) >= self._remembered_max:
@@ -247,6 +252,9 @@ class Bearer:
             return
         keys = (key_of(json.loads(key.jwk), key.retires_at) for key in self._directory.published_keys())
         self._keys = {key.kid: key for key in keys if key is not None}
+        self._forget_unstanding()
+
+    def _forget_unstanding(self) -> None:
         for standing in [each for each in self._by_token.values() if not self._stands(each)]:
             self._forget(standing)
 
@@ -257,8 +265,8 @@ class Bearer:
         principal = standing.principal
         if self._directory.is_revoked(principal.token_id) or self._now() >= standing.deadline:
             return False
-        if not standing.own:
-            return True
+        if standing.issuer is not None:
+            return standing.issuer.lists(standing.kid)
         key = self._keys.get(standing.kid)
         if key is None or (key.retires_at is not None and key.retires_at <= self._now()):
             return False

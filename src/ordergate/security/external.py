@@ -99,6 +99,7 @@ class ExternalIssuer:
         self._fetched_at = float("-inf")
         self._next_try_at = float("-inf")
         self._one_fetch = asyncio.Lock()
+        self.fetches = 0
 
     async def key(self, kid: str) -> VerifyKey | None:
         """The key of this id; looks again when it is unknown or the keys are old."""
@@ -111,6 +112,10 @@ class ExternalIssuer:
         if self._age() >= USABLE_S:
             raise IssuerUnreachable(self.settings.issuer)
         return self._keys.get(kid)
+
+    def lists(self, kid: str) -> bool:
+        """Whether the key was the issuer's when it was last asked."""
+        return kid in self._keys
 
     def principal(self, env: Env, claims: Mapping[str, Any], standard: Standard) -> Principal:
         """Our view of a verified token's claims: only scopes and accounts we know are taken."""
@@ -159,6 +164,7 @@ class ExternalIssuer:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             _log.warning("issuer.unreachable", issuer=self.settings.issuer, reason=str(error))
             return
+        self.fetches += 1
         self._fetched_at = self._clock.monotonic()
         self._next_try_at = self._fetched_at + COOL_DOWN_S
         _log.info("issuer.keys_fetched", issuer=self.settings.issuer, keys=len(self._keys))
