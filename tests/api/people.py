@@ -96,6 +96,7 @@ class Directory:
             LIVE: principal("trader", EVERYTHING, env=Env.LIVE),
         }
         self.revoked: set[str] = set()
+        self.logged_in_long_ago: set[str] = set()
         self.seen: set[str] = set()
         self.checks = 0
 
@@ -108,6 +109,9 @@ class Directory:
 
     def nonce(self) -> str:
         return "nonce"
+
+    def stepped_up(self, principal: Principal) -> bool:
+        return principal.token_id not in self.logged_in_long_ago
 
     async def authenticate(self, token: str, shown: Shown = PLAIN) -> Principal | Refusal:
         self.checks += 1

@@ -6,7 +6,9 @@ import json
 import secrets
 from pathlib import Path
 
+import httpx
 import pytest
+from joserfc.jwk import ECKey
 
 from tests.cli.asking import Desk, Said, ordergate, wait_until
 
@@ -71,3 +73,57 @@ def test_what_cannot_be_registered_is_refused(desk: Desk, name: str) -> None:
         assert sentence in said.err
     assert clients(desk, "add", name).code == 2
     assert clients(desk, "add", name, "--account", "P-DEMO", "--scope", "all").code == 2
+
+
+def test_a_client_of_keys_or_of_people_has_no_secret(desk: Desk, name: str, tmp_path: Path) -> None:
+    keys = tmp_path / "keys.json"
+    jwk = {**ECKey.generate_key("P-256", private=True).as_dict(private=False), "kid": "k1"}
+    keys.write_text(json.dumps({"keys": [jwk]}), encoding="utf-8")
+    account = ("--account", "P-DEMO", "--json")
+
+    of_keys = clients(desk, "add", name, *account, "--public-keys", str(keys), "--sender", "dpop")
+    of_people = clients(
+        desk, "add", f"{name}-app", *account, "--public", "--redirect-uri", "https://desk.example/back"
+    )
+    of_nothing = clients(desk, "add", f"{name}-no", *account, "--public")
+
+    for said in (of_keys, of_people):
+        assert said.code == 0, said.err
+        assert "client_secret" not in said.json
+    assert of_nothing.code == 1
+
+
+def test_a_person_is_registered_once_and_disabled(desk: Desk, name: str, tmp_path: Path) -> None:
+    password = tmp_path / "password"
+    password.write_text("correct horse battery staple\n", encoding="utf-8")
+    short = tmp_path / "short"
+    short.write_text("horse", encoding="utf-8")
+
+    def users(*words: str) -> Said:
+        return ordergate("users", *words, "--data-dir", str(desk.home.data_dir))
+
+    added = users("add", name, "--account", "P-DEMO", "--password-file", str(password), "--json")
+    assert added.code == 0, added.err
+    assert added.json["second_factor"].startswith("otpauth://totp/")
+    assert "--replace" in users("add", name, "--account", "P-DEMO", "--password-file", str(password)).err
+    assert users("add", f"{name}-b", "--account", "P-DEMO", "--password-file", str(short)).code == 1
+    assert users("disable", name).code == 0
+    (found,) = (one for one in users("list", "--json").json["users"] if one["user_id"] == name)
+    assert (found["enabled"], found["second_factor"]) == (False, True)
+
+
+def test_keys_are_rotated_beside_a_running_gateway(desk: Desk) -> None:
+    jwks = desk.home.running["base_url"] + "/.well-known/jwks.json"
+
+    def published() -> set[str]:
+        return {key["kid"] for key in httpx.get(jwks, trust_env=False).json()["keys"]}
+
+    before = published()
+    planned = ordergate("keys", "rotate", "--json", "--data-dir", str(desk.home.data_dir))
+    assert planned.code == 0, planned.err
+    wait_until(lambda: planned.json["kid"] in published(), "the new key to be published")
+    assert before <= published(), "what the old key signed is still good"
+
+    emergency = ordergate("keys", "rotate", "--emergency", "--json", "--data-dir", str(desk.home.data_dir))
+    assert emergency.code == 0, emergency.err
+    wait_until(lambda: published() == {emergency.json["kid"]}, "the old keys to be gone")

@@ -9,6 +9,7 @@ import pytest
 from ordergate.core.access import Principal, Scope
 from ordergate.core.refusals import Refusal
 from ordergate.ports.identity import Identity
+from ordergate.ports.keys import Purpose
 from ordergate.security.bearer import Bearer
 from ordergate.security.clients import Client
 from tests.security.world import World, opened, world
@@ -187,11 +188,55 @@ class TestRotation:
         assert isinstance(await there.bearer.authenticate(old), Refusal)
         assert (await principal_of(there, await here.token())).client_id == "desk"
 
-    async def test_a_key_that_has_signed_for_thirty_days_is_due(self) -> None:
+    async def test_the_next_key_is_known_for_a_day_before_it_signs(self) -> None:
         here = await world()
+        signer, day = here.security.signer, 24 * 3600
 
-        assert not here.security.signer.due()
-        here.clock.advance(30 * 24 * 3600)
-        assert here.security.signer.due()
-        await here.security.signer.rotate()
-        assert not here.security.signer.due()
+        async def kids() -> list[str]:
+            return [k["kid"] for k in json.loads((await here.ask("/.well-known/jwks.json", {})).body)["keys"]]
+
+        async def signs() -> str:
+            jwks = (await here.ask("/.well-known/jwks.json", {})).body
+            return str(opened(await here.token(), jwks).header["kid"])
+
+        first = here.own.kid
+        here.clock.advance(29 * day - 1)
+        await signer.keep_young()
+        assert await kids() == [first]
+
+        here.clock.advance(1)
+        await signer.keep_young()
+        (coming,) = set(await kids()) - {first}
+        assert await signs() == first
+
+        here.clock.advance(day - 1)
+        await signer.keep_young()
+        assert await signs() == first
+        here.clock.advance(1)
+        await signer.keep_young()
+        assert await signs() == coming
+        assert set(await kids()) == {first, coming}
+        here.clock.advance(900 + 10 + 300)
+        assert await kids() == [coming]
+
+    async def test_a_gateway_that_was_away_announces_before_it_signs(self) -> None:
+        here = await world()
+        here.clock.advance(60 * 24 * 3600)
+
+        await here.security.signer.keep_young()
+        await here.security.signer.keep_young()
+
+        assert here.security.signer.kid == here.own.kid
+        assert len(await here.keys.describe(Purpose.TOKENS)) == 2
+
+    async def test_an_announced_key_is_not_taken_for_the_one_that_signs_after_a_restart(self) -> None:
+        here = await world()
+        here.clock.advance(29 * 24 * 3600)
+        await here.security.signer.keep_young()
+
+        again = await world(clock=here.clock, store=here.store, keys=here.keys)
+        assert again.security.signer.kid == here.own.kid
+
+        here.clock.advance(24 * 3600)
+        await again.security.signer.keep_young()
+        assert again.security.signer.kid != here.own.kid

@@ -51,7 +51,7 @@ async def test_a_code_is_not_redeemed(what: str) -> None:
     if changes.get("code_verifier") == "THE CHALLENGE":
         changes = {"code_verifier": alice.challenge}
 
-    answer = await alice.redeem(**{"code": code, **changes})  # type: ignore[arg-type]
+    answer = await alice.redeem(code, **changes)
 
     assert error_of(answer) == (400, error)
 

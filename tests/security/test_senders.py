@@ -8,11 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from ordergate.core.access import Principal
+from ordergate.core.access import Principal, Sender
 from ordergate.core.ids import Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.identity import Shown
-from ordergate.security.clients import Sender
 from tests.security.world import World, opened, other_key, with_key, world
 
 MINE = "s0me-thumbprint-of-a-certificate-in-base64ur"

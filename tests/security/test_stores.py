@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from ordergate.core.access import Role, Scope
+from ordergate.core.access import Role, Scope, Sender
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.tenancy import AccountPlace, Assignment, Desk, Reach, Subject
 from ordergate.security import postgres
-from ordergate.security.clients import Client, ClientStore, PublishedKey, Sender, StoreUnavailable
+from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable
 from ordergate.security.memory import MemoryStore
 from tests.security.world import other_key, world
 

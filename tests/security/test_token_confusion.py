@@ -214,6 +214,15 @@ CASES: dict[str, Forger] = {
     "in another alphabet": raw(lambda token: token.replace(".", "․")),
     "too long": claims(note="x" * SIZE_MAX),
     "with a header that is too long": header(note="x" * 2_000),
+    "a proof of possession": lambda here: here.proof(token="token"),
+    "a client's assertion": lambda here: here.asserted()["client_assertion"],
+    "of a client, but for another subject": claims(sub="somebody"),
+    "of a person who does not exist": claims(sub="alice", sid="grant"),
+    "of a client as a person": claims(sid="grant"),
+    "bound to a key, and sent without a proof": claims(cnf={"jkt": "k" * 43}),
+    "bound to a certificate, and sent without it": claims(cnf={"x5t#S256": "c" * 43}),
+    "bound in a way that is not known": claims(cnf={"jwk": {"kty": "EC"}}),
+    "bound to nothing": claims(cnf={}),
     "empty": lambda here: "",
     "a single dot": lambda here: ".",
     "an encrypted token": lambda here: "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..AAAA.AAAA.AAAA",
@@ -228,7 +237,11 @@ async def test_a_token_is_refused_that_is(what: str) -> None:
     answer = await here.bearer.authenticate(CASES[what](here))
 
     assert isinstance(answer, Refusal)
-    assert answer.code is Code.UNAUTHENTICATED
+    assert answer.code in {Code.UNAUTHENTICATED, Code.PROOF_INVALID}
+
+
+def test_there_are_many_cases() -> None:
+    assert len(CASES) >= 40
 
 
 async def test_the_good_token_that_all_of_these_differ_from_is_accepted() -> None:

@@ -106,7 +106,8 @@ async def test_a_scope_that_is_not_the_clients_is_refused_and_not_narrowed(scope
 
 
 @pytest.mark.parametrize(
-    "grant", ["password", "authorization_code", "refresh_token", "implicit", "CLIENT_CREDENTIALS", 'x"\\é\n']
+    "grant",
+    ["password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "CLIENT_CREDENTIALS", 'x"\\é\n']
 )
 async def test_no_other_grant_exists(grant: str) -> None:
     here = await world()
@@ -116,6 +117,15 @@ async def test_no_other_grant_exists(grant: str) -> None:
     assert answer.status == 400
     assert told(answer)["error"] == "unsupported_grant_type"
     assert all(" " <= c <= "~" and c not in '"\\' for c in told(answer).get("error_description", ""))
+
+
+@pytest.mark.parametrize("grant", ["authorization_code", "refresh_token"])
+async def test_a_client_that_is_sent_nobody_acts_for_nobody(grant: str) -> None:
+    here = await world()
+
+    answer = await here.ask("/oauth/token", {"grant_type": grant}, basic=("desk", here.secret.reveal()))
+
+    assert (answer.status, told(answer)["error"]) == (400, "unauthorized_client")
 
 
 @pytest.mark.parametrize("parameters", [{}, {"grant_type": ""}, {"scope": "orders:read"}])
@@ -266,8 +276,30 @@ async def test_the_metadata_names_every_endpoint_under_the_issuer() -> None:
 
     assert document["issuer"] == here.profile.issuer
     assert document["token_endpoint"] == "http://127.0.0.1:8080/oauth/token"
-    assert document["grant_types_supported"] == ["client_credentials"]
+    assert document["grant_types_supported"] == ["client_credentials", "authorization_code", "refresh_token"]
+    assert document["require_pushed_authorization_requests"] is True
+    assert document["code_challenge_methods_supported"] == ["S256"]
     assert set(document["scopes_supported"]) == {scope.value for scope in Scope}
     paths = {endpoint.path for endpoint in here.security.endpoints()}
     named = [value for key, value in document.items() if key.endswith(("_endpoint", "_uri"))]
     assert {url.removeprefix(here.profile.issuer) for url in named} <= paths
+
+
+@pytest.mark.parametrize("env", list(Env))
+async def test_the_resource_describes_itself(env: Env) -> None:
+    here = await world(env)
+
+    document = told(await here.ask(f"/.well-known/oauth-protected-resource/{env.value}", {}))
+
+    assert document["resource"] == here.profile.audience
+    assert document["authorization_servers"] == [here.profile.issuer]
+    assert document["bearer_methods_supported"] == ["header"]
+    assert document["dpop_signing_alg_values_supported"] == ["ES256", "Ed25519", "EdDSA", "PS256"]
+
+
+async def test_in_live_the_metadata_offers_no_shared_secret() -> None:
+    here = await world(Env.LIVE)
+
+    document = told(await here.ask("/.well-known/oauth-authorization-server", {}))
+
+    assert document["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]

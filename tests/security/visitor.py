@@ -83,11 +83,11 @@ class Visitor:
     async def decide(self, decision: str = "allow", **headers: str) -> Answer:
         return await self._post("/oauth/consent", {"visit": self.visit, "decision": decision}, headers)
 
-    async def redeem(self, code: str, *, proof: str | None = None, **changes: str | None) -> Answer:
+    async def redeem(self, a_code: str, *, proof: str | None = None, **changes: str | None) -> Answer:
         asked = {
             "grant_type": "authorization_code",
             "client_id": "app",
-            "code": code,
+            "code": a_code,
             "redirect_uri": BACK,
             "code_verifier": self.verifier,
             **changes,

@@ -8,10 +8,9 @@ from starlette.types import Scope as AsgiScope
 
 from ordergate.api.exchange import CERTIFICATE_KEY, HEADERS_KEY, Headers
 from ordergate.api.quotas import Buckets
-from ordergate.core.access import Principal, Scope
+from ordergate.core.access import LOGIN_S_MAX, Principal, Scope
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.override_desk import LOGIN_S_MAX
 from ordergate.ports.clock import Clock
 from ordergate.ports.identity import Identity, Shown
 
@@ -21,6 +20,9 @@ PROOF_ALGORITHMS: Final = "ES256 EdDSA PS256"
 _OF_PROOFS: Final = {Code.PROOF_INVALID: "invalid_dpop_proof", Code.PROOF_NONCE: "use_dpop_nonce"}
 
 MISSING: Final = Refusal(Code.UNAUTHENTICATED, "send an access token as a Bearer credential")
+OLD_LOGIN: Final = Refusal(
+    Code.STEP_UP_REQUIRED, f"log in again, by two factors: a login serves this for {LOGIN_S_MAX} s"
+)
 INVALID: Final = Refusal(Code.UNAUTHENTICATED, "the access token is not valid")
 TOO_MANY: Final = Refusal(Code.RATE_LIMITED, "too many invalid access tokens from this address")
 
@@ -77,6 +79,10 @@ class Bearer:
             return found
         # The token's issuer is of this environment too; this is the second of two barriers.
         return found if found.env is self._env else INVALID
+
+    def stepped_up(self, principal: Principal) -> Refusal | None:
+        """None where the login is young and strong enough for what is privileged."""
+        return None if self._identity.stepped_up(principal) else OLD_LOGIN
 
     def challenge(self, refusal: Refusal, scope: Scope | None = None) -> Headers:
         """The headers of a 401 or a 403 (RFC 6750, 3; RFC 9449, 7.1 and 9)."""

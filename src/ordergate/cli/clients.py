@@ -15,7 +15,7 @@ from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
 from ordergate.cli.output import people, show, to_programs, waiting
 from ordergate.cli.profiles import Profile
-from ordergate.core.access import OF_ACCESS, Scope
+from ordergate.core.access import OF_ACCESS, Scope, Sender
 from ordergate.core.ids import AccountId
 
 app = typer.Typer(no_args_is_help=True, help="Register the programs that may use the gateway.")
@@ -34,6 +34,20 @@ def add(
         list[Scope] | None,
         typer.Option("--scope", help="What it may do; may be repeated. All about trading, if not given."),
     ] = None,
+    public_keys: Annotated[
+        Path | None,
+        typer.Option(help="A JWK set: the client proves itself by signing, and has no secret."),
+    ] = None,
+    public: Annotated[
+        bool, typer.Option("--public", help="A program that can keep no secret; it acts for people only.")
+    ] = False,
+    redirect_uri: Annotated[
+        list[str] | None,
+        typer.Option("--redirect-uri", help="Where people are sent back to; may be repeated."),
+    ] = None,
+    sender: Annotated[
+        Sender, typer.Option(help="What its tokens must be bound to.")
+    ] = Sender.ANY,
     replace: Annotated[bool, typer.Option("--replace", help="Give a known client a new secret.")] = False,
     write_profile: Annotated[
         Path | None,
@@ -48,6 +62,12 @@ def add(
 
     settings = databases.settings_of(config, data_dir)
     accounts = [AccountId(one) for one in account]
+    terms = registry.Terms(
+        keys=None if public_keys is None else _text(public_keys),
+        public=public,
+        redirect_uris=tuple(redirect_uri or ()),
+        sender=sender,
+    )
     with _refusals(), waiting("registering"):
         secret = registry.add(
             settings,
@@ -55,8 +75,12 @@ def add(
             scopes=scope or sorted(set(Scope) - OF_ACCESS),
             accounts=accounts,
             replace=replace,
+            terms=terms,
         )
     told: dict[str, Any] = {"client_id": client_id, "accounts": account}
+    if secret is None:
+        show(told, as_json, tables.plain(("client", ""), [(client_id, "registered without a secret")]))
+        return
     if write_profile is None:
         told["client_secret"] = secret.reveal()
     else:
@@ -110,6 +134,13 @@ def disable(
     with _refusals(), waiting("disabling"):
         found = registry.disable(databases.settings_of(config, data_dir), client_id)
     show(msgspec.to_builtins(found), as_json, tables.plain(("client", ""), [(found.client_id, "disabled")]))
+
+
+def _text(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Stopped(ExitCode.REFUSED, f"cannot read {file}: {error}") from error
 
 
 @contextmanager

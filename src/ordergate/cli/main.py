@@ -25,6 +25,7 @@ from ordergate.cli import (
     roles,
     running,
     servers,
+    users,
 )
 from ordergate.cli.exits import EPILOG, ExitCode, Stopped
 from ordergate.cli.options import JSON_KEY, AsJson
@@ -85,6 +86,7 @@ app.add_typer(hooks.app, name="hooks")
 app.add_typer(roles.tenants, name="tenants")
 app.add_typer(roles.desks, name="desks")
 app.add_typer(roles.app, name="roles")
+app.add_typer(users.app, name="users")
 app.command()(doctor.doctor)
 app.add_typer(drill.app, name="drill")
 

@@ -15,6 +15,15 @@ import msgspec
 
 from ordergate.core.ids import AccountId, Env, Symbol
 
+LOGIN_S_MAX: Final = 300
+"""How old the login may be for what is privileged."""
+
+LEEWAY_S: Final = 10
+"""How far the clock of whoever issued the token may be ahead."""
+
+PASSWORD_ONLY: Final = "urn:ordergate:password"
+TWO_FACTORS: Final = "urn:ordergate:two-factors"
+
 
 class Scope(StrEnum):
     ORDERS_READ = "orders:read"
@@ -76,6 +85,14 @@ class KeyBounds(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: int | None = None
 
 
+class Sender(StrEnum):
+    """What a client's tokens must be bound to. In live `any` means one of the two others."""
+
+    ANY = "any"
+    DPOP = "dpop"
+    MTLS = "mtls"
+
+
 class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """An authenticated client, and what its token lets it do.
 
@@ -123,3 +140,13 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         if self.by_account is None:
             return self
         return msgspec.structs.replace(self, accounts=self.accounts_for(scope))
+
+    def logged_in_lately(self, now: float) -> bool:
+        """Whether whoever it is has proven who they are in the last minutes, by more than a password.
+
+        A login whose time is not known is too old.
+        """
+        since = self.auth_time
+        if since is None or self.acr == PASSWORD_ONLY:
+            return False
+        return 0 <= now - since + LEEWAY_S <= LOGIN_S_MAX + LEEWAY_S

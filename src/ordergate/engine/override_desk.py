@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from ordergate.core.access import Principal, Scope
+from ordergate.core.access import LOGIN_S_MAX, Principal, Scope
 from ordergate.core.approvals import Change, ChangeApproved, ChangeProposed, person
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
@@ -22,7 +22,6 @@ from ordergate.core.risk.overrides import OverrideGranted
 
 OVERRIDE: Final = "override"
 WAITS: Final = timedelta(minutes=15)
-LOGIN_S_MAX: Final = 300
 CONTROLS: Final = frozenset(control.id for control in PRECEDENCE)
 
 
@@ -100,11 +99,6 @@ def asked_in(change: Change) -> Asked | Refusal:
 
 def stale_login(principal: Principal, at: datetime) -> Refusal | None:
     """An override needs a login of the last minutes; one whose time is not known is too old."""
-    since = principal.auth_time
-    if since is not None and 0 <= at.timestamp() - since + LEEWAY_S <= LOGIN_S_MAX + LEEWAY_S:
+    if principal.logged_in_lately(at.timestamp()):
         return None
     return Refusal(Code.STEP_UP_REQUIRED, f"log in again: the login must not be older than {LOGIN_S_MAX} s")
-
-
-LEEWAY_S: Final = 10
-"""How far the clock of whoever issued the token may be ahead."""

@@ -47,6 +47,10 @@ class Identity(Protocol):
         """False once the token expired or was revoked; cheap enough for every frame."""
         ...
 
+    def stepped_up(self, principal: Principal) -> bool:
+        """Whether the login behind the token is young and strong enough for what is privileged."""
+        ...
+
     def nonce(self) -> str:
         """What the next proof must contain (RFC 9449, 8)."""
         ...

@@ -59,7 +59,7 @@ class _Standing(msgspec.Struct, frozen=True, kw_only=True):
     said: Principal
     principal: Principal
     kid: str
-    own: bool
+    issuer: ExternalIssuer | None
     deadline: float
     grant_id: str | None = None
 
@@ -127,6 +127,9 @@ class Bearer:
         self._remember(standing)
         return principal
 
+    def stepped_up(self, principal: Principal) -> bool:
+        return principal.logged_in_lately(self._now())
+
     def nonce(self) -> str:
         return self._senders.proofs.nonce()
 
@@ -154,17 +157,20 @@ class Bearer:
         issuer = unverified.claims.get("iss")
         if issuer == self._profile.issuer:
             principal, _ = self._check_own(unverified)
-            standing = self._standing(token, principal, unverified.kid, own=True)
+            standing = self._standing(token, principal, unverified.kid)
             return msgspec.structs.replace(standing, grant_id=unverified.claims.get("sid"))
         external = self._external.get(issuer) if isinstance(issuer, str) else None
         if external is None:
             raise Flaw("the token is of another issuer")
+        fetches = external.fetches
         key = await external.key(unverified.kid)
+        if external.fetches != fetches:
+            self._forget_unstanding()  # what a key signed that is no longer the issuer's
         standard = check(unverified, key, external.trust, self._now())
         principal = external.principal(self._profile.env, unverified.claims, standard)
         if self._directory.is_revoked(principal.token_id):
             raise Flaw("the token has been revoked")
-        return self._standing(token, principal, unverified.kid, own=False)
+        return self._standing(token, principal, unverified.kid, external)
 
     def _check_own(self, unverified: Unverified) -> tuple[Principal, Standard]:
         standard = check(unverified, self._keys.get(unverified.kid), self._trust, self._now())
@@ -214,14 +220,16 @@ class Bearer:
             raise Flaw("the token has been revoked")
         return _Allowed(client.scopes & person.scopes, client.accounts & person.accounts)
 
-    def _standing(self, token: str, said: Principal, kid: str, *, own: bool) -> _Standing:
+    def _standing(
+        self, token: str, said: Principal, kid: str, issuer: ExternalIssuer | None = None
+    ) -> _Standing:
         """Raises Flaw for a subject that is kept out."""
         deadline = float(said.expires_at + SKEW_S)
         principal = self._narrowed(said)
         if principal.bound_to is not None:
             token = _BOUND + token
         return _Standing(
-            token=token, said=said, principal=principal, kid=kid, own=own, deadline=deadline
+            token=token, said=said, principal=principal, kid=kid, issuer=issuer, deadline=deadline
         )
 
     def _narrowed(self, said: Principal) -> Principal:
@@ -260,6 +268,9 @@ class Bearer:
             return
         keys = (key_of(json.loads(key.jwk), key.retires_at) for key in self._directory.published_keys())
         self._keys = {key.kid: key for key in keys if key is not None}
+        self._forget_unstanding()
+
+    def _forget_unstanding(self) -> None:
         for standing in [each for each in self._by_token.values() if not self._stands(each)]:
             self._forget(standing)
 
@@ -273,8 +284,8 @@ class Bearer:
         version = self._directory.registry.version(principal.tenant, principal.subject)
         if version != standing.principal.version:
             return False
-        if not standing.own:
-            return True
+        if standing.issuer is not None:
+            return standing.issuer.lists(standing.kid)
         key = self._keys.get(standing.kid)
         if key is None or (key.retires_at is not None and key.retires_at <= self._now()):
             return False

@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable
-from enum import StrEnum
 from typing import Final, Protocol
 
 import msgspec
 
-from ordergate.core.access import Scope
+from ordergate.core.access import Scope, Sender
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env, is_account_id
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk
@@ -32,14 +31,6 @@ _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 class StoreUnavailable(Fault):
     """The store cannot be reached; whether the last write happened is not known."""
-
-
-class Sender(StrEnum):
-    """What a client's tokens must be bound to. In live `any` means one of the two others."""
-
-    ANY = "any"
-    DPOP = "dpop"
-    MTLS = "mtls"
 
 
 class Client(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,11 +22,11 @@ from joserfc.util import urlsafe_b64encode
 
 from ordergate.security.profile import SKEW_S
 from ordergate.security.verify import (
-    ALGORITHMS,
     Flaw,
-    Unverified,
+    decoded,
     fitting_algorithms,
-    signed_by,
+    holds,
+    parts_of,
     take_apart,
     type_of,
 )
@@ -110,8 +110,12 @@ class _Claims(msgspec.Struct, frozen=True):
     ath: str | None = None
 
 
+_claims: Final = msgspec.json.Decoder(_Claims)
+
+
 class _ProofKey(msgspec.Struct, frozen=True):
     jkt: str
+    algorithm: str
     key: Key
 
 
@@ -130,14 +134,16 @@ class Proofs:
 
     def check(self, proof: str, *, method: str, path: str, token: str | None = None) -> str:
         """The thumbprint of the key that made the proof. Raises ProofRefused."""
+        parts = parts_of(proof)
+        if parts is None:
+            raise ProofRefused("the proof is not a JWT")
+        head, body, signature = parts
+        made_by = self._key(head, proof)
         try:
-            unverified = take_apart(proof, brings_its_key=True)
-            claims = msgspec.convert(unverified.claims, _Claims, strict=True)
-        except (Flaw, msgspec.ValidationError):
-            raise ProofRefused("the proof is not a JWT with the claims it needs") from None
-        if type_of(unverified) != TYPE:
-            raise ProofRefused("the proof has another type than dpop+jwt")
-        made_by = self._key(proof.partition(".")[0], unverified)
+            claims = _claims.decode(decoded(body))
+            signed = decoded(signature)
+        except (Flaw, msgspec.DecodeError, RecursionError):
+            raise ProofRefused("the proof lacks a claim, or one has the wrong form") from None
         if claims.htm != method:
             raise ProofRefused("the proof is for another method")
         expected = self._base_url + path
@@ -150,7 +156,7 @@ class Proofs:
             raise ProofRefused("the proof is for another token")
         if not 0 < len(claims.jti) <= JTI_LENGTH_MAX:
             raise ProofRefused("the proof has no id, or an endless one")
-        if not signed_by(unverified, made_by.key):
+        if not holds(made_by.algorithm, f"{head}.{body}".encode(), signed, made_by.key):
             raise ProofRefused("the proof's signature does not hold")
         if not self._nonces.accepts(claims.nonce):
             raise NonceWanted("make the proof with the nonce that is in force")
@@ -158,12 +164,12 @@ class Proofs:
             raise ProofRefused("the proof has been used")
         return made_by.jkt
 
-    def _key(self, head: str, proof: Unverified) -> _ProofKey:
+    def _key(self, head: str, proof: str) -> _ProofKey:
         """The key in the header. A client's headers are all alike, so it is read once."""
         known = self._keys.get(head)
         if known is not None:
             return known
-        made = _read_key(proof.header.get("jwk"), proof.algorithm)
+        made = _read_head(proof)
         self._keys[head] = made
         if len(self._keys) > KEYS_MAX:
             self._keys.popitem(last=False)
@@ -195,7 +201,15 @@ def _unescaped(escape: re.Match[str]) -> str:
     return character if _UNRESERVED.fullmatch(character) else escape[0].upper()
 
 
-def _read_key(jwk: object, algorithm: str) -> _ProofKey:
+def _read_head(proof: str) -> _ProofKey:
+    """The checks that a header has to pass once, and the key in it. Raises ProofRefused."""
+    try:
+        unverified = take_apart(proof, brings_its_key=True)
+    except Flaw as flaw:
+        raise ProofRefused(str(flaw).replace("token", "proof")) from None
+    if type_of(unverified) != TYPE:
+        raise ProofRefused("the proof has another type than dpop+jwt")
+    jwk = unverified.header.get("jwk")
     if not isinstance(jwk, Mapping) or not all(isinstance(value, str) for value in jwk.values()):
         raise ProofRefused("the proof brings no key")
     described: dict[str, Any] = dict(jwk)
@@ -205,11 +219,8 @@ def _read_key(jwk: object, algorithm: str) -> _ProofKey:
         key = JWKRegistry.import_key(described)
         if key.is_private or "d" in described:
             raise ProofRefused("the proof brings a private key")
-        if algorithm not in fitting_algorithms(key):
+        if unverified.algorithm not in fitting_algorithms(key):
             raise ProofRefused("the proof's key does not fit its algorithm")
-        return _ProofKey(key.thumbprint(), key)
+        return _ProofKey(key.thumbprint(), unverified.algorithm, key)
     except (JoseError, ValueError, TypeError, KeyError):
         raise ProofRefused("the proof's key cannot be read") from None
-
-
-SIGNING_ALGORITHMS: Final = sorted(ALGORITHMS)

@@ -45,7 +45,9 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     `name` goes before the client ids of this issuer ("corp:desk-7"), so that they never meet
     ours. Without `tenant_claim` every token of the issuer belongs to `tenant`. Dots in a claim's
-    name lead into objects ("ordergate.accounts").
+    name lead into objects ("ordergate.accounts"). With `roles_claim` a token's scopes come from its roles,
+    as `roles` maps them, and from nothing else. With `strong_acr` a login counts as one only where its
+    `acr` is among these.
     """
 
     name: str
@@ -55,6 +57,9 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True):
     tenant_claim: str | None = None
     accounts_claim: str = "acct"
     client_claims: tuple[str, ...] = ("client_id", "azp")
+    roles_claim: str | None = None
+    roles: Mapping[str, frozenset[Scope]] = {}
+    strong_acr: frozenset[str] = frozenset()
     algorithms: frozenset[str] = ALGORITHMS
     token_types: frozenset[str] = frozenset({"at+jwt"})
     lifetime_s_max: int = 3_600
@@ -63,6 +68,8 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True):
         check_url(self.issuer)
         if not self.name.isalnum() or not self.algorithms or not self.algorithms <= ALGORITHMS:
             raise ValueError("an issuer needs a short name and accepted algorithms")
+        if (self.roles_claim is None) != (not self.roles):
+            raise ValueError("an issuer's roles need the claim they are in, and what they map to")
 
     def trust(self) -> Trust:
         return Trust(
@@ -92,6 +99,7 @@ class ExternalIssuer:
         self._fetched_at = float("-inf")
         self._next_try_at = float("-inf")
         self._one_fetch = asyncio.Lock()
+        self.fetches = 0
 
     async def key(self, kid: str) -> VerifyKey | None:
         """The key of this id; looks again when it is unknown or the keys are old."""
@@ -105,30 +113,42 @@ class ExternalIssuer:
             raise IssuerUnreachable(self.settings.issuer)
         return self._keys.get(kid)
 
+    def lists(self, kid: str) -> bool:
+        """Whether the key was the issuer's when it was last asked."""
+        return kid in self._keys
+
     def principal(self, env: Env, claims: Mapping[str, Any], standard: Standard) -> Principal:
         """Our view of a verified token's claims: only scopes and accounts we know are taken."""
         settings = self.settings
         if standard.env is not None and standard.env != env.value:
             raise Flaw("the token is of another environment")
-        scopes = texts(claims.get("scope", claims.get("scp", [])), " ")
         accounts = texts(_claim(claims, settings.accounts_claim) or [], " ")
         tenant = settings.tenant if settings.tenant_claim is None else _claim(claims, settings.tenant_claim)
         client = next((claims[name] for name in settings.client_claims if name in claims), None)
         if not isinstance(tenant, str) or not tenant or not isinstance(client, str) or not client:
             raise Flaw("the token lacks a claim, or one has the wrong form")
+        is_weak = settings.strong_acr and standard.acr not in settings.strong_acr
         return Principal(
             env=env,
             tenant=tenant,
-            client_id=f"{settings.name}:{client}",
+            client_id=_client_id(settings.name, client, standard),
             subject=f"{settings.name}:{standard.sub}",
-            scopes=frozenset(Scope(scope) for scope in scopes & _SCOPES),
+            scopes=self._scopes(claims),
             accounts=frozenset(AccountId(a) for a in accounts if is_account_id(env, a)),
             expires_at=standard.exp,
             token_id=f"{settings.name}:{standard.jti}",
-            auth_time=standard.auth_time,
+            auth_time=None if is_weak else standard.auth_time,
             acr=standard.acr,
             bound_to=standard.bound_to(),
         )
+
+    def _scopes(self, claims: Mapping[str, Any]) -> frozenset[Scope]:
+        settings = self.settings
+        if settings.roles_claim is None:
+            given = texts(claims.get("scope", claims.get("scp", [])), " ")
+            return frozenset(Scope(scope) for scope in given & _SCOPES)
+        roles = texts(_claim(claims, settings.roles_claim) or [], " ")
+        return frozenset[Scope]().union(*(settings.roles.get(role, frozenset()) for role in roles))
 
     def _age(self) -> float:
         return self._clock.monotonic() - self._fetched_at
@@ -144,6 +164,7 @@ class ExternalIssuer:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError, TimeoutError) as error:
             _log.warning("issuer.unreachable", issuer=self.settings.issuer, reason=str(error))
             return
+        self.fetches += 1
         self._fetched_at = self._clock.monotonic()
         self._next_try_at = self._fetched_at + COOL_DOWN_S
         _log.info("issuer.keys_fetched", issuer=self.settings.issuer, keys=len(self._keys))
@@ -187,6 +208,11 @@ class ExternalIssuer:
         if not isinstance(document, dict):
             raise ValueError("the document is not an object")
         return document
+
+
+def _client_id(name: str, client: str, standard: Standard) -> str:
+    """People are told apart also where they use one program; who has logged in is one."""
+    return f"{name}:{client}" if standard.auth_time is None else f"{name}:{client}:{standard.sub}"
 
 
 def _claim(claims: Mapping[str, Any], path: str) -> object:

@@ -6,10 +6,9 @@ from typing import Any, Final
 
 from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 
-from ordergate.core.access import Scope
+from ordergate.core.access import PASSWORD_ONLY, TWO_FACTORS, Scope
 from ordergate.core.ids import Env
 from ordergate.security.oauth_requests import ASSERTION, BASIC, POST, PUBLIC
-from ordergate.security.persons import PASSWORD_ONLY, TWO_FACTORS
 from ordergate.security.profile import Profile
 from ordergate.security.verify import ALGORITHMS
 

@@ -19,9 +19,6 @@ IDLE_S: Final = 30 * 60
 LIFE_S: Final = 12 * 3600
 SPENT_MAX: Final = 500
 
-PASSWORD_ONLY: Final = "urn:ordergate:password"
-TWO_FACTORS: Final = "urn:ordergate:two-factors"
-
 _USER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 

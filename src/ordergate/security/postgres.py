@@ -13,7 +13,7 @@ from typing import Final
 
 import asyncpg
 
-from ordergate.core.access import Scope
+from ordergate.core.access import Scope, Sender
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, check_name
 from ordergate.ports.privileged import Change
@@ -21,7 +21,6 @@ from ordergate.security import access_postgres as access_tables
 from ordergate.security.clients import (
     Client,
     PublishedKey,
-    Sender,
     Snapshot,
     StoreUnavailable,
     check_client,

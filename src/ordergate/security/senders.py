@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from ordergate.core.access import Sender
 from ordergate.core.ids import Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.identity import Shown
-from ordergate.security.clients import Client, Sender
+from ordergate.security.clients import Client
 from ordergate.security.dpop import NonceWanted, ProofRefused, Proofs
 from ordergate.security.oauth_requests import Answer, Received, Rejected, error
 from ordergate.security.profile import Profile

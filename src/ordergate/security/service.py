@@ -83,8 +83,8 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
         while True:
             try:
                 await self.signer.follow()
-                if looks % ROTATION_CHECKS == 0 and self.signer.due():
-                    await self.signer.rotate()
+                if looks % ROTATION_CHECKS == 0:
+                    await self.signer.keep_young()
             except (StoreUnavailable, KeysUnavailable, KeysRefused) as error:
                 _log.warning("signing_key.not_rotated", reason=str(error))
             if looks % ROTATION_CHECKS == 0:

@@ -29,6 +29,8 @@ ALGORITHM: Final = Purpose.TOKENS.algorithm
 JWKS_MAX_AGE_S: Final = 300
 ROTATE_AFTER_S: Final = 30 * 24 * 3600
 SIGN_S_MAX: Final = 6.0
+ANNOUNCE_S: Final = 24 * 3600
+"""How long a new key is published before it signs."""
 
 _log = log.logger("security")
 
@@ -45,6 +47,7 @@ class Signer:
         self._clock = clock
         self._loop: asyncio.AbstractEventLoop | None = None
         self._signing: tuple[KeyVersion, PublishedKey] | None = None
+        self._coming: KeyVersion | None = None
 
     @property
     def kid(self) -> str:
@@ -54,12 +57,19 @@ class Signer:
     async def publish(self) -> None:
         """Let every verifier know the key that signs, made on first use; call it once before signing.
 
-        Older versions that still stand as if they signed, as after a crash in a rotation, get their end.
+        Before one that is announced the one before it signs. What no verifier knows yet is of a rotation that
+        died: it is ended, and the older versions get their end.
         """
         self._loop = asyncio.get_running_loop()
         versions = await self._keys.describe(Purpose.TOKENS)
-        current = newest(versions) or await self._keys.rotate(Purpose.TOKENS)
-        await self._adopt(current, versions, retires_at=self._now() + self._overlap_s)
+        made = newest(versions) or await self._keys.rotate(Purpose.TOKENS)
+        known = {key.kid for key in self._directory.published_keys() if key.retires_at is None}
+        standing = [one for one in versions if one.enabled and published_key(one, None).kid in known]
+        if made not in standing:
+            await self._adopt(made, versions, retires_at=self._now() + self._overlap_s)
+            return
+        self._signing = (standing[-1], published_key(standing[-1], None))
+        self._coming = None if made is standing[-1] else made
 
     async def rotate(self, *, emergency: bool = False) -> None:
         """Sign with a new key. In an emergency the old ones stop verifying, and signing, at once."""
@@ -73,16 +83,27 @@ class Signer:
                 await self._keys.disable(Purpose.TOKENS, old.version)
         _log.info("signing_key.rotated", kid=self.kid, emergency=emergency)
 
+    async def keep_young(self) -> None:
+        """Announce the next key a day ahead, and sign with it when the current one has signed long enough."""
+        now, coming = self._now(), self._coming
+        age = now - self._current()[0].created_at
+        if age >= ROTATE_AFTER_S - ANNOUNCE_S and coming is None:
+            made = await self._keys.rotate(Purpose.TOKENS)
+            announced = published_key(made, None)
+            await self._directory.put_keys((announced,))
+            self._coming = made
+            _log.info("signing_key.announced", kid=announced.kid)
+        elif age >= ROTATE_AFTER_S and coming is not None and now - coming.created_at >= ANNOUNCE_S:
+            versions = await self._keys.describe(Purpose.TOKENS)
+            await self._adopt(coming, versions, retires_at=now + self._overlap_s)
+            _log.info("signing_key.rotated", kid=self.kid, emergency=False)
+
     async def follow(self) -> None:
         """Sign with the newest key where somebody else, such as the command line, has rotated."""
         published = {key.kid: key for key in self._directory.published_keys()}
         own = published.get(self.kid)
         if own is None or own.retires_at is not None:
             await self.publish()
-
-    def due(self) -> bool:
-        """Whether the current key has signed for long enough."""
-        return self._now() - self._current()[0].created_at >= ROTATE_AFTER_S
 
     def jwks(self) -> bytes:
         """The key set as a document: every key that may have signed a token still alive."""
@@ -162,7 +183,7 @@ class Signer:
         ending = [key for key in (published_key(one, retires_at) for one in old) if key.kid in later]
         made = published_key(current, None)
         await self._directory.put_keys((made, *ending))
-        self._signing = (current, made)
+        self._signing, self._coming = (current, made), None
 
     def _current(self) -> tuple[KeyVersion, PublishedKey]:
         assert self._signing is not None, "publish comes first"

@@ -133,7 +133,7 @@ def take_apart(token: str, *, brings_its_key: bool = False) -> Unverified:
         algorithm=algorithm,
         kid=kid,
         signed=f"{form[1]}.{form[2]}".encode(),
-        signature=_decoded(form[3]),
+        signature=decoded(form[3]),
     )
 
 
@@ -198,14 +198,24 @@ def _standard(claims: Mapping[str, Any], trust: Trust, now: float) -> Standard:
 
 
 def signed_by(token: Unverified, key: Key) -> bool:
+    return holds(token.algorithm, token.signed, token.signature, key)
+
+
+def holds(name: str, signed: bytes, signature: bytes, key: Key) -> bool:
     # The algorithm's own check, and not joserfc's convenience around it: that one reads the header
     # again, and we have decided already.
-    algorithm = JWSRegistry.algorithms[token.algorithm]
+    algorithm = JWSRegistry.algorithms[name]
     try:
         algorithm.check_key(key)
-        return algorithm.verify(token.signed, token.signature, key)
+        return algorithm.verify(signed, signature, key)
     except (JoseError, ValueError):
         return False
+
+
+def parts_of(token: str) -> tuple[str, str, str] | None:
+    """Head, claims and signature of a compact JWT as they are written; None for anything else."""
+    form = _FORM.fullmatch(token) if len(token) <= SIZE_MAX else None
+    return None if form is None else (form[1], form[2], form[3])
 
 
 def fitting_algorithms(key: Key) -> frozenset[str]:
@@ -230,7 +240,8 @@ def type_of(token: Unverified) -> str:
     return value.lower().removeprefix("application/") if isinstance(value, str) else ""
 
 
-def _decoded(part: str) -> bytes:
+def decoded(part: str) -> bytes:
+    """Raises Flaw."""
     try:
         return urlsafe_b64decode(part.encode())
     except (binascii.Error, ValueError):
@@ -239,7 +250,7 @@ def _decoded(part: str) -> bytes:
 
 def _json_object(part: str) -> dict[str, Any]:
     try:
-        value = json.loads(_decoded(part), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
+        value = json.loads(decoded(part), object_pairs_hook=_without_duplicates, parse_constant=_no_constant)
     except (ValueError, RecursionError):
         raise Flaw("the token is not a signed JWT") from None
     if not isinstance(value, dict):

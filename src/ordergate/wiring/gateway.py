@@ -206,7 +206,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             identity=identity.bearer,
             hub=hub,
             instruments=settings.symbols,
-            authorization=tuple(mounted(one) for one in identity.endpoints()),
+            authorization=_endpoints(settings, identity),
             metrics=metrics,
             clock=clock,
             chance=chance,
@@ -275,13 +275,10 @@ def _hours(settings: Settings, clock: SystemClock) -> Hours:
 
 
 def _issuer(one: IssuerFile) -> IssuerSettings:
-    return IssuerSettings(
-        name=one.name,
-        issuer=one.issuer,
-        audience=one.audience,
-        tenant=one.tenant,
-        algorithms=frozenset(one.algorithms),
-    )
+    try:
+        return IssuerSettings(**msgspec.structs.asdict(one))
+    except ValueError as error:
+        raise CannotStart(f"issuer {one.name}: {error}") from error
 
 
 def _broker(
@@ -358,6 +355,11 @@ async def _leave(rows: KillRows, ourselves: nodes.Node) -> None:
     with suppress(Fault):  # a node that could not say goodbye is forgotten a little later
         await rows.withdraw(ourselves)
     await rows.close()
+
+
+def _endpoints(settings: Settings, identity: security.Security) -> tuple[AuthorizationEndpoint, ...]:
+    """None where another issuer's server is used instead of ours."""
+    return tuple(mounted(one) for one in identity.endpoints()) if settings.authorization_server else ()
 
 
 def mounted(endpoint: Endpoint) -> AuthorizationEndpoint:

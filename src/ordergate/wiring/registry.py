@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ordergate.core.access import Scope
+from ordergate.core.access import Scope, Sender
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
 from ordergate.security.clients import Client
@@ -27,6 +27,15 @@ T = TypeVar("T")
 
 class CannotRegister(Exception):
     """What is wrong with what was asked, in a sentence."""
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """How a client proves itself, where people are sent back to it, and what its tokens are bound to."""
+
+    keys: str | None = None
+    public: bool = False
+    redirect_uris: tuple[str, ...] = ()
+    sender: Sender = Sender.ANY
 
 
 class Registered(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,8 +55,12 @@ def add(
     scopes: Sequence[Scope],
     accounts: Sequence[AccountId],
     replace: bool,
-) -> Secret:
-    """A new client's secret, told this once. Raises CannotRegister and CannotStart."""
+    terms: Terms | None = None,
+) -> Secret | None:
+    """A new client's secret, told this once; none where it has keys, or is public.
+
+    Raises CannotRegister and CannotStart.
+    """
     unknown = sorted(set(accounts) - settings.accounts.keys())
     if unknown:
         raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
@@ -55,13 +68,17 @@ def add(
     if len(tenants) != 1:
         several = ", ".join(sorted(tenants)) or "none"
         raise CannotRegister(f"a client is of one tenant, and these are accounts of {several}")
-    secret = new_secret()
+    terms = terms or Terms()
+    secret = None if terms.keys is not None or terms.public else new_secret()
     client = Client(
         client_id=client_id,
         tenant=tenants.pop(),
-        secret_hash=hash_secret(secret),
+        secret_hash=None if secret is None else hash_secret(secret),
         scopes=frozenset(scopes),
         accounts=frozenset(accounts),
+        keys=terms.keys,
+        redirect_uris=terms.redirect_uris,
+        sender=terms.sender,
     )
 
     async def put(store: PostgresStore) -> None:

@@ -18,6 +18,7 @@ import yaml
 
 from ordergate.api.deps import GENEROUS
 from ordergate.api.quotas import Quotas, Rate
+from ordergate.core.access import Scope
 from ordergate.core.hooks.hook import NAME
 from ordergate.core.hooks.template import Found, Template
 from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
@@ -107,7 +108,14 @@ class IssuerFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     issuer: str
     audience: str
     tenant: str = "default"
-    algorithms: tuple[str, ...] = ("ES256", "EdDSA", "PS256")
+    tenant_claim: str | None = None
+    accounts_claim: str = "acct"
+    roles_claim: str | None = None
+    roles: dict[str, frozenset[Scope]] = {}
+    strong_acr: frozenset[str] = frozenset()
+    algorithms: frozenset[str] = frozenset({"ES256", "EdDSA", "PS256"})
+    token_types: frozenset[str] = frozenset({"at+jwt"})
+    lifetime_s_max: int = 3_600
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -283,6 +291,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     brokers: dict[str, BrokerSettings]
     accounts: dict[AccountId, AccountSettings]
     issuers: tuple[IssuerFile, ...] = ()
+    authorization_server: bool = True
     origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     quotas: QuotaSettings = QuotaSettings()

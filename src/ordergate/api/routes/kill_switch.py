@@ -75,15 +75,19 @@ class KillSwitchRoutes:
                 target=asked.target or "",
             )
 
-        return await self._told(call, _release, ask)
+        return await self._told(call, _release, ask, privileged=True)
 
     async def _told(
         self,
         call: Call,
         decoder: msgspec.json.Decoder[T],
         ask: Callable[[Principal, T], Awaitable[KillView | Refusal]],
+        *,
+        privileged: bool = False,
     ) -> Reply:
-        principal = await self._door.enter(call, Scope.OPERATIONS_WRITE, cancels=True)
+        principal = await self._door.enter(
+            call, Scope.OPERATIONS_WRITE, cancels=True, privileged=privileged
+        )
         if isinstance(principal, Reply):
             return principal
         asked = await call.asked(self._bounds, decoder)

@@ -76,10 +76,7 @@ class LimitRoutes:
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
         rule, reason = asked
-        answer = await self._desk.edit(
-            principal, [Edit(rule_id, expected, rule)], reason=reason, correlation=call.correlation
-        )
-        return self._edited(call, answer)
+        return await self._edit(call, principal, [Edit(rule_id, expected, rule)], reason)
 
     async def remove(self, call: Call) -> Reply:
         found = await self._on_rule(call)
@@ -89,10 +86,7 @@ class LimitRoutes:
         asked = await call.asked(self._bounds, why_decoder)
         if isinstance(asked, Refusal):
             return refused(asked, call.correlation)
-        answer = await self._desk.edit(
-            principal, [Edit(rule_id, expected)], reason=asked.reason, correlation=call.correlation
-        )
-        return self._edited(call, answer)
+        return await self._edit(call, principal, [Edit(rule_id, expected)], asked.reason)
 
     async def apply(self, call: Call) -> Reply:
         principal = await self._door.enter(call, Scope.RISK_WRITE)
@@ -104,7 +98,16 @@ class LimitRoutes:
         edits = self._desk.differing(principal, rules_of(asked), prune=asked.prune)
         if asked.preview:
             return self._planned(call, await self._desk.planned(principal, edits, asked.reason))
-        answer = await self._desk.edit(principal, edits, reason=asked.reason, correlation=call.correlation)
+        return await self._edit(call, principal, edits, asked.reason)
+
+    async def _edit(self, call: Call, principal: Principal, edits: list[Edit], reason: str) -> Reply:
+        """Whoever logged in long ago may tighten, and must log in again to propose what loosens."""
+        old_login = self._door.bearer.stepped_up(principal)
+        if old_login is not None:
+            plan = await self._desk.planned(principal, edits, reason)
+            if isinstance(plan, Plan) and plan.waiting:
+                return refused(old_login, call.correlation, challenge(old_login))
+        answer = await self._desk.edit(principal, edits, reason=reason, correlation=call.correlation)
         return self._edited(call, answer)
 
     async def dry_run(self, call: Call) -> Reply:
@@ -141,7 +144,7 @@ class LimitRoutes:
         return Reply(202, _encode(change_view(answer)))
 
     async def approve(self, call: Call) -> Reply:
-        found = await self._on_change(call)
+        found = await self._on_change(call, privileged=True)
         if isinstance(found, Reply):
             return found
         principal, change_id, reason = found
@@ -169,8 +172,10 @@ class LimitRoutes:
             return refused(NO_SUCH_RULE, call.correlation)
         return principal, rule_id, expected
 
-    async def _on_change(self, call: Call) -> tuple[Principal, str, str] | Reply:
-        principal = await self._door.enter(call, Scope.RISK_WRITE)
+    async def _on_change(
+        self, call: Call, *, privileged: bool = False
+    ) -> tuple[Principal, str, str] | Reply:
+        principal = await self._door.enter(call, Scope.RISK_WRITE, privileged=privileged)
         if isinstance(principal, Reply):
             return principal
         asked = await call.asked(self._bounds, why_decoder)

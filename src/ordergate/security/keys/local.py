@@ -41,6 +41,7 @@ class _StoredKey(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     env: Env
     keys: list[_StoredKey]
+    coming: _StoredKey | None = None
 
 
 def open_keys(folder: Path, env: Env, now: Callable[[], int]) -> SoftwareKeys:

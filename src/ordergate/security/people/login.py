@@ -10,7 +10,7 @@ import secrets
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from ordergate.core.access import Scope
+from ordergate.core.access import PASSWORD_ONLY, TWO_FACTORS, Scope
 from ordergate.core.ids import Env
 from ordergate.ports.clock import Clock
 from ordergate.security import oauth_requests as oauth
@@ -22,7 +22,7 @@ from ordergate.security.oauth_requests import Answer, Received, Rejected
 from ordergate.security.people.pages import Pages
 from ordergate.security.people.totp import STEP_S, Totp
 from ordergate.security.people.visits import Visit, Visits
-from ordergate.security.persons import CODE_S, PASSWORD_ONLY, TWO_FACTORS, Grant, GrantStore, Person
+from ordergate.security.persons import CODE_S, Grant, GrantStore, Person
 from ordergate.security.profile import Profile
 from ordergate.security.pushed import Requests
 from ordergate.security.throttle import Throttle

@@ -1,0 +1,114 @@
+"""Registers the people who may log in, straight in a gateway's database.
+
+A running gateway notices within seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+
+from ordergate.core.access import Scope
+from ordergate.core.ids import AccountId
+from ordergate.security.hashing import SECRET_LENGTH_MAX, hash_secret
+from ordergate.security.keys import factors
+from ordergate.security.people.postgres import PostgresPeople
+from ordergate.security.people.totp import Totp
+from ordergate.security.persons import Person
+from ordergate.security.postgres import PostgresStore
+from ordergate.telemetry.secret import Secret
+from ordergate.wiring.registry import CannotRegister, on_store
+from ordergate.wiring.settings import Settings
+
+PASSWORD_LENGTH_MIN = 12
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """A person without their password, which nobody else knows."""
+
+    user_id: str
+    tenant: str
+    scopes: tuple[str, ...]
+    accounts: tuple[str, ...]
+    second_factor: bool
+    enabled: bool
+
+
+def add(
+    settings: Settings,
+    user_id: str,
+    password: Secret,
+    *,
+    scopes: Sequence[Scope],
+    accounts: Sequence[AccountId],
+    second_factor: bool,
+    replace: bool,
+) -> Secret | None:
+    """The new person's second factor, told this once. Raises CannotRegister and CannotStart."""
+    unknown = sorted(set(accounts) - settings.accounts.keys())
+    if unknown:
+        raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
+    if not PASSWORD_LENGTH_MIN <= len(password.reveal()) <= SECRET_LENGTH_MAX:
+        raise CannotRegister(f"a password has {PASSWORD_LENGTH_MIN} to {SECRET_LENGTH_MAX} characters")
+    sealed, told = _factor(settings, user_id) if second_factor else (None, None)
+    person = Person(
+        user_id=user_id,
+        tenant=settings.tenant,
+        password_hash=hash_secret(password),
+        totp=sealed,
+        scopes=frozenset(scopes),
+        accounts=frozenset(accounts),
+    )
+
+    async def put(store: PostgresStore) -> None:
+        if not replace and user_id in await _people(store):
+            raise CannotRegister(f"there is a person {user_id}: --replace gives them a new password")
+        await PostgresPeople(settings.environment, store.pool).put_person(person)
+
+    on_store(settings, put)
+    return told
+
+
+def listed(settings: Settings) -> list[Shown]:
+    """Everybody, by name. Raises CannotStart."""
+
+    async def ask(store: PostgresStore) -> list[Shown]:
+        return [_shown(person) for _, person in sorted((await _people(store)).items())]
+
+    return on_store(settings, ask)
+
+
+def disable(settings: Settings, user_id: str) -> Shown:
+    """No more logins, and what they let programs do is over. Raises CannotRegister."""
+
+    async def put(store: PostgresStore) -> Shown:
+        person = (await _people(store)).get(user_id)
+        if person is None:
+            raise CannotRegister(f"there is no person {user_id}")
+        disabled = msgspec.structs.replace(person, enabled=False)
+        await PostgresPeople(settings.environment, store.pool).put_person(disabled)
+        return _shown(disabled)
+
+    return on_store(settings, put)
+
+
+def _factor(settings: Settings, user_id: str) -> tuple[bytes, Secret]:
+    env = settings.environment
+    return Totp(env, factors.load_or_create(settings.data_dir / "keys", env)).fresh(user_id)
+
+
+async def _people(store: PostgresStore) -> dict[str, Person]:
+    return {person.user_id: person for person in (await store.load(int(time.time()))).people}
+
+
+def _shown(person: Person) -> Shown:
+    return Shown(
+        user_id=person.user_id,
+        tenant=person.tenant,
+        scopes=tuple(sorted(person.scopes)),
+        accounts=tuple(sorted(person.accounts)),
+        second_factor=person.totp is not None,
+        enabled=person.enabled,
+    )
