@@ -13,6 +13,7 @@ from ordergate.cli import (
     audit,
     breaks,
     clients,
+    credentials,
     doctor,
     drill,
     groups,
@@ -79,6 +80,7 @@ app.add_typer(journal.app, name="journal")
 app.add_typer(audit.app, name="audit")
 app.add_typer(report.app, name="report")
 app.add_typer(clients.app, name="clients")
+app.add_typer(credentials.app, name="credentials")
 app.command()(doctor.doctor)
 app.add_typer(drill.app, name="drill")
 

@@ -31,27 +31,28 @@ POOL_MAX: Final = 2
 _SCOPES: Final = frozenset(scope.value for scope in Scope)
 
 
-def _sql(name: str) -> str:
+def statement(name: str) -> str:
+    """What the file of that name in `sql/` says."""
     return files("ordergate.security").joinpath("sql", f"{name}.sql").read_text(encoding="utf-8")
 
 
-_LOAD_CLIENTS: Final = _sql("load_clients")
-_LOAD_KEYS: Final = _sql("load_keys")
-_LOAD_REVOCATIONS: Final = _sql("load_revocations")
-_PUT_CLIENT: Final = _sql("put_client")
-_PUT_KEYS: Final = _sql("put_keys")
-_REVOKE: Final = _sql("revoke")
-_PRUNE_KEYS: Final = _sql("prune_keys")
-_PRUNE_REVOCATIONS: Final = _sql("prune_revocations")
-_NOTE_CHANGE: Final = _sql("note_change")
-_LOAD_CHANGES: Final = _sql("load_changes")
-_CHANGES_RECORDED: Final = _sql("changes_recorded")
+_LOAD_CLIENTS: Final = statement("load_clients")
+_LOAD_KEYS: Final = statement("load_keys")
+_LOAD_REVOCATIONS: Final = statement("load_revocations")
+_PUT_CLIENT: Final = statement("put_client")
+_PUT_KEYS: Final = statement("put_keys")
+_REVOKE: Final = statement("revoke")
+_PRUNE_KEYS: Final = statement("prune_keys")
+_PRUNE_REVOCATIONS: Final = statement("prune_revocations")
+_NOTE_CHANGE: Final = statement("note_change")
+_LOAD_CHANGES: Final = statement("load_changes")
+_CHANGES_RECORDED: Final = statement("changes_recorded")
 
 
 @asynccontextmanager
 async def connected(env: Env, dsn: str) -> AsyncIterator[PostgresStore]:
     """A store with a small pool of its own. Raises StoreUnavailable."""
-    with _told_as_unavailable():
+    with told_as_unavailable():
         pool = await asyncpg.create_pool(
             dsn, min_size=1, max_size=POOL_MAX, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S,
             server_settings={"application_name": "ordergate identity"},
@@ -71,7 +72,7 @@ class PostgresStore:
 
     async def load(self, now: int) -> Snapshot:
         # One snapshot, so that a key and a client written together are seen together.
-        with _told_as_unavailable():
+        with told_as_unavailable():
             async with (
                 self._pool.acquire(timeout=TIMEOUT_S) as connection,
                 connection.transaction(isolation="repeatable_read", readonly=True),
@@ -109,7 +110,7 @@ class PostgresStore:
         await self._execute(_REVOKE, token_id, expires_at)
 
     async def waiting(self, most: int) -> Sequence[Change]:
-        with _told_as_unavailable():
+        with told_as_unavailable():
             async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
                 rows = await connection.fetch(_LOAD_CHANGES, self._env.value, most, timeout=TIMEOUT_S)
         return [
@@ -137,13 +138,14 @@ class PostgresStore:
         await self._execute(_PRUNE_REVOCATIONS, now)
 
     async def _execute(self, statement: str, *arguments: object) -> None:
-        with _told_as_unavailable():
+        with told_as_unavailable():
             async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
                 await connection.execute(statement, self._env.value, *arguments, timeout=TIMEOUT_S)
 
 
 @contextmanager
-def _told_as_unavailable() -> Iterator[None]:
+def told_as_unavailable() -> Iterator[None]:
+    """Whatever goes wrong below is a StoreUnavailable."""
     try:
         yield
     except (asyncpg.PostgresError, asyncpg.InterfaceError, OSError, TimeoutError) as error:

@@ -6,7 +6,6 @@ never in the file itself: it says which environment variable or which file holds
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -18,38 +17,12 @@ from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.trips import TripPolicy
-from ordergate.security.profile import check_url
-from ordergate.telemetry.secret import Secret
+from ordergate.security.profile import check_url, is_loopback
+from ordergate.wiring.secret_sources import CannotStart as CannotStart  # noqa: PLC0414  # said by settings
+from ordergate.wiring.secret_sources import SecretSource as SecretSource  # noqa: PLC0414  # part of settings
 
 LOOPBACK: Final = "127.0.0.1"
 CONTROL_STREAMS: Final = frozenset({"CONTROL", "LIMITS"})
-
-
-class CannotStart(Exception):
-    """What is in the way, in one sentence that says what to do."""
-
-
-class SecretSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a secret is: exactly one of the two."""
-
-    environment: str | None = None
-    file: Path | None = None
-
-    def __post_init__(self) -> None:
-        if (self.environment is None) == (self.file is None):
-            raise ValueError("a secret has either `environment` or `file`")
-
-    def read(self) -> Secret:
-        if self.environment is not None:
-            value = os.environ.get(self.environment, "")
-            if not value:
-                raise CannotStart(f"set the environment variable {self.environment}")
-            return Secret(value)
-        assert self.file is not None
-        try:
-            return Secret(self.file.read_text(encoding="utf-8").strip())
-        except OSError as error:
-            raise CannotStart(f"cannot read the secret in {self.file}: {error.strerror}") from error
 
 
 class PriceFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -57,15 +30,35 @@ class PriceFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     symbols: tuple[Symbol, ...]
 
 
+class OAuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The application that a broker has registered for us, by which users let the gateway in.
+
+    `redirect_uri` is on loopback: `ordergate credentials link` listens there while a user decides.
+    """
+
+    base_url: str
+    client_id: str
+    client_secret: SecretSource
+    redirect_uri: str
+    scope: str = "trading"
+
+    def __post_init__(self) -> None:
+        check_url(self.base_url)
+        check_url(self.redirect_uri)
+        if not is_loopback(self.redirect_uri):
+            raise ValueError("`redirect_uri` must be on the loopback interface")
+
+
 class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One login at a broker of the kind `alpaca`.
 
-    Without `url` it is Alpaca's own host of the environment. The two claims stay false until
-    they are proven against that host (`brokers/alpaca` says why).
+    Without `key` and `secret` its credentials are sealed in the database (`ordergate credentials`). Without
+    `url` it is Alpaca's own host of the environment. The two claims stay false until they are proven against
+    that host (`brokers/alpaca` says why).
     """
 
-    key: SecretSource
-    secret: SecretSource
+    key: SecretSource | None = None
+    secret: SecretSource | None = None
     kind: str = "alpaca"
     url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
@@ -73,6 +66,21 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     resend_is_safe: bool = False
     replace_keeps_fills: bool = False
     prices: tuple[PriceFeed, ...] = ()
+    oauth: OAuthSettings | None = None
+
+    def __post_init__(self) -> None:
+        if (self.key is None) != (self.secret is None):
+            raise ValueError("a broker has both `key` and `secret`, or neither where they are stored")
+
+    @property
+    def stored(self) -> bool:
+        """Whether its credentials are sealed in the database."""
+        return self.key is None
+
+    @property
+    def reloads(self) -> bool:
+        """Whether what the settings point at may be replaced while the gateway runs."""
+        return any(source is not None and source.reloads for source in (self.key, self.secret))
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
