@@ -18,11 +18,13 @@ from ordergate.cli import (
     drill,
     groups,
     journal,
+    keys,
     kill,
     limits,
     orders,
     report,
     running,
+    secrets,
     servers,
 )
 from ordergate.cli.exits import EPILOG, ExitCode, Stopped
@@ -81,6 +83,8 @@ app.add_typer(audit.app, name="audit")
 app.add_typer(report.app, name="report")
 app.add_typer(clients.app, name="clients")
 app.add_typer(credentials.app, name="credentials")
+app.add_typer(keys.app, name="keys")
+app.add_typer(secrets.app, name="secrets")
 app.command()(doctor.doctor)
 app.add_typer(drill.app, name="drill")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from importlib.resources import files
 from typing import Final
 
@@ -44,6 +45,7 @@ _PUT_KEYS: Final = statement("put_keys")
 _REVOKE: Final = statement("revoke")
 _PRUNE_KEYS: Final = statement("prune_keys")
 _PRUNE_REVOCATIONS: Final = statement("prune_revocations")
+_CLIENTS_SINCE: Final = statement("client_secrets_since")
 _NOTE_CHANGE: Final = statement("note_change")
 _LOAD_CHANGES: Final = statement("load_changes")
 _CHANGES_RECORDED: Final = statement("changes_recorded")
@@ -129,6 +131,15 @@ class PostgresStore:
     async def note(self, what: str, operation: str, subject: str, facts: Mapping[str, str]) -> None:
         """Something else that a person with power did, to be recorded as changes of identity are."""
         await self._execute(_NOTE_CHANGE, what, operation, subject, json.dumps(dict(facts)))
+
+    async def client_secrets_since(self) -> datetime | None:
+        """When the enabled client that has stood unchanged longest was last changed."""
+        with told_as_unavailable():
+            async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
+                found: datetime | None = await connection.fetchval(
+                    _CLIENTS_SINCE, self._env.value, timeout=TIMEOUT_S
+                )
+        return found
 
     async def recorded(self, numbers: Sequence[int]) -> None:
         await self._execute(_CHANGES_RECORDED, list(numbers))

@@ -40,6 +40,7 @@ from ordergate.ports import nodes
 from ordergate.ports.keys import Keys
 from ordergate.security import service as security
 from ordergate.security.authorization_server import Endpoint
+from ordergate.security.credentials.store import CredentialStore
 from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
 from ordergate.security.migrations import identity_migrations
 from ordergate.security.postgres import PostgresStore
@@ -52,6 +53,7 @@ from ordergate.wiring.clock_offset import MachineOffset
 from ordergate.wiring.credential_keeper import CredentialKeeper
 from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.kill_files import KillFiles
+from ordergate.wiring.secret_ages import SecretAges
 from ordergate.wiring.settings import CannotStart, IssuerFile, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
@@ -117,7 +119,9 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         settings, dsn, hub, journal, clock=clock, chance=chance, stack=stack
     )
     record = PrivilegedRecord(env, journal, watched.audience, clock)
-    brokerages, credentials = await _brokerages(settings, dsn, keys, clock=clock, chance=chance, stack=stack)
+    brokerages, credentials, stored = await _brokerages(
+        settings, dsn, keys, clock=clock, chance=chance, stack=stack
+    )
     identity, changes = await _identity(settings, dsn, keys, record, clock=clock, stack=stack)
     checkpointer = await auditing.checkpointer(settings, dsn, keys, clock, stack)
     await auditing.begin(settings, record, clock, stack)
@@ -143,6 +147,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             "audit-past": checkpointer.watch_past,
             "identity-changes": lambda: record.follow(changes),
             "credentials": lambda: credentials.run(brokerages),
+            "secret-ages": SecretAges(settings, keys, stored, changes, metrics, clock=clock).run,
             **watched.parts,
         },
     )
@@ -239,11 +244,11 @@ async def _brokerages(
     clock: SystemClock,
     chance: SystemChance,
     stack: AsyncExitStack,
-) -> tuple[Brokerages, CredentialKeeper]:
+) -> tuple[Brokerages, CredentialKeeper, CredentialStore]:
     office = await stack.enter_async_context(credentials_desk.opened(settings, dsn, keys, clock, chance))
     keeper = CredentialKeeper(settings.brokers, office.desk, office.refresher, clock)
     brokerages = Brokerages(settings, await keeper.first(), clock=clock, chance=chance, stack=stack)
-    return brokerages, keeper
+    return brokerages, keeper, office.store
 
 
 def _hours(settings: Settings, clock: SystemClock) -> Hours:

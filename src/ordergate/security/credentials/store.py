@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
@@ -52,6 +52,10 @@ class CredentialStore:
             async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
                 rows = await connection.fetch(_LOAD, self._env.value, broker, revoked, timeout=TIMEOUT_S)
         return [self._row(row) for row in rows]
+
+    async def sealed_rows(self) -> Sequence[Credential]:
+        """Everything that is sealed here."""
+        return [row for row in await self.rows() if row.sealed is not None]
 
     async def add(self, row: Credential) -> bool:
         """False where one that follows is there already."""
