@@ -14,6 +14,7 @@ from ordergate.cli import (
     breaks,
     clients,
     credentials,
+    declare,
     doctor,
     drill,
     groups,
@@ -66,6 +67,7 @@ app.command()(running.run)
 app.command()(servers.serve)
 app.command()(servers.venue)
 app.command()(servers.migrate)
+app.command()(declare.declare)
 app.command()(accounts.token)
 app.add_typer(orders.app, name="orders")
 app.command()(accounts.positions)

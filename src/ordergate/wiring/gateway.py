@@ -47,7 +47,7 @@ from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
-from ordergate.wiring import auditing, credentials_desk, key_service, market_hours, surveillance
+from ordergate.wiring import auditing, credentials_desk, declaration, key_service, market_hours, surveillance
 from ordergate.wiring.brokerages import Brokerages
 from ordergate.wiring.clock_offset import MachineOffset
 from ordergate.wiring.credential_keeper import CredentialKeeper
@@ -100,6 +100,7 @@ async def migrate_all(dsn: str) -> list[str]:
 async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> Gateway:
     env = settings.environment
     clock, chance, metrics = SystemClock(), SystemChance(), Metrics()
+    declaration.check(settings, os.environ)
     keys = await stack.enter_async_context(key_service.opened(settings))
     dsn = await database(settings, stack)
     if settings.database_url is None:

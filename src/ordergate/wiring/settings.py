@@ -189,6 +189,13 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     accounts: tuple[AccountId, ...] = ()
 
 
+class DeclarationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The signed file that says which environment this is, and the public half of the key that signed it."""
+
+    file: Path
+    key: str
+
+
 class _Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """Which key service it is."""
 
@@ -242,6 +249,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     audit: AuditSettings = AuditSettings()
     surveillance: tuple[EndpointSettings, ...] = ()
     keys: KeySettings = FileKeys()
+    declaration: DeclarationSettings | None = None
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -305,7 +313,10 @@ def parse(plain: object, where: str) -> Settings:
         raise CannotStart(f"{where}: {error}") from error
     for name, account in settings.accounts.items():
         try:
-            account.parsed_limits()
+            limits = account.parsed_limits()
         except ValueError as error:
             raise CannotStart(f"{where}: account {name}: {error}") from error
+        if limits is not None and limits.enabled_until is not None and settings.environment is Env.LIVE:
+            why = "in live two persons enable an account, and no file does: remove `enabled_until`"
+            raise CannotStart(f"{where}: account {name}: {why}")
     return settings
