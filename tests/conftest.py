@@ -9,7 +9,12 @@ from hypothesis import HealthCheck, settings
 from tests.dose import LONG, SHORT
 from tests.recorded import find_shared_dir, not_run_sentence, split_by_need
 
-pytest_plugins = ("tests.fixtures.hsm", "tests.fixtures.house", "tests.fixtures.postgres")
+pytest_plugins = (
+    "tests.fixtures.network",
+    "tests.fixtures.hsm",
+    "tests.fixtures.house",
+    "tests.fixtures.postgres",
+)
 
 # Two cores shared with servers under test: how long one example takes says nothing about our code.
 settings.register_profile("usual", deadline=None, suppress_health_check=[HealthCheck.too_slow])

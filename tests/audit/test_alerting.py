@@ -20,7 +20,8 @@ from tests.engine.stage import CountingChance
 from tests.journal.making import ALICE
 
 SECRETS = tuple("whsec_" + base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
-TARGET = Target(name="risk", url="https://risk.example/hook", secrets=tuple(map(secret_of, SECRETS)))
+KNOWN = tuple(map(secret_of, SECRETS))
+TARGET = Target(name="risk", url="https://risk.example/hook", secrets=lambda: KNOWN)
 
 
 class Now(HandClock):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from ordergate.brokers._shared.lines import HttpLimits
-from ordergate.brokers.alpaca.access import Bearer
-from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings
+from ordergate.brokers.alpaca.access import Bearer, Keys
+from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings, Lease
 from ordergate.core.orders.order import Replacement
 from ordergate.ports.broker import (
     Acknowledged,
+    BrokerUnavailable,
     DedupClass,
     Outcome,
     Rejected,
@@ -68,6 +70,41 @@ async def test_a_bearer_token_is_the_other_way_in(server: ByteServer, clock: Han
     await alpaca.close()
     assert server.seen[0].headers["authorization"] == "Bearer token"
     assert "apca-api-key-id" not in server.seen[0].headers
+
+
+async def test_other_credentials_are_used_from_the_next_request_on(
+    server: ByteServer, broker: AlpacaBroker
+) -> None:
+    server.play(hangs)
+    under_way = asyncio.create_task(place(broker))
+    await server.reached(1)
+    broker.use(Keys(Secret("PKNEXT"), Secret("next-secret")))
+    assert broker.earlier_in_use, "the first request is under way still"
+
+    server.play(says(200, documents.order(our_id(2))))
+    assert isinstance(await broker.place(our_id(2), terms()), Acknowledged)
+    assert [asked.headers["apca-api-key-id"] for asked in server.seen] == ["PKTEST", "PKNEXT"]
+    assert server.seen[1].headers["apca-api-secret-key"] == "next-secret"
+    under_way.cancel()
+    await asyncio.gather(under_way, return_exceptions=True)
+    assert not broker.earlier_in_use
+
+
+async def test_credentials_that_are_not_leased_any_more_open_nothing_and_then_cancel_nothing(
+    server: ByteServer, broker: AlpacaBroker, clock: HandClock
+) -> None:
+    now = clock.monotonic()
+    broker.lease(Lease(opens_until=now, ends=now + 100))
+    assert isinstance(await place(broker), Unsent)
+    assert isinstance(await broker.replace("id", our_id(1), terms(), BIGGER), Unsent)
+    server.play(NO_CONTENT)
+    assert isinstance(await broker.cancel(our_id(1), documents.BROKER_ID), Acknowledged)
+
+    broker.lease(Lease(opens_until=now, ends=now))
+    assert isinstance(await broker.cancel(our_id(1), documents.BROKER_ID), Unsent)
+    with pytest.raises(BrokerUnavailable):
+        await broker.account()
+    assert len(server.seen) == 1
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from ordergate.brokers._shared.socket import (
     Link,
     LinkLost,
     Patience,
+    Renewal,
     Up,
     lifeline,
     stream_session,
@@ -121,6 +122,50 @@ async def test_a_lost_line_is_told_and_mended(clock: HandClock, ending: Scene | 
         heard = await listen(server.url, lambda it: len(it) == 5, clock=clock)
     assert [item for item in heard if not isinstance(item, Down)] == [Up(), "one", Up(), "two"]
     assert isinstance(heard[2], Down)
+
+
+async def renewed(url: str, clock: HandClock, *, two_at_once: bool) -> tuple[list[Heard], Renewal]:
+    """What is heard where a renewal is asked for at the first word, up to the second."""
+    heard: list[Heard] = []
+    renewal = Renewal(two_at_once=two_at_once)
+    async with stream_session() as session, asyncio.timeout(WAIT_S):
+        line = lifeline(
+            session, Echoes(url), patience=QUICK, clock=clock, chance=FixedChance(), renewal=renewal
+        )
+        async with aclosing(line), renewal:
+            async for item in line:
+                heard.append(item)
+                if item == "one":
+                    renewal.ask()
+                    assert renewal.pending
+                if item == "two":
+                    break
+            assert not renewal.pending
+    return heard, renewal
+
+
+async def test_a_renewed_line_listens_before_the_old_one_ends_and_is_never_down(clock: HandClock) -> None:
+    async with stream_server(says("one", then=Stage.stay), says("two", then=Stage.stay)) as server:
+        heard, _ = await renewed(server.url, clock, two_at_once=True)
+    assert heard == [Up(), "one", Up(), "two"]
+
+
+async def test_a_renewal_that_is_not_let_in_keeps_the_old_line_and_tries_again(clock: HandClock) -> None:
+    async with stream_server(says("one", then=Stage.stay), abort, says("two", then=Stage.stay)) as server:
+        heard, _ = await renewed(server.url, clock, two_at_once=True)
+    assert heard == [Up(), "one", Up(), "two"]
+
+
+async def test_where_only_one_line_may_stand_the_old_one_ends_first(clock: HandClock) -> None:
+    async with stream_server(says("one", then=Stage.stay), says("two", then=Stage.stay)) as server:
+        heard, _ = await renewed(server.url, clock, two_at_once=False)
+    assert heard == [Up(), "one", Down("renewed"), Up(), "two"]
+
+
+async def test_a_renewal_of_what_nobody_listens_to_is_not_pending() -> None:
+    renewal = Renewal(two_at_once=True)
+    renewal.ask()
+    assert not renewal.pending
 
 
 async def test_a_frame_that_cannot_be_read_is_a_gap(clock: HandClock) -> None:

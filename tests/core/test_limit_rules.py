@@ -138,7 +138,18 @@ def test_of_two_values_the_tighter_holds_and_comes_from_the_rule_that_said_it(
 
 
 def test_every_field_of_an_account_is_among_the_tightened() -> None:
-    assert {name for name, _, _ in TIGHTER} | {"losses"} == set(OF_ACCOUNT)
+    assert {name for name, _, _ in TIGHTER} | {"losses", "enabled_until"} == set(OF_ACCOUNT)
+
+
+def test_until_when_an_account_is_enabled_is_its_own_and_the_earlier_is_tighter() -> None:
+    early, late = "2026-01-05T15:00:00+00:00", "2026-01-06T15:00:00+00:00"
+    plain: Any = mapping_of(limits_from(OWN))
+    assert loosened(plain, {**plain, "enabled_until": early}) == ["enabled_until"]
+    assert loosened({**plain, "enabled_until": early}, {**plain, "enabled_until": late}) == ["enabled_until"]
+    assert loosened({**plain, "enabled_until": late}, {**plain, "enabled_until": early}) == []
+    assert loosened({**plain, "enabled_until": late}, plain) == []
+    with pytest.raises(ValueError, match="each is enabled by itself"):
+        rule(Reach.FIRM, "", {"enabled_until": late})
 
 
 def test_of_losses_the_lowest_of_each_holds_and_days_that_differ_come_to_no_limits() -> None:

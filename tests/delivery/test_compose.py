@@ -83,7 +83,9 @@ def test_the_gateway_starts_in_paper_with_limits_and_speaks_to_the_venue() -> No
     assert settings.base_url == f"http://{SERVICES['gateway']['ports'][0].rpartition(':')[0]}"
     venue = venue_settings.load(mounted("venue"))
     assert settings.brokers["venue"].url == f"http://venue:{venue.port}"
-    assert settings.brokers["venue"].key.read().reveal() == venue.accounts[0].key
+    key = settings.brokers["venue"].key
+    assert key is not None
+    assert key.read().reveal() == venue.accounts[0].key
     assert {one.symbol for one in settings.instruments} <= {one.symbol for one in venue.listings}
 
 

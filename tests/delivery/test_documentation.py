@@ -75,4 +75,6 @@ def test_every_package_the_code_imports_is_asked_for_by_name() -> None:
 
 def test_the_package_asks_for_what_the_requirements_ask_for() -> None:
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert set(project["dependencies"]) | {"flit-core"} == asked_for("requirements.in")
+    extras = {name for names in project["optional-dependencies"].values() for name in names}
+    assert extras.isdisjoint(project["dependencies"])
+    assert {*project["dependencies"], *extras, "flit-core"} == asked_for("requirements.in")

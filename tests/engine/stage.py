@@ -215,11 +215,14 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         offset: ClockOffset | None = None,
         nodes: Nodes | None = None,
         ourselves: SeenNode | None = None,
+        env: Env = Env.PAPER,
     ) -> None:
         """`limits` change the ordinary ones. Orders in `hidden` are not found by questions."""
+        self.env = env
+        self.account = AccountId(f"{env.letter}-TEST")
         self.clock = HandClock()
         self.chance = CountingChance()
-        self.journal = MemoryJournal(Env.PAPER)
+        self.journal = MemoryJournal(env)
         self.views = MemoryViews(self.journal)
         self.exchange = PaperExchange(
             now=self.clock.now, instruments={ES: INSTRUMENT}, dedups=dedup is DedupClass.A
@@ -262,7 +265,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
     async def start(self, *, ready: bool = True) -> None:
         self.broker = PaperBroker(
             self.exchange,
-            env=Env.PAPER,
+            env=self.env,
             clock=self.clock,
             dedup=self._dedup,
             resend_is_safe=self._resend_is_safe,
@@ -274,7 +277,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         )
         self.metrics = Metrics()
         world = World(
-            env=Env.PAPER,
+            env=self.env,
             clock=self.clock,
             chance=self.chance,
             journal=self.journal,
@@ -290,7 +293,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             ourselves=self._ourselves,
             audit=lambda: self.unproved,
         )
-        served = [Served(ACCOUNT, self.broker, self._limits, self._expected, login="paper-login")]
+        served = [Served(self.account, self.broker, self._limits, self._expected, login="paper-login")]
         self.node = Node(
             world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self.snapshots, trips=self._trips
         )
@@ -309,7 +312,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
 
     @property
     def seat(self) -> Seat:
-        seat = self.node.lanes.get(ACCOUNT)
+        seat = self.node.lanes.get(self.account)
         assert seat is not None
         return seat
 

@@ -46,6 +46,15 @@ async def test_a_rotation_that_cannot_be_saved_has_not_happened(tmp_path: Path) 
     assert await keys.describe(Purpose.TOKENS) == before
 
 
+async def test_what_another_process_rotated_is_found_without_a_restart(tmp_path: Path) -> None:
+    here, there = keys_in(tmp_path), keys_in(tmp_path)
+    for number in (1, 2, 3):
+        made = await (here if number % 2 else there).rotate(Purpose.TOKENS)
+        assert made.version == number
+    assert await here.describe(Purpose.TOKENS) == await there.describe(Purpose.TOKENS)
+    assert len(await there.sign(Purpose.TOKENS, 3, b"x")) == 64
+
+
 def test_live_keys_are_never_in_a_file(tmp_path: Path) -> None:
     with pytest.raises(KeysRefused, match="paper"):
         keys_in(tmp_path, Env.LIVE)

@@ -30,11 +30,11 @@ class Post(Protocol):
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
-    """An endpoint's address and secrets, the newest first."""
+    """An endpoint's address, and who tells its secrets of now, the newest first."""
 
     name: str
     url: str
-    secrets: tuple[bytes, ...]
+    secrets: Callable[[], tuple[bytes, ...]]
 
     def __repr__(self) -> str:
         return f"Target({self.name!r})"
@@ -72,7 +72,7 @@ class Alerting:
         notice = delivery.notice
         body = webhooks.body_of(notice)
         now = self._clock.now()
-        headers = webhooks.headers_of(notice, body, target.secrets, int(now.timestamp()))
+        headers = webhooks.headers_of(notice, body, target.secrets(), int(now.timestamp()))
         try:
             if target.name in self._gone:
                 raise Failed("the endpoint wants no more", gone=True)

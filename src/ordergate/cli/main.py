@@ -13,17 +13,21 @@ from ordergate.cli import (
     audit,
     breaks,
     clients,
+    credentials,
+    declare,
     doctor,
     drill,
     groups,
     hooks,
     journal,
+    keys,
     kill,
     limits,
     orders,
     report,
     roles,
     running,
+    secrets,
     servers,
     users,
 )
@@ -66,6 +70,7 @@ app.command()(running.run)
 app.command()(servers.serve)
 app.command()(servers.venue)
 app.command()(servers.migrate)
+app.command()(declare.declare)
 app.command()(accounts.token)
 app.add_typer(orders.app, name="orders")
 app.command()(accounts.positions)
@@ -87,6 +92,9 @@ app.add_typer(roles.tenants, name="tenants")
 app.add_typer(roles.desks, name="desks")
 app.add_typer(roles.app, name="roles")
 app.add_typer(users.app, name="users")
+app.add_typer(credentials.app, name="credentials")
+app.add_typer(keys.app, name="keys")
+app.add_typer(secrets.app, name="secrets")
 app.command()(doctor.doctor)
 app.add_typer(drill.app, name="drill")
 

@@ -66,6 +66,12 @@ class Code(StrEnum):
     CHANGE_OUTDATED = "change-outdated", "What was to be changed is another by now; look again."
     PRECONDITION_REQUIRED = "precondition-required", "Say with If-Match or If-None-Match what you saw."
     STEP_UP_REQUIRED = "step-up-required", "The login is too old for this; log in again."
+    # Credentials at brokers
+    CREDENTIAL_STATE = "credential-state", "The credential is not in a state from which that is possible."
+    CREDENTIAL_REFUSED = (
+        "credential-refused",
+        "The broker does not take the credential, or it opens another account.",
+    )
     # The system
     NOT_READY = "not-ready", "The account is being recovered; try again shortly."
     DEADLINE = "deadline", "The body took too long to arrive; nothing was accepted."

@@ -72,9 +72,7 @@ class AccountSync:
         """
         standing = await self._standing(seat)
         theirs = standing.figures
-        if seat.expected not in (None, theirs.fingerprint):
-            what = f"the session is logged in to {theirs.fingerprint}, not to {seat.expected}"
-            raise BrokerUnavailable(what)
+        require_expected(seat.expected, theirs.fingerprint)
         now = self._clock.now()
         events: list[AnyAccountEvent | AnyOrderEvent] = [
             AccountOpened(
@@ -172,6 +170,12 @@ class AccountSync:
             ours=account.broker_account,
             theirs=theirs.fingerprint,
         )
+
+
+def require_expected(expected: str | None, found: str) -> None:
+    """Raises BrokerUnavailable where the session is logged in to another account than was registered."""
+    if expected not in (None, found):
+        raise BrokerUnavailable(f"the session is logged in to {found}, not to {expected}")
 
 
 async def _history(seat: Seat, orders: AbstractSet[str], *, after: str | None) -> tuple[str | None, Booked]:

@@ -31,7 +31,7 @@ from ordergate.core.risk import policy as policies
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.policy import SETTINGS, Edit
 from ordergate.core.risk.rules import Reach, Rule
-from ordergate.engine import override_desk
+from ordergate.engine import live_enabling, override_desk
 from ordergate.engine.control_stream import UNREAD, ControlStream, Decide
 from ordergate.engine.limits_book import LimitsBook
 from ordergate.engine.limits_changes import Plan, Planner, edits_in
@@ -161,6 +161,8 @@ class LimitsDesk:
             return no
         if (no := policies.fitting(policy, read)) is not None:
             return no
+        if (no := live_enabling.refused(principal, read, policy, self._clock.now())) is not None:
+            return no
         return await self._planner.plan(read, by=person(principal), reason=reason, at=self._clock.now())
 
     def differing(self, principal: Principal, rules: Sequence[Rule], *, prune: bool) -> list[Edit]:
@@ -245,7 +247,11 @@ class LimitsDesk:
             edits = edits_in(change)
             if isinstance(edits, Refusal):
                 return edits
-            no = self._allowed(principal, edits) or policies.fitting(self.book.policy, edits)
+            no = (
+                self._allowed(principal, edits)
+                or policies.fitting(self.book.policy, edits)
+                or live_enabling.refused(principal, edits, self.book.policy, at)
+            )
             if no is not None:
                 return no
             made = policies.events_of(

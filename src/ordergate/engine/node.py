@@ -49,7 +49,7 @@ from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.trips import TripPolicy
 from ordergate.engine.unknowns import Unknowns
 from ordergate.engine.valuing import Valuing
-from ordergate.engine.world import Served, World, subjects
+from ordergate.engine.world import Served, World, require_one_environment, subjects
 from ordergate.telemetry.log import logger
 
 log = logger("node")
@@ -71,6 +71,7 @@ class Node:
         trips: TripPolicy | None = None,
     ) -> None:
         """`two_persons`: whoever engages the kill switch does not release it. Without `trips` none happen."""
+        require_one_environment(world.env, served)
         self._world = world
         self.lanes = Lanes()
         self.prices = PriceBoard(world.audience)

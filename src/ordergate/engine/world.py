@@ -9,7 +9,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 import msgspec
 
-from ordergate.core.ids import AccountId, Env, Symbol
+from ordergate.core.faults import InvariantBroken
+from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.compiling import Subject
 from ordergate.core.risk.limits import Limits
@@ -76,3 +77,11 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 def subjects(served: Sequence[Served]) -> dict[AccountId, Subject]:
     """Whose limits each account is under."""
     return {one.account: Subject(one.account, one.tenant, one.desk) for one in served}
+
+
+def require_one_environment(env: Env, served: Sequence[Served]) -> None:
+    """A node of one environment never holds a broker, or an account, of another. Raises InvariantBroken."""
+    for one in served:
+        if one.broker.env is not env or not is_account_id(env, one.account):
+            what = f"{one.account} at a broker of {one.broker.env}"
+            raise InvariantBroken(f"a node of {env} was given {what}")

@@ -161,6 +161,11 @@ async def _check(dsn: str, env: Env, limits: Limits) -> None:
         ) from error
     finally:
         connection.terminate()
+    require_own(found, env)
+
+
+def require_own(found: str, env: Env) -> None:
+    """A database is of the environment that opened it first, for ever. Raises JournalUnavailable."""
     if found != env:
         raise JournalUnavailable(f"this database belongs to the {found} environment, this process to {env}")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Final
 
 import asyncpg
@@ -45,6 +46,7 @@ _SPEND: Final = sql("spend")
 _PRUNE_SPENT: Final = sql("prune_spent")
 _PRUNE_KEYS: Final = sql("prune_keys")
 _PRUNE_REVOCATIONS: Final = sql("prune_revocations")
+_CLIENTS_SINCE: Final = sql("client_secrets_since")
 _NOTE_CHANGE: Final = sql("note_change")
 _LOAD_CHANGES: Final = sql("load_changes")
 _CHANGES_RECORDED: Final = sql("changes_recorded")
@@ -178,6 +180,15 @@ class PostgresStore:
     async def note(self, what: str, operation: str, subject: str, facts: Mapping[str, str]) -> None:
         """Something else that a person with power did, to be recorded as changes of identity are."""
         await self._execute(_NOTE_CHANGE, what, operation, subject, json.dumps(dict(facts)))
+
+    async def client_secrets_since(self) -> datetime | None:
+        """When the enabled client that has stood unchanged longest was last changed."""
+        with told_as_unavailable():
+            async with self.pool.acquire(timeout=TIMEOUT_S) as connection:
+                found: datetime | None = await connection.fetchval(
+                    _CLIENTS_SINCE, self._env.value, timeout=TIMEOUT_S
+                )
+        return found
 
     async def recorded(self, numbers: Sequence[int]) -> None:
         await self._execute(_CHANGES_RECORDED, list(numbers))

@@ -95,6 +95,18 @@ class Metrics:
             ["account", "age"],
             registry=self.registry,
         )
+        self._secret_age = Gauge(
+            "ordergate_secret_age_seconds",
+            "Since each secret was made or last replaced, where that is known.",
+            ["secret"],
+            registry=self.registry,
+        )
+        self._credential_expires = Gauge(
+            "ordergate_credential_expires_seconds",
+            "Until what a user granted at a broker runs out, unless it is refreshed.",
+            ["broker"],
+            registry=self.registry,
+        )
         self.stream_clients = gauge("ordergate_stream_clients", "Open stream connections.")
         self.kill_switch = gauge("ordergate_kill_switch_engaged", "1 while the kill switch is engaged.")
         stops = Gauge("ordergate_stops", "Stops in force, by level.", ["level"], registry=self.registry)
@@ -144,6 +156,14 @@ class Metrics:
     def unknown(self, account: AccountId, age: str) -> Gauge:
         """One of the accounts in the settings, and an age of `AGES`."""
         return self._unknown.labels(account, age)
+
+    def secret_age(self, name: str) -> Gauge:
+        """One of the keys, or of the secrets that the settings name."""
+        return self._secret_age.labels(name)
+
+    def credential_expires(self, broker: str) -> Gauge:
+        """One of the brokers in the settings."""
+        return self._credential_expires.labels(broker)
 
     def refused(self, code: Code) -> None:
         self._refusals[code].inc()

@@ -19,6 +19,7 @@ from uuid import uuid4
 from aiohttp import web
 
 from ordergate.venue.exchange import Exchange
+from ordergate.venue.faces import oauth
 from ordergate.venue.faces.admin import PREFIX, AdminFace
 from ordergate.venue.faces.alpaca.access import Doorkeeper, Keyring, RateLimiter
 from ordergate.venue.faces.alpaca.calls import Counter
@@ -49,12 +50,16 @@ class Venue:
         self.exchange = Exchange(settings.listings, log=self._log)
         self.faults = FaultPlan(settings.seed)
         self.base_url = ""
+        self._doorkeeper = Doorkeeper(
+            Keyring(account=it.id, key=it.key, secret=it.secret, token=it.token) for it in settings.accounts
+        )
 
     async def start(self) -> None:
         """Answer requests once this returns. Raises VenueCannotStart, and leaves nothing behind then."""
         self._deck = TapeDeck(self._players())
         self._face = self._alpaca_face()
         self._admin = self._admin_face()
+        self._oauth = self._oauth_face()
         # access_log: one line per request would cost more than the request.
         server = web.Server(self._handle, access_log=None)
         self._runner = web.ServerRunner(server, handle_signals=False, shutdown_timeout=SHUTDOWN_TIMEOUT_S)
@@ -87,9 +92,19 @@ class Venue:
         """Whether some market data stream is subscribed to this symbol by now."""
         return self._face.is_watched(symbol)
 
+    def add_key(self, account: str, key: str, secret: str) -> None:
+        """A further key pair of the account, until the venue stops. Raises ValueError."""
+        self._doorkeeper.add(Keyring(account=account, key=key, secret=secret))
+
+    def revoke_key(self, key: str) -> int | None:
+        """It opens nothing any more, and the streams it opened end; None where there is no such key."""
+        return self._face.end_streams_of(key) if self._doorkeeper.remove(key) else None
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if self._admin is not None and request.path.startswith(PREFIX):
             return await self._admin.handle(request)
+        if self._oauth is not None and request.path.startswith(oauth.PREFIX):
+            return await self._oauth.handle(request)
         return await self._face.handle(request)
 
     async def _listen(self) -> None:
@@ -145,19 +160,27 @@ class Venue:
     def _alpaca_face(self) -> AlpacaFace:
         return AlpacaFace(
             Counter(self.exchange, _now, lambda: str(uuid4())),
-            Doorkeeper(
-                Keyring(account=it.id, key=it.key, secret=it.secret, token=it.token)
-                for it in self._settings.accounts
-            ),
+            self._doorkeeper,
             RateLimiter(self._settings.rate_limit),
             self.faults,
             epoch_s=time.time,
             bounds=self._settings.stream_bounds,
         )
 
+    def _oauth_face(self) -> oauth.OAuthFace | None:
+        if not self._settings.oauth_clients:
+            return None
+        return oauth.OAuthFace(
+            self._settings.oauth_clients,
+            self._doorkeeper,
+            token_s=self._settings.oauth_token_s,
+            monotonic=time.monotonic,
+            ended=self._face.end_streams_of,
+        )
+
     def _admin_face(self) -> AdminFace | None:
         token = self._settings.admin_token
-        return AdminFace(token, self.exchange, self.faults, self._deck) if token else None
+        return AdminFace(token, self.exchange, self.faults, self._deck, self) if token else None
 
 
 def _now() -> datetime:

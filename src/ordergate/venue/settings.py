@@ -28,6 +28,14 @@ class AccountSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     cash: Decimal = Decimal(1_000_000)
 
 
+class OAuthClient(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An application that owners of accounts may let in."""
+
+    id: str
+    secret: str
+    redirect_uris: tuple[str, ...]
+
+
 class DbnTapeSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag="dbn"):
     """Recorded market-by-order files, played one after the other."""
 
@@ -88,6 +96,8 @@ class VenueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     data_dir: Path | None = None
     rate_limit: int = 200
     admin_token: str = ""
+    oauth_clients: tuple[OAuthClient, ...] = ()
+    oauth_token_s: float = 3_600.0
     seed: int = 0
     stream_bounds: StreamBounds = StreamBounds()
 

@@ -24,12 +24,7 @@ from ordergate.api.app import ApiDeps, create_app
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.checkpointer import Checkpointer
-from ordergate.brokers._shared.hosts import ForeignHost
-from ordergate.brokers.alpaca import access as alpaca_access
-from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings
-from ordergate.brokers.alpaca.prices import AlpacaPrices, Feed
 from ordergate.core.faults import Fault
-from ordergate.core.ids import AccountId, Env
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.judging import Hours, always_unknown
 from ordergate.engine.node import Node
@@ -45,9 +40,9 @@ from ordergate.journal.shared_stops import SharedStops
 from ordergate.journal.views import PostgresViews
 from ordergate.ports import nodes
 from ordergate.ports.keys import Keys
-from ordergate.ports.market_data import MarketData
 from ordergate.security import service as security
 from ordergate.security.authorization_server import Endpoint
+from ordergate.security.credentials.store import CredentialStore
 from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
 from ordergate.security.keys import factors as factor_keys
 from ordergate.security.migrations import identity_migrations
@@ -58,16 +53,17 @@ from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.telemetry.metrics import Metrics
-from ordergate.wiring import auditing, key_service, market_hours, surveillance
+from ordergate.wiring import auditing, credentials_desk, declaration, key_service, market_hours, surveillance
+from ordergate.wiring.brokerages import Brokerages
 from ordergate.wiring.clock_offset import MachineOffset
+from ordergate.wiring.credential_keeper import CredentialKeeper
 from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.hooks import hooks
 from ordergate.wiring.kill_files import KillFiles
 from ordergate.wiring.roles import places
-from ordergate.wiring.settings import BrokerSettings, CannotStart, IssuerFile, Settings
+from ordergate.wiring.secret_ages import SecretAges
+from ordergate.wiring.settings import CannotStart, IssuerFile, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
-
-UNLIMITED_PER_MINUTE = 60_000_000
 
 
 class Gateway(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,6 +119,7 @@ async def migrate_all(dsn: str) -> list[str]:
 async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> Gateway:
     env = settings.environment
     clock, chance, metrics = SystemClock(), SystemChance(), Metrics()
+    declaration.check(settings, os.environ)
     keys = await stack.enter_async_context(key_service.opened(settings))
     dsn = await database(settings, stack)
     if settings.database_url is None:
@@ -142,6 +139,9 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         settings, dsn, hub, journal, clock=clock, chance=chance, stack=stack
     )
     record = PrivilegedRecord(env, journal, watched.audience, clock)
+    brokerages, credentials, stored = await _brokerages(
+        settings, dsn, keys, clock=clock, chance=chance, stack=stack
+    )
     identity, changes = await _identity(settings, dsn, keys, record, clock=clock, stack=stack)
     checkpointer = await auditing.checkpointer(settings, dsn, keys, clock, stack)
     await auditing.begin(settings, record, clock, stack)
@@ -154,7 +154,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         audience=watched.audience,
         metrics=metrics,
         instruments=settings.symbols,
-        prices=_prices(settings, clock, chance, stack),
+        prices=brokerages.prices(),
         rules=fold_rules(settings.symbols),
         kill_flags=(KillFiles(settings.data_dir), rows),
         shared_stops=_shared_stops(settings, dsn, ourselves.name, stack),
@@ -167,6 +167,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             "audit": checkpointer.run,
             "audit-past": checkpointer.watch_past,
             "identity-changes": lambda: record.follow(changes),
+            "credentials": lambda: credentials.run(brokerages),
+            "secret-ages": SecretAges(settings, keys, stored, changes, metrics, clock=clock).run,
             **watched.parts,
         },
     )
@@ -175,7 +177,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         [
             Served(
                 account,
-                _broker(settings, account, clock, chance, stack),
+                brokerages.broker(account),
                 its.parsed_limits(),
                 its.broker_account,
                 owner=its.owner,
@@ -263,6 +265,21 @@ async def _identity(
     return identity, store
 
 
+async def _brokerages(
+    settings: Settings,
+    dsn: str,
+    keys: Keys,
+    *,
+    clock: SystemClock,
+    chance: SystemChance,
+    stack: AsyncExitStack,
+) -> tuple[Brokerages, CredentialKeeper, CredentialStore]:
+    office = await stack.enter_async_context(credentials_desk.opened(settings, dsn, keys, clock, chance))
+    keeper = CredentialKeeper(settings.brokers, office.desk, office.refresher, clock)
+    brokerages = Brokerages(settings, await keeper.first(), clock=clock, chance=chance, stack=stack)
+    return brokerages, keeper, office.store
+
+
 def _hours(settings: Settings, clock: SystemClock) -> Hours:
     """The trading hours of every instrument, where an account is bound by them."""
     limits = [its.parsed_limits() for its in settings.accounts.values()]
@@ -279,53 +296,6 @@ def _issuer(one: IssuerFile) -> IssuerSettings:
         return IssuerSettings(**msgspec.structs.asdict(one))
     except ValueError as error:
         raise CannotStart(f"issuer {one.name}: {error}") from error
-
-
-def _broker(
-    settings: Settings,
-    account: AccountId,
-    clock: SystemClock,
-    chance: SystemChance,
-    stack: AsyncExitStack,
-) -> AlpacaBroker:
-    login = settings.brokers[settings.accounts[account].broker]
-    tuned = AlpacaSettings(
-        resend_is_safe=login.resend_is_safe,
-        replace_keeps_fills=login.replace_keeps_fills,
-        requests_per_minute=login.requests_per_minute or UNLIMITED_PER_MINUTE,
-    )
-    broker = AlpacaBroker(
-        _access(login, settings.environment), account, clock=clock, chance=chance, settings=tuned
-    )
-    stack.push_async_callback(broker.close)
-    return broker
-
-
-def _prices(
-    settings: Settings, clock: SystemClock, chance: SystemChance, stack: AsyncExitStack
-) -> list[MarketData]:
-    sources: list[MarketData] = []
-    for login in settings.brokers.values():
-        access = _access(login, settings.environment)
-        for feed in login.prices:
-            source = AlpacaPrices(access, Feed(feed.feed), feed.symbols, clock=clock, chance=chance)
-            stack.push_async_callback(source.close)
-            sources.append(source)
-    return sources
-
-
-def _access(login: BrokerSettings, env: Env) -> alpaca_access.Access:
-    if login.kind != "alpaca":
-        raise CannotStart(f"there is no broker of the kind {login.kind!r}; known: alpaca")
-    keys = alpaca_access.Keys(login.key.read(), login.secret.read())
-    if env is Env.LIVE:
-        if login.url is not None:
-            raise CannotStart("in live the broker's host follows from the environment: remove `url`")
-        return alpaca_access.live(keys)
-    try:
-        return alpaca_access.paper(keys, trading_url=login.url, allowed_hosts=frozenset(login.allowed_hosts))
-    except ForeignHost as error:
-        raise CannotStart(str(error)) from error
 
 
 def _ourselves(settings: Settings, chance: SystemChance) -> nodes.Node:

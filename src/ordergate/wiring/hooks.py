@@ -9,7 +9,9 @@ from typing import Final
 from ordergate.core.hooks.hook import Hook, Passphrase, Signed
 from ordergate.core.hooks.template import Template
 from ordergate.core.webhook_signatures import secret_of
-from ordergate.wiring.settings import CannotStart, HookSettings, SecretSource, Settings
+from ordergate.wiring.client_settings import HookSettings
+from ordergate.wiring.secret_sources import SecretSource
+from ordergate.wiring.settings import CannotStart, Settings
 
 PASSPHRASE_CHARACTERS_MIN: Final = 24
 

@@ -6,7 +6,6 @@ never in the file itself: it says which environment variable or which file holds
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from ipaddress import ip_network
@@ -16,47 +15,19 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import yaml
 
-from ordergate.api.deps import GENEROUS
-from ordergate.api.quotas import Quotas, Rate
 from ordergate.core.access import Scope
 from ordergate.core.hooks.hook import NAME
-from ordergate.core.hooks.template import Found, Template
 from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.trips import TripPolicy
-from ordergate.security.profile import check_url
-from ordergate.telemetry.secret import Secret
+from ordergate.security.profile import check_url, is_loopback
+from ordergate.wiring.client_settings import HookSettings, QuotaSettings
+from ordergate.wiring.secret_sources import CannotStart as CannotStart  # noqa: PLC0414  # said by settings
+from ordergate.wiring.secret_sources import SecretSource as SecretSource  # noqa: PLC0414  # part of settings
 
 LOOPBACK: Final = "127.0.0.1"
 CONTROL_STREAMS: Final = frozenset({"CONTROL", "LIMITS"})
-
-
-class CannotStart(Exception):
-    """What is in the way, in one sentence that says what to do."""
-
-
-class SecretSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Where a secret is: exactly one of the two."""
-
-    environment: str | None = None
-    file: Path | None = None
-
-    def __post_init__(self) -> None:
-        if (self.environment is None) == (self.file is None):
-            raise ValueError("a secret has either `environment` or `file`")
-
-    def read(self) -> Secret:
-        if self.environment is not None:
-            value = os.environ.get(self.environment, "")
-            if not value:
-                raise CannotStart(f"set the environment variable {self.environment}")
-            return Secret(value)
-        assert self.file is not None
-        try:
-            return Secret(self.file.read_text(encoding="utf-8").strip())
-        except OSError as error:
-            raise CannotStart(f"cannot read the secret in {self.file}: {error.strerror}") from error
 
 
 class PriceFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -64,15 +35,35 @@ class PriceFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     symbols: tuple[Symbol, ...]
 
 
+class OAuthSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The application that a broker has registered for us, by which users let the gateway in.
+
+    `redirect_uri` is on loopback: `ordergate credentials link` listens there while a user decides.
+    """
+
+    base_url: str
+    client_id: str
+    client_secret: SecretSource
+    redirect_uri: str
+    scope: str = "trading"
+
+    def __post_init__(self) -> None:
+        check_url(self.base_url)
+        check_url(self.redirect_uri)
+        if not is_loopback(self.redirect_uri):
+            raise ValueError("`redirect_uri` must be on the loopback interface")
+
+
 class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One login at a broker of the kind `alpaca`.
 
-    Without `url` it is Alpaca's own host of the environment. The two claims stay false until
-    they are proven against that host (`brokers/alpaca` says why).
+    Without `key` and `secret` its credentials are sealed in the database (`ordergate credentials`). Without
+    `url` it is Alpaca's own host of the environment. The two claims stay false until they are proven against
+    that host (`brokers/alpaca` says why).
     """
 
-    key: SecretSource
-    secret: SecretSource
+    key: SecretSource | None = None
+    secret: SecretSource | None = None
     kind: str = "alpaca"
     url: str | None = None
     allowed_hosts: tuple[str, ...] = ()
@@ -80,6 +71,21 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     resend_is_safe: bool = False
     replace_keeps_fills: bool = False
     prices: tuple[PriceFeed, ...] = ()
+    oauth: OAuthSettings | None = None
+
+    def __post_init__(self) -> None:
+        if (self.key is None) != (self.secret is None):
+            raise ValueError("a broker has both `key` and `secret`, or neither where they are stored")
+
+    @property
+    def stored(self) -> bool:
+        """Whether its credentials are sealed in the database."""
+        return self.key is None
+
+    @property
+    def reloads(self) -> bool:
+        """Whether what the settings point at may be replaced while the gateway runs."""
+        return any(source is not None and source.reloads for source in (self.key, self.secret))
 
 
 class AccountSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -211,41 +217,13 @@ class EndpointSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     accounts: tuple[AccountId, ...] = ()
 
 
-class QuotaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How often each client, all clients of a tenant together, and each address may ask."""
+class DeclarationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The signed file that says which environment this is, and the public half of the key that signed it."""
 
-    client: Quotas = GENEROUS
-    tenant: Quotas | None = None
-    address: Rate | None = None
-
-
-class PassphraseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """For senders that cannot sign: `field`, `time` and `id` say where in the alert each is."""
-
-    field: str
-    time: str
-    id: str | None = None
-    secrets: tuple[SecretSource, ...]
+    file: Path
+    key: str
 
 
-class HookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A door for alerts that become orders of one account: proved by `signed` or by `passphrase`.
-
-    `signed` are secrets of Standard Webhooks. `networks` are the only addresses that are let in, all where
-    none are named. `order` is how an alert is read; `core.hooks.template` says how.
-    """
-
-    account: AccountId
-    order: dict[str, str | bool | Found]
-    signed: tuple[SecretSource, ...] = ()
-    passphrase: PassphraseSettings | None = None
-    networks: tuple[str, ...] = ()
-    window_s: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = 300.0
-
-    def __post_init__(self) -> None:
-        Template(self.order)
-        if bool(self.signed) == (self.passphrase is not None):
-            raise ValueError("a hook has either `signed` or `passphrase`")
 class _Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
     """Which key service it is."""
 
@@ -304,6 +282,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     surveillance: tuple[EndpointSettings, ...] = ()
     hooks: dict[str, HookSettings] = {}
     keys: KeySettings = FileKeys()
+    declaration: DeclarationSettings | None = None
     log_level: str = "info"
 
     def __post_init__(self) -> None:
@@ -375,7 +354,10 @@ def parse(plain: object, where: str) -> Settings:
         raise CannotStart(f"{where}: {error}") from error
     for name, account in settings.accounts.items():
         try:
-            account.parsed_limits()
+            limits = account.parsed_limits()
         except ValueError as error:
             raise CannotStart(f"{where}: account {name}: {error}") from error
+        if limits is not None and limits.enabled_until is not None and settings.environment is Env.LIVE:
+            why = "in live two persons enable an account, and no file does: remove `enabled_until`"
+            raise CannotStart(f"{where}: account {name}: {why}")
     return settings

@@ -19,7 +19,10 @@ from ordergate.journal.surveillance import PostgresSurveillance
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.journal import Journal
+from ordergate.telemetry.log import logger
 from ordergate.wiring.settings import CannotStart, EndpointSettings, Settings
+
+log = logger("surveillance")
 
 
 class Surveillance(msgspec.Struct, frozen=True):
@@ -80,9 +83,29 @@ def _endpoint(one: EndpointSettings) -> Endpoint:
 def _target(one: EndpointSettings, *, inside: bool) -> Target:
     try:
         check_url(one.url, inside=inside)
-        secrets = tuple(secret_of(source.read().reveal()) for source in one.secrets)
+        secrets = _Secrets(one)
     except (Refused, ValueError) as error:
         raise CannotStart(f"surveillance {one.name}: {error}") from error
-    if not secrets:
+    if not one.secrets:
         raise CannotStart(f"surveillance {one.name}: give at least one secret")
     return Target(name=one.name, url=one.url, secrets=secrets)
+
+
+class _Secrets:
+    """An endpoint's secrets of now: a file that was replaced is read again for the next message."""
+
+    def __init__(self, one: EndpointSettings) -> None:
+        """Raises CannotStart and ValueError."""
+        self._name = one.name
+        self._sources = one.secrets
+        self._known = [secret_of(source.read().reveal()) for source in one.secrets]
+
+    def __call__(self) -> tuple[bytes, ...]:
+        for number, source in enumerate(self._sources):
+            if source.file is None:
+                continue
+            try:
+                self._known[number] = secret_of(source.read().reveal())
+            except (CannotStart, ValueError) as fault:
+                log.warning("webhook.secret_unreadable", endpoint=self._name, why=str(fault))
+        return tuple(dict.fromkeys(self._known))

@@ -10,7 +10,8 @@ proves nothing. Never retries, never follows a redirect, never leaves its origin
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -44,38 +45,70 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 Reply = Answer | Unsent | Unknown
 
 
+def _never() -> None:
+    """Always open."""
+
+
 class HttpClient:
     """Requests to one origin, with one set of headers, counted against one allowance."""
 
     def __init__(
-        self, origin: URL, *, headers: Mapping[str, str], allowance: Allowance, limits: HttpLimits
+        self,
+        origin: URL,
+        *,
+        headers: Mapping[str, str],
+        allowance: Allowance,
+        limits: HttpLimits,
+        closed: Callable[[], str | None] = _never,
     ) -> None:
+        """`closed` says why nothing may be asked now, or None."""
         self._origin = origin
         self._limits = limits
         self._allowance = allowance
-        self._head = _head({"Host": origin.host_port_subcomponent or "", **headers})
+        self._closed = closed
+        self._use(headers)
+        self._under_way: Counter[bytes] = Counter()
         self._lines: Lines | None = None
 
     async def ask(
         self, method: str, target: str, *, need: Need = Need.ORDINARY, body: bytes | None = None
     ) -> Reply:
         """Ask once. `target` is a path, with its query if any, already encoded."""
+        if why := self._closed():
+            return Unsent(why)
         wait_s = self._allowance.take(need)
         if wait_s > 0:
             return Unsent("own rate limit", wait_s)
-        request = self._request(method, target, body)
+        request, head = self._request(method, target, body), self._head
+        self._under_way[head] += 1
         try:
             response = await self._open_lines().ask(request)
         except NotSent as fault:
             return Unsent(str(fault))
         except Broken as fault:
             return _unclear(str(fault), method)
+        finally:
+            self._under_way[head] -= 1
+            if head is not self._head and not self._under_way[head]:
+                del self._under_way[head]
         return self._judged(method, response)
+
+    def use(self, headers: Mapping[str, str]) -> None:
+        """From the next request on. What is under way ends as it began."""
+        self._use(headers)
+
+    @property
+    def earlier_under_way(self) -> int:
+        """How many requests have not ended that went with other headers than these."""
+        return self._under_way.total() - self._under_way[self._head]
 
     async def close(self) -> None:
         if self._lines is not None:
             self._lines.close()
             self._lines = None
+
+    def _use(self, headers: Mapping[str, str]) -> None:
+        self._head = _head({"Host": self._origin.host_port_subcomponent or "", **headers})
 
     def _open_lines(self) -> Lines:
         """Made at the first request, because connections belong to a running event loop."""

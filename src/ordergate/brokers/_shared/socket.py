@@ -10,7 +10,7 @@ which stayed up for a while resets: a server that accepts and drops at once is n
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import Final, Literal, NoReturn, Protocol, TypeVar, cast
 
 import aiohttp
@@ -154,6 +154,60 @@ def stream_session() -> aiohttp.ClientSession:
     )
 
 
+Wait = Callable[[], Awaitable[None]]
+Fresh = tuple[Link, Sequence[bytes]]
+"""A link that has been greeted, with the frames that came meanwhile."""
+
+
+class Renewal:
+    """Lets a conversation go on over a fresh link, as after a change of credentials.
+
+    Where two links may stand at once, the fresh one is greeted before the old one is let go, so that at every
+    moment one of them listens; the listener is told `Up` and never `Down`, and what fell between is fetched
+    as ever. Where only one may, the old one is let go first.
+    """
+
+    def __init__(self, *, two_at_once: bool) -> None:
+        self._listening = False
+        self._two_at_once = two_at_once
+        self._asked = asyncio.Event()
+        self._fresh: Fresh | None = None
+
+    async def __aenter__(self) -> Renewal:
+        self._listening = True
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._listening = False
+
+    def ask(self) -> None:
+        self._asked.set()
+
+    @property
+    def pending(self) -> bool:
+        """Whether an old link may still be in use."""
+        return self._listening and (self._asked.is_set() or self._fresh is not None)
+
+    def take(self) -> Fresh | None:
+        """The link to go on with; where there is none, whatever comes next is greeted anew anyhow."""
+        fresh, self._fresh = self._fresh, None
+        if fresh is None:
+            self._asked.clear()
+        return fresh
+
+    async def replace(self, old: Link, dial: Callable[[], Awaitable[Fresh]], wait: Wait) -> None:
+        """Wait until it is asked for, and put a fresh link in the place of the old one."""
+        await self._asked.wait()
+        while self._two_at_once and self._fresh is None:
+            try:
+                self._fresh = await dial()
+                self._asked.clear()
+            except LinkLost as lost:
+                log.warning("broker.stream_not_renewed", why=str(lost))
+                await wait()
+        await old.give_up("renewed")
+
+
 async def lifeline(
     session: aiohttp.ClientSession,
     conversation: Conversation[T],
@@ -161,24 +215,39 @@ async def lifeline(
     patience: Patience,
     clock: Clock,
     chance: Chance,
+    renewal: Renewal | None = None,
 ) -> AsyncGenerator[Up | Down | T, None]:
     """Up, what is heard, Down, and again, for as long as it is iterated."""
     backoff = Backoff(patience, chance)
+    renewal = renewal or Renewal(two_at_once=True)
     told_down = False
+    fresh: Fresh | None = None
+
+    async def wait() -> None:
+        await clock.sleep(backoff.take())
+
+    async def dial() -> Fresh:
+        link = await _dial(session, conversation.url, patience)
+        try:
+            return link, await _greeted(conversation, link, patience)
+        except LinkLost:
+            await link.close()
+            raise
+
     while True:
         began = clock.monotonic()
         link: Link | None = None
-        watching: asyncio.Task[None] | None = None
+        beside: list[asyncio.Task[None]] = []
         why = ""
         try:
-            link = await _dial(session, conversation.url, patience)
-            early = await _greeted(conversation, link, patience)
+            link, early = fresh or await dial()
             yield Up()
             told_down = False
             for frame in early:
                 for item in conversation.read(frame):
                     yield item
-            watching = asyncio.create_task(_watch(conversation, link, patience))
+            beside.append(asyncio.create_task(_watch(conversation, link, patience)))
+            beside.append(asyncio.create_task(renewal.replace(link, dial, wait)))
             while True:
                 frame = await link.receive()
                 for item in conversation.read(frame):
@@ -186,17 +255,20 @@ async def lifeline(
         except LinkLost as lost:
             why = str(lost)
         finally:
-            if watching is not None:
-                watching.cancel()
+            for task in beside:
+                task.cancel()
             if link is not None:
                 await link.close()
+        fresh = renewal.take()
+        if fresh is not None:
+            continue
         log.warning("broker.stream_lost", why=why, url=str(conversation.url))
         if not told_down:
             told_down = True
             yield Down(why)
         if clock.monotonic() - began >= patience.stable_s:
             backoff.reset()
-        await clock.sleep(backoff.take())
+        await wait()
 
 
 async def _dial(session: aiohttp.ClientSession, url: URL, patience: Patience) -> Link:

@@ -22,9 +22,9 @@ import msgspec
 from ordergate.brokers._shared.http import Answer, HttpClient
 from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers._shared.rate import RESERVE_MIN, Allowance, Need
-from ordergate.brokers._shared.socket import Down, Patience, Up, lifeline, stream_session
+from ordergate.brokers._shared.socket import Down, Patience, Renewal, Up, lifeline, stream_session
 from ordergate.brokers.alpaca import wire
-from ordergate.brokers.alpaca.access import Access
+from ordergate.brokers.alpaca.access import Access, Credentials
 from ordergate.brokers.alpaca.queries import Queries, order_path
 from ordergate.brokers.alpaca.stream import TradeUpdates
 from ordergate.brokers.alpaca.translate import orders, requests
@@ -53,6 +53,16 @@ from ordergate.ports.broker import (
 from ordergate.ports.clock import Chance, Clock
 
 _USED: Final = "client_order_id must be unique"
+
+
+_NOT_LEASED: Final = "the broker's credentials could not be unsealed for too long"
+
+
+class Lease(msgspec.Struct, frozen=True):
+    """Monotonic seconds: until when orders may be placed and changed, and until when anything is asked."""
+
+    opens_until: float = float("inf")
+    ends: float = float("inf")
 
 
 class AlpacaSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,28 +110,53 @@ class AlpacaBroker:
         allowance = Allowance(
             per_minute=settings.requests_per_minute, clock=clock, reserve=settings.cancel_reserve
         )
-        headers = {
-            **access.headers(),
-            "Content-Type": "application/json",
-            "Accept": "application/json",
-            "Accept-Encoding": "identity",
-            "User-Agent": "ordergate",
-        }
         self._http = HttpClient(
-            access.trading, headers=headers, allowance=allowance, limits=settings.http
+            access.trading,
+            headers=_headers(access),
+            allowance=allowance,
+            limits=settings.http,
+            closed=self._ended,
         )
         self._queries = Queries(
             self._http, self.env, account, clock=clock, wait_s_max=settings.query_wait_s_max
         )
         self._conversation = TradeUpdates(access, account)
+        self._renewal = Renewal(two_at_once=True)
+        self._access = access
+        self._lease = Lease()
         self._settings = settings
         self._clock = clock
         self._chance = chance
         self._streams: aiohttp.ClientSession | None = None
 
+    # -- credentials
+
+    def use(self, credentials: Credentials) -> None:
+        """From the next request on, and on a fresh stream that listens before the old one ends."""
+        if credentials == self._access.credentials:
+            return
+        self._access = msgspec.structs.replace(self._access, credentials=credentials)
+        self._http.use(_headers(self._access))
+        self._conversation.use(self._access)
+        self._renewal.ask()
+
+    def lease(self, lease: Lease) -> None:
+        """Until when the credentials may be used. Without one they may be for ever."""
+        self._lease = lease
+
+    @property
+    def earlier_in_use(self) -> bool:
+        """Whether a request is under way, or a stream open, with credentials from before the last change."""
+        return self._http.earlier_under_way > 0 or self._renewal.pending
+
+    def _ended(self) -> str | None:
+        return _NOT_LEASED if self._clock.monotonic() >= self._lease.ends else None
+
     # -- commands
 
     async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome:
+        if self._clock.monotonic() >= self._lease.opens_until:
+            return Unsent(_NOT_LEASED)
         body = wire.ENCODER.encode(requests.place_body(cl_ord_id, terms))
         reply = await self._http.ask("POST", "/v2/orders", body=body)
         if not isinstance(reply, Answer):
@@ -158,6 +193,8 @@ class AlpacaBroker:
         self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
     ) -> Outcome:
         """A yes says that the replacement was taken; the stream's `replaced` proves that it won."""
+        if self._clock.monotonic() >= self._lease.opens_until:
+            return Unsent(_NOT_LEASED)
         held_qty = terms.quantity
         if asked.quantity != terms.quantity or not self._settings.replace_keeps_fills:
             held = await self._held(broker_order_id)
@@ -240,8 +277,9 @@ class AlpacaBroker:
             patience=self._settings.patience,
             clock=self._clock,
             chance=self._chance,
+            renewal=self._renewal,
         )
-        async with aclosing(line):
+        async with aclosing(line), self._renewal:
             async for item in line:
                 match item:
                     case Up():
@@ -256,6 +294,16 @@ class AlpacaBroker:
         if self._streams is not None:
             await self._streams.close()
             self._streams = None
+
+
+def _headers(access: Access) -> dict[str, str]:
+    return {
+        **access.headers(),
+        "Content-Type": "application/json",
+        "Accept": "application/json",
+        "Accept-Encoding": "identity",
+        "User-Agent": "ordergate",
+    }
 
 
 def _standing(order: wire.Order) -> Outcome:

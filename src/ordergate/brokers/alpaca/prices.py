@@ -22,12 +22,13 @@ from ordergate.brokers._shared.socket import (
     Link,
     LinkLost,
     Patience,
+    Renewal,
     Up,
     lifeline,
     stream_session,
 )
 from ordergate.brokers.alpaca import wire
-from ordergate.brokers.alpaca.access import Access, Bearer, Keys, websocket
+from ordergate.brokers.alpaca.access import Access, Bearer, Credentials, Keys, websocket
 from ordergate.brokers.alpaca.translate import Contradiction, ticks
 from ordergate.core.ids import Symbol
 from ordergate.ports.clock import Chance, Clock
@@ -67,7 +68,21 @@ class AlpacaPrices:
         self._clock = clock
         self._chance = chance
         self._patience = patience or Patience()
+        self._renewal = Renewal(two_at_once=False)
+        self._access = access
         self._session: aiohttp.ClientSession | None = None
+
+    def use(self, credentials: Credentials) -> None:
+        """At once: prices pause for a moment, because a second connection is not allowed."""
+        if credentials == self._access.credentials:
+            return
+        self._access = msgspec.structs.replace(self._access, credentials=credentials)
+        self._conversation.use(self._access)
+        self._renewal.ask()
+
+    @property
+    def earlier_in_use(self) -> bool:
+        return self._renewal.pending
 
     async def prices(self) -> AsyncIterator[Quote | Trade]:
         if self._session is None:
@@ -78,8 +93,9 @@ class AlpacaPrices:
             patience=self._patience,
             clock=self._clock,
             chance=self._chance,
+            renewal=self._renewal,
         )
-        async with aclosing(line):
+        async with aclosing(line), self._renewal:
             async for item in line:
                 if not isinstance(item, Up | Down):
                     yield item
@@ -108,6 +124,10 @@ class _Ticks:
         await _expect(link, "authenticated")
         await link.send(self._subscribe)
         return (await link.receive(_FRAME_S),)
+
+    def use(self, access: Access) -> None:
+        """With other credentials, from the next link on."""
+        self._login = _login(access)
 
     def probe(self) -> bytes:
         """Subscribing again changes nothing and is always confirmed."""

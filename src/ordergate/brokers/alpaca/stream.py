@@ -35,6 +35,10 @@ class TradeUpdates:
         self._access = access
         self._account = account
 
+    def use(self, access: Access) -> None:
+        """With other credentials, from the next link on."""
+        self._access = access
+
     async def greet(self, link: Link) -> Sequence[bytes]:
         await link.send(_authenticate(self._access))
         authorization = _frame(await link.receive(_FRAME_S))

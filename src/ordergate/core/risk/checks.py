@@ -12,6 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
+from ordergate.core.ids import Env, is_account_id
 from ordergate.core.money import DIGITS_MAX, SCALE_MAX, ZERO, is_multiple, text
 from ordergate.core.orders.events import FailedControl, Severity
 from ordergate.core.orders.terms import OrderType, Side
@@ -56,7 +57,27 @@ def refuse_when_not_enabled(proposal: Proposal, view: RiskView) -> FailedControl
             inputs={"version": str(limits.version)},
         )
     instrument_limits_in(view)
-    return None
+    return _not_enabled_by_now(proposal, view)
+
+
+def _not_enabled_by_now(proposal: Proposal, view: RiskView) -> FailedControl | None:
+    """In live an account is enabled until a moment. After it, what is held may still be made smaller."""
+    limits, account = limits_in(view), view.account.id
+    until = limits.enabled_until
+    if until is None:
+        if not is_account_id(Env.LIVE, account):
+            return None
+        detail = f"account {account} is not enabled in live: two persons do that, until a moment"
+    elif view.now < until or only_reduces(proposal, view):
+        return None
+    else:
+        detail = f"account {account} was enabled until {until.isoformat()}"
+    return FailedControl(
+        control="R02",
+        reason=Reason.NOT_ENABLED,
+        detail=detail,
+        inputs={"version": str(limits.version)},
+    )
 
 
 def refuse_malformed(proposal: Proposal, view: RiskView) -> FailedControl | None:

@@ -83,6 +83,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     version: int
     enabled: bool = False
+    enabled_until: datetime | None = None
     max_open_orders: int
     max_open_notional: Decimal
     message_windows: tuple[RateWindow, ...]

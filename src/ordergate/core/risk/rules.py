@@ -127,6 +127,8 @@ def _of_account(rule: Rule) -> dict[str, Any]:
         raise ValueError("limits.version is counted by the gateway")
     if rule.scope in OF_ONE_WHO_ASKS and (strange := sorted(COUNTED_BY_ACCOUNT & set(given))):
         raise ValueError(f"limits.{strange[0]} is counted by account: a {rule.scope} has none of its own")
+    if "enabled_until" in given and rule.scope is not Reach.ACCOUNT:
+        raise ValueError("limits.enabled_until is of one account: each is enabled by itself")
     named = given.get("instruments", {})
     whole = {
         symbol: {**STAND_INS_OF_INSTRUMENT, **its} if isinstance(its, Mapping) else its

@@ -113,6 +113,7 @@ _CANARY: Final = _parts({"days": _highest, "percent": _lowest})
 
 OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "enabled": Field(Kind.SETTING, "only when every rule that speaks of it says so", _all_true),
+    "enabled_until": Field(Kind.SETTING, "the earliest", min, absent_is_tightest=True),
     "max_open_orders": Field(Kind.LEVEL, "the lowest", _lowest),
     "max_open_notional": Field(Kind.LEVEL, "the lowest", _lowest),
     "message_windows": Field(Kind.LEVEL, "every window; the lowest count of each length", _every_window),

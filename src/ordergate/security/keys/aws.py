@@ -127,6 +127,7 @@ class AwsKeys:
 
     async def generate_data_key(self, context: Context) -> DataKey:
         wrapping.check_context(self.env, context)
+        self._described.pop(Purpose.SECRETS, None)  # never under a key that somebody has just rotated away
         key = await self._newest()
         async with _asked():
             told = await self._client.generate_data_key(

@@ -18,7 +18,6 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 import pkcs11
-from asn1crypto.core import PrintableString
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from pkcs11 import Attribute, GCMParams, KeyType, Mechanism, ObjectClass
@@ -41,6 +40,7 @@ TIMEOUT_S: Final = 5.0
 WAITING_MAX: Final = 256
 TAG_BITS: Final = 128
 OFF: Final = "off"
+_EDWARDS25519: Final = b"\x13\x0cedwards25519"  # the curve's name as a PrintableString (PKCS#11 3.0)
 
 # Neither taken out of the module, nor shown by it, nor copied to another: whatever the token's own defaults.
 _KEPT: Final = {Attribute.EXTRACTABLE: False, Attribute.SENSITIVE: True, Attribute.COPYABLE: False}
@@ -193,7 +193,7 @@ class HsmKeys:
         if purpose is Purpose.TOKENS:
             kind, curve, mechanism = KeyType.EC, encode_named_curve_parameters("secp256r1"), None
         else:
-            kind, curve = KeyType.EC_EDWARDS, PrintableString("edwards25519").dump()
+            kind, curve = KeyType.EC_EDWARDS, _EDWARDS25519
             mechanism = Mechanism.EC_EDWARDS_KEY_PAIR_GEN
         parameters = session.create_domain_parameters(kind, {Attribute.EC_PARAMS: curve}, local=True)
         parameters.generate_keypair(mechanism=mechanism, label=label, store=True, private_template=_KEPT)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,13 +46,38 @@ class _Stored(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def open_keys(folder: Path, env: Env, now: Callable[[], int]) -> SoftwareKeys:
     """The keys in the folder; what is not there yet is made by its first rotation. Raises KeysRefused."""
     refuse_live(env)
-    rings = {}
-    for purpose, name in FILES.items():
+    files = _Files(folder, env)
+    rings = {purpose: ring for purpose in FILES if (ring := files.load(purpose)) is not None}
+    return SoftwareKeys(env, now, rings, files.save, files.load)
+
+
+class _Files:
+    """The folder. A file that another process has written meanwhile is read again before it is used."""
+
+    def __init__(self, folder: Path, env: Env) -> None:
+        self._folder = folder
+        self._env = env
+        self._seen: dict[Purpose, tuple[int, int] | None] = {}
+
+    def load(self, purpose: Purpose) -> Ring | None:
+        """The ring, where the file is another than the last time."""
+        now = self._state(purpose)
+        if now is None or now == self._seen.get(purpose):
+            return None
+        ring = _load(self._folder / FILES[purpose], self._env)
+        self._seen[purpose] = now
+        return ring
+
+    def save(self, purpose: Purpose, ring: Ring) -> None:
+        _save(self._folder, self._env, purpose, ring)
+        self._seen[purpose] = self._state(purpose)
+
+    def _state(self, purpose: Purpose) -> tuple[int, int] | None:
         try:
-            rings[purpose] = _load(folder / name, env)
+            found = (self._folder / FILES[purpose]).lstat()
         except FileNotFoundError:
-            continue
-    return SoftwareKeys(env, now, rings, partial(_save, folder, env))
+            return None
+        return found.st_ino, found.st_mtime_ns
 
 
 def write_private(folder: Path, name: str, content: bytes) -> None:

@@ -56,18 +56,21 @@ class SoftwareKeys:
         now: Callable[[], int],
         rings: dict[Purpose, Ring] | None = None,
         save: Callable[[Purpose, Ring], None] = _nothing,
+        load: Callable[[Purpose], Ring | None] | None = None,
     ) -> None:
+        """`load` tells a ring that somebody else has changed meanwhile, or None where nobody has."""
         refuse_live(env)
         self.env = env
         self._now = now
         self._rings = dict(rings or {})
         self._save = save
+        self._load = load
 
     def __repr__(self) -> str:
         return "SoftwareKeys"
 
     async def describe(self, purpose: Purpose) -> tuple[KeyVersion, ...]:
-        return tuple(self._described(purpose, key) for key in self._rings.get(purpose, ()))
+        return tuple(self._described(purpose, key) for key in self._ring(purpose))
 
     async def sign(self, purpose: Purpose, version: int, message: bytes) -> bytes:
         key = self._usable(purpose, version)
@@ -100,14 +103,14 @@ class SoftwareKeys:
         return wrapped if wrapped.version == self._newest().version else self._wrap(plain, context)
 
     async def rotate(self, purpose: Purpose) -> KeyVersion:
-        ring = self._rings.get(purpose, ())
+        ring = self._ring(purpose)
         version = wrapping.next_version([key.version for key in ring])
         made = SoftKey(version=version, created_at=self._now(), secret=_fresh(purpose))
         self._put(purpose, (made, *ring))
         return self._described(purpose, made)
 
     async def disable(self, purpose: Purpose, version: int) -> None:
-        ring = self._rings.get(purpose, ())
+        ring = self._ring(purpose)
         if not ring or version == ring[0].version:
             raise KeysRefused("the newest version of a key is never disabled: rotate it first")
         if any(key.version == version and key.enabled for key in ring):
@@ -117,12 +120,18 @@ class SoftwareKeys:
     async def close(self) -> None:
         """Nothing is held open."""
 
+    def _ring(self, purpose: Purpose) -> Ring:
+        changed = None if self._load is None else self._load(purpose)
+        if changed is not None:
+            self._rings[purpose] = changed
+        return self._rings.get(purpose, ())
+
     def _put(self, purpose: Purpose, ring: Ring) -> None:
         self._save(purpose, ring)
         self._rings[purpose] = ring
 
     def _newest(self) -> SoftKey:
-        ring = self._rings.get(Purpose.SECRETS, ())
+        ring = self._ring(Purpose.SECRETS)
         if not ring:
             raise KeysRefused("there is no key for secrets yet: rotate it once")
         return ring[0]
@@ -135,7 +144,7 @@ class SoftwareKeys:
         return Wrapped(key=name, version=key.version, algorithm=wrapping.AES_GCM, blob=blob)
 
     def _usable(self, purpose: Purpose, version: int) -> SoftKey:
-        for key in self._rings.get(purpose, ()):
+        for key in self._ring(purpose):
             if key.version == version and key.enabled:
                 return key
         raise KeysRefused(f"there is no usable version {version} of the key for {purpose}")

@@ -1,4 +1,4 @@
-"""Data keys that were unwrapped a moment ago, kept for at most five minutes and a thousand uses.
+"""Data keys that were unwrapped a moment ago, kept for less than five minutes and a thousand uses.
 
 A key is found only by the very bytes that were unwrapped and the whole context they were unwrapped for, so
 that a cache can never answer what the key service would refuse. What leaves is overwritten, as well as
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-TTL_S: Final = 300.0
+# With the seconds for which what was opened may still be used, five minutes.
+TTL_S: Final = 285.0
 USES_MAX: Final = 1_000
 KEPT_MAX: Final = 1_024
 

@@ -6,7 +6,7 @@ exchange's own account of itself, which is the truth the gateway's books are mea
 
 import asyncio
 from hmac import compare_digest
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from aiohttp import web
@@ -35,14 +35,37 @@ class _Reseed(Struct, frozen=True, forbid_unknown_fields=True):
     seed: int | UnsetType = UNSET
 
 
+class NewKey(Struct, frozen=True, forbid_unknown_fields=True):
+    """A further key pair of an account, until the venue stops."""
+
+    account: str
+    key: str
+    secret: str
+
+
+class Keys(Protocol):
+    """Who holds the venue's keys."""
+
+    def add_key(self, account: str, key: str, secret: str) -> None:
+        """Raises ValueError."""
+        ...
+
+    def revoke_key(self, key: str) -> int | None:
+        """How many open streams it ended; None where there is no such key."""
+        ...
+
+
 class AdminFace:
-    def __init__(self, token: str, exchange: Exchange, faults: FaultPlan, tapes: TapeDeck) -> None:
+    def __init__(
+        self, token: str, exchange: Exchange, faults: FaultPlan, tapes: TapeDeck, keys: Keys
+    ) -> None:
         if not token:
             raise ValueError("the admin face needs a token")
         self._token = token.encode()
         self._exchange = exchange
         self._faults = faults
         self._tapes = tapes
+        self._keys = keys
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -68,6 +91,17 @@ class AdminFace:
                 return _answer(self._faults.add(msgspec.json.decode(body, type=Fault)), 201)
             case "DELETE", "faults":
                 return self._forget(target, body)
+            case "POST", "keys":
+                asked = msgspec.json.decode(body, type=NewKey)
+                if self._exchange.account(asked.account) is None:
+                    return _answer({"message": "no such account"}, 404)
+                self._keys.add_key(asked.account, asked.key, asked.secret)
+                return _answer({"key": asked.key}, 201)
+            case "DELETE", "keys":
+                ended = self._keys.revoke_key(target)
+                if ended is None:
+                    return _answer({"message": "no such key"}, 404)
+                return _answer({"streams_ended": ended})
             case "GET", "tape":
                 return _answer(self._tapes.states())
             case "POST", "tape":

@@ -26,11 +26,34 @@ class Doorkeeper:
     """Knows every account's keys; answers with the account or with None."""
 
     def __init__(self, keyrings: Iterable[Keyring]) -> None:
-        rings = tuple(keyrings)
-        self._by_key = {ring.key: ring for ring in rings}
-        self._with_token = tuple(ring for ring in rings if ring.token)
-        if len(self._by_key) != len(rings):
+        self._by_key: dict[str, Keyring] = {}
+        self._with_token: tuple[Keyring, ...] = ()
+        self._tokens: dict[str, str] = {}
+        for ring in keyrings:
+            self.add(ring)
+
+    def add(self, ring: Keyring) -> None:
+        """One account may have several keyrings, no two the same key."""
+        if ring.key in self._by_key:
             raise ValueError("two accounts share one API key")
+        self._by_key[ring.key] = ring
+        if ring.token:
+            self._with_token = (*self._with_token, ring)
+
+    def remove(self, key: str) -> bool:
+        """From now on it opens nothing; False where it opened nothing before."""
+        ring = self._by_key.pop(key, None)
+        if ring is None:
+            return False
+        self._with_token = tuple(one for one in self._with_token if one is not ring)
+        return True
+
+    def admit(self, token: str, account: str) -> None:
+        """Let a bearer token open an account until it is told otherwise."""
+        self._tokens[token] = account
+
+    def dismiss(self, token: str) -> None:
+        self._tokens.pop(token, None)
 
     def by_key(self, key: str, secret: str) -> str | None:
         ring = self._by_key.get(key)
@@ -42,7 +65,7 @@ class Doorkeeper:
         for ring in self._with_token:
             if compare_digest(ring.token.encode(), token.encode()):
                 return ring.account
-        return None
+        return self._tokens.get(token)  # of high entropy, made here: looking it up tells nobody anything
 
     def by_headers(self, headers: Mapping[str, str]) -> str | None:
         """The two ways Alpaca takes a caller: the key pair, or a bearer token."""

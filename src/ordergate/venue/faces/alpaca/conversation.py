@@ -58,6 +58,7 @@ class Session(Protocol):
     """One side of a conversation, without a socket."""
 
     account: str | None
+    opened_by: str
     outbox: Outbox
 
     def opened(self) -> None:

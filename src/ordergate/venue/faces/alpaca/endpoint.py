@@ -19,6 +19,7 @@ from ordergate.venue.faces.alpaca.conversation import (
     FRAME_BYTES_MAX,
     GOING_AWAY,
     HEARTBEAT_S,
+    POLICY_VIOLATION,
     Session,
     converse,
 )
@@ -81,6 +82,13 @@ class AlpacaFace:
         self._unsubscribe()
         for session in self._sessions:
             session.outbox.end(GOING_AWAY, "going away")
+
+    def end_streams_of(self, proof: str) -> int:
+        """Close every stream that this key or token has opened; how many there were."""
+        found = [one for one in self._sessions if one.account is not None and one.opened_by == proof]
+        for session in found:
+            session.outbox.end(POLICY_VIOLATION, "credentials revoked")
+        return len(found)
 
     def is_heard_by(self, account: str) -> bool:
         return self._updates.has_listener(account)

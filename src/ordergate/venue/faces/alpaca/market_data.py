@@ -100,6 +100,7 @@ class MarketSession:
     """One client of one feed."""
 
     def __init__(self, doorkeeper: Doorkeeper, codec: Codec, trades_max: int, *, crypto: bool) -> None:
+        self.opened_by = ""
         self.account: str | None = None
         self.market = MarketOutbox(codec, trades_max, crypto=crypto)
         self.outbox: Outbox = self.market
@@ -138,6 +139,7 @@ class MarketSession:
         if self.account is not None:
             self._answer(_error(403, "already authenticated"))
             return
+        self.opened_by = frame.secret if frame.key == "oauth" else frame.key
         if frame.key == "oauth":
             self.account = self._doorkeeper.by_token(frame.secret)
         else:

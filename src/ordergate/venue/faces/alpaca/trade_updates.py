@@ -62,6 +62,7 @@ class UpdatesSession:
 
     def __init__(self, doorkeeper: Doorkeeper, hub: "UpdatesHub", codec: Codec, updates_max: int) -> None:
         self.account: str | None = None
+        self.opened_by = ""
         self.codec = codec
         self.updates = UpdatesOutbox(updates_max)
         self.outbox: Outbox = self.updates
@@ -90,9 +91,10 @@ class UpdatesSession:
         asked = frame.data
         token = asked.oauth_token or (frame.secret if frame.key == "oauth" else "")
         if token:
-            account = self._doorkeeper.by_token(token)
+            account, self.opened_by = self._doorkeeper.by_token(token), token
         else:
-            account = self._doorkeeper.by_key(asked.key_id or frame.key, asked.secret_key or frame.secret)
+            key = self.opened_by = asked.key_id or frame.key
+            account = self._doorkeeper.by_key(key, asked.secret_key or frame.secret)
         if account != self.account:
             self._hub.leave(self)
             self.account = account

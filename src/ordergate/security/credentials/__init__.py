@@ -1,0 +1,1 @@
+"""What lets the gateway in at brokers: sealed in the database, in slots, so that one can follow another."""

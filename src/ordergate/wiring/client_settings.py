@@ -1,0 +1,50 @@
+"""What a settings file says of clients: how often they may ask, and which alerts become orders."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from ordergate.api.deps import GENEROUS
+from ordergate.api.quotas import Quotas, Rate
+from ordergate.core.hooks.template import Found, Template
+from ordergate.core.ids import AccountId
+from ordergate.wiring.secret_sources import SecretSource
+
+
+class QuotaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How often each client, all clients of a tenant together, and each address may ask."""
+
+    client: Quotas = GENEROUS
+    tenant: Quotas | None = None
+    address: Rate | None = None
+
+
+class PassphraseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """For senders that cannot sign: `field`, `time` and `id` say where in the alert each is."""
+
+    field: str
+    time: str
+    id: str | None = None
+    secrets: tuple[SecretSource, ...]
+
+
+class HookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A door for alerts that become orders of one account: proved by `signed` or by `passphrase`.
+
+    `signed` are secrets of Standard Webhooks. `networks` are the only addresses that are let in, all where
+    none are named. `order` is how an alert is read; `core.hooks.template` says how.
+    """
+
+    account: AccountId
+    order: dict[str, str | bool | Found]
+    signed: tuple[SecretSource, ...] = ()
+    passphrase: PassphraseSettings | None = None
+    networks: tuple[str, ...] = ()
+    window_s: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = 300.0
+
+    def __post_init__(self) -> None:
+        Template(self.order)
+        if bool(self.signed) == (self.passphrase is not None):
+            raise ValueError("a hook has either `signed` or `passphrase`")

@@ -1,0 +1,47 @@
+"""An account of the venue may have several key pairs; what is revoked opens nothing any more."""
+
+import httpx
+import pytest
+
+from ordergate.venue.faces.alpaca.access import Doorkeeper, Keyring
+from ordergate.venue.server import Venue
+from tests.venue_alpaca import floor
+
+SECOND = {"account": "alice", "key": "alice-second", "secret": "alice-second-secret"}
+
+
+def account(venue: Venue, key: str, secret: str) -> int:
+    headers = {"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret}
+    return httpx.get(f"{venue.base_url}/v2/account", headers=headers, timeout=20.0).status_code
+
+
+def test_both_pairs_open_the_account_until_one_is_revoked(venue: Venue, admin: httpx.Client) -> None:
+    assert account(venue, SECOND["key"], SECOND["secret"]) == 401
+    assert admin.post("/keys", json=SECOND).status_code == 201
+    assert account(venue, SECOND["key"], SECOND["secret"]) == 200
+    assert account(venue, floor.ALICE.key, floor.ALICE.secret) == 200
+
+    assert admin.delete(f"/keys/{floor.ALICE.key}").json() == {"streams_ended": 0}
+    assert account(venue, floor.ALICE.key, floor.ALICE.secret) == 401
+    assert account(venue, SECOND["key"], SECOND["secret"]) == 200
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [(SECOND | {"account": "nobody"}, 404), (SECOND | {"key": floor.BOB.key}, 422), ({"key": "x"}, 422)],
+)
+def test_a_key_that_cannot_be_is_refused(admin: httpx.Client, asked: dict[str, str], status: int) -> None:
+    assert admin.post("/keys", json=asked).status_code == status
+
+
+def test_a_key_that_is_not_there_cannot_be_revoked(admin: httpx.Client) -> None:
+    assert admin.delete("/keys/nothing").status_code == 404
+
+
+def test_a_token_that_is_dismissed_opens_nothing() -> None:
+    door = Doorkeeper([Keyring(account="alice", key="k", secret="s")])
+    door.admit("token", "alice")
+    assert door.by_token("token") == "alice"
+    door.dismiss("token")
+    assert door.by_token("token") is None
+    assert door.by_token("") is None

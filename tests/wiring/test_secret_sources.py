@@ -1,0 +1,88 @@
+"""A secret is in the environment, in a file that may be replaced, or in AWS Secrets Manager; nowhere else."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import msgspec
+import pytest
+
+from ordergate.telemetry.secret import Secret
+from ordergate.wiring.settings import CannotStart, SecretSource
+from tests.security import kms
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Any]]:
+    """A Secrets Manager over HTTP, and a client to put something into it."""
+    for name, value in kms.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with kms.moto_server() as url:
+        client = botocore.session.get_session().create_client(
+            "secretsmanager", region_name=kms.REGION, endpoint_url=url
+        )
+        yield url, client
+
+
+def source(url: str, **more: str) -> SecretSource:
+    plain = {"aws": {"region": kms.REGION, "name": "gateway/venue", "endpoint_url": url, **more}}
+    return msgspec.convert(plain, SecretSource)
+
+
+def test_a_secret_of_aws_is_read_whole_or_by_field_and_again_after_it_was_replaced(
+    aws: tuple[str, Any],
+) -> None:
+    url, client = aws
+    client.create_secret(Name="gateway/venue", SecretString='{"key": "one"}')
+    assert source(url).read() == Secret('{"key": "one"}')
+    assert source(url, field="key").read() == Secret("one")
+    client.put_secret_value(SecretId="gateway/venue", SecretString='{"key": "two"}')
+    assert source(url, field="key").read() == Secret("two")
+    assert source(url).reloads
+
+    with pytest.raises(CannotStart, match="no field 'other'") as found:
+        source(url, field="other").read()
+    assert "two" not in str(found.value)
+
+
+def test_aws_that_knows_no_such_secret_or_is_away_is_a_sentence(aws: tuple[str, Any]) -> None:
+    url, _ = aws
+    with pytest.raises(CannotStart, match="ResourceNotFoundException"):
+        source(url, name="gateway/nothing").read()
+    with pytest.raises(CannotStart, match="EndpointConnectionError"):
+        source("http://127.0.0.1:9").read()
+
+
+def test_a_file_is_read_anew_and_a_variable_is_not_looked_for_twice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = SecretSource(file=tmp_path / "secret")
+    with pytest.raises(CannotStart, match="cannot read"):
+        file.read()
+    for value in ("one", "two"):
+        (tmp_path / "secret").write_text(f"{value}\n", encoding="utf-8")
+        assert file.read() == Secret(value)
+    assert file.reloads
+
+    variable = SecretSource(environment="THE_SECRET")
+    with pytest.raises(CannotStart, match="THE_SECRET"):
+        variable.read()
+    monkeypatch.setenv("THE_SECRET", "x")
+    assert variable.read() == Secret("x")
+    assert not variable.reloads
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        {},
+        {"environment": "A", "file": "/b"},
+        {"aws": {"region": "r", "name": "n"}, "environment": "A"},
+        {"aws": {"region": "r", "name": "n", "endpoint_url": "http://elsewhere.example"}},
+        {"value": "in the settings"},
+    ],
+)
+def test_there_is_exactly_one_place(plain: dict[str, Any]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(plain, SecretSource, dec_hook=lambda kind, value: kind(value))
