@@ -144,11 +144,14 @@ def test_an_assignment_names_what_there_is_in_its_tenant(assignment: Assignment,
 # In a process: what changes is in force for tokens that were given out before
 
 
+TRADER = Assignment("acme", "desk", Role.TRADER, Reach.TENANT)
+
+
 async def two_processes() -> tuple[World, World, Principal]:
     """Two over one store; `desk` has a token that the second has verified."""
     store = MemoryStore(Env.PAPER)
     await store.place_accounts([AccountPlace(ALPHA, "acme"), AccountPlace(BETA, "acme")])
-    await store.assign(Assignment("acme", "desk", Role.TRADER, Reach.TENANT))
+    await store.assign(TRADER)
     here = await world(store=store)
     there = await world(store=store, clock=here.clock, ring=here.ring)
     here.secret = there.secret
@@ -161,7 +164,7 @@ async def two_processes() -> tuple[World, World, Principal]:
 async def test_a_demotion_elsewhere_ends_what_was_allowed_before_within_five_seconds() -> None:
     here, there, principal = await two_processes()
     assert principal.may_on(Scope.ORDERS_WRITE, ALPHA)
-    await here.security.directory.withdraw(Assignment("acme", "desk", Role.TRADER, Reach.TENANT))
+    await here.security.directory.withdraw(TRADER, {})
     await here.security.directory.assign(Assignment("acme", "desk", Role.VIEWER, Reach.ACCOUNT, "P-alpha"))
 
     there.clock.advance(2)
@@ -174,7 +177,7 @@ async def test_a_token_that_is_read_again_after_a_demotion_does_not_revive_what_
     here, _, _ = await two_processes()
     token = await here.token()
     before = await here.bearer.authenticate(token)
-    await here.security.directory.withdraw(Assignment("acme", "desk", Role.TRADER, Reach.TENANT))
+    await here.security.directory.withdraw(TRADER, {})
 
     after = await here.bearer.authenticate(token)  # by another connection
 
@@ -200,10 +203,11 @@ async def test_a_key_that_lost_an_account_is_not_revived_either() -> None:
 async def test_whoever_is_kept_out_gets_in_with_no_token() -> None:
     here, _, _ = await two_processes()
     token = await here.token()
-    await here.security.directory.enable("acme", "desk", enabled=False)
+    await here.security.directory.keep_out("acme", "desk", {})
 
     refused = await here.bearer.authenticate(token)
 
     assert refused.code is Code.UNAUTHENTICATED
-    await here.security.directory.enable("acme", "desk", enabled=True)
+    await here.store.enable("acme", "desk", enabled=True)
+    await here.security.directory.refresh()
     assert isinstance(await here.bearer.authenticate(token), Principal)

@@ -9,7 +9,7 @@ from ordergate.api.quotas import Buckets
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.override_desk import LOGIN_S_MAX
+from ordergate.core.two_persons import LOGIN_S_MAX
 from ordergate.ports.clock import Clock
 from ordergate.ports.identity import Identity
 

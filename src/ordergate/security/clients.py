@@ -8,7 +8,7 @@ expired anyway. It never sees a token or a private key.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -74,7 +74,11 @@ class AccessStore(Protocol):
         """Give a role; from then on the subject may do what its roles come to, and no more."""
         ...
 
-    async def withdraw(self, assignment: Assignment, change: str | None = None) -> None: ...
+    async def withdraw(self, assignment: Assignment) -> None: ...
+
+    async def note(self, what: str, operation: str, subject: str, facts: Mapping[str, str]) -> None:
+        """Something that a person with power did, to be recorded as changes of identity are."""
+        ...
 
     async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
         """Keep a subject out whatever its roles are, or let it in again."""

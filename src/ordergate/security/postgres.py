@@ -135,10 +135,10 @@ class PostgresStore:
 
     async def assign(self, assignment: Assignment, change: str | None = None) -> None:
         with _refused_as_nonsense(f"there is no tenant {assignment.tenant}, or no such subject"):
-            await self._execute(access_tables.ASSIGN, *access_tables.plain(assignment, change))
+            await self._execute(access_tables.ASSIGN, *access_tables.plain(assignment), change)
 
-    async def withdraw(self, assignment: Assignment, change: str | None = None) -> None:
-        await self._execute(access_tables.WITHDRAW, *access_tables.plain(assignment, change))
+    async def withdraw(self, assignment: Assignment) -> None:
+        await self._execute(access_tables.WITHDRAW, *access_tables.plain(assignment))
 
     async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
         with _refused_as_nonsense(f"there is no tenant {tenant}, or no such subject"):

@@ -30,6 +30,7 @@ from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings
 from ordergate.brokers.alpaca.prices import AlpacaPrices, Feed
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env
+from ordergate.engine.access_desk import AccessDesk
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.judging import Hours, always_unknown
 from ordergate.engine.node import Node
@@ -127,6 +128,9 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     identity, changes = await _identity(settings, dsn, clock, record, stack)
     checkpointer = await auditing.checkpointer(settings, dsn, clock, stack)
     await auditing.begin(settings, record, clock, stack)
+    access = AccessDesk(
+        env, identity.directory, journal=journal, audience=watched.audience, clock=clock, chance=chance
+    )
     world = World(
         env=env,
         clock=clock,
@@ -145,6 +149,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         ourselves=ourselves,
         audit=lambda: checkpointer.trouble,
         parts={
+            "access": access.keep,
             "audit": checkpointer.run,
             "audit-past": checkpointer.watch_past,
             "identity-changes": lambda: record.follow(changes),
@@ -181,6 +186,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             breaks=node.breaks,
             groups=node.groups,
             limits=node.limits,
+            access=access,
             dead_man=node.dead_man,
             views=views,
             identity=identity.bearer,

@@ -21,7 +21,7 @@ from ordergate.engine.trips import TripPolicy
 from ordergate.telemetry.secret import Secret
 
 LOOPBACK: Final = "127.0.0.1"
-CONTROL_STREAMS: Final = frozenset({"CONTROL", "LIMITS"})
+CONTROL_STREAMS: Final = frozenset({"ACCESS", "AUDIT", "CONTROL", "LIMITS"})
 
 
 class CannotStart(Exception):
