@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ordergate.core.access import SCOPES_OF, Principal, Role, Scope
-from ordergate.core.ids import AccountId, Env
+from ordergate.core.access import SCOPES_OF, KeyBounds, Principal, Role, Scope
+from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.refusals import Code
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, Reach, Subject, misfit
 from ordergate.security.memory import MemoryStore
@@ -211,3 +211,22 @@ async def test_whoever_is_kept_out_gets_in_with_no_token() -> None:
     await here.store.enable("acme", "desk", enabled=True)
     await here.security.directory.refresh()
     assert isinstance(await here.bearer.authenticate(token), Principal)
+
+
+async def test_a_key_ends_when_it_was_made_to_end_and_bounds_follow_at_once() -> None:
+    here = await world()
+    token = await here.token()
+    before = await here.bearer.authenticate(token)
+    client = here.security.directory.client("desk")
+    assert client is not None
+    bounds = KeyBounds(instruments=frozenset({Symbol("AAPL")}), expires_at=here.clock.epoch + 60)
+
+    await here.security.directory.put_client(msgspec.structs.replace(client, bounds=bounds))
+
+    assert not here.bearer.still_valid(before)
+    bounded = await here.bearer.authenticate(token)
+    assert bounded.bounds == bounds
+    here.clock.advance(60)
+    assert not here.bearer.still_valid(bounded)
+    assert here.bearer.known(token) is None
+    assert (await here.bearer.authenticate(token)).code is Code.UNAUTHENTICATED

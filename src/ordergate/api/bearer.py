@@ -8,6 +8,7 @@ from ordergate.api.exchange import Headers
 from ordergate.api.quotas import Buckets
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env
+from ordergate.core.key_bounds import refuse_address
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.two_persons import LOGIN_S_MAX
 from ordergate.ports.clock import Clock
@@ -46,7 +47,19 @@ class Bearer:
         token = token_in(authorization)
         if isinstance(token, Refusal):
             return token
-        return self.known(token) or await self.authenticate(token, peer)
+        return self.known_from(token, peer) or await self.of_token(token, peer)
+
+    def known_from(self, token: str, peer: str) -> Principal | None:
+        """Whose it is, when it was verified before, still stands, and may be used from there."""
+        found = self.known(token)
+        return found if found is not None and refuse_address(found.bounds, peer) is None else None
+
+    async def of_token(self, token: str, peer: str) -> Principal | Refusal:
+        """The whole check, that of the address included."""
+        found = await self.authenticate(token, peer)
+        if isinstance(found, Refusal) or found.bounds is None:
+            return found
+        return refuse_address(found.bounds, peer) or found
 
     def known(self, token: str) -> Principal | None:
         """Whose it is, when it was verified before and still stands."""

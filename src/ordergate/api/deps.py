@@ -41,7 +41,7 @@ from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.identity import Identity
-from ordergate.ports.views import Page, Views
+from ordergate.ports.views import Page, SeenViews
 from ordergate.telemetry.metrics import Metrics
 
 
@@ -353,7 +353,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitsLike
     access: AccessLike
     dead_man: DeadManLike
-    views: Views
+    views: SeenViews
     identity: Identity
     instruments: Mapping[Symbol, Instrument]
     authorization: tuple[AuthorizationEndpoint, ...]

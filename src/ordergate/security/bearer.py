@@ -17,6 +17,7 @@ from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, is_account_id
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.clock import Clock
+from ordergate.security.clients import Client
 from ordergate.security.directory import Directory
 from ordergate.security.external import ExternalIssuer, IssuerUnreachable
 from ordergate.security.profile import SKEW_S, Profile
@@ -146,7 +147,7 @@ class Bearer:
         if own.env != env.value or not all(is_account_id(env, account) for account in own.acct):
             raise Flaw("the token is of another environment")
         client = self._directory.client(own.client_id)
-        if client is None or not client.enabled or client.tenant != own.tenant:
+        if client is None or not client.enabled or client.tenant != own.tenant or self._is_over(client):
             raise Flaw("the token's client may not use it any more")
         known = frozenset(scope.value for scope in client.scopes)
         return Principal(
@@ -159,15 +160,22 @@ class Bearer:
             expires_at=standard.exp,
             token_id=standard.jti,
             auth_time=standard.iat,  # the client's secret was proven for this very token
+            bounds=client.bounds,
         )
 
     def _standing(self, token: str, said: Principal, kid: str, *, own: bool) -> _Standing:
         """Raises Flaw for a subject that is kept out."""
         deadline = float(said.expires_at + SKEW_S)
+        if said.bounds is not None and said.bounds.expires_at is not None:
+            deadline = min(deadline, float(said.bounds.expires_at))
         principal = self._narrowed(said)
         return _Standing(
             token=token, said=said, principal=principal, kid=kid, own=own, deadline=deadline
         )
+
+    def _is_over(self, client: Client) -> bool:
+        bounds = client.bounds
+        return bounds is not None and bounds.expires_at is not None and self._now() >= bounds.expires_at
 
     def _narrowed(self, said: Principal) -> Principal:
         principal = self._directory.registry.narrowed(said)
@@ -224,6 +232,7 @@ class Bearer:
             and client is not None
             and client.enabled
             and client.tenant == principal.tenant
+            and client.bounds == principal.bounds
             and principal.scopes <= client.scopes
             and principal.accounts <= client.accounts
         )

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from ordergate.core.access import Scope
+from ordergate.core.access import KeyBounds, Scope
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env, is_account_id
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk
@@ -35,6 +35,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     scopes: frozenset[Scope]
     accounts: frozenset[AccountId]
     enabled: bool = True
+    bounds: KeyBounds | None = None
 
 
 class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):

@@ -39,6 +39,7 @@ from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
 from ordergate.engine.world import Served, World
 from ordergate.journal.embedded import EmbeddedPostgres
+from ordergate.journal.fence import FencedViews, place_owners
 from ordergate.journal.kill_rows import KillRows
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
@@ -116,6 +117,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     stack.push_async_callback(journal.close)
     views = await PostgresViews.connect(dsn)
     stack.push_async_callback(views.close)
+    fenced = await FencedViews.connect(dsn)
+    stack.push_async_callback(fenced.close)
     rows = KillRows(dsn)
     ourselves = _ourselves(settings, chance)
     stack.push_async_callback(_leave, rows, ourselves)
@@ -188,7 +191,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             limits=node.limits,
             access=access,
             dead_man=node.dead_man,
-            views=views,
+            views=fenced,
             identity=identity.bearer,
             hub=hub,
             instruments=settings.symbols,
@@ -227,6 +230,7 @@ async def _identity(
     store = await stack.enter_async_context(identity_store(env, dsn))
     try:
         await store.place_accounts(places(settings))
+        await place_owners(dsn, {place.account: place.tenant for place in places(settings)})
     except ValueError as error:
         raise CannotStart(f"{error}: `accounts` in the settings and the database say otherwise") from error
     identity = await security.start(

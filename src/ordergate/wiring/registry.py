@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ordergate.core.access import Scope
+from ordergate.core.access import KeyBounds, Scope
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
 from ordergate.security.clients import Client
@@ -46,8 +46,12 @@ def add(
     scopes: Sequence[Scope],
     accounts: Sequence[AccountId],
     replace: bool,
+    bounds: KeyBounds | None = None,
 ) -> Secret:
     """A new client's secret, told this once. Raises CannotRegister and CannotStart."""
+    strange = sorted((bounds.instruments if bounds else frozenset()) - settings.symbols.keys())
+    if strange:
+        raise CannotRegister(f"the gateway lists no instrument {', '.join(strange)}")
     unknown = sorted(set(accounts) - settings.accounts.keys())
     if unknown:
         raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
@@ -62,6 +66,7 @@ def add(
         secret_hash=hash_secret(secret),
         scopes=frozenset(scopes),
         accounts=frozenset(accounts),
+        bounds=bounds,
     )
 
     async def put(store: PostgresStore) -> None:

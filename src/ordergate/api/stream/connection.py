@@ -151,7 +151,7 @@ class Connection:
         self._login.add_done_callback(self._logged_in)
 
     async def _log_in(self, action: Login) -> None:
-        found = await self._bearer.authenticate(action.token, self._peer)
+        found = await self._bearer.of_token(action.token, self._peer)
         self._do_all(self._session.logged_in(found, action.frame_id))
 
     def _logged_in(self, done: asyncio.Task[None]) -> None:
