@@ -15,7 +15,7 @@ from ordergate.journal.fence import READER, FencedViews, place_owners
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.ports.views import BreakQuery, OrderQuery, Views
 from tests.journal.conformance import Twin
-from tests.journal.making import ALICE, BOB, order, taken
+from tests.journal.making import ALICE, BOB, order, row, taken
 from tests.journal.test_plans import PAGED, VIEWS, plan_of
 from tests.journal.views_conformance import ViewsConformance
 

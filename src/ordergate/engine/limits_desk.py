@@ -244,16 +244,23 @@ class LimitsDesk:
             return _FORBIDDEN
         mine = principal.accounts_for(Scope.RISK_WRITE)
         for edit in edits:
-            standing = self.book.policy.rules.get(edit.rule_id)
-            if standing is not None and not self._shows(principal, standing):
-                return Refusal(Code.NOT_FOUND, NO_RULE)
             if edit.rule is not None and (no := self._knows(principal, edit.rule)) is not None:
                 return no
+            standing = self.book.policy.rules.get(edit.rule_id)
+            if standing is not None and not self._shows(principal, standing):
+                return self._as_if_missing(edit)
             for rule in (standing, edit.rule):
                 if rule is not None and not self.in_force.accounts_of(rule) <= mine:
                     words = "the rule holds for accounts that the token may not trade"
                     return Refusal(Code.FORBIDDEN, words)
         return None
+
+    def _as_if_missing(self, edit: Edit) -> Refusal:
+        """What is said of a rule that is not there, about one that is not theirs to see."""
+        policy = self.book.policy
+        rules = {name: rule for name, rule in policy.rules.items() if name != edit.rule_id}
+        without = msgspec.structs.replace(policy, rules=rules)
+        return policies.fitting(without, [edit]) or Refusal(Code.NOT_FOUND, NO_RULE)
 
     def _knows(self, principal: Principal, rule: Rule) -> Refusal | None:
         """A rule about nobody would be a limit that limits nothing."""
