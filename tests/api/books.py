@@ -272,7 +272,7 @@ class Books(Ledger):
         self.kill = KillView(engaged=False, level="global")
         return self.kill
 
-    def kill_state(self) -> KillView:
+    def kill_state_for(self, principal: Principal) -> KillView:
         return self.kill
 
     def readiness(self) -> dict[str, str]:

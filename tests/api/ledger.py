@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Self
 
 import msgspec
 
@@ -82,6 +83,10 @@ class Ledger:
             self._open(account)
 
     # What happens
+
+    def seen_by(self, tenant: str, accounts: Collection[AccountId]) -> Self:
+        """There is one fence here: the service's own."""
+        return self
 
     def happen(self, event: e.AnyOrderEvent) -> int:
         """An order event: folded, stored, shown, told. Returns its sequence number."""

@@ -20,6 +20,7 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Rule
 from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.access_desk import AccountView, SubjectView, TenantView
 from ordergate.engine.answers import BreakAnswer, DeadManView, GroupAnswer, RunAsked
 from ordergate.engine.limits_changes import Plan
 from ordergate.engine.limits_desk import Edited
@@ -215,6 +216,37 @@ class NoLimits:
         return Refusal(Code.NOT_FOUND, "there is no such change")
 
 
+class NoAccess:
+    """A desk of a tenant where nobody has a role, and nobody may be given one."""
+
+    def tenant(self, principal: Principal) -> TenantView:
+        return TenantView(tenant=principal.tenant, desks=(), accounts=(AccountView(ACCOUNT, None),))
+
+    def subjects(self, principal: Principal) -> list[SubjectView]:
+        return []
+
+    def changes(self, principal: Principal, *, only_pending: bool) -> list[Change]:
+        return []
+
+    def change(self, principal: Principal, change_id: str) -> Change | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such change")
+
+    async def ask(self, *_: object, **__: object) -> Change | Refusal:
+        return Refusal(Code.STEP_UP_REQUIRED, "log in again")
+
+    async def withdraw(self, *_: object, **__: object) -> SubjectView | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such role")
+
+    async def keep_out(self, principal: Principal, subject: str, **_: object) -> SubjectView | Refusal:
+        return SubjectView(subject=subject, version=1, enabled=False, roles=())
+
+    async def approve(self, *_: object, **__: object) -> Change | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such change")
+
+    async def reject(self, *_: object, **__: object) -> Change | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such change")
+
+
 class NobodyArmed:
     """Dead man's switches that are armed and never expire."""
 
@@ -263,6 +295,7 @@ def deps_of(
         breaks=NoBreaks(),
         groups=NoGroups(),
         limits=NoLimits(),
+        access=NoAccess(),
         dead_man=NobodyArmed(),
         drop_copy=DropCopy(copies or MemorySurveillance(), Env.PAPER, [ACCOUNT, OTHER_ACCOUNT]),
         views=books,

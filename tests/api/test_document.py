@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from starlette.routing import Route
 
 from ordergate.api import (
+    access_requests,
+    access_schemas,
     account_schemas,
     group_requests,
     group_schemas,
@@ -32,7 +34,7 @@ from ordergate.api.routes import tickets
 from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
-from ordergate.engine import answers, limits_use, limits_views, rehearsal, runs
+from ordergate.engine import access_desk, answers, limits_use, limits_views, rehearsal, runs
 from tests.api.asking import a_key, an_order
 
 NOT_DESCRIBED = {"/openapi.json", "/docs", "/metrics", "/v1/stream"}
@@ -60,6 +62,12 @@ SAME = [
     (limit_requests.RuleFields, limit_schemas.RuleRequest),
     (limit_requests.ListedRuleFields, limit_schemas.ListedRule),
     (limit_requests.ApplyFields, limit_schemas.ApplyRequest),
+    (access_requests.RoleFields, access_schemas.RoleRequest),
+    (access_requests.KeepOutFields, access_schemas.KeepOutRequest),
+    (access_desk.SubjectView, access_schemas.Subject),
+    (access_desk.AssignmentView, access_schemas.AssignmentOfSubject),
+    (access_desk.TenantView, access_schemas.Tenant),
+    (access_desk.AccountView, access_schemas.AccountOfTenant),
     (limit_requests.WhyFields, limit_schemas.WhyRequest),
     (limit_requests.OverrideFields, limit_schemas.OverrideRequest),
     (limit_requests.DryRunFields, limit_schemas.DryRunRequest),

@@ -71,7 +71,7 @@ class Ground:
     async def unseal(self, *, sealed_in: Env, opened_in: Env) -> Secret:
         """A broker's secret that one environment has sealed, opened by a process of the other."""
         clock, secret = SetClock(), Secret("a broker's secret")
-        keys = {env: keys_of(env, clock) for env in Env}
+        keys = {env: keys_of(env, lambda: clock.epoch) for env in Env}
         for each in keys.values():
             await each.rotate(Purpose.SECRETS)
         about = About(

@@ -80,7 +80,7 @@ def refused(found: object, code: Code = Code.CREDENTIAL_STATE) -> str:
 async def office(database: str) -> AsyncIterator[Office]:
     await migrate_all(database)
     clock = SetClock()
-    keys = keys_of(Env.PAPER, clock)
+    keys = keys_of(Env.PAPER, lambda: clock.epoch)
     await keys.rotate(Purpose.SECRETS)
     async with connected(Env.PAPER, database) as store:
         yield Office(database, store, keys, clock)

@@ -68,7 +68,7 @@ async def opener(
                     folder = tmp_path / env.value
                     if env is Env.PAPER:
                         return local.open_keys(folder, env, lambda: hands.epoch)
-                    return keys_of(env, SetClock())
+                    return keys_of(env, lambda: SetClock().epoch)
 
             case "aws-kms":
                 for name, value in kms.ENVIRONMENT.items():

@@ -80,7 +80,7 @@ class Place:
 
     async def office(self, dsn: str) -> None:
         await migrate_all(dsn)
-        keys = keys_of(Env.PAPER, self.clock)
+        keys = keys_of(Env.PAPER, lambda: self.clock.epoch)
         await keys.rotate(Purpose.SECRETS)
         self.store = await self._stack.enter_async_context(connected(Env.PAPER, dsn))
         envelope = Envelope(keys, self.clock.monotonic)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from ordergate.core.access import SCOPES_OF, Principal, Role, Scope
-from ordergate.core.ids import AccountId, Env
+from ordergate.core.access import SCOPES_OF, KeyBounds, Principal, Role, Scope
+from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.refusals import Code
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, Reach, Subject, misfit
 from ordergate.security.memory import MemoryStore
@@ -144,11 +144,14 @@ def test_an_assignment_names_what_there_is_in_its_tenant(assignment: Assignment,
 # In a process: what changes is in force for tokens that were given out before
 
 
+TRADER = Assignment("acme", "desk", Role.TRADER, Reach.TENANT)
+
+
 async def two_processes() -> tuple[World, World, Principal]:
     """Two over one store; `desk` has a token that the second has verified."""
     store = MemoryStore(Env.PAPER)
     await store.place_accounts([AccountPlace(ALPHA, "acme"), AccountPlace(BETA, "acme")])
-    await store.assign(Assignment("acme", "desk", Role.TRADER, Reach.TENANT))
+    await store.assign(TRADER)
     here = await world(store=store)
     there = await world(store=store, clock=here.clock, keys=here.keys)
     here.secret = there.secret
@@ -161,7 +164,7 @@ async def two_processes() -> tuple[World, World, Principal]:
 async def test_a_demotion_elsewhere_ends_what_was_allowed_before_within_five_seconds() -> None:
     here, there, principal = await two_processes()
     assert principal.may_on(Scope.ORDERS_WRITE, ALPHA)
-    await here.security.directory.withdraw(Assignment("acme", "desk", Role.TRADER, Reach.TENANT))
+    await here.security.directory.withdraw(TRADER, {})
     await here.security.directory.assign(Assignment("acme", "desk", Role.VIEWER, Reach.ACCOUNT, "P-alpha"))
 
     there.clock.advance(2)
@@ -174,7 +177,7 @@ async def test_a_token_that_is_read_again_after_a_demotion_does_not_revive_what_
     here, _, _ = await two_processes()
     token = await here.token()
     before = await here.bearer.authenticate(token)
-    await here.security.directory.withdraw(Assignment("acme", "desk", Role.TRADER, Reach.TENANT))
+    await here.security.directory.withdraw(TRADER, {})
 
     after = await here.bearer.authenticate(token)  # by another connection
 
@@ -200,10 +203,30 @@ async def test_a_key_that_lost_an_account_is_not_revived_either() -> None:
 async def test_whoever_is_kept_out_gets_in_with_no_token() -> None:
     here, _, _ = await two_processes()
     token = await here.token()
-    await here.security.directory.enable("acme", "desk", enabled=False)
+    await here.security.directory.keep_out("acme", "desk", {})
 
     refused = await here.bearer.authenticate(token)
 
     assert refused.code is Code.UNAUTHENTICATED
-    await here.security.directory.enable("acme", "desk", enabled=True)
+    await here.store.enable("acme", "desk", enabled=True)
+    await here.security.directory.refresh()
     assert isinstance(await here.bearer.authenticate(token), Principal)
+
+
+async def test_a_key_ends_when_it_was_made_to_end_and_bounds_follow_at_once() -> None:
+    here = await world()
+    token = await here.token()
+    before = await here.bearer.authenticate(token)
+    client = here.security.directory.client("desk")
+    assert client is not None
+    bounds = KeyBounds(instruments=frozenset({Symbol("AAPL")}), expires_at=here.clock.epoch + 60)
+
+    await here.security.directory.put_client(msgspec.structs.replace(client, bounds=bounds))
+
+    assert not here.bearer.still_valid(before)
+    bounded = await here.bearer.authenticate(token)
+    assert bounded.bounds == bounds
+    here.clock.advance(60)
+    assert not here.bearer.still_valid(bounded)
+    assert here.bearer.known(token) is None
+    assert (await here.bearer.authenticate(token)).code is Code.UNAUTHENTICATED

@@ -54,7 +54,7 @@ class Safe:
 
     def __init__(self, env: Env = Env.PAPER) -> None:
         self.clock = SetClock()
-        self.software = keys_of(env, self.clock)
+        self.software = keys_of(env, lambda: self.clock.epoch)
         self.keys = Counted(self.software)
         self.envelope = Envelope(self.keys, self.clock.monotonic)  # type: ignore[arg-type]  # stands in for a port
 

@@ -68,7 +68,7 @@ async def test_a_key_service_that_is_away_is_a_later_and_not_an_error(
 
 async def test_keys_and_identity_are_of_one_environment() -> None:
     with pytest.raises(ValueError, match="one environment"):
-        await world(Env.PAPER, keys=keys_of(Env.LIVE, SetClock()), store=MemoryStore(Env.PAPER))
+        await world(Env.PAPER, keys=keys_of(Env.LIVE, lambda: SetClock().epoch), store=MemoryStore(Env.PAPER))
 
 
 async def test_aws_that_does_not_answer_is_unavailable_in_time(monkeypatch: pytest.MonkeyPatch) -> None:

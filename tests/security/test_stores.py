@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import AsyncIterator
+from decimal import Decimal
+from ipaddress import ip_network
 from typing import Any
 
 import msgspec
 import pytest
 
-from ordergate.core.access import Role, Scope, Sender
-from ordergate.core.ids import AccountId, Env
+from ordergate.core.access import KeyBounds, Role, Scope, Sender
+from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.tenancy import AccountPlace, Assignment, Desk, Reach, Subject
 from ordergate.security import postgres
 from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable
@@ -286,3 +288,17 @@ async def test_what_names_no_tenant_is_refused(store: ClientStore) -> None:
         await store.enable("nowhere", "ann", enabled=False)
     with pytest.raises(ValueError, match="tenant is"):
         await store.put_tenant("a tenant")
+
+
+async def test_the_bounds_of_a_key_come_back_as_they_were_put(store: ClientStore) -> None:
+    bounds = KeyBounds(
+        instruments=frozenset({Symbol("AAPL"), Symbol("MSFT")}),
+        strategies=frozenset({"mean"}),
+        notional_max=Decimal("2500.50"),
+        networks=(ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")),
+        expires_at=NOW + 60,
+    )
+    for changed in (bounds, KeyBounds(), None, bounds):
+        await store.put_client(client(bounds=changed))
+
+        assert (await store.load(NOW)).clients[0].bounds == changed

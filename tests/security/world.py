@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
@@ -283,12 +284,12 @@ async def world(
     store = store or MemoryStore(env)
     people = people or MemoryPeople(env, store if isinstance(store, MemoryStore) else MemoryStore(env))
     totp = Totp(env, FACTOR_KEY)
-    keys = keys or keys_of(env, clock)
+    keys = keys or keys_of(env, lambda: clock.epoch)
     described = profile(env, base_url or (PAPER_URL if env is Env.PAPER else LIVE_URL))
     security = await start(
         described, store, clock, people=people, totp=totp, keys=keys, issuers=issuers, noted=noted
     )
-    made = World(security, described, keys, await _own(keys), store=store, clock=clock)
+    made = World(security, described, keys, await own_key(keys), store=store, clock=clock)
     if env is Env.LIVE:
         await security.directory.put_client(with_key(made, made.key))
     else:
@@ -303,14 +304,14 @@ def with_key(here: World, key: ECKey, **changes: Any) -> Client:
     return Client(client_id="desk", keys=json.dumps({"keys": [jwk]}), **described)
 
 
-def keys_of(env: Env, clock: SetClock) -> SoftwareKeys:
+def keys_of(env: Env, now: Callable[[], int]) -> SoftwareKeys:
     """Keys in memory; those of live too, which the class refuses whoever asks for them."""
-    keys = SoftwareKeys(Env.PAPER, lambda: clock.epoch)
+    keys = SoftwareKeys(Env.PAPER, now)
     keys.env = env
     return keys
 
 
-async def _own(keys: SoftwareKeys) -> OwnKey:
+async def own_key(keys: SoftwareKeys) -> OwnKey:
     version = (await keys.describe(Purpose.TOKENS))[0]
     kept: SoftKey = keys._rings[Purpose.TOKENS][0]
     return OwnKey(published_key(version, None).kid, ECKey.import_key(p256(kept)))

@@ -24,6 +24,7 @@ from ordergate.api.express import Express
 from ordergate.api.json_bodies import FIELDS_NAMED_MAX
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
+from ordergate.api.routes.access import AccessRoutes, access_listings
 from ordergate.api.routes.control import health
 from ordergate.api.routes.dead_man import DeadManRoutes
 from ordergate.api.routes.entry import Refused, TurnedAway
@@ -92,6 +93,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     app.router.routes.extend(BreakRoutes(deps, door).routes())
     app.router.routes.extend(GroupRoutes(deps, door).routes())
     app.router.routes.extend(LimitRoutes(deps, door).routes())
+    app.router.routes.extend(AccessRoutes(deps, door).routes())
     stream = StreamEndpoint(deps, deps.hub, door.bearer, measures, tickets)
     app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
     app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)
@@ -103,6 +105,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
         reconciliation_listings(deps, door),
         group_listings(deps, door),
         surveillance_listings(deps, door),
+        access_listings(deps, door),
         health(deps),
     ):
         app.include_router(router)

@@ -10,6 +10,7 @@ from ordergate.api.exchange import CERTIFICATE_KEY, HEADERS_KEY, Headers
 from ordergate.api.quotas import Buckets
 from ordergate.core.access import LOGIN_S_MAX, Principal, Scope
 from ordergate.core.ids import AccountId, Env
+from ordergate.core.key_bounds import refuse_address
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.clock import Clock
 from ordergate.ports.identity import Identity, Shown
@@ -57,11 +58,25 @@ class Bearer:
             token = authorization[5:].strip()
             if not token or len(token) > TOKEN_LENGTH_MAX or not token.isascii():
                 return INVALID
-            return await self.authenticate(token.decode("ascii"), peer, shown_in(scope, dpop=True))
+            return await self.of_token(token.decode("ascii"), peer, shown_in(scope, dpop=True))
         bearer = token_in(authorization)
         if isinstance(bearer, Refusal):
             return bearer
-        return self.known(bearer) or await self.authenticate(bearer, peer, shown_in(scope, dpop=False))
+        return self.known_from(bearer, peer) or await self.of_token(
+            bearer, peer, shown_in(scope, dpop=False)
+        )
+
+    def known_from(self, token: str, peer: str) -> Principal | None:
+        """Whose it is, when it was verified before, still stands, and may be used from there."""
+        found = self.known(token)
+        return found if found is not None and refuse_address(found.bounds, peer) is None else None
+
+    async def of_token(self, token: str, peer: str, shown: Shown) -> Principal | Refusal:
+        """The whole check, that of the address included."""
+        found = await self.authenticate(token, peer, shown)
+        if isinstance(found, Refusal) or found.bounds is None:
+            return found
+        return refuse_address(found.bounds, peer) or found
 
     def known(self, token: str) -> Principal | None:
         """Whose it is, when it was verified before, still stands and serves whoever has it."""

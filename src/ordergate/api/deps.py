@@ -24,6 +24,8 @@ from ordergate.core.refusals import Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Rule
 from ordergate.core.risk.trading_state import Remaining
+from ordergate.core.tenancy import Assignment
+from ordergate.engine.access_desk import SubjectView, TenantView
 from ordergate.engine.answers import (
     Answer,
     BreakAnswer,
@@ -42,7 +44,7 @@ from ordergate.engine.runs import RunView
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.identity import Identity
 from ordergate.ports.surveillance import Copy
-from ordergate.ports.views import Page, Views
+from ordergate.ports.views import Page, SeenViews
 from ordergate.telemetry.metrics import Metrics
 
 
@@ -132,7 +134,7 @@ class GateLike(Protocol):
         self, principal: Principal, *, reason: str, correlation: str, level: str, target: str
     ) -> KillView | Refusal: ...
 
-    def kill_state(self) -> KillView: ...
+    def kill_state_for(self, principal: Principal) -> KillView: ...
 
     def readiness(self) -> Mapping[str, str]: ...
 
@@ -226,6 +228,38 @@ class LimitsLike(Protocol):
     async def edit(
         self, principal: Principal, edits: Sequence[Edit], *, reason: str, correlation: str
     ) -> Edited | Refusal: ...
+
+    async def approve(
+        self, principal: Principal, change_id: str, *, reason: str, correlation: str
+    ) -> Change | Refusal: ...
+
+    async def reject(
+        self, principal: Principal, change_id: str, *, reason: str, correlation: str
+    ) -> Change | Refusal: ...
+
+
+class AccessLike(Protocol):
+    """The engine's desk for roles, as far as the API speaks to it."""
+
+    def tenant(self, principal: Principal) -> TenantView: ...
+
+    def subjects(self, principal: Principal) -> list[SubjectView]: ...
+
+    def changes(self, principal: Principal, *, only_pending: bool) -> list[Change]: ...
+
+    def change(self, principal: Principal, change_id: str) -> Change | Refusal: ...
+
+    async def ask(
+        self, principal: Principal, assignment: Assignment, *, reason: str, correlation: str
+    ) -> Change | Refusal: ...
+
+    async def withdraw(
+        self, principal: Principal, assignment: Assignment, *, reason: str
+    ) -> SubjectView | Refusal: ...
+
+    async def keep_out(
+        self, principal: Principal, subject: str, *, reason: str
+    ) -> SubjectView | Refusal: ...
 
     async def approve(
         self, principal: Principal, change_id: str, *, reason: str, correlation: str
@@ -342,9 +376,10 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     breaks: BreaksLike
     groups: GroupsLike
     limits: LimitsLike
+    access: AccessLike
     dead_man: DeadManLike
     drop_copy: DropCopyLike
-    views: Views
+    views: SeenViews
     identity: Identity
     instruments: Mapping[Symbol, Instrument]
     authorization: tuple[AuthorizationEndpoint, ...]

@@ -32,10 +32,10 @@ class Door:
         failures = Buckets(deps.bounds.failed_logins_of_peer)
         self.bearer = Bearer(deps.env, deps.identity, deps.clock, failures)
 
-    def known(self, authorization: bytes | None, now: float) -> Principal | None:
+    def known(self, authorization: bytes | None, peer: str, now: float) -> Principal | None:
         """The principal of a token that was verified before, within its quota; counts nothing."""
         token = token_in(authorization)
-        found = None if isinstance(token, Refusal) else self.bearer.known(token)
+        found = None if isinstance(token, Refusal) else self.bearer.known_from(token, peer)
         if found is None or self._orders.is_empty((found.tenant, found.client_id), now):
             return None
         if self._of_tenant and self._of_tenant[Kind.ORDERS].is_empty(found.tenant, now):

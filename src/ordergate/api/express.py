@@ -49,8 +49,8 @@ class Express:
         if not usual or len(body) > self._body_bytes_max:
             return False
         began = self._clock.monotonic()
-        principal = self._door.known(headers.get(b"authorization"), began)
         peer = self._edge.client(peer, headers)
+        principal = self._door.known(headers.get(b"authorization"), peer, began)
         if principal is None or self._edge.would_turn_away(request.size, peer, began):
             return False
         key = parse_key(headers.get(b"idempotency-key", b"").decode("latin-1"))

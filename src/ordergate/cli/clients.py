@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal, InvalidOperation
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,8 +18,10 @@ from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
 from ordergate.cli.output import people, show, to_programs, waiting
 from ordergate.cli.profiles import Profile
-from ordergate.core.access import OF_ACCESS, Scope, Sender
-from ordergate.core.ids import AccountId
+from ordergate.core.access import OF_ACCESS, KeyBounds, Scope, Sender
+from ordergate.core.ids import AccountId, Symbol
+
+DAY_S = 86_400
 
 app = typer.Typer(no_args_is_help=True, help="Register the programs that may use the gateway.")
 
@@ -48,6 +53,22 @@ def add(
     sender: Annotated[
         Sender, typer.Option(help="What its tokens must be bound to.")
     ] = Sender.ANY,
+    instrument: Annotated[
+        list[str] | None, typer.Option("--instrument", help="Only orders in this one; may be repeated.")
+    ] = None,
+    strategy: Annotated[
+        list[str] | None, typer.Option("--strategy", help="Only orders of this one; may be repeated.")
+    ] = None,
+    notional_max: Annotated[
+        str | None, typer.Option("--max-notional", help="Only orders worth so much at most.")
+    ] = None,
+    network: Annotated[
+        list[str] | None,
+        typer.Option("--network", help="Only from these addresses, such as 10.0.0.0/8; may be repeated."),
+    ] = None,
+    days: Annotated[
+        int | None, typer.Option("--days", min=1, max=3_650, help="For so many days, and then no more.")
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Give a known client a new secret.")] = False,
     write_profile: Annotated[
         Path | None,
@@ -76,6 +97,7 @@ def add(
             accounts=accounts,
             replace=replace,
             terms=terms,
+            bounds=_bounds(instrument, strategy, notional_max, network, days),
         )
     told: dict[str, Any] = {"client_id": client_id, "accounts": account}
     if secret is None:
@@ -141,6 +163,27 @@ def _text(file: Path) -> str:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Stopped(ExitCode.REFUSED, f"cannot read {file}: {error}") from error
+
+
+def _bounds(
+    instruments: list[str] | None,
+    strategies: list[str] | None,
+    notional_max: str | None,
+    networks: list[str] | None,
+    days: int | None,
+) -> KeyBounds | None:
+    if not (instruments or strategies or notional_max or networks or days):
+        return None
+    try:
+        return KeyBounds(
+            instruments=frozenset(Symbol(symbol) for symbol in instruments or ()),
+            strategies=frozenset(strategies or ()),
+            notional_max=None if notional_max is None else Decimal(notional_max),
+            networks=tuple(ip_network(network) for network in networks or ()),
+            expires_at=None if days is None else int(time.time()) + days * DAY_S,
+        )
+    except (ValueError, InvalidOperation) as wrong:
+        raise Stopped(ExitCode.USAGE, f"a bound of the key makes no sense: {wrong}") from wrong
 
 
 @contextmanager

@@ -59,9 +59,9 @@ class Role(StrEnum):
 SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
     Role.VIEWER: _VIEWING,
     Role.TRADER: _VIEWING | {Scope.ORDERS_WRITE},
-    Role.RISK_MANAGER: _VIEWING | {Scope.RISK_WRITE, Scope.OPERATIONS_WRITE},
+    Role.RISK_MANAGER: _VIEWING | {Scope.RISK_WRITE, Scope.OPERATIONS_WRITE, Scope.SURVEILLANCE_READ},
     Role.OPERATOR: _VIEWING | {Scope.ACCOUNTS_WRITE, Scope.OPERATIONS_WRITE},
-    Role.COMPLIANCE: _VIEWING | {Scope.ACCESS_READ},
+    Role.COMPLIANCE: _VIEWING | {Scope.ACCESS_READ, Scope.SURVEILLANCE_READ},
     Role.ADMINISTRATOR: frozenset({Scope.ACCOUNTS_READ, Scope.ACCESS_READ, Scope.ACCESS_WRITE}),
 }
 """Nobody who changes limits trades, and nobody who gives rights uses them."""

@@ -21,14 +21,17 @@ PENDING_MAX: Final = 1_000
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Who acts: a token's subject and the client that it was issued to, which must both differ."""
+    """Who acts: a token's subject and the client that it was issued to.
+
+    People who use one application are two; a person and the program that acts for it are not.
+    """
 
     subject: str
     client: str
     tenant: str = ""
 
     def is_other_than(self, other: Person) -> bool:
-        return self.subject != other.subject and self.client != other.client
+        return self.subject not in (other.subject, other.client) and self.client != other.subject
 
 
 def person(principal: Principal) -> Person:

@@ -37,6 +37,10 @@ class Code(StrEnum):
     FORBIDDEN = "forbidden", "The token lacks the scope that the route needs."
     NOT_FOUND = "not-found", "There is no such thing, or it is not visible to this client."
     RATE_LIMITED = "rate-limited", "Too many requests; Retry-After says when to try again."
+    KEY_INSTRUMENT = "key-instrument", "The program's key is not for this instrument."
+    KEY_STRATEGY = "key-strategy", "The program's key is not for this strategy."
+    KEY_NOTIONAL = "key-notional", "The order is worth more than the program's key is for."
+    KEY_NETWORK = "key-network", "The program's key is not for the address that the request came from."
     # Idempotency
     IDEMPOTENCY_KEY_MISSING = "idempotency-key-missing", "A mutating request needs a key."
     IDEMPOTENCY_KEY_INVALID = (

@@ -73,7 +73,7 @@ class DeadMan:
     ) -> DeadManView | Refusal:
         """Arm it, or refresh it when it is armed so already. In force once durable."""
         if not principal.may(Scope.ORDERS_WRITE):
-            return Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.ORDERS_WRITE}")
+            return _FORBIDDEN
         key = _key(principal, session)
         found = self._armed.get(key)
         if found is not None and found.expired_at is None:
@@ -102,6 +102,8 @@ class DeadMan:
         self, principal: Principal, session: str, *, correlation: str
     ) -> DeadManView | Refusal:
         """The client will be away on purpose. What is not armed stays so."""
+        if not principal.may(Scope.ORDERS_WRITE):
+            return _FORBIDDEN
         key = _key(principal, session)
         found = self._armed.get(key)
         if found is None or found.expired_at is not None:
@@ -122,6 +124,8 @@ class DeadMan:
 
     def refresh(self, principal: Principal, session: str) -> DeadManView | Refusal:
         """The client is there. Nothing is written."""
+        if not principal.may(Scope.ORDERS_WRITE):
+            return _FORBIDDEN
         key = _key(principal, session)
         found = self._armed.get(key)
         if found is None or found.expired_at is not None:
@@ -224,6 +228,9 @@ class DeadMan:
             expires_in_s=round(left, 3),
             orders_left=self._sweeps.left(_name(key)),
         )
+
+
+_FORBIDDEN: Final = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.ORDERS_WRITE}")
 
 
 def _key(principal: Principal, session: str) -> Key:

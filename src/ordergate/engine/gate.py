@@ -19,6 +19,7 @@ from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, is_order_id
 from ordergate.core.instruments import Instrument
+from ordergate.core.key_bounds import refuse_use, refuse_value
 from ordergate.core.orders.commands import CancelOrder, ReplaceOrder, ResolveOrder
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
@@ -112,7 +113,7 @@ class Gate(KillGate):
             label = terms.client_order_id
             if used_before or (label and seat.lane.books.has_client_order_id(label)):
                 return Refusal(Code.DUPLICATE_CLIENT_ORDER_ID, f"{label} was used before")
-            return self._judging.place(seat, terms, request)
+            return self._place(seat, terms, request, principal)
 
         return await self._decided(seat, request, decide, wait_s, deadline_s)
 
@@ -138,7 +139,7 @@ class Gate(KillGate):
         if label is not None and seat.lane.books.may_have_client_order_id(label):
             return False
         request = self._request(Asker(principal, key, correlation), envelopes.PLACE, seat, fields_of(terms))
-        begun = self._once.begin(seat, request, lambda: self._judging.place(seat, terms, request))
+        begun = self._once.begin(seat, request, lambda: self._place(seat, terms, request, principal))
         if begun is None:
             return False
         if isinstance(begun, Refusal):
@@ -205,7 +206,8 @@ class Gate(KillGate):
                 actor=principal.subject,
                 asked_at=self._clock.now(),
             )
-            return self._judging.replace(seat, command, request)
+            no = self._beyond_key(principal, seat, command)
+            return self._judging.replace(seat, command, request) if no is None else no
 
         return await self._decided(seat, request, decide, wait_s, deadline_s)
 
@@ -300,6 +302,39 @@ class Gate(KillGate):
         if (unproved := self._audit()) is not None:
             reasons["audit"] = unproved
         return reasons
+
+    def _place(
+        self, seat: Seat, terms: Terms, request: Request, principal: Principal
+    ) -> Decided | Refusal:
+        """The key's own bounds come before risk, and after what the idempotency key has bought already."""
+        bounds = principal.bounds
+        if bounds is not None:
+            no = refuse_use(bounds, terms.symbol, terms.strategy) or refuse_value(
+                bounds,
+                self._instruments[terms.symbol],
+                terms.quantity,
+                (terms.limit_price, terms.stop_price, self._judging.market_price(terms.symbol)),
+            )
+            if no is not None:
+                return no
+        return self._judging.place(seat, terms, request)
+
+    def _beyond_key(self, principal: Principal, seat: Seat, command: ReplaceOrder) -> Refusal | None:
+        """Why the key is not for the order as it would become, if so."""
+        order, bounds = seat.lane.books.order(command.order_id), principal.bounds
+        if order is None or bounds is None:
+            return None
+        terms = order.terms
+        return refuse_use(bounds, terms.symbol, terms.strategy) or refuse_value(
+            bounds,
+            self._instruments[terms.symbol],
+            command.quantity or terms.quantity,
+            (
+                command.limit_price or terms.limit_price,
+                command.stop_price or terms.stop_price,
+                self._judging.market_price(terms.symbol),
+            ),
+        )
 
     async def _decided(
         self,

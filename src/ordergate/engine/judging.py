@@ -122,6 +122,11 @@ class Judging:
         recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
         return Decided(recorded, failed)
 
+    def market_price(self, symbol: Symbol) -> Decimal | None:
+        """The price that a market order is valued by; None where none is known."""
+        reference = self._prices.reference(symbol)
+        return None if reference is None else reference.price
+
     def lists(self, symbol: Symbol) -> bool:
         """True when the symbol can be traded here."""
         return symbol in self._instruments

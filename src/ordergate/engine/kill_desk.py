@@ -14,10 +14,11 @@ from typing import Final, Protocol
 
 import msgspec
 
-from ordergate.core.access import Principal, Scope
+from ordergate.core import two_persons
+from ordergate.core.access import Principal
 from ordergate.core.contingent.terms import GroupKind
 from ordergate.core.faults import Fault
-from ordergate.core.ids import Env, Symbol, is_order_id
+from ordergate.core.ids import Env, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.order import Order
 from ordergate.core.refusals import Code, Refusal
@@ -35,8 +36,10 @@ from ordergate.core.risk.trading_state import (
     Level,
     Place,
 )
+from ordergate.core.two_persons import FLATTEN, KILL_RELEASE, may_not
 from ordergate.engine.answers import KillView, StopView
 from ordergate.engine.kill_guard import closes, is_account_of, is_group_of, is_order_of
+from ordergate.engine.kill_rights import KillRights
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.sweeps import Sweeps, Wanted
@@ -49,10 +52,8 @@ log = logger("kill_desk")
 ACTOR: Final = "kill-switch"
 LOOK_S: Final = 0.5
 KILLS_MAX: Final = 1_000
-FLATTEN_ASKED_FOR: Final = timedelta(minutes=15)
 UNNOTED_MAX: Final = 1_000
 
-_FORBIDDEN = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.OPERATIONS_WRITE}")
 _FLATTENED: Final = frozenset(
     {Level.ACCOUNT, Level.INSTRUMENT, Level.BROKER, Level.TENANT, Level.ENVIRONMENT, Level.GLOBAL}
 )
@@ -82,7 +83,7 @@ class KillDesk:
         self._kill_switch = kill_switch
         self._sweeps = sweeps
         self._flattens = flattens
-        self._instruments = instruments
+        self._rights = KillRights(env, lanes, instruments)
         self._clock = clock
         self._two_persons = two_persons
         self._unnoted: deque[KillSwept] = deque(maxlen=UNNOTED_MAX)
@@ -91,9 +92,10 @@ class KillDesk:
         self, principal: Principal, place: Place, grade: Grade, reason: str, correlation: str
     ) -> KillView | Refusal:
         """In force at once on this node; the hard grades then cancel every open order that it is about."""
-        if not principal.may(Scope.OPERATIONS_WRITE):
-            return _FORBIDDEN
-        if (refusal := self._cannot_engage(place, grade)) is not None:
+        if (no := may_not(KILL_RELEASE.asks, KILL_RELEASE, principal, self._clock.now())) is not None:
+            return no
+        refusal = self._cannot_engage(place, grade) or self._rights.may_not_engage(principal, place)
+        if refusal is not None:
             return refusal
         level, target = place
         engaged = KillEngaged(
@@ -106,7 +108,7 @@ class KillDesk:
         )
         if not await self.stop(engaged, correlation):
             return Refusal(Code.UNAVAILABLE, "engaged on this node, but not yet written down")
-        return self.view()
+        return self.view_for(principal)
 
     async def stop(self, event: KillEngaged, correlation: str) -> bool:
         """Engage whatever decided so. False when it is in force here, and not durable yet."""
@@ -125,16 +127,18 @@ class KillDesk:
         self, principal: Principal, place: Place, reason: str, correlation: str
     ) -> KillView | Refusal:
         """In force once it is durable. What is not engaged needs no release."""
-        if not principal.may(Scope.OPERATIONS_WRITE):
-            return _FORBIDDEN
+        if (no := may_not(KILL_RELEASE.approves, KILL_RELEASE, principal, self._clock.now())) is not None:
+            return no
         kill = self._kill_switch.state.kills.get(place)
-        if kill is None:
-            return self.view()
+        if kill is None or self._rights.hides(principal, place):
+            return self.view_for(principal)
+        if (no := self._rights.may_not_turn(principal, place)) is not None:
+            return no
         if (refusal := self._cannot_release(principal, kill)) is not None:
             return refusal
         if not await self.lift(place, principal.subject, reason, correlation):
             return Refusal(Code.UNAVAILABLE, "still engaged: the release could not be written")
-        return self.view()
+        return self.view_for(principal)
 
     async def lift(self, place: Place, actor: str, reason: str, correlation: str) -> bool:
         """Release whoever decided so. False when it could not be written, and nothing is released."""
@@ -151,11 +155,13 @@ class KillDesk:
         self, principal: Principal, place: Place, reason: str, correlation: str
     ) -> KillView | Refusal:
         """The first person asks; another one, asking the same, makes it so."""
-        if not principal.may(Scope.OPERATIONS_WRITE):
-            return _FORBIDDEN
-        kill = self._kill_switch.state.kills.get(place)
+        if (no := may_not(FLATTEN.asks, FLATTEN, principal, self._clock.now())) is not None:
+            return no
+        kill = None if self._rights.hides(principal, place) else self._kill_switch.state.kills.get(place)
         if kill is None or kill.grade is not Grade.CANCEL_ALL or kill.level not in _FLATTENED:
             return Refusal(Code.ACTION_NOT_ALLOWED, "only under a cancel_all of a level that holds positions")
+        if (no := self._rights.may_not_turn(principal, place)) is not None:
+            return no
         event = self._next_of_flatten(principal, kill, reason)
         if isinstance(event, Refusal):
             return event
@@ -165,7 +171,7 @@ class KillDesk:
             log.error("kill_switch.not_durable", why=str(fault))
             return Refusal(Code.UNAVAILABLE, "not written down: nothing is flattened")
         self.look()
-        return self.view()
+        return self.view_for(principal)
 
     def follow(self, event: AnyControlEvent) -> None:
         """Called for every event of the control stream."""
@@ -188,7 +194,12 @@ class KillDesk:
             if kill.grade is Grade.FLATTEN:
                 self._flatten_all(kill)
 
+    def view_for(self, principal: Principal) -> KillView:
+        """What is stopped, as far as it is this principal's to know."""
+        return self._rights.shown(principal, self.view())
+
     def view(self) -> KillView:
+        """What is stopped, for whoever runs the gateway."""
         switch = self._kill_switch
         widest, deaf = switch.state.kill, switch.deaf
         stops = tuple(self._stop_view(one) for one in switch.state.widest_first())
@@ -225,53 +236,32 @@ class KillDesk:
         )
 
     def _cannot_engage(self, place: Place, grade: Grade) -> Refusal | None:
-        level, target = place
         if grade is Grade.FLATTEN:
             return Refusal(Code.ACTION_NOT_ALLOWED, "engage cancel_all, and ask for the flatten of it")
         if len(self._kill_switch.state.kills) >= KILLS_MAX and place != EVERYWHERE:
             return Refusal(Code.TOO_LARGE, f"{KILLS_MAX} stops are engaged: engage a wider one")
-        if (wrong := self._unknown_target(level, target)) is not None:
-            return Refusal(Code.INVALID, "a stop of nothing would be none", {"target": wrong})
         return None
-
-    def _unknown_target(self, level: Level, target: str) -> str | None:
-        """What is wrong with the target; a misspelt one would only look like safety."""
-        if level is Level.GLOBAL:
-            return "must be left out: the level is global" if target else None
-        known: set[str] | None = None
-        match level:
-            case Level.ORDER:
-                return None if is_order_id(self._env, target) else "is not an order's id"
-            case Level.ACCOUNT:
-                known = {str(seat.lane.account) for seat in self._lanes}
-            case Level.BROKER:
-                known = {seat.login for seat in self._lanes}
-            case Level.TENANT:
-                known = {seat.tenant for seat in self._lanes}
-            case Level.ENVIRONMENT:
-                known = {self._env.value}
-            case Level.INSTRUMENT:
-                return None if target in self._instruments else "is not listed here"
-            case Level.STRATEGY | Level.USER:
-                return None if target else "is required"
-        return None if target in known else f"must be one of {', '.join(sorted(known))}"
 
     def _cannot_release(self, principal: Principal, kill: Kill) -> Refusal | None:
-        if kill.concerns is not None and principal.subject == kill.concerns:
-            return Refusal(Code.SAME_PERSON, f"it is about {kill.concerns}: another releases it")
-        if self._two_persons and principal.subject == kill.actor:
-            return Refusal(Code.SAME_PERSON, f"{kill.actor} engaged it: another releases it")
-        return None
+        about = kill.concerns
+        if about is not None:
+            no = two_persons.same_person(principal, about, f"it is about {about}: another releases it")
+            if no is not None:
+                return no
+        if not self._two_persons:
+            return None
+        return two_persons.same_person(principal, kill.actor, f"{kill.actor} engaged it: another releases it")
 
     def _next_of_flatten(
         self, principal: Principal, kill: Kill, reason: str
     ) -> KillFlattenAsked | KillFlattenConfirmed | Refusal:
         now, first = self._clock.now(), kill.flatten_asked
         actor = principal.subject
-        if first is None or not timedelta(0) <= now - first.at <= FLATTEN_ASKED_FOR:
+        if first is None or not timedelta(0) <= now - first.at <= FLATTEN.waits:
             return KillFlattenAsked(at=now, level=kill.level, target=kill.target, actor=actor, reason=reason)
-        if first.actor == actor and self._two_persons:
-            return Refusal(Code.SAME_PERSON, f"{first.actor} asked for it: another confirms it")
+        words = f"{first.actor} asked for it: another confirms it"
+        if self._two_persons and (no := two_persons.same_person(principal, first.actor, words)) is not None:
+            return no
         return KillFlattenConfirmed(at=now, level=kill.level, target=kill.target, actor=actor, reason=reason)
 
     def _sweep(self, place: Place) -> None:

@@ -14,7 +14,11 @@ class KillGate:
         self._kill_desk = kill_desk
 
     def kill_state(self) -> KillView:
+        """For whoever runs the gateway."""
         return self._kill_desk.view()
+
+    def kill_state_for(self, principal: Principal) -> KillView:
+        return self._kill_desk.view_for(principal)
 
     async def engage_kill(
         self,

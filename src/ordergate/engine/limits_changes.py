@@ -7,8 +7,8 @@ one proposed change. Nothing is written here.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -19,17 +19,14 @@ from ordergate.core.risk import policy as policies
 from ordergate.core.risk.compiling import comparisons, loosenings, weakened
 from ordergate.core.risk.policy import Edit, Policy
 from ordergate.core.risk.rules import Rule
+from ordergate.core.two_persons import LIMITS
 from ordergate.engine.limits_book import LimitsBook
 from ordergate.engine.limits_in_force import LimitsInForce
-from ordergate.ports.clock import Chance
 from ordergate.ports.journal import AnyEvent
 
-LIMITS: Final = "limits"
-WAITS: Final = timedelta(days=1)
 SUMMARY_MAX: Final = 50
 OF_ONE_ACCOUNT_MAX: Final = 50
 COMPARISONS_MAX: Final = 5_000
-ENTROPY_BITS: Final = 32
 
 
 class Plan(msgspec.Struct, frozen=True):
@@ -43,13 +40,10 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class Planner:
-    def __init__(self, book: LimitsBook, in_force: LimitsInForce, chance: Chance) -> None:
+    def __init__(self, book: LimitsBook, in_force: LimitsInForce, new_id: Callable[[], str]) -> None:
         self._book = book
         self._in_force = in_force
-        self._chance = chance
-
-    def new_id(self, at: datetime) -> str:
-        return f"chg-{int(at.timestamp() * 1000):012x}-{self._chance.bits(ENTROPY_BITS):08x}"
+        self._new_id = new_id
 
     async def plan(self, edits: Sequence[Edit], *, by: Person, reason: str, at: datetime) -> Plan:
         """The edits fit the rules as they stand."""
@@ -72,9 +66,9 @@ class Planner:
         if not too_much:
             loosens = await self._loosens(standing, policies.applied(standing, waiting), at)
         proposed = ChangeProposed(
-            change_id=self.new_id(at),
+            change_id=self._new_id(),
             at=at,
-            subject=LIMITS,
+            subject=LIMITS.name,
             summary=tuple(loosens[:SUMMARY_MAX]),
             content={
                 "edits": [msgspec.to_builtins(edit) for edit in waiting],
@@ -82,7 +76,7 @@ class Planner:
             },
             by=by,
             reason=reason,
-            expires_at=at + WAITS,
+            expires_at=at + LIMITS.waits,
         )
         events.append(proposed)
         return Plan(tuple(at_once), tuple(waiting), tuple(loosens), tuple(events), proposed.change_id)

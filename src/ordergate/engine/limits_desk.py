@@ -13,17 +13,7 @@ from typing import Final
 import msgspec
 
 from ordergate.core.access import Principal, Scope
-from ordergate.core.approvals import (
-    Change,
-    ChangeProposed,
-    decide_approve,
-    decide_expire,
-    decide_propose,
-    decide_reject,
-    pending,
-    person,
-)
-from ordergate.core.faults import Fault
+from ordergate.core.approvals import Change, ChangeApproved, pending, person
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import AssetClass
 from ordergate.core.refusals import Code, Refusal
@@ -31,8 +21,10 @@ from ordergate.core.risk import policy as policies
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.policy import SETTINGS, Edit
 from ordergate.core.risk.rules import Reach, Rule
+from ordergate.core.two_persons import LIMITS, OVERRIDE
 from ordergate.engine import live_enabling, override_desk
-from ordergate.engine.control_stream import UNREAD, ControlStream, Decide
+from ordergate.engine.changes_desk import Carrier, ChangesDesk
+from ordergate.engine.control_stream import UNREAD, ControlStream
 from ordergate.engine.limits_book import LimitsBook
 from ordergate.engine.limits_changes import Plan, Planner, edits_in
 from ordergate.engine.limits_in_force import LimitsInForce
@@ -40,7 +32,7 @@ from ordergate.engine.limits_settings import taking_in
 from ordergate.engine.limits_use import LimitsUse
 from ordergate.engine.override_desk import Asked
 from ordergate.engine.rehearsal import Rehearsal, Rehearsed
-from ordergate.ports.clock import Clock
+from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.journal import AnyEvent
 from ordergate.telemetry.log import logger
 
@@ -70,6 +62,7 @@ class LimitsDesk:
         use: LimitsUse,
         rehearsal: Rehearsal,
         clock: Clock,
+        chance: Chance,
     ) -> None:
         self.book = book
         self.in_force = in_force
@@ -79,6 +72,21 @@ class LimitsDesk:
         self._planner = planner
         self._rehearsal = rehearsal
         self._clock = clock
+        self._changes = ChangesDesk(
+            stream,
+            book,
+            [
+                Carrier(LIMITS, _concerns, self._carried_out),
+                Carrier(OVERRIDE, _concerns, override_desk.granted),
+            ],
+            clock=clock,
+            chance=chance,
+            unread=lambda: None if self.is_known else UNREAD,
+        )
+        self.changes = self._changes.changes
+        self.change = self._changes.change
+        self.approve = self._changes.approve
+        self.reject = self._changes.reject
 
     @property
     def is_known(self) -> bool:
@@ -100,11 +108,7 @@ class LimitsDesk:
         while True:
             await self._clock.sleep(TICK_S)
             self.in_force.tick()
-            if decide_expire(self.book.changes, self._clock.now()):
-                await self._stream.record(self._expiring, "expiry")
-
-    async def _expiring(self) -> Sequence[AnyEvent]:
-        return decide_expire(self.book.changes, self._clock.now())
+            await self._changes.expire()
 
     # What is there
 
@@ -118,18 +122,6 @@ class LimitsDesk:
         if rule is None or not self._shows(principal, rule):
             return Refusal(Code.NOT_FOUND, NO_RULE)
         return rule
-
-    def changes(self, principal: Principal, *, only_pending: bool) -> list[Change]:
-        """Newest first."""
-        found = pending(self.book.changes) if only_pending else list(self.book.changes.values())
-        seen = [change for change in found if self._concerns(principal, change)]
-        return sorted(seen, key=lambda change: (change.proposed.at, change.id), reverse=True)
-
-    def change(self, principal: Principal, change_id: str) -> Change | Refusal:
-        change = self.book.changes.get(change_id)
-        if change is None or not self._concerns(principal, change):
-            return Refusal(Code.NOT_FOUND, f"there is no change {change_id}")
-        return change
 
     # Changing it
 
@@ -146,7 +138,7 @@ class LimitsDesk:
             made.append(plan)
             return plan.events
 
-        done = await self._recorded(decide, correlation)
+        done = await self._changes.recorded(decide, correlation)
         if isinstance(done, Refusal):
             return done
         return self._edited(made[-1])
@@ -188,22 +180,10 @@ class LimitsDesk:
         self, principal: Principal, asked: Asked, *, reason: str, correlation: str
     ) -> Change | Refusal:
         """Ask another person to let one order pass, once."""
-
-        async def decide() -> Sequence[AnyEvent] | Refusal:
-            at = self._clock.now()
-            event = override_desk.proposed(
-                principal, asked, change_id=self._planner.new_id(at), reason=reason, at=at
-            )
-            if isinstance(event, ChangeProposed):
-                event = decide_propose(self.book.changes, event)
-            return event if isinstance(event, Refusal) else [event]
-
-        done = await self._recorded(decide, correlation)
-        if isinstance(done, Refusal):
-            return done
-        (proposed,) = done
-        assert isinstance(proposed, ChangeProposed)
-        return self.book.changes[proposed.change_id]
+        wish = override_desk.wish(principal, asked, reason)
+        if isinstance(wish, Refusal):
+            return wish
+        return await self._changes.ask(principal, OVERRIDE, wish, correlation=correlation)
 
     async def dry_run(
         self,
@@ -229,79 +209,29 @@ class LimitsDesk:
         would = self.in_force.by_who_asks(account, after.values(), shadows=shadows)
         return await self._rehearsal.of(account, now, would, orders=orders)
 
-    async def approve(
-        self, principal: Principal, change_id: str, *, reason: str, correlation: str
-    ) -> Change | Refusal:
-        """The second person's yes; what was proposed is in force when it is answered."""
-
-        async def decide() -> Sequence[AnyEvent] | Refusal:
-            at, by = self._clock.now(), person(principal)
-            change = self.change(principal, change_id)
-            if isinstance(change, Refusal):
-                return change
-            approved = decide_approve(self.book.changes, change_id, by, at, reason)
-            if isinstance(approved, Refusal):
-                return approved
-            if change.proposed.subject == override_desk.OVERRIDE:
-                return override_desk.granted(principal, change, approved)
-            edits = edits_in(change)
-            if isinstance(edits, Refusal):
-                return edits
-            no = (
-                self._allowed(principal, edits)
-                or policies.fitting(self.book.policy, edits)
-                or live_enabling.refused(principal, edits, self.book.policy, at)
-            )
-            if no is not None:
-                return no
-            made = policies.events_of(
-                self.book.policy,
-                edits,
-                at=at,
-                by=change.proposed.by,
-                reason=change.proposed.reason,
-                change_id=change_id,
-                approved_by=by,
-            )
-            return [approved, *made]
-
-        return await self._settled(decide, principal, change_id, correlation)
-
-    async def reject(
-        self, principal: Principal, change_id: str, *, reason: str, correlation: str
-    ) -> Change | Refusal:
-        """Anybody's no who may make such a change, the proposer's own included."""
-
-        async def decide() -> Sequence[AnyEvent] | Refusal:
-            change = self.change(principal, change_id)
-            if isinstance(change, Refusal):
-                return change
-            at, by = self._clock.now(), person(principal)
-            rejected = decide_reject(self.book.changes, change_id, by, at, reason)
-            return rejected if isinstance(rejected, Refusal) else [rejected]
-
-        return await self._settled(decide, principal, change_id, correlation)
-
-    async def _settled(
-        self, decide: Decide, principal: Principal, change_id: str, correlation: str
-    ) -> Change | Refusal:
-        if not principal.may(Scope.RISK_WRITE):
-            return _FORBIDDEN
-        done = await self._recorded(decide, correlation)
-        if isinstance(done, Refusal):
-            return done
-        change = self.book.changes[change_id]
-        log.warning("limits.settled", change=change_id, state=change.state, by=principal.subject)
-        return change
-
-    async def _recorded(self, decide: Decide, correlation: str) -> Sequence[AnyEvent] | Refusal:
-        if not self.is_known:
-            return Refusal(Code.NOT_READY, UNREAD)
-        try:
-            return await self._stream.record(decide, correlation)
-        except Fault as fault:
-            log.error("limits.unrecorded", why=str(fault))
-            return Refusal(Code.UNAVAILABLE, "not known to be durable; look before you ask again")
+    def _carried_out(
+        self, principal: Principal, change: Change, approved: ChangeApproved
+    ) -> Sequence[AnyEvent] | Refusal:
+        """The rules as they are once another person has said yes."""
+        edits = edits_in(change)
+        if isinstance(edits, Refusal):
+            return edits
+        no = (
+            self._allowed(principal, edits)
+            or policies.fitting(self.book.policy, edits)
+            or live_enabling.refused(principal, edits, self.book.policy, approved.at)
+        )
+        if no is not None:
+            return no
+        return policies.events_of(
+            self.book.policy,
+            edits,
+            at=approved.at,
+            by=change.proposed.by,
+            reason=change.proposed.reason,
+            change_id=change.id,
+            approved_by=approved.by,
+        )
 
     def _edited(self, plan: Plan) -> Edited:
         rules = self.book.policy.rules
@@ -320,16 +250,23 @@ class LimitsDesk:
             return _FORBIDDEN
         mine = principal.accounts_for(Scope.RISK_WRITE)
         for edit in edits:
-            standing = self.book.policy.rules.get(edit.rule_id)
-            if standing is not None and not self._shows(principal, standing):
-                return Refusal(Code.NOT_FOUND, NO_RULE)
             if edit.rule is not None and (no := self._knows(principal, edit.rule)) is not None:
                 return no
+            standing = self.book.policy.rules.get(edit.rule_id)
+            if standing is not None and not self._shows(principal, standing):
+                return self._as_if_missing(edit)
             for rule in (standing, edit.rule):
                 if rule is not None and not self.in_force.accounts_of(rule) <= mine:
                     words = "the rule holds for accounts that the token may not trade"
                     return Refusal(Code.FORBIDDEN, words)
         return None
+
+    def _as_if_missing(self, edit: Edit) -> Refusal:
+        """What is said of a rule that is not there, about one that is not theirs to see."""
+        policy = self.book.policy
+        rules = {name: rule for name, rule in policy.rules.items() if name != edit.rule_id}
+        without = msgspec.structs.replace(policy, rules=rules)
+        return policies.fitting(without, [edit]) or Refusal(Code.NOT_FOUND, NO_RULE)
 
     def _knows(self, principal: Principal, rule: Rule) -> Refusal | None:
         """A rule about nobody would be a limit that limits nothing."""
@@ -348,9 +285,10 @@ class LimitsDesk:
         accounts = self.in_force.accounts_of(rule)
         return not accounts or not accounts.isdisjoint(principal.accounts)
 
-    def _concerns(self, principal: Principal, change: Change) -> bool:
-        accounts = change.proposed.content.get("accounts", [])
-        return not accounts or not principal.accounts.isdisjoint(accounts)
+
+def _concerns(principal: Principal, change: Change) -> bool:
+    accounts = change.proposed.content.get("accounts", [])
+    return not accounts or not principal.accounts.isdisjoint(accounts)
 
 
 _FORBIDDEN: Final = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.RISK_WRITE}")

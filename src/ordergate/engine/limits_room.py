@@ -8,6 +8,7 @@ from typing import Protocol
 from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.compiling import Subject
+from ordergate.engine.changes_desk import change_id
 from ordergate.engine.control_stream import ControlStream
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.limits_book import LimitsBook
@@ -57,8 +58,9 @@ def desk_for(
         stream,
         book=book,
         in_force=in_force,
-        planner=Planner(book, in_force, outside.chance),
+        planner=Planner(book, in_force, lambda: change_id(outside.clock, outside.chance)),
         rehearsal=Rehearsal(outside.journal, outside.instruments),
         use=LimitsUse(lanes, in_force, outside.clock),
         clock=outside.clock,
+        chance=outside.chance,
     )

@@ -15,8 +15,9 @@ from ordergate.core.ids import AccountId
 from ordergate.core.risk.limits import Limits, config_hash, mapping_of
 from ordergate.core.risk.policy import SETTINGS, Edit, LimitsTakenIn, Policy, events_of
 from ordergate.core.risk.rules import Reach, Rule, read
+from ordergate.core.two_persons import LIMITS
 from ordergate.engine.limits_book import LimitsBook
-from ordergate.engine.limits_changes import LIMITS, Planner
+from ordergate.engine.limits_changes import Planner
 from ordergate.ports.journal import AnyEvent
 
 FIRST = "the first limits of the account, from the settings file"
@@ -79,7 +80,7 @@ def _superseded(book: LimitsBook, account: AccountId, at: datetime) -> list[AnyE
     return [
         ChangeRejected(change_id=change.id, at=at, by=SETTINGS, reason=CHANGED)
         for change in pending(book.changes)
-        if change.proposed.subject == LIMITS
+        if change.proposed.subject == LIMITS.name
         and change.proposed.by == SETTINGS
         and any(edit["rule_id"] == rule_id(account) for edit in change.proposed.content["edits"])
     ]

@@ -13,7 +13,7 @@ from typing import Final
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.policy import Edit, Policy
-from ordergate.engine.override_desk import stale_login
+from ordergate.core.two_persons import stale_login
 
 FIELD: Final = "enabled_until"
 ENABLED_MAX: Final = timedelta(days=31)

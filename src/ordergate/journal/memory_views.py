@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
@@ -16,13 +16,24 @@ from ordergate.ports.views import BreakQuery, EventRow, OrderQuery, Page, Snapsh
 _ORDER_EVENTS_MAX = 10_000
 
 
+class _Seen(msgspec.Struct):
+    """The books that somebody may see, as they are now."""
+
+    books: Mapping[AccountId, Books]
+
+
 class MemoryViews:
     """Keeps the promises of `ports.views.Views` over a MemoryJournal, or over a store alone."""
 
-    def __init__(self, journal: MemoryJournal | Store) -> None:
+    def __init__(self, journal: MemoryJournal | Store | _Seen) -> None:
         self._journal = journal
 
     async def close(self) -> None: ...
+
+    def seen_by(self, tenant: str, accounts: Collection[AccountId]) -> MemoryViews:
+        """As `ports.views.SeenViews` promises; the twin has the accounts' word for their tenant."""
+        books = {account: books for account, books in self._journal.books.items() if account in accounts}
+        return MemoryViews(_Seen(books))
 
     async def order(self, order: OrderId, accounts: Sequence[AccountId]) -> bytes | None:
         for account in accounts:

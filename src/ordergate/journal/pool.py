@@ -27,12 +27,28 @@ _SERVER_SETTINGS: Final = {
 class ReadPool:
     """`fetch` and its kin take a statement and its arguments; `moment` sees one state of the database."""
 
-    def __init__(self, pool: asyncpg.Pool, statement_s_max: float) -> None:
+    def __init__(
+        self, pool: asyncpg.Pool, statement_s_max: float, first: tuple[str, tuple[str, ...]] | None = None
+    ) -> None:
         self._pool = pool
         self._statement_s_max = statement_s_max
+        self._first = first
+
+    def saying_first(self, first: tuple[str, tuple[str, ...]]) -> ReadPool:
+        """The same pool, which says this on a connection before it fetches; returned, it is forgotten."""
+        return ReadPool(self._pool, self._statement_s_max, first)
 
     @classmethod
-    async def connect(cls, dsn: str, *, connections_max: int = 4, statement_s_max: float = 10.0) -> ReadPool:
+    async def connect(
+        cls,
+        dsn: str,
+        *,
+        connections_max: int = 4,
+        statement_s_max: float = 10.0,
+        role: str | None = None,
+    ) -> ReadPool:
+        """With a `role` every connection has its rights and no others."""
+        settings = _SERVER_SETTINGS if role is None else {**_SERVER_SETTINGS, "role": role}
         try:
             pool = await asyncpg.create_pool(
                 dsn,
@@ -40,7 +56,7 @@ class ReadPool:
                 max_size=connections_max,
                 timeout=statement_s_max,
                 command_timeout=statement_s_max,
-                server_settings=_SERVER_SETTINGS,
+                server_settings=settings,
             )
             async with pool.acquire(timeout=statement_s_max):
                 return cls(pool, statement_s_max)  # there is a server, and it lets us in
@@ -53,6 +69,8 @@ class ReadPool:
         for last in (False, True):
             try:
                 async with self._pool.acquire(timeout=self._statement_s_max) as connection:
+                    if self._first is not None:
+                        await connection.execute(self._first[0], *self._first[1])
                     return await connection.fetch(sql, *arguments)
             except WIRE_FAULTS as error:
                 if last or not _is_wire(error):

@@ -5,7 +5,7 @@ Bodies are the JSON bytes that were written with the event; nobody decodes them 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Protocol
 
 import msgspec
@@ -87,3 +87,9 @@ class Views(Protocol):
     async def frames(self, account: AccountId, *, after: int, upto: int, limit: int) -> list[EventRow]:
         """Stream frames in order of sequence, for resuming clients."""
         ...
+
+
+class SeenViews(Protocol):
+    """The read tables as somebody sees them: whatever is asked for, nothing of anybody else's is found."""
+
+    def seen_by(self, tenant: str, accounts: Collection[AccountId]) -> Views: ...

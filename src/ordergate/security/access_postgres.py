@@ -5,7 +5,7 @@ The database itself counts versions, notes every change, and refuses what would 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from importlib.resources import files
 from typing import Final
 
@@ -34,8 +34,6 @@ ASSIGN: Final = sql("assign")
 WITHDRAW: Final = sql("withdraw")
 ENABLE: Final = sql("enable_subject")
 
-Write = Callable[..., object]
-
 
 async def read(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], env: Env) -> Access:
     """Everything, on the caller's connection and in its transaction. An unknown role gives nothing."""
@@ -60,10 +58,10 @@ async def read(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], env
     )
 
 
-def plain(assignment: Assignment, change: str | None) -> tuple[str | None, ...]:
+def plain(assignment: Assignment) -> tuple[str, ...]:
     """The arguments of a statement about an assignment, after the environment."""
     one = assignment
-    return one.tenant, one.subject, one.role.value, one.reach.value, one.of, change
+    return one.tenant, one.subject, one.role.value, one.reach.value, one.of
 
 
 def placing(places: Iterable[AccountPlace]) -> list[tuple[str, tuple[str | None, ...]]]:

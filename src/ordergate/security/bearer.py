@@ -15,11 +15,12 @@ from typing import Any, Final
 
 import msgspec
 
-from ordergate.core.access import Principal, Scope
+from ordergate.core.access import KeyBounds, Principal, Scope
 from ordergate.core.ids import AccountId, is_account_id
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.clock import Clock
 from ordergate.ports.identity import Shown
+from ordergate.security.clients import Client
 from ordergate.security.directory import Directory
 from ordergate.security.external import ExternalIssuer, IssuerUnreachable
 from ordergate.security.profile import SKEW_S, Profile
@@ -50,6 +51,7 @@ class _Allowed(msgspec.Struct, frozen=True):
 
     scopes: frozenset[Scope]
     accounts: frozenset[AccountId]
+    bounds: KeyBounds | None
 
 
 class _Standing(msgspec.Struct, frozen=True, kw_only=True):
@@ -202,35 +204,42 @@ class Bearer:
             auth_time=standard.iat if own.sid is None else standard.auth_time,
             acr=standard.acr,
             bound_to=standard.bound_to(),
+            bounds=allowed.bounds,
         )
 
     def _allowed(self, client_id: str, subject: str, tenant: str, grant_id: str | None) -> _Allowed:
         """What the token's client may do now, or the client and the person it acts for. Raises Flaw."""
         client = self._directory.client(client_id)
-        if client is None or not client.enabled:
+        if client is None or not client.enabled or self._is_over(client):
             raise Flaw("the token's client may not use it any more")
         if grant_id is None:
             if client.tenant != tenant or subject != client_id or client.is_public:
                 raise Flaw("the token's client may not use it any more")
-            return _Allowed(client.scopes, client.accounts)
+            return _Allowed(client.scopes, client.accounts, client.bounds)
         person = self._directory.person(subject)
         if person is None or not person.enabled or person.tenant != tenant:
             raise Flaw("the token's person may not use it any more")
         if self._directory.is_revoked(grant_id):
             raise Flaw("the token has been revoked")
-        return _Allowed(client.scopes & person.scopes, client.accounts & person.accounts)
+        return _Allowed(client.scopes & person.scopes, client.accounts & person.accounts, client.bounds)
 
     def _standing(
         self, token: str, said: Principal, kid: str, issuer: ExternalIssuer | None = None
     ) -> _Standing:
         """Raises Flaw for a subject that is kept out."""
         deadline = float(said.expires_at + SKEW_S)
+        if said.bounds is not None and said.bounds.expires_at is not None:
+            deadline = min(deadline, float(said.bounds.expires_at))
         principal = self._narrowed(said)
         if principal.bound_to is not None:
             token = _BOUND + token
         return _Standing(
             token=token, said=said, principal=principal, kid=kid, issuer=issuer, deadline=deadline
         )
+
+    def _is_over(self, client: Client) -> bool:
+        bounds = client.bounds
+        return bounds is not None and bounds.expires_at is not None and self._now() >= bounds.expires_at
 
     def _narrowed(self, said: Principal) -> Principal:
         principal = self._directory.registry.narrowed(said)
@@ -295,7 +304,11 @@ class Bearer:
             )
         except Flaw:
             return False
-        return principal.scopes <= allowed.scopes and principal.accounts <= allowed.accounts
+        return (
+            principal.scopes <= allowed.scopes
+            and principal.accounts <= allowed.accounts
+            and principal.bounds == allowed.bounds
+        )
 
     def _now(self) -> float:
         return self._clock.now().timestamp()

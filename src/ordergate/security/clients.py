@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, Protocol
 
 import msgspec
 
-from ordergate.core.access import Scope, Sender
+from ordergate.core.access import KeyBounds, Scope, Sender
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env, is_account_id
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk
@@ -49,6 +49,7 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     keys: str | None = None
     redirect_uris: tuple[str, ...] = ()
     sender: Sender = Sender.ANY
+    bounds: KeyBounds | None = None
 
     @property
     def is_public(self) -> bool:
@@ -93,7 +94,11 @@ class AccessStore(Protocol):
         """Give a role; from then on the subject may do what its roles come to, and no more."""
         ...
 
-    async def withdraw(self, assignment: Assignment, change: str | None = None) -> None: ...
+    async def withdraw(self, assignment: Assignment) -> None: ...
+
+    async def note(self, what: str, operation: str, subject: str, facts: Mapping[str, str]) -> None:
+        """Something that a person with power did, to be recorded as changes of identity are."""
+        ...
 
     async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
         """Keep a subject out whatever its roles are, or let it in again."""

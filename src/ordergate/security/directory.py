@@ -55,6 +55,11 @@ class Directory:
     def published_keys(self) -> tuple[PublishedKey, ...]:
         return tuple(self._keys.values())
 
+    @property
+    def access(self) -> Access:
+        """Who belongs where, and who has which role."""
+        return self.registry.access
+
     def is_revoked(self, token_id: str) -> bool:
         return token_id in self._revoked
 
@@ -119,14 +124,17 @@ class Directory:
         await self._store.assign(assignment, change)
         await self._read_again()
 
-    async def withdraw(self, assignment: Assignment, change: str | None = None) -> None:
+    async def withdraw(self, assignment: Assignment, noted: Mapping[str, str]) -> None:
         """Take a role away, durably, and from then on in this process."""
-        await self._store.withdraw(assignment, change)
+        await self._store.withdraw(assignment)
+        facts = {"role": assignment.role, "reach": assignment.reach, "of": assignment.of, **noted}
+        await self._store.note("role", "withdrawn", assignment.subject, facts)
         await self._read_again()
 
-    async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
-        """Keep a subject out, or let it in again, durably, and from then on in this process."""
-        await self._store.enable(tenant, subject, enabled=enabled)
+    async def keep_out(self, tenant: str, subject: str, noted: Mapping[str, str]) -> None:
+        """Let a subject do nothing more, durably, and from then on in this process."""
+        await self._store.enable(tenant, subject, enabled=False)
+        await self._store.note("subject", "kept_out", subject, {"tenant": tenant, **noted})
         await self._read_again()
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import msgspec
 
@@ -89,8 +89,11 @@ class MemoryStore:
             self._put(assignments={*self._access.assignments, assignment})
             self._move(self._subject(assignment.tenant, assignment.subject))
 
-    async def withdraw(self, assignment: Assignment, change: str | None = None) -> None:
-        if self._is_first(change) and assignment in self._access.assignments:
+    async def note(self, what: str, operation: str, subject: str, facts: Mapping[str, str]) -> None:
+        """The twin keeps no record."""
+
+    async def withdraw(self, assignment: Assignment) -> None:
+        if assignment in self._access.assignments:
             self._put(assignments={*self._access.assignments} - {assignment})
             self._move(self._subject(assignment.tenant, assignment.subject))
 

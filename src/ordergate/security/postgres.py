@@ -10,12 +10,13 @@ import json
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Final
 
 import asyncpg
 
-from ordergate.core.access import Scope, Sender
-from ordergate.core.ids import AccountId, Env
+from ordergate.core.access import KeyBounds, Scope, Sender
+from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, check_name
 from ordergate.ports.privileged import Change
 from ordergate.security import access_postgres as access_tables
@@ -37,6 +38,9 @@ _SCOPES: Final = frozenset(scope.value for scope in Scope)
 
 _LOAD_CLIENTS: Final = sql("load_clients")
 _LOAD_PEOPLE: Final = sql("load_people")
+_LOAD_BOUNDS: Final = sql("load_bounds")
+_PUT_BOUNDS: Final = sql("put_bounds")
+_DROP_BOUNDS: Final = sql("drop_bounds")
 _LOAD_KEYS: Final = sql("load_keys")
 _LOAD_REVOCATIONS: Final = sql("load_revocations")
 _PUT_CLIENT: Final = sql("put_client")
@@ -84,9 +88,11 @@ class PostgresStore:
                 people = await connection.fetch(_LOAD_PEOPLE, self._env.value, timeout=TIMEOUT_S)
                 keys = await connection.fetch(_LOAD_KEYS, self._env.value, now, timeout=TIMEOUT_S)
                 revoked = await connection.fetch(_LOAD_REVOCATIONS, self._env.value, now, timeout=TIMEOUT_S)
+                bounds = await connection.fetch(_LOAD_BOUNDS, self._env.value, timeout=TIMEOUT_S)
                 access = await access_tables.read(connection, self._env)
+        bounded = {row["client_id"]: _bounds(row) for row in bounds}
         return Snapshot(
-            clients=tuple(_client(row) for row in clients),
+            clients=tuple(_client(row, bounded.get(row["client_id"])) for row in clients),
             people=tuple(_person(row) for row in people),
             keys=tuple(PublishedKey(kid=r["kid"], jwk=r["jwk"], retires_at=r["retires_at"]) for r in keys),
             revoked={row["token_id"]: row["expires_at"] for row in revoked},
@@ -95,6 +101,8 @@ class PostgresStore:
 
     async def put_client(self, client: Client) -> None:
         check_client(self._env, client)
+        if client.bounds is not None:
+            await self._execute(_PUT_BOUNDS, client.client_id, *_plain(client.bounds))
         await self._execute(
             _PUT_CLIENT,
             client.client_id,
@@ -107,6 +115,8 @@ class PostgresStore:
             list(client.redirect_uris),
             client.sender.value,
         )
+        if client.bounds is None:
+            await self._execute(_DROP_BOUNDS, client.client_id)
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
         await self._execute(
@@ -151,10 +161,10 @@ class PostgresStore:
 
     async def assign(self, assignment: Assignment, change: str | None = None) -> None:
         with _refused_as_nonsense(f"there is no tenant {assignment.tenant}, or no such subject"):
-            await self._execute(access_tables.ASSIGN, *access_tables.plain(assignment, change))
+            await self._execute(access_tables.ASSIGN, *access_tables.plain(assignment), change)
 
-    async def withdraw(self, assignment: Assignment, change: str | None = None) -> None:
-        await self._execute(access_tables.WITHDRAW, *access_tables.plain(assignment, change))
+    async def withdraw(self, assignment: Assignment) -> None:
+        await self._execute(access_tables.WITHDRAW, *access_tables.plain(assignment))
 
     async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
         with _refused_as_nonsense(f"there is no tenant {tenant}, or no such subject"):
@@ -218,7 +228,7 @@ def _refused_as_nonsense(words: str) -> Iterator[None]:
         raise
 
 
-def _client(row: asyncpg.Record) -> Client:
+def _client(row: asyncpg.Record, bounds: KeyBounds | None) -> Client:
     """A scope that this version does not know gives nothing, and is not an error."""
     return Client(
         client_id=row["client_id"],
@@ -230,6 +240,27 @@ def _client(row: asyncpg.Record) -> Client:
         keys=row["keys"],
         redirect_uris=tuple(row["redirect_uris"]),
         sender=Sender(row["sender"]),
+        bounds=bounds,
+    )
+
+
+def _bounds(row: asyncpg.Record) -> KeyBounds:
+    return KeyBounds(
+        instruments=frozenset(Symbol(symbol) for symbol in row["instruments"]),
+        strategies=frozenset(row["strategies"]),
+        notional_max=row["notional_max"],
+        networks=tuple(ip_network(network) for network in row["networks"]),
+        expires_at=row["expires_at"],
+    )
+
+
+def _plain(bounds: KeyBounds) -> tuple[object, ...]:
+    return (
+        sorted(bounds.instruments),
+        sorted(bounds.strategies),
+        bounds.notional_max,
+        [str(network) for network in bounds.networks],
+        bounds.expires_at,
     )
 
 

@@ -25,6 +25,7 @@ from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.checkpointer import Checkpointer
 from ordergate.core.faults import Fault
+from ordergate.engine.access_desk import AccessDesk
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.judging import Hours, always_unknown
 from ordergate.engine.node import Node
@@ -33,6 +34,7 @@ from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
 from ordergate.engine.world import Served, World
 from ordergate.journal.embedded import EmbeddedPostgres
+from ordergate.journal.fence import FencedViews, place_owners
 from ordergate.journal.kill_rows import KillRows
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
@@ -130,6 +132,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     stack.push_async_callback(journal.close)
     views = await PostgresViews.connect(dsn)
     stack.push_async_callback(views.close)
+    fenced = await FencedViews.connect(dsn)
+    stack.push_async_callback(fenced.close)
     rows = KillRows(dsn)
     ourselves = _ourselves(settings, chance)
     stack.push_async_callback(_leave, rows, ourselves)
@@ -145,6 +149,9 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     identity, changes = await _identity(settings, dsn, keys, record, clock=clock, stack=stack)
     checkpointer = await auditing.checkpointer(settings, dsn, keys, clock, stack)
     await auditing.begin(settings, record, clock, stack)
+    access = AccessDesk(
+        env, identity.directory, journal=journal, audience=watched.audience, clock=clock, chance=chance
+    )
     world = World(
         env=env,
         clock=clock,
@@ -164,6 +171,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         ourselves=ourselves,
         audit=lambda: checkpointer.trouble,
         parts={
+            "access": access.keep,
             "audit": checkpointer.run,
             "audit-past": checkpointer.watch_past,
             "identity-changes": lambda: record.follow(changes),
@@ -202,9 +210,10 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             breaks=node.breaks,
             groups=node.groups,
             limits=node.limits,
+            access=access,
             dead_man=node.dead_man,
             drop_copy=watched.drop_copy,
-            views=views,
+            views=fenced,
             identity=identity.bearer,
             hub=hub,
             instruments=settings.symbols,
@@ -248,6 +257,7 @@ async def _identity(
     store = await stack.enter_async_context(identity_store(env, dsn))
     try:
         await store.place_accounts(places(settings))
+        await place_owners(dsn, {place.account: place.tenant for place in places(settings)})
     except ValueError as error:
         raise CannotStart(f"{error}: `accounts` in the settings and the database say otherwise") from error
     identity = await security.start(

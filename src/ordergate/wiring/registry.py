@@ -12,7 +12,7 @@ from typing import TypeVar
 
 import msgspec
 
-from ordergate.core.access import Scope, Sender
+from ordergate.core.access import KeyBounds, Scope, Sender
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
 from ordergate.security.clients import Client
@@ -56,11 +56,15 @@ def add(
     accounts: Sequence[AccountId],
     replace: bool,
     terms: Terms | None = None,
+    bounds: KeyBounds | None = None,
 ) -> Secret | None:
     """A new client's secret, told this once; none where it has keys, or is public.
 
     Raises CannotRegister and CannotStart.
     """
+    strange = sorted((bounds.instruments if bounds else frozenset()) - settings.symbols.keys())
+    if strange:
+        raise CannotRegister(f"the gateway lists no instrument {', '.join(strange)}")
     unknown = sorted(set(accounts) - settings.accounts.keys())
     if unknown:
         raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
@@ -79,6 +83,7 @@ def add(
         keys=terms.keys,
         redirect_uris=terms.redirect_uris,
         sender=terms.sender,
+        bounds=bounds,
     )
 
     async def put(store: PostgresStore) -> None:

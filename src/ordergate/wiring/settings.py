@@ -27,7 +27,7 @@ from ordergate.wiring.secret_sources import CannotStart as CannotStart  # noqa: 
 from ordergate.wiring.secret_sources import SecretSource as SecretSource  # noqa: PLC0414  # part of settings
 
 LOOPBACK: Final = "127.0.0.1"
-CONTROL_STREAMS: Final = frozenset({"CONTROL", "LIMITS"})
+CONTROL_STREAMS: Final = frozenset({"ACCESS", "AUDIT", "CONTROL", "LIMITS"})
 
 
 class PriceFeed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

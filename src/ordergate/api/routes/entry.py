@@ -8,11 +8,13 @@ from typing import Final
 from fastapi import Request
 
 from ordergate.api.cursors import key_in
+from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Reply
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Code, Refusal
+from ordergate.ports.views import Views
 
 NO_SUCH_ACCOUNT: Final = Refusal(Code.NOT_FOUND, "there is no such account")
 
@@ -55,6 +57,11 @@ def own(principal: Principal, account: str) -> AccountId:
 def owned(principal: Principal, asked: str | None) -> tuple[AccountId, ...]:
     """The account asked for, or all of the principal's."""
     return tuple(sorted(principal.accounts)) if asked is None else (own(principal, asked),)
+
+
+def seen(deps: Deps, principal: Principal) -> Views:
+    """The read tables, of which the database itself shows this principal only its own."""
+    return deps.views.seen_by(principal.tenant, principal.accounts)
 
 
 def place_in(listing: str, cursor: str | None) -> str | None:

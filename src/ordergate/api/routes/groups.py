@@ -21,7 +21,7 @@ from ordergate.api.group_requests import flatten_in, group_in
 from ordergate.api.replies import json_object, json_reply, listed, named
 from ordergate.api.requests import ACCOUNT_ID
 from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering, owned, place_in
+from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering, owned, place_in, seen
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.contingent.terms import GroupId, is_group_id
@@ -153,7 +153,9 @@ def group_listings(deps: Deps, door: Door) -> APIRouter:
     async def list_group_events(group_id: GroupPath, _: Nothing, principal: Principal = entered) -> Response:
         frames: list[bytes] = []
         if is_group_id(deps.env, group_id):
-            frames = await deps.views.order_events(OrderId(group_id), tuple(principal.accounts))
+            frames = await seen(deps, principal).order_events(
+                OrderId(group_id), tuple(principal.accounts)
+            )
         if not frames:
             raise Refused(NO_SUCH_GROUP)
         return json_reply(json_object(listed("events", frames)))

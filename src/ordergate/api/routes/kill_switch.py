@@ -44,7 +44,9 @@ class KillSwitchRoutes:
 
     async def show(self, call: Call) -> Reply:
         principal = await self._door.enter(call, Scope.RISK_READ)
-        return principal if isinstance(principal, Reply) else Reply(200, _encode(self._gate.kill_state()))
+        if isinstance(principal, Reply):
+            return principal
+        return Reply(200, _encode(self._gate.kill_state_for(principal)))
 
     async def engage(self, call: Call) -> Reply:
         async def ask(principal: Principal, asked: EngageFields) -> KillView | Refusal:

@@ -18,7 +18,7 @@ from ordergate.api.door import Door
 from ordergate.api.replies import aged, json_object, json_reply, listed, named, plain
 from ordergate.api.requests import ACCOUNT_ID
 from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering, own, owned, place_in
+from ordergate.api.routes.entry import NO_SUCH_ACCOUNT, Refused, entering, own, owned, place_in, seen
 from ordergate.api.routes.orders import NO_SUCH_ORDER
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, OrderId, Symbol, is_order_id
@@ -36,7 +36,6 @@ Paged = Annotated[schemas.PageQuery, Query()]
 
 def order_listings(deps: Deps, door: Door) -> APIRouter:
     router = APIRouter(tags=["orders"])
-    views = deps.views
     entered = Depends(entering(door, Scope.ORDERS_READ))
 
     @router.get(
@@ -51,7 +50,7 @@ def order_listings(deps: Deps, door: Door) -> APIRouter:
         accounts = owned(principal, query.account_id)
         listing = "orders?" + query.model_dump_json(exclude={"limit", "cursor"})
         key = place_in(listing, query.cursor)
-        page = await views.orders(
+        page = await seen(deps, principal).orders(
             OrderQuery(
                 accounts=accounts,
                 limit=query.limit,
@@ -75,7 +74,9 @@ def order_listings(deps: Deps, door: Door) -> APIRouter:
     ) -> Response:
         frames: list[bytes] = []
         if is_order_id(deps.env, order_id):
-            frames = await views.order_events(OrderId(order_id), tuple(principal.accounts))
+            frames = await seen(deps, principal).order_events(
+                OrderId(order_id), tuple(principal.accounts)
+            )
         if not frames:
             raise Refused(NO_SUCH_ORDER)
         return json_reply(json_object(listed("events", frames)))
@@ -85,7 +86,6 @@ def order_listings(deps: Deps, door: Door) -> APIRouter:
 
 def account_listings(deps: Deps, door: Door) -> APIRouter:
     router = APIRouter(tags=["accounts"])
-    views = deps.views
     entered = Depends(entering(door, Scope.ACCOUNTS_READ))
 
     @router.get(
@@ -94,7 +94,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
     async def list_accounts(_: Nothing, principal: Principal = entered) -> Response:
         found = []
         for account in sorted(principal.accounts):
-            balances = await views.balances(account)
+            balances = await seen(deps, principal).balances(account)
             if balances:
                 found.append(_summary(deps, account, balances))
         return json_reply(json_object(listed("accounts", found)))
@@ -109,6 +109,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
         account_id: AccountPath, _: Nothing, principal: Principal = entered
     ) -> Response:
         account = own(principal, account_id)
+        views = seen(deps, principal)
         snapshot = await views.snapshot(account)
         if snapshot is None:
             raise Refused(NO_SUCH_ACCOUNT)
@@ -134,7 +135,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
     async def list_positions(
         account_id: AccountPath, _: Nothing, principal: Principal = entered
     ) -> Response:
-        positions = await views.positions(own(principal, account_id))
+        positions = await seen(deps, principal).positions(own(principal, account_id))
         return json_reply(json_object(listed("positions", positions)))
 
     @router.get(
@@ -146,7 +147,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
     async def list_balances(
         account_id: AccountPath, _: Nothing, principal: Principal = entered
     ) -> Response:
-        balances = await views.balances(own(principal, account_id))
+        balances = await seen(deps, principal).balances(own(principal, account_id))
         return json_reply(json_object(listed("balances", balances)))
 
     @router.get(
@@ -161,7 +162,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
         account = own(principal, account_id)
         listing = f"executions of {account_id}"
         key = place_in(listing, query.cursor)
-        page = await views.executions(account, limit=query.limit, after=key)
+        page = await seen(deps, principal).executions(account, limit=query.limit, after=key)
         return _page("executions", listing, page)
 
     return router

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -19,6 +20,7 @@ from ordergate.api.deps import Bounds, Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import PROBLEM, Call, Headers, Reply, refused
 from ordergate.api.requests import ACCOUNT_ID, SYMBOL, Changes, changes_in, resolution_in, terms_in
+from ordergate.api.routes.entry import seen
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.idempotency import parse_key
@@ -40,7 +42,7 @@ class OrderRoutes:
     def __init__(self, deps: Deps, door: Door) -> None:
         self._env = deps.env
         self._gate = deps.gate
-        self._views = deps.views
+        self._seen = partial(seen, deps)
         self._bounds = deps.bounds
         self._door = door
 
@@ -90,7 +92,7 @@ class OrderRoutes:
         if isinstance(principal, Reply):
             return principal
         order = self._order_id(call)
-        body = None if order is None else await self._views.order(order, tuple(principal.accounts))
+        body = None if order is None else await self._seen(principal).order(order, tuple(principal.accounts))
         return refused(NO_SUCH_ORDER, call.correlation) if body is None else Reply(200, body)
 
     async def replace(self, call: Call) -> Reply:

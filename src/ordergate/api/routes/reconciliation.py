@@ -22,7 +22,7 @@ from ordergate.api.exchange import Call, Headers, Reply, refused
 from ordergate.api.replies import aged, json_object, json_reply, listed, named
 from ordergate.api.requests import BREAK_ID, AssignFields, ResolveFields, RunFields
 from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import Refused, entering, owned, place_in
+from ordergate.api.routes.entry import Refused, entering, owned, place_in, seen
 from ordergate.api.routes.hot import HotRoute
 from ordergate.api.routes.orders import wait_s_of
 from ordergate.core.access import Principal, Scope
@@ -158,7 +158,7 @@ def reconciliation_listings(deps: Deps, door: Door) -> APIRouter:
         query: Annotated[account_schemas.BreaksQuery, Query()], principal: Principal = entered
     ) -> Response:
         listing = "breaks?" + query.model_dump_json(exclude={"limit", "cursor"})
-        found = await deps.views.breaks(
+        found = await seen(deps, principal).breaks(
             BreakQuery(
                 accounts=owned(principal, query.account_id),
                 limit=query.limit,
@@ -186,7 +186,7 @@ def reconciliation_listings(deps: Deps, door: Door) -> APIRouter:
     ) -> Response:
         body = None
         if _BREAK.fullmatch(break_id) is not None:
-            body = await deps.views.one_break(break_id, tuple(principal.accounts))
+            body = await seen(deps, principal).one_break(break_id, tuple(principal.accounts))
         if body is None:
             raise Refused(NO_SUCH_BREAK)
         return json_reply(aged(body, deps.clock.now()))

@@ -16,6 +16,7 @@ from ordergate.api.exchange import HEADERS_KEY
 from ordergate.api.stream.actions import Login
 from ordergate.api.stream.tickets import Tickets
 from ordergate.core.access import Principal
+from ordergate.core.key_bounds import refuse_address
 from ordergate.core.refusals import Refusal
 
 Admit = Callable[[Principal], Refusal | None]
@@ -50,9 +51,12 @@ class Guest:
 
     async def _found(self, action: Login) -> Principal | Refusal:
         if action.token is None:
-            return self._tickets.redeem(action.ticket or "", self._origin)
+            redeemed = self._tickets.redeem(action.ticket or "", self._origin)
+            if isinstance(redeemed, Refusal):
+                return redeemed
+            return refuse_address(redeemed.bounds, self._peer) or redeemed
         with_proof = action.dpop is not None
         shown = msgspec.structs.replace(self._shown, dpop=with_proof, proof=action.dpop)
-        return (None if with_proof else self._bearer.known(action.token)) or (
-            await self._bearer.authenticate(action.token, self._peer, shown)
+        return (None if with_proof else self._bearer.known_from(action.token, self._peer)) or (
+            await self._bearer.of_token(action.token, self._peer, shown)
         )

@@ -56,6 +56,19 @@ create table access_carried_out (
     primary key (env, change_id)
 );
 
+-- How far a client's key reaches besides its scopes and accounts. Beside the client's own row, and written
+-- before it, so that a new client is never without its bounds.
+create table client_bounds (
+    env text not null check (env in ('paper', 'live')),
+    client_id text collate "C" not null,
+    instruments text[] not null,
+    strategies text[] not null,
+    notional_max numeric check (notional_max >= 0),
+    networks cidr[] not null,
+    expires_at bigint,
+    primary key (env, client_id)
+);
+
 create function access_subject_moves() returns trigger language plpgsql as $$
 begin
     if new.enabled is distinct from old.enabled and new.version <= old.version then
@@ -134,3 +147,5 @@ create trigger access_subject_noted after insert or update or delete on access_s
     for each row execute function access_noted('subject', 'subject');
 create trigger access_assignment_noted after insert or update or delete on access_assignment
     for each row execute function access_noted('role', 'subject');
+create trigger client_bounds_noted after insert or update or delete on client_bounds
+    for each row execute function access_noted('client_bounds', 'client_id');

@@ -1,0 +1,68 @@
+"""What the key of a program may be used for, judged before risk: which instruments, for how much, from where.
+
+A bound that cannot be judged is a no. What only takes orders back is never bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from decimal import Decimal
+from ipaddress import ip_address
+
+from ordergate.core.access import KeyBounds
+from ordergate.core.ids import Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.money import text
+from ordergate.core.refusals import Code, Refusal
+
+
+def refuse_use(bounds: KeyBounds | None, symbol: Symbol | None, strategy: str | None) -> Refusal | None:
+    """Of an instrument, or of all of them, by a strategy."""
+    if bounds is None:
+        return None
+    if bounds.instruments and symbol not in bounds.instruments:
+        return Refusal(Code.KEY_INSTRUMENT, f"the key is not for {symbol or 'every instrument'}")
+    if bounds.strategies and strategy not in bounds.strategies:
+        return Refusal(Code.KEY_STRATEGY, f"the key is not for {strategy or 'orders without a strategy'}")
+    return None
+
+
+def refuse_value(
+    bounds: KeyBounds | None,
+    instrument: Instrument,
+    quantity: Decimal,
+    prices: Iterable[Decimal | None],
+) -> Refusal | None:
+    """Of an order of this quantity, at the dearest of its prices and the market's."""
+    if bounds is None or bounds.notional_max is None:
+        return None
+    known = [price for price in prices if price is not None and price.is_finite() and price > 0]
+    if not known:
+        return Refusal(Code.KEY_NOTIONAL, f"no price of {instrument.symbol} is known to value it by")
+    value = quantity * max(known) * instrument.multiplier
+    if value <= bounds.notional_max:
+        return None
+    limit = text(bounds.notional_max)
+    return Refusal(Code.KEY_NOTIONAL, f"the key is for orders of up to {limit}; this is {text(value)}")
+
+
+def refuse_flatten(bounds: KeyBounds | None, symbol: Symbol | None) -> Refusal | None:
+    """Closing whatever is held may be worth anything, in any instrument."""
+    if bounds is not None and bounds.notional_max is not None:
+        return Refusal(Code.KEY_NOTIONAL, "a key that is bounded in value does not flatten; it may cancel")
+    return refuse_use(bounds, symbol, None) if bounds is not None and bounds.instruments else None
+
+
+def refuse_address(bounds: KeyBounds | None, peer: str) -> Refusal | None:
+    """Of a connection from this address."""
+    if bounds is None or not bounds.networks:
+        return None
+    try:
+        address = ip_address(peer)
+    except ValueError:
+        return _ELSEWHERE
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return None if any(mapped in network for network in bounds.networks) else _ELSEWHERE
+
+
+_ELSEWHERE = Refusal(Code.KEY_NETWORK, "the key is not for the address that this comes from")

@@ -1,0 +1,2 @@
+select client_id, instruments, strategies, notional_max, networks::text[] as networks, expires_at
+from client_bounds where env = $1

@@ -1,0 +1,188 @@
+"""The second fence: PostgreSQL shows a tenant its own rows, whatever the service asks for."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from ordergate.core.ids import AccountId, Env
+from ordergate.journal import sqlfiles
+from ordergate.journal.fence import READER, FencedViews, place_owners
+from ordergate.journal.postgres import PostgresJournal
+from ordergate.ports.views import BreakQuery, OrderQuery, Views
+from tests.journal.conformance import Twin
+from tests.journal.making import ALICE, BOB, order, row, taken
+from tests.journal.test_plans import PAGED, VIEWS, plan_of
+from tests.journal.views_conformance import ViewsConformance
+
+BOTH: Final = (ALICE, BOB)
+OWNERS: Final = {ALICE: "acme", BOB: "zeta"}
+BEHIND: Final = (
+    "account_stream", "balance_view", "break_view", "event", "execution_view", "order_view", "position_view",
+)
+
+
+@pytest_asyncio.fixture
+async def fenced(database: str) -> AsyncIterator[FencedViews]:
+    """Both tenants have an account with something in every table."""
+    journal = await PostgresJournal.connect(database, Env.PAPER)
+    try:
+        for account in BOTH:
+            owner = await taken(journal, account)
+            rows = {"positions": (row("ESH4"),), "balances": (row("USD"),), "breaks": (row("b1"),)}
+            executions = {"executions": (row("x1"),)}
+            await journal.append(owner.place(1 if account == ALICE else 2, **rows, **executions))
+    finally:
+        await journal.close()
+    await place_owners(database, OWNERS)
+    views = await FencedViews.connect(database)
+    yield views
+    await views.close()
+
+
+async def everything(views: Views) -> list[object]:
+    """Every question there is, about both accounts: as if no service had checked anything."""
+    found: list[object] = [
+        *[await views.order(order(number), BOTH) for number in (1, 2)],
+        *(await views.orders(OrderQuery(accounts=BOTH, limit=100))).bodies,
+        *[body for number in (1, 2) for body in await views.order_events(order(number), BOTH)],
+        *(await views.breaks(BreakQuery(accounts=BOTH, limit=100))).bodies,
+        await views.one_break("b1", BOTH),
+    ]
+    for account in BOTH:
+        found += [
+            *(await views.executions(account, limit=100, after=None)).bodies,
+            *await views.positions(account),
+            *await views.balances(account),
+            await views.order_by_client_id(account, "mine"),
+            await views.snapshot(account),
+            *await views.frames(account, after=0, upto=100, limit=100),
+        ]
+    return [one for one in found if one is not None]
+
+
+@pytest.mark.parametrize(
+    ("tenant", "accounts"),
+    [
+        ("acme", (BOB,)),
+        ("zeta", (ALICE,)),
+        ("acme", ()),
+        ("", BOTH),
+        ("nobody", BOTH),
+        ("acme zeta", BOTH),
+        ("acme", (AccountId(f"{ALICE},{BOB}"),)),
+    ],
+)
+async def test_the_wrong_tenant_or_account_finds_nothing_although_nobody_else_checks(
+    fenced: FencedViews, tenant: str, accounts: tuple[AccountId, ...]
+) -> None:
+    assert await everything(fenced.seen_by(tenant, accounts)) == []
+
+
+async def test_a_tenant_finds_its_own_and_only_that(fenced: FencedViews) -> None:
+    mine = fenced.seen_by("acme", BOTH)
+
+    assert await mine.order(order(1), BOTH) is not None
+    assert await mine.order(order(2), BOTH) is None
+    assert await mine.snapshot(ALICE) is not None
+    assert await mine.snapshot(BOB) is None
+    assert len((await mine.orders(OrderQuery(accounts=BOTH, limit=100))).bodies) == 1
+
+
+async def test_what_one_looked_for_is_forgotten_before_the_next(database: str, fenced: FencedViews) -> None:
+    views = await FencedViews.connect(database, connections_max=1)
+    try:
+        for _ in range(3):
+            assert await views.seen_by("acme", BOTH).snapshot(ALICE) is not None
+            assert await views.seen_by("zeta", BOTH).snapshot(ALICE) is None
+            assert await views._pool.fetch("select from event") == []  # whoever forgets to say for whom
+    finally:
+        await views.close()
+
+
+async def test_the_reader_may_read_what_is_shown_and_nothing_else(database: str, fenced: FencedViews) -> None:
+    connection = await asyncpg.connect(database, server_settings={"role": READER})
+    try:
+        await connection.execute("select set_config('ordergate.tenant', 'acme', false)")
+        listed = await connection.fetch("select account from account_owner")
+        assert [one["account"] for one in listed] == [ALICE]
+        for table in ("receipt", "journal"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch(f"select * from {table}")
+        for table in BEHIND:
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.execute(f"delete from {table}")
+    finally:
+        await connection.close(timeout=10)
+
+
+async def test_every_table_that_is_shown_is_behind_the_fence(database: str) -> None:
+    connection = await asyncpg.connect(database)
+    try:
+        rows = await connection.fetch(
+            "select c.relname, c.relrowsecurity, c.relforcerowsecurity from pg_class c"
+            " where c.relkind = 'r' and has_table_privilege($1, c.oid, 'select')"
+            " and c.relnamespace = 'public'::regnamespace",
+            READER,
+        )
+    finally:
+        await connection.close(timeout=10)
+    shown = {one["relname"]: one["relrowsecurity"] for one in rows}
+    assert set(shown) == {*BEHIND, "account_owner"}
+    assert all(shown.values())
+    assert not any(one["relforcerowsecurity"] for one in rows)  # the writer is not asked
+
+
+async def test_an_account_never_changes_its_tenant(database: str, fenced: FencedViews) -> None:
+    await place_owners(database, OWNERS)
+    with pytest.raises(ValueError, match="never changes its tenant: P-alice"):
+        await place_owners(database, {ALICE: "zeta"})
+    connection = await asyncpg.connect(database)
+    try:
+        with pytest.raises(asyncpg.PostgresError, match="never changes"):
+            await connection.execute("update account_owner set tenant = 'zeta'")
+    finally:
+        await connection.close(timeout=10)
+
+
+@pytest.mark.parametrize("name", VIEWS)
+async def test_behind_the_fence_a_statement_still_finds_its_rows_by_an_index(
+    database: str, name: str
+) -> None:
+    settings = {
+        "enable_seqscan": "off",
+        "enable_bitmapscan": "off",
+        "plan_cache_mode": "force_generic_plan",
+        "role": READER,
+    }
+    connection = await asyncpg.connect(database, server_settings=settings)
+    try:
+        statement = await connection.prepare(sqlfiles.statements("views")[name])
+        scans = [scan for scan in await plan_of(statement, VIEWS[name]) if "account_owner" not in scan]
+    finally:
+        await connection.close(timeout=10)
+    assert not [scan for scan in scans if scan.startswith("Seq Scan")], scans
+    if name in PAGED:
+        assert all("id <" in scan for scan in scans if "Index" in scan), scans
+
+
+class TestFencedViews(ViewsConformance):
+    """To whoever may see everything, the fence changes nothing."""
+
+    @pytest_asyncio.fixture
+    async def twin(self, database: str) -> AsyncIterator[Twin]:
+        journal = await PostgresJournal.connect(database, Env.PAPER)
+        accounts = {*BOTH, *(AccountId(f"P-{number}") for number in range(20))}
+        await place_owners(database, dict.fromkeys(accounts, "acme"))
+        views = await FencedViews.connect(database)
+
+        async def cramped(units: int) -> Any:
+            raise NotImplementedError
+
+        yield Twin(journal, views.seen_by("acme", accounts), cramped)
+        await views.close()
+        await journal.close()

@@ -1,0 +1,453 @@
+"""A whole gateway in memory with two tenants: engine, identity, application, something of everybody's.
+
+Of the tenant `acme` there are the accounts MINE and SISTER, of `zeta` there is THEIRS. For every role
+there is a client of acme that has it: on MINE alone, and those whose duty is the whole tenant in all of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import timedelta
+from decimal import Decimal
+from itertools import count
+from typing import Any, Final
+
+import msgspec
+
+from ordergate.api.app import ApiDeps, create_app
+from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
+from ordergate.api.exchange import CERTIFICATE_KEY
+from ordergate.api.quotas import Quotas, Rate
+from ordergate.api.stream.hub import Hub
+from ordergate.audit.drop_copy import DropCopy
+from ordergate.brokers.paper.broker import PaperBroker
+from ordergate.brokers.paper.exchange import PaperExchange
+from ordergate.core.access import Principal, Role, Scope
+from ordergate.core.approvals import Change
+from ordergate.core.contingent.terms import GroupKind, GroupTerms, Leg, LegType
+from ordergate.core.contingent.terms import Role as LegRole
+from ordergate.core.ids import AccountId, Env
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.risk.policy import Edit
+from ordergate.core.tenancy import AccountPlace, Assignment, Reach
+from ordergate.engine.access_desk import AccessDesk
+from ordergate.engine.answers import Answer, GroupAnswer
+from ordergate.engine.dispatcher import Pace
+from ordergate.engine.limits_desk import Edited
+from ordergate.engine.node import Node
+from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.supervisor import Supervisor
+from ordergate.engine.world import Served, World
+from ordergate.journal.memory import MemoryJournal
+from ordergate.journal.memory_surveillance import MemorySurveillance
+from ordergate.journal.memory_views import MemoryViews
+from ordergate.ports.market_data import Quote
+from ordergate.security.clients import Client
+from ordergate.security.memory import MemoryStore
+from ordergate.security.oauth_requests import Received
+from ordergate.security.people.memory import MemoryPeople
+from ordergate.security.people.totp import Totp
+from ordergate.security.profile import profile
+from ordergate.security.service import Security, start
+from ordergate.telemetry.metrics import Metrics
+from tests.engine.stage import ES, INSTRUMENT, LIMITS, STEP_S, CountingChance, HandClock, let_run
+from tests.security.world import FACTOR_KEY, LIVE_URL, PAPER_URL, forge, keys_of, other_key, own_key
+
+OWN, SISTER, THEIRS, MISSING = "own", "sister", "theirs", "missing"
+TARGETS: Final = (OWN, SISTER, THEIRS, MISSING)
+OF_TENANT: Final = frozenset({Role.COMPLIANCE, Role.ADMINISTRATOR})
+"""Whose duty is the whole tenant."""
+
+ORIGIN: Final = "https://desk.example"
+CERTIFICATE: Final = "s0me-thumbprint-of-a-certificate-in-base64ur"
+"""Of whoever asks: in live no token serves without it."""
+
+UNLIMITED: Final = Rate(per_s=10**9, burst=10**9)
+HASH: Final = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
+Things = Mapping[str, str]
+
+
+class Floor:
+    def __init__(self, env: Env) -> None:
+        self.env = env
+        letter = env.letter
+        self.accounts = {
+            OWN: AccountId(f"{letter}-MINE"),
+            SISTER: AccountId(f"{letter}-SISTER"),
+            THEIRS: AccountId(f"{letter}-THEIRS"),
+        }
+        self.tenant_of = {OWN: "acme", SISTER: "acme", THEIRS: "zeta"}
+        self.clock = HandClock()
+        self.chance = CountingChance()
+        self.journal = MemoryJournal(env)
+        self.store = MemoryStore(env)
+        self.things: dict[str, Things] = {}
+        self._keys = count(1)
+
+    def key(self) -> str:
+        return f"key-of-the-floor-{next(self._keys):08}"
+
+    def has(self, role: Role, target: str) -> bool:
+        """Whether the role was given where the target is."""
+        return target == OWN or (target == SISTER and role in OF_TENANT)
+
+    # Building it
+
+    async def open(self) -> None:
+        await self._identity()
+        views = MemoryViews(self.journal)
+        hub = Hub(views)
+        world = World(
+            env=self.env,
+            clock=self.clock,
+            chance=self.chance,
+            journal=self.journal,
+            views=views,
+            audience=hub,
+            metrics=Metrics(),
+            instruments={ES: INSTRUMENT},
+        )
+        self.exchanges = {target: self._exchange() for target in self.accounts}
+        served = [
+            Served(
+                account,
+                PaperBroker(self.exchanges[target], env=self.env, clock=self.clock),
+                msgspec.structs.replace(LIMITS, enabled_until=self.clock.now() + timedelta(days=30)),
+                login=f"login-{target}",
+                tenant=self.tenant_of[target],
+            )
+            for target, account in self.accounts.items()
+        ]
+        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace())
+        self.access = AccessDesk(
+            self.env,
+            self.security.directory,
+            journal=self.journal,
+            audience=hub,
+            clock=self.clock,
+            chance=self.chance,
+        )
+        self.parts = Supervisor(self.clock)
+        self.parts.keep("access", self.access.keep)
+        self.deps = ApiDeps(
+            env=self.env,
+            version="0.0.0",
+            gate=self.node.gate,
+            breaks=self.node.breaks,
+            groups=self.node.groups,
+            limits=self.node.limits,
+            access=self.access,
+            dead_man=self.node.dead_man,
+            drop_copy=DropCopy(MemorySurveillance(), self.env, list(self.accounts.values())),
+            views=views,
+            identity=self.security.bearer,
+            hub=hub,
+            instruments={ES: INSTRUMENT},
+            authorization=_authorization(self.security),
+            metrics=world.metrics,
+            clock=self.clock,
+            chance=self.chance,
+            bounds=Bounds(
+                failed_logins_of_peer=UNLIMITED,
+                of_client=Quotas(orders=UNLIMITED, cancels=UNLIMITED, reads=UNLIMITED, changes=UNLIMITED),
+                requests_of_peer=UNLIMITED,
+                origins=frozenset({ORIGIN}),
+            ),
+        )
+        self.app = create_app(self.deps)
+        self._price()
+        self.node.start()
+        await self.until(lambda: not self.node.gate.readiness())
+        self._price()
+        for target in self.accounts:
+            self.things[target] = await self._some_of(target)
+        self.things[MISSING] = self._none()
+        await self.security.directory.refresh()
+        self.heads = self._heads()
+
+    async def close(self) -> None:
+        self.deps.hub.shut_down()
+        await self.parts.stop()
+        await self.node.kill()
+
+    async def until(self, true: Any) -> None:
+        await let_run()
+        for _ in range(1_000):
+            if true():
+                return
+            await self.clock.move(STEP_S)
+        raise AssertionError("it never came true")
+
+    def untouched(self) -> bool:
+        """Nothing has happened to what is not acme's."""
+        return self._heads() == self.heads
+
+    def _heads(self) -> int:
+        return len(self.journal.books[self.accounts[THEIRS]].events)
+
+    def _exchange(self) -> PaperExchange:
+        exchange = PaperExchange(now=self.clock.now, instruments={ES: INSTRUMENT})
+        exchange.mark(ES, Decimal(4800))
+        return exchange
+
+    def _price(self) -> None:
+        size = Decimal(10)
+        quote = Quote(
+            symbol=ES,
+            bid=Decimal("4799.75"),
+            bid_size=size,
+            ask=Decimal("4800.25"),
+            ask_size=size,
+            at=self.clock.now(),
+        )
+        self.node.prices.take(quote)
+
+    async def _identity(self) -> None:
+        places = [AccountPlace(account, self.tenant_of[one]) for one, account in self.accounts.items()]
+        await self.store.place_accounts(places)
+        for role in Role:
+            await self._client(role.value, "acme", self.accounts.values())
+            reach = Reach.TENANT if role in OF_TENANT else Reach.ACCOUNT
+            of = "" if role in OF_TENANT else self.accounts[OWN]
+            await self.store.assign(Assignment("acme", role.value, role, reach, of))
+        base_url = PAPER_URL if self.env is Env.PAPER else LIVE_URL
+        self.keys = keys_of(self.env, lambda: int(self.clock.now().timestamp()))
+        self.profile = profile(self.env, base_url)
+        self.security: Security = await start(
+            self.profile,
+            self.store,
+            self.clock,
+            people=MemoryPeople(self.env, self.store),
+            totp=Totp(self.env, FACTOR_KEY),
+            keys=self.keys,
+        )
+        self.own = await own_key(self.keys)
+
+    async def _client(self, name: str, tenant: str, accounts: Any) -> None:
+        await self.store.put_client(
+            Client(
+                client_id=name,
+                tenant=tenant,
+                secret_hash=HASH,
+                scopes=frozenset(Scope),
+                accounts=frozenset(accounts),
+            )
+        )
+
+    # Something of everybody's
+
+    def owner(self, target: str) -> Principal:
+        """Somebody who may do everything with the target's account, and with no other."""
+        return Principal(
+            env=self.env,
+            tenant=self.tenant_of[target],
+            client_id=f"owner of {target}",
+            subject=f"owner of {target}",
+            scopes=frozenset(Scope),
+            accounts=frozenset({self.accounts[target]}),
+            expires_at=2**40,
+            token_id=target,
+            auth_time=int(self.clock.now().timestamp()),
+        )
+
+    async def _some_of(self, target: str) -> Things:
+        account, owner = self.accounts[target], self.owner(target)
+        terms = Terms(
+            account=account,
+            symbol=ES,
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            quantity=Decimal(1),
+            limit_price=Decimal(4_700),
+            time_in_force=TimeInForce.DAY,
+        )
+        order = await self.node.gate.place(owner, terms, key=self.key(), correlation="floor")
+        assert isinstance(order, Answer), order
+        assert not order.failed, order.failed
+        group = await self.node.groups.place(
+            owner,
+            GroupTerms(
+                account=account,
+                kind=GroupKind.TRAILING_STOP,
+                symbol=ES,
+                quantity=Decimal(1),
+                legs=(
+                    Leg(
+                        role=LegRole.TRAIL,
+                        side=Side.SELL,
+                        type=LegType.TRAILING_STOP,
+                        trail_amount=Decimal(5),
+                    ),
+                ),
+            ),
+            key=self.key(),
+            correlation="floor",
+        )
+        assert isinstance(group, GroupAnswer), group
+        rule = f"settings:{account}"
+        standing = self.node.limits.book.policy.rules[rule]
+        loosened = msgspec.structs.replace(standing, limits={**standing.limits, "max_open_orders": 2_000})
+        edited = await self.node.limits.edit(
+            owner, [Edit(rule, standing.version, loosened)], reason="floor", correlation="floor"
+        )
+        assert isinstance(edited, Edited), edited
+        assert edited.change is not None
+        role = Assignment(owner.tenant, f"newcomer-{target}", Role.VIEWER, Reach.ACCOUNT, account)
+        asked = await self.access.ask(owner, role, reason="floor", correlation="floor")
+        assert isinstance(asked, Change), asked
+        return {
+            "account": account,
+            "order": order.order_id,
+            "group": group.group_id,
+            "rule": rule,
+            "change": edited.change.id,
+            "role_change": asked.id,
+            "break": await self._broken(target),
+        }
+
+    async def _broken(self, target: str) -> str:
+        """A break: the broker has money of which the books know nothing."""
+        seat = self.node.lanes.get(self.accounts[target])
+        assert seat is not None
+        self.exchanges[target].ledger.cash += Decimal(5)
+        seat.suspect("the floor")
+
+        def found() -> list[str]:
+            books = seat.lane.books.account
+            return [] if books is None else list(books.breaks)
+
+        await self.until(found)
+        return found()[0]
+
+    def _none(self) -> Things:
+        """Names that look like everything and are nothing's."""
+        there = self.things[THEIRS]
+        letter = self.env.letter
+        nothing = f"{letter}-NOTHING"
+        return {
+            "account": nothing,
+            "order": _another(there["order"]),
+            "group": _another(there["group"]),
+            "rule": f"settings:{nothing}",
+            "change": "chg-000000000000-00000000",
+            "role_change": "chg-000000000000-00000000",
+            "break": _another(there["break"]),
+        }
+
+    # Tokens, good and bad
+
+    def claims(self, role: Role, **changes: Any) -> dict[str, Any]:
+        now = int(self.clock.now().timestamp())
+        return {
+            "iss": self.profile.issuer,
+            "aud": self.profile.audience,
+            "sub": role.value,
+            "client_id": role.value,
+            "scope": " ".join(scope.value for scope in Scope),
+            "iat": now,
+            "exp": now + 300,
+            "jti": f"{role.value}-{next(self._keys)}",
+            "env": self.env.value,
+            "tenant": "acme",
+            "acct": sorted(self.accounts.values()),
+            "cnf": {"x5t#S256": CERTIFICATE},
+            **changes,
+        }
+
+    def signed(self, claims: dict[str, Any], key: Any = None) -> str:
+        header = {"alg": "ES256", "typ": "at+jwt", "kid": self.own.kid}
+        return forge(header, claims, key or self.own.key)
+
+    async def tokens(self, role: Role, other: Floor) -> dict[str, str | None]:
+        """Every state a token can be in, the good one last."""
+        now = int(self.clock.now().timestamp())
+        revoked = self.claims(role)
+        await self.security.directory.revoke(revoked["jti"], revoked["exp"])
+        return {
+            "none": None,
+            "expired": self.signed(self.claims(role, iat=now - 600, exp=now - 300)),
+            "wrong audience": self.signed(self.claims(role, aud="https://elsewhere.example/paper")),
+            "revoked": self.signed(revoked),
+            "foreign issuer": self.signed(self.claims(role, iss="https://idp.example"), other_key()),
+            "other environment": other.signed(other.claims(role)),
+            "good": self.signed(self.claims(role)),
+        }
+
+    # Asking
+
+    async def ask(
+        self, method: str, path: str, *, token: str | None, body: Any = None, headers: Mapping[str, str] = {}
+    ) -> tuple[int, dict[str, Any]]:
+        """A request straight into the application; the status and the body."""
+        path, _, query = path.partition("?")
+        sent = [(b"host", b"gateway")]
+        if token is not None:
+            sent.append((b"authorization", b"Bearer " + token.encode()))
+        raw = b"" if body is None else msgspec.json.encode(body)
+        if body is not None:
+            sent.append((b"content-type", b"application/json"))
+        sent += [(name.encode(), value.encode()) for name, value in headers.items()]
+        scope = {
+            "type": "http",
+            "asgi": {"version": "3.0"},
+            "http_version": "1.1",
+            "method": method,
+            "scheme": "http",
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "headers": sent,
+            "extensions": {CERTIFICATE_KEY: CERTIFICATE},
+            "client": ("127.0.0.1", 1),
+            "server": ("gateway", 80),
+        }
+        status, told = 0, bytearray()
+
+        async def receive() -> dict[str, Any]:
+            return {"type": "http.request", "body": raw, "more_body": False}
+
+        async def send(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            else:
+                told.extend(message.get("body", b""))
+
+        await self.app(scope, receive, send)
+        try:
+            found = json.loads(bytes(told) or b"{}")
+        except ValueError:
+            found = {}
+        return status, found if isinstance(found, dict) else {}
+
+
+@asynccontextmanager
+async def floor(env: Env) -> AsyncIterator[Floor]:
+    made = Floor(env)
+    await made.open()
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def _another(name: str) -> str:
+    """A name of the same form that nobody has."""
+    last = "0" if name[-1] != "0" else "1"
+    return name[:-4] + last * 4
+
+
+def _authorization(security: Security) -> tuple[AuthorizationEndpoint, ...]:
+    def mounted(endpoint: Any) -> AuthorizationEndpoint:
+        async def call(asked: Asked) -> Told:
+            answer = await endpoint.call(Received(**msgspec.structs.asdict(asked)))
+            return Told(status=answer.status, body=answer.body, headers=answer.headers)
+
+        return AuthorizationEndpoint(
+            path=endpoint.path, methods=(endpoint.method,), summary=endpoint.summary, call=call
+        )
+
+    return tuple(mounted(endpoint) for endpoint in security.server.endpoints())
