@@ -46,7 +46,7 @@ from ordergate.security import service as security
 from ordergate.security.authorization_server import Endpoint
 from ordergate.security.credentials.store import CredentialStore
 from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
-from ordergate.security.keys import factors as factor_keys
+from ordergate.security.factor_key import FactorKeyStore, factor_key
 from ordergate.security.migrations import identity_migrations
 from ordergate.security.oauth_requests import Received
 from ordergate.security.people.postgres import PostgresPeople
@@ -54,6 +54,7 @@ from ordergate.security.people.totp import Totp
 from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
+from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring import auditing, credentials_desk, declaration, key_service, market_hours, surveillance
 from ordergate.wiring.brokerages import Brokerages
@@ -260,12 +261,14 @@ async def _identity(
         await place_owners(dsn, {place.account: place.tenant for place in places(settings)})
     except ValueError as error:
         raise CannotStart(f"{error}: `accounts` in the settings and the database say otherwise") from error
+    envelope = Envelope(keys, clock.monotonic)
+    factors = await factor_key(env, keys, envelope, FactorKeyStore(env, store.pool))
     identity = await security.start(
         known_as,
         store,
         clock,
         people=PostgresPeople(env, store.pool),
-        totp=Totp(env, factor_keys.load_or_create(settings.data_dir / "keys", env)),
+        totp=Totp(env, factors),
         keys=keys,
         issuers=issuers,
         noted=partial(auditing.note_token, record, clock),

@@ -17,11 +17,12 @@ from ordergate.ports.keys import Keys, KeyVersion, Purpose
 from ordergate.security.clients import StoreUnavailable
 from ordergate.security.credentials import store
 from ordergate.security.directory import Directory
+from ordergate.security.factor_key import FactorKeyStore
 from ordergate.security.postgres import connected
 from ordergate.security.profile import profile
 from ordergate.security.sealing import rewrapping
 from ordergate.security.sealing.envelope import Envelope
-from ordergate.security.sealing.rewrapping import Rewrapped
+from ordergate.security.sealing.rewrapping import Rewrapped, Several
 from ordergate.security.signing import Signer
 from ordergate.wiring import databases, key_service
 from ordergate.wiring.settings import CannotStart, Settings
@@ -92,8 +93,11 @@ async def _rewrap(settings: Settings, keys: Keys) -> Rewrapped:
     async with (
         databases.reached(databases.of(settings)) as dsn,
         store.connected(settings.environment, dsn) as rows,
+        connected(settings.environment, dsn) as identity,
     ):
-        return await rewrapping.rewrap(keys, Envelope(keys, SystemClock().monotonic), rows)
+        envelope = Envelope(keys, SystemClock().monotonic)
+        factors = FactorKeyStore(settings.environment, identity.pool)
+        return await rewrapping.rewrap(keys, envelope, Several((rows, factors)))
 
 
 def _with_keys(settings: Settings, ask: Callable[[Keys], Awaitable[T]]) -> T:

@@ -12,13 +12,15 @@ import msgspec
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
+from ordergate.security.factor_key import FactorKeyStore, factor_key
 from ordergate.security.hashing import SECRET_LENGTH_MAX, hash_secret
-from ordergate.security.keys import factors
 from ordergate.security.people.postgres import PostgresPeople
 from ordergate.security.people.totp import Totp
 from ordergate.security.persons import Person
 from ordergate.security.postgres import PostgresStore
+from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.secret import Secret
+from ordergate.wiring import key_service
 from ordergate.wiring.registry import CannotRegister, on_store
 from ordergate.wiring.settings import Settings
 
@@ -52,23 +54,23 @@ def add(
         raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
     if not PASSWORD_LENGTH_MIN <= len(password.reveal()) <= SECRET_LENGTH_MAX:
         raise CannotRegister(f"a password has {PASSWORD_LENGTH_MIN} to {SECRET_LENGTH_MAX} characters")
-    sealed, told = _factor(settings, user_id) if second_factor else (None, None)
     person = Person(
         user_id=user_id,
         tenant=settings.tenant,
         password_hash=hash_secret(password),
-        totp=sealed,
         scopes=frozenset(scopes),
         accounts=frozenset(accounts),
     )
 
-    async def put(store: PostgresStore) -> None:
+    async def put(store: PostgresStore) -> Secret | None:
         if not replace and user_id in await _people(store):
             raise CannotRegister(f"there is a person {user_id}: --replace gives them a new password")
-        await PostgresPeople(settings.environment, store.pool).put_person(person)
+        sealed, told = await _factor(settings, store, user_id) if second_factor else (None, None)
+        put = msgspec.structs.replace(person, totp=sealed)
+        await PostgresPeople(settings.environment, store.pool).put_person(put)
+        return told
 
-    on_store(settings, put)
-    return told
+    return on_store(settings, put)
 
 
 def listed(settings: Settings) -> list[Shown]:
@@ -94,9 +96,12 @@ def disable(settings: Settings, user_id: str) -> Shown:
     return on_store(settings, put)
 
 
-def _factor(settings: Settings, user_id: str) -> tuple[bytes, Secret]:
+async def _factor(settings: Settings, store: PostgresStore, user_id: str) -> tuple[bytes, Secret]:
     env = settings.environment
-    return Totp(env, factors.load_or_create(settings.data_dir / "keys", env)).fresh(user_id)
+    async with key_service.opened(settings) as keys:
+        envelope = Envelope(keys, time.monotonic)
+        key = await factor_key(env, keys, envelope, FactorKeyStore(env, store.pool))
+    return Totp(env, key).fresh(user_id)
 
 
 async def _people(store: PostgresStore) -> dict[str, Person]:

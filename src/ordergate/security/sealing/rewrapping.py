@@ -38,6 +38,22 @@ class Rows(Protocol):
     async def reseal(self, row_id: str, before: Sealed, after: Sealed) -> bool: ...
 
 
+class Several:
+    """Many places where sealed things lie, as one. No row's id is in two of them."""
+
+    def __init__(self, places: Sequence[Rows]) -> None:
+        self._places = places
+
+    async def sealed_rows(self) -> Sequence[Row]:
+        return [row for place in self._places for row in await place.sealed_rows()]
+
+    async def reseal(self, row_id: str, before: Sealed, after: Sealed) -> bool:
+        for place in self._places:
+            if any(row.row_id == row_id for row in await place.sealed_rows()):
+                return await place.reseal(row_id, before, after)
+        return False
+
+
 class Rewrapped(msgspec.Struct, frozen=True):
     """How far it came: `left` rows are not under the newest key, and `disabled` versions are let go."""
 

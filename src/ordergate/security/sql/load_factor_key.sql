@@ -1,0 +1,1 @@
+select sealed from factor_key where env = $1
