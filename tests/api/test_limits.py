@@ -15,6 +15,7 @@ from ordergate.api.app import ApiDeps, create_app
 from ordergate.api.stream.hub import Hub
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
+from ordergate.engine.answers import Answer
 from tests.api.asking import a_key
 from tests.api.books import Books
 from tests.api.people import READER, STRANGER, TRADER, Directory, deps_of, principal
@@ -224,6 +225,37 @@ async def test_every_limit_is_shown_with_its_use(
     assert told["accounts"][0]["why_none"] is None
     other = await client.get("/v1/risk/utilization", params={"account_id": "P-OTHER"})
     assert other.status_code == 404
+
+
+async def test_a_soft_rule_says_so_wherever_it_is_shown_and_refuses_softly(
+    client: httpx.AsyncClient, app: FastAPI, stage: Stage
+) -> None:
+    soft = a_rule(severity="soft", limits={"instruments": {"ESH4": {"max_order_quantity": "2"}}})
+    made = await client.put(f"{RULES}/firm", json=soft, headers=NEW)
+    assert made.status_code == 200, made.text
+    assert made.json()["rules"][0]["severity"] == "soft"
+    listed = (await client.get(RULES)).json()
+    fits(app, "LimitsInForce", listed)
+    assert [rule["severity"] for rule in listed["rules"]] == ["soft", "hard"]
+    its = listed["limits"][0]
+    assert its["instruments"]["ESH4"]["max_order_quantity"] == "2"
+    assert its["hard"]["instruments"]["ESH4"]["max_order_quantity"] == "100"
+    answer = await stage.place(quantity=3)
+    assert isinstance(answer, Answer)
+    assert [(no.control, no.severity.value) for no in answer.failed] == [("R06", "soft")]
+    told = (await client.get("/v1/risk/utilization")).json()
+    fits(app, "Utilization", told)
+    rows = {(use["limit"], use["symbol"]): use for use in told["accounts"][0]["limits"]}
+    assert rows["max_order_quantity", "ESH4"]["severity"] == "soft"
+    assert (rows["max_long", "ESH4"]["severity"], rows["max_long", "ESH4"]["control"]) == ("hard", "R11")
+    assert rows["buying_power", None]["control"] == "R13"
+    version = {"if-match": '"1"'}
+    harder = await client.put(f"{RULES}/firm", json={**soft, "severity": "hard"}, headers=version)
+    assert harder.status_code == 200
+    softer = await client.put(f"{RULES}/firm", json=soft, headers={"if-match": '"2"'})
+    assert (softer.status_code, softer.json()["change"]["state"]) == (202, "pending")
+    wrong = await client.put(f"{RULES}/firm", json={**soft, "severity": "mild"}, headers=version)
+    assert "severity" in wrong.json()["errors"][0]["field"]
 
 
 async def test_the_stream_tells_the_use_when_it_changes_and_nothing_else(deps: ApiDeps, stage: Stage) -> None:

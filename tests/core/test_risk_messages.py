@@ -4,10 +4,13 @@ from datetime import timedelta
 
 import pytest
 
+from ordergate.core.admission import admit_overridden
+from ordergate.core.orders.events import OrderAccepted, OrderDenied
 from ordergate.core.orders.terms import Side, Terms
 from tests.core.examples import (
     NOW,
     later,
+    place,
     terms,
     working,
 )
@@ -123,3 +126,22 @@ def test_r16_a_replacement_is_no_duplicate() -> None:
     seen = view(orders=[order])
     seen.recent.remember(terms(quantity=5), NOW, timedelta(seconds=1))
     assert replace_failures(order, replacement(5), seen) == {}
+
+
+@pytest.mark.parametrize(("seconds", "passes"), [("0.999999", False), ("1", True), ("5", True)])
+def test_r16_an_equal_order_that_is_meant_is_confirmed_by_an_override(seconds: str, passes: bool) -> None:
+    seen = view()
+    seen.recent.remember(terms(), NOW, timedelta(seconds=10))
+    event, lifted = admit_overridden(place(terms()), spoiled(seen, now=later(seconds)), ["R16"])
+    assert isinstance(event, OrderAccepted) is passes
+    assert [no.control for no in lifted] == (["R16"] if passes else [])
+
+
+def test_r08_the_far_passive_side_is_lifted_by_an_override_and_the_other_never() -> None:
+    seen = view(limits({"far_passive_refused": True}))
+    event, lifted = admit_overridden(place(terms(limit=90)), seen, ["R08"])
+    assert isinstance(event, OrderAccepted)
+    assert [(no.reason, no.severity.value) for no in lifted] == [("price-too-passive", "soft")]
+    event, lifted = admit_overridden(place(terms(limit=110)), seen, ["R08"])
+    assert isinstance(event, OrderDenied)
+    assert lifted == ()

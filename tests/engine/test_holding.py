@@ -124,3 +124,15 @@ HOUSE = {
 
 def never_canceled(call: Call) -> Fate:
     return LostCall() if call is Call.CANCEL else Delivered()
+
+
+async def test_a_market_order_is_known_again_after_a_restart_whatever_its_limit_has_become() -> None:
+    its = {**HOUSE, "market_to_limit_percent": "0.5"}
+    limits = {"duplicate_window_s": "60", "instruments": {"ESH4": its}}
+    async with Stage(limits=limits) as stage:
+        await stage.accepted(limit=None)
+        stage.price(Decimal(4810))
+        await stage.restart()
+        answer = await stage.place(limit=None)
+        assert isinstance(answer, Answer)
+        assert [no.control for no in answer.failed] == ["R16"]
