@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
+from functools import cache
 from typing import Any, Final, TypeGuard, TypeVar, get_args
 
 import msgspec
@@ -38,7 +39,7 @@ class RateWindow(msgspec.Struct, frozen=True):
 
 def read(kind: type[T], mapping: object, where: str) -> T:
     """The struct that plain data describes. Raises ValueError naming the field that is wrong."""
-    spelt = {spelling(field): field for field in msgspec.structs.fields(kind)}
+    spelt = fields_of(kind)
     fields = Fields(mapping, where, frozenset(spelt))
     values: dict[str, Any] = {}
     for name, field in spelt.items():
@@ -53,12 +54,18 @@ def read(kind: type[T], mapping: object, where: str) -> T:
 def plain(struct: msgspec.Struct) -> dict[str, object]:
     """The struct as plain data; a field that may be left out is, when it has its empty default."""
     written: dict[str, object] = {}
-    for field in msgspec.structs.fields(struct):
+    for name, field in fields_of(type(struct)).items():
         value = getattr(struct, field.name)
         if not field.required and _is_empty(value):
             continue
-        written[spelling(field)] = _plain(value)
+        written[name] = _plain(value)
     return written
+
+
+@cache
+def fields_of(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """The fields of a struct by their spelling. Working them out takes longer than reading one."""
+    return {spelling(field): field for field in msgspec.structs.fields(kind)}
 
 
 def spelling(field: msgspec.structs.FieldInfo) -> str:
