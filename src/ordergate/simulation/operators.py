@@ -35,7 +35,8 @@ from ordergate.simulation.trader import STRATEGY, Trader
 _OPERATOR_S: Final = 0.7
 _WATCHFUL_S: Final = 6.0
 _SWEPT_S_MAX: Final = 30.0
-_GRADES: Final = (Grade.BLOCK_NEW, Grade.CANCEL_ALL, Grade.BLOCK_NEW, Grade.REDUCE_ONLY)
+_BLOCKING: Final = (Grade.BLOCK_NEW, Grade.CANCEL_ALL)
+_GRADES: Final = (*_BLOCKING, Grade.BLOCK_NEW, Grade.REDUCE_ONLY)
 
 Word = tuple[Resolution, str | None]
 
@@ -91,8 +92,7 @@ class Operators:
         Others wait until a broker cannot be spoken to, or until an order is in question, and keep it
         engaged for longer.
         """
-        waits = int(strike.dose * 100) % 4
-        if waits:
+        if waits := _waits(strike):
             (self._watchful if waits == 2 else self._alarmed).append(strike)
             return
         for turn in range(1 + int(3 * strike.dose)):
@@ -140,7 +140,8 @@ class Operators:
             return
 
     def _grade(self, strike: Strike) -> Grade:
-        return _GRADES[strike.number % len(_GRADES)]
+        grades = _BLOCKING if _waits(strike) else _GRADES
+        return grades[strike.number % len(grades)]
 
     def stop_trading_for(self, seconds: float) -> None:
         """The operator of the healed house stops all trading for a while, and releases it again."""
@@ -183,7 +184,9 @@ class Operators:
             await self._town.traders[0].client.engage(Level.GLOBAL, "", grade)
 
     def _stopped(self, strike: Strike) -> tuple[Level, str]:
-        """Everything in five of twelve; otherwise what one strike is about, the same at its release."""
+        """Everything where it waited, or in five of twelve; otherwise one thing, the same at its release."""
+        if _waits(strike):
+            return Level.GLOBAL, ""
         client = self._town.traders[strike.number % len(self._town.traders)].client
         others = (
             (Level.ACCOUNT, str(client.account)),
@@ -247,6 +250,11 @@ class Operators:
                     key = f"{client.name}-decides-{turn:06}"
                     with suppress(NoAnswer):
                         await client.once(partial(_decide, client, order.id, word, key))
+
+
+def _waits(strike: Strike) -> int:
+    """What an engagement waits for: nothing, a broker that cannot be spoken to, or an order in question."""
+    return int(strike.dose * 100) % 4
 
 
 def _word(order: Known, brokerage: Brokerage) -> Word | None:
