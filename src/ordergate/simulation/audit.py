@@ -1,6 +1,7 @@
 """An auditor's own books: what the journal says, folded by other rules than the engine's.
 
-Small on purpose. It knows orders, executions, positions and what is stopped, from committed events alone.
+Small on purpose. It knows orders, executions, positions, limits and what is stopped, from committed events
+alone.
 """
 
 from __future__ import annotations
@@ -13,13 +14,16 @@ from typing import Any, Final
 import msgspec
 
 from ordergate.core.accounts import events as a
-from ordergate.core.ids import AccountId, OrderId, Symbol
+from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.orders import events as e
 from ordergate.core.orders.terms import Terms
-from ordergate.core.risk.trading_state import KillEngaged, KillReleased, Level, Place
+from ordergate.core.risk.trading_state import Grade, KillEngaged, KillReleased, Level, Place
 from ordergate.journal.tails import Linked
+from ordergate.simulation.governance import Governance
+from ordergate.simulation.listing import ACCOUNTS, LOGIN, TENANT
 
 ZERO: Final = Decimal(0)
+_LIMITS: Final = AccountId("P-LIMITS")
 
 
 class Live(msgspec.Struct):
@@ -84,8 +88,14 @@ class Known(msgspec.Struct, kw_only=True):
 
 
 class Account(msgspec.Struct, kw_only=True):
+    """`flows` is what trades in each symbol brought in, without the multiplier."""
+
     orders: dict[OrderId, Known] = {}
     positions: dict[Symbol, Decimal] = {}
+    flows: dict[Symbol, Decimal] = {}
+    fees: Decimal = ZERO
+    locks: dict[str, a.LossLimitReached] = {}
+    is_adjusted: bool = False
     opening: dict[Symbol, Decimal] = {}
     breaks: dict[str, str] = {}
     natures: dict[str, str] = {}
@@ -95,15 +105,24 @@ class Account(msgspec.Struct, kw_only=True):
 
 
 class Kill(msgspec.Struct):
-    """One stop as it is written down; `since` is when that became durable."""
+    """What stands at one place as it is written down: since when, and from when on how hard."""
 
-    event: KillEngaged
     since: float
+    blocks_since: float | None = None
+    cancels_since: float | None = None
+
+    def engage(self, grade: Grade, now: float) -> None:
+        """A harder one makes it harder; a milder one changes nothing."""
+        if grade is not Grade.REDUCE_ONLY and self.blocks_since is None:
+            self.blocks_since = now
+        if grade is Grade.CANCEL_ALL and self.cancels_since is None:
+            self.cancels_since = now
 
 
 class Audit:
     def __init__(self) -> None:
         self.accounts: dict[AccountId, Account] = {}
+        self.governance = Governance(ACCOUNTS)
         self.kills: dict[Place, Kill] = {}
         self.stopped_s: dict[Place, float] = {}
         self.by_key: dict[tuple[AccountId, str], list[OrderId]] = {}
@@ -124,10 +143,13 @@ class Audit:
         """Every stop that the order falls under, found by other rules than the engine's."""
         names = {
             Level.GLOBAL: "",
-            Level.ENVIRONMENT: "paper",
+            Level.ENVIRONMENT: Env.PAPER,
+            Level.TENANT: TENANT,
+            Level.BROKER: LOGIN,
             Level.ACCOUNT: order.account,
             Level.INSTRUMENT: order.terms.symbol,
             Level.USER: order.actor,
+            Level.STRATEGY: order.terms.strategy,
             Level.ORDER: order.id,
         }
         return [kill for (level, target), kill in self.kills.items() if names.get(level) == target]
@@ -137,6 +159,9 @@ class Audit:
         unit = linked.unit
         account = self.account(unit.account)
         account.epoch = unit.epoch
+        if unit.account == _LIMITS:
+            self.governance.fold([entry.event for entry in unit.entries], now)
+            return
         for entry in unit.entries:
             self._fold(account, unit.account, entry.event, entry.correlation, now)
 
@@ -149,7 +174,7 @@ class Audit:
             case e.OrderEvent():
                 self._order(account, account.orders[event.order_id], event, now)
             case KillEngaged():
-                self.kills.setdefault(event.place, Kill(event, now))
+                self.kills.setdefault(event.place, Kill(now)).engage(event.grade, now)
                 self.stopped_s[event.place] = now
             case KillReleased():
                 self.kills.pop(event.place, None)
@@ -188,15 +213,17 @@ class Audit:
             case e.OrderPartiallyFilled() | e.OrderFilled():
                 order.executions[event.exec_id] = Live(event.revision, event.quantity, event.price)
                 order.unknown = False
-                _trade(account, order, event.quantity)
+                account.fees += event.fee
+                _trade(account, order, event.quantity, event.quantity * event.price)
             case e.ExecutionBusted():
                 gone = order.executions.get(event.exec_id, Live(0, ZERO, ZERO))
                 order.executions[event.exec_id] = Live(gone.revision, ZERO, ZERO)
-                _trade(account, order, -gone.quantity)
+                _trade(account, order, -gone.quantity, -gone.quantity * gone.price)
             case e.ExecutionCorrected():
                 gone = order.executions.get(event.exec_id, Live(0, ZERO, ZERO))
                 order.executions[event.exec_id] = Live(event.revision, event.quantity, event.price)
-                _trade(account, order, event.quantity - gone.quantity)
+                was, now_is = gone.quantity * gone.price, event.quantity * event.price
+                _trade(account, order, event.quantity - gone.quantity, now_is - was)
             case e.OrderAcknowledged(broker_order_id=broker_order_id):
                 order.acknowledged, order.unknown = True, False
                 order.broker_order_id = broker_order_id
@@ -243,15 +270,19 @@ _LAST: Final = ("OrderCanceled", "OrderExpired", "OrderDenied")  # what fills la
 _ENDINGS: Final = ("OrderFilled", "OrderCompleted", "OrderCanceled", "OrderExpired", "OrderRejected")
 
 
-def _trade(account: Account, order: Known, quantity: Decimal) -> None:
-    symbol = order.terms.symbol
-    account.positions[symbol] = account.positions.get(symbol, ZERO) + order.terms.side.sign * quantity
+def _trade(account: Account, order: Known, quantity: Decimal, amount: Decimal) -> None:
+    symbol, sign = order.terms.symbol, order.terms.side.sign
+    account.positions[symbol] = account.positions.get(symbol, ZERO) + sign * quantity
+    account.flows[symbol] = account.flows.get(symbol, ZERO) - sign * amount
 
 
 def _account(account: Account, event: a.AccountEvent, now: float) -> None:
     if isinstance(event, a.AccountOpened):
         account.opened_s = now
+    elif isinstance(event, a.LossLimitReached):
+        account.locks[event.reason] = event
     elif isinstance(event, a.PositionAdjusted):
+        account.is_adjusted = True
         account.positions[event.symbol] = account.positions.get(event.symbol, ZERO) + event.quantity
     elif isinstance(event, a.BreakOpened):
         account.breaks[event.break_id] = account.natures[event.break_id] = event.nature

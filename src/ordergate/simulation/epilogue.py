@@ -17,6 +17,7 @@ import msgspec
 from ordergate.brokers.paper.fates import Call
 from ordergate.brokers.paper.orders import PaperExecution, PaperOrder
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.risk.trading_state import Grade
 from ordergate.ports.broker import DedupClass
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.ground import Ground
@@ -24,6 +25,7 @@ from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.manners import FALSE, HIDDEN, LATE, SILENT, UNCLEAR, Manner
 from ordergate.simulation.market import Market
 from ordergate.simulation.mishaps import Mishaps
+from ordergate.simulation.operators import Operators
 from ordergate.simulation.plan import Setting
 from ordergate.simulation.trader import Trader
 
@@ -54,6 +56,7 @@ class Place(Protocol):
     traders: list[Trader]
     market: Market
     mishaps: Mishaps
+    operators: Operators
     sight: Sight
 
 
@@ -113,7 +116,7 @@ class Epilogue:
         if manner is SILENT:
             self._ground.later(_UNANSWERED_FILL_S, partial(self._fill, brokerage))
         elif manner is HIDDEN and dice.random() < 0.5:
-            self._ground.later(_STOP_AFTER_S, partial(self._town.mishaps.stop_trading_for, _STOP_S))
+            self._ground.later(_STOP_AFTER_S, partial(self._town.operators.stop_trading_for, _STOP_S))
         elif manner is LATE:
             self._ground.later(_JUMP_AFTER_S, partial(self._town.mishaps.be_wrong_for, _JUMP_S))
 
@@ -162,9 +165,10 @@ class Epilogue:
 
     def stop(self) -> bool:
         """In some worlds trading is stopped, and the gateway has to start anew with that. Whether in this."""
-        if self._ground.chance("epilogue").random() >= _STOPPED:
+        dice = self._ground.chance("epilogue").random()
+        if dice >= _STOPPED:
             return False
-        self._town.mishaps.restart_stopped()
+        self._town.operators.restart_stopped(Grade.CANCEL_ALL if dice < _STOPPED / 2 else Grade.BLOCK_NEW)
         return True
 
     def _elsewhere(self, brokerage: Brokerage, *, of: int = 0) -> Terms:

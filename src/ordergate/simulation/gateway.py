@@ -30,6 +30,7 @@ from ordergate.simulation.database import Server
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.journal import SimJournal
 from ordergate.simulation.line import BrokerLine
+from ordergate.simulation.listing import LOGIN, TENANT
 from ordergate.simulation.views import SimViews
 from ordergate.telemetry.metrics import Metrics
 
@@ -231,7 +232,7 @@ class Gateway:
             instruments=self._instruments,
         )
         served = [
-            Served(one.account, self._broker(one), self._limits, "paper:PAPER-1", login="paper")
+            Served(one.account, self._broker(one), self._limits, "paper:PAPER-1", login=LOGIN, tenant=TENANT)
             for one in self._brokerages
         ]
         self.node = Node(world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self._snapshots)

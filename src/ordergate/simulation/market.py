@@ -19,9 +19,9 @@ from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.ground import Ground
+from ordergate.simulation.listing import FIRST_PRICE
 from ordergate.simulation.plan import Strike
 
-FIRST_PRICE: Final = {Symbol("ESH4"): Decimal(4800), Symbol("SPY"): Decimal(480)}
 _STEP_S: Final = 0.4
 _AGAIN: Final = "-again-"
 
@@ -35,7 +35,7 @@ class Market:
     def __init__(
         self, ground: Ground, brokerages: Sequence[Brokerage], instruments: Mapping[Symbol, Instrument]
     ) -> None:
-        self.prices = dict(FIRST_PRICE)
+        self.prices: dict[Symbol, Decimal] = dict(FIRST_PRICE)
         self._ground = ground
         self._brokerages = brokerages
         self._instruments = instruments

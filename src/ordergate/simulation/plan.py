@@ -19,6 +19,8 @@ STRIKES_MAX: Final = 12
 NEWS_LAGS_S: Final = (0.0, 0.0, 0.3, 1.5)
 """How much later than an answer the stream's news comes; in half of the worlds it is as fast."""
 NAMELESS: Final = 0.12
+GOVERNED: Final = 0.35
+"""How many worlds have a risk officer, who changes limits while they run."""
 LIKELY: Final[Mapping[str, float]] = {"B13": 0.9}
 """How likely a world has a fault for which there is seldom an occasion, however rough it is."""
 DEATHS: Final = tuple(fault for fault in WITH_SUBJECT if fault.startswith("C"))
@@ -50,6 +52,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     trading_s: float
     orders: int
     tight_limits: bool
+    governed: bool
     volatility: float
     roughness: float
 
@@ -68,7 +71,9 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT) -> Plan:
     """The plan of a seed. Leaving faults out leaves the others as they are."""
     lag_s = random.Random(f"{seed} news").choice(NEWS_LAGS_S)
-    setting = msgspec.structs.replace(_setting(random.Random(f"{seed} setting")), news_lag_s=lag_s)
+    governed = random.Random(f"{seed} governed").random() < GOVERNED
+    drawn = _setting(random.Random(f"{seed} setting"))
+    setting = msgspec.structs.replace(drawn, news_lag_s=lag_s, governed=governed)
     strikes: list[Strike] = []
     for fault_id in WITH_SUBJECT:
         chance = random.Random(f"{seed} {fault_id}")
@@ -92,6 +97,7 @@ def _setting(chance: random.Random) -> Setting:
         trading_s=chance.uniform(25.0, 60.0),
         orders=chance.randint(90, 150),
         tight_limits=chance.random() < 0.3,
+        governed=False,
         volatility=chance.choice((0.5, 1.0, 3.0)),
         roughness=chance.uniform(0.05, 0.55),
     )

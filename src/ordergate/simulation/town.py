@@ -15,8 +15,7 @@ from typing import Final
 
 import msgspec
 
-from ordergate.core.ids import AccountId, Symbol
-from ordergate.core.instruments import AssetClass, Instrument
+from ordergate.core.ids import AccountId
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.snapshots import SnapshotPace
 from ordergate.journal.tails import Linked
@@ -32,44 +31,22 @@ from ordergate.simulation.ground import START, Ground
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.invariants.table import checkers_of
 from ordergate.simulation.invariants.venue import differences, untold
+from ordergate.simulation.listing import ACCOUNTS, INSTRUMENTS
 from ordergate.simulation.loop import Spinning
 from ordergate.simulation.market import Market
 from ordergate.simulation.mishaps import Mishaps
+from ordergate.simulation.officer import Officer
+from ordergate.simulation.operators import Operators
 from ordergate.simulation.plan import Plan, Setting
 from ordergate.simulation.trader import Trader
 from ordergate.simulation.witness import Violation
 
 HEAL_S_MAX: Final = 120.0
-ACCOUNTS: Final = (AccountId("P-ALPHA"), AccountId("P-BETA"))
 _TICK_S: Final = 1.0
 _SETTLED_TICKS: Final = 3
 _PRICE_S: Final = 1.0
 _READ_S: Final = 0.01
 _READS_MAX: Final = 100
-
-INSTRUMENTS: Final[Mapping[Symbol, Instrument]] = {
-    Symbol("ESH4"): Instrument(
-        symbol=Symbol("ESH4"),
-        name="E-mini S&P 500",
-        asset_class=AssetClass.FUTURE,
-        currency="USD",
-        tick=Decimal("0.25"),
-        lot=Decimal(1),
-        multiplier=Decimal(50),
-        calendar="CMES",
-    ),
-    Symbol("SPY"): Instrument(
-        symbol=Symbol("SPY"),
-        name="S&P 500 ETF",
-        asset_class=AssetClass.EQUITY,
-        currency="USD",
-        tick=Decimal("0.01"),
-        lot=Decimal(1),
-        multiplier=Decimal(1),
-        calendar="XNYS",
-    ),
-}
-
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What one run came to."""
@@ -95,7 +72,7 @@ class Town:
         self.ground = Ground(plan, keep_trace=keep_trace)
         self.server = Server(self.ground)
         self.server.on_commit = self._committed
-        self.limits = _limits(plan.setting)
+        self.limits = limits_in(plan.setting)
         self.clock = WallClock(self.ground)
         self.brokerages = [
             Brokerage(self.ground, number, account, INSTRUMENTS) for number, account in enumerate(ACCOUNTS)
@@ -104,12 +81,13 @@ class Town:
         self.gateways: list[Gateway] = []
         self.traders = self._traders()
         self.crowd = Crowd(self.ground, self.server, ACCOUNTS, lambda: self.serving)
+        self.officer = Officer(self.ground, ACCOUNTS, lambda: self.serving)
         self.mishaps = Mishaps(self)
+        self.operators = Operators(self)
         self.sight = Sight(
             self.ground,
             self.server,
             self.brokerages,
-            self.limits,
             gateways=lambda: self.gateways,
             traders=self.traders,
             followers=self.crowd.lasting,
@@ -157,6 +135,7 @@ class Town:
         for trader in self.traders:
             trader.begin()
         self.crowd.begin()
+        self.ground.loop.create_task(self.officer.work(), context=self.ground.world)
         self._safety()
         if not self.ground.witness.violations:
             self.healed_s = self._heal()
@@ -180,6 +159,7 @@ class Town:
             trader.close()
         self.market.close()
         self.mishaps.heal()
+        self.operators.heal()
         self.ground.trace.note("phase", "heal")
         self._settle(begun + HEAL_S_MAX)
         return self.ground.loop.time() - begun
@@ -217,7 +197,7 @@ class Town:
             self.ground.loop.run_until(self.ground.loop.time() + _READ_S)
 
     def _is_settled(self) -> bool:
-        quiet = all(trader.is_quiet for trader in self.traders) and self.mishaps.is_over
+        quiet = all(trader.is_quiet for trader in self.traders) and self.operators.is_over
         serving = self.serving
         if not quiet or serving is None or serving.recovering:
             return False
@@ -231,7 +211,7 @@ class Town:
             self._spins = True
             return
         self.mishaps.mind_the_fenced()
-        self.mishaps.mind_the_doubtful()
+        self.operators.mind_the_doubtful()
         self.ground.witness.ticked()
 
     def _committed(self, linked: Linked) -> None:
@@ -312,8 +292,9 @@ def run(plan: Plan, *, keep_trace: bool = False, snapshots: SnapshotPace | None 
     return result
 
 
-def _limits(setting: Setting) -> Limits:
-    most = "12" if setting.tight_limits else "200"
+def limits_in(setting: Setting) -> Limits:
+    """What the settings of a run say, before anybody changes it."""
+    most = "12" if setting.tight_limits else "30" if setting.governed else "200"
     each = {
         "max_order_quantity": "100",
         "max_order_notional": "100000000",

@@ -21,6 +21,8 @@ from ordergate.simulation.clients import Client, NoAnswer, Reply
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.market import Market
 
+STRATEGY: Final = "drill"
+_STRATEGIC: Final = 3  # every third order is of the strategy
 _WATCHED_MAX: Final = 30
 _TIMES: Final = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC)
 
@@ -223,6 +225,7 @@ class Trader:
             limit_price=None if is_market else price - price % tick,
             time_in_force=chance.choice(_TIMES),
             client_order_id=f"label-{self._keys}" if chance.random() < 0.3 else None,
+            strategy=STRATEGY if self._keys % _STRATEGIC == 0 else None,
         )
 
     def _key(self) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable
 from contextvars import Context
+from math import inf
 
 from ordergate.simulation.loop import VirtualLoop
 from ordergate.simulation.plan import Plan, Strike
@@ -27,6 +28,7 @@ class Weather:
         self._on_begin: dict[str, list[Callable[[Strike], None]]] = defaultdict(list)
         self._on_end: dict[str, list[Callable[[Strike], None]]] = defaultdict(list)
         self.healed = False
+        self.healed_s = inf
 
     def begin(self) -> None:
         """Arm every strike of the plan at its time."""
@@ -69,7 +71,7 @@ class Weather:
 
     def heal(self) -> None:
         """End every spell and forget what has not struck: from now on nothing goes wrong."""
-        self.healed = True
+        self.healed, self.healed_s = True, self._loop.time()
         self._waiting.clear()
         for fault in sorted(self._spells):
             for one in tuple(self._spells[fault]):

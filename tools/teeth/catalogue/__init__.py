@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from tools.teeth.catalogue import accounts, durability, executions, outcomes, requests, risk, sending, streams
+from tools.teeth.catalogue import (
+    accounts,
+    controls,
+    durability,
+    executions,
+    outcomes,
+    requests,
+    risk,
+    sending,
+    streams,
+)
 from tools.teeth.catalogue.equivalents import EQUIVALENTS
 from tools.teeth.mutation import Mutation
 
@@ -15,6 +25,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     *durability.MUTATIONS,
     *requests.MUTATIONS,
     *risk.MUTATIONS,
+    *controls.MUTATIONS,
     *accounts.MUTATIONS,
     *streams.MUTATIONS,
 )

@@ -12,7 +12,6 @@ from datetime import UTC, datetime, time, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from functools import cache
-from types import MappingProxyType
 from typing import Any, Final, TypeGuard, TypeVar, get_args
 
 import msgspec
@@ -40,7 +39,7 @@ class RateWindow(msgspec.Struct, frozen=True):
 
 def read(kind: type[T], mapping: object, where: str) -> T:
     """The struct that plain data describes. Raises ValueError naming the field that is wrong."""
-    spelt = _fields(kind)
+    spelt = fields_of(kind)
     fields = Fields(mapping, where, frozenset(spelt))
     values: dict[str, Any] = {}
     for name, field in spelt.items():
@@ -55,7 +54,7 @@ def read(kind: type[T], mapping: object, where: str) -> T:
 def plain(struct: msgspec.Struct) -> dict[str, object]:
     """The struct as plain data; a field that may be left out is, when it has its empty default."""
     written: dict[str, object] = {}
-    for name, field in _fields(type(struct)).items():
+    for name, field in fields_of(type(struct)).items():
         value = getattr(struct, field.name)
         if not field.required and _is_empty(value):
             continue
@@ -63,15 +62,15 @@ def plain(struct: msgspec.Struct) -> dict[str, object]:
     return written
 
 
+@cache
+def fields_of(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
+    """The fields of a struct by their spelling. Working them out takes longer than reading one."""
+    return {spelling(field): field for field in msgspec.structs.fields(kind)}
+
+
 def spelling(field: msgspec.structs.FieldInfo) -> str:
     """A field as a file spells it: a length of time is in seconds and says so."""
     return f"{field.name}_s" if timedelta in (field.type, *get_args(field.type)) else field.name
-
-
-@cache
-def _fields(kind: type[msgspec.Struct]) -> Mapping[str, msgspec.structs.FieldInfo]:
-    """By their spelling. Kept: to look at the types anew costs a hundred times what reading a value does."""
-    return MappingProxyType({spelling(field): field for field in msgspec.structs.fields(kind)})
 
 
 def _is_empty(value: object) -> bool:

@@ -1,4 +1,4 @@
-"""I1, I2, I10, I12, I16, I17: what must be so before a byte leaves."""
+"""I1, I2, I10, I12, I16: what must be so before a byte leaves."""
 
 from __future__ import annotations
 
@@ -7,15 +7,12 @@ from typing import Final
 
 from ordergate.brokers.paper.exchange import Moved
 from ordergate.brokers.paper.fates import Call
-from ordergate.core.ids import AccountId, Env
-from ordergate.core.orders import events as e
-from ordergate.core.risk.limits import config_hash
+from ordergate.core.ids import AccountId, Env, OrderId
 from ordergate.journal.tails import Linked
 from ordergate.ports.broker import DedupClass
 from ordergate.simulation.invariants.sight import Sight
-from ordergate.simulation.witness import Checker, Sent
+from ordergate.simulation.witness import Answered, Checker, Sent
 
-KILL_PROPAGATES_S: Final = 1.0
 SENDING_S_MAX: Final = 7.0
 
 
@@ -45,7 +42,10 @@ class IntentBeforeSend(SightedChecker):
 
 
 class RiskBeforeSend(SightedChecker):
-    """I2: what is sent was approved, under the limits in force, with this very content."""
+    """I2: what is sent was approved, under the limits in force, with this very content.
+
+    Whoever asks after a change of the limits was answered is judged by it.
+    """
 
     id = "I2"
 
@@ -56,8 +56,19 @@ class RiskBeforeSend(SightedChecker):
         approved = order.config_hash if sent.call is Call.PLACE else order.asked[version].config_hash
         if order.denied:
             self.violated(f"{order.id} was denied and sent")
-        if not order.external and approved != config_hash(self.sight.limits):
-            self.violated(f"{order.id} was sent under other limits than those in force")
+        known = self.sight.audit.governance.named(order.account, approved)
+        if not order.external and known is None:
+            self.violated(f"{order.id} was sent under limits that nobody has set")
+
+    def answered(self, answered: Answered) -> None:
+        if answered.verb == "limits" and not answered.refused:
+            self.sight.audit.governance.told(self.sight.time())
+        order = self.sight.audit.order(OrderId(answered.order))
+        if answered.verb != "place" or answered.replayed or order is None:
+            return
+        judged_by = self.sight.audit.governance.named(order.account, order.config_hash)
+        if judged_by is not None and judged_by.over_s < answered.asked_s:
+            self.violated(f"{order.id} was judged by limits that others had taken the place of")
 
     def moved(self, account: AccountId, moved: Moved) -> None:
         """The venue holds what was approved, field by field."""
@@ -122,27 +133,3 @@ class Fenced(SightedChecker):
         late_s = self.sight.time() - self.sight.server.taken_s.get(sent.account, 0.0)
         if owner != sent.gateway and sent.call is not Call.CANCEL and late_s > SENDING_S_MAX:
             self.violated(f"{sent.gateway} sent {sent.call} {sent.subject}; {sent.account} is {owner}'s")
-
-
-class Killed(SightedChecker):
-    """I17: nothing that a stop forbids is approved once it is durable, nor leaves after a second more."""
-
-    id = "I17"
-
-    def committed(self, linked: Linked, by: str) -> None:
-        """Whatever was decided before the switch was thrown was queued, and so committed, before it."""
-        if not self.sight.audit.kills:
-            return
-        for entry in linked.unit.entries:
-            if isinstance(entry.event, e.OrderAccepted | e.ReplaceRequested):
-                order = self.sight.audit.order(entry.order_id)
-                if order is not None and self.sight.audit.stops_of(order):
-                    self.violated(f"{entry.order_id} was approved while the kill switch was engaged")
-
-    def sent(self, sent: Sent) -> None:
-        if sent.call is Call.CANCEL or not self.sight.audit.kills:
-            return
-        order, _ = self.sight.order_of(sent.subject)
-        for kill in () if order is None else self.sight.audit.stops_of(order):
-            if self.sight.time() - kill.since > KILL_PROPAGATES_S:
-                self.violated(f"{sent.call} {sent.subject} was sent while the kill switch was engaged")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from decimal import Decimal
 from typing import Final
 
 from ordergate.brokers.paper.orders import PaperOrder
@@ -17,6 +16,7 @@ from ordergate.journal.reading import unseal
 from ordergate.journal.tails import Linked
 from ordergate.simulation.audit import ZERO, Known
 from ordergate.simulation.brokerage import Brokerage, name_of
+from ordergate.simulation.governance import Bounds
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.market import first_told_as
@@ -214,10 +214,16 @@ class WithinLimits(SightedChecker):
                 order = self.sight.audit.order(entry.order_id)
                 if order is None or len(linked.unit.entries) > 1:
                     continue
-                if isinstance(event, e.OrderAccepted) or event.quantity > order.quantity:
-                    self._judge(order)
+                version = self.sight.audit.governance.named(order.account, event.config_hash)
+                if version is None:
+                    continue
+                if isinstance(event, e.OrderAccepted):
+                    self._count(order, version.bounds)
+                    self._judge(order, version.bounds)
+                elif event.quantity > order.quantity:
+                    self._judge(order, version.bounds)
 
-    def _judge(self, order: Known) -> None:
+    def _judge(self, order: Known, bounds: Bounds) -> None:
         account = self.sight.audit.account(order.account)
         symbol, side = order.terms.symbol, order.terms.side
         opened = [one for one in account.orders.values() if one.is_open]
@@ -226,13 +232,16 @@ class WithinLimits(SightedChecker):
             ZERO,
         )
         held = account.positions.get(symbol, ZERO)
-        limits = self.sight.limits.instruments[symbol]
         worst = held + leaves if side is Side.BUY else leaves - held
-        most: Decimal = limits.max_long if side is Side.BUY else limits.max_short
+        most = bounds.most[symbol, side]
         if worst > most:
             self.violated(f"{order.id} was approved: {worst} {side} of {symbol} is possible, {most} allowed")
-        if len(opened) > self.sight.limits.max_open_orders:
-            self.violated(f"{order.id} was approved as number {len(opened)} of the open orders")
+
+    def _count(self, order: Known, bounds: Bounds) -> None:
+        account = self.sight.audit.account(order.account)
+        opened = sum(one.is_open for one in account.orders.values())
+        if opened > bounds.open_orders:
+            self.violated(f"{order.id} was approved as number {opened} of the open orders")
 
 
 class Proven(SightedChecker):

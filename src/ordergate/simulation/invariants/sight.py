@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.ids import Env as Environment
-from ordergate.core.risk.limits import Limits
 from ordergate.simulation.audit import Audit, Known
 from ordergate.simulation.brokerage import Brokerage, intent_of
 from ordergate.simulation.database import Server
@@ -23,7 +22,6 @@ class Sight:
         ground: Ground,
         server: Server,
         brokerages: Sequence[Brokerage],
-        limits: Limits,
         *,
         gateways: Callable[[], Sequence[Gateway]],
         traders: Sequence[Trader],
@@ -32,7 +30,6 @@ class Sight:
         self.ground = ground
         self.server = server
         self.brokerages = {one.account: one for one in brokerages}
-        self.limits = limits
         self.gateways = gateways
         self.traders = traders
         self.followers = followers

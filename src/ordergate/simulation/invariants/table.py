@@ -6,7 +6,16 @@ from typing import Final
 
 import msgspec
 
-from ordergate.simulation.invariants import before_sending, clients, histories, journal, streams, venue
+from ordergate.simulation.invariants import (
+    before_sending,
+    clients,
+    controls,
+    histories,
+    journal,
+    kills,
+    streams,
+    venue,
+)
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 
@@ -20,6 +29,7 @@ class Invariant(msgspec.Struct, frozen=True):
     elsewhere: str = ""
 
 
+_OF_PRINCIPALS: Final = "principals are given: tests/security, tests/api"
 _BY_FOLLOWERS: Final = "every frame is checked by the stream clients of the run, as they hear it"
 
 INVARIANTS: Final = (
@@ -33,18 +43,18 @@ INVARIANTS: Final = (
     Invariant("I8", "quantities", (journal.Quantities,)),
     Invariant("I9", "every execution once", (journal.ExecutionsOnce, journal.ExecutionsNotTwice)),
     Invariant("I10", "no more than was approved", (before_sending.NoMoreThanApproved,)),
-    Invariant("I11", "limits", (journal.WithinLimits,)),
+    Invariant("I11", "limits", (journal.WithinLimits, controls.WithinControls)),
     Invariant("I12", "environment", (before_sending.RightEnvironment,)),
     Invariant("I13", "a stream without gaps", (streams.StreamsWhole,), elsewhere=_BY_FOLLOWERS),
     Invariant("I14", "causality", elsewhere=_BY_FOLLOWERS),
     Invariant("I15", "the client's view is the server's state", (streams.ViewsEqual,), _BY_FOLLOWERS),
     Invariant("I16", "fencing", (before_sending.Fenced,)),
-    Invariant("I17", "kill", (before_sending.Killed,)),
+    Invariant("I17", "kill", (kills.Killed,)),
     Invariant("I18", "tenants apart", (clients.TenantsApart,)),
     Invariant("I19", "audit", (journal.Proven,)),
     Invariant("I20", "secrets", elsewhere="no secret enters a run: tests/telemetry, tests/security"),
     Invariant("I21", "bounded", (clients.Bounded,)),
-    Invariant("I22", "authorisation", elsewhere="principals are given: tests/security, tests/api"),
+    Invariant("I22", "authorisation", (controls.TwoPersons,), elsewhere=_OF_PRINCIPALS),
     Invariant("I23", "convergence", (venue.Convergence,)),
     Invariant("I24", "liveness", (clients.Liveness,)),
     Invariant("I25", "linearizability", (histories.Linearizable,)),
