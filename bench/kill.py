@@ -16,6 +16,8 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,27 +45,33 @@ def main() -> None:
 
 
 def _measure(folder: Path, asked: argparse.Namespace) -> None:
-    _prepare(folder)
+    prepare(folder)
+    with house(folder) as running:
+        for scene in asked.scene:
+            _rehearse(running, folder, scene, asked)
+
+
+@contextmanager
+def house(folder: Path) -> Iterator[dict[str, Any]]:
+    """`ordergate run` on the folder for as long as the block lasts; what its ready file says."""
     ready = folder / "ready.json"
     command = [sys.executable, "-m", "ordergate", "run", "--data-dir", str(folder), "--port", "0"]
     command += ["--venue-port", "0", "--ready-file", str(ready), "--venue-admin-token", TOKEN]
-    house = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + READY_S_MAX
         while not ready.exists():
-            if house.poll() is not None or time.monotonic() > deadline:
+            if process.poll() is not None or time.monotonic() > deadline:
                 raise SystemExit("the house did not start")
             time.sleep(0.1)
-        running = json.loads(ready.read_text())
-        for scene in asked.scene:
-            _rehearse(running, folder, scene, asked)
+        yield json.loads(ready.read_text())
     finally:
-        house.send_signal(signal.SIGINT)
-        house.wait(60)
+        process.send_signal(signal.SIGINT)
+        process.wait(60)
 
 
-def _prepare(folder: Path) -> None:
-    """The settings that the house finds, with room for all the orders."""
+def prepare(folder: Path, **more: object) -> None:
+    """The settings that the house finds, with room for all the orders; `more` is laid over them."""
     plain: dict[str, Any] = demo.gateway_plain(folder, port=0, venue_url="http://127.0.0.1:1")
     plain = json.loads(json.dumps(plain))
     limits = next(iter(plain["accounts"].values()))["limits"]
@@ -75,6 +83,7 @@ def _prepare(folder: Path) -> None:
     }
     limits["instruments"]["AAPL"] |= {"max_long": "1000000", "collar_percent": "90"}
     plain["trips"] = {"errors": 0, "stale_stream_s": 0, "stale_prices_s": 0}
+    plain |= more
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "gateway.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import timedelta
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,8 @@ from ordergate.telemetry.log import logger
 from ordergate.wiring.settings import CannotStart, EndpointSettings, Settings
 
 log = logger("surveillance")
+
+BOTH: Final = 2
 
 
 class Surveillance(msgspec.Struct, frozen=True):
@@ -46,8 +49,10 @@ async def surveillance(
     """Raises CannotStart and Fault."""
     inside = settings.environment is Env.PAPER
     targets = [_target(one, inside=inside) for one in settings.surveillance]
-    log = await PostgresAuditLog.connect(dsn)
-    stack.push_async_callback(log.close)
+    if (lack := lacking(settings)) is not None:
+        log.warning("surveillance.lacking", why=lack)
+    audit_log = await PostgresAuditLog.connect(dsn)
+    stack.push_async_callback(audit_log.close)
     store = await PostgresSurveillance.connect(dsn)
     stack.push_async_callback(store.close)
     poster = Poster(inside=inside)
@@ -55,7 +60,7 @@ async def surveillance(
     watching = Watching(
         audience,
         journal=journal,
-        audit_log=log,
+        audit_log=audit_log,
         store=store,
         endpoints=[_endpoint(one) for one in settings.surveillance],
         clock=clock,
@@ -65,6 +70,17 @@ async def surveillance(
     parts = {"surveillance": watching.run, "surveillance-house": watching.keep_house}
     drop_copy = DropCopy(store, settings.environment, settings.accounts)
     return Surveillance(watching, drop_copy, {**parts, **alerting.parts(targets)})
+
+
+def lacking(settings: Settings) -> str | None:
+    """Why not everybody is alerted who has to be: the trader, and somebody independent of them."""
+    alerted = [one for one in settings.surveillance if Stream.ALERTS in one.streams]
+    unheard = [
+        account
+        for account in settings.accounts
+        if sum(1 for one in alerted if not one.accounts or account in one.accounts) < BOTH
+    ]
+    return f"trader and risk are not both alerted of {', '.join(unheard)}" if unheard else None
 
 
 def retention_of(settings: Settings) -> Retention:
