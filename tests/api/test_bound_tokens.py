@@ -24,6 +24,7 @@ from websockets.exceptions import InvalidStatus
 from ordergate.api.certificates import server_context, thumbprint
 from ordergate.api.deps import AuthorizationEndpoint
 from ordergate.core.ids import AccountId
+from ordergate.security.dpop import NONCE_S
 from ordergate.wiring.gateway import mounted
 from tests.api.asking import a_key, an_order
 from tests.api.books import Books
@@ -99,6 +100,23 @@ async def test_the_nonce_is_told_and_then_serves(books: Books) -> None:
         assert (told.status_code, told.json()["code"]) == (401, "use-dpop-nonce")
         assert 'error="use_dpop_nonce"' in told.headers["www-authenticate"]
         assert again.status_code == 201
+
+
+async def test_every_answer_to_a_proof_tells_the_nonce_of_the_next(books: Books) -> None:
+    async with gateway(books) as (served, here):
+        token = await here.token(bound=True)
+
+        placed = await place(served, dpop(here, token))
+        here.clock.advance(NONCE_S)
+        with_the_one_before = await place(served, dpop(here, token, nonce=placed.headers["dpop-nonce"]))
+
+        assert with_the_one_before.status_code == 201
+        assert with_the_one_before.headers["dpop-nonce"] != placed.headers["dpop-nonce"]
+        async with served.client(None) as client:
+            listed = await client.get("/v1/accounts", headers=dpop(here, token, "GET", "/v1/accounts"))
+            assert listed.headers["dpop-nonce"] == with_the_one_before.headers["dpop-nonce"]
+            plain = {"authorization": f"Bearer {await here.token()}"}
+            assert "dpop-nonce" not in (await client.get("/v1/accounts", headers=plain)).headers
 
 
 async def test_two_proofs_are_no_proof(books: Books) -> None:
