@@ -181,6 +181,29 @@ async def test_a_bound_token_in_a_frame_needs_its_proof_too(books: Books) -> Non
             assert (await talk.until("authenticated"))["id"] == "r"
 
 
+async def test_a_stream_ends_ten_seconds_after_its_token_unless_it_has_a_newer_one(books: Books) -> None:
+    async with gateway(books) as (served, here):
+        token = await here.token(bound=True)
+        headers = [dpop(here, token, "GET", "/v1/stream") for _ in range(2)]
+        async with (
+            connect(served.stream_url, additional_headers=headers[0]) as one,
+            connect(served.stream_url, additional_headers=headers[1]) as other,
+        ):
+            left, refreshed = Talk(one), Talk(other)
+            here.clock.advance(900 + 9)
+            newer = await here.token(bound=True)
+            await refreshed.send(
+                type="auth.refresh", token=newer, dpop=here.proof("GET", "/v1/stream", newer)
+            )
+            for talk in (left, refreshed):
+                await talk.send(type="ping", id="p")
+                await talk.until("pong")
+            here.clock.advance(1)
+            assert (await left.closed())[0] == 4001
+            await refreshed.send(type="ping", id="q")
+            await refreshed.until("pong", id="q")
+
+
 class Authority:
     """A certificate authority for a test, and what it has signed."""
 
