@@ -24,6 +24,7 @@ from websockets.exceptions import InvalidStatus
 from ordergate.api.certificates import server_context, thumbprint
 from ordergate.api.deps import AuthorizationEndpoint
 from ordergate.core.ids import AccountId
+from ordergate.security.dpop import NONCE_S
 from ordergate.wiring.gateway import mounted
 from tests.api.asking import a_key, an_order
 from tests.api.books import Books
@@ -101,6 +102,23 @@ async def test_the_nonce_is_told_and_then_serves(books: Books) -> None:
         assert again.status_code == 201
 
 
+async def test_every_answer_to_a_proof_tells_the_nonce_of_the_next(books: Books) -> None:
+    async with gateway(books) as (served, here):
+        token = await here.token(bound=True)
+
+        placed = await place(served, dpop(here, token))
+        here.clock.advance(NONCE_S)
+        with_the_one_before = await place(served, dpop(here, token, nonce=placed.headers["dpop-nonce"]))
+
+        assert with_the_one_before.status_code == 201
+        assert with_the_one_before.headers["dpop-nonce"] != placed.headers["dpop-nonce"]
+        async with served.client(None) as client:
+            listed = await client.get("/v1/accounts", headers=dpop(here, token, "GET", "/v1/accounts"))
+            assert listed.headers["dpop-nonce"] == with_the_one_before.headers["dpop-nonce"]
+            plain = {"authorization": f"Bearer {await here.token()}"}
+            assert "dpop-nonce" not in (await client.get("/v1/accounts", headers=plain)).headers
+
+
 async def test_two_proofs_are_no_proof(books: Books) -> None:
     async with gateway(books) as (served, here):
         token = await here.token(bound=True)
@@ -161,6 +179,29 @@ async def test_a_bound_token_in_a_frame_needs_its_proof_too(books: Books) -> Non
             refresh = here.proof("GET", "/v1/stream", newer)
             await talk.send(type="auth.refresh", id="r", token=newer, dpop=refresh)
             assert (await talk.until("authenticated"))["id"] == "r"
+
+
+async def test_a_stream_ends_ten_seconds_after_its_token_unless_it_has_a_newer_one(books: Books) -> None:
+    async with gateway(books) as (served, here):
+        token = await here.token(bound=True)
+        headers = [dpop(here, token, "GET", "/v1/stream") for _ in range(2)]
+        async with (
+            connect(served.stream_url, additional_headers=headers[0]) as one,
+            connect(served.stream_url, additional_headers=headers[1]) as other,
+        ):
+            left, refreshed = Talk(one), Talk(other)
+            here.clock.advance(900 + 9)
+            newer = await here.token(bound=True)
+            await refreshed.send(
+                type="auth.refresh", token=newer, dpop=here.proof("GET", "/v1/stream", newer)
+            )
+            for talk in (left, refreshed):
+                await talk.send(type="ping", id="p")
+                await talk.until("pong")
+            here.clock.advance(1)
+            assert (await left.closed())[0] == 4001
+            await refreshed.send(type="ping", id="q")
+            await refreshed.until("pong", id="q")
 
 
 class Authority:

@@ -176,6 +176,7 @@ def test_the_documented_state_hash_is_the_streams() -> None:
         ("Instruments", Instrument),
         ("Brokers", settings.BrokerSettings),
         ("Accounts", settings.AccountSettings),
+        ("TLS", settings.TlsSettings),
         ("Issuers", settings.IssuerFile),
         ("Reconciliation", settings.ReconciliationSettings),
         ("Audit", settings.AuditSettings),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncpg
+import msgspec
 import pytest
 
 from ordergate.core.access import Principal, Scope
@@ -12,6 +13,8 @@ from ordergate.journal.migrate import migrate
 from ordergate.security.clients import Client, PublishedKey
 from ordergate.security.hashing import hash_secret, new_secret
 from ordergate.security.migrations import identity_migrations
+from ordergate.security.people.postgres import PostgresPeople
+from ordergate.security.persons import Person
 from ordergate.security.postgres import connected
 from tests.security.world import world
 
@@ -112,3 +115,30 @@ async def test_a_token_with_power_that_cannot_be_recorded_is_not_given_out() -> 
     assert answer.status == 503
     assert b"access_token" not in answer.body
     assert await made.token(scope="orders:read")
+
+
+async def test_what_changes_about_people_is_caught_too_and_no_secret_of_theirs(database: str) -> None:
+    await migrate(database, also=identity_migrations())
+    async with connected(Env.PAPER, database) as store:
+        people = PostgresPeople(Env.PAPER, store.pool)
+        alice = Person(
+            user_id="alice",
+            tenant="acme",
+            password_hash=hash_secret(new_secret()),
+            totp=b"a sealed secret",
+            scopes=frozenset({Scope.RISK_WRITE}),
+            accounts=frozenset({AccountId("P-DEMO")}),
+        )
+        await people.put_person(alice)
+        await people.put_person(msgspec.structs.replace(alice, enabled=False, totp=b"another"))
+
+        first, second = await store.waiting(100)
+
+    assert [(one.what, one.operation, one.subject) for one in (first, second)] == [
+        ("person", "insert", "alice"),
+        ("person", "update", "alice"),
+    ]
+    assert (first.facts["password"], first.facts["second_factor"]) == ("set", "set")
+    assert (second.facts["password"], second.facts["second_factor"]) == ("kept", "set")
+    assert second.facts["enabled"] == "false"
+    assert alice.password_hash not in f"{first}{second}"

@@ -15,6 +15,7 @@ from ordergate.core.refusals import Refusal
 from ordergate.security.clients import Client, check_client
 from ordergate.security.oauth_requests import Answer
 from ordergate.security.people.visits import COOKIE
+from ordergate.security.pushed import LIFE_S, OF_ONE_MAX, Pushed, Requests
 from tests.security.visitor import BACK, PASSWORD, led_to, visitor
 from tests.security.world import opened, world
 
@@ -146,6 +147,23 @@ async def test_a_pushed_request_is_good_once_for_its_program_and_for_a_minute() 
     here.clock.advance(60)
     assert (await alice.open(names[3])).status == 400
     assert (await alice.open("urn:ietf:params:oauth:request_uri:guess")).status == 400
+
+
+def test_only_so_many_requests_wait_for_their_person() -> None:
+    at = [0.0]
+    requests = Requests(lambda: at[0])
+    described: dict[str, Any] = {"redirect_uri": BACK, "scopes": frozenset(), "challenge": ""}
+
+    def pushed(client_id: str) -> str | None:
+        return requests.push(Pushed(client_id=client_id, state=None, bound_to=None, **described))
+
+    names = [pushed("app") for _ in range(OF_ONE_MAX + 1)]
+    assert names[-2] is not None
+    assert names[-1] is None
+    assert pushed("other") is not None
+    at[0] = LIFE_S
+    assert pushed("app") is not None
+    assert requests.take(str(names[0]), "app") is None
 
 
 @pytest.mark.parametrize(

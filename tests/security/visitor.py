@@ -69,7 +69,9 @@ class Visitor:
         return await self.here.ask("/oauth/par", self.request(**changes), proof=proof)
 
     async def open(self, name: str, client_id: str = "app", **more: str) -> Answer:
-        query = urlencode({"client_id": client_id, "request_uri": name, **more})
+        return await self.follow(urlencode({"client_id": client_id, "request_uri": name, **more}))
+
+    async def follow(self, query: str) -> Answer:
         return self._seen(await self.here.send("/oauth/authorize", b"", {}, query=query))
 
     async def log_in(

@@ -8,7 +8,7 @@ from typing import Final
 from ordergate.api.bearer import Bearer, allowed, challenge, token_in
 from ordergate.api.deps import Deps
 from ordergate.api.edge import peer_of
-from ordergate.api.exchange import Call, Reply, rate_limited, refused
+from ordergate.api.exchange import Call, Reply, besides, rate_limited, refused
 from ordergate.api.quotas import Buckets, Kind
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId
@@ -62,6 +62,9 @@ class Door:
         self._authenticate.observe(self._clock.monotonic() - began)
         if isinstance(found, Refusal):
             return refused(found, call.correlation, self.bearer.challenge(found))
+        if found.bound_to is not None and b"dpop" in call.headers:
+            # The next proof can have the nonce that is in force then, without being refused first.
+            besides(call.scope, b"dpop-nonce", self.bearer.nonce().encode())
         kind = Kind.CANCELS if cancels else _KINDS.get(scope, Kind.READS)
         wait_s = self._take(found, kind, self._clock.monotonic())
         if wait_s:

@@ -112,7 +112,7 @@ class Edge:
                 status = message["status"]
                 given = message.get("headers") or []
                 policy = [] if _has_policy(given) else [NOTHING_LOADED]
-                message["headers"] = [*given, *every, *policy]
+                message["headers"] = [*given, *every, *policy, *scope.get(exchange.BESIDES_KEY, ())]
             await send(message)
 
         turned_away = self._turned_away(scope, began)

@@ -33,6 +33,7 @@ MARKS_KEY: Final = "ordergate.marks"
 WHOLE_KEY: Final = "ordergate.whole"
 REFUSED_KEY: Final = "ordergate.refused"
 CERTIFICATE_KEY: Final = "ordergate.certificate"
+BESIDES_KEY: Final = "ordergate.besides"
 
 
 class Whole(Protocol):
@@ -181,6 +182,13 @@ def refused(refusal: Refusal, correlation: str, headers: Headers | None = None) 
     if refusal.code in problems.PASSING:
         extra.append((b"retry-after", b"1"))
     return Reply(told.status, problems.encode(told), extra, PROBLEM, refused=refusal.code)
+
+
+def besides(scope: Scope, name: bytes, value: bytes) -> None:
+    """Put a header on whatever the request is answered with."""
+    scope.setdefault(BESIDES_KEY, []).append((name, value))
+    if MARKS_KEY in scope:
+        scope[MARKS_KEY] += b"%b: %b\r\n" % (name, value)
 
 
 def rate_limited(wait_s: float, correlation: str) -> Reply:

@@ -25,6 +25,9 @@ from ordergate.telemetry import log
 KEEP_S: Final = 6 * SKEW_S
 
 _log = log.logger("security")
+_TOO_MANY: Final = oauth.error(
+    429, "temporarily_unavailable", "too many requests wait for their person", retry_after=str(LIFE_S)
+)
 _REUSED: Final = oauth.error(400, "invalid_grant", "what was granted is not good any more")
 
 
@@ -58,6 +61,8 @@ class GrantDesk:
         """What is answered once it is durable. Raises StoreUnavailable."""
         if request.pushed is not None and request.asking.path == PAR:
             name = self._requests.push(request.pushed)
+            if name is None:
+                return _TOO_MANY
             return oauth.answer(201, {"request_uri": name, "expires_in": LIFE_S})
         if request.to_end is not None:
             await self._end(request.to_end)

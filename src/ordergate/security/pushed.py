@@ -20,6 +20,7 @@ from ordergate.security.clients import Client
 URN: Final = "urn:ietf:params:oauth:request_uri:"
 LIFE_S: Final = 60
 WAITING_MAX: Final = 10_000
+OF_ONE_MAX: Final = 1_000
 STATE_LENGTH_MAX: Final = 512
 
 _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -54,12 +55,16 @@ class Requests:
         self._monotonic = monotonic
         self._waiting: OrderedDict[str, tuple[float, Pushed]] = OrderedDict()
 
-    def push(self, pushed: Pushed) -> str:
-        """The request's name, to be used once."""
-        name = URN + secrets.token_urlsafe(32)
-        self._waiting[name] = (self._monotonic() + LIFE_S, pushed)
-        while len(self._waiting) > WAITING_MAX:
+    def push(self, pushed: Pushed) -> str | None:
+        """The request's name, to be used once. None where its client, or everybody, has too many waiting."""
+        now = self._monotonic()
+        while self._waiting and next(iter(self._waiting.values()))[0] <= now:
             self._waiting.popitem(last=False)
+        own = sum(1 for _, each in self._waiting.values() if each.client_id == pushed.client_id)
+        if len(self._waiting) >= WAITING_MAX or own >= OF_ONE_MAX:
+            return None
+        name = URN + secrets.token_urlsafe(32)
+        self._waiting[name] = (now + LIFE_S, pushed)
         return name
 
     def take(self, name: str, client_id: str) -> Pushed | None:

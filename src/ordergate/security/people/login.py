@@ -157,7 +157,7 @@ class Login:
     def _grant(self, visit: Visit, person: Person, scopes: frozenset[Scope], code: str) -> Grant:
         now = int(self._clock.now().timestamp())
         return Grant(
-            grant_id=secrets.token_urlsafe(18).replace(".", "-"),
+            grant_id=secrets.token_urlsafe(18),
             client_id=visit.pushed.client_id,
             user_id=person.user_id,
             scopes=scopes,
