@@ -40,7 +40,7 @@ TIMEOUT_S: Final = 5.0
 WAITING_MAX: Final = 256
 TAG_BITS: Final = 128
 OFF: Final = "off"
-_EDWARDS25519: Final = b"\x13\x0cedwards25519"  # the curve's name, as PKCS#11 3.0 writes it: a PrintableString
+_EDWARDS25519: Final = b"\x13\x0cedwards25519"  # the curve's name as a PrintableString, by PKCS#11 3.0
 
 # Neither taken out of the module, nor shown by it, nor copied to another: whatever the token's own defaults.
 _KEPT: Final = {Attribute.EXTRACTABLE: False, Attribute.SENSITIVE: True, Attribute.COPYABLE: False}
