@@ -25,6 +25,7 @@ from ordergate.api.json_bodies import FIELDS_NAMED_MAX
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
 from ordergate.api.routes.control import health
+from ordergate.api.routes.credentials import CredentialRoutes
 from ordergate.api.routes.dead_man import DeadManRoutes
 from ordergate.api.routes.entry import Refused, TurnedAway
 from ordergate.api.routes.groups import GroupRoutes, group_listings
@@ -85,6 +86,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     app.router.routes.extend(BreakRoutes(deps, door).routes())
     app.router.routes.extend(GroupRoutes(deps, door).routes())
     app.router.routes.extend(LimitRoutes(deps, door).routes())
+    app.router.routes.extend(CredentialRoutes(deps, door).routes())
     stream = StreamEndpoint(deps, deps.hub, door.bearer, measures)
     app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
     app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)

@@ -10,6 +10,7 @@ import msgspec
 
 from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.api.quotas import Rate
+from ordergate.api.stored_credentials import Credentials
 from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action
 from ordergate.core.approvals import Change
@@ -317,6 +318,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     breaks: BreaksLike
     groups: GroupsLike
     limits: LimitsLike
+    credentials: Credentials
     dead_man: DeadManLike
     views: Views
     identity: Identity

@@ -10,6 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from ordergate.api import problems
 from ordergate.api.deps import Deps
 from ordergate.api.routes.documented import documented
+from ordergate.api.routes.documented_credentials import documented_credentials
 from ordergate.api.routes.documented_groups import documented_groups
 from ordergate.api.routes.documented_limits import documented_limits
 from ordergate.api.schemas import SCOPE_WORDS
@@ -27,7 +28,13 @@ def openapi_document(app: FastAPI, deps: Deps) -> dict[str, Any]:
         title=f"Ordergate ({deps.env.value})",
         version=deps.version,
         description=_ABOUT,
-        routes=[*app.routes, *documented().routes, *documented_groups().routes, *documented_limits().routes],
+        routes=[
+            *app.routes,
+            *documented().routes,
+            *documented_groups().routes,
+            *documented_limits().routes,
+            *documented_credentials().routes,
+        ],
     )
     for path in document["paths"].values():
         for operation in path.values():

@@ -334,4 +334,5 @@ SCOPE_WORDS = {
     Scope.MARKET_DATA_READ: "stream quotes and trades",
     Scope.RISK_READ: "see limits, their use, and the kill switch",
     Scope.RISK_WRITE: "change and approve limits, turn the kill switch, resolve orders in question",
+    Scope.CREDENTIALS_WRITE: "see, store and rotate what lets the gateway in at brokers",
 }

@@ -17,6 +17,7 @@ class Scope(StrEnum):
     MARKET_DATA_READ = "market-data:read"
     RISK_READ = "risk:read"
     RISK_WRITE = "risk:write"
+    CREDENTIALS_WRITE = "credentials:write"
 
 
 class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from ordergate.core.access import Scope
 
-SCOPES: Final = frozenset({Scope.RISK_WRITE, Scope.ACCOUNTS_WRITE})
+SCOPES: Final = frozenset({Scope.RISK_WRITE, Scope.ACCOUNTS_WRITE, Scope.CREDENTIALS_WRITE})
 """A token with one of these is itself a privileged act."""
 
 
