@@ -10,6 +10,7 @@ import msgspec
 
 from ordergate.api.app import ApiDeps
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
+from ordergate.api.stored_credentials import CredentialView, Step
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.drop_copy import DropCopy
 from ordergate.core.access import Principal, Scope
@@ -30,6 +31,7 @@ from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.ports.identity import Shown
 from ordergate.ports.views import Page
 from ordergate.telemetry.metrics import Metrics
+from ordergate.telemetry.secret import Secret
 from tests.api.books import Books
 from tests.api.ledger import ACCOUNT, INSTRUMENTS, OTHER_ACCOUNT
 
@@ -176,6 +178,34 @@ class NoGroups:
         return Page((), None)
 
 
+class Safe:
+    """One login with stored credentials, of the trader's account; notes what is asked of it."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, ...]] = []
+        self.refusal: Refusal | None = None
+
+    def accounts_of(self, broker: str) -> frozenset[AccountId]:
+        return frozenset({ACCOUNT}) if broker == "venue" else frozenset()
+
+    async def listed(self) -> Sequence[CredentialView] | Refusal:
+        return self.refusal or [self.view("active"), self.view("active", "of-somebody-else")]
+
+    async def add(self, broker: str, key_id: Secret, secret_key: Secret) -> CredentialView | Refusal:
+        self.asked.append(("add", broker, key_id.reveal(), secret_key.reveal()))
+        return self.refusal or self.view("added")
+
+    async def move(self, broker: str, step: Step) -> CredentialView | Refusal:
+        self.asked.append((step, broker))
+        return self.refusal or self.view("verified")
+
+    def view(self, state: str, broker: str = "venue") -> CredentialView:
+        return CredentialView(
+            broker=broker, row="0" * 32, kind="api_keys", state=state, account=None,
+            since="2026-01-05T15:00:00+00:00", expires=None,
+        )  # fmt: skip
+
+
 class NoLimits:
     """A desk where there are no rules, and nobody may make one."""
 
@@ -282,6 +312,7 @@ def deps_of(
     clock: StillClock | None = None,
     identity: Directory | None = None,
     copies: MemorySurveillance | None = None,
+    credentials: Safe | None = None,
 ) -> ApiDeps:
     clock = clock or StillClock()
     identity = identity or Directory()
@@ -296,6 +327,7 @@ def deps_of(
         groups=NoGroups(),
         limits=NoLimits(),
         access=NoAccess(),
+        credentials=credentials or Safe(),
         dead_man=NobodyArmed(),
         drop_copy=DropCopy(copies or MemorySurveillance(), Env.PAPER, [ACCOUNT, OTHER_ACCOUNT]),
         views=books,

@@ -230,6 +230,7 @@ ITS = ("instruments", SHARE)
 # By the field that each makes tighter, and how where there are several ways.
 TIGHTENINGS: dict[str, Tightening] = {
     "enabled": _put(False, "enabled"),
+    "enabled_until": _put("2000-01-01T00:00:00+00:00", "enabled_until"),
     "order_types": _put([], "order_types"),
     "sides": _put(["sell"], "sides"),
     "times_in_force": _put(["gtc"], "times_in_force"),

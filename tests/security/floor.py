@@ -52,6 +52,7 @@ from ordergate.security.people.totp import Totp
 from ordergate.security.profile import profile
 from ordergate.security.service import Security, start
 from ordergate.telemetry.metrics import Metrics
+from tests.api.people import Safe
 from tests.engine.stage import ES, INSTRUMENT, LIMITS, STEP_S, CountingChance, HandClock, let_run
 from tests.security.world import FACTOR_KEY, LIVE_URL, PAPER_URL, forge, keys_of, other_key, own_key
 
@@ -139,6 +140,7 @@ class Floor:
             groups=self.node.groups,
             limits=self.node.limits,
             access=self.access,
+            credentials=Logins({f"login-{target}": account for target, account in self.accounts.items()}),
             dead_man=self.node.dead_man,
             drop_copy=DropCopy(MemorySurveillance(), self.env, list(self.accounts.values())),
             views=views,
@@ -299,6 +301,7 @@ class Floor:
         assert isinstance(asked, Change), asked
         return {
             "account": account,
+            "login": f"login-{target}",
             "order": order.order_id,
             "group": group.group_id,
             "rule": rule,
@@ -328,6 +331,7 @@ class Floor:
         nothing = f"{letter}-NOTHING"
         return {
             "account": nothing,
+            "login": "login-of-nobody",
             "order": _another(there["order"]),
             "group": _another(there["group"]),
             "rule": f"settings:{nothing}",
@@ -422,6 +426,17 @@ class Floor:
         except ValueError:
             found = {}
         return status, found if isinstance(found, dict) else {}
+
+
+class Logins(Safe):
+    """A login with stored credentials for each account."""
+
+    def __init__(self, serving: Mapping[str, AccountId]) -> None:
+        super().__init__()
+        self._serving = serving
+
+    def accounts_of(self, broker: str) -> frozenset[AccountId]:
+        return frozenset({self._serving[broker]}) if broker in self._serving else frozenset()
 
 
 @asynccontextmanager

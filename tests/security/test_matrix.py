@@ -95,7 +95,7 @@ SEEN: Final = {"if-match": '"1"'}
 READ, WRITE = Scope.ORDERS_READ, Scope.ORDERS_WRITE
 SEE, SETTLE = Scope.ACCOUNTS_READ, Scope.ACCOUNTS_WRITE
 RISK, LIMIT, OPERATE = Scope.RISK_READ, Scope.RISK_WRITE, Scope.OPERATIONS_WRITE
-WHO, GIVE = Scope.ACCESS_READ, Scope.ACCESS_WRITE
+WHO, GIVE, KEYS = Scope.ACCESS_READ, Scope.ACCESS_WRITE, Scope.CREDENTIALS_WRITE
 
 MATRIX: Final[dict[str, Row]] = {
     "GET /v1/orders": Row(READ, "account", "/v1/orders?account_id={account}"),
@@ -181,6 +181,14 @@ MATRIX: Final[dict[str, Row]] = {
     "DELETE /v1/dead-man/{session}": Row(WRITE, "nobody", "/v1/dead-man/other", may_be_absent=True),
     "GET /v1/drop-copy": Row(Scope.SURVEILLANCE_READ, "nobody", "/v1/drop-copy"),
     "POST /v1/stream/tickets": Row(None, "nobody", "/v1/stream/tickets", lambda _: {"origin": ORIGIN}),
+    "GET /v1/credentials": Row(KEYS, "nobody", "/v1/credentials"),
+    "POST /v1/credentials/{login}": Row(
+        KEYS, "account", "/v1/credentials/{login}", lambda _: {"key_id": "k" * 20, "secret_key": "s" * 40}
+    ),
+    "POST /v1/credentials/{login}/verify": Row(KEYS, "account", "/v1/credentials/{login}/verify"),
+    "POST /v1/credentials/{login}/switch": Row(KEYS, "account", "/v1/credentials/{login}/switch"),
+    "POST /v1/credentials/{login}/drain": Row(KEYS, "account", "/v1/credentials/{login}/drain"),
+    "POST /v1/credentials/{login}/revoke": Row(KEYS, "account", "/v1/credentials/{login}/revoke"),
     "GET /v1/access/me": Row(None, "nobody", "/v1/access/me"),
     "GET /v1/access/roles": Row(None, "nobody", "/v1/access/roles"),
     "GET /v1/access/tenant": Row(WHO, "nobody", "/v1/access/tenant"),

@@ -26,6 +26,7 @@ from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
 from ordergate.api.routes.access import AccessRoutes, access_listings
 from ordergate.api.routes.control import health
+from ordergate.api.routes.credentials import CredentialRoutes
 from ordergate.api.routes.dead_man import DeadManRoutes
 from ordergate.api.routes.entry import Refused, TurnedAway
 from ordergate.api.routes.groups import GroupRoutes, group_listings
@@ -94,6 +95,7 @@ def create_app(deps: ApiDeps) -> FastAPI:
     app.router.routes.extend(GroupRoutes(deps, door).routes())
     app.router.routes.extend(LimitRoutes(deps, door).routes())
     app.router.routes.extend(AccessRoutes(deps, door).routes())
+    app.router.routes.extend(CredentialRoutes(deps, door).routes())
     stream = StreamEndpoint(deps, deps.hub, door.bearer, measures, tickets)
     app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
     app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)

@@ -11,6 +11,7 @@ import msgspec
 
 from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.api.quotas import Quotas, Rate
+from ordergate.api.stored_credentials import Credentials
 from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action
 from ordergate.core.approvals import Change
@@ -377,6 +378,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     groups: GroupsLike
     limits: LimitsLike
     access: AccessLike
+    credentials: Credentials
     dead_man: DeadManLike
     drop_copy: DropCopyLike
     views: SeenViews

@@ -11,6 +11,7 @@ from ordergate.api import problems
 from ordergate.api.deps import Deps
 from ordergate.api.routes.documented import documented
 from ordergate.api.routes.documented_access import documented_access
+from ordergate.api.routes.documented_credentials import documented_credentials
 from ordergate.api.routes.documented_groups import documented_groups
 from ordergate.api.routes.documented_limits import documented_limits
 from ordergate.api.schemas import SCOPE_WORDS
@@ -34,6 +35,7 @@ def openapi_document(app: FastAPI, deps: Deps) -> dict[str, Any]:
             *documented_groups().routes,
             *documented_limits().routes,
             *documented_access().routes,
+            *documented_credentials().routes,
         ],
     )
     for path in document["paths"].values():

@@ -37,6 +37,7 @@ class Scope(StrEnum):
     OPERATIONS_WRITE = "operations:write"
     ACCESS_READ = "access:read"
     ACCESS_WRITE = "access:write"
+    CREDENTIALS_WRITE = "credentials:write"
 
 
 OF_ACCESS: Final = frozenset({Scope.ACCESS_READ, Scope.ACCESS_WRITE})
@@ -60,7 +61,7 @@ SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
     Role.VIEWER: _VIEWING,
     Role.TRADER: _VIEWING | {Scope.ORDERS_WRITE},
     Role.RISK_MANAGER: _VIEWING | {Scope.RISK_WRITE, Scope.OPERATIONS_WRITE, Scope.SURVEILLANCE_READ},
-    Role.OPERATOR: _VIEWING | {Scope.ACCOUNTS_WRITE, Scope.OPERATIONS_WRITE},
+    Role.OPERATOR: _VIEWING | {Scope.ACCOUNTS_WRITE, Scope.OPERATIONS_WRITE, Scope.CREDENTIALS_WRITE},
     Role.COMPLIANCE: _VIEWING | {Scope.ACCESS_READ, Scope.SURVEILLANCE_READ},
     Role.ADMINISTRATOR: frozenset({Scope.ACCOUNTS_READ, Scope.ACCESS_READ, Scope.ACCESS_WRITE}),
 }

@@ -13,7 +13,13 @@ import msgspec
 from ordergate.core.access import Scope
 
 SCOPES: Final = frozenset(
-    {Scope.RISK_WRITE, Scope.OPERATIONS_WRITE, Scope.ACCOUNTS_WRITE, Scope.ACCESS_WRITE}
+    {
+        Scope.RISK_WRITE,
+        Scope.OPERATIONS_WRITE,
+        Scope.ACCOUNTS_WRITE,
+        Scope.ACCESS_WRITE,
+        Scope.CREDENTIALS_WRITE,
+    }
 )
 """A token with one of these is itself a privileged act."""
 

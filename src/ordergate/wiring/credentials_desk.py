@@ -10,8 +10,10 @@ from typing import Literal, TypeVar
 
 import msgspec
 
+from ordergate.api.stored_credentials import CredentialView, Step
 from ordergate.core.faults import Fault
-from ordergate.core.refusals import Refusal
+from ordergate.core.ids import AccountId
+from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.keys import Keys, Purpose, newest
 from ordergate.security.credentials import store
 from ordergate.security.credentials.desk import CredentialDesk, LoginInfo
@@ -20,12 +22,15 @@ from ordergate.security.credentials.grants import Grants, GrantSettings
 from ordergate.security.credentials.refreshing import Refresher
 from ordergate.security.credentials.slots import Credential
 from ordergate.security.sealing.envelope import Envelope
+from ordergate.telemetry.log import logger
 from ordergate.telemetry.secret import Secret
 from ordergate.wiring import brokerages, databases, key_service
 from ordergate.wiring.settings import CannotStart, OAuthSettings, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
 T = TypeVar("T")
+
+log = logger("credentials")
 
 
 class Office(msgspec.Struct, frozen=True):
@@ -61,16 +66,47 @@ async def opened(
         yield Office(desk, Refresher(rows, envelope, desk, grants, clock), rows, envelope, grants)
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """A credential without its secret. `account` is the one at the broker that it opens."""
+class StoredCredentials:
+    """Keeps the promises of `ports.credentials.Credentials`, for the gateway's own interface."""
 
-    broker: str
-    row: str
-    kind: str
-    state: str
-    account: str | None
-    since: str
-    expires: str | None
+    def __init__(self, desk: CredentialDesk, settings: Settings) -> None:
+        self._desk = desk
+        self._accounts = {
+            name: frozenset(AccountId(account) for account in its.accounts)
+            for name, its in _logins(settings).items()
+        }
+
+    def accounts_of(self, broker: str) -> frozenset[AccountId]:
+        return self._accounts.get(broker, frozenset())
+
+    async def listed(self) -> list[CredentialView] | Refusal:
+        try:
+            return [_shown(row) for row in await self._desk.listed()]
+        except Fault as fault:
+            return _away(fault)
+
+    async def add(self, broker: str, key_id: Secret, secret_key: Secret) -> CredentialView | Refusal:
+        try:
+            return told(await self._desk.add(broker, ApiKeys(key_id, secret_key)))
+        except Fault as fault:
+            return _away(fault)
+
+    async def move(self, broker: str, step: Step) -> CredentialView | Refusal:
+        steps: dict[Step, Callable[[], Awaitable[Credential | Refusal]]] = {
+            "verify": lambda: self._desk.verify(broker),
+            "switch": lambda: self._desk.switch(broker),
+            "drain": lambda: self._desk.drain(broker, 0.0),
+            "revoke": lambda: self._desk.revoke(broker),
+        }
+        try:
+            return told(await steps[step]())
+        except Fault as fault:
+            return _away(fault)
+
+
+def _away(fault: Fault) -> Refusal:
+    log.warning("credentials.unavailable", why=str(fault))
+    return Refusal(Code.UNAVAILABLE, "the database or the key service does not answer; nothing was changed")
 
 
 class Pair(msgspec.Struct, frozen=True):
@@ -80,10 +116,10 @@ class Pair(msgspec.Struct, frozen=True):
     secret_key: Secret
 
 
-def listed(settings: Settings) -> list[Shown]:
+def listed(settings: Settings) -> list[CredentialView]:
     """Every credential that is not revoked. Raises CannotStart."""
 
-    async def ask(office: Office) -> list[Shown]:
+    async def ask(office: Office) -> list[CredentialView]:
         return [_shown(row) for row in await office.desk.listed()]
 
     return at(settings, ask)
@@ -91,7 +127,7 @@ def listed(settings: Settings) -> list[Shown]:
 
 def stored(
     settings: Settings, login: str, pair: Pair, step: Literal["add", "begin", "rotate"]
-) -> Shown | Refusal:
+) -> CredentialView | Refusal:
     """One that is new, and how far it is to go. Raises CannotStart."""
     document = ApiKeys(pair.key_id, pair.secret_key)
 
@@ -109,7 +145,7 @@ def stored(
 
 def moved(
     settings: Settings, login: str, step: Literal["verify", "switch", "drain", "revoke"]
-) -> Shown | Refusal:
+) -> CredentialView | Refusal:
     """One step of one that is stored. Raises CannotStart."""
 
     async def ask(office: Office) -> Credential | Refusal:
@@ -144,13 +180,13 @@ def at(settings: Settings, ask: Callable[[Office], Awaitable[T]]) -> T:
         raise CannotStart(str(error)) from error
 
 
-def told(found: Credential | Refusal) -> Shown | Refusal:
+def told(found: Credential | Refusal) -> CredentialView | Refusal:
     """Without its secret."""
     return found if isinstance(found, Refusal) else _shown(found)
 
 
-def _shown(row: Credential) -> Shown:
-    return Shown(
+def _shown(row: Credential) -> CredentialView:
+    return CredentialView(
         broker=row.broker,
         row=row.row_id,
         kind=row.kind,

@@ -44,7 +44,6 @@ from ordergate.ports import nodes
 from ordergate.ports.keys import Keys
 from ordergate.security import service as security
 from ordergate.security.authorization_server import Endpoint
-from ordergate.security.credentials.store import CredentialStore
 from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
 from ordergate.security.factor_key import FactorKeyStore, factor_key
 from ordergate.security.migrations import identity_migrations
@@ -144,7 +143,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         settings, dsn, hub, journal, clock=clock, chance=chance, stack=stack
     )
     record = PrivilegedRecord(env, journal, watched.audience, clock)
-    brokerages, credentials, stored = await _brokerages(
+    brokerages, credentials, office = await _brokerages(
         settings, dsn, keys, clock=clock, chance=chance, stack=stack
     )
     identity, changes = await _identity(settings, dsn, keys, record, clock=clock, stack=stack)
@@ -177,7 +176,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             "audit-past": checkpointer.watch_past,
             "identity-changes": lambda: record.follow(changes),
             "credentials": lambda: credentials.run(brokerages),
-            "secret-ages": SecretAges(settings, keys, stored, changes, metrics, clock=clock).run,
+            "secret-ages": SecretAges(settings, keys, office.store, changes, metrics, clock=clock).run,
             **watched.parts,
         },
     )
@@ -212,6 +211,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             groups=node.groups,
             limits=node.limits,
             access=access,
+            credentials=credentials_desk.StoredCredentials(office.desk, settings),
             dead_man=node.dead_man,
             drop_copy=watched.drop_copy,
             views=fenced,
@@ -286,11 +286,11 @@ async def _brokerages(
     clock: SystemClock,
     chance: SystemChance,
     stack: AsyncExitStack,
-) -> tuple[Brokerages, CredentialKeeper, CredentialStore]:
+) -> tuple[Brokerages, CredentialKeeper, credentials_desk.Office]:
     office = await stack.enter_async_context(credentials_desk.opened(settings, dsn, keys, clock, chance))
     keeper = CredentialKeeper(settings.brokers, office.desk, office.refresher, clock)
     brokerages = Brokerages(settings, await keeper.first(), clock=clock, chance=chance, stack=stack)
-    return brokerages, keeper, office.store
+    return brokerages, keeper, office
 
 
 def _hours(settings: Settings, clock: SystemClock) -> Hours:

@@ -12,18 +12,19 @@ from urllib.parse import urlsplit
 
 from aiohttp import web
 
+from ordergate.api.stored_credentials import CredentialView
 from ordergate.core.refusals import Code, Refusal
 from ordergate.security.credentials.grants import Asking, BrokerAway, GrantRefused
 from ordergate.security.credentials.slots import Credential
 from ordergate.telemetry.secret import Secret
-from ordergate.wiring.credentials_desk import Office, Shown, at, told
+from ordergate.wiring.credentials_desk import Office, at, told
 from ordergate.wiring.settings import CannotStart, Settings
 
 DECIDE_S_MAX: Final = 600.0
 _DONE: Final = "You may close this page."
 
 
-def link(settings: Settings, login: str, tell: Callable[[str], None]) -> Shown | Refusal:
+def link(settings: Settings, login: str, tell: Callable[[str], None]) -> CredentialView | Refusal:
     """Link the login's account. `tell` is given the page for the user. Raises CannotStart."""
     its = settings.brokers.get(login)
     if its is None or its.oauth is None:
@@ -45,7 +46,7 @@ def link(settings: Settings, login: str, tell: Callable[[str], None]) -> Shown |
     return told(at(settings, ask))
 
 
-def unlink(settings: Settings, login: str) -> Shown | Refusal:
+def unlink(settings: Settings, login: str) -> CredentialView | Refusal:
     """Take the grant back at the broker, and destroy what is stored of it. Raises CannotStart."""
 
     async def ask(office: Office) -> Credential | Refusal:

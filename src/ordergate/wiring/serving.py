@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import socket
 import ssl
@@ -40,6 +41,7 @@ def serve(
     Log lines go to standard error, or to `log_to`.
     """
     log.configure(cast(Level, settings.log_level), log_to)
+    leave_no_core()
     arm(settings.environment, os.environ.get(failpoints.VARIABLE, ""))
     listening = _listen(settings.host, settings.port)
     with (
@@ -48,6 +50,11 @@ def serve(
         suppress(asyncio.CancelledError),  # asked to stop before anything was served
     ):
         runner.run(_serve(settings, listening, ready, bounds))
+
+
+def leave_no_core() -> None:
+    """Memory holds secrets, and a dump of it would hold them on a disk."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
 def arm(environment: Env, said: str) -> None:

@@ -1,0 +1,59 @@
+"""A gateway in live starts with a key service and a signed file, and with neither missing."""
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from ordergate.core.ids import Env
+from ordergate.wiring import declaration
+from ordergate.wiring.gateway import gateway
+from ordergate.wiring.settings import CannotStart, Settings, parse
+from tests.security import softhsm
+
+
+def live(folder: Path, **more: Any) -> Settings:
+    plain = {
+        "environment": "live",
+        "data_dir": str(folder),
+        "instruments": [],
+        "brokers": {},
+        "accounts": {},
+        **more,
+    }
+    return parse(plain, "test")
+
+
+def declared(folder: Path) -> dict[str, str]:
+    file = folder / "declaration"
+    return {"file": str(file), "key": declaration.declare(live(folder), folder / "operator.key", file)}
+
+
+@pytest.mark.timeout(180)
+async def test_live_starts_on_a_hardware_module_and_a_signed_file(
+    tmp_path: Path, hsm_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = softhsm.module()
+    if module is None:
+        pytest.skip("keys in a hardware module were not tried: there is no softhsm2 here")
+    token = softhsm.tokens(module, hsm_folder)[Env.LIVE]
+    monkeypatch.setenv("THE_PIN", softhsm.PIN.reveal())
+    keys = {"kind": "pkcs11", "module": str(module), "token": token, "pin": {"environment": "THE_PIN"}}
+    settings = live(tmp_path, keys=keys, declaration=declared(tmp_path))
+    async with gateway(settings) as running:
+        transport = httpx.ASGITransport(running.app, raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as client:
+            answer = await client.get("/livez")
+            jwks = await client.get("/.well-known/jwks.json")
+        assert (answer.status_code, answer.headers["x-ordergate-env"]) == (200, "live")
+        assert len(jwks.json()["keys"]) == 1
+    with pytest.raises(CannotStart, match="ordergate declare"):
+        async with gateway(live(tmp_path, keys=keys)):
+            pass
+
+
+async def test_live_does_not_start_on_keys_in_files(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="key service for live"):
+        async with gateway(live(tmp_path, declaration=declared(tmp_path))):
+            pass
