@@ -200,8 +200,13 @@ async def test_what_may_be_read_or_changed_follows_scope_and_account(client: htt
     assert (await client.get(own, headers=as_(STRANGER))).status_code == 404
     no = await client.put(f"{RULES}/firm", json=a_rule(), headers={"if-match": '"1"', **as_(WATCHER)})
     assert (no.status_code, no.json()["code"]) == (403, "forbidden")
-    no = await client.put(own, json=a_rule(), headers={"if-match": '"1"', **as_(STRANGER)})
-    assert no.status_code == 404
+    for method, body in (("PUT", a_rule()), ("DELETE", {"reason": "r"})):
+        said = []
+        for name in (f"settings:{ACCOUNT}", "settings:P-NONE"):
+            headers = {"if-match": '"1"', **as_(STRANGER)}
+            no = await client.request(method, f"{RULES}/{name}", json=body, headers=headers)
+            said.append((no.status_code, no.json()["detail"].replace(name, "")))
+        assert said[0] == said[1]
     assert (await client.get(f"{RULES}/-nobody")).status_code == 404
     assert (await client.put(f"{RULES}/-nobody", json=a_rule(), headers=NEW)).status_code == 404
     assert (await client.get(f"{CHANGES}/chg-none")).status_code == 404

@@ -246,13 +246,13 @@ class LimitsDesk:
         for edit in edits:
             if edit.rule is not None and (no := self._knows(principal, edit.rule)) is not None:
                 return no
+            if edit.rule is not None and not self.in_force.accounts_of(edit.rule) <= mine:
+                return _TOO_WIDE
             standing = self.book.policy.rules.get(edit.rule_id)
             if standing is not None and not self._shows(principal, standing):
                 return self._as_if_missing(edit)
-            for rule in (standing, edit.rule):
-                if rule is not None and not self.in_force.accounts_of(rule) <= mine:
-                    words = "the rule holds for accounts that the token may not trade"
-                    return Refusal(Code.FORBIDDEN, words)
+            if standing is not None and not self.in_force.accounts_of(standing) <= mine:
+                return _TOO_WIDE
         return None
 
     def _as_if_missing(self, edit: Edit) -> Refusal:
@@ -285,4 +285,5 @@ def _concerns(principal: Principal, change: Change) -> bool:
     return not accounts or not principal.accounts.isdisjoint(accounts)
 
 
+_TOO_WIDE: Final = Refusal(Code.FORBIDDEN, "the rule holds for accounts that the token may not trade")
 _FORBIDDEN: Final = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.RISK_WRITE}")
