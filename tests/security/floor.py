@@ -6,7 +6,6 @@ there is a client of acme that has it: on MINE alone, and those whose duty is th
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -47,6 +46,7 @@ from ordergate.security.profile import profile
 from ordergate.security.service import Security, start
 from ordergate.telemetry.metrics import Metrics
 from tests.engine.stage import ES, INSTRUMENT, LIMITS, STEP_S, CountingChance, HandClock, let_run
+from tests.security.inside import asked
 from tests.security.world import LIVE_URL, PAPER_URL, forge, other_key
 
 OWN, SISTER, THEIRS, MISSING = "own", "sister", "theirs", "missing"
@@ -363,46 +363,7 @@ class Floor:
         self, method: str, path: str, *, token: str | None, body: Any = None, headers: Mapping[str, str] = {}
     ) -> tuple[int, dict[str, Any]]:
         """A request straight into the application; the status and the body."""
-        path, _, query = path.partition("?")
-        sent = [(b"host", b"gateway")]
-        if token is not None:
-            sent.append((b"authorization", b"Bearer " + token.encode()))
-        raw = b"" if body is None else msgspec.json.encode(body)
-        if body is not None:
-            sent.append((b"content-type", b"application/json"))
-        sent += [(name.encode(), value.encode()) for name, value in headers.items()]
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": sent,
-            "client": ("127.0.0.1", 1),
-            "server": ("gateway", 80),
-        }
-        status, told = 0, bytearray()
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": raw, "more_body": False}
-
-        async def send(message: Any) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            else:
-                told.extend(message.get("body", b""))
-
-        await self.app(scope, receive, send)
-        try:
-            found = json.loads(bytes(told) or b"{}")
-        except ValueError:
-            found = {}
-        return status, found if isinstance(found, dict) else {}
+        return await asked(self.app, method, path, token=token, body=body, headers=headers)
 
 
 @asynccontextmanager
