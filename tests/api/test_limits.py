@@ -41,7 +41,8 @@ def deps(stage: Stage) -> ApiDeps:
     identity.principals[WATCHER] = principal("watcher", frozenset({Scope.RISK_READ}))
     for token, known in identity.principals.items():
         accounts = frozenset({AccountId("P-OTHER")}) if token == STRANGER else frozenset({ACCOUNT})
-        identity.principals[token] = msgspec.structs.replace(known, accounts=accounts)
+        now = int(stage.clock.now().timestamp())
+        identity.principals[token] = msgspec.structs.replace(known, accounts=accounts, auth_time=now)
     return msgspec.structs.replace(
         deps_of(Books(), identity=identity),
         gate=stage.gate,
@@ -292,6 +293,7 @@ async def test_an_override_is_asked_for_granted_and_used(
         "limit_price": "4700",
     }
     asked = {"order": order, "controls": ["R06"], "reason": "a large client order"}
+    await stage.clock.move(311)
     old = await client.post("/v1/risk/overrides", json=asked)
     assert (old.status_code, old.json()["code"]) == (401, "step-up-required")
     assert 'error="insufficient_user_authentication"' in old.headers["www-authenticate"]

@@ -21,7 +21,7 @@ from ordergate.core.risk import policy as policies
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.policy import SETTINGS, Edit
 from ordergate.core.risk.rules import Reach, Rule
-from ordergate.core.two_persons import LIMITS, OVERRIDE
+from ordergate.core.two_persons import LIMITS, OVERRIDE, may_not
 from ordergate.engine import override_desk
 from ordergate.engine.changes_desk import Carrier, ChangesDesk
 from ordergate.engine.control_stream import UNREAD, ControlStream
@@ -135,6 +135,10 @@ class LimitsDesk:
             plan = await self.planned(principal, edits, reason)
             if isinstance(plan, Refusal):
                 return plan
+            if plan.change_id is not None:
+                no = may_not(LIMITS.asks, LIMITS, principal, self._clock.now())
+                if no is not None:
+                    return no
             made.append(plan)
             return plan.events
 
