@@ -42,7 +42,8 @@ def deps(stage: Stage) -> ApiDeps:
     identity.principals[WATCHER] = principal("watcher", frozenset({Scope.RISK_READ}))
     for token, known in identity.principals.items():
         accounts = frozenset({AccountId("P-OTHER")}) if token == STRANGER else frozenset({ACCOUNT})
-        identity.principals[token] = msgspec.structs.replace(known, accounts=accounts)
+        now = int(stage.clock.now().timestamp())
+        identity.principals[token] = msgspec.structs.replace(known, accounts=accounts, auth_time=now)
     return msgspec.structs.replace(
         deps_of(Books(), identity=identity),
         gate=stage.gate,
@@ -201,8 +202,13 @@ async def test_what_may_be_read_or_changed_follows_scope_and_account(client: htt
     assert (await client.get(own, headers=as_(STRANGER))).status_code == 404
     no = await client.put(f"{RULES}/firm", json=a_rule(), headers={"if-match": '"1"', **as_(WATCHER)})
     assert (no.status_code, no.json()["code"]) == (403, "forbidden")
-    no = await client.put(own, json=a_rule(), headers={"if-match": '"1"', **as_(STRANGER)})
-    assert no.status_code == 404
+    for method, body in (("PUT", a_rule()), ("DELETE", {"reason": "r"})):
+        said = []
+        for name in (f"settings:{ACCOUNT}", "settings:P-NONE"):
+            headers = {"if-match": '"1"', **as_(STRANGER)}
+            no = await client.request(method, f"{RULES}/{name}", json=body, headers=headers)
+            said.append((no.status_code, no.json()["detail"].replace(name, "")))
+        assert said[0] == said[1]
     assert (await client.get(f"{RULES}/-nobody")).status_code == 404
     assert (await client.put(f"{RULES}/-nobody", json=a_rule(), headers=NEW)).status_code == 404
     assert (await client.get(f"{CHANGES}/chg-none")).status_code == 404
@@ -319,6 +325,7 @@ async def test_an_override_is_asked_for_granted_and_used(
         "limit_price": "4700",
     }
     asked = {"order": order, "controls": ["R06"], "reason": "a large client order"}
+    await stage.clock.move(311)
     old = await client.post("/v1/risk/overrides", json=asked)
     assert (old.status_code, old.json()["code"]) == (401, "step-up-required")
     assert 'error="insufficient_user_authentication"' in old.headers["www-authenticate"]

@@ -167,6 +167,7 @@ async def test_a_dry_run_tells_which_orders_the_file_would_have_refused(office: 
 async def test_an_override_is_asked_for_by_one_and_granted_by_another(office: Office) -> None:
     order = ("ESH4", "buy", "101", "--limit", "4700")
     why = ("--control", "R06", "--reason", "a large client order", "--json")
+    await office.stage.clock.move(311)  # it is long since they logged in
     asked = await office.ask("anna", "override", *order, *why)
     assert (asked.code, asked.json["code"]) == (1, "step-up-required")
     office.log_in_anew()

@@ -101,6 +101,7 @@ TRADER = Principal(
     accounts=frozenset({ACCOUNT}),
     expires_at=2**40,
     token_id="t",
+    auth_time=int(START.timestamp()),
 )
 
 

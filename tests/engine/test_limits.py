@@ -68,6 +68,24 @@ async def test_what_loosens_waits_for_another_person() -> None:
         assert await denied_by(stage, quantity=2) == []
 
 
+async def test_to_loosen_both_have_logged_in_lately_and_to_tighten_nobody_need() -> None:
+    async with Stage() as stage:
+        anna, ben = (msgspec.structs.replace(one, auth_time=None) for one in (ANNA, BEN))
+        await edited(stage, setting(rule({"max_open_orders": 1})), by=anna)
+        no = await edit(stage, Edit("firm", 1), by=anna)
+        assert isinstance(no, Refusal)
+        assert no.code is Code.STEP_UP_REQUIRED
+        assert stage.node.limits.changes(anna, only_pending=False) == []
+
+        asked = await edited(stage, Edit("firm", 1))
+        assert asked.change is not None
+        late = await stage.node.limits.approve(ben, asked.change.id, reason="r", correlation="t")
+        assert isinstance(late, Refusal)
+        assert late.code is Code.STEP_UP_REQUIRED
+        rejected = await stage.node.limits.reject(ben, asked.change.id, reason="r", correlation="t")
+        assert not isinstance(rejected, Refusal)
+
+
 async def test_the_same_person_under_another_client_is_no_second_person() -> None:
     async with Stage() as stage:
         await edited(stage, setting(rule({"max_open_orders": 1})))

@@ -157,7 +157,8 @@ async def test_some_controls_are_never_lifted(stage: Stage, control: str) -> Non
 
 
 async def test_both_persons_have_logged_in_lately(stage: Stage) -> None:
-    for who in (ANNA, logged_in(ANNA, stage, 301), logged_in(ANNA, stage, -60)):
+    never = msgspec.structs.replace(ANNA, auth_time=None)
+    for who in (never, logged_in(ANNA, stage, 301), logged_in(ANNA, stage, -60)):
         no = await stage.node.limits.ask_override(
             who, Asked((ACCOUNT,), LARGE, ("R06",), 900), reason="r", correlation="t"
         )
@@ -165,7 +166,8 @@ async def test_both_persons_have_logged_in_lately(stage: Stage) -> None:
         assert no.code is Code.STEP_UP_REQUIRED
     change = await asked(stage, "R06")
     assert isinstance(change, Change)
-    late = await stage.node.limits.approve(BEN, change.id, reason="r", correlation="t")
+    long_ago = logged_in(BEN, stage, 301)
+    late = await stage.node.limits.approve(long_ago, change.id, reason="r", correlation="t")
     assert isinstance(late, Refusal)
     assert late.code is Code.STEP_UP_REQUIRED
     assert stage.node.limits.book.changes[change.id].state is State.PENDING

@@ -9,9 +9,12 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env
 from ordergate.journal import sqlfiles
+from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.fence import READER, FencedViews, place_owners
+from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.ports.views import BreakQuery, OrderQuery, Views
 from tests.journal.conformance import Twin
@@ -147,6 +150,33 @@ async def test_an_account_never_changes_its_tenant(database: str, fenced: Fenced
             await connection.execute("update account_owner set tenant = 'zeta'")
     finally:
         await connection.close(timeout=10)
+
+
+async def test_an_owner_that_is_no_superuser_needs_the_role_and_is_told_so(
+    postgres: EmbeddedPostgres, database: str
+) -> None:
+    """`database` is there so that the server has the role already."""
+    admin = await asyncpg.connect(database)
+    await admin.execute("create role plain login")
+    await admin.execute("create database of_plain owner plain")
+    dsn = postgres.dsn("of_plain").replace("ordergate@", "plain@")
+    try:
+        with pytest.raises(JournalUnavailable, match="grant the role ordergate_reader to plain first"):
+            await migrate(dsn)
+        await admin.execute(f"grant {READER} to plain")
+        await migrate(dsn)
+        journal = await PostgresJournal.connect(dsn, Env.PAPER)
+        await journal.append((await taken(journal)).place(1))
+        await journal.close()
+        await place_owners(dsn, {ALICE: "acme"})
+        views = await FencedViews.connect(dsn)
+        assert await views.seen_by("acme", (ALICE,)).order(order(1), BOTH) is not None
+        assert await views.seen_by("zeta", (ALICE,)).order(order(1), BOTH) is None
+        await views.close()
+    finally:
+        await admin.execute("drop database of_plain with (force)")
+        await admin.execute("drop role plain")
+        await admin.close(timeout=10)
 
 
 @pytest.mark.parametrize("name", VIEWS)

@@ -6,7 +6,6 @@ there is a client of acme that has it: on MINE alone, and those whose duty is th
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
@@ -18,7 +17,6 @@ import msgspec
 
 from ordergate.api.app import ApiDeps, create_app
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
-from ordergate.api.exchange import CERTIFICATE_KEY
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.drop_copy import DropCopy
@@ -54,6 +52,7 @@ from ordergate.security.service import Security, start
 from ordergate.telemetry.metrics import Metrics
 from tests.api.people import Safe
 from tests.engine.stage import ES, INSTRUMENT, LIMITS, STEP_S, CountingChance, HandClock, let_run
+from tests.security.inside import CERTIFICATE, asked
 from tests.security.world import FACTOR_KEY, LIVE_URL, PAPER_URL, forge, keys_of, other_key, own_key
 
 OWN, SISTER, THEIRS, MISSING = "own", "sister", "theirs", "missing"
@@ -62,9 +61,6 @@ OF_TENANT: Final = frozenset({Role.COMPLIANCE, Role.ADMINISTRATOR})
 """Whose duty is the whole tenant."""
 
 ORIGIN: Final = "https://desk.example"
-CERTIFICATE: Final = "s0me-thumbprint-of-a-certificate-in-base64ur"
-"""Of whoever asks: in live no token serves without it."""
-
 UNLIMITED: Final = Rate(per_s=10**9, burst=10**9)
 HASH: Final = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
 Things = Mapping[str, str]
@@ -385,47 +381,7 @@ class Floor:
         self, method: str, path: str, *, token: str | None, body: Any = None, headers: Mapping[str, str] = {}
     ) -> tuple[int, dict[str, Any]]:
         """A request straight into the application; the status and the body."""
-        path, _, query = path.partition("?")
-        sent = [(b"host", b"gateway")]
-        if token is not None:
-            sent.append((b"authorization", b"Bearer " + token.encode()))
-        raw = b"" if body is None else msgspec.json.encode(body)
-        if body is not None:
-            sent.append((b"content-type", b"application/json"))
-        sent += [(name.encode(), value.encode()) for name, value in headers.items()]
-        scope = {
-            "type": "http",
-            "asgi": {"version": "3.0"},
-            "http_version": "1.1",
-            "method": method,
-            "scheme": "http",
-            "path": path,
-            "raw_path": path.encode(),
-            "query_string": query.encode(),
-            "root_path": "",
-            "headers": sent,
-            "extensions": {CERTIFICATE_KEY: CERTIFICATE},
-            "client": ("127.0.0.1", 1),
-            "server": ("gateway", 80),
-        }
-        status, told = 0, bytearray()
-
-        async def receive() -> dict[str, Any]:
-            return {"type": "http.request", "body": raw, "more_body": False}
-
-        async def send(message: Any) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            else:
-                told.extend(message.get("body", b""))
-
-        await self.app(scope, receive, send)
-        try:
-            found = json.loads(bytes(told) or b"{}")
-        except ValueError:
-            found = {}
-        return status, found if isinstance(found, dict) else {}
+        return await asked(self.app, method, path, token=token, body=body, headers=headers)
 
 
 class Logins(Safe):

@@ -42,7 +42,7 @@ LIMITS: Final = Kind(
     asks=Scope.RISK_WRITE,
     approves=Scope.RISK_WRITE,
     waits=timedelta(days=1),
-    fresh_login=False,
+    fresh_login=True,
 )
 OVERRIDE: Final = Kind(
     name="override",
@@ -129,7 +129,11 @@ def decide_approve(
     changes: Changes, kind: Kind, principal: Principal, change_id: str, *, at: datetime, reason: str
 ) -> ChangeApproved | Refusal:
     """Another person's yes."""
+    if not principal.may(kind.approves):
+        return _lacks(kind.approves)
     approved = approvals.decide_approve(changes, change_id, person(principal), at, reason)
+    if isinstance(approved, Refusal):
+        return approved
     return may_not(kind.approves, kind, principal, at) or approved
 
 

@@ -19,7 +19,6 @@ from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, is_order_id
 from ordergate.core.instruments import Instrument
-from ordergate.core.key_bounds import refuse_use, refuse_value
 from ordergate.core.orders.commands import CancelOrder, ReplaceOrder, ResolveOrder
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
@@ -36,6 +35,7 @@ from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.durable import Durable
 from ordergate.engine.envelopes import Asker, Route, fields_of, written
 from ordergate.engine.judging import Decided, Judging, Request
+from ordergate.engine.key_guard import KeyGuard
 from ordergate.engine.kill_desk import KillDesk
 from ordergate.engine.kill_gate import KillGate
 from ordergate.engine.kill_switch import KillSwitch
@@ -84,6 +84,7 @@ class Gate(KillGate):
         self._down = down
         self._audit = audit
         self._durable = Durable()
+        self._keys = KeyGuard(instruments, judging)
 
     async def place(
         self,
@@ -206,7 +207,8 @@ class Gate(KillGate):
                 actor=principal.subject,
                 asked_at=self._clock.now(),
             )
-            no = self._beyond_key(principal, seat, command)
+            order = seat.lane.books.order(order_id)
+            no = self._keys.refuse_replacement(principal, order, command)
             return self._judging.replace(seat, command, request) if no is None else no
 
         return await self._decided(seat, request, decide, wait_s, deadline_s)
@@ -306,35 +308,8 @@ class Gate(KillGate):
     def _place(
         self, seat: Seat, terms: Terms, request: Request, principal: Principal
     ) -> Decided | Refusal:
-        """The key's own bounds come before risk, and after what the idempotency key has bought already."""
-        bounds = principal.bounds
-        if bounds is not None:
-            no = refuse_use(bounds, terms.symbol, terms.strategy) or refuse_value(
-                bounds,
-                self._instruments[terms.symbol],
-                terms.quantity,
-                (terms.limit_price, terms.stop_price, self._judging.market_price(terms.symbol)),
-            )
-            if no is not None:
-                return no
-        return self._judging.place(seat, terms, request)
-
-    def _beyond_key(self, principal: Principal, seat: Seat, command: ReplaceOrder) -> Refusal | None:
-        """Why the key is not for the order as it would become, if so."""
-        order, bounds = seat.lane.books.order(command.order_id), principal.bounds
-        if order is None or bounds is None:
-            return None
-        terms = order.terms
-        return refuse_use(bounds, terms.symbol, terms.strategy) or refuse_value(
-            bounds,
-            self._instruments[terms.symbol],
-            command.quantity or terms.quantity,
-            (
-                command.limit_price or terms.limit_price,
-                command.stop_price or terms.stop_price,
-                self._judging.market_price(terms.symbol),
-            ),
-        )
+        no = self._keys.refuse_order(principal, terms)
+        return self._judging.place(seat, terms, request) if no is None else no
 
     async def _decided(
         self,

@@ -33,7 +33,6 @@ from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import ENTROPY_BITS, AccountId, Env, OrderId, Symbol
 from ordergate.core.instruments import Instrument
-from ordergate.core.key_bounds import refuse_flatten, refuse_use, refuse_value
 from ordergate.core.orders.commands import CancelOrder
 from ordergate.core.orders.decide import decide_cancel
 from ordergate.core.orders.events import AnyOrderEvent, FailedControl
@@ -45,6 +44,7 @@ from ordergate.engine.answers import GroupAnswer
 from ordergate.engine.contingent import Contingent, release
 from ordergate.engine.envelopes import Asker, Route, group_fields
 from ordergate.engine.judging import Judging, Request
+from ordergate.engine.key_guard import KeyGuard
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import ATTEMPTS_MAX, Once, until_ready
@@ -81,6 +81,7 @@ class GroupGate:
         self._env = env
         self._lanes = lanes
         self._judging = judging
+        self._keys = KeyGuard(instruments, judging)
         self._contingent = contingent
         self._once = once
         self._journal = journal
@@ -107,7 +108,7 @@ class GroupGate:
         )
 
         def decide() -> tuple[GroupId, Recorded] | Refusal:
-            no = self._beyond_key(principal, terms, terms.symbol)
+            no = self._keys.refuse_group(principal, terms)
             return self._place(seat, terms, request) if no is None else no
 
         return await self._decided(seat, request, decide)
@@ -141,8 +142,12 @@ class GroupGate:
             return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
         asker = Asker(principal, key, correlation)
         request = self._request(asker, envelopes.FLATTEN, seat, {"symbol": symbol})
-        no = refuse_flatten(principal.bounds, symbol)
-        return no or await self._decided(seat, request, lambda: self._flatten(seat, symbol, request))
+
+        def decide() -> tuple[GroupId, Recorded] | Refusal:
+            no = self._keys.refuse_flatten(principal, symbol)
+            return self._flatten(seat, symbol, request) if no is None else no
+
+        return await self._decided(seat, request, decide)
 
     async def show(self, principal: Principal, group: str) -> bytes | Refusal:
         """One group as it stands, as JSON."""
@@ -173,19 +178,6 @@ class GroupGate:
         shown = listed[:limit]
         goes_on = shown[-1][1].id if len(listed) > limit else None
         return Page(tuple(self._body(seat, one) for seat, one in shown), goes_on)
-
-    def _beyond_key(self, principal: Principal, terms: GroupTerms, symbol: Symbol | None) -> Refusal | None:
-        """Why the key is not for such a group, if so: every leg counts by itself."""
-        bounds = principal.bounds
-        if bounds is None or symbol is None:
-            return None
-        prices = [price for leg in terms.legs for price in (leg.limit_price, leg.stop_price)]
-        return refuse_use(bounds, symbol, terms.strategy) or refuse_value(
-            bounds,
-            self._instruments[symbol],
-            terms.quantity,
-            (*prices, self._judging.market_price(symbol)),
-        )
 
     def _place(self, seat: Seat, terms: GroupTerms, request: Request) -> tuple[GroupId, Recorded]:
         if terms.symbol is None:

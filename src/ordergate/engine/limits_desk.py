@@ -21,7 +21,7 @@ from ordergate.core.risk import policy as policies
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.policy import SETTINGS, Edit
 from ordergate.core.risk.rules import Reach, Rule
-from ordergate.core.two_persons import LIMITS, OVERRIDE
+from ordergate.core.two_persons import LIMITS, OVERRIDE, may_not
 from ordergate.engine import live_enabling, override_desk
 from ordergate.engine.changes_desk import Carrier, ChangesDesk
 from ordergate.engine.control_stream import UNREAD, ControlStream
@@ -135,6 +135,10 @@ class LimitsDesk:
             plan = await self.planned(principal, edits, reason)
             if isinstance(plan, Refusal):
                 return plan
+            if plan.change_id is not None:
+                no = may_not(LIMITS.asks, LIMITS, principal, self._clock.now())
+                if no is not None:
+                    return no
             made.append(plan)
             return plan.events
 
@@ -252,13 +256,13 @@ class LimitsDesk:
         for edit in edits:
             if edit.rule is not None and (no := self._knows(principal, edit.rule)) is not None:
                 return no
+            if edit.rule is not None and not self.in_force.accounts_of(edit.rule) <= mine:
+                return _TOO_WIDE
             standing = self.book.policy.rules.get(edit.rule_id)
             if standing is not None and not self._shows(principal, standing):
                 return self._as_if_missing(edit)
-            for rule in (standing, edit.rule):
-                if rule is not None and not self.in_force.accounts_of(rule) <= mine:
-                    words = "the rule holds for accounts that the token may not trade"
-                    return Refusal(Code.FORBIDDEN, words)
+            if standing is not None and not self.in_force.accounts_of(standing) <= mine:
+                return _TOO_WIDE
         return None
 
     def _as_if_missing(self, edit: Edit) -> Refusal:
@@ -291,4 +295,5 @@ def _concerns(principal: Principal, change: Change) -> bool:
     return not accounts or not principal.accounts.isdisjoint(accounts)
 
 
+_TOO_WIDE: Final = Refusal(Code.FORBIDDEN, "the rule holds for accounts that the token may not trade")
 _FORBIDDEN: Final = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.RISK_WRITE}")

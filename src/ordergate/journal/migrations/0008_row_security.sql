@@ -33,6 +33,9 @@ begin
         execute format('grant ordergate_reader to %I', current_user);
     end if;
     execute format('grant usage on schema %I to ordergate_reader', current_schema());
+exception
+    when insufficient_privilege then
+        raise exception 'grant the role ordergate_reader to % first', current_user;
 end
 $$;
 

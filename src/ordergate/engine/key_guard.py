@@ -1,0 +1,68 @@
+"""Whether a program's key is for what it asks: an order, another one of it, a group, a flatten.
+
+Asked inside the decision, so that what an idempotency key has bought is told again whatever the bounds are by
+then. Nearly every key has no bounds, and that costs one look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ordergate.core.access import Principal
+from ordergate.core.contingent.terms import GroupTerms
+from ordergate.core.ids import Symbol
+from ordergate.core.instruments import Instrument
+from ordergate.core.key_bounds import refuse_flatten, refuse_use, refuse_value
+from ordergate.core.orders.commands import ReplaceOrder
+from ordergate.core.orders.order import Order
+from ordergate.core.orders.terms import Terms
+from ordergate.core.refusals import Refusal
+from ordergate.engine.judging import Judging
+
+
+class KeyGuard:
+    def __init__(self, instruments: Mapping[Symbol, Instrument], judging: Judging) -> None:
+        self._instruments = instruments
+        self._judging = judging
+
+    def refuse_order(self, principal: Principal, terms: Terms) -> Refusal | None:
+        bounds, symbol = principal.bounds, terms.symbol
+        if bounds is None:
+            return None
+        prices = (terms.limit_price, terms.stop_price, self._judging.market_price(symbol))
+        return refuse_use(bounds, symbol, terms.strategy) or refuse_value(
+            bounds, self._instruments[symbol], terms.quantity, prices
+        )
+
+    def refuse_replacement(
+        self, principal: Principal, order: Order | None, command: ReplaceOrder
+    ) -> Refusal | None:
+        """Of the order as it would become; one that is not there is somebody else's to refuse."""
+        bounds = principal.bounds
+        if order is None or bounds is None:
+            return None
+        terms = order.terms
+        prices = (
+            command.limit_price or terms.limit_price,
+            command.stop_price or terms.stop_price,
+            self._judging.market_price(terms.symbol),
+        )
+        return refuse_use(bounds, terms.symbol, terms.strategy) or refuse_value(
+            bounds, self._instruments[terms.symbol], command.quantity or terms.quantity, prices
+        )
+
+    def refuse_group(self, principal: Principal, terms: GroupTerms) -> Refusal | None:
+        """Every leg counts by itself, at the dearest price of any."""
+        bounds, symbol = principal.bounds, terms.symbol
+        if bounds is None or symbol is None:
+            return None
+        prices = [price for leg in terms.legs for price in (leg.limit_price, leg.stop_price)]
+        return refuse_use(bounds, symbol, terms.strategy) or refuse_value(
+            bounds,
+            self._instruments[symbol],
+            terms.quantity,
+            (*prices, self._judging.market_price(symbol)),
+        )
+
+    def refuse_flatten(self, principal: Principal, symbol: Symbol | None) -> Refusal | None:
+        return refuse_flatten(principal.bounds, symbol)
