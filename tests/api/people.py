@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -204,6 +204,17 @@ class Safe:
             broker=broker, row="0" * 32, kind="api_keys", state=state, account=None,
             since="2026-01-05T15:00:00+00:00", expires=None,
         )  # fmt: skip
+
+
+class Logins(Safe):
+    """A login with stored credentials for each account."""
+
+    def __init__(self, serving: Mapping[str, AccountId]) -> None:
+        super().__init__()
+        self._serving = serving
+
+    def accounts_of(self, broker: str) -> frozenset[AccountId]:
+        return frozenset({self._serving[broker]}) if broker in self._serving else frozenset()
 
 
 class NoLimits:

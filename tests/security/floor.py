@@ -50,7 +50,7 @@ from ordergate.security.people.totp import Totp
 from ordergate.security.profile import profile
 from ordergate.security.service import Security, start
 from ordergate.telemetry.metrics import Metrics
-from tests.api.people import Safe
+from tests.api.people import Logins
 from tests.engine.stage import ES, INSTRUMENT, LIMITS, STEP_S, CountingChance, HandClock, let_run
 from tests.security.inside import CERTIFICATE, asked
 from tests.security.world import FACTOR_KEY, LIVE_URL, PAPER_URL, forge, keys_of, other_key, own_key
@@ -382,17 +382,6 @@ class Floor:
     ) -> tuple[int, dict[str, Any]]:
         """A request straight into the application; the status and the body."""
         return await asked(self.app, method, path, token=token, body=body, headers=headers)
-
-
-class Logins(Safe):
-    """A login with stored credentials for each account."""
-
-    def __init__(self, serving: Mapping[str, AccountId]) -> None:
-        super().__init__()
-        self._serving = serving
-
-    def accounts_of(self, broker: str) -> frozenset[AccountId]:
-        return frozenset({self._serving[broker]}) if broker in self._serving else frozenset()
 
 
 @asynccontextmanager

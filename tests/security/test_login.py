@@ -362,7 +362,8 @@ async def test_a_disabled_person_has_nothing_within_a_refresh() -> None:
 async def test_a_demoted_person_keeps_what_is_left() -> None:
     here = await world()
     alice = await visitor(here)
-    token = (await alice.tokens())["access_token"]
+    tokens = await alice.tokens()
+    token = tokens["access_token"]
     before = await here.bearer.authenticate(token)
     person = here.security.directory.person("alice")
     assert person is not None
@@ -375,6 +376,8 @@ async def test_a_demoted_person_keeps_what_is_left() -> None:
     after = await here.bearer.authenticate(token)
     assert isinstance(after, Principal)
     assert after.scopes == {Scope.ORDERS_READ}
+    refreshed = await alice.refresh(tokens["refresh_token"])
+    assert json.loads(refreshed.body)["scope"] == "orders:read"
 
 
 async def test_a_public_program_has_no_token_of_its_own() -> None:

@@ -166,7 +166,9 @@ async def test_api4_a_page_has_a_bound(here: Floor) -> None:
 
 
 async def test_api4_and_api6_whoever_asks_too_often_waits_and_may_still_cancel(here: Floor) -> None:
-    few = msgspec.structs.replace(here.deps.bounds, requests_of_principal=Rate(per_s=1, burst=3))
+    bounds = here.deps.bounds
+    orders = msgspec.structs.replace(bounds.of_client, orders=Rate(per_s=1, burst=3))
+    few = msgspec.structs.replace(bounds, of_client=orders)
     here.app = create_app(msgspec.structs.replace(here.deps, bounds=few, metrics=type(here.deps.metrics)()))
     token = await good(here, Role.TRADER)
     row = MATRIX["POST /v1/orders"]

@@ -158,10 +158,17 @@ def _refresh_token(client: Registered, **_: object) -> str:
 
 
 class _Tokens(BearerTokenGenerator):  # type: ignore[misc]  # Authlib publishes no types
-    """Authlib's generator, which names a token that is bound to a key by its type."""
+    """Authlib's generator, which names a token that is bound to a key by its type.
 
-    def generate(self, grant_type: str, client: Registered, *rest: Any) -> dict[str, Any]:
-        token: dict[str, Any] = super().generate(grant_type, client, *rest)
+    What it tells of a person's scopes is what the token allows, and not what they once allowed.
+    """
+
+    def generate(
+        self, grant_type: str, client: Registered, user: Person | None = None, *rest: Any
+    ) -> dict[str, Any]:
+        token: dict[str, Any] = super().generate(grant_type, client, user, *rest)
+        if user is not None:
+            token["scope"] = " ".join(sorted(set(token["scope"].split()) & user.scopes))
         if client.bound_to is not None and client.bound_to.startswith("jkt:"):
             token["token_type"] = "DPoP"
         return token
