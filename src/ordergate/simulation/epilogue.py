@@ -31,6 +31,7 @@ from ordergate.simulation.trader import Trader
 
 CALM_S: Final = 3.0
 _SHORTLY_S: Final = 0.2
+_PLACED_S: Final = 0.8
 _UNANSWERED_FILL_S: Final = 1.2
 _REPLACED_FILL_S: Final = 1.5
 _STOP_AFTER_S: Final = 0.4
@@ -73,10 +74,13 @@ class Epilogue:
             some = dice.sample(ours, min(len(ours), 2))
             for number, (known, amend) in enumerate(zip(some, (_correct, _bust), strict=False), start=1):
                 self._ground.later(number * _SHORTLY_S, partial(amend, brokerage, known))
-            if brokerage.setting.dedup is DedupClass.C:
-                self._answer_well(brokerage, trader, dice)
+            nameless = brokerage.setting.dedup is DedupClass.C
+            answer = partial(self._answer_well if nameless else self._answer_badly, brokerage, trader, dice)
+            if self._working(brokerage):
+                answer()
             else:
-                self._answer_badly(brokerage, trader, dice)
+                trader.place_one()
+                self._ground.later(_PLACED_S, answer)
 
     def _is_ours(self, execution: PaperExecution) -> bool:
         subject = execution.order.cl_ord_id
@@ -143,7 +147,8 @@ class Epilogue:
             for stream in brokerage.streams.values():
                 stream.cut("epilogue")
             first = len(brokerage.exchange.executions)
-            for order in self._working(brokerage)[:2]:
+            known = [one for one in self._working(brokerage) if one.cl_ord_id not in brokerage.denied_falsely]
+            for order in known[:2]:  # a fill would show that a no was not so
                 brokerage.fill_some(order, 0.5, fee=_FEE)
             lags = bool(brokerage.setting.visibility_lag_s)
             if lags and self._ground.chance(f"round trip {brokerage.number}").random() < _ROUND_TRIP:
