@@ -60,10 +60,17 @@ def test_a_subject_without_roles_keeps_what_its_token_says_within_its_tenant() -
     assert found.by_account is None
 
 
-def test_an_account_that_is_not_placed_is_left_to_the_token() -> None:
+@pytest.mark.parametrize("name", ["P-other", "P-AUDIT", "P-ACCESS", "P-LIMITS", "P-CONTROL"])
+def test_an_account_that_is_not_placed_is_nobodys_whatever_a_token_says(name: str) -> None:
+    found = allowed(Registry(HOUSE), said(accounts=frozenset({AccountId(name), ALPHA})))
+
+    assert found.accounts == {ALPHA}
+
+
+def test_where_no_account_is_placed_the_token_counts() -> None:
     elsewhere = said(accounts=frozenset({AccountId("P-other")}))
 
-    assert allowed(Registry(HOUSE), elsewhere) is elsewhere
+    assert allowed(Registry(Access()), elsewhere) is elsewhere
 
 
 @pytest.mark.parametrize("role", Role)

@@ -48,11 +48,7 @@ class Registry:
 
     def narrowed(self, principal: Principal) -> Principal | None:
         """The principal with no more than its subject may do; None for one that is kept out."""
-        strangers = {
-            account
-            for account in principal.accounts
-            if self._tenant_of.get(account, principal.tenant) != principal.tenant
-        }
+        strangers = {account for account in principal.accounts if not self._is_of(account, principal.tenant)}
         own = principal.accounts - strangers if strangers else principal.accounts
         rights = self.rights(principal.tenant, principal.subject)
         if rights is None:
@@ -72,6 +68,10 @@ class Registry:
             by_account=pairs,
             version=rights.subject.version,
         )
+
+    def _is_of(self, account: AccountId, tenant: str) -> bool:
+        """A gateway places its accounts before it serves: what is not placed is none, or a control stream."""
+        return not self._tenant_of or self._tenant_of.get(account) == tenant
 
     def _of(self, subject: Subject, assignments: list[Assignment]) -> Rights:
         pairs: set[tuple[AccountId, Scope]] = set()

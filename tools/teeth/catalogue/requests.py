@@ -92,7 +92,7 @@ MUTATIONS: Final = (
         id="another-tenants-order-canceled",
         what="orders of other tenants can be canceled",
         file="engine/gate.py",
-        find="            for account in principal.accounts:\n                seat = self._lanes.get(account)",
+        find="            for account in principal.accounts_for(scope):\n                seat = self._lanes.get(account)",
         put="            for account in [one.lane.account for one in self._lanes]:\n                seat = self._lanes.get(account)",
     ),
 )
