@@ -1,10 +1,11 @@
 """An account of the venue may have several key pairs; what is revoked opens nothing any more."""
 
+import aiohttp
 import httpx
 import pytest
 
 from ordergate.venue.faces.alpaca.access import Doorkeeper, Keyring
-from ordergate.venue.server import Venue
+from ordergate.venue.server import Venue, running
 from tests.venue_alpaca import floor
 
 SECOND = {"account": "alice", "key": "alice-second", "secret": "alice-second-secret"}
@@ -45,3 +46,22 @@ def test_a_token_that_is_dismissed_opens_nothing() -> None:
     door.dismiss("token")
     assert door.by_token("token") is None
     assert door.by_token("") is None
+
+
+async def test_the_stream_of_a_revoked_key_ends_and_that_of_another_does_not() -> None:
+    async with running(floor.SETTINGS) as venue, aiohttp.ClientSession() as http:
+        venue.add_key("alice", SECOND["key"], SECOND["secret"])
+        streams = []
+        for key, secret in ((floor.ALICE.key, floor.ALICE.secret), (SECOND["key"], SECOND["secret"])):
+            stream = await http.ws_connect(f"{venue.base_url}/stream")
+            await stream.send_json({"action": "auth", "key": key, "secret": secret})
+            told = await stream.receive(timeout=20)
+            assert b"authorized" in (told.data if isinstance(told.data, bytes) else told.data.encode())
+            streams.append(stream)
+
+        assert venue.revoke_key(floor.ALICE.key) == 1
+
+        ended = await streams[0].receive(timeout=20)
+        assert ended.type in {aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED}
+        assert not streams[1].closed
+        assert venue.revoke_key(floor.ALICE.key) is None
