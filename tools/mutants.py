@@ -42,7 +42,7 @@ def score(counted: Counter[str]) -> float:
 
 def of_tried(counted: Counter[str]) -> float:
     """The same of those that were tried: an estimate of the score, where the others were left by chance."""
-    tried = Counter({status: number for status, number in counted.items() if status != "untried"})
+    tried = Counter({status: count for status, count in counted.items() if status != "untried"})
     return score(tried) if tried else 0.0
 
 
@@ -90,7 +90,7 @@ def main(
         missed = one.get("survived", 0) + one.get("unreached", 0)
         typer.echo(f"{one['score_percent']:6.1f} %  {name}, {missed} missed")
     typer.echo(f"{told['score_percent']:6.1f} %  of {told['mutants']}")
-    typer.echo(f"{told['of_tried_percent']:6.1f} %  of those that were tried; {told.get('untried', 0)} were not")
+    typer.echo(f"{told['of_tried_percent']:6.1f} %  of those tried; {told.get('untried', 0)} were not")
     if record is not None:
         path = record / f"mutants-{commit}.json"
         path.write_text(json.dumps(told, indent=2) + "\n")

@@ -26,7 +26,8 @@ def test_what_fails_or_never_ends_is_caught_and_all_else_is_missed(tmp_path: Pat
         "score_percent": 75.0, "of_tried_percent": 75.0, "killed": 2, "survived": 1, "timeout": 1,
     }  # fmt: skip
     assert told["modules"]["rates"] == {
-        "score_percent": 20.0, "of_tried_percent": 25.0, "killed": 1, "suspicious": 1, "unreached": 2, "untried": 1,
+        "score_percent": 20.0, "of_tried_percent": 25.0,
+        "killed": 1, "suspicious": 1, "unreached": 2, "untried": 1,
     }  # fmt: skip
     assert (told["commit"], told["mutants"], told["score_percent"]) == ("abc", 9, 44.4)
     assert told["of_tried_percent"] == 50.0
