@@ -40,6 +40,12 @@ def score(counted: Counter[str]) -> float:
     return round(100 * sum(counted[status] for status in CAUGHT) / counted.total(), 1)
 
 
+def of_tried(counted: Counter[str]) -> float:
+    """The same of those that were tried: an estimate of the score, where the others were left by chance."""
+    tried = Counter({status: count for status, count in counted.items() if status != "untried"})
+    return score(tried) if tried else 0.0
+
+
 def counted(codes: Iterable[int | None]) -> Counter[str]:
     return Counter(STATUS.get(code, "suspicious") for code in codes)
 
@@ -58,10 +64,15 @@ def figures(folder: Path, commit: str) -> dict[str, Any]:
     return {
         "commit": commit,
         "score_percent": score(total),
+        "of_tried_percent": of_tried(total),
         "mutants": total.total(),
         **dict(sorted(total.items())),
         "modules": {
-            name: {"score_percent": score(found[name]), **dict(sorted(found[name].items()))}
+            name: {
+                "score_percent": score(found[name]),
+                "of_tried_percent": of_tried(found[name]),
+                **dict(sorted(found[name].items())),
+            }
             for name in worst_first
         },
     }
@@ -79,6 +90,7 @@ def main(
         missed = one.get("survived", 0) + one.get("unreached", 0)
         typer.echo(f"{one['score_percent']:6.1f} %  {name}, {missed} missed")
     typer.echo(f"{told['score_percent']:6.1f} %  of {told['mutants']}")
+    typer.echo(f"{told['of_tried_percent']:6.1f} %  of those tried; {told.get('untried', 0)} were not")
     if record is not None:
         path = record / f"mutants-{commit}.json"
         path.write_text(json.dumps(told, indent=2) + "\n")

@@ -22,11 +22,15 @@ def test_what_fails_or_never_ends_is_caught_and_all_else_is_missed(tmp_path: Pat
     left(tmp_path, "empty", [])
     told = figures(tmp_path, "abc")
     assert list(told["modules"]) == ["rates", "checks"]
-    assert told["modules"]["checks"] == {"score_percent": 75.0, "killed": 2, "survived": 1, "timeout": 1}
+    assert told["modules"]["checks"] == {
+        "score_percent": 75.0, "of_tried_percent": 75.0, "killed": 2, "survived": 1, "timeout": 1,
+    }  # fmt: skip
     assert told["modules"]["rates"] == {
-        "score_percent": 20.0, "killed": 1, "suspicious": 1, "unreached": 2, "untried": 1,
+        "score_percent": 20.0, "of_tried_percent": 25.0,
+        "killed": 1, "suspicious": 1, "unreached": 2, "untried": 1,
     }  # fmt: skip
     assert (told["commit"], told["mutants"], told["score_percent"]) == ("abc", 9, 44.4)
+    assert told["of_tried_percent"] == 50.0
 
 
 def test_a_score_is_of_a_hundred() -> None:
