@@ -361,7 +361,7 @@ async def test_resolving_needs_the_scope_and_a_key(client: Client) -> None:
     where, word = f"{ORDER}/resolve", {"as": "never-arrived", "reason": "gone"}
     answer = await client.post(where, json=word, headers=a_key() | as_(READER))
     assert (answer.status_code, answer.json()["code"]) == (403, "forbidden")
-    assert 'scope="risk:write"' in answer.headers["www-authenticate"]
+    assert 'scope="operations:write"' in answer.headers["www-authenticate"]
     assert (await client.post(where, json=word)).json()["code"] == "idempotency-key-missing"
     unknown = await client.post(where, json=word, headers=a_key())
     assert unknown.status_code == 404
