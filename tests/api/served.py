@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
 import msgspec
 import uvicorn
+from starlette.types import ASGIApp
 from websockets.asyncio.client import ClientConnection, connect
 
 from ordergate.api.app import ApiDeps, create_app
@@ -82,9 +83,11 @@ class Talk:
 
 
 @asynccontextmanager
-async def serving(deps: ApiDeps, **more: Any) -> AsyncIterator[Served]:
+async def serving(
+    deps: ApiDeps, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, **more: Any
+) -> AsyncIterator[Served]:
     options = server_options() | {"loop": "none"} | more
-    server = uvicorn.Server(uvicorn.Config(create_app(deps), host="127.0.0.1", port=0, **options))
+    server = uvicorn.Server(uvicorn.Config(wrap(create_app(deps)), host="127.0.0.1", port=0, **options))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup()

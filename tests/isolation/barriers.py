@@ -19,7 +19,7 @@ from ordergate.core.risk import checks
 from ordergate.engine import account_sync, egress, lanes, node
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.journal import postgres
-from ordergate.security import bearer
+from ordergate.security import bearer, senders
 from ordergate.security.bearer import Bearer
 from ordergate.security.sealing.envelope import About, Envelope, Sealed
 from ordergate.security.verify import take_apart
@@ -52,7 +52,7 @@ def no_process(patch: pytest.MonkeyPatch) -> None:
 
 
 def no_token(patch: pytest.MonkeyPatch) -> None:
-    """3: issuer, keys, audience and claims of a token are its environment's."""
+    """3: issuer, keys, audience, claims, sender and accounts of a token are its environment's."""
 
     async def believed(self: Bearer, token: str) -> Any:
         read = take_apart(token)
@@ -71,6 +71,8 @@ def no_token(patch: pytest.MonkeyPatch) -> None:
         return self._standing(token, principal, read.kid)
 
     patch.setattr(bearer.Bearer, "_verify", believed)
+    patch.setattr(bearer.Bearer, "_narrowed", lambda self, said: said)
+    patch.setattr(senders.Senders, "check", lambda *_: None)
 
 
 def no_data(patch: pytest.MonkeyPatch) -> None:

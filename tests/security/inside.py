@@ -8,11 +8,22 @@ from typing import Any, Final
 
 import msgspec
 from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ordergate.api.exchange import CERTIFICATE_KEY
 
 CERTIFICATE: Final = "s0me-thumbprint-of-a-certificate-in-base64ur"
 """Of whoever asks: in live no token serves without it."""
+
+
+def with_certificate(app: ASGIApp) -> ASGIApp:
+    """The application, to which every connection has proven that certificate."""
+
+    async def proven(scope: Scope, receive: Receive, send: Send) -> None:
+        extensions = {**scope.get("extensions", {}), CERTIFICATE_KEY: CERTIFICATE}
+        await app({**scope, "extensions": extensions}, receive, send)
+
+    return proven
 
 
 async def asked(

@@ -19,6 +19,7 @@ from ordergate.core.access import SCOPES_OF, Role, Scope
 from ordergate.core.ids import Env
 from tests.api.served import Served, Talk, serving
 from tests.security.floor import MISSING, OWN, SISTER, TARGETS, THEIRS, Floor, Things, floor
+from tests.security.inside import with_certificate
 
 Frame = Callable[[Floor, Things], dict[str, Any]]
 
@@ -98,6 +99,8 @@ MATRIX: Final[dict[str, Row]] = {
     "dead_man.arm": Row(WRITE, False, lambda *_: {"type": "dead_man.arm", "gtc": "keep"}),
     "dead_man.refresh": Row(WRITE, False, lambda *_: {"type": "dead_man.refresh"}),
     "dead_man.disarm": Row(WRITE, False, lambda *_: {"type": "dead_man.disarm"}),
+    "drop_copy.subscribe": Row(Scope.SURVEILLANCE_READ, False, lambda *_: {"type": "drop_copy.subscribe"}),
+    "drop_copy.unsubscribe": Row(None, False, lambda *_: {"type": "drop_copy.unsubscribe"}),
 }
 ABOUT_TOKENS: Final = {"authenticate", "auth.refresh"}
 
@@ -105,7 +108,7 @@ ABOUT_TOKENS: Final = {"authenticate", "auth.refresh"}
 @pytest_asyncio.fixture(params=[Env.PAPER, Env.LIVE], ids=str)
 async def house(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Floor, Floor, Served]]:
     env: Env = request.param
-    async with floor(env) as here, serving(here.deps) as served:
+    async with floor(env) as here, serving(here.deps, wrap=with_certificate) as served:
         elsewhere = Floor(Env.LIVE if env is Env.PAPER else Env.PAPER)
         await elsewhere._identity()
         yield here, elsewhere, served
