@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
@@ -10,6 +12,7 @@ from ordergate.simulation.catalogue import WITH_SUBJECT
 from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.invariants import before_sending, clients, journal, streams, venue
 from ordergate.simulation.minimise import minimise
+from ordergate.simulation.mishaps import Mishaps
 from ordergate.simulation.plan import draw
 from ordergate.simulation.town import run
 from ordergate.simulation.witness import Answered, Checker, Sent
@@ -98,3 +101,24 @@ def test_a_failing_plan_is_cut_down_to_what_it_needs(monkeypatch: pytest.MonkeyP
 def test_every_fault_with_a_subject_is_planned_often_enough() -> None:
     planned = [one.fault for seed in range(400) for one in draw(seed).strikes]
     assert {fault for fault in WITH_SUBJECT if planned.count(fault) < 50} == set()
+
+
+def test_when_neither_of_two_gateways_has_the_fence_another_is_started() -> None:
+    """The server may hold the fence for one that has died: then nobody lives on it."""
+    withdrawn: list[str] = []
+    later: list[object] = []
+    living = [
+        SimpleNamespace(alive=True, withdraw=lambda name=name: withdrawn.append(name)) for name in "ab"
+    ]
+    town = SimpleNamespace(
+        gateways=living,
+        server=SimpleNamespace(holder=SimpleNamespace(process="one that has died")),
+        start_gateway="start",
+    )
+    mishaps = Mishaps.__new__(Mishaps)
+    ground = SimpleNamespace(later=lambda _, what: later.append(what))
+    mishaps._town, mishaps._ground = cast("Any", town), cast("Any", ground)  # as much of both as this asks for
+
+    mishaps._stop(cast("Any", living[0]))
+
+    assert (withdrawn, later) == (["a", "b"], ["start"])

@@ -162,8 +162,10 @@ class Mishaps:
         living = [one for one in self._town.gateways if one.alive]
         if len(living) > 1:
             holder = self._town.server.holder
+            # The server may still hold the fence for one that has died.
+            kept = None if holder is None else next((one for one in living if one is holder.process), None)
             for one in living:
-                if holder is None or holder.process is not one:
+                if one is not kept:
                     one.withdraw()
-            if holder is None:
+            if kept is None:
                 self._ground.later(_RESTART_S[1], self._town.start_gateway)
