@@ -117,7 +117,7 @@ def test_when_neither_of_two_gateways_has_the_fence_another_is_started() -> None
     )
     mishaps = Mishaps.__new__(Mishaps)
     ground = SimpleNamespace(later=lambda _, what: later.append(what))
-    mishaps._town, mishaps._ground = cast("Any", town), cast("Any", ground)  # as much of both as this asks for
+    mishaps._town, mishaps._ground = cast("Any", town), cast("Any", ground)
 
     mishaps._stop(cast("Any", living[0]))
 
