@@ -329,6 +329,35 @@ async def test_both_names_of_an_execution_lead_to_it_whichever_came_first() -> N
         assert cum_qty(stage, order) == 0
 
 
+async def test_what_is_known_by_its_second_name_alone_is_taken_back_under_its_first() -> None:
+    """The bust is the first that is heard of the name that the broker lists."""
+    async with Stage() as stage:
+        order, at_exchange = await working(stage)
+        stage.broker.stream.copies = lambda _: 0
+        execution = stage.exchange.fill(at_exchange, Decimal(4), Decimal(4700))
+        stage.broker.stream.copies = lambda _: 1
+        stage.exchange.restate(execution.exec_id, "second-name")
+        stage.exchange.bust(execution.exec_id)
+        await stage.until(lambda: "execution_busted" in stage.listener.kinds)
+        await stage.clock.move(70)
+        assert (position(stage), cum_qty(stage, order)) == (Decimal(0), Decimal(0))
+        assert _natures(stage) == set()
+
+
+async def test_a_bust_that_overtook_its_execution_takes_no_other_of_the_same_moment() -> None:
+    async with Stage() as stage:
+        order, at_exchange = await working(stage)
+        stage.broker.stream.copies = lambda _: 0
+        lost = stage.exchange.fill(at_exchange, Decimal(1), Decimal(4700))
+        stage.broker.stream.copies = lambda _: 1
+        stage.exchange.fill(at_exchange, Decimal(3), Decimal(4701))
+        await stage.until(lambda: position(stage) == 3)
+        stage.exchange.bust(lost.exec_id)
+        await stage.clock.move(70)
+        assert (position(stage), cum_qty(stage, order)) == (Decimal(3), Decimal(3))
+        assert _natures(stage) == set()
+
+
 async def test_a_second_order_under_our_client_order_id_is_noticed_and_counted_by_risk() -> None:
     async with Stage(dedup=DedupClass.B) as stage:
         order, at_exchange = await working(stage, quantity=3)

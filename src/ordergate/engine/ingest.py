@@ -113,7 +113,7 @@ class Ingest:
         if not listed and _may_be_older(order, report):
             self._suspect(seat, "the first execution of an order from elsewhere")
             return None
-        if isinstance(report, r.ExecutedReport) and order.executions:
+        if isinstance(report, r.ExecutedReport | r.BustedReport) and order.executions:
             repeated = await repeat_of(seat, order, report)
             order = seat.lane.books.order(order.id) or order  # asking takes time
             if repeated is not None:
@@ -131,7 +131,7 @@ class Ingest:
         return recorded
 
     def _told_again(
-        self, seat: Seat, order: Order, report: r.ExecutedReport, repeat: Repeat
+        self, seat: Seat, order: Order, report: r.ExecutedReport | r.BustedReport, repeat: Repeat
     ) -> Recorded | None:
         """Evidence, and no quantity; a broker whose list lags is asked again soon."""
         if not repeat.is_sure:
@@ -141,7 +141,7 @@ class Ingest:
         event = told_again(order, report, same, self._clock.now())
         if event is None:
             return None
-        changed = repeat.is_listed and report.revision
+        changed = repeat.is_listed and (report.revision or isinstance(report, r.BustedReport))
         changes = proven(evolve(order, event), report, event.at) if changed else ()
         recorded = seat.lane.record([event, *changes], correlation=f"report.{report.broker_order_id}")
         facts = {"order": order.id, "same_as": same, "broker_order": report.broker_order_id}

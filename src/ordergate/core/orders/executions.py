@@ -156,8 +156,24 @@ def looks_like(order: Order, report: ExecutedReport) -> str | None:
     return changed
 
 
+def of_the_same_moment(order: Order, report: BustedReport, moment: datetime | None) -> str | None:
+    """The one execution that an unknown one may be that was taken back; None where there is none, or several.
+
+    `moment` is when it was: nothing else that is said of it can tell it.
+    """
+    alike = [
+        exec_id
+        for exec_id, known in order.executions.items()
+        if not known.gone
+        and moment is not None
+        and known.at == moment
+        and known.broker_order_id in (None, report.broker_order_id)
+    ]
+    return alike[0] if len(alike) == 1 else None
+
+
 def told_again(
-    order: Order, report: ExecutedReport, same_as: str, at: datetime
+    order: Order, report: ExecutedReport | BustedReport, same_as: str, at: datetime
 ) -> e.ExecutionDuplicated | None:
     """The evidence that an execution was told under a second id; None when it is written already.
 
@@ -165,13 +181,14 @@ def told_again(
     """
     if report.exec_id in order.repeated:
         return None
+    what = report if isinstance(report, ExecutedReport) else order.executions[same_as]
     return e.ExecutionDuplicated(
         order_id=order.id,
         at=at,
         exec_id=report.exec_id,
         same_as=same_as,
-        quantity=report.quantity,
-        price=report.price,
+        quantity=what.quantity,
+        price=what.price,
         broker_at=report.broker_at,
     )
 
