@@ -119,11 +119,12 @@ def test_keys_are_rotated_beside_a_running_gateway(desk: Desk) -> None:
         return {key["kid"] for key in httpx.get(jwks, trust_env=False).json()["keys"]}
 
     before = published()
-    planned = ordergate("keys", "rotate", "--json", "--data-dir", str(desk.home.data_dir))
+    planned = ordergate("keys", "rotate", "tokens", "--json", "--data-dir", str(desk.home.data_dir))
     assert planned.code == 0, planned.err
     wait_until(lambda: planned.json["kid"] in published(), "the new key to be published")
     assert before <= published(), "what the old key signed is still good"
 
-    emergency = ordergate("keys", "rotate", "--emergency", "--json", "--data-dir", str(desk.home.data_dir))
+    data_dir = str(desk.home.data_dir)
+    emergency = ordergate("keys", "rotate", "tokens", "--emergency", "--json", "--data-dir", data_dir)
     assert emergency.code == 0, emergency.err
     wait_until(lambda: published() == {emergency.json["kid"]}, "the old keys to be gone")

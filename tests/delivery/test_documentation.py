@@ -62,7 +62,8 @@ def asked_for(name: str) -> set[str]:
 
 def test_every_direct_dependency_has_one_reason_and_no_other_has() -> None:
     reasoned = re.findall(r"^\| ([a-z0-9-]+) \| \S.+\. \|$", DEPENDENCIES, re.MULTILINE)
-    assert sorted(reasoned) == sorted(asked_for("requirements.in") | asked_for("requirements-dev.in"))
+    locks = ("requirements.in", "requirements-dev.in", "requirements-scan.in")
+    assert sorted(reasoned) == sorted(set().union(*map(asked_for, locks)))
 
 
 def test_every_package_the_code_imports_is_asked_for_by_name() -> None:

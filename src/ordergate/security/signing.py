@@ -89,6 +89,7 @@ class Signer:
         age = now - self._current()[0].created_at
         if age >= ROTATE_AFTER_S - ANNOUNCE_S and coming is None:
             made = await self._keys.rotate(Purpose.TOKENS)
+            failpoints.reach("C14")
             announced = published_key(made, None)
             await self._directory.put_keys((announced,))
             self._coming = made

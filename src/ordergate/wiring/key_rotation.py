@@ -32,13 +32,14 @@ T = TypeVar("T")
 
 
 class Told(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of a key."""
+    """One version of a key. `kid` is what verifiers call a key for tokens, where it was just made."""
 
     purpose: str
     version: int
     enabled: bool
     created_at: int
     key: str
+    kid: str | None = None
 
 
 def listed(settings: Settings) -> list[Told]:
@@ -65,7 +66,8 @@ def rotate_tokens(settings: Settings, *, emergency: bool) -> Told:
             signer = Signer(known_as, keys, directory, clock)
             await signer.publish()
             await signer.rotate(emergency=emergency)
-        return _told((await keys.describe(Purpose.TOKENS))[0])
+        made = _told((await keys.describe(Purpose.TOKENS))[0])
+        return msgspec.structs.replace(made, kid=signer.kid)
 
     return _with_keys(settings, ask)
 

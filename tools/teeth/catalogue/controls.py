@@ -41,8 +41,8 @@ MUTATIONS: Final = (
         p0=True,
         what="a loss limit that was reached binds only while the loss lasts",
         file="core/risk/losses.py",
-        find="        if locked is not None and view.now < locked.until and loss.limit <= locked.limit:",
-        put="        if locked is not None and view.now < locked.at:",
+        find="    if locked is None or now >= locked.until or loss.limit > locked.limit:",
+        put="    if locked is None or now >= locked.at:",
     ),
     Mutation(
         id="open-orders-not-in-the-exposure",

@@ -121,8 +121,8 @@ MUTATIONS: Final = (
         id="one-order-too-many",
         what="one more order than allowed may be open",
         file=_HOLDINGS,
-        find="view.exposure.count + 1 > limits.max_open_orders",
-        put="view.exposure.count > limits.max_open_orders",
+        find="    if count + 1 <= most:",
+        put="    if count <= most:",
     ),
     Mutation(
         id="sides-swapped",
