@@ -82,6 +82,10 @@ class Officer:
             known, subject=name, client_id=f"{name} desk", token_id=name, accounts=frozenset(self._accounts)
         )
 
+    def _logged_in(self, who: Principal) -> Principal:
+        """The same, who has logged in a moment ago: what loosens asks for it."""
+        return msgspec.structs.replace(who, auth_time=int(self._ground.now().timestamp()))
+
     async def work(self) -> None:
         """Change something now and then, until the heal."""
         while self._ground.plan.setting.governed:
@@ -150,7 +154,7 @@ class Officer:
             await self._approve(edited.change.id, self._client.principal, rule.id)
 
     async def _edit(self, edit: Edit) -> Edited | None:
-        who, asked_s = self._client.principal, self._ground.loop.time()
+        who, asked_s = self._logged_in(self._client.principal), self._ground.loop.time()
         self._done += 1
         correlation = f"{_WHO}-{self._done}"
         reply = await self._client.once_of(
@@ -160,9 +164,9 @@ class Officer:
         return None if isinstance(reply, Refusal) else reply
 
     async def _approve(self, change: str, who: Principal, rule_id: str) -> None:
-        asked_s = self._ground.loop.time()
+        asked_s, fresh = self._ground.loop.time(), self._logged_in(who)
         reply = await self._client.once_of(
-            lambda node: node.limits.approve(who, change, reason="drill", correlation=change)
+            lambda node: node.limits.approve(fresh, change, reason="drill", correlation=change)
         )
         verb = "limits" if who is self._second else "limits-alone"
         self._tell(verb, reply, rule_id, asked_s)
