@@ -22,6 +22,7 @@ from ordergate.engine.books import Books, Change
 from ordergate.engine.unknowns import EACH_MAX
 from ordergate.ports.broker import DedupClass
 from ordergate.ports.journal import Taken
+from tests.engine.killing import engage_anyhow
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
 
 
@@ -237,6 +238,18 @@ async def test_an_order_that_nobody_may_send_again_is_given_up_after_two_denials
         assert reserved(stage) == 0
         (told,) = stage.listener.frames_of("order_rejected")
         assert told["detail"]["evidence"].count(" and ") == 1  # both denials, with their times
+
+
+@pytest.mark.parametrize("dedup", [DedupClass.A, DedupClass.B])
+async def test_under_a_stop_nothing_is_sent_again_and_what_never_arrived_is_given_up(dedup: DedupClass) -> None:
+    async with Stage(fate=lost(), dedup=dedup) as stage:
+        order = await unknown(stage)
+        await engage_anyhow(stage)
+        doubted = stage.clock.monotonic()
+        await stage.until(lambda: stage.status(order) == "rejected")
+        assert stage.clock.monotonic() - doubted >= 29
+        assert "dispatch_started" not in stage.listener.kinds
+        assert stage.placed_at_exchange() == 0
 
 
 # -- a lane stops on what it can never fold

@@ -75,11 +75,12 @@ class Absences:
         order = self._as_first_seen(order, now)
         patience = self._patience(seat)
         absence = self._of[order_id] = counted(self._of.get(order_id), order, patience, now)
+        capabilities = seat.broker.capabilities
         allowed = judge_absence(
             order,
             absence,
-            dedup=seat.broker.capabilities.dedup,
-            resend_is_safe=seat.broker.capabilities.resend_is_safe,
+            dedup=capabilities.dedup,
+            resend_is_safe=capabilities.resend_is_safe and self._dispatcher.lets_out(seat, order),
             patience=patience,
             now=now,
         )

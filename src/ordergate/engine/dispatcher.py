@@ -155,6 +155,10 @@ class Dispatcher:
         await self._until_ready(seat)
         self._note_placed(seat, order_id, order.cl_ord_id, outcome)
 
+    def lets_out(self, seat: Seat, order: Order) -> bool:
+        """False under a stop: what could not leave is not to be marked as if it did."""
+        return not self._kill_guard.forbids(seat, order)
+
     async def place_again(self, seat: Seat, order_id: OrderId) -> None:
         """Send an unanswered order once more, where its absence or the broker's dedup makes that
 

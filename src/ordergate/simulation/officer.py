@@ -22,7 +22,7 @@ from ordergate.core.risk.rules import Reach, Rule
 from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.engine.limits_desk import Edited
 from ordergate.engine.node import Node
-from ordergate.simulation.clients import Client, NoAnswer
+from ordergate.simulation.clients import Client, NoAnswer, of_the_house
 from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.governance import HARD_TO_BORROW, RESTRICTED
 from ordergate.simulation.ground import START, Ground
@@ -77,7 +77,7 @@ class Officer:
         self._done = 0
 
     def _person(self, name: str) -> Principal:
-        known = self._client.principal
+        known = of_the_house(self._client.principal)
         return msgspec.structs.replace(
             known, subject=name, client_id=f"{name} desk", token_id=name, accounts=frozenset(self._accounts)
         )

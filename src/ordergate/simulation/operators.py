@@ -24,7 +24,7 @@ from ordergate.engine.node import Node
 from ordergate.ports.broker import DedupClass
 from ordergate.simulation.audit import Known
 from ordergate.simulation.brokerage import Brokerage
-from ordergate.simulation.clients import Client, NoAnswer
+from ordergate.simulation.clients import Client, NoAnswer, of_the_house
 from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.listing import LOGIN, SPY, TENANT
@@ -296,4 +296,5 @@ async def _decide(client: Client, order: OrderId, word: Word, key: str, gate: Ga
 
 def _another(principal: Principal) -> Principal:
     """The second of two persons: who engages the kill switch does not release it."""
-    return msgspec.structs.replace(principal, subject=f"another than {principal.subject}")
+    name = f"another than {principal.subject}"
+    return msgspec.structs.replace(of_the_house(principal), subject=name, client_id=name)
