@@ -241,7 +241,7 @@ async def test_an_order_that_nobody_may_send_again_is_given_up_after_two_denials
 
 
 @pytest.mark.parametrize("dedup", [DedupClass.A, DedupClass.B])
-async def test_under_a_stop_nothing_is_sent_again_and_what_never_arrived_is_given_up(dedup: DedupClass) -> None:
+async def test_under_a_stop_what_never_arrived_is_given_up_and_not_sent_again(dedup: DedupClass) -> None:
     async with Stage(fate=lost(), dedup=dedup) as stage:
         order = await unknown(stage)
         await engage_anyhow(stage)

@@ -28,9 +28,8 @@ from ordergate.security.clients import (
     check_client,
 )
 from ordergate.security.persons import Person
-from ordergate.security.statements import TIMEOUT_S, sql, told_as_unavailable
+from ordergate.security.statements import TIMEOUT_S, small_pool, sql, told_as_unavailable
 
-POOL_MAX: Final = 2
 REFUSED_BY_TABLE: Final = "OG002"
 
 _SCOPES: Final = frozenset(scope.value for scope in Scope)
@@ -59,15 +58,8 @@ _CHANGES_RECORDED: Final = sql("changes_recorded")
 @asynccontextmanager
 async def connected(env: Env, dsn: str) -> AsyncIterator[PostgresStore]:
     """A store with a small pool of its own. Raises StoreUnavailable."""
-    with told_as_unavailable():
-        pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=POOL_MAX, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S,
-            server_settings={"application_name": "ordergate identity"},
-        )
-    try:
+    async with small_pool(dsn, "ordergate identity") as pool:
         yield PostgresStore(env, pool)
-    finally:
-        pool.terminate()
 
 
 class PostgresStore:

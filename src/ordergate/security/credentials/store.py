@@ -13,9 +13,7 @@ from ordergate.core.ids import Env
 from ordergate.ports.keys import Wrapped
 from ordergate.security.credentials.slots import Credential, State
 from ordergate.security.sealing.envelope import Sealed
-from ordergate.security.statements import TIMEOUT_S, sql, told_as_unavailable
-
-POOL_MAX: Final = 2
+from ordergate.security.statements import TIMEOUT_S, small_pool, sql, told_as_unavailable
 
 _LOAD: Final = sql("load_credentials")
 _ADD: Final = sql("add_credential")
@@ -29,15 +27,8 @@ _RESEAL: Final = sql("reseal_credential")
 @asynccontextmanager
 async def connected(env: Env, dsn: str) -> AsyncIterator[CredentialStore]:
     """A store with a small pool of its own. Raises StoreUnavailable."""
-    with told_as_unavailable():
-        pool = await asyncpg.create_pool(
-            dsn, min_size=1, max_size=POOL_MAX, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S,
-            server_settings={"application_name": "ordergate credentials"},
-        )
-    try:
+    async with small_pool(dsn, "ordergate credentials") as pool:
         yield CredentialStore(env, pool)
-    finally:
-        pool.terminate()
 
 
 class CredentialStore:
