@@ -50,6 +50,18 @@ async def test_an_emergency_shortens_an_overlap_that_had_begun_and_ends_the_priv
             await here.keys.sign(Purpose.TOKENS, version, b"x")
 
 
+async def test_an_emergency_stands_when_a_running_gateway_publishes_the_new_key_too() -> None:
+    here = await world()
+    elsewhere = await world(clock=here.clock, store=here.store, keys=here.keys)
+    old = await here.token()
+
+    await elsewhere.security.signer.rotate(emergency=True)
+    await here.security.signer.publish()  # of what it knows, a rotation that died before it was published
+
+    assert isinstance(await here.bearer.authenticate(old), Refusal)
+    assert here.security.signer.kid == elsewhere.security.signer.kid
+
+
 async def test_a_key_service_that_is_away_is_a_later_and_not_an_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -104,6 +104,16 @@ async def test_a_key_can_be_retired_later(store: ClientStore) -> None:
     assert (await store.load(NOW + 5)).keys == ()
 
 
+async def test_the_earlier_end_of_a_key_stands(store: ClientStore) -> None:
+    key = PublishedKey(kid="k", jwk="{}", retires_at=NOW + 5)
+    await store.put_keys((key,))
+
+    for later in (NOW + 6, None):
+        await store.put_keys((msgspec.structs.replace(key, retires_at=later),))
+
+    assert (await store.load(NOW)).keys == (key,)
+
+
 async def test_a_revocation_is_kept_until_it_no_longer_matters(store: ClientStore) -> None:
     await store.revoke("a", NOW + 10)
     await store.revoke("b", NOW + 20)

@@ -117,7 +117,7 @@ class ClientStore(AccessStore, Protocol):
         ...
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
-        """Add the keys, or replace those with the same kid."""
+        """Add the keys, or replace those with the same kid, of whose two ends the earlier stands."""
         ...
 
     async def revoke(self, token_id: str, expires_at: int) -> None:

@@ -140,9 +140,7 @@ class Directory:
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
         """Publish keys: everybody who reads the store verifies with them from then on."""
         await self._store.put_keys(keys)
-        self._writes += 1
-        self._keys = {**self._keys, **{key.kid: key for key in keys}}
-        self._tell()
+        await self._read_again()  # another process may have given one of them an earlier end
 
     async def spend(self, what: str, expires_at: int) -> bool:
         """True the first time, wherever it was done. Raises StoreUnavailable."""

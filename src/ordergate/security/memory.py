@@ -39,7 +39,10 @@ class MemoryStore:
         self._clients[client.client_id] = client
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
-        self._keys.update((key.kid, key) for key in keys)
+        for key in keys:
+            known = self._keys.get(key.kid, key)
+            ends = [end for end in (known.retires_at, key.retires_at) if end is not None]
+            self._keys[key.kid] = msgspec.structs.replace(key, retires_at=min(ends, default=None))
 
     async def revoke(self, token_id: str, expires_at: int) -> None:
         self._revoked.setdefault(token_id, expires_at)

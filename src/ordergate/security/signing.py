@@ -74,8 +74,7 @@ class Signer:
     async def rotate(self, *, emergency: bool = False) -> None:
         """Sign with a new key. In an emergency the old ones stop verifying, and signing, at once."""
         before = await self._keys.describe(Purpose.TOKENS)
-        made = await self._keys.rotate(Purpose.TOKENS)
-        failpoints.reach("C14")
+        made = await self._next_key()
         retires_at = self._now() + (0 if emergency else self._overlap_s)
         await self._adopt(made, before, retires_at=retires_at)
         if emergency:
@@ -88,8 +87,7 @@ class Signer:
         now, coming = self._now(), self._coming
         age = now - self._current()[0].created_at
         if age >= ROTATE_AFTER_S - ANNOUNCE_S and coming is None:
-            made = await self._keys.rotate(Purpose.TOKENS)
-            failpoints.reach("C14")
+            made = await self._next_key()
             announced = published_key(made, None)
             await self._directory.put_keys((announced,))
             self._coming = made
@@ -173,6 +171,11 @@ class Signer:
         said = f"{_encoded(_compact(header))}.{_encoded(_compact(claims))}"
         signature = await self._keys.sign(Purpose.TOKENS, version.version, said.encode())
         return f"{said}.{_encoded(signature)}"
+
+    async def _next_key(self) -> KeyVersion:
+        made = await self._keys.rotate(Purpose.TOKENS)
+        failpoints.reach("C14")
+        return made
 
     async def _adopt(self, current: KeyVersion, others: tuple[KeyVersion, ...], *, retires_at: int) -> None:
         later = {
