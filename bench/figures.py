@@ -114,9 +114,15 @@ def _text(value: float) -> str:
 
 
 def report(
-    values: Values, details: dict[str, Any], cores: dict[str, str], *, folder: Path, console: Console
+    values: Values,
+    details: dict[str, Any],
+    cores: dict[str, str],
+    *,
+    folder: Path,
+    console: Console,
+    whole: bool,
 ) -> Path:
-    """Print the table and write the results: the latest, and one under the time of the run."""
+    """Print the table and write the results under the time of the run; a whole one is also the latest."""
     now = datetime.now(UTC)
     bounds = [figure for figure in FIGURES if figure.floor is not None or figure.target is not None]
     written = {
@@ -133,7 +139,8 @@ def report(
     }
     folder.mkdir(exist_ok=True)
     text = json.dumps(written, indent=1) + "\n"
-    (folder / "latest.json").write_text(text, encoding="utf-8")
+    if whole:
+        (folder / "latest.json").write_text(text, encoding="utf-8")
     dated = folder / f"{now:%Y-%m-%dT%H%M%SZ}.json"
     dated.write_text(text, encoding="utf-8")
     console.print(table(values))

@@ -90,7 +90,14 @@ class Suite:
         if self._plan.has("risk"):
             self._risk()
         folder, described = self._plan.results, self._cores.described()
-        return report(self._values, self._details, described, folder=folder, console=self._console)
+        return report(
+            self._values,
+            self._details,
+            described,
+            folder=folder,
+            console=self._console,
+            whole=not self._plan.only,
+        )
 
     async def _on_server(self, folder: Path, server: EmbeddedPostgres, counterparty: Broker) -> None:
         if self._plan.has("rates") or self._plan.has("latency"):
