@@ -22,7 +22,17 @@ from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, Replacement, evolve, first
 from ordergate.core.orders.reports import BrokerStatus, OrderSnapshot
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
-from ordergate.ports.broker import Acknowledged, Broker, BrokerNews, News, NotFound, Rejected, StreamUp
+from ordergate.ports.broker import (
+    Acknowledged,
+    Broker,
+    BrokerNews,
+    News,
+    NotFound,
+    Rejected,
+    StreamUp,
+    Unsent,
+    no_veto,
+)
 from tests.brokers.world import ACME, WAIT_S, HandClock, our_id, our_order, quantities, terms
 
 
@@ -77,7 +87,7 @@ async def listening(broker: Broker) -> AsyncIterator[Ear]:
 
 
 async def placed(broker: Broker, number: int = 1, asked: Terms | None = None) -> str:
-    outcome = await broker.place(our_id(number), asked or terms())
+    outcome = await broker.place(our_id(number), asked or terms(), no_veto)
     assert isinstance(outcome, Acknowledged), outcome
     return outcome.broker_order_id
 
@@ -113,7 +123,7 @@ class BrokerConformance:
             limit_price=Decimal(10) if kind.needs_limit_price else None,
             stop_price=Decimal(11) if kind.needs_stop_price else None,
         )
-        outcome = await broker.place(our_id(1), order)
+        outcome = await broker.place(our_id(1), order, no_veto)
         assert isinstance(outcome, Acknowledged | Rejected), outcome
         if isinstance(outcome, Acknowledged):
             assert (await found(broker)).broker_order_id == outcome.broker_order_id
@@ -137,9 +147,23 @@ class BrokerConformance:
     async def test_an_order_that_was_never_placed_is_not_found(self, floor: Floor) -> None:
         assert await floor.broker.find(our_id(1)) == NotFound()
 
+    async def test_what_is_spoken_against_never_leaves(self, floor: Floor) -> None:
+        outcome = await floor.broker.place(our_id(1), terms(), lambda: "stopped")
+        assert outcome == Unsent("stopped")
+        assert await floor.broker.find(our_id(1)) == NotFound()
+        assert isinstance(await floor.broker.place(our_id(1), terms(), no_veto), Acknowledged)
+
+    async def test_a_replacement_that_is_spoken_against_never_leaves(self, floor: Floor) -> None:
+        broker_order_id = await placed(floor.broker)
+        outcome = await floor.broker.replace(
+            broker_order_id, our_id(1, 2), terms(), asked(2, 10, "9.00"), lambda: "stopped"
+        )
+        assert outcome == Unsent("stopped")
+        assert (await found(floor.broker)).terms == terms()
+
     async def test_the_same_id_again_is_the_same_order(self, floor: Floor) -> None:
         first_id = await placed(floor.broker)
-        again = await floor.broker.place(our_id(1), terms())
+        again = await floor.broker.place(our_id(1), terms(), no_veto)
         assert isinstance(again, Acknowledged)
         assert again.broker_order_id == first_id
         assert len(await floor.broker.open_orders()) == 1
@@ -147,13 +171,13 @@ class BrokerConformance:
     async def test_the_same_id_again_after_the_end_makes_no_new_order(self, floor: Floor) -> None:
         first_id = await placed(floor.broker)
         await floor.trade(Side.SELL, Decimal(10), Decimal(10))
-        again = await floor.broker.place(our_id(1), terms())
+        again = await floor.broker.place(our_id(1), terms(), no_veto)
         assert isinstance(again, Acknowledged)
         assert again.broker_order_id == first_id
         assert quantities(await floor.broker.positions()) == {ACME: Decimal(10)}
 
     async def test_the_same_id_many_times_at_once_is_one_order(self, floor: Floor) -> None:
-        outcomes = await asyncio.gather(*(floor.broker.place(our_id(1), terms()) for _ in range(8)))
+        outcomes = await asyncio.gather(*(floor.broker.place(our_id(1), terms(), no_veto) for _ in range(8)))
         assert len({it.broker_order_id for it in outcomes if isinstance(it, Acknowledged)}) == 1
         assert all(isinstance(it, Acknowledged) for it in outcomes)
         assert len(await floor.broker.open_orders()) == 1
@@ -166,7 +190,7 @@ class BrokerConformance:
     async def test_recent_orders_are_those_placed_since_then_open_or_not(self, floor: Floor) -> None:
         ids = [await placed(floor.broker, number) for number in (1, 2, 3)]
         await floor.broker.cancel(our_id(2), ids[1])
-        await floor.broker.replace(ids[2], our_id(3, 2), terms(), asked(2, 12, "9.50"))
+        await floor.broker.replace(ids[2], our_id(3, 2), terms(), asked(2, 12, "9.50"), no_veto)
         recent = await floor.broker.recent_orders(datetime(2020, 1, 1, tzinfo=UTC))
         assert [(seen.cl_ord_id, seen.status) for seen in recent] == [
             (our_id(1), BrokerStatus.WORKING),
@@ -223,7 +247,7 @@ class BrokerConformance:
 
     async def test_a_replacement_takes_the_place_of_an_order(self, floor: Floor) -> None:
         old = await placed(floor.broker)
-        outcome = await floor.broker.replace(old, our_id(1, 2), terms(), asked(2, 12, "9.50"))
+        outcome = await floor.broker.replace(old, our_id(1, 2), terms(), asked(2, 12, "9.50"), no_veto)
         assert isinstance(outcome, Acknowledged)
         new = await found(floor.broker, version=2)
         assert (new.version, new.broker_order_id) == (2, outcome.broker_order_id)
@@ -239,7 +263,7 @@ class BrokerConformance:
         in_force = terms()
         for version, quantity, filled in ((2, 12, 3), (3, 9, 1)):
             change = asked(version, quantity)
-            outcome = await floor.broker.replace(order_id, our_id(1, version), in_force, change)
+            outcome = await floor.broker.replace(order_id, our_id(1, version), in_force, change, no_veto)
             assert isinstance(outcome, Acknowledged), outcome
             order_id, in_force = outcome.broker_order_id, terms(quantity=Decimal(quantity))
             await floor.trade(Side.SELL, Decimal(filled), Decimal(10))
@@ -252,7 +276,7 @@ class BrokerConformance:
     async def test_a_replacement_of_the_price_alone_keeps_the_rest(self, floor: Floor) -> None:
         order_id = await placed(floor.broker)
         await floor.trade(Side.SELL, Decimal(4), Decimal(10))
-        outcome = await floor.broker.replace(order_id, our_id(1, 2), terms(), asked(2, 10, "9.00"))
+        outcome = await floor.broker.replace(order_id, our_id(1, 2), terms(), asked(2, 10, "9.00"), no_veto)
         assert isinstance(outcome, Acknowledged)
         seen = await found(floor.broker, version=2)
         assert (seen.terms.quantity, seen.cum_qty) == (Decimal(10), Decimal(4))
@@ -260,7 +284,7 @@ class BrokerConformance:
     async def test_a_replacement_of_what_is_over_is_refused(self, floor: Floor) -> None:
         order_id = await placed(floor.broker)
         await floor.broker.cancel(our_id(1), order_id)
-        outcome = await floor.broker.replace(order_id, our_id(1, 2), terms(), asked(2, 12))
+        outcome = await floor.broker.replace(order_id, our_id(1, 2), terms(), asked(2, 12), no_veto)
         assert isinstance(outcome, Rejected)
 
     # -- executions, positions, the account
@@ -350,7 +374,7 @@ class BrokerConformance:
                     config_hash="none",
                 ),
             )
-            await floor.broker.replace(order_id, our_id(1, 2), terms(), change)
+            await floor.broker.replace(order_id, our_id(1, 2), terms(), change, no_veto)
             await floor.trade(Side.SELL, Decimal(3), Decimal(10))
             await floor.trade(Side.SELL, Decimal(5), Decimal(10))
             await ear.until(lambda _: _executed(ear) == Decimal(12))
@@ -365,7 +389,7 @@ class BrokerConformance:
         """Whatever trades the account elsewhere is told, with its terms."""
         foreign = our_id(1)[:-1].lower()
         async with listening(floor.broker) as ear:
-            outcome = await floor.broker.place(type(our_id(1))(foreign), terms())
+            outcome = await floor.broker.place(type(our_id(1))(foreign), terms(), no_veto)
             assert isinstance(outcome, Acknowledged)
             (told,) = await ear.until_reports(r.AcknowledgedReport)
             news = ear.heard[-1]
@@ -386,5 +410,3 @@ def _folded(order: Order, reports: list[r.AnyReport], clock: HandClock) -> Order
         if event is not None:
             order = evolve(order, event)
     return order
-
-

@@ -20,6 +20,7 @@ from ordergate.ports.broker import (
     Rejected,
     Unknown,
     Unsent,
+    no_veto,
 )
 from ordergate.telemetry.secret import Secret
 from tests.brokers import alpaca_documents as documents
@@ -35,7 +36,7 @@ DEARER = Replacement(version=2, quantity=Decimal(10), limit_price=Decimal(11), s
 
 
 async def place(broker: AlpacaBroker) -> Outcome:
-    return await broker.place(our_id(1), terms())
+    return await broker.place(our_id(1), terms(), no_veto)
 
 
 def test_the_unproven_claims_are_not_made(clock: HandClock) -> None:
@@ -82,7 +83,7 @@ async def test_other_credentials_are_used_from_the_next_request_on(
     assert broker.earlier_in_use, "the first request is under way still"
 
     server.play(says(200, documents.order(our_id(2))))
-    assert isinstance(await broker.place(our_id(2), terms()), Acknowledged)
+    assert isinstance(await broker.place(our_id(2), terms(), no_veto), Acknowledged)
     assert [asked.headers["apca-api-key-id"] for asked in server.seen] == ["PKTEST", "PKNEXT"]
     assert server.seen[1].headers["apca-api-secret-key"] == "next-secret"
     under_way.cancel()
@@ -96,7 +97,7 @@ async def test_credentials_that_are_not_leased_any_more_open_nothing_and_then_ca
     now = clock.monotonic()
     broker.lease(Lease(opens_until=now, ends=now + 100))
     assert isinstance(await place(broker), Unsent)
-    assert isinstance(await broker.replace("id", our_id(1), terms(), BIGGER), Unsent)
+    assert isinstance(await broker.replace("id", our_id(1), terms(), BIGGER, no_veto), Unsent)
     server.play(NO_CONTENT)
     assert isinstance(await broker.cancel(our_id(1), documents.BROKER_ID), Acknowledged)
 
@@ -281,7 +282,7 @@ async def test_orders_leave_room_for_cancels(server: ByteServer, clock: HandCloc
 async def test_a_new_price_is_sent_under_the_new_id(server: ByteServer, clock: HandClock) -> None:
     alpaca = broker_of(server.url, clock, replace_keeps_fills=True)
     server.play(says(200, documents.order(our_id(1, 2), id="new", replaces=documents.BROKER_ID)))
-    outcome = await alpaca.replace(documents.BROKER_ID, our_id(1, 2), terms(), DEARER)
+    outcome = await alpaca.replace(documents.BROKER_ID, our_id(1, 2), terms(), DEARER, no_veto)
     await alpaca.close()
     assert isinstance(outcome, Acknowledged)
     assert outcome.broker_order_id == "new"
@@ -295,7 +296,7 @@ async def test_a_new_quantity_is_a_change_of_what_the_broker_holds(
     alpaca = broker_of(server.url, clock, replace_keeps_fills=True)
     held = documents.order(our_id(1, 2), qty="6", filled_qty="1", replaces="before")
     server.play(says(200, held), says(200, documents.order(our_id(1, 3), id="new")))
-    await alpaca.replace(documents.BROKER_ID, our_id(1, 3), terms(), BIGGER)
+    await alpaca.replace(documents.BROKER_ID, our_id(1, 3), terms(), BIGGER, no_veto)
     await alpaca.close()
     assert server.seen[1].json == {"client_order_id": our_id(1, 3), "qty": "8"}
 
@@ -305,13 +306,17 @@ async def test_a_partly_filled_order_is_not_replaced_until_that_is_proven_safe(
 ) -> None:
     """A broker that counts anew after a replacement would buy the filled part again."""
     server.play(says(200, documents.order(our_id(1), filled_qty="1", status="partially_filled")))
-    assert isinstance(await broker.replace(documents.BROKER_ID, our_id(1, 2), terms(), DEARER), Rejected)
+    assert isinstance(
+        await broker.replace(documents.BROKER_ID, our_id(1, 2), terms(), DEARER, no_veto), Rejected
+    )
     assert len(server.seen) == 1
 
 
 async def test_an_unfilled_order_may_be_replaced(server: ByteServer, broker: AlpacaBroker) -> None:
     server.play(says(200, documents.order(our_id(1))), says(200, documents.order(our_id(1, 2), id="new")))
-    assert isinstance(await broker.replace(documents.BROKER_ID, our_id(1, 2), terms(), DEARER), Acknowledged)
+    assert isinstance(
+        await broker.replace(documents.BROKER_ID, our_id(1, 2), terms(), DEARER, no_veto), Acknowledged
+    )
 
 
 @pytest.mark.parametrize(
@@ -334,7 +339,7 @@ async def test_a_replacement_has_an_outcome_too(
 ) -> None:
     server.play(*acts)
     assert isinstance(
-        await broker.replace(documents.BROKER_ID, our_id(1, 2), terms(), DEARER), outcome
+        await broker.replace(documents.BROKER_ID, our_id(1, 2), terms(), DEARER, no_veto), outcome
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from ordergate.brokers.alpaca.client import AlpacaBroker
 from ordergate.core.orders.order import Replacement
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
+from ordergate.ports.broker import no_veto
 from tests.brokers import alpaca_documents as documents
 from tests.brokers.alpaca_account import broker_of
 from tests.brokers.sockets import ByteServer, Exchange, says
@@ -84,7 +85,7 @@ async def test_every_order_it_places_is_in_the_document(
                     stop_price=Decimal("1E+3") if kind.needs_stop_price else None,
                     extended_hours=kind is OrderType.LIMIT,
                 )
-                await proven.place(our_id(1), order)
+                await proven.place(our_id(1), order, no_veto)
     assert len(server.seen) == 32
     for asked in server.seen:
         published.check(asked)
@@ -108,7 +109,7 @@ async def test_everything_else_it_asks_is_in_the_document(
     change = Replacement(
         version=2, quantity=Decimal(12), limit_price=Decimal("9.5"), stop_price=Decimal("9.75")
     )
-    await proven.replace(documents.BROKER_ID, our_id(1, 2), terms(), change)
+    await proven.replace(documents.BROKER_ID, our_id(1, 2), terms(), change, no_veto)
     await proven.open_orders()
     assert len([it async for it in proven.executions(after=None)]) == 100
     await proven.positions()

@@ -23,6 +23,7 @@ from ordergate.ports.broker import (
     StreamUp,
     Unknown,
     Unsent,
+    no_veto,
 )
 from ordergate.venue.faults import Fault, RequestKind
 from tests.brokers.conformance import asked, listening, placed
@@ -62,7 +63,7 @@ async def test_every_fault_of_a_placement_is_told_for_what_it_is(
 ) -> None:
     """The venue, asked afterwards, is the judge: a definite outcome is true, an unknown one is resolved."""
     strike(floor, Fault(kind=kind, scope="place", count=1, retry_after=0))
-    told = await floor.broker.place(our_id(1), terms())
+    told = await floor.broker.place(our_id(1), terms(), no_veto)
     assert isinstance(told, outcome), told
     seen = await floor.broker.find(our_id(1))
     assert isinstance(seen, NotFound) is not arrives
@@ -73,8 +74,8 @@ async def test_asking_again_after_a_lost_answer_finds_the_first_order(
     floor: VenueFloor, kind: RequestKind
 ) -> None:
     strike(floor, Fault(kind=kind, scope="place", count=1))
-    assert isinstance(await floor.broker.place(our_id(1), terms()), Unknown)
-    again = await floor.broker.place(our_id(1), terms())
+    assert isinstance(await floor.broker.place(our_id(1), terms(), no_veto), Unknown)
+    again = await floor.broker.place(our_id(1), terms(), no_veto)
     assert isinstance(again, Acknowledged)
     assert [it.broker_order_id for it in await floor.broker.open_orders()] == [again.broker_order_id]
 
@@ -94,7 +95,9 @@ async def test_a_replacement_whose_answer_is_lost_is_found_by_asking_again(
     broker_order_id = await placed(floor.broker)
     strike(floor, Fault(kind=kind, scope="replace", count=1))
     change = asked(2, 10, "9.00")
-    assert isinstance(await floor.broker.replace(broker_order_id, our_id(1, 2), terms(), change), Unknown)
+    assert isinstance(
+        await floor.broker.replace(broker_order_id, our_id(1, 2), terms(), change, no_veto), Unknown
+    )
     seen = await floor.broker.find(our_id(1, 2))
     assert not isinstance(seen, NotFound)
     assert seen.terms.limit_price == Decimal(9)
@@ -151,7 +154,7 @@ async def test_the_venue_s_own_limit_leaves_room_for_cancels(ours: int) -> None:
         broker_order_id = await placed(floor.broker)
         outcomes: list[Outcome] = []
         for number in range(2, 250):
-            outcomes.append(await floor.broker.place(our_id(number), terms()))
+            outcomes.append(await floor.broker.place(our_id(number), terms(), no_veto))
             if isinstance(outcomes[-1], Unsent):
                 break
         assert isinstance(outcomes[-1], Unsent)

@@ -9,7 +9,7 @@ import pytest
 
 from ordergate.brokers.alpaca.client import AlpacaBroker
 from ordergate.core.orders.reports import BrokerStatus
-from ordergate.ports.broker import BrokerUnavailable, NotFound
+from ordergate.ports.broker import BrokerUnavailable, NotFound, no_veto
 from tests.brokers import alpaca_documents as documents
 from tests.brokers.alpaca_account import ABSENT
 from tests.brokers.sockets import Act, ByteServer, resets, says
@@ -134,7 +134,7 @@ async def test_fills_are_read_to_the_end_from_the_cursor_on(server: ByteServer, 
 
 async def test_a_placed_order_is_not_asked_for_again(server: ByteServer, broker: AlpacaBroker) -> None:
     server.play(says(200, documents.order(our_id(1))), says(200, [documents.fill(1)]))
-    await broker.place(our_id(1), terms())
+    await broker.place(our_id(1), terms(), no_veto)
     read = [execution async for execution in broker.executions(after=None)]
     assert [execution.report.cl_ord_id for execution in read] == [our_id(1)]
     assert len(server.seen) == 2

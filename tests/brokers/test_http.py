@@ -11,7 +11,18 @@ from ordergate.brokers._shared.http import Answer, HttpClient, Reply
 from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers._shared.rate import Allowance, Need
 from ordergate.ports.broker import Unknown, Unsent
-from tests.brokers.sockets import Act, ByteServer, byte_server, free_port, hangs, raw, resets, says, then_cuts
+from tests.brokers.sockets import (
+    Act,
+    ByteServer,
+    Exchange,
+    byte_server,
+    free_port,
+    hangs,
+    raw,
+    resets,
+    says,
+    then_cuts,
+)
 from tests.brokers.world import WAIT_S, HandClock
 
 LIMITS = HttpLimits(connect_s=2.0, total_s=5.0, body_bytes_max=2_000)
@@ -261,6 +272,28 @@ async def test_no_free_connection_sent_nothing(server: ByteServer, clock: HandCl
     replies = await asyncio.gather(ask(http), ask(http))
     assert [type(reply) for reply in replies] == [Unknown, Unsent]
     assert len(server.seen) == 1
+    await http.close()
+
+
+async def test_what_waited_for_a_connection_is_asked_about_again(
+    server: ByteServer, clock: HandClock
+) -> None:
+    stopped: list[str] = []
+
+    async def stops_the_next(exchange: Exchange) -> None:
+        stopped.append("kill-switch")
+        await says(200, OK)(exchange)
+
+    def veto() -> str | None:
+        return stopped[0] if stopped else None
+
+    server.play(stops_the_next)
+    http = client_of(server.url, clock, HttpLimits(connections_max=1))
+    replies = await asyncio.gather(*(http.ask("POST", "/v2/orders", body=b"{}", veto=veto) for _ in "ab"))
+    assert [type(reply) for reply in replies] == [Answer, Unsent]
+    stopped.clear()
+    assert isinstance(await ask(http), Answer)
+    assert (len(server.seen), server.connections) == (2, 1), "and the connection is kept"
     await http.close()
 
 

@@ -35,6 +35,7 @@ from ordergate.ports.broker import (
     StreamUp,
     Unknown,
     Unsent,
+    no_veto,
 )
 from tests.brokers.conformance import listening, placed
 from tests.brokers.world import ACME, WAIT_S, HandClock, our_id, quantities, terms
@@ -87,13 +88,13 @@ async def test_every_fate_of_a_call_has_its_outcome(
     paper: PaperBroker, script: f.Script, fate: f.Fate, outcome: type[Outcome], arrives: bool
 ) -> None:
     script.add(f.Call.PLACE, fate)
-    assert isinstance(await paper.place(our_id(1), terms()), outcome)
+    assert isinstance(await paper.place(our_id(1), terms(), no_veto), outcome)
     assert isinstance(await paper.find(our_id(1)), NotFound) is not arrives
 
 
 async def test_a_late_call_arrives_when_it_is_let_in(paper: PaperBroker, script: f.Script) -> None:
     script.add(f.Call.PLACE, f.LateCall())
-    await paper.place(our_id(1), terms())
+    await paper.place(our_id(1), terms(), no_veto)
     paper.let_late_calls_in()
     assert not isinstance(await paper.find(our_id(1)), NotFound)
 
@@ -102,8 +103,8 @@ async def test_a_resend_that_meets_its_late_original_is_one_order_where_ids_are_
     paper: PaperBroker, script: f.Script
 ) -> None:
     script.add(f.Call.PLACE, f.LateCall())
-    await paper.place(our_id(1), terms())
-    assert isinstance(await paper.place(our_id(1), terms()), Acknowledged)
+    await paper.place(our_id(1), terms(), no_veto)
+    assert isinstance(await paper.place(our_id(1), terms(), no_veto), Acknowledged)
     paper.let_late_calls_in()
     assert len(await paper.open_orders()) == 1
 
@@ -114,8 +115,8 @@ async def test_a_resend_is_a_second_order_where_they_are_not(clock: HandClock, d
     exchange = PaperExchange(now=clock.now, dedups=False)
     broker = PaperBroker(exchange, env=Env.PAPER, clock=clock, dedup=dedup)
     assert broker.capabilities.dedup is dedup
-    await broker.place(our_id(1), terms())
-    await broker.place(our_id(1), terms())
+    await broker.place(our_id(1), terms(), no_veto)
+    await broker.place(our_id(1), terms(), no_veto)
     assert len(await broker.open_orders()) == 2
 
 

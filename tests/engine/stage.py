@@ -40,7 +40,7 @@ from ordergate.engine.trips import TripPolicy
 from ordergate.engine.world import Served, World
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
-from ordergate.ports.broker import Corrections, DedupClass
+from ordergate.ports.broker import Corrections, DedupClass, Outcome, Veto, no_veto
 from ordergate.ports.clock_offset import ClockOffset
 from ordergate.ports.kill_flags import KillFlags, SharedFlags
 from ordergate.ports.market_data import Quote, Trade
@@ -183,11 +183,25 @@ async def let_run() -> None:
 
 
 class NotingCarrier(FatedCarrier):
-    """Notes every question that is asked of the broker."""
+    """Notes every question that is asked of the broker; commands wait until it is `connected`."""
 
-    def __init__(self, asked: list[str], clock: HandClock, fates: fates.Fates, latency_s: float) -> None:
+    def __init__(
+        self,
+        asked: list[str],
+        connected: asyncio.Event,
+        clock: HandClock,
+        fates: fates.Fates,
+        latency_s: float,
+    ) -> None:
         super().__init__(clock, fates, latency_s)
         self._asked = asked
+        self._connected = connected
+
+    async def carry(
+        self, call: fates.Call, subject: str, act: Callable[[], Outcome], veto: Veto = no_veto
+    ) -> Outcome:
+        await self._connected.wait()
+        return await super().carry(call, subject, act, veto)
 
     async def ask(self, question: str, read: Callable[[], T]) -> T:
         self._asked.append(question)
@@ -251,6 +265,8 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self._expected = expected
         self.hidden: set[str] = set()
         self.asked: list[str] = []
+        self.connected = asyncio.Event()
+        self.connected.set()
         self.unproved: str | None = None
         self._keys = count()
 
@@ -271,7 +287,9 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             dedup=self._dedup,
             resend_is_safe=self._resend_is_safe,
             hides=lambda order: order.id in self.hidden,
-            carrier=NotingCarrier(self.asked, self.clock, self._fate, self._latency_s),
+            carrier=NotingCarrier(
+                self.asked, self.connected, self.clock, self._fate, self._latency_s
+            ),
             corrections=self._corrections,
             cancels_all=self._cancels_all,
             dead_man=self._dead_man,

@@ -24,7 +24,7 @@ from ordergate.core.refusals import Refusal
 from ordergate.engine.answers import Answer
 from ordergate.engine.egress import Egress, Withheld
 from ordergate.journal.postgres import PostgresJournal
-from ordergate.ports.broker import Acknowledged
+from ordergate.ports.broker import Acknowledged, no_veto
 from ordergate.ports.journal import Unit
 from tests.engine.groups import bracket, group, oco, placed
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
@@ -115,12 +115,12 @@ async def test_a_second_send_of_one_approval_is_not_made() -> None:
         assert order is not None
         egress = Egress(stage.journal)
         await egress.prepare(stage.seat, order_id)
-        assert isinstance(await egress.place(stage.seat, order), Withheld)
+        assert isinstance(await egress.place(stage.seat, order, no_veto), Withheld)
         egress.committed(
             DispatchStarted(order_id=order_id, at=order.accepted_at, cl_ord_id=order.cl_ord_id), b""
         )
-        assert isinstance(await egress.place(stage.seat, order), Acknowledged)
-        assert isinstance(await egress.place(stage.seat, order), Withheld)
+        assert isinstance(await egress.place(stage.seat, order, no_veto), Acknowledged)
+        assert isinstance(await egress.place(stage.seat, order, no_veto), Withheld)
 
 
 async def test_what_certainly_did_not_leave_may_be_sent_under_the_same_approval() -> None:
@@ -141,7 +141,7 @@ async def test_an_order_of_which_the_journal_knows_nothing_is_not_sent() -> None
         stranger = _replace(order, id=OrderId("P-0000000000000000ZZ"))
         egress = Egress(stage.journal)
         await egress.prepare(stage.seat, stranger.id)
-        withheld = await egress.place(stage.seat, stranger)
+        withheld = await egress.place(stage.seat, stranger, no_veto)
         assert isinstance(withheld, Withheld)
         assert withheld.approved == "nothing"
 
@@ -154,7 +154,7 @@ async def test_an_order_of_the_other_environment_is_not_sent() -> None:
         egress = Egress(stage.journal)
         live = _replace(order, id=OrderId("L" + order_id[1:]))
         await egress.prepare(stage.seat, live.id)
-        assert isinstance(await egress.place(stage.seat, live), Withheld)
+        assert isinstance(await egress.place(stage.seat, live, no_veto), Withheld)
 
 
 @pytest.mark.parametrize(
@@ -202,7 +202,7 @@ async def test_a_part_of_a_group_is_not_sent_for_more_than_the_whole() -> None:
         await egress.prepare(stage.seat, order.id)
         held = egress._of(order.id)
         held.permits = True
-        withheld = await egress.place(stage.seat, order)
+        withheld = await egress.place(stage.seat, order, no_veto)
         assert isinstance(withheld, Withheld), other
         assert withheld.approved.startswith("4 in all")
 
@@ -299,7 +299,7 @@ async def test_one_flipped_field_in_the_database_and_the_order_is_not_sent_again
             egress = Egress(journal)
             await egress.prepare(stage.seat, order_id)
             egress._of(order_id).permits = True
-            sent = await egress.place(stage.seat, order)
+            sent = await egress.place(stage.seat, order, no_veto)
             assert isinstance(sent, Acknowledged if flip is None else Withheld)
     finally:
         await journal.close()

@@ -87,6 +87,37 @@ async def test_a_stop_of_one_order_keeps_it_from_being_changed() -> None:
         assert [no.control for no in answer.failed] == ["R01"]
 
 
+async def test_an_order_that_waited_for_a_connection_is_asked_about_again() -> None:
+    async with Stage() as stage:
+        stage.connected.clear()
+        order = (await placed(stage)).order_id
+        await stage.clock.move(0.5)
+        await engage(stage, Level.GLOBAL, "", Grade.BLOCK_NEW)
+        stage.connected.set()
+        await stage.until(lambda: stage.status(order) == "rejected")
+        assert stage.placed_at_exchange() == 0
+
+
+async def test_a_replacement_that_waited_for_a_connection_is_asked_about_again() -> None:
+    async with Stage() as stage:
+        order = await working(stage)
+        stage.connected.clear()
+        await stage.gate.replace(
+            TRADER,
+            order,
+            quantity=Decimal(2),
+            limit_price=None,
+            stop_price=None,
+            key=stage.key(),
+            correlation="test",
+        )
+        await stage.clock.move(0.5)
+        await engage(stage, Level.GLOBAL, "", Grade.BLOCK_NEW)
+        stage.connected.set()
+        await stage.until(lambda: stage.listener.frames_of("replace_rejected"))
+        assert [one.terms.quantity for one in stage.exchange.orders()] == [Decimal(1)]
+
+
 async def test_reduce_only_never_turns_a_position_over() -> None:
     async with Stage() as stage:
         await hold(stage, 3)

@@ -10,7 +10,7 @@ from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers.paper import fates
 from ordergate.core.orders.terms import OrderType, TimeInForce
 from ordergate.engine.answers import Answer
-from ordergate.ports.broker import Rejected, Unknown
+from ordergate.ports.broker import Rejected, Unknown, no_veto
 from tests.brokers import alpaca_documents as documents
 from tests.brokers.alpaca_account import broker_of
 from tests.brokers.sockets import Act, ByteServer, hangs, resets, says
@@ -40,7 +40,7 @@ async def test_tektii_defect_1_a_place_without_an_answer_is_one_post_under_our_o
     """A submit was repeated up to three times on a timeout, without any id to tell the copies apart."""
     server.play(UNCLEAR[name])
     broker = broker_of(server.url, clock, http=QUICK)
-    await broker.place(our_id(1), terms())
+    await broker.place(our_id(1), terms(), no_veto)
     await broker.close()
     assert server.paths() == ["POST /v2/orders"]
     assert server.seen[0].json["client_order_id"] == our_id(1)
@@ -209,7 +209,7 @@ async def test_lumibot_defect_8_an_order_is_sent_as_what_it_is(
         limit_price=Decimal("10.5") if kind.needs_limit_price else None,
         stop_price=Decimal("11.5") if kind.needs_stop_price else None,
     )
-    outcome = await broker.place(our_id(1), order)
+    outcome = await broker.place(our_id(1), order, no_veto)
     await broker.close()
     if isinstance(outcome, Rejected):
         assert server.seen == [], "what cannot be said as it is, is not said"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -23,7 +24,7 @@ from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import absorb
 from ordergate.core.orders.lifecycle import Status
-from ordergate.core.orders.order import Order
+from ordergate.core.orders.order import Order, Replacement
 from ordergate.engine.alarms import Alarms
 from ordergate.engine.egress import Egress, Withheld
 from ordergate.engine.holding import Held, until_free
@@ -39,6 +40,8 @@ from ordergate.telemetry.metrics import Metrics
 log = logger("dispatcher")
 
 EGRESS_PARITY: Final = "egress-parity"
+KILL_SWITCH: Final = "kill-switch"
+NOT_OURS: Final = "the account was not proven to be ours of late"
 SELF_MATCH: Final = "self-match"
 
 
@@ -140,9 +143,6 @@ class Dispatcher:
             await self._mark_started(seat, order)
         await self._egress.prepare(seat, order_id)
         await self._still_ours(seat, order)
-        if self._kill_guard.forbids(seat, order):  # asked last: nothing waits between it and the wire
-            await self._never_sent(seat, order, "kill-switch")
-            return
         outcome = await self._place_until_sent(seat, order)
         if isinstance(outcome, Withheld):
             await self._withhold(seat, order, outcome)
@@ -213,9 +213,7 @@ class Dispatcher:
         await self._egress.prepare(seat, order_id, replacing=True)
         await self._still_ours(seat, order)
         started = self._clock.monotonic()
-        outcome: Outcome | Withheld = Unsent("kill-switch")
-        if not self._kill_guard.forbids(seat, order, asked):
-            outcome = await self._egress.replace(seat, order, asked)
+        outcome = await self._egress.replace(seat, order, asked, partial(self._veto, seat, order, asked))
         self._metrics.broker.observe(self._clock.monotonic() - started)
         if isinstance(outcome, Withheld):
             self._break(seat, order_id, outcome)
@@ -245,13 +243,17 @@ class Dispatcher:
 
     async def _place_until_sent(self, seat: Seat, order: Order) -> Outcome | Withheld | None:
         """The outcome, or None when the order ended here without having been sent."""
-        pace = self._pace
-        started = self._clock.monotonic()
-        outcome = await self._egress.place(seat, order)
-        self._metrics.broker.observe(self._clock.monotonic() - started)
-        for attempt in range(1, pace.unsent_attempts_max):
-            if not isinstance(outcome, Unsent):
-                return outcome
+        pace, veto = self._pace, partial(self._veto, seat, order)
+        outcome: Outcome | Withheld = Unsent("not tried")
+        for attempt in range(1, pace.unsent_attempts_max + 1):
+            if veto() == KILL_SWITCH:
+                await self._never_sent(seat, order, KILL_SWITCH)
+                return None
+            started = self._clock.monotonic()
+            outcome = await self._egress.place(seat, order, veto)
+            self._metrics.broker.observe(self._clock.monotonic() - started)
+            if not isinstance(outcome, Unsent) or attempt == pace.unsent_attempts_max:
+                break
             wait = max(outcome.retry_after_s, pace.unsent_wait_s_min * 2**attempt)
             await self._clock.sleep(min(wait, pace.unsent_wait_s_max))
             now = seat.lane.books.order(order.id)
@@ -262,11 +264,13 @@ class Dispatcher:
             if now is not None and now.cancel_requested:
                 await self._never_sent(seat, order, None)
                 return None
-            if self._kill_guard.forbids(seat, order):
-                await self._never_sent(seat, order, "kill-switch")
-                return None
-            outcome = await self._egress.place(seat, order)
         return outcome
+
+    def _veto(self, seat: Seat, order: Order, asked: Replacement | None = None) -> str | None:
+        """Asked by the adapter last of all: it may have waited for its turn, or for a connection."""
+        if self._kill_guard.forbids(seat, order, asked):
+            return KILL_SWITCH
+        return None if self._is_proven_ours(seat) else NOT_OURS
 
     def _note_placed(self, seat: Seat, order_id: OrderId, cl_ord: ClOrdId, outcome: Outcome) -> None:
         order = seat.lane.books.order(order_id)
@@ -356,9 +360,12 @@ class Dispatcher:
         Raises Fault when it is not. No broker checks an epoch: this is what keeps an owner that
         slept through the end of its ownership from speaking for an order that has a new one.
         """
-        if self._clock.monotonic() - seat.lane.proven_at > self._pace.send_within_s:
+        if not self._is_proven_ours(seat):
             log.warning("dispatch.stale", order=order.id, account=seat.lane.account)
             await self._mark_started(seat, order)
+
+    def _is_proven_ours(self, seat: Seat) -> bool:
+        return self._clock.monotonic() - seat.lane.proven_at <= self._pace.send_within_s
 
     async def _mark_started(self, seat: Seat, order: Order) -> None:
         event = e.DispatchStarted(order_id=order.id, at=self._clock.now(), cl_ord_id=order.cl_ord_id)

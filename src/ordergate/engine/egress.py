@@ -25,7 +25,7 @@ from ordergate.core.orders.content import content_hash
 from ordergate.core.orders.order import Order, Replacement, as_replaced
 from ordergate.core.orders.terms import Terms
 from ordergate.engine.lanes import Seat
-from ordergate.ports.broker import Outcome, Unsent
+from ordergate.ports.broker import Outcome, Unsent, Veto
 from ordergate.ports.journal import Journal
 
 _accepted: Final = msgspec.json.Decoder(e.OrderAccepted)
@@ -95,8 +95,8 @@ class Egress:
         except JournalCorrupt as corrupt:
             held.corrupt = str(corrupt)
 
-    async def place(self, seat: Seat, order: Order) -> Outcome | Withheld:
-        """Compare and send, without waiting in between."""
+    async def place(self, seat: Seat, order: Order, veto: Veto) -> Outcome | Withheld:
+        """Compare and send what was compared, unless `veto` speaks against it at the last instant."""
         name, terms = order.cl_ord_id, order.terms
         held = self._of(order.id)
         withheld = _environment(seat, order) or _placing(held, order.id, name, terms)
@@ -104,12 +104,12 @@ class Egress:
         if withheld is not None:
             return withheld
         held.permits = False
-        outcome = await seat.broker.place(name, terms)
+        outcome = await seat.broker.place(name, terms, veto)
         if isinstance(outcome, Unsent):
             held.permits = True  # not a byte of it left
         return outcome
 
-    async def replace(self, seat: Seat, order: Order, asked: Replacement) -> Outcome | Withheld:
+    async def replace(self, seat: Seat, order: Order, asked: Replacement, veto: Veto) -> Outcome | Withheld:
         """The same for a replacement."""
         assert order.broker_order_id is not None
         held = self._of(order.id)
@@ -119,7 +119,7 @@ class Egress:
         if withheld is not None:
             return withheld
         held.requested = None  # an approval is good for one send
-        return await seat.broker.replace(order.broker_order_id, name, order.terms, asked)
+        return await seat.broker.replace(order.broker_order_id, name, order.terms, asked, veto)
 
     def forget(self, order_id: OrderId) -> None:
         """Nothing is asked about the order any more; what is asked later is read from the journal."""

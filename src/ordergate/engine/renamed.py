@@ -26,6 +26,7 @@ from ordergate.ports.broker import (
     News,
     NotFound,
     Outcome,
+    Veto,
 )
 
 _with = msgspec.structs.replace
@@ -40,8 +41,8 @@ class Renamed:
         self._broker = broker
         self._names = names
 
-    async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome:
-        return await self._broker.place(cl_ord_id, terms)
+    async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome:
+        return await self._broker.place(cl_ord_id, terms, veto)
 
     async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
         return await self._broker.cancel(cl_ord_id, broker_order_id)
@@ -53,9 +54,9 @@ class Renamed:
         return await self._broker.dead_man(timeout_s)
 
     async def replace(
-        self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
+        self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement, veto: Veto
     ) -> Outcome:
-        return await self._broker.replace(broker_order_id, new_cl_ord_id, terms, asked)
+        return await self._broker.replace(broker_order_id, new_cl_ord_id, terms, asked, veto)
 
     async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
         found = await self._broker.find(cl_ord_id)

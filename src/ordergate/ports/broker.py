@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -123,16 +123,25 @@ class News(msgspec.Struct, frozen=True, gc=False):
 BrokerNews = News | StreamUp | StreamDown
 
 
+Veto = Callable[[], str | None]
+"""Why a command must not leave, or None: asked after every wait, right before the first byte."""
+
+
+def no_veto() -> None:
+    """Nothing speaks against it."""
+
+
 class Broker(Protocol):
     """One brokerage account. Every call has a timeout of its own and never raises for the wire:
 
-    a failure is Unsent, Rejected or Unknown. Queries raise BrokerUnavailable.
+    a failure is Unsent, Rejected or Unknown. Queries raise BrokerUnavailable. What a veto speaks against is
+    Unsent, with its words.
     """
 
     capabilities: Capabilities
     env: Env
 
-    async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome: ...
+    async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome: ...
 
     async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
         """Where `broker_order_id` is None the order is looked up by client order id first."""
@@ -153,7 +162,7 @@ class Broker(Protocol):
         ...
 
     async def replace(
-        self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
+        self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement, veto: Veto
     ) -> Outcome: ...
 
     async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound: ...

@@ -52,6 +52,7 @@ class Brokerage:
         self.account = account
         self.chance = ground.chance(f"brokerage {number}")
         self.in_flight: dict[str, int] = {}
+        self.connecting = 0
         self.amended: set[str] = set()
         self.doubtful: set[str] = set()
         self.denied_falsely: set[str] = set()

@@ -29,6 +29,8 @@ from ordergate.ports.broker import (
     Rejected,
     Unknown,
     Unsent,
+    Veto,
+    no_veto,
 )
 from ordergate.simulation.brokerage import Brokerage, order_of
 from ordergate.simulation.database import Process
@@ -37,6 +39,7 @@ from ordergate.simulation.witness import Sent
 T = TypeVar("T")
 
 REQUEST_S_MAX: Final = 5.0
+_CONNECT_S_MAX: Final = 2.0
 _LATE_S_MAX: Final = 20.0
 _CURT: Final = 0.5
 _FOR_REPLACES: Final = 0.4  # strikes of a smaller dose wait for a replace
@@ -56,7 +59,9 @@ class BrokerLine:
 
     # -- commands
 
-    async def carry(self, call: Call, subject: str, act: Callable[[], Outcome]) -> Outcome:
+    async def carry(
+        self, call: Call, subject: str, act: Callable[[], Outcome], veto: Veto = no_veto
+    ) -> Outcome:
         brokerage = self._brokerage
         if call is Call.PLACE and brokerage.strike("C5") is not None:
             await self._death("C5", subject)
@@ -67,6 +72,10 @@ class BrokerLine:
             await _never()
         if (refused := self._turned_away(call)) is not None:
             return refused
+        if call is not Call.CANCEL:
+            await self._connect()
+        if (why := veto()) is not None:
+            return Unsent(why)
         sent = Sent(account=brokerage.account, gateway=self._process.name, call=call, subject=subject)
         brokerage.witness.sent(sent)
         answer: asyncio.Future[Outcome] = brokerage.ground.loop.create_future()
@@ -82,6 +91,17 @@ class BrokerLine:
         if call is Call.PLACE and brokerage.strike("C7") is not None:
             await self._death("C7", subject)
         return await answer
+
+    async def _connect(self) -> None:
+        """N3: what is to be placed or changed waits for a connection before a byte of it can leave."""
+        slow = self._brokerage.spell("N3")
+        if slow is None:
+            return
+        self._brokerage.connecting += 1
+        try:
+            await asyncio.sleep(slow.dose * _CONNECT_S_MAX)
+        finally:
+            self._brokerage.connecting -= 1
 
     def _turned_away(self, call: Call) -> Outcome | None:
         """What keeps a call from being sent at all, or gets it a definite no."""

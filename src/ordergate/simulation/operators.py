@@ -89,8 +89,8 @@ class Operators:
     def _operator(self, strike: Strike) -> None:
         """O1: the kill switch is engaged and released, again and again, at one level or another.
 
-        Others wait until a broker cannot be spoken to, or until an order is in question, and keep it
-        engaged for longer.
+        Others wait until a broker is slow or cannot be spoken to, or until an order is in question, and
+        keep it engaged for longer.
         """
         if waits := _waits(strike):
             (self._watchful if waits == 2 else self._alarmed).append(strike)
@@ -107,11 +107,16 @@ class Operators:
             self._ground.later(spell.lasts + 3.0, lambda: self._throw(strike, engage=False))
 
     def mind_the_doubtful(self) -> None:
-        """Whoever watches stops all trading when nobody knows what became of an order."""
-        if self._watchful and any(self._town.questions(one.account) for one in self._town.brokerages):
-            strike = self._watchful.pop(0)
-            self._throw(strike, engage=True)
-            self._ground.later(_WATCHFUL_S, lambda: self._throw(strike, engage=False))
+        """Whoever watches stops all trading when an order is in question, or waits for its connection."""
+        brokerages = self._town.brokerages
+        if self._watchful and any(self._town.questions(one.account) for one in brokerages):
+            self._throw_for_long(self._watchful.pop(0))
+        if self._alarmed and any(one.connecting for one in brokerages):
+            self._throw_for_long(self._alarmed.pop(0))
+
+    def _throw_for_long(self, strike: Strike) -> None:
+        self._throw(strike, engage=True)
+        self._ground.later(_WATCHFUL_S, lambda: self._throw(strike, engage=False))
 
     def _throw(self, strike: Strike, *, engage: bool) -> None:
         if not self._ground.weather.healed:
@@ -253,7 +258,7 @@ class Operators:
 
 
 def _waits(strike: Strike) -> int:
-    """What an engagement waits for: nothing, a broker that cannot be spoken to, or an order in question."""
+    """What an engagement waits for: nothing, a broker that is slow or silent, or an order in question."""
     return int(strike.dose * 100) % 4
 
 

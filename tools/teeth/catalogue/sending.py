@@ -70,8 +70,8 @@ MUTATIONS: Final = (
         p0=True,
         what="after a pause an order is sent without proving the account still ours",
         file=_DISPATCHER,
-        find="if self._clock.monotonic() - seat.lane.proven_at > self._pace.send_within_s:",
-        put="if seat.lane.proven_at < 0:",
+        find="        return self._clock.monotonic() - seat.lane.proven_at <= self._pace.send_within_s",
+        put="        return seat.lane.proven_at >= 0",
     ),
     Mutation(
         id="lease-without-margin",
@@ -92,29 +92,33 @@ MUTATIONS: Final = (
     Mutation(
         id="kill-not-asked-before-the-wire",
         p0=True,
-        what="the kill switch is not asked again before an order is sent",
+        what="the kill switch is not asked before an order is sent",
         file=_DISPATCHER,
-        find="        if self._kill_guard.forbids(seat, order):  # asked last",
-        put="        if False:  # asked last",
+        find="        if self._kill_guard.forbids(seat, order, asked):\n            return KILL_SWITCH",
+        put="        if False:\n            return KILL_SWITCH",
     ),
     Mutation(
-        id="kill-not-asked-on-retry",
+        id="nothing-asked-after-a-wait",
         p0=True,
-        what="the kill switch is not asked before another try",
-        file=_DISPATCHER,
-        find="            if self._kill_guard.forbids(seat, order):\n                await self._never_sent",
-        put="            if False:\n                await self._never_sent",
+        what="nothing is asked again once an order has waited for a connection",
+        file="engine/egress.py",
+        find="seat.broker.place(name, terms, veto)",
+        put="seat.broker.place(name, terms, lambda: None)",
     ),
     Mutation(
         id="retry-after-any-answer",
         p0=True,
         what="an unclear answer is tried again as if nothing had been sent",
         file=_DISPATCHER,
-        find="            if not isinstance(outcome, Unsent):\n                return outcome\n            wait = max(outcome.retry_after_s, pace",
+        find=(
+            "            if not isinstance(outcome, Unsent) or attempt == pace.unsent_attempts_max:\n"
+            "                break\n"
+            "            wait = max(outcome.retry_after_s"
+        ),
         put=(
-            "            if isinstance(outcome, Acknowledged | Rejected):\n"
-            "                return outcome\n"
-            '            wait = max(getattr(outcome, "retry_after_s", 0.0), pace'
+            "            if isinstance(outcome, Acknowledged | Rejected) or attempt == pace.unsent_attempts_max:\n"
+            "                break\n"
+            '            wait = max(getattr(outcome, "retry_after_s", 0.0)'
         ),
     ),
     Mutation(
@@ -125,7 +129,7 @@ MUTATIONS: Final = (
         put=(
             "            await self._clock.sleep(0 * wait)\n"
             "            while isinstance(outcome, Unsent):\n"
-            "                outcome = await seat.broker.place(order.cl_ord_id, order.terms)"
+            "                outcome = await seat.broker.place(order.cl_ord_id, order.terms, veto)"
         ),
     ),
     Mutation(
@@ -133,10 +137,10 @@ MUTATIONS: Final = (
         p0=True,
         what="a replacement is sent under the name of the version it replaces",
         file="engine/egress.py",
-        find="return await seat.broker.replace(order.broker_order_id, name, order.terms, asked)",
+        find="return await seat.broker.replace(order.broker_order_id, name, order.terms, asked, veto)",
         put=(
             "name = cl_ord_id(order.id, order.version)\n"
-            "        return await seat.broker.replace(order.broker_order_id, name, order.terms, asked)"
+            "        return await seat.broker.replace(order.broker_order_id, name, order.terms, asked, veto)"
         ),
     ),
     Mutation(
@@ -148,7 +152,7 @@ MUTATIONS: Final = (
         put=(
             "                order = lane.books.order(order_id)\n"
             "                if order is not None:\n"
-            "                    self.ask(order_id, seat.broker.place(order.cl_ord_id, order.terms))\n"
+            "                    self.ask(order_id, seat.broker.place(order.cl_ord_id, order.terms, lambda: None))\n"
             "                # A cancel asked"
         ),
     ),

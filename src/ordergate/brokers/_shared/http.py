@@ -20,7 +20,7 @@ from yarl import URL
 from ordergate.brokers._shared.documents import NotOneDocument, check_document
 from ordergate.brokers._shared.lines import Broken, HttpLimits, Lines, NotSent, Response
 from ordergate.brokers._shared.rate import Allowance, Need
-from ordergate.ports.broker import Unknown, Unsent
+from ordergate.ports.broker import Unknown, Unsent, Veto, no_veto
 from ordergate.telemetry.log import logger
 
 log = logger("brokers.http")
@@ -71,7 +71,13 @@ class HttpClient:
         self._lines: Lines | None = None
 
     async def ask(
-        self, method: str, target: str, *, need: Need = Need.ORDINARY, body: bytes | None = None
+        self,
+        method: str,
+        target: str,
+        *,
+        need: Need = Need.ORDINARY,
+        body: bytes | None = None,
+        veto: Veto = no_veto,
     ) -> Reply:
         """Ask once. `target` is a path, with its query if any, already encoded."""
         if why := self._closed():
@@ -82,7 +88,7 @@ class HttpClient:
         request, head = self._request(method, target, body), self._head
         self._under_way[head] += 1
         try:
-            response = await self._open_lines().ask(request)
+            response = await self._open_lines().ask(request, veto)
         except NotSent as fault:
             return Unsent(str(fault))
         except Broken as fault:

@@ -16,6 +16,7 @@ import httptools
 import msgspec
 from yarl import URL
 
+from ordergate.ports.broker import Veto
 from ordergate.telemetry import failpoints
 
 # Head, and what chunks need beside their content: that is not bounded by the body's bound.
@@ -74,12 +75,15 @@ class Lines:
         self._look_every_s = min(limits.total_s / 8, _LOOK_S_MAX)
         self._looking: asyncio.TimerHandle | None = None
 
-    async def ask(self, request: bytes) -> Response:
-        """Send `request` once. Raises NotSent or Broken."""
+    async def ask(self, request: bytes, veto: Veto) -> Response:
+        """Send `request` once, unless `veto` speaks against it. Raises NotSent or Broken."""
         if not self._places.take_now() and not await self._places.take(self._limits.connect_s):
             raise NotSent("no free connection within the time allowed")
         try:
             line = self._idle_line() or await self._new_line()
+            if (why := veto()) is not None:
+                self._idle.append(line)
+                raise NotSent(why)
             try:
                 if self._looking is None:
                     self._looking = self._loop.call_later(self._look_every_s, self._look)

@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import aclosing
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import aiohttp
@@ -49,6 +50,7 @@ from ordergate.ports.broker import (
     StreamUp,
     Unknown,
     Unsent,
+    Veto,
 )
 from ordergate.ports.clock import Chance, Clock
 
@@ -154,11 +156,9 @@ class AlpacaBroker:
 
     # -- commands
 
-    async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome:
-        if self._clock.monotonic() >= self._lease.opens_until:
-            return Unsent(_NOT_LEASED)
+    async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome:
         body = wire.ENCODER.encode(requests.place_body(cl_ord_id, terms))
-        reply = await self._http.ask("POST", "/v2/orders", body=body)
+        reply = await self._http.ask("POST", "/v2/orders", body=body, veto=partial(self._vetoed, veto))
         if not isinstance(reply, Answer):
             return reply
         return await self._placed(reply, cl_ord_id)
@@ -190,11 +190,12 @@ class AlpacaBroker:
         return Rejected("Alpaca has no dead man's switch")
 
     async def replace(
-        self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
+        self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement, veto: Veto
     ) -> Outcome:
         """A yes says that the replacement was taken; the stream's `replaced` proves that it won."""
-        if self._clock.monotonic() >= self._lease.opens_until:
-            return Unsent(_NOT_LEASED)
+        veto = partial(self._vetoed, veto)
+        if (why := veto()) is not None:
+            return Unsent(why)
         held_qty = terms.quantity
         if asked.quantity != terms.quantity or not self._settings.replace_keeps_fills:
             held = await self._held(broker_order_id)
@@ -202,10 +203,13 @@ class AlpacaBroker:
                 return held
             held_qty = held
         body = wire.ENCODER.encode(requests.replace_body(new_cl_ord_id, terms, asked, held_qty))
-        reply = await self._http.ask("PATCH", order_path(broker_order_id), body=body)
+        reply = await self._http.ask("PATCH", order_path(broker_order_id), body=body, veto=veto)
         if not isinstance(reply, Answer):
             return reply
         return await self._placed(reply, new_cl_ord_id)
+
+    def _vetoed(self, veto: Veto) -> str | None:
+        return _NOT_LEASED if self._clock.monotonic() >= self._lease.opens_until else veto()
 
     async def _placed(self, answer: Answer, cl_ord_id: ClOrdId) -> Outcome:
         """What the answer to a new order, or to a replacement, proves."""

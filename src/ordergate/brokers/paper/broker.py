@@ -31,6 +31,7 @@ from ordergate.ports.broker import (
     NotFound,
     Outcome,
     Rejected,
+    Veto,
 )
 from ordergate.ports.clock import Clock
 
@@ -82,8 +83,8 @@ class PaperBroker:
 
     # -- commands
 
-    async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome:
-        return await self._carrier.carry(f.Call.PLACE, cl_ord_id, lambda: self._place(cl_ord_id, terms))
+    async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome:
+        return await self._carrier.carry(f.Call.PLACE, cl_ord_id, lambda: self._place(cl_ord_id, terms), veto)
 
     async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
         return await self._carrier.carry(
@@ -98,15 +99,13 @@ class PaperBroker:
     async def dead_man(self, timeout_s: float) -> Outcome:
         if not self.capabilities.dead_man:
             return Rejected("the broker has no dead man's switch")
-        return await self._carrier.carry(
-            f.Call.DEAD_MAN, "everything", lambda: self._dead_man(timeout_s)
-        )
+        return await self._carrier.carry(f.Call.DEAD_MAN, "everything", lambda: self._dead_man(timeout_s))
 
     async def replace(
-        self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement
+        self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement, veto: Veto
     ) -> Outcome:
         return await self._carrier.carry(
-            f.Call.REPLACE, new_cl_ord_id, lambda: self._replace(broker_order_id, new_cl_ord_id, asked)
+            f.Call.REPLACE, new_cl_ord_id, lambda: self._replace(broker_order_id, new_cl_ord_id, asked), veto
         )
 
     def let_late_calls_in(self) -> None:

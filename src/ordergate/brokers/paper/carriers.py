@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol, TypeVar, assert_never
 
 from ordergate.brokers.paper import fates as f
-from ordergate.ports.broker import BrokerUnavailable, Outcome, Rejected, Unknown, Unsent
+from ordergate.ports.broker import BrokerUnavailable, Outcome, Rejected, Unknown, Unsent, Veto, no_veto
 from ordergate.ports.clock import Clock
 
 LATE_MAX: Final = 1_000
@@ -21,7 +21,9 @@ T = TypeVar("T")
 
 
 class Carrier(Protocol):
-    async def carry(self, call: f.Call, subject: str, act: Callable[[], Outcome]) -> Outcome:
+    async def carry(
+        self, call: f.Call, subject: str, act: Callable[[], Outcome], veto: Veto = no_veto
+    ) -> Outcome:
         """Send a command about `subject`, a client order id, and bring back what came of it."""
         ...
 
@@ -39,11 +41,15 @@ class FatedCarrier:
         self._latency_s = latency_s
         self._late: deque[Callable[[], Any]] = deque(maxlen=LATE_MAX)
 
-    async def carry(self, call: f.Call, subject: str, act: Callable[[], Outcome]) -> Outcome:
+    async def carry(
+        self, call: f.Call, subject: str, act: Callable[[], Outcome], veto: Veto = no_veto
+    ) -> Outcome:
         """Send, let the exchange act, and bring back the answer, as far as fate lets it."""
         fate = self._fates(call)
         if isinstance(fate, f.NotSent):
             return Unsent(fate.why, fate.retry_after_s)
+        if (why := veto()) is not None:
+            return Unsent(why)
         await self._travel()
         outcome: Outcome
         match fate:
