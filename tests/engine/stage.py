@@ -14,13 +14,12 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import msgspec
 
 from ordergate.brokers.paper import fates
 from ordergate.brokers.paper.broker import PaperBroker
-from ordergate.brokers.paper.carriers import FatedCarrier
 from ordergate.brokers.paper.exchange import PaperExchange
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
@@ -40,15 +39,14 @@ from ordergate.engine.trips import TripPolicy
 from ordergate.engine.world import Served, World
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
-from ordergate.ports.broker import Corrections, DedupClass, Outcome, Veto, no_veto
+from ordergate.ports.broker import Corrections, DedupClass
 from ordergate.ports.clock_offset import ClockOffset
 from ordergate.ports.kill_flags import KillFlags, SharedFlags
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.ports.nodes import Node as SeenNode
 from ordergate.ports.nodes import Nodes
 from ordergate.telemetry.metrics import Metrics
-
-T = TypeVar("T")
+from tests.engine.noting import NotingCarrier
 
 ACCOUNT = AccountId("P-TEST")
 ES = Symbol("ESH4")
@@ -180,32 +178,6 @@ async def let_run() -> None:
     """Let everything that can go on without time go on."""
     for _ in range(30):
         await asyncio.sleep(0)
-
-
-class NotingCarrier(FatedCarrier):
-    """Notes every question that is asked of the broker; commands wait until it is `connected`."""
-
-    def __init__(
-        self,
-        asked: list[str],
-        connected: asyncio.Event,
-        clock: HandClock,
-        fates: fates.Fates,
-        latency_s: float,
-    ) -> None:
-        super().__init__(clock, fates, latency_s)
-        self._asked = asked
-        self._connected = connected
-
-    async def carry(
-        self, call: fates.Call, subject: str, act: Callable[[], Outcome], veto: Veto = no_veto
-    ) -> Outcome:
-        await self._connected.wait()
-        return await super().carry(call, subject, act, veto)
-
-    async def ask(self, question: str, read: Callable[[], T]) -> T:
-        self._asked.append(question)
-        return await super().ask(question, read)
 
 
 class Stage(AbstractAsyncContextManager["Stage"]):

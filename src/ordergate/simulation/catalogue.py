@@ -90,7 +90,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault("Q4", "bus down", absent=_NO_BUS),
     Fault("N1", "partition, also one-way", "calls or statements met a dead line", spell_s=(0.5, 15)),
     Fault("N2", "lines clogged one by one and freed in another order", "three lines were clogged at once"),
-    Fault("N3", "a very slow line", "a call took seconds", spell_s=(1, 10)),
+    Fault("N3", "a very slow line, to connect as well", "a call took seconds", spell_s=(1, 10)),
     Fault("N4", "the broker's name does not resolve", "a call could not begin", spell_s=(0.5, 8)),
     Fault("S1", "a second gateway starts beside the first", "the second did not get the fence"),
     Fault("S2", "a frozen gateway wakes after its place was taken", "it woke under an old epoch"),
