@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from html.parser import HTMLParser
 from typing import Any
@@ -200,6 +201,15 @@ async def test_who_is_wrong_is_told_nothing_more(user: str, password: str) -> No
     assert answer.status == 401
     assert b"The name, the password or the code is wrong." in answer.body
     assert (await alice.decide()).status == 400
+
+
+async def test_of_two_answers_at_once_one_lets_in() -> None:
+    alice = await visitor(await world())
+    await alice.open(json.loads((await alice.push()).body)["request_uri"])
+
+    answers = await asyncio.gather(alice.log_in(), alice.log_in())
+
+    assert sorted(answer.status for answer in answers) == [200, 400]
 
 
 async def test_guessing_a_password_is_slowed_down() -> None:

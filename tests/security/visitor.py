@@ -80,10 +80,11 @@ class Visitor:
         if code is None:
             code = "" if self.factor is None else self.code()
         form = {"visit": self.visit, "user": user, "password": password, "code": code}
-        return await self._post("/oauth/login", form, headers)
+        return await self.send_form("/oauth/login", form, **headers)
 
     async def decide(self, decision: str = "allow", **headers: str) -> Answer:
-        return await self._post("/oauth/consent", {"visit": self.visit, "decision": decision}, headers)
+        form = {"visit": self.visit, "decision": decision}
+        return await self.send_form("/oauth/consent", form, **headers)
 
     async def redeem(self, a_code: str, *, proof: str | None = None, **changes: str | None) -> Answer:
         asked = {
@@ -115,7 +116,7 @@ class Visitor:
         found: dict[str, Any] = json.loads(answer.body)
         return found
 
-    async def _post(self, path: str, form: dict[str, str], headers: dict[str, str]) -> Answer:
+    async def send_form(self, path: str, form: dict[str, str], **headers: str) -> Answer:
         sent = {**FORM, "cookie": self.cookie, **headers}
         return self._seen(await self.here.send(path, urlencode(form).encode(), sent))
 

@@ -25,9 +25,9 @@ from ordergate.security.external import ExternalIssuer
 from ordergate.security.keys.software import SoftKey, SoftwareKeys, p256
 from ordergate.security.memory import MemoryStore
 from ordergate.security.oauth_requests import ASSERTION_TYPE, Answer, Received
+from ordergate.security.passkeys import PeopleStore
 from ordergate.security.people.memory import MemoryPeople
 from ordergate.security.people.totp import Totp
-from ordergate.security.persons import GrantStore
 from ordergate.security.profile import Profile, profile
 from ordergate.security.senders import Senders
 from ordergate.security.service import Security, start
@@ -274,7 +274,7 @@ async def world(
     *,
     clock: SetClock | None = None,
     store: ClientStore | None = None,
-    people: GrantStore | None = None,
+    people: PeopleStore | None = None,
     keys: SoftwareKeys | None = None,
     base_url: str | None = None,
     issuers: tuple[ExternalIssuer, ...] = (),

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from ordergate.cli import tables
+from ordergate.cli import passkeys, tables
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
 from ordergate.cli.output import people, show, to_programs, waiting
@@ -19,6 +19,7 @@ from ordergate.core.ids import AccountId
 from ordergate.telemetry.secret import Secret
 
 app = typer.Typer(no_args_is_help=True, help="Register the people who may log in.")
+app.add_typer(passkeys.app, name="passkeys")
 
 UserId = Annotated[str, typer.Argument(help="The person's name.")]
 
@@ -41,7 +42,7 @@ def add(
         bool, typer.Option(help="Ask for a code of an authenticator app, too. Always, in live.")
     ] = True,
     replace: Annotated[
-        bool, typer.Option("--replace", help="Give a known person a new password and factor.")
+        bool, typer.Option("--replace", help="Give a known person a new password and factor, and no passkey.")
     ] = False,
     config: ConfigFile = None,
     data_dir: DataDir = DATA_DIR,

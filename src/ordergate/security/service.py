@@ -20,9 +20,13 @@ from ordergate.security.external import ExternalIssuer
 from ordergate.security.grant_desk import GrantDesk
 from ordergate.security.hashing import hash_secret, new_secret
 from ordergate.security.metadata import AUTHORIZE
+from ordergate.security.passkeys import PeopleStore
+from ordergate.security.people.ceremonies import party_of
+from ordergate.security.people.entrance import Entrance
 from ordergate.security.people.login import Login
+from ordergate.security.people.passkey_login import PasskeyLogin
 from ordergate.security.people.totp import Totp
-from ordergate.security.persons import LIFE_S, GrantStore
+from ordergate.security.persons import LIFE_S
 from ordergate.security.profile import Profile
 from ordergate.security.pushed import Requests
 from ordergate.security.senders import Senders
@@ -44,17 +48,29 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     bearer: Bearer
     server: AuthorizationServer
     login: Login
-    people: GrantStore
+    passkeys: PasskeyLogin
+    people: PeopleStore
     clock: Clock
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every route of the authorization server, those of people included."""
-        login = self.login
+        login, passkeys = self.login, self.passkeys
+        of_passkeys = (
+            ("/oauth/passkey", "POST", "Ask for a passkey", passkeys.begin),
+            ("/oauth/passkey/login", "POST", "Who the person is, by a passkey", passkeys.login),
+            ("/oauth/passkey/new", "POST", "Offer to make a passkey", passkeys.offer),
+            ("/oauth/passkey/keep", "POST", "Keep a new passkey", passkeys.keep),
+            ("/oauth/passkey.js", "GET", "What the pages of passkeys run", passkeys.script),
+        )
         return (
             *self.server.endpoints(),
             Endpoint(path=AUTHORIZE, method="GET", summary="Ask a person", call=login.authorize),
             Endpoint(path="/oauth/login", method="POST", summary="Who the person is", call=login.login),
             Endpoint(path="/oauth/consent", method="POST", summary="What they allow", call=login.consent),
+            *(
+                Endpoint(path=path, method=method, summary=summary, call=call)
+                for path, method, summary, call in of_passkeys
+            ),
         )
 
     async def run(self) -> None:
@@ -104,7 +120,7 @@ async def start(
     store: ClientStore,
     clock: Clock,
     *,
-    people: GrantStore,
+    people: PeopleStore,
     totp: Totp,
     keys: Keys,
     issuers: Sequence[ExternalIssuer] = (),
@@ -125,13 +141,17 @@ async def start(
     server = AuthorizationServer(
         profile, directory, signer, bearer, senders, clock=clock, grants=grants, noted=noted
     )
-    login = Login(profile, directory, people, requests=requests, totp=totp, clock=clock)
+    party = party_of(profile)
+    entrance = Entrance(profile, directory, clock, passkeys=party is not None)
+    login = Login(entrance, people, requests=requests, totp=totp, clock=clock)
+    passkeys = PasskeyLogin(entrance, party, people, clock=clock)
     return Security(
         directory=directory,
         signer=signer,
         bearer=bearer,
         server=server,
         login=login,
+        passkeys=passkeys,
         people=people,
         clock=clock,
     )

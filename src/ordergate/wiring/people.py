@@ -63,11 +63,14 @@ def add(
     )
 
     async def put(store: PostgresStore) -> Secret | None:
-        if not replace and user_id in await _people(store):
+        if not replace and user_id in await everybody(store):
             raise CannotRegister(f"there is a person {user_id}: --replace gives them a new password")
         sealed, told = await _factor(settings, store, user_id) if second_factor else (None, None)
-        put = msgspec.structs.replace(person, totp=sealed)
-        await PostgresPeople(settings.environment, store.pool).put_person(put)
+        people = PostgresPeople(settings.environment, store.pool)
+        # Whoever knew the password before may have made one, and would be let in by it for ever.
+        for passkey in await people.passkeys_of(user_id):
+            await people.drop_passkey(user_id, passkey.label)
+        await people.put_person(msgspec.structs.replace(person, totp=sealed))
         return told
 
     return on_store(settings, put)
@@ -77,7 +80,7 @@ def listed(settings: Settings) -> list[Shown]:
     """Everybody, by name. Raises CannotStart."""
 
     async def ask(store: PostgresStore) -> list[Shown]:
-        return [_shown(person) for _, person in sorted((await _people(store)).items())]
+        return [_shown(person) for _, person in sorted((await everybody(store)).items())]
 
     return on_store(settings, ask)
 
@@ -86,7 +89,7 @@ def disable(settings: Settings, user_id: str) -> Shown:
     """No more logins, and what they let programs do is over. Raises CannotRegister."""
 
     async def put(store: PostgresStore) -> Shown:
-        person = (await _people(store)).get(user_id)
+        person = (await everybody(store)).get(user_id)
         if person is None:
             raise CannotRegister(f"there is no person {user_id}")
         disabled = msgspec.structs.replace(person, enabled=False)
@@ -104,7 +107,8 @@ async def _factor(settings: Settings, store: PostgresStore, user_id: str) -> tup
     return Totp(env, key).fresh(user_id)
 
 
-async def _people(store: PostgresStore) -> dict[str, Person]:
+async def everybody(store: PostgresStore) -> dict[str, Person]:
+    """By name."""
     return {person.user_id: person for person in (await store.load(int(time.time()))).people}
 
 

@@ -8,58 +8,46 @@ from __future__ import annotations
 
 import secrets
 from typing import Final
-from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.parse import parse_qsl, urlencode
 
 from ordergate.core.access import PASSWORD_ONLY, TWO_FACTORS, Scope
 from ordergate.core.ids import Env
 from ordergate.ports.clock import Clock
-from ordergate.security import oauth_requests as oauth
-from ordergate.security.clients import Client, StoreUnavailable
+from ordergate.security.clients import StoreUnavailable
 from ordergate.security.code_grants import secret_hash
-from ordergate.security.directory import Directory
 from ordergate.security.hashing import SECRET_LENGTH_MAX, Busy, Workers, matches
-from ordergate.security.oauth_requests import Answer, Received, Rejected
-from ordergate.security.people.pages import Pages
+from ordergate.security.oauth_requests import Answer, Received
+from ordergate.security.people.entrance import AGAIN, NOBODY, TOO_MANY, Entrance
+from ordergate.security.people.pages import WRONG
 from ordergate.security.people.totp import STEP_S, Totp
-from ordergate.security.people.visits import Visit, Visits
+from ordergate.security.people.visits import Visit
 from ordergate.security.persons import CODE_S, Grant, GrantStore, Person
-from ordergate.security.profile import Profile
 from ordergate.security.pushed import Requests
-from ordergate.security.throttle import Throttle
 from ordergate.telemetry import log
 from ordergate.telemetry.secret import Secret
 
 QUERY_LENGTH_MAX: Final = 2_048
 
 _log = log.logger("security")
-_AGAIN: Final = "This page is not good any more. Go back to the program and begin again."
 
 
 class Login:
     """One per process, on the event loop."""
 
     def __init__(
-        self,
-        profile: Profile,
-        directory: Directory,
-        store: GrantStore,
-        *,
-        requests: Requests,
-        totp: Totp,
-        clock: Clock,
+        self, entrance: Entrance, store: GrantStore, *, requests: Requests, totp: Totp, clock: Clock
     ) -> None:
-        self._profile = profile
-        self._directory = directory
+        self._entrance = entrance
+        self._profile = entrance.profile
+        self._directory = entrance.directory
+        self._visits = entrance.visits
+        self._throttle = entrance.throttle
+        self._pages = entrance.pages
         self._store = store
         self._requests = requests
         self._totp = totp
         self._clock = clock
-        self._visits = Visits(clock.monotonic)
-        self._throttle = Throttle(clock.monotonic)
         self._workers = Workers()
-        self._pages = Pages(profile.env)
-        address = urlsplit(profile.issuer)
-        self._origin = f"{address.scheme}://{address.netloc}"
 
     async def authorize(self, received: Received) -> Answer:
         """RFC 6749, 4.1.1, as RFC 9126 leaves it: a client, and the name of what it pushed."""
@@ -67,43 +55,43 @@ class Login:
         pushed = None
         if asked is not None:
             pushed = self._requests.take(asked["request_uri"], asked["client_id"])
-        if pushed is None or self._client(pushed.client_id) is None:
-            return self._pages.stopped(400, _AGAIN)
+        if pushed is None or self._entrance.client(pushed.client_id) is None:
+            return self._pages.stopped(400, AGAIN)
         visit = self._visits.begin(pushed)
         return self._pages.login(pushed.client_id, visit.name, cookie=visit.set_cookie)
 
     async def login(self, received: Received) -> Answer:
         """Who they are, by password and code."""
-        found = self._visit(received)
-        if found is None or found[2].user_id is not None:
-            return self._pages.stopped(400, _AGAIN)
-        form, name, visit = found
-        user_id, peer = form.get("user", "")[:64], received.peer
+        found = self._entrance.found(received)
+        if found is None or found.visit.user_id is not None:
+            return self._pages.stopped(400, AGAIN)
+        form, user_id, peer = found.form, found.form.get("user", "")[:64], received.peer
         wait_s = self._throttle.charge(user_id, peer)
         if wait_s > 0:
-            _log.warning("login.throttled", peer=peer, person=self._shown(user_id))
-            return self._pages.stopped(429, "Too many tries. Wait a minute and begin again.")
+            _log.warning("login.throttled", peer=peer, person=self._entrance.shown(user_id))
+            return self._pages.stopped(429, TOO_MANY)
         try:
             person = await self._proven(user_id, form.get("password", ""), form.get("code", ""))
         except (Busy, StoreUnavailable):
             self._throttle.refund(user_id, peer)
-            return self._pages.stopped(503, "Nobody can be let in now. Try again in a moment.")
+            return self._pages.stopped(503, NOBODY)
         if person is None:
-            _log.warning("login.failed", peer=peer, person=self._shown(user_id))
-            return self._pages.login(visit.pushed.client_id, name, wrong=True)
+            _log.warning("login.failed", peer=peer, person=self._entrance.shown(user_id))
+            return self._pages.login(found.visit.pushed.client_id, found.name, wrong=WRONG)
         self._throttle.refund(user_id, peer)
-        return self._ask(name, visit, person)
+        acr = PASSWORD_ONLY if person.totp is None else TWO_FACTORS
+        return self._entrance.let_in(found, person, acr=acr, by="password")
 
     async def consent(self, received: Received) -> Answer:
         """What they allow; with that the visit is over."""
-        found = self._visit(received)
-        if found is None or found[2].user_id is None:
-            return self._pages.stopped(400, _AGAIN)
-        form, name, visit = found
-        self._visits.end(name)
-        person, client = self._directory.person(found[2].user_id), self._client(visit.pushed.client_id)
-        if client is None or person is None or not person.enabled:
-            return self._pages.stopped(400, _AGAIN)
+        found = self._entrance.found(received)
+        if found is None or found.visit.user_id is None:
+            return self._pages.stopped(400, AGAIN)
+        form, visit = found.form, found.visit
+        self._visits.end(found.name)
+        person, client = self._entrance.person(visit.user_id), self._entrance.client(visit.pushed.client_id)
+        if client is None or person is None:
+            return self._pages.stopped(400, AGAIN)
         scopes = visit.pushed.scopes & person.scopes & client.scopes
         if form.get("decision") != "allow" or not scopes:
             _log.info("consent.denied", client_id=client.client_id, person=person.user_id)
@@ -118,8 +106,7 @@ class Login:
 
     async def _proven(self, user_id: str, password: str, code: str) -> Person | None:
         """The person, when all of it is right; the same work for whoever is not there."""
-        person = self._directory.person(user_id)
-        usable = person if person is not None and person.enabled else None
+        usable = self._entrance.person(user_id)
         hashed = None if usable is None else usable.password_hash
         given = Secret(password if 0 < len(password) <= SECRET_LENGTH_MAX else "-")
         if not await self._workers.call(lambda: matches(hashed, given)) or usable is None:
@@ -132,27 +119,6 @@ class Login:
         # A code that somebody looked over a shoulder for is not good a second time.
         is_first = await self._directory.spend(f"totp {user_id} {step}", (step + 3) * STEP_S)
         return usable if is_first else None
-
-    def _ask(self, name: str, visit: Visit, person: Person) -> Answer:
-        client = self._client(visit.pushed.client_id)
-        if client is None:
-            return self._pages.stopped(400, _AGAIN)
-        opened = self._visits.logged_in(
-            name,
-            user_id=person.user_id,
-            auth_time=int(self._clock.now().timestamp()),
-            acr=PASSWORD_ONLY if person.totp is None else TWO_FACTORS,
-        )
-        _log.info("login.succeeded", client_id=client.client_id, person=person.user_id)
-        return self._pages.consent(
-            client_id=client.client_id,
-            user_id=person.user_id,
-            scopes=visit.pushed.scopes & person.scopes,
-            accounts=frozenset(person.accounts & client.accounts),
-            visit=opened.name,
-            cookie=opened.set_cookie,
-            redirect_uri=visit.pushed.redirect_uri,
-        )
 
     def _grant(self, visit: Visit, person: Person, scopes: frozenset[Scope], code: str) -> Grant:
         now = int(self._clock.now().timestamp())
@@ -171,36 +137,12 @@ class Login:
             used_at=now,
         )
 
-    def _visit(self, received: Received) -> tuple[dict[str, str], str, Visit] | None:
-        """The form of a page of ours, sent by the page itself."""
-        headers = received.headers
-        # No page of ours tells where it comes from, so browsers send no origin with its forms, or "null".
-        if headers.get("origin", "null") not in {"null", self._origin}:
-            return None
-        if headers.get("sec-fetch-site", "same-origin") != "same-origin":
-            return None
-        try:
-            form = oauth.form_of(received)
-        except Rejected:
-            return None
-        name = form.get("visit", "")
-        visit = self._visits.find(name, headers.get("cookie", ""))
-        return None if visit is None else (form, name, visit)
-
     def _back(self, visit: Visit, told: dict[str, str]) -> Answer:
         """To the program, with who answers (RFC 9207)."""
         state = {} if visit.pushed.state is None else {"state": visit.pushed.state}
         query = urlencode({**told, **state, "iss": self._profile.issuer})
         headers = {"location": f"{visit.pushed.redirect_uri}?{query}", "cache-control": "no-store"}
         return Answer(status=303, headers=headers, body=b"")
-
-    def _client(self, client_id: str) -> Client | None:
-        client = self._directory.client(client_id)
-        usable = client is not None and client.enabled and client.redirect_uris
-        return client if usable else None
-
-    def _shown(self, user_id: str) -> str:
-        return user_id if self._directory.person(user_id) is not None else "unknown"
 
 
 def _query(text: str) -> dict[str, str] | None:

@@ -1,4 +1,4 @@
-"""The twin in memory of whoever keeps grants: the same promises, until the process ends."""
+"""The twin in memory of whoever keeps grants and passkeys: the same promises, until the process ends."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ import msgspec
 
 from ordergate.core.ids import Env
 from ordergate.security.memory import MemoryStore
+from ordergate.security.passkeys import OF_ONE_MAX, Passkey, check_passkey
 from ordergate.security.persons import SPENT_MAX, Grant, Person, check_person
 
 
 class MemoryPeople:
-    """A GrantStore for tests and benches, over the store that the directory reads."""
+    """A PeopleStore for tests and benches, over the store that the directory reads."""
 
     def __init__(self, env: Env, store: MemoryStore) -> None:
         self._env = env
         self._store = store
         self.grants: dict[str, Grant] = {}
+        self.passkeys: dict[str, Passkey] = {}
 
     async def put_person(self, person: Person) -> None:
         check_person(self._env, person)
@@ -56,3 +58,42 @@ class MemoryPeople:
 
     async def prune_grants(self, before: int) -> None:
         self.grants = {name: one for name, one in self.grants.items() if one.auth_time >= before}
+
+    async def put_passkey(self, passkey: Passkey) -> bool:
+        check_passkey(passkey)
+        of_owner = await self.passkeys_of(passkey.user_id)
+        if (
+            passkey.user_id not in self._store.people
+            or passkey.credential_id in self.passkeys
+            or passkey.label in {one.label for one in of_owner}
+            or len(of_owner) >= OF_ONE_MAX
+        ):
+            return False
+        self.passkeys[passkey.credential_id] = passkey
+        return True
+
+    async def passkey(self, credential_id: str) -> Passkey | None:
+        return self.passkeys.get(credential_id)
+
+    async def passkeys_of(self, user_id: str) -> tuple[Passkey, ...]:
+        found = (one for one in self.passkeys.values() if one.user_id == user_id)
+        return tuple(sorted(found, key=lambda one: one.label))
+
+    async def use_passkey(self, credential_id: str, sign_count: int, now: int) -> bool:
+        found = self.passkeys.get(credential_id)
+        if found is None or found.suspect:
+            return False
+        used = msgspec.structs.replace(
+            found,
+            sign_count=max(found.sign_count, sign_count),
+            used_at=now,
+            suspect=sign_count <= found.sign_count and found.sign_count > 0,
+        )
+        self.passkeys[credential_id] = used
+        return not used.suspect
+
+    async def drop_passkey(self, user_id: str, label: str) -> bool:
+        found = [one for one in await self.passkeys_of(user_id) if one.label == label]
+        for one in found:
+            del self.passkeys[one.credential_id]
+        return bool(found)

@@ -1,6 +1,7 @@
 """The pages a person sees: who are you, and may this program do that. Plain HTML that loads nothing.
 
-Everything that is put in is escaped; there is no script, and the style is named by its hash.
+Everything that is put in is escaped, and the style is named by its hash. There is no script but on a page
+that asks an authenticator for something, where it is a file of ours.
 """
 
 from __future__ import annotations
@@ -8,9 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from html import escape
+from importlib.resources import files
 from string import Template
 from typing import Final
 from urllib.parse import urlsplit
+
+import msgspec
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import Env
@@ -22,6 +26,7 @@ STYLE: Final = (
     "background:#fff}label{display:block;margin:.8rem 0}input{display:block;width:100%;box-sizing:border-box;"
     "padding:.5rem;font:inherit}button{font:inherit;padding:.5rem 1.2rem;margin:.8rem .8rem 0 0}"
     ".env{display:inline-block;padding:.1rem .6rem;border:2px solid;font-weight:700}"
+    ".passkey{border-top:1px solid #ccc;margin-top:1.5rem}"
     ".live{color:#fff;background:#b00020;border-color:#b00020}.wrong{color:#b00020}"
 )
 _STYLE_HASH: Final = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -38,29 +43,70 @@ _LOGIN: Final = Template(
     '<label>Name<input name="user" autocomplete="username" required maxlength="64"></label>'
     '<label>Password<input name="password" type="password" autocomplete="current-password" required></label>'
     '<label>Code<input name="code" inputmode="numeric" autocomplete="one-time-code" maxlength="6"></label>'
-    "<button>Log in</button></form>"
+    "<button>Log in</button></form>$passkey"
 )
 _CONSENT: Final = Template(
-    "<p>You are <strong>$user</strong>. May <strong>$client</strong></p><ul>$scopes</ul>"
+    "$said<p>You are <strong>$user</strong>. May <strong>$client</strong></p><ul>$scopes</ul>"
     '<p>on the accounts $accounts?</p><form method="post" action="/oauth/consent">'
     '<input type="hidden" name="visit" value="$visit">'
     '<button name="decision" value="allow">Allow</button>'
-    '<button name="decision" value="deny">Deny</button></form>'
+    '<button name="decision" value="deny">Deny</button></form>$passkey'
 )
-_WRONG: Final = '<p class="wrong" role="alert">The name, the password or the code is wrong.</p>'
+_BUTTON: Final = Template(
+    '<form method="post" action="$action" class="passkey">'
+    '<input type="hidden" name="visit" value="$visit"><button>$what</button></form>'
+)
+# The browser's own check of `label` is for whoever mistypes it; ours is where it is kept.
+_ASKED: Final = Template(
+    '<form method="post" action="$action" class="passkey" data-ceremony="$ceremony" data-options="$options">'
+    '<input type="hidden" name="visit" value="$visit"><input type="hidden" name="credential">$label'
+    '<button>$what</button><p role="status"></p>'
+    "<noscript><p>This browser runs no scripts, and passkeys need one.</p></noscript></form>"
+    '<script src="/oauth/passkey.js" defer></script>'
+)
+_LABEL: Final = Template(
+    '<label>What you call it<input name="label" required maxlength="32" value="$label" '
+    'pattern="[A-Za-z0-9][A-Za-z0-9 ._\\-]*"></label>'
+)
+_ACTIONS: Final = {
+    "show": ("/oauth/passkey", "/oauth/passkey/login"),
+    "make": ("/oauth/passkey/new", "/oauth/passkey/keep"),
+}
+WRONG: Final = "The name, the password or the code is wrong."
+SCRIPT: Final = files("ordergate.security.people").joinpath("passkey.js").read_bytes()
+
+
+class Asking(msgspec.Struct, frozen=True):
+    """What a page asks an authenticator for, as JSON; and what a new passkey may be called."""
+
+    options: str
+    label: str = ""
 
 
 class Pages:
     """Of one environment, whose name is on every page."""
 
-    def __init__(self, env: Env) -> None:
+    def __init__(self, env: Env, *, passkeys: bool) -> None:
+        """Without `passkeys` none is offered: browsers would make none for this server."""
         self._env = env
+        self._passkeys = passkeys
 
-    def login(self, client_id: str, visit: str, *, cookie: str | None = None, wrong: bool = False) -> Answer:
+    def login(
+        self,
+        client_id: str,
+        visit: str,
+        *,
+        cookie: str | None = None,
+        wrong: str | None = None,
+        asked: Asking | None = None,
+    ) -> Answer:
         body = _LOGIN.substitute(
-            client=escape(client_id), visit=escape(visit), wrong=_WRONG if wrong else ""
+            client=escape(client_id),
+            visit=escape(visit),
+            wrong="" if wrong is None else _alert(wrong),
+            passkey=self._passkey("show", "Use a passkey", visit, asked),
         )
-        return self._page(401 if wrong else 200, body, cookie=cookie)
+        return self._page(200 if wrong is None else 401, body, cookie=cookie, runs=asked is not None)
 
     def consent(
         self,
@@ -70,9 +116,14 @@ class Pages:
         scopes: frozenset[Scope],
         accounts: frozenset[str],
         visit: str,
-        cookie: str,
+        cookie: str | None,
         redirect_uri: str,
+        said: str = "",
+        wrong: str = "",
+        makes: bool = False,
+        asked: Asking | None = None,
     ) -> Answer:
+        """With `makes` they may make a passkey, too. `asked` where the page asks for one."""
         items = "".join(f"<li>{escape(SCOPE_WORDS[scope])}</li>" for scope in sorted(scopes))
         body = _CONSENT.substitute(
             user=escape(user_id),
@@ -80,19 +131,47 @@ class Pages:
             scopes=items,
             accounts=escape(", ".join(sorted(accounts))) or "(none)",
             visit=escape(visit),
+            said=(_alert(wrong) if wrong else "") + (f'<p role="status">{escape(said)}</p>' if said else ""),
+            passkey=self._passkey("make", "Make a passkey", visit, asked) if makes else "",
         )
         # The answer to this form leads to the program's own address, which a browser holds against it.
-        return self._page(200, body, cookie=cookie, form_to=_origin(redirect_uri))
+        return self._page(
+            200, body, cookie=cookie, form_to=_origin(redirect_uri), runs=asked is not None
+        )
+
+    def script(self) -> Answer:
+        headers = {"content-type": "text/javascript; charset=utf-8", "cache-control": "no-store"}
+        return Answer(status=200, headers=headers, body=SCRIPT)
 
     def stopped(self, status: int, why: str) -> Answer:
         """Nothing to go on with, and nowhere to go: an address that was not checked is not redirected to."""
         return self._page(status, f"<p>{escape(why)}</p>")
 
-    def _page(self, status: int, body: str, *, cookie: str | None = None, form_to: str = "") -> Answer:
+    def _passkey(self, ceremony: str, what: str, visit: str, asked: Asking | None) -> str:
+        """A button that asks us, or, where we have said what to ask for, one that asks the authenticator."""
+        if not self._passkeys:
+            return ""
+        first, then = _ACTIONS[ceremony]
+        if asked is None:
+            return _BUTTON.substitute(action=first, visit=escape(visit), what=what)
+        return _ASKED.substitute(
+            action=then,
+            visit=escape(visit),
+            what=what,
+            ceremony=ceremony,
+            options=escape(asked.options),
+            label=_LABEL.substitute(label=escape(asked.label)) if asked.label else "",
+        )
+
+    def _page(
+        self, status: int, body: str, *, cookie: str | None = None, form_to: str = "", runs: bool = False
+    ) -> Answer:
         text = _PAGE.substitute(style=STYLE, env=self._env.value, body=body)
+        script = "script-src 'self'; " if runs else ""
+        forms = f"form-action 'self' {form_to}".rstrip()
         policy = (
-            f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self' {form_to}".rstrip()
-            + "; frame-ancestors 'none'; base-uri 'none'"
+            f"default-src 'none'; {script}style-src 'sha256-{_STYLE_HASH}'; {forms}; "
+            "frame-ancestors 'none'; base-uri 'none'"
         )
         headers = {
             "content-type": "text/html; charset=utf-8",
@@ -102,6 +181,10 @@ class Pages:
         if cookie is not None:
             headers["set-cookie"] = cookie
         return Answer(status=status, headers=headers, body=text.encode())
+
+
+def _alert(text: str) -> str:
+    return f'<p class="wrong" role="alert">{escape(text)}</p>'
 
 
 def _origin(url: str) -> str:

@@ -1,4 +1,4 @@
-"""People and their grants on PostgreSQL; every change is one statement."""
+"""People, their grants and their passkeys on PostgreSQL; every change is one statement."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import asyncpg
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import Env
+from ordergate.security.passkeys import OF_ONE_MAX, Passkey, check_passkey
 from ordergate.security.persons import Grant, Person, check_person
 from ordergate.security.statements import TIMEOUT_S, sql, told_as_unavailable
 
@@ -21,10 +22,15 @@ _REDEEM: Final = sql("redeem_grant")
 _REFRESH: Final = sql("refresh_grant")
 _END: Final = sql("end_grant")
 _PRUNE: Final = sql("prune_grants")
+_PUT_PASSKEY: Final = sql("put_passkey")
+_PASSKEY: Final = sql("load_passkey")
+_PASSKEYS_OF: Final = sql("load_passkeys_of")
+_USE_PASSKEY: Final = sql("use_passkey")
+_DROP_PASSKEY: Final = sql("drop_passkey")
 
 
 class PostgresPeople:
-    """A GrantStore over a pool that somebody else closes."""
+    """A PeopleStore over a pool that somebody else closes."""
 
     def __init__(self, env: Env, pool: asyncpg.Pool) -> None:
         self._env = env
@@ -78,16 +84,48 @@ class PostgresPeople:
     async def prune_grants(self, before: int) -> None:
         await self._value(_PRUNE, before)
 
+    async def put_passkey(self, passkey: Passkey) -> bool:
+        check_passkey(passkey)
+        put = await self._value(
+            _PUT_PASSKEY,
+            passkey.credential_id,
+            passkey.user_id,
+            passkey.label,
+            passkey.user_handle,
+            passkey.public_key,
+            passkey.sign_count,
+            passkey.backed_up,
+            passkey.made_at,
+            OF_ONE_MAX,
+        )
+        return put is not None
+
+    async def passkey(self, credential_id: str) -> Passkey | None:
+        rows = await self._rows(_PASSKEY, credential_id)
+        return Passkey(**dict(rows[0])) if rows else None
+
+    async def passkeys_of(self, user_id: str) -> tuple[Passkey, ...]:
+        return tuple(Passkey(**dict(row)) for row in await self._rows(_PASSKEYS_OF, user_id))
+
+    async def use_passkey(self, credential_id: str, sign_count: int, now: int) -> bool:
+        return await self._value(_USE_PASSKEY, credential_id, sign_count, now) is True
+
+    async def drop_passkey(self, user_id: str, label: str) -> bool:
+        return await self._value(_DROP_PASSKEY, user_id, label) is not None
+
     async def _one(self, statement: str, name: str) -> Grant | None:
+        rows = await self._rows(statement, name)
+        if not rows:
+            return None
+        described = dict(rows[0])
+        described["scopes"] = frozenset(Scope(scope) for scope in described["scopes"] if scope in _SCOPES)
+        described["spent_hashes"] = tuple(described["spent_hashes"])
+        return Grant(**described)
+
+    async def _rows(self, statement: str, name: str) -> list[asyncpg.Record]:
         with told_as_unavailable():
             async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
-                row = await connection.fetchrow(statement, self._env.value, name, timeout=TIMEOUT_S)
-        if row is None:
-            return None
-        described = dict(row)
-        described["scopes"] = frozenset(Scope(scope) for scope in row["scopes"] if scope in _SCOPES)
-        described["spent_hashes"] = tuple(row["spent_hashes"])
-        return Grant(**described)
+                return await connection.fetch(statement, self._env.value, name, timeout=TIMEOUT_S)
 
     async def _value(self, statement: str, *arguments: object) -> object:
         with told_as_unavailable():

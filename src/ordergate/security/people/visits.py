@@ -23,8 +23,16 @@ LIFE_S: Final = 600
 VISITS_MAX: Final = 10_000
 
 
+class Challenge(msgspec.Struct, frozen=True, kw_only=True):
+    """What an authenticator was asked to sign; with a `handle`, for a new passkey of its owner."""
+
+    value: bytes
+    good_until: float
+    handle: bytes | None = None
+
+
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
-    """`user_id`, `auth_time` and `acr` once somebody has logged in."""
+    """`user_id`, `auth_time` and `acr` once somebody has logged in. One challenge at a time is open."""
 
     pushed: Pushed
     cookie_hash: bytes
@@ -32,6 +40,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str | None = None
     auth_time: int = 0
     acr: str = ""
+    challenge: Challenge | None = None
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -60,12 +69,23 @@ class Visits:
             return None
         return found if hmac.compare_digest(_hash(_cookie_in(cookies)), found.cookie_hash) else None
 
-    def logged_in(self, name: str, *, user_id: str, auth_time: int, acr: str) -> Opened:
-        """The same visit under new secrets: what was known before the login is of no use after it."""
-        visit = self._visits.pop(name)
+    def logged_in(self, name: str, *, user_id: str, auth_time: int, acr: str) -> Opened | None:
+        """The same visit under new secrets: what was known before the login is of no use after it.
+
+        None where it has gone on, or is over, since it was found.
+        """
+        visit = self._visits.pop(name, None)
+        if visit is None:
+            return None
         return self._kept(
             msgspec.structs.replace(visit, user_id=user_id, auth_time=auth_time, acr=acr)
         )
+
+    def challenge(self, name: str, challenge: Challenge) -> None:
+        """Ask for this from now on, and for nothing that was asked before."""
+        visit = self._visits.get(name)
+        if visit is not None:
+            self._visits[name] = msgspec.structs.replace(visit, challenge=challenge)
 
     def end(self, name: str) -> None:
         self._visits.pop(name, None)

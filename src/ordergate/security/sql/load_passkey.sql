@@ -1,0 +1,3 @@
+select credential_id, user_id, label, user_handle, public_key, sign_count, backed_up, made_at, used_at, suspect
+from passkey
+where env = $1 and credential_id = $2
