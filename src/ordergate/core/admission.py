@@ -151,12 +151,11 @@ def _accepted(
         content_hash=content_hash(approved.what.order_id, 1, approved.what.terms),
         converted_from=asked.type if converted else None,
         waits_for=waits_for,
+        fx={} if view.fx is None else view.fx.said(view.now),
     )
 
 
-def _requested(
-    order: Order, approved: Approved[Replacement], actor: str, view: RiskView
-) -> ReplaceRequested:
+def _requested(order: Order, approved: Approved[Replacement], actor: str, view: RiskView) -> ReplaceRequested:
     asked = approved.what
     return ReplaceRequested(
         order_id=order.id,

@@ -152,6 +152,7 @@ class Books:
             group_of=dict(self.groups.of_order),
             group_orders=tuple(self.groups.orders.values()),
             made=self.profit.kept(),
+            made_abroad={currency: log.kept() for currency, log in self.profit.abroad.items()},
             untraded=tuple(sorted(self.profit.untraded)),
             strategies=self.strategies.kept(),
             messages=tuple(self.messages),
@@ -176,6 +177,8 @@ class Books:
             raise Unreadable(f"the picture does not fit together: {error!r}") from error
         self.groups.show(picture.groups, picture.group_of, picture.group_orders)
         self.profit.show(picture.made, picture.untraded)
+        for currency, quarters in picture.made_abroad.items():
+            self.profit.abroad.setdefault(currency, ProfitLog()).show(quarters, ())
         self.strategies.show(picture.strategies)
         self.messages.extend(picture.messages)
 
@@ -230,7 +233,11 @@ class Books:
         realised = now.position(instrument.symbol).realised - was.position(instrument.symbol).realised
         fee = event.fee if isinstance(event, e.Fill) else ZERO
         began = isinstance(event, e.Fill) and not order.executions
-        self.profit.book(event.at, realised * instrument.multiplier - fee, began=began)
+        made = realised * instrument.multiplier
+        if instrument.currency != now.currency:
+            self.profit.book_abroad(event.at, instrument.currency, made)
+            made = ZERO
+        self.profit.book(event.at, made - fee, began=began)
 
     def _value(self, symbol: Symbol) -> None:
         """The symbol's part of what the account is worth and exposed to, worked out anew."""

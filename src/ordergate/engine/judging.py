@@ -34,6 +34,7 @@ from ordergate.core.risk.judge import Verdict
 from ordergate.core.risk.limit_parts import Hours as AnyTime
 from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.view import MarketHours, RiskView
+from ordergate.engine.converting import converted
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
@@ -207,11 +208,12 @@ class Judging:
         reference = self._prices.reference(symbol)
         if reference is not None:
             books.valuation.mark(symbol, reference.price)
-        limits = seat.limits_for(user, strategy)
+        limits, instrument = seat.limits_for(user, strategy), self._instruments[symbol]
+        fx = converted(books.account, books.valuation, limits, self._prices.reference, instrument.currency)
         return RiskView(
             now=now,
             account=books.account,
-            instrument=self._instruments[symbol],
+            instrument=instrument,
             exposure=books.exposure,
             limits=limits,
             reference=reference,
@@ -230,6 +232,7 @@ class Judging:
             strategies=books.strategies,
             rivals=tuple(lane.books.resting for lane in seat.own_lanes),
             grouped=books.groups.of_order.keys(),
+            fx=fx,
         )
 
     def _view_of(self, seat: Seat, order: Order) -> RiskView:
@@ -259,9 +262,7 @@ def _override(seat: Seat, terms: Terms, actor: str, now: datetime) -> OverrideGr
     )
 
 
-def _admit_overridden(
-    command: PlaceOrder, view: RiskView, override: OverrideGranted
-) -> list[Placed]:
+def _admit_overridden(command: PlaceOrder, view: RiskView, override: OverrideGranted) -> list[Placed]:
     """An override is spent when it had to lift something, in the same unit as the order."""
     event, lifted = admission.admit_overridden(command, view, override.controls)
     if not lifted:

@@ -120,7 +120,9 @@ class Node:
         for one in served:
             self.lanes.add(self._seat(one))
         self._said = {one.account: one.limits for one in served}
-        self.limits = desk_for(world, self.lanes, subjects(served), self._remember_recent)
+        self.limits = desk_for(
+            world, self.lanes, subjects(served), self._remember_recent, self.prices.reference
+        )
         self._acquaint(served)
         self._valuing = Valuing(
             self.lanes,

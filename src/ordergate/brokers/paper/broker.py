@@ -13,6 +13,7 @@ from datetime import datetime
 from ordergate.brokers.paper import fates as f
 from ordergate.brokers.paper.carriers import Carrier, FatedCarrier
 from ordergate.brokers.paper.exchange import PaperExchange
+from ordergate.brokers.paper.ledger import HOME
 from ordergate.brokers.paper.news import Face, PaperNews, listed, snapshot_of
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.ids import ClOrdId, Env, Symbol
@@ -210,7 +211,7 @@ class PaperBroker:
         cash = self._exchange.ledger.cash
         return BrokerAccount(
             fingerprint=f"paper:{self.account_number}",
-            currency="USD",
+            currency=HOME,
             cash=cash,
             buying_power=cash,
             blocked=None,

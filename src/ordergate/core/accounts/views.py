@@ -200,8 +200,12 @@ def position_view(account: Account, position: Position, instrument: Instrument) 
     )
 
 
-def balance_view(account: Account) -> BalanceView:
-    return BalanceView(account_id=account.id, currency=account.currency, cash=text(account.cash))
+def balance_views(account: Account) -> tuple[BalanceView, ...]:
+    """The account's own currency first."""
+    cash = ((account.currency, account.cash), *account.foreign_cash.items())
+    return tuple(
+        BalanceView(account_id=account.id, currency=currency, cash=text(amount)) for currency, amount in cash
+    )
 
 
 def break_view(item: Break) -> BreakView:

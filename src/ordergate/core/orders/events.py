@@ -58,7 +58,7 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     reserved at it. `noted` is what controls in shadow would have refused. `content_hash` is of what
     risk approved, and nothing else may be sent. `converted_from` is the type that was asked for, where
     the limits made it another. The orders that it `waits_for` are canceled, and
-    gone before it leaves.
+    gone before it leaves. `fx` are the rates that risk converted by, with their age and source.
     """
 
     terms: Terms
@@ -69,6 +69,7 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     content_hash: str = ""
     converted_from: OrderType | None = None
     waits_for: tuple[OrderId, ...] = ()
+    fx: dict[str, str] = {}
 
 
 class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag="order_denied"):

@@ -39,6 +39,7 @@ Check = Callable[[Proposal, RiskView], FailedControl | None]
 
 T = TypeVar("T")
 _NONE: Final = frozenset[str]()
+_CONVERTS: Final = frozenset({"R07", "R12", "R13", "R14", "R18", "R19", "R27"})
 
 
 class Control(NamedTuple):
@@ -174,6 +175,8 @@ def evaluate(control: Control, proposal: Proposal, view: RiskView) -> FailedCont
             reason=Reason.CONTROL_ERROR,
             detail=f"the control could not be evaluated ({type(fault).__name__})",
         )
+    if failed is not None and view.fx is not None and control.id in _CONVERTS:
+        failed = msgspec.structs.replace(failed, inputs={**failed.inputs, **view.fx.said(view.now)})
     if failed is not None and failed.severity is Severity.HARD and _is_soft(control, proposal, view):
         return msgspec.structs.replace(failed, severity=Severity.SOFT)
     return failed

@@ -19,6 +19,7 @@ import msgspec
 
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
+from ordergate.core.risk.fx import FxTable
 from ordergate.core.risk.limit_fields import MICROSECOND, RateWindow, plain, read
 from ordergate.core.risk.limit_parts import (
     Canary,
@@ -42,7 +43,7 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What may be done in one instrument.
 
     Where both collars are given the tighter one holds. `initial_margin` and `maintenance_margin` are in
-    the account's currency for one contract; a future without the first cannot be traded. Permissions
+    the limits' currency for one contract; a future without the first cannot be traded. Permissions
     given here narrow the account's.
     """
 
@@ -75,13 +76,16 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """The limits of one account. Amounts are in the account's currency.
+    """The limits of one account. Amounts are in `currency`, which is the account's where it is not said.
 
     `hard` is there where rules of soft severity are among those that these come from: what the others come
     to by themselves. What passes there and not here is a soft no. It is compiled, and never written.
     """
 
     version: int
+    currency: str | None = None
+    fx_rates: FxTable | None = None
+    fx_max_age: timedelta | None = None
     enabled: bool = False
     enabled_until: datetime | None = None
     max_open_orders: int
