@@ -100,6 +100,7 @@ TIGHTER = [
     ("order_types", ["limit"], ["limit", "market", "stop", "stop_limit"]),
     ("sides", ["buy"], ["buy", "sell"]),
     ("times_in_force", ["day"], ["day", "gtc", "ioc", "fok"]),
+    ("venues", [], ["XNAS"]),
     ("restricted", LISTED, None),
     ("drift_window_s", "60", None),
     ("market_quote_max_age_s", "4", "6"),
@@ -245,6 +246,7 @@ OF_ONE = [
     ("order_types", ["limit"], None),
     ("sides", ["buy"], None),
     ("times_in_force", ["day"], None),
+    ("venues", ["XNAS"], None),
 ]
 
 

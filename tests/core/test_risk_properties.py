@@ -234,6 +234,7 @@ TIGHTENINGS: dict[str, Tightening] = {
     "order_types": _put([], "order_types"),
     "sides": _put(["sell"], "sides"),
     "times_in_force": _put(["gtc"], "times_in_force"),
+    "venues": _put([], "venues"),
     "restricted": _put({**LISTED, "symbols": {SHARE: "restricted"}}, "restricted"),
     "restricted: hard to borrow": _put({**LISTED, "symbols": {SHARE: "hard-to-borrow"}}, "restricted"),
     "restricted: old": _put(LISTED, "restricted"),

@@ -54,6 +54,7 @@ class OrderRequest(Asked):
     strategy: Label | None = None
     strategy_version: Label | None = None
     user: Label | None = None
+    venue: Label | None = None
 
 
 class ReplaceRequest(Asked):
@@ -114,6 +115,7 @@ class Order(BaseModel):
     strategy: str | None
     strategy_version: str | None
     user: str | None
+    venue: str | None
     status: Status
     cum_qty: Figure
     leaves_qty: Figure

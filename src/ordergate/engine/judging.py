@@ -87,6 +87,8 @@ class Judging:
 
     def place(self, seat: Seat, terms: Terms, request: Request) -> Decided | Refusal:
         """Raises Fault when the decision could not be recorded; nothing was decided then."""
+        if (no := unroutable(seat, terms)) is not None:
+            return no
         view = self.view(seat, terms.symbol, user=request.actor, strategy=terms.strategy)
         now = view.now
         new_id = order_id(
@@ -238,6 +240,17 @@ class Judging:
     def _view_of(self, seat: Seat, order: Order) -> RiskView:
         terms = order.terms
         return self.view(seat, terms.symbol, user=order.actor, strategy=terms.strategy, order=order.id)
+
+
+def unroutable(seat: Seat, terms: Terms) -> Refusal | None:
+    """A venue that the account's broker does not offer: nothing would come of it but another venue."""
+    can = seat.broker.capabilities
+    if terms.venue is None or terms.venue in can.venues:
+        return None
+    offered = ", ".join(sorted(can.venues)) or "none"
+    return Refusal(
+        Code.INVALID, f"{can.name} offers no venue {terms.venue}", {"venue": f"may be one of: {offered}"}
+    )
 
 
 def _going_first(seat: Seat, event: Placed, now: datetime) -> list[CancelRequested]:

@@ -31,9 +31,10 @@ VERSIONS: Final[Mapping[str, int]] = {
     "kill_engaged": 2,
     "kill_released": 2,
     "limit_rule_set": 2,
-    "order_adopted": 3,
+    "order_adopted": 4,
     "order_accepted": 4,
-    "order_denied": 2,
+    "order_denied": 3,
+    "override_granted": 2,
     "replace_requested": 2,
     "replace_denied": 2,
     "group_accepted": 2,
@@ -69,7 +70,10 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("order_adopted", 2): dict,
     ("order_accepted", 1): dict,
     ("order_accepted", 2): dict,  # as it was asked for, and waiting for no other
-    ("order_accepted", 3): dict,  # in one currency
+    ("order_accepted", 3): dict,  # in one currency, at no venue by name
+    ("order_adopted", 3): dict,
+    ("order_denied", 2): dict,
+    ("override_granted", 1): dict,
     ("order_denied", 1): dict,
     ("replace_requested", 1): dict,
     ("replace_denied", 1): dict,

@@ -157,6 +157,8 @@ class AlpacaBroker:
     async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome:
         if self._clock.monotonic() >= self._lease.opens_until:
             return Unsent(_NOT_LEASED)
+        if terms.venue is not None:
+            return Rejected(f"{terms.venue} is not offered: Alpaca chooses the venue")
         body = wire.ENCODER.encode(requests.place_body(cl_ord_id, terms))
         reply = await self._http.ask("POST", "/v2/orders", body=body)
         if not isinstance(reply, Answer):

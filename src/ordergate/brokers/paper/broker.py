@@ -56,6 +56,7 @@ class PaperBroker:
         corrections: Corrections = Corrections.REPLACE,
         cancels_all: bool = False,
         dead_man: bool = False,
+        venues: frozenset[str] = frozenset(),
     ) -> None:
         """`hides` says which orders questions do not find now; by default, those younger than the lag."""
         self.env = env
@@ -71,6 +72,7 @@ class PaperBroker:
             corrections=corrections,
             cancels_all=cancels_all,
             dead_man=dead_man,
+            venues=venues,
         )
         self._face = Face(nameless=dedup is DedupClass.C, delta=corrections is Corrections.DELTA)
         self.stream = PaperNews(exchange, env, self._face)
@@ -84,6 +86,8 @@ class PaperBroker:
     # -- commands
 
     async def place(self, cl_ord_id: ClOrdId, terms: Terms) -> Outcome:
+        if terms.venue is not None and terms.venue not in self.capabilities.venues:
+            return Rejected(f"{terms.venue} is not offered")
         return await self._carrier.carry(f.Call.PLACE, cl_ord_id, lambda: self._place(cl_ord_id, terms))
 
     async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:

@@ -34,6 +34,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     strategy: str | None
     strategy_version: str | None
     user: str | None
+    venue: str | None
     status: str
     cum_qty: str
     leaves_qty: str
@@ -138,6 +139,7 @@ def order_view(order: Order) -> OrderView:
         strategy=terms.strategy,
         strategy_version=terms.strategy_version,
         user=terms.user,
+        venue=terms.venue,
         status=order.status,
         cum_qty=text(order.cum_qty),
         leaves_qty=text(order.leaves_qty),

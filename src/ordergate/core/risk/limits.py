@@ -67,6 +67,7 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     order_types: tuple[OrderType, ...] | None = None
     sides: tuple[Side, ...] | None = None
     times_in_force: tuple[TimeInForce, ...] | None = None
+    venues: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         if self.collar_percent is None and self.collar_ticks is None:
@@ -103,6 +104,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     order_types: tuple[OrderType, ...] = ()
     sides: tuple[Side, ...] = ()
     times_in_force: tuple[TimeInForce, ...] = ()
+    venues: frozenset[str] = frozenset()
     restricted: RestrictedList | None = None
     drift_window: timedelta | None = None
     market_quote_max_age: timedelta = timedelta(seconds=5)

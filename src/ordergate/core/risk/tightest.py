@@ -155,6 +155,7 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "order_types": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
     "sides": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
     "times_in_force": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
+    "venues": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
     "restricted": Field(Kind.SETTING, "everything on any list, as old as the oldest", _restricted),
     "drift_window_s": Field(Kind.SETTING, "the longest", _highest),
     "market_quote_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
@@ -202,6 +203,7 @@ OF_INSTRUMENT: Final[Mapping[str, Field]] = {
     "order_types": Field(Kind.SETTING, "what all permit", _common),
     "sides": Field(Kind.SETTING, "what all permit", _common),
     "times_in_force": Field(Kind.SETTING, "what all permit", _common),
+    "venues": Field(Kind.SETTING, "what all permit", _common),
 }
 
 
