@@ -109,6 +109,7 @@ TIGHTER = [
     ("shared_exposure", {"firm": {"max_gross": "7"}}, None),
     ("trading_day", {"zone": "America/Chicago", "ends_at": "17:00"}, None),
     ("hours", "session", "any"),
+    ("outside_session", "reject", "queue"),
     ("extended_hours_allowed", False, True),
     ("mark_max_age_s", "7", None),
     ("fx_max_age_s", "7", None),

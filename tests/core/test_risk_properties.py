@@ -296,10 +296,11 @@ TIGHTENINGS: dict[str, Tightening] = {
 }  # fmt: skip
 
 # What no tightening is of: names, what refuses nobody, what is compiled, what only the other fields mean
-# something with, what makes another order of one, and currencies: tests/core/test_risk_currencies.py.
+# something with, what makes another order of one, currencies, and what is kept.
 NOT_TIGHTENED = {
     "version", "cancel_windows", "soft", "mark_max_age_s", "extended_hours_allowed",
     "average_daily_volume_at", "hard", "market_to_limit_percent", "currency", "fx_rates", "fx_max_age_s",
+    "outside_session",
 }  # fmt: skip
 
 

@@ -97,7 +97,7 @@ class Order(BaseModel):
     """An order as it stands. `leaves_qty` is what may still fill. `converted_from` is the type that was asked
 
     for, where the limits have made it another; the orders that it `waits_for` are canceled, and gone before
-    it leaves.
+    it leaves. One that is `held` is kept until its market opens at `held_until`.
     """
 
     id: OrderId
@@ -127,6 +127,7 @@ class Order(BaseModel):
     noted_controls: list[FailedControl]
     cancel_requested: bool
     waits_for: list[OrderId]
+    held_until: AwareDatetime | None
     external: bool
     overfilled: bool
     quarantined: bool

@@ -22,15 +22,19 @@ from ordergate.core.orders.decide import decide_cancel, decide_replace
 from ordergate.core.orders.events import (
     CancelRequested,
     FailedControl,
+    HeldReplaced,
     OrderAccepted,
     OrderDenied,
+    OrderHeld,
     ReplaceDenied,
     ReplaceRequested,
 )
+from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import Verdict
+from ordergate.core.risk.keeping import kept_until
 from ordergate.core.risk.limit_parts import Hours as AnyTime
 from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.view import MarketHours, RiskView
@@ -41,7 +45,7 @@ from ordergate.engine.lanes import Seat
 from ordergate.engine.prices import PriceBoard
 from ordergate.ports.clock import Chance, Clock
 
-Placed = OrderAccepted | OrderDenied | OverrideUsed | CancelRequested
+Placed = OrderAccepted | OrderHeld | OrderDenied | OverrideUsed | CancelRequested
 Hours = Callable[[Symbol, datetime], MarketHours | None]
 
 
@@ -98,7 +102,10 @@ class Judging:
         )
         command = PlaceOrder(order_id=new_id, terms=terms, actor=request.actor, asked_at=now)
         events: list[Placed]
-        if seat.overrides and (override := _override(seat, terms, request.actor, now)) is not None:
+        until = kept_until(terms, view)
+        if until is not None:
+            events = [admission.admit_held(command, view, until)]
+        elif seat.overrides and (override := _override(seat, terms, request.actor, now)) is not None:
             events = _admit_overridden(command, view, override)
         else:
             events = [admission.admit(command, view)]
@@ -113,17 +120,35 @@ class Judging:
         order = seat.lane.books.order(command.order_id)
         if order is None:
             return Refusal(Code.NOT_FOUND, f"there is no order {command.order_id}")
-        if not seat.broker.capabilities.replaces:
+        kept = order.status is Status.HELD
+        if not kept and not seat.broker.capabilities.replaces:
             return Refusal(Code.INVALID, f"{seat.broker.capabilities.name} cannot replace orders")
         asked = decide_replace(order, command)
         if isinstance(asked, Refusal):
             return asked
         view = self._view_of(seat, order)
-        event = admission.admit_replace(order, asked, command, view)
+        event: ReplaceRequested | HeldReplaced | ReplaceDenied
+        if kept:
+            with seat.lane.books.without(order):
+                event = admission.admit_held_replace(order, asked, command, view)
+        else:
+            event = admission.admit_replace(order, asked, command, view)
         failed = event.failed if isinstance(event, ReplaceDenied) else ()
         receipt = _receipt(request, seat, view, order.id, failed, status=202)
         recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
         return Decided(recorded, failed)
+
+    def release(self, seat: Seat, order: Order) -> OrderAccepted | OrderDenied | None:
+        """Risk's answer to one that was kept, as if it came now; None while it has to wait."""
+        command = PlaceOrder(
+            order_id=order.id, terms=order.terms, actor=order.actor or "", asked_at=self._clock.now()
+        )
+        with seat.lane.books.without(order):
+            return admission.admit_release(command, self._view_of(seat, order))
+
+    def hours(self, symbol: Symbol, at: datetime) -> MarketHours | None:
+        """Those of the instrument's market at a moment; None where they are not known."""
+        return self._hours(symbol, at)
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
         """The price that a market order is valued by; None where none is known."""

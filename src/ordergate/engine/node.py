@@ -43,6 +43,7 @@ from ordergate.engine.reconciler import Reconciler
 from ordergate.engine.renamed import Renamed
 from ordergate.engine.resolving import Resolving
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.session_queue import SessionQueue
 from ordergate.engine.snapshots import SnapshotPace, Snapshots
 from ordergate.engine.stops import Stops
 from ordergate.engine.supervisor import Supervisor
@@ -140,6 +141,7 @@ class Node:
             chance=world.chance,
             hours=world.hours,
         )
+        self._session_queue = SessionQueue(self.lanes, judging, world.clock)
         self._contingent = Contingent(
             self.lanes,
             judging=judging,
@@ -218,6 +220,7 @@ class Node:
             )
         self._supervisor.keep("unknowns", self._unknowns.watch)
         self._supervisor.keep("groups", self._contingent.keep)
+        self._supervisor.keep("session queue", self._session_queue.keep)
         self._supervisor.keep("gauges", self._keep_gauges)
         self._supervisor.keep("receipts", self._keep_receipts)
         self._supervisor.keep("snapshots", self.snapshots.watch)

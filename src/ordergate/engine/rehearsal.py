@@ -179,6 +179,8 @@ class _Past:
         instrument = self._instruments.get(terms.symbol)
         if account is None or instrument is None or instrument.symbol != terms.symbol:
             return None
+        if self._books.order(event.order_id) is not None:
+            return None  # it was kept for this session: when it came the market was closed
         price = self._price(event, terms)
         return RiskView(
             now=event.at,

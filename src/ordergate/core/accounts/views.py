@@ -46,6 +46,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     noted_controls: tuple[e.FailedControl, ...]
     cancel_requested: bool
     waits_for: tuple[str, ...]
+    held_until: datetime | None
     external: bool
     overfilled: bool
     quarantined: bool
@@ -151,6 +152,7 @@ def order_view(order: Order) -> OrderView:
         noted_controls=order.noted,
         cancel_requested=order.cancel_requested,
         waits_for=order.waits_for,
+        held_until=order.held_until,
         external=order.external,
         overfilled=order.is_overfilled,
         quarantined=order.quarantined_at is not None,

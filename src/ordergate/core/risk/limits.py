@@ -26,6 +26,7 @@ from ordergate.core.risk.limit_parts import (
     ExposureLimit,
     Hours,
     LossLimits,
+    OutsideSession,
     RestrictedList,
     TradingDay,
 )
@@ -114,6 +115,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     losses: LossLimits | None = None
     trading_day: TradingDay | None = None
     hours: Hours = Hours.ANY
+    outside_session: OutsideSession = OutsideSession.REJECT
     extended_hours_allowed: bool = False
     mark_max_age: timedelta | None = None
     volume_max_age_days: int = 7

@@ -70,6 +70,10 @@ def _session(one: str, other: str) -> str:
     return "session" if "session" in (one, other) else one
 
 
+def _reject(one: str, other: str) -> str:
+    return "reject" if "reject" in (one, other) else one
+
+
 def _same(name: str) -> Callable[[Any, Any], Any]:
     """Where none is tighter rules must not differ; those that do come to no limits."""
 
@@ -165,6 +169,7 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "losses": Field(Kind.LEVEL, "of each the lowest", _LOSSES),
     "trading_day": Field(Kind.SETTING, "none: rules that differ come to no limits", _same("trading_day")),
     "hours": Field(Kind.SETTING, "`session`", _session),
+    "outside_session": Field(Kind.SETTING, "`reject`", _reject),
     "extended_hours_allowed": Field(
         Kind.SETTING, "only when every rule that speaks of it says so", _all_true
     ),
