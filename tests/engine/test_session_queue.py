@@ -184,6 +184,16 @@ async def test_a_stop_keeps_it_and_what_is_stopped_hard_is_canceled() -> None:
         assert house.placed_at_exchange() == 0
 
 
+async def test_what_could_not_be_proved_is_not_let_go() -> None:
+    async with House() as house:
+        order = await house.kept()
+        house.unproved = "the records cannot be proved"
+        await house.at(OPENS)
+        assert (house.status(order), house.placed_at_exchange()) == ("held", 0)
+        house.unproved = None
+        await house.until(lambda: house.status(order) == "working")
+
+
 async def test_a_cancel_ends_it_without_a_word_to_the_broker() -> None:
     async with House() as house:
         order = await house.kept()

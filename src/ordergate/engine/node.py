@@ -141,7 +141,12 @@ class Node:
             chance=world.chance,
             hours=world.hours,
         )
-        self._session_queue = SessionQueue(self.lanes, judging, world.clock)
+        self._session_queue = SessionQueue(
+            self.lanes,
+            judging,
+            world.clock,
+            admits=lambda: world.audit() is None and not self._dispatcher.is_full,
+        )
         self._contingent = Contingent(
             self.lanes,
             judging=judging,

@@ -41,6 +41,7 @@ SHOWN_MAX: Final = 500
 PLENTY: Final = Decimal(10) ** 17
 
 NewOrder = e.OrderAccepted | e.OrderDenied
+_MESSAGES = NewOrder | e.OrderHeld | e.HeldReplaced | e.ReplaceRequested | e.ReplaceDenied
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,7 +143,7 @@ class Rehearsal:
                     prices = past.prices
                     had, has = now.failures(event, seen, prices), would.failures(event, seen, prices)
                     found += _differences(event, had, has)
-            if isinstance(event, NewOrder | e.ReplaceRequested | e.ReplaceDenied):
+            if isinstance(event, _MESSAGES):
                 now.message(event.at)
                 would.message(event.at)
             await past.take(stored)

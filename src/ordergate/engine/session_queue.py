@@ -7,6 +7,7 @@ belongs to the session that it was kept for and expires with it. Speaks to no br
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 from typing import Final
 
@@ -27,7 +28,11 @@ RELEASED_PER_LOOK_MAX: Final = 100
 
 
 class SessionQueue:
-    def __init__(self, lanes: Lanes, judging: Judging, clock: Clock) -> None:
+    def __init__(
+        self, lanes: Lanes, judging: Judging, clock: Clock, *, admits: Callable[[], bool]
+    ) -> None:
+        """`admits` is false while the node would take no new order either."""
+        self._admits = admits
         self._lanes = lanes
         self._judging = judging
         self._clock = clock
@@ -73,7 +78,7 @@ class SessionQueue:
         if order.terms.time_in_force is TimeInForce.DAY and self._is_over(order, order.held_until, now):
             evidence = f"the session that began at {order.held_until.isoformat()} is over; it was never sent"
             return e.OrderExpired(order_id=order.id, at=now, evidence=evidence)
-        return self._judging.release(seat, order)
+        return self._judging.release(seat, order) if self._admits() else None
 
     def _is_over(self, order: Order, opened: datetime, now: datetime) -> bool:
         """Whether the session that began then has ended. One that is not known any more has."""
