@@ -120,6 +120,7 @@ async def test_what_is_made_in_euros_is_euros_and_is_so_after_a_restart() -> Non
             assert books.cash == stage.exchange.ledger.cash
             assert books.foreign_cash == dict(stage.exchange.ledger.foreign) == {"EUR": Decimal(-800)}
             assert not books.breaks
+            assert [made.realised for made in stage.lane.books.profit.kept().values()] == [0]
             rows = [msgspec.json.decode(row) for row in await stage.views.balances(ACCOUNT)]
             assert {row["currency"]: row["cash"] for row in rows}["EUR"] == "-800"
             await stage.until(lambda: stage.lane.books.account and stage.lane.books.account.loss_locks)

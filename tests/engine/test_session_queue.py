@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ordergate.brokers.paper.fates import Call, Fate, always_delivered
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.orders import events as e
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
@@ -19,6 +20,7 @@ from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.core.risk.view import MarketHours
 from ordergate.engine.answers import Answer
 from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.trips import TripPolicy
 from ordergate.wiring.market_hours import Sessions
 from tests.engine.killing import engage
 from tests.engine.stage import ACCOUNT, ES, START, TRADER, Stage, let_run
@@ -195,16 +197,32 @@ async def test_what_could_not_be_proved_is_not_let_go() -> None:
 
 
 async def test_a_cancel_ends_it_without_a_word_to_the_broker() -> None:
-    async with House() as house:
+    told: list[Call] = []
+
+    def noted(call: Call) -> Fate:
+        told.append(call)
+        return always_delivered(call)
+
+    async with House(fate=noted) as house:
         order = await house.kept()
-        house.asked.clear()
         answer = await house.gate.cancel(TRADER, order, key=house.key(), correlation="test")
         assert isinstance(answer, Answer)
         await house.until(lambda: house.status(order) == "canceled")
         assert await house.kinds(order) == ["OrderHeld", "CancelRequested", "OrderCanceled"]
-        assert not [question for question in house.asked if "cancel" in question.lower()]
         await house.at(OPENS)
+        assert [call for call in told if call is not Call.QUERY] == []
         assert house.placed_at_exchange() == 0
+
+
+async def test_no_price_of_a_closed_market_stops_nothing_that_is_only_kept() -> None:
+    opens = START + timedelta(seconds=1000)
+    spans = (*SPANS[:1], (opens, opens + timedelta(seconds=60)), *SPANS[-1:])
+    async with House(spans=spans, trips=TripPolicy(stale_prices_s=120)) as house:
+        await house.kept()
+        await house.at(START + timedelta(seconds=300), price=None)
+        await house.at(START + timedelta(seconds=310), price=None)
+        assert not house.gate.kill_state().engaged
+        await house.kept(limit="4701")
 
 
 async def test_it_may_be_replaced_meanwhile_and_leaves_as_it_is_then() -> None:
@@ -267,8 +285,13 @@ async def test_it_survives_a_crash_before_the_opening_and_the_reconciler_asks_no
         order = await house.kept()
         await house.clock.move(1)
         await house.restart()
+        house.asked.clear()
         await house.at(START + timedelta(seconds=50))
+        house.seat.suspect("the test")
+        await house.clock.move(1)
+        assert [question for question in house.asked if question.startswith("find")] == []
         assert house.status(order) == "held"
+        assert list(house.lane.books.waiting_orders()) == []
         assert house.lane.books.exposure.held(order) is not None
         await house.at(OPENS)
         await house.until(lambda: house.status(order) == "working")
