@@ -12,7 +12,7 @@ import msgspec
 
 from ordergate.core.accounts import account as books
 from ordergate.core.accounts import events as a
-from ordergate.core.accounts.views import balance_view, execution_view, order_view, position_view
+from ordergate.core.accounts.views import balance_views, execution_view, order_view, position_view
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, order_id
 from ordergate.core.instruments import AssetClass, Instrument
@@ -106,7 +106,7 @@ class Ledger:
             position = after.position(instrument.symbol)
             parts["execution"] = msgspec.Raw(execution)
             parts["position"] = msgspec.Raw(encode(position_view(after, position, instrument)))
-            parts["balance"] = msgspec.Raw(encode(balance_view(after)))
+            parts["balance"] = msgspec.Raw(encode(balance_views(after)[0]))
         kind = str(event.__struct_config__.tag)
         frame = self._tell(account, kind, event.at, parts)
         self.order_frames.setdefault(order.id, []).append(frame)
@@ -241,7 +241,7 @@ class Ledger:
         if self.breaks_down:
             raise RuntimeError("a defect with a secret inside")
         found = self.accounts_by_id.get(account)
-        return [] if found is None else [encode(balance_view(found))]
+        return [] if found is None else [encode(one) for one in balance_views(found)]
 
     async def breaks(self, query: BreakQuery) -> Page:
         return Page((), None)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Protocol
 
+import msgspec
 import pytest
 
 from ordergate.core.orders import events as e
@@ -127,6 +128,12 @@ class BrokerConformance:
         assert isinstance(outcome, Acknowledged | Rejected), outcome
         if isinstance(outcome, Acknowledged):
             assert (await found(broker)).broker_order_id == outcome.broker_order_id
+
+    async def test_a_venue_that_is_not_offered_is_rejected_and_nothing_is_sent(self, floor: Floor) -> None:
+        nowhere = msgspec.structs.replace(terms(), venue="NOWHERE")
+        assert "NOWHERE" not in floor.broker.capabilities.venues
+        assert isinstance(await floor.broker.place(our_id(1), nowhere, no_veto), Rejected)
+        assert isinstance(await floor.broker.find(our_id(1)), NotFound)
 
     async def test_a_resting_order_is_found_as_it_was_placed(self, floor: Floor) -> None:
         order = terms(

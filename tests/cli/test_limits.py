@@ -52,8 +52,11 @@ class Office:
             self.identity.principals[token] = msgspec.structs.replace(known, auth_time=now)
 
     async def ask(self, who: str, *words: str) -> Said:
+        return await self.ask_of("limits", who, *words)
+
+    async def ask_of(self, group: str, who: str, *words: str) -> Said:
         profile = ("--profile", str(self.folder / f"{who}.json"))
-        return await asyncio.to_thread(ordergate, "limits", *words, *profile)
+        return await asyncio.to_thread(ordergate, group, *words, *profile)
 
     def file(self, orders: int) -> str:
         file = self.folder / "limits.yaml"
@@ -116,6 +119,37 @@ async def test_a_file_is_compared_applied_loosened_and_approved(office: Office) 
     assert office.stage.seat.limits.max_open_orders == 9
     assert (await office.ask("ben", "pending")).out.strip() == "nothing waits"
     assert change in (await office.ask("ben", "pending", "--all")).out
+
+
+RATES = """
+base: USD
+rates:
+  EUR: {rate: "%s", as_of: "2026-01-05T08:00:00Z", source: desk}
+  BTC: {symbol: BTC/USD}
+"""
+
+
+async def test_rates_are_loaded_by_one_person_and_in_force_when_another_has_approved(office: Office) -> None:
+    file = office.folder / "rates.yaml"
+    file.write_text(RATES % "1.25", encoding="utf-8")
+    load = ("load", str(file), "--owner", "treasury", "--reason", "of this morning")
+    waits = (await office.ask_of("rates", "anna", *load, "--json")).json
+    before = office.stage.seat.limits
+    assert before is not None
+    assert before.fx_rates is None
+    yes = await office.ask("ben", "approve", waits["change"]["id"], "--reason", "compared")
+    assert "approved" in yes.out
+    after = office.stage.seat.limits
+    assert after is not None
+    table = after.fx_rates
+    assert table is not None
+    assert (table.base, str(table.rates["EUR"].rate)) == ("USD", "1.25")
+    shown = await office.ask_of("rates", "ben", "show")
+    for word in ("EUR/USD", "1.25", "desk", "BTC/USD"):
+        assert word in shown.out
+    file.write_text("base: USD", encoding="utf-8")
+    lacking = await office.ask_of("rates", "anna", *load)
+    assert (lacking.code, "`base` and `rates`" in lacking.err) == (2, True)
 
 
 async def test_what_is_in_force_is_shown_with_its_rules(office: Office) -> None:

@@ -216,7 +216,7 @@ def test_a_position_is_shown_in_money_and_a_flat_one_has_no_average() -> None:
 
 
 def test_a_balance_is_shown_as_it_is() -> None:
-    shown = views.balance_view(account("1000.10"))
+    (shown,) = views.balance_views(account("1000.10"))
     assert (shown.account_id, shown.currency, shown.cash) == (ACCOUNT, "USD", "1000.1")
 
 

@@ -25,6 +25,7 @@ CHANGES: dict[str, Any] = {
     "extended_hours": True,
     "strategy_version": "2",
     "user": "anna",
+    "venue": "XCME",
 }
 
 

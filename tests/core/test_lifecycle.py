@@ -15,6 +15,8 @@ from ordergate.core.orders.lifecycle import BEGINNINGS, FINAL, OPEN, TRANSITIONS
 LIFECYCLE: Final = """
 kind                 accepted unknown  working  cancel*  replace* denied   rejected filled   canceled expired
 OrderAccepted        !        !        !        !        !        !        !        !        !        !
+OrderHeld            !        !        !        !        !        !        !        !        !        !
+HeldReplaced         !        !        !        !        !        !        !        !        !        !
 OrderDenied          !        !        !        !        !        !        !        !        !        !
 OrderAdopted         !        !        !        !        !        !        !        !        !        !
 DispatchStarted      accepted unknown  !        cancel*  replace* !        !        !        !        !
@@ -40,6 +42,17 @@ OrderReplaced        !        !        working  cancel*  working  !        !    
 ReplaceRejected      !        !        working  cancel*  working  !        rejected filled   canceled expired
 """
 
+# Of what is kept for the next session no broker has heard: it is approved and leaves, or ends here.
+KEPT: Final = {
+    "OrderAccepted": "accepted",
+    "OrderDenied": "denied",
+    "HeldReplaced": "held",
+    "ReplaceDenied": "held",
+    "CancelRequested": "held",
+    "OrderCanceled": "canceled",
+    "OrderExpired": "expired",
+}
+
 SHORT: Final = {"cancel*": "pending_cancel", "replace*": "pending_replace"}
 KINDS: Final = {kind.__name__: kind for kind in get_args(e.AnyOrderEvent)}
 
@@ -47,7 +60,10 @@ KINDS: Final = {kind.__name__: kind for kind in get_args(e.AnyOrderEvent)}
 def _rows() -> list[tuple[Status, str, Status | None]]:
     head, *lines = [line.split() for line in LIFECYCLE.strip().splitlines()]
     statuses = [Status(SHORT.get(word, word)) for word in head[1:]]
-    return [
+    kept = [
+        (Status.HELD, kind, Status(KEPT[kind]) if kind in KEPT else None) for kind in sorted(KINDS)
+    ]
+    return kept + [
         (status, kind, None if word == "!" else Status(SHORT.get(word, word)))
         for kind, *words in lines
         for status, word in zip(statuses, words, strict=True)
@@ -100,7 +116,8 @@ def test_every_open_status_can_be_reached_and_can_end() -> None:
     assert reached == set(Status)
     for status in OPEN:
         ends = {after for (before, _), after in TRANSITIONS.items() if before is status}
-        assert ends >= FINAL - {Status.DENIED}
+        nothing_left = {Status.REJECTED, Status.FILLED}
+        assert ends >= FINAL - (nothing_left if status is Status.HELD else {Status.DENIED})
 
 
 def test_only_proof_of_life_brings_an_order_back() -> None:

@@ -100,6 +100,7 @@ TIGHTER = [
     ("order_types", ["limit"], ["limit", "market", "stop", "stop_limit"]),
     ("sides", ["buy"], ["buy", "sell"]),
     ("times_in_force", ["day"], ["day", "gtc", "ioc", "fok"]),
+    ("venues", [], ["XNAS"]),
     ("restricted", LISTED, None),
     ("drift_window_s", "60", None),
     ("market_quote_max_age_s", "4", "6"),
@@ -108,8 +109,10 @@ TIGHTER = [
     ("shared_exposure", {"firm": {"max_gross": "7"}}, None),
     ("trading_day", {"zone": "America/Chicago", "ends_at": "17:00"}, None),
     ("hours", "session", "any"),
+    ("outside_session", "reject", "queue"),
     ("extended_hours_allowed", False, True),
     ("mark_max_age_s", "7", None),
+    ("fx_max_age_s", "7", None),
     ("volume_max_age_days", 6, 8),
     ("self_match_refused", True, False),
     ("self_match_cancels_oldest", False, True),
@@ -138,7 +141,64 @@ def test_of_two_values_the_tighter_holds_and_comes_from_the_rule_that_said_it(
 
 
 def test_every_field_of_an_account_is_among_the_tightened() -> None:
-    assert {name for name, _, _ in TIGHTER} | {"losses", "enabled_until"} == set(OF_ACCOUNT)
+    others = {"losses", "enabled_until", "currency", "fx_rates"}
+    assert {name for name, _, _ in TIGHTER} | others == set(OF_ACCOUNT)
+
+
+def test_amounts_are_in_one_currency_and_any_other_is_another_limit() -> None:
+    plain: Any = mapping_of(limits_from(OWN))
+    dollars, euros = (rule(Reach.FIRM, "", {"currency": one}) for one in ("USD", "EUR"))
+    assert limits_from(OWN, dollars).currency == "USD"
+    assert loosened(plain, mapping_of(limits_from(OWN, dollars))) == ["currency"]
+    assert loosened(mapping_of(limits_from(OWN, dollars)), plain) == ["currency"]
+    desk = msgspec.structs.replace(euros, id="desk", scope=Reach.DESK, of="rates")
+    assert together(OWN, dollars, desk).limits is None
+    assert "currency" in together(OWN, dollars, desk).why
+
+
+FX_RATES: dict[str, Any] = {
+    "base": "USD",
+    "rates": {
+        "EUR": {"rate": "1.25", "as_of": "2026-01-05T00:00:00+00:00", "source": "desk"},
+        "BTC": {"symbol": "BTC/USD"},
+    },
+}
+
+
+def test_rates_of_several_rules_are_one_table_and_any_other_rate_waits_for_another_person() -> None:
+    plain: Any = mapping_of(limits_from(OWN))
+    firm = rule(Reach.FIRM, "", {"fx_rates": FX_RATES})
+    pounds = {"GBP": {**FX_RATES["rates"]["EUR"], "rate": "1.5"}}
+    desk = rule(Reach.DESK, "rates", {"fx_rates": {"base": "USD", "rates": pounds}})
+    found: Any = mapping_of(limits_from(OWN, firm, desk))
+    assert found["fx_rates"] == {"base": "USD", "rates": {**FX_RATES["rates"], **pounds}}
+    assert loosened(plain, found) == loosened(found, plain) == ["fx_rates"]
+    for other in (
+        {"base": "EUR", "rates": {}},
+        {"base": "USD", "rates": {"EUR": {**FX_RATES["rates"]["EUR"], "rate": "1.26"}}},
+    ):
+        assert together(OWN, firm, rule(Reach.DESK, "rates", {"fx_rates": other})).limits is None
+
+
+@pytest.mark.parametrize(
+    ("said", "wrong"),
+    [
+        ({"base": "USD", "rates": {"USD": FX_RATES["rates"]["EUR"]}}, "its base"),
+        ({"base": "USD", "rates": {"EUR": {"rate": "1.25"}}}, "needs rate, as_of and source"),
+        ({"base": "USD", "rates": {"EUR": {"rate": "1", "symbol": "EUR/USD"}}}, "so no rate"),
+        ({"base": "USD", "rates": {"EUR": {**FX_RATES["rates"]["EUR"], "rate": "0"}}}, "more than zero"),
+        ({"base": "USD"}, "rates is required"),
+    ],
+)
+def test_a_rate_is_a_whole_figure_or_the_price_of_a_symbol(said: Any, wrong: str) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        rule(Reach.FIRM, "", {"fx_rates": said})
+
+
+@pytest.mark.parametrize("said", [{"currency": "USD"}, {"fx_rates": FX_RATES}])
+def test_who_asks_has_no_currency_of_his_own(said: Any) -> None:
+    with pytest.raises(ValueError, match="the account's"):
+        rule(Reach.USER, "anna", said)
 
 
 def test_until_when_an_account_is_enabled_is_its_own_and_the_earlier_is_tighter() -> None:
@@ -187,6 +247,7 @@ OF_ONE = [
     ("order_types", ["limit"], None),
     ("sides", ["buy"], None),
     ("times_in_force", ["day"], None),
+    ("venues", ["XNAS"], None),
 ]
 
 

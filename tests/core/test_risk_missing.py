@@ -127,7 +127,7 @@ def test_a_position_in_another_currency_ties_up_nobody_knows_what() -> None:
         view(holding=account(positions={FUTURE: (1, 4800)})),
         exposure=Exposure({SHARE: share(), FUTURE: future(currency="EUR")}),
     )
-    assert reasons(terms(), seen) == {"R13": "unpriced-exposure"}
+    assert reasons(terms(), seen) == {"R13": "no-fx-rate"}
 
 
 def test_a_position_that_was_closed_ties_up_nothing() -> None:
@@ -242,7 +242,7 @@ def in_another_currency(seen: RiskView) -> RiskView:
             "R07",
             spoiled(view(), instrument=msgspec.structs.replace(share(), currency="EUR")),
             "no-fx-rate",
-            "AAPL is in EUR, the account in USD",
+            "no rate from EUR to USD is known",
         ),
         (
             "R12",
@@ -260,7 +260,7 @@ def in_another_currency(seen: RiskView) -> RiskView:
             "R12",
             in_another_currency(view(EXPOSED)),
             "no-fx-rate",
-            "something held or open is in another currency",
+            "no rate is known of something held or open",
         ),
         (
             "R12",

@@ -49,6 +49,36 @@ def test_r03_an_instruments_own_list_only_takes_away(name: str, permitted: str) 
     assert failures(terms(), view(both))["R03"].limit == "none"
 
 
+def at(venue: str | None) -> Terms:
+    return msgspec.structs.replace(terms(), venue=venue)
+
+
+@pytest.mark.parametrize(
+    ("ours", "its", "asked", "passes"),
+    [
+        (None, None, None, True),
+        (None, None, "XNYS", False),
+        ([], None, "XNYS", False),
+        (["XNAS"], None, "XNYS", False),
+        (["XNAS", "XNYS"], None, "XNYS", True),
+        (["XNAS", "XNYS"], ["XNAS"], "XNYS", False),
+        (["XNAS", "XNYS"], ["XNAS"], "XNAS", True),
+        (["XNAS"], ["XNYS"], "XNYS", False),
+        (["XNAS"], ["XNAS"], None, True),
+    ],
+)
+def test_r03_a_venue_may_be_named_where_it_is_on_every_list(
+    ours: list[str] | None, its: list[str] | None, asked: str | None, passes: bool
+) -> None:
+    limited = limits({} if ours is None else {"venues": ours}, share={} if its is None else {"venues": its})
+    failed = failures(at(asked), view(limited))
+    assert list(failed) == ([] if passes else ["R03"])
+    if not passes:
+        no = failed["R03"]
+        assert (no.reason, no.inputs, no.value) == ("not-permitted", {"field": "venue"}, asked)
+        assert no.limit in {"none", "XNAS"}
+
+
 def restricted(kind: str, hours: int = 24) -> dict[str, object]:
     return {
         "restricted": {

@@ -234,6 +234,7 @@ TIGHTENINGS: dict[str, Tightening] = {
     "order_types": _put([], "order_types"),
     "sides": _put(["sell"], "sides"),
     "times_in_force": _put(["gtc"], "times_in_force"),
+    "venues": _put([], "venues"),
     "restricted": _put({**LISTED, "symbols": {SHARE: "restricted"}}, "restricted"),
     "restricted: hard to borrow": _put({**LISTED, "symbols": {SHARE: "hard-to-borrow"}}, "restricted"),
     "restricted: old": _put(LISTED, "restricted"),
@@ -295,10 +296,11 @@ TIGHTENINGS: dict[str, Tightening] = {
 }  # fmt: skip
 
 # What no tightening is of: names, what refuses nobody, what is compiled, what only the other fields mean
-# something with, and what makes another order of one.
+# something with, what makes another order of one, currencies, and what is kept.
 NOT_TIGHTENED = {
     "version", "cancel_windows", "soft", "mark_max_age_s", "extended_hours_allowed",
-    "average_daily_volume_at", "hard", "market_to_limit_percent",
+    "average_daily_volume_at", "hard", "market_to_limit_percent", "currency", "fx_rates", "fx_max_age_s",
+    "outside_session",
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from ordergate.core.risk.limits import limits_of, mapping_of
 from ordergate.engine.answers import Answer
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.gate import Gate
+from ordergate.engine.judging import Hours, always_unknown
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Seat
 from ordergate.engine.node import Node
@@ -203,9 +204,11 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         nodes: Nodes | None = None,
         ourselves: SeenNode | None = None,
         env: Env = Env.PAPER,
+        hours: Hours = always_unknown,
     ) -> None:
         """`limits` change the ordinary ones. Orders in `hidden` are not found by questions."""
         self.env = env
+        self.hours = hours
         self.account = AccountId(f"{env.letter}-TEST")
         self.clock = HandClock()
         self.chance = CountingChance()
@@ -283,6 +286,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             nodes=self._nodes,
             ourselves=self._ourselves,
             audit=lambda: self.unproved,
+            hours=self.hours,
         )
         served = [Served(self.account, self.broker, self._limits, self._expected, login="paper-login")]
         self.node = Node(

@@ -21,6 +21,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "grade": "block_new",
     "resolution": "working",
     "inputs": {"last": "4800.25"},
+    "fx": {"fx_rate_EURUSD": "1.25"},
     "facts": {"asked": "½"},
     "summary": ["½ of everything"],
     "controls": ["R06"],

@@ -82,6 +82,7 @@ class OrderFields(Judged, frozen=True, kw_only=True, forbid_unknown_fields=True)
     strategy: Label | None = None
     strategy_version: Label | None = None
     user: Label | None = None
+    venue: Label | None = None
 
     @classmethod
     def impossible(cls, given: Mapping[str, Any]) -> dict[str, str]:
@@ -242,6 +243,7 @@ def terms_of(asked: OrderFields) -> Terms | Refusal:
         strategy_version=asked.strategy_version,
         user=asked.user,
         extended_hours=asked.extended_hours,
+        venue=asked.venue,
     )
 
 

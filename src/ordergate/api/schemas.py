@@ -54,6 +54,7 @@ class OrderRequest(Asked):
     strategy: Label | None = None
     strategy_version: Label | None = None
     user: Label | None = None
+    venue: Label | None = None
 
 
 class ReplaceRequest(Asked):
@@ -96,7 +97,7 @@ class Order(BaseModel):
     """An order as it stands. `leaves_qty` is what may still fill. `converted_from` is the type that was asked
 
     for, where the limits have made it another; the orders that it `waits_for` are canceled, and gone before
-    it leaves.
+    it leaves. One that is `held` is kept until its market opens at `held_until`.
     """
 
     id: OrderId
@@ -114,6 +115,7 @@ class Order(BaseModel):
     strategy: str | None
     strategy_version: str | None
     user: str | None
+    venue: str | None
     status: Status
     cum_qty: Figure
     leaves_qty: Figure
@@ -125,6 +127,7 @@ class Order(BaseModel):
     noted_controls: list[FailedControl]
     cancel_requested: bool
     waits_for: list[OrderId]
+    held_until: AwareDatetime | None
     external: bool
     overfilled: bool
     quarantined: bool

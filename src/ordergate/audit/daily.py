@@ -24,6 +24,7 @@ LISTED_MAX: Final = 500
 
 _COUNTED: Final = {
     e.OrderAccepted: "orders accepted",
+    e.OrderHeld: "orders kept for the next session",
     e.OrderDenied: "orders denied by risk",
     e.ReplaceRequested: "replacements accepted",
     e.ReplaceDenied: "replacements denied by risk",

@@ -118,7 +118,7 @@ class OrderRecords:
             "tenant": self._origin.tenant,
             "environment": self._origin.environment,
             "account": self._origin.account,
-            "venue": self._venue,
+            "venue": shown.get("venue") or self._venue,
             "broker_account": self._broker_account,
             "event_seq": stored.seq,
             "event_type": str(type(event).__struct_config__.tag),

@@ -61,7 +61,7 @@ def diff(file: File, prune: Prune = False, profile: ProfileFile = None, as_json:
     rules = _rules_in(file)
     with gateway(profile) as client:
         standing = {rule["id"]: rule for rule in client.get(LIMITS)["rules"]}
-        plan = _ask(client, rules, "a preview", prune=prune, preview=True)
+        plan = propose(client, rules, "a preview", prune=prune, preview=True)
     show(plan, as_json, limit_tables.plan(plan, standing, {rule["id"]: rule for rule in rules}))
     if plan["at_once"] or plan["waiting"]:
         raise typer.Exit(ExitCode.REFUSED)
@@ -74,7 +74,7 @@ def apply(
     """Make the rules as the file has them: tighter at once, looser when another person has approved it."""
     rules = _rules_in(file)
     with gateway(profile) as client:
-        told = _ask(client, rules, reason, prune=prune, preview=False)
+        told = propose(client, rules, reason, prune=prune, preview=False)
     show(told, as_json, limit_tables.edited(told))
 
 
@@ -154,7 +154,7 @@ def _settle(how: str, change: str, reason: str, profile: Path | None, as_json: b
     show(told, as_json, tables.sheet(limit_tables.facts_of_change(told)))
 
 
-def _ask(
+def propose(
     client: GatewayClient, rules: list[dict[str, Any]], reason: str, *, prune: bool, preview: bool
 ) -> Any:
     body = {"rules": rules, "reason": reason, "prune": prune, "preview": preview}
@@ -163,13 +163,18 @@ def _ask(
 
 def _rules_in(file: Path) -> list[dict[str, Any]]:
     """The rules of a file as plain data; the gateway judges them."""
-    from ordergate.wiring.settings import CannotStart, read_yaml
-
-    try:
-        plain = read_yaml(file)
-    except CannotStart as cannot:
-        raise Stopped(ExitCode.USAGE, str(cannot)) from cannot
+    plain = yaml_of(file)
     rules = plain.get("rules") if isinstance(plain, dict) else None
     if not isinstance(rules, list) or not all(isinstance(rule, dict) and "id" in rule for rule in rules):
         raise Stopped(ExitCode.USAGE, f"{file} needs `rules`: a list, each with an `id`")
     return rules
+
+
+def yaml_of(file: Path) -> Any:
+    """What a YAML file says. Stops where it cannot be read."""
+    from ordergate.wiring.settings import CannotStart, read_yaml
+
+    try:
+        return read_yaml(file)
+    except CannotStart as cannot:
+        raise Stopped(ExitCode.USAGE, str(cannot)) from cannot

@@ -24,6 +24,7 @@ from ordergate.cli import (
     kill,
     limits,
     orders,
+    rates,
     report,
     roles,
     running,
@@ -83,6 +84,7 @@ app.add_typer(breaks.app, name="breaks")
 app.command()(breaks.reconcile)
 app.add_typer(kill.app, name="kill")
 app.add_typer(limits.app, name="limits")
+app.add_typer(rates.app, name="rates")
 app.add_typer(journal.app, name="journal")
 app.add_typer(audit.app, name="audit")
 app.add_typer(report.app, name="report")

@@ -26,6 +26,7 @@ QuantityOf = Annotated[str, typer.Argument(help="How much: an exact decimal.")]
 LimitPrice = Annotated[
     str | None, typer.Option("--limit", help="Limit price; without one it is a market order.")
 ]
+VenueOf = Annotated[str | None, typer.Option("--venue", help="Where, of what the broker offers.")]
 StopPrice = Annotated[str | None, typer.Option("--stop", help="Stop price.")]
 
 
@@ -42,6 +43,7 @@ def place(
     strategy: Annotated[str | None, typer.Option(help="Which strategy it belongs to.")] = None,
     strategy_version: Annotated[str | None, typer.Option(help="Which version of it decided.")] = None,
     user: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
+    venue: VenueOf = None,
     account: Account = None,
     wait: WaitFor = 0,
     key: Key = None,
@@ -52,7 +54,7 @@ def place(
     with gateway(profile) as client:
         terms = terms_of(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
         terms |= {"client_order_id": client_order_id, "strategy": strategy}
-        terms |= {"strategy_version": strategy_version, "user": user}
+        terms |= {"strategy_version": strategy_version, "user": user, "venue": venue}
         order = client.command("POST", "/v1/orders", _given(terms), key=key, wait_s=wait)
     show(order, as_json, tables.one_order(order))
 
@@ -65,6 +67,7 @@ def preview(
     *,
     limit: LimitPrice = None,
     stop: StopPrice = None,
+    venue: VenueOf = None,
     account: Account = None,
     profile: ProfileFile = None,
     as_json: AsJson = False,
@@ -74,7 +77,7 @@ def preview(
         terms = terms_of(
             client, symbol, side, quantity, limit=limit, stop=stop, tif=TimeInForce.DAY, account=account
         )
-        told = client.send("POST", "/v1/orders/preview", _given(terms))
+        told = client.send("POST", "/v1/orders/preview", _given({**terms, "venue": venue}))
     uses = tables.limit_uses(told.get("limits", ()))
     show(told, as_json, Group(tables.preview(told), Text(), uses))
     if not told["would_be_accepted"]:

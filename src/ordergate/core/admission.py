@@ -9,14 +9,17 @@ order is remembered so that an equal one can be questioned. Nothing is sent and 
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import datetime
 
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.commands import PlaceOrder, ReplaceOrder
 from ordergate.core.orders.content import content_hash
 from ordergate.core.orders.events import (
     FailedControl,
+    HeldReplaced,
     OrderAccepted,
     OrderDenied,
+    OrderHeld,
     ReplaceDenied,
     ReplaceRequested,
 )
@@ -27,13 +30,18 @@ from ordergate.core.risk.judge import (
     Approved,
     Denied,
     Verdict,
+    judge_held,
+    judge_held_replace,
     judge_leg,
     judge_leg_resize,
     judge_overridden,
     judge_place,
+    judge_release,
     judge_replace,
     verdicts,
+    verdicts_of_held,
 )
+from ordergate.core.risk.keeping import as_closed, kept_until, not_yet
 from ordergate.core.risk.view import RiskView
 
 
@@ -61,6 +69,62 @@ def admit_overridden(
         view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
     waits_for = () if "R21" in controls else _waits_for(command.terms, view)
     return _accepted(answer, view, command.terms, waits_for), answer.lifted
+
+
+def admit_held(command: PlaceOrder, view: RiskView, until: datetime) -> OrderHeld | OrderDenied:
+    """Ask risk about a new order that is to be kept until its market opens."""
+    closed = as_closed(view)
+    answer = judge_held(command, closed)
+    view.buckets.order_sent(view.now)
+    if isinstance(answer, Denied):
+        return _denied(command, answer, view)
+    if view.limits is not None:
+        view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
+    return OrderHeld(
+        order_id=command.order_id,
+        at=view.now,
+        terms=command.terms,
+        actor=command.actor,
+        config_hash=answer.config_hash,
+        until=until,
+        reference_price=answer.reference_price,
+        noted=answer.noted,
+    )
+
+
+def admit_held_replace(
+    order: Order, asked: Replacement, command: ReplaceOrder, view: RiskView
+) -> HeldReplaced | ReplaceDenied:
+    """Ask risk about other terms for one that is kept. `view` is without the order itself."""
+    answer = judge_held_replace(order, asked, as_closed(view))
+    view.buckets.order_sent(view.now)
+    if isinstance(answer, Denied):
+        return _replace_denied(order, answer, command.actor, view)
+    return HeldReplaced(
+        order_id=order.id,
+        at=view.now,
+        quantity=asked.quantity,
+        limit_price=asked.limit_price,
+        stop_price=asked.stop_price,
+        actor=command.actor,
+        config_hash=answer.config_hash,
+        noted=answer.noted,
+    )
+
+
+def admit_release(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied | None:
+    """Ask risk about one that was kept, now that its market is open; None when it has to wait.
+
+    `view` is without the order itself, as it was before there was one. Waiting counts no message.
+    """
+    answer = judge_release(command, view)
+    if isinstance(answer, Denied) and not_yet(answer.failed):
+        return None
+    view.buckets.order_sent(view.now)
+    if isinstance(answer, Denied):
+        return _denied(command, answer, view)
+    _remember_price(answer, view)
+    return _accepted(answer, view, command.terms)
 
 
 def admit_leg(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
@@ -95,19 +159,25 @@ def _replace_answered(
     order: Order, answer: Approved[Replacement] | Denied, command: ReplaceOrder, view: RiskView
 ) -> ReplaceRequested | ReplaceDenied:
     if isinstance(answer, Denied):
-        return ReplaceDenied(
-            order_id=order.id,
-            at=view.now,
-            actor=command.actor,
-            config_hash=answer.config_hash,
-            failed=answer.failed,
-            noted=answer.noted,
-        )
+        return _replace_denied(order, answer, command.actor, view)
     return _requested(order, answer, command.actor, view)
+
+
+def _replace_denied(order: Order, answer: Denied, actor: str, view: RiskView) -> ReplaceDenied:
+    return ReplaceDenied(
+        order_id=order.id,
+        at=view.now,
+        actor=actor,
+        config_hash=answer.config_hash,
+        failed=answer.failed,
+        noted=answer.noted,
+    )
 
 
 def preview(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
     """What each control would say. Counts nothing and changes nothing."""
+    if kept_until(terms, view) is not None:
+        return verdicts_of_held(terms, as_closed(view))
     return verdicts(terms, view)
 
 
@@ -151,12 +221,11 @@ def _accepted(
         content_hash=content_hash(approved.what.order_id, 1, approved.what.terms),
         converted_from=asked.type if converted else None,
         waits_for=waits_for,
+        fx={} if view.fx is None else view.fx.said(view.now),
     )
 
 
-def _requested(
-    order: Order, approved: Approved[Replacement], actor: str, view: RiskView
-) -> ReplaceRequested:
+def _requested(order: Order, approved: Approved[Replacement], actor: str, view: RiskView) -> ReplaceRequested:
     asked = approved.what
     return ReplaceRequested(
         order_id=order.id,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 from collections import OrderedDict, deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
 
@@ -79,6 +80,7 @@ class Books:
         self._instruments = instruments
         self._open: dict[OrderId, Order] = {}
         self._waiting: dict[OrderId, Order] = {}
+        self._held: dict[OrderId, Order] = {}
         self._final: OrderedDict[OrderId, Order] = OrderedDict()
         self._labels = Labels()
         self._by_client_id: dict[str, OrderId] = {}
@@ -109,11 +111,26 @@ class Books:
         """Open orders with a question to the broker that has no answer yet."""
         return iter(tuple(self._waiting.values()))
 
+    def held_orders(self) -> Iterator[Order]:
+        """Open orders that are kept for the next session, in the order in which they came."""
+        return iter(tuple(self._held.values()))
+
+    @contextmanager
+    def without(self, order: Order) -> Iterator[None]:
+        """For as long as it lasts nothing is reserved for one that is kept, as if it had not come yet."""
+        self._reserve(order, msgspec.structs.replace(order, status=Status.CANCELED))
+        self.profit.untraded.discard(order.id)
+        try:
+            yield
+        finally:
+            self._reserve(None, order)
+            self.profit.watch(order)
+
     def orders_accepted_since(self, since: datetime) -> list[Order]:
         """Orders that risk approved since then, oldest first; what memory let go is older."""
         held = itertools.chain(self._open.values(), self._final.values())
         ours = [one for one in held if one.accepted_at >= since and not one.external]
-        accepted = [one for one in ours if one.status is not Status.DENIED]
+        accepted = [one for one in ours if one.status not in (Status.DENIED, Status.HELD)]
         return sorted(accepted, key=lambda order: order.accepted_at)
 
     @property
@@ -152,6 +169,7 @@ class Books:
             group_of=dict(self.groups.of_order),
             group_orders=tuple(self.groups.orders.values()),
             made=self.profit.kept(),
+            made_abroad={currency: log.kept() for currency, log in self.profit.abroad.items()},
             untraded=tuple(sorted(self.profit.untraded)),
             strategies=self.strategies.kept(),
             messages=tuple(self.messages),
@@ -164,6 +182,7 @@ class Books:
         self.account = picture.account
         self.old_names.update(picture.old_names)
         self._open.update((order.id, order) for order in picture.open)
+        self._held.update((order.id, order) for order in picture.open if order.status is Status.HELD)
         self._final.update((order.id, order) for order in picture.final)
         self._by_client_id.update(picture.by_client_id)
         self._by_broker_id.update(picture.by_broker_id)
@@ -176,6 +195,8 @@ class Books:
             raise Unreadable(f"the picture does not fit together: {error!r}") from error
         self.groups.show(picture.groups, picture.group_of, picture.group_orders)
         self.profit.show(picture.made, picture.untraded)
+        for currency, quarters in picture.made_abroad.items():
+            self.profit.abroad.setdefault(currency, ProfitLog()).show(quarters, ())
         self.strategies.show(picture.strategies)
         self.messages.extend(picture.messages)
 
@@ -230,7 +251,11 @@ class Books:
         realised = now.position(instrument.symbol).realised - was.position(instrument.symbol).realised
         fee = event.fee if isinstance(event, e.Fill) else ZERO
         began = isinstance(event, e.Fill) and not order.executions
-        self.profit.book(event.at, realised * instrument.multiplier - fee, began=began)
+        made = realised * instrument.multiplier
+        if instrument.currency != now.currency:
+            self.profit.book_abroad(event.at, instrument.currency, made)
+            made = ZERO
+        self.profit.book(event.at, made - fee, began=began)
 
     def _value(self, symbol: Symbol) -> None:
         """The symbol's part of what the account is worth and exposed to, worked out anew."""
@@ -266,8 +291,12 @@ class Books:
             self._by_broker_id[after.broker_order_id] = after.id
             if named is not None:
                 self._earlier_broker_ids.setdefault(after.id, []).append(named)
-        is_final = after.is_final
-        if is_final or (after.status is Status.WORKING and not after.is_asked):
+        is_final, is_held = after.is_final, after.status is Status.HELD
+        if is_held:
+            self._held[after.id] = after
+        elif self._held:
+            self._held.pop(after.id, None)
+        if is_final or is_held or (after.status is Status.WORKING and not after.is_asked):
             self._waiting.pop(after.id, None)
         else:
             self._waiting[after.id] = after
@@ -296,7 +325,14 @@ class Books:
                 self._by_broker_id.pop(earlier, None)
 
 
-_MESSAGES: Final = (e.OrderAccepted, e.OrderDenied, e.ReplaceRequested, e.ReplaceDenied)
+_MESSAGES: Final = (
+    e.OrderAccepted,
+    e.OrderHeld,
+    e.HeldReplaced,
+    e.OrderDenied,
+    e.ReplaceRequested,
+    e.ReplaceDenied,
+)
 
 _MOVES_BOOKS: Final = (
     e.OrderPartiallyFilled,

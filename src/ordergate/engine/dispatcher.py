@@ -182,6 +182,9 @@ class Dispatcher:
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or not order.cancel_requested:
             return
+        if order.status is Status.HELD:
+            await self._never_sent(seat, order, None)
+            return
         if order.broker_order_id is None and not seat.broker.capabilities.cancels_by_client_id:
             return  # remembered; asked as soon as the order is found
         started = self._clock.monotonic()

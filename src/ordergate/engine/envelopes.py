@@ -72,6 +72,7 @@ def fields_of(terms: Terms) -> dict[str, str | None]:
         "strategy_version": terms.strategy_version,
         "user": terms.user,
         "extended_hours": "true" if terms.extended_hours else None,
+        "venue": terms.venue,
     }
 
 

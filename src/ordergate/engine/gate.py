@@ -34,7 +34,7 @@ from ordergate.engine.answers import (
 from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.durable import Durable
 from ordergate.engine.envelopes import Asker, Route, fields_of, written
-from ordergate.engine.judging import Decided, Judging, Request
+from ordergate.engine.judging import Decided, Judging, Request, unroutable
 from ordergate.engine.key_guard import KeyGuard
 from ordergate.engine.kill_desk import KillDesk
 from ordergate.engine.kill_gate import KillGate
@@ -287,6 +287,8 @@ class Gate(KillGate):
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
         if (trouble := seat.trouble) is not None:
             return Refusal(Code.NOT_READY, trouble)
+        if (no := unroutable(seat, terms)) is not None:
+            return no
         limits = self._limits.uses(terms.account, terms.symbol)
         return preview_of(self._judging.preview(seat, terms, user=principal.subject), limits)
 

@@ -22,25 +22,30 @@ from ordergate.core.orders.decide import decide_cancel, decide_replace
 from ordergate.core.orders.events import (
     CancelRequested,
     FailedControl,
+    HeldReplaced,
     OrderAccepted,
     OrderDenied,
+    OrderHeld,
     ReplaceDenied,
     ReplaceRequested,
 )
+from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import Verdict
+from ordergate.core.risk.keeping import kept_until
 from ordergate.core.risk.limit_parts import Hours as AnyTime
 from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.view import MarketHours, RiskView
+from ordergate.engine.converting import converted
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
 from ordergate.engine.prices import PriceBoard
 from ordergate.ports.clock import Chance, Clock
 
-Placed = OrderAccepted | OrderDenied | OverrideUsed | CancelRequested
+Placed = OrderAccepted | OrderHeld | OrderDenied | OverrideUsed | CancelRequested
 Hours = Callable[[Symbol, datetime], MarketHours | None]
 
 
@@ -86,6 +91,8 @@ class Judging:
 
     def place(self, seat: Seat, terms: Terms, request: Request) -> Decided | Refusal:
         """Raises Fault when the decision could not be recorded; nothing was decided then."""
+        if (no := unroutable(seat, terms)) is not None:
+            return no
         view = self.view(seat, terms.symbol, user=request.actor, strategy=terms.strategy)
         now = view.now
         new_id = order_id(
@@ -95,7 +102,10 @@ class Judging:
         )
         command = PlaceOrder(order_id=new_id, terms=terms, actor=request.actor, asked_at=now)
         events: list[Placed]
-        if seat.overrides and (override := _override(seat, terms, request.actor, now)) is not None:
+        until = kept_until(terms, view)
+        if until is not None:
+            events = [admission.admit_held(command, view, until)]
+        elif seat.overrides and (override := _override(seat, terms, request.actor, now)) is not None:
             events = _admit_overridden(command, view, override)
         else:
             events = [admission.admit(command, view)]
@@ -110,17 +120,35 @@ class Judging:
         order = seat.lane.books.order(command.order_id)
         if order is None:
             return Refusal(Code.NOT_FOUND, f"there is no order {command.order_id}")
-        if not seat.broker.capabilities.replaces:
+        kept = order.status is Status.HELD
+        if not kept and not seat.broker.capabilities.replaces:
             return Refusal(Code.INVALID, f"{seat.broker.capabilities.name} cannot replace orders")
         asked = decide_replace(order, command)
         if isinstance(asked, Refusal):
             return asked
         view = self._view_of(seat, order)
-        event = admission.admit_replace(order, asked, command, view)
+        event: ReplaceRequested | HeldReplaced | ReplaceDenied
+        if kept:
+            with seat.lane.books.without(order):
+                event = admission.admit_held_replace(order, asked, command, view)
+        else:
+            event = admission.admit_replace(order, asked, command, view)
         failed = event.failed if isinstance(event, ReplaceDenied) else ()
         receipt = _receipt(request, seat, view, order.id, failed, status=202)
         recorded = seat.lane.record([event], correlation=request.correlation, receipt=receipt)
         return Decided(recorded, failed)
+
+    def release(self, seat: Seat, order: Order) -> OrderAccepted | OrderDenied | None:
+        """Risk's answer to one that was kept, as if it came now; None while it has to wait."""
+        command = PlaceOrder(
+            order_id=order.id, terms=order.terms, actor=order.actor or "", asked_at=self._clock.now()
+        )
+        with seat.lane.books.without(order):
+            return admission.admit_release(command, self._view_of(seat, order))
+
+    def hours(self, symbol: Symbol, at: datetime) -> MarketHours | None:
+        """Those of the instrument's market at a moment; None where they are not known."""
+        return self._hours(symbol, at)
 
     def market_price(self, symbol: Symbol) -> Decimal | None:
         """The price that a market order is valued by; None where none is known."""
@@ -207,11 +235,12 @@ class Judging:
         reference = self._prices.reference(symbol)
         if reference is not None:
             books.valuation.mark(symbol, reference.price)
-        limits = seat.limits_for(user, strategy)
+        limits, instrument = seat.limits_for(user, strategy), self._instruments[symbol]
+        fx = converted(books.account, books.valuation, limits, self._prices.reference, instrument.currency)
         return RiskView(
             now=now,
             account=books.account,
-            instrument=self._instruments[symbol],
+            instrument=instrument,
             exposure=books.exposure,
             limits=limits,
             reference=reference,
@@ -230,11 +259,23 @@ class Judging:
             strategies=books.strategies,
             rivals=tuple(lane.books.resting for lane in seat.own_lanes),
             grouped=books.groups.of_order.keys(),
+            fx=fx,
         )
 
     def _view_of(self, seat: Seat, order: Order) -> RiskView:
         terms = order.terms
         return self.view(seat, terms.symbol, user=order.actor, strategy=terms.strategy, order=order.id)
+
+
+def unroutable(seat: Seat, terms: Terms) -> Refusal | None:
+    """A venue that the account's broker does not offer: nothing would come of it but another venue."""
+    can = seat.broker.capabilities
+    if terms.venue is None or terms.venue in can.venues:
+        return None
+    offered = ", ".join(sorted(can.venues)) or "none"
+    return Refusal(
+        Code.INVALID, f"{can.name} offers no venue {terms.venue}", {"venue": f"may be one of: {offered}"}
+    )
 
 
 def _going_first(seat: Seat, event: Placed, now: datetime) -> list[CancelRequested]:
@@ -259,9 +300,7 @@ def _override(seat: Seat, terms: Terms, actor: str, now: datetime) -> OverrideGr
     )
 
 
-def _admit_overridden(
-    command: PlaceOrder, view: RiskView, override: OverrideGranted
-) -> list[Placed]:
+def _admit_overridden(command: PlaceOrder, view: RiskView, override: OverrideGranted) -> list[Placed]:
     """An override is spent when it had to lift something, in the same unit as the order."""
     event, lifted = admission.admit_overridden(command, view, override.controls)
     if not lifted:

@@ -10,6 +10,7 @@ from ordergate.core.instruments import Instrument
 from ordergate.core.risk.compiling import Subject
 from ordergate.engine.changes_desk import change_id
 from ordergate.engine.control_stream import ControlStream
+from ordergate.engine.converting import References
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.limits_book import LimitsBook
 from ordergate.engine.limits_changes import Planner
@@ -49,8 +50,12 @@ def desk_for(
     lanes: Lanes,
     subjects: Mapping[AccountId, Subject],
     on_change: Callable[[Seat], None],
+    references: References,
 ) -> LimitsDesk:
-    """`on_change` is told of every seat whose limits are others now."""
+    """`references` are the prices of the market, rates among them.
+
+    `on_change` is told of every seat whose limits are others now.
+    """
     in_force = LimitsInForce(lanes, subjects, outside.instruments, outside.clock, on_change)
     book = LimitsBook(in_force)
     stream = ControlStream(stream_of(outside.env), outside.journal, outside.audience, book)
@@ -60,7 +65,7 @@ def desk_for(
         in_force=in_force,
         planner=Planner(book, in_force, lambda: change_id(outside.clock, outside.chance)),
         rehearsal=Rehearsal(outside.journal, outside.instruments),
-        use=LimitsUse(lanes, in_force, outside.clock),
+        use=LimitsUse(lanes, in_force, references, outside.clock),
         clock=outside.clock,
         chance=outside.chance,
     )

@@ -13,6 +13,7 @@ import msgspec
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.risk.limits import config_hash
 from ordergate.core.risk.utilization import Standing, Use, utilization
+from ordergate.engine.converting import References, converted
 from ordergate.engine.lanes import Lanes
 from ordergate.engine.limits_in_force import LimitsInForce
 from ordergate.ports.clock import Clock
@@ -36,7 +37,8 @@ class UseView(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LimitsUse:
-    def __init__(self, lanes: Lanes, in_force: LimitsInForce, clock: Clock) -> None:
+    def __init__(self, lanes: Lanes, in_force: LimitsInForce, references: References, clock: Clock) -> None:
+        self._references = references
         self._lanes = lanes
         self._in_force = in_force
         self._clock = clock
@@ -64,19 +66,21 @@ class LimitsUse:
 
     def of(self, account: AccountId) -> UseView | None:
         seat = self._lanes.get(account)
-        if seat is None or seat.lane.books.account is None:
+        books = None if seat is None else seat.lane.books
+        if seat is None or books is None or books.account is None:
             return None
         now, found = self._clock.now(), self._in_force.of(account)
         uses: list[Use] = []
         if seat.limits is not None:
             standing = Standing(
                 now=now,
-                account=seat.lane.books.account,
-                exposure=seat.lane.books.exposure,
+                account=books.account,
+                exposure=books.exposure,
                 buckets=seat.buckets,
-                valuation=seat.lane.books.valuation,
-                profit=seat.lane.books.profit,
+                valuation=books.valuation,
+                profit=books.profit,
                 buying_power=seat.buying_power,
+                fx=converted(books.account, books.valuation, seat.limits, self._references),
             )
             uses = utilization(seat.limits, standing, found.origins, found.soft)
         return UseView(

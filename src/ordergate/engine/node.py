@@ -43,6 +43,7 @@ from ordergate.engine.reconciler import Reconciler
 from ordergate.engine.renamed import Renamed
 from ordergate.engine.resolving import Resolving
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.session_queue import SessionQueue
 from ordergate.engine.snapshots import SnapshotPace, Snapshots
 from ordergate.engine.stops import Stops
 from ordergate.engine.supervisor import Supervisor
@@ -120,7 +121,9 @@ class Node:
         for one in served:
             self.lanes.add(self._seat(one))
         self._said = {one.account: one.limits for one in served}
-        self.limits = desk_for(world, self.lanes, subjects(served), self._remember_recent)
+        self.limits = desk_for(
+            world, self.lanes, subjects(served), self._remember_recent, self.prices.reference
+        )
         self._acquaint(served)
         self._valuing = Valuing(
             self.lanes,
@@ -137,6 +140,12 @@ class Node:
             clock=world.clock,
             chance=world.chance,
             hours=world.hours,
+        )
+        self._session_queue = SessionQueue(
+            self.lanes,
+            judging,
+            world.clock,
+            admits=lambda: world.audit() is None and not self._dispatcher.is_full,
         )
         self._contingent = Contingent(
             self.lanes,
@@ -216,6 +225,7 @@ class Node:
             )
         self._supervisor.keep("unknowns", self._unknowns.watch)
         self._supervisor.keep("groups", self._contingent.keep)
+        self._supervisor.keep("session queue", self._session_queue.keep)
         self._supervisor.keep("gauges", self._keep_gauges)
         self._supervisor.keep("receipts", self._keep_receipts)
         self._supervisor.keep("snapshots", self.snapshots.watch)

@@ -141,7 +141,8 @@ class OrderMatching:
         tally.orders_listed += len(theirs)
         for seen in theirs:
             self._judge(seat, await self._prove(seat, seen, picture), picture)
-        ours = await self.durable(seat, seat.lane.books.open_orders())
+        told = (order for order in seat.lane.books.open_orders() if order.status is not Status.HELD)
+        ours = await self.durable(seat, told)
         tally.orders_ours = len(ours)
         left = self._unsettled(seat, ours, picture)
         if len(left) > LIST_FROM:

@@ -33,7 +33,8 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     """Every sequence is in the order that the books have it in; `final` begins with the next to be let go.
 
     What is reserved for open orders is not in it: it follows from them. `labels` are `Labels`, packed;
-    `groups` the active ones first. `made`, `untraded`, `strategies` and `messages` are what risk remembers.
+    `groups` the active ones first. `made`, `made_abroad`, `untraded`, `strategies` and `messages` are
+    what risk remembers.
     """
 
     account: Account | None = None
@@ -49,12 +50,13 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     group_of: dict[OrderId, GroupId] = {}
     group_orders: tuple[Order, ...] = ()
     made: dict[int, Made] = {}
+    made_abroad: dict[str, dict[int, Made]] = {}
     untraded: tuple[OrderId, ...] = ()
     strategies: tuple[Met, ...] = ()
     messages: tuple[datetime, ...] = ()
 
 
-_EXACT: Final = ("account", "old_names", "labels", "made", "strategies", "messages")
+_EXACT: Final = ("account", "old_names", "labels", "made", "made_abroad", "strategies", "messages")
 _encode: Final = msgspec.json.Encoder().encode
 _decoder: Final = msgspec.json.Decoder(Picture)
 

@@ -23,7 +23,9 @@ from ordergate.core.instruments import Instrument, by_any_name
 from ordergate.core.orders import events as e
 from ordergate.core.orders.terms import Terms, asked_as
 from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk.fx import AGE_MAX, Fx, Quoted, rates_of
 from ordergate.core.risk.judge import verdicts
+from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.view import BuyingPower, Freshness, ReferencePrice, RiskView
@@ -39,6 +41,7 @@ SHOWN_MAX: Final = 500
 PLENTY: Final = Decimal(10) ** 17
 
 NewOrder = e.OrderAccepted | e.OrderDenied
+_MESSAGES = NewOrder | e.OrderHeld | e.HeldReplaced | e.ReplaceRequested | e.ReplaceDenied
 
 
 class Difference(msgspec.Struct, frozen=True, kw_only=True):
@@ -79,9 +82,17 @@ class _Judge:
         self._buckets = MessageBuckets(limits.limits(None, None))
         self._recent = RecentOrders()
 
-    def failures(self, event: NewOrder, seen: RiskView) -> dict[str, e.FailedControl]:
+    def failures(
+        self, event: NewOrder, seen: RiskView, prices: Mapping[Symbol, Decimal]
+    ) -> dict[str, e.FailedControl]:
         limits = self._limits.limits(event.actor, event.terms.strategy)
-        view = msgspec.structs.replace(seen, limits=limits, buckets=self._buckets, recent=self._recent)
+        view = msgspec.structs.replace(
+            seen,
+            limits=limits,
+            buckets=self._buckets,
+            recent=self._recent,
+            fx=_converted(seen, limits, prices),
+        )
         judged = [one for one in verdicts(event.terms, view, asked_as=_asked(event)) if not one.shadow]
         failed = {one.control.id: one.failed for one in judged if one.failed}
         if limits is not None and not failed:
@@ -129,8 +140,10 @@ class Rehearsal:
                 number += 1
                 seen = past.view(event) if number > total - orders else None
                 if seen is not None:
-                    found += _differences(event, now.failures(event, seen), would.failures(event, seen))
-            if isinstance(event, NewOrder | e.ReplaceRequested | e.ReplaceDenied):
+                    prices = past.prices
+                    had, has = now.failures(event, seen, prices), would.failures(event, seen, prices)
+                    found += _differences(event, had, has)
+            if isinstance(event, _MESSAGES):
                 now.message(event.at)
                 would.message(event.at)
             await past.take(stored)
@@ -159,7 +172,7 @@ class _Past:
         self._journal = journal
         self._instruments = instruments
         self._books = Books(instruments)
-        self._prices: dict[Symbol, Decimal] = {}
+        self.prices: dict[Symbol, Decimal] = {}
 
     def view(self, event: NewOrder) -> RiskView | None:
         """The account where the order met it; None for what is not listed any more."""
@@ -167,6 +180,8 @@ class _Past:
         instrument = self._instruments.get(terms.symbol)
         if account is None or instrument is None or instrument.symbol != terms.symbol:
             return None
+        if self._books.order(event.order_id) is not None:
+            return None  # it was kept for this session: when it came the market was closed
         price = self._price(event, terms)
         return RiskView(
             now=event.at,
@@ -185,8 +200,8 @@ class _Past:
     def _price(self, event: NewOrder, terms: Terms) -> Decimal | None:
         """What risk judged by, or the latest before it: a denial does not say."""
         if isinstance(event, e.OrderAccepted) and event.reference_price is not None:
-            self._prices[terms.symbol] = event.reference_price
-        return self._prices.get(terms.symbol)
+            self.prices[terms.symbol] = event.reference_price
+        return self.prices.get(terms.symbol)
 
     async def take(self, stored: Stored) -> None:
         event = stored.event
@@ -202,6 +217,25 @@ class _Past:
         found = order_from([one for one in past if isinstance(one, e.OrderEvent)])
         if found is not None:
             self._books.remember(found)
+
+
+def _converted(seen: RiskView, limits: Limits | None, prices: Mapping[Symbol, Decimal]) -> Fx | None:
+    """By the rates of the limits as if they had been current, or the last price that the journal has."""
+    if limits is None:
+        return None
+    home = limits.currency or seen.account.currency
+
+    def quoted(symbol: Symbol) -> Quoted | None:
+        price = prices.get(symbol)
+        return None if price is None else Quoted(price, seen.now, "journal")
+
+    held = (seen.exposure.instruments.get(symbol) for symbol in seen.account.positions)
+    needed = {seen.account.currency, seen.instrument.currency, *seen.account.foreign_cash}
+    needed |= seen.exposure.values.keys() | {one.currency for one in held if one is not None}
+    if needed == {home}:
+        return None
+    rates = rates_of(limits.fx_rates, quoted, home, sorted(needed))
+    return Fx(home, {name: one._replace(at=seen.now) for name, one in rates.items()}, AGE_MAX)
 
 
 def _differences(

@@ -152,7 +152,11 @@ class UnitBuilder:
         if change.account is None:
             return b""
         position = self._position(change.account, symbol)
-        return b',"position":' + position + b',"balance":' + self._balance(change.account)
+        balance = b',"balance":' + self._balance(change.account)
+        abroad = self._balances.get(self._instruments[symbol].currency)
+        if abroad is not None and abroad.key != change.account.currency:
+            balance += b',"foreign_balance":' + abroad.body
+        return b',"position":' + position + balance
 
     def _position(self, account: Account, symbol: Symbol) -> bytes:
         instrument = self._instruments[symbol]
@@ -169,9 +173,12 @@ class UnitBuilder:
         return body
 
     def _balance(self, account: Account) -> bytes:
-        body = _encode(views.balance_view(account))
-        self._balances[account.currency] = Row(key=account.currency, body=body)
-        return body
+        """Each currency is a row; what is returned is the account's own."""
+        own, *abroad = views.balance_views(account)
+        for view in abroad:
+            self._balances[view.currency] = Row(key=view.currency, body=_encode(view))
+        self._balances[own.currency] = Row(key=own.currency, body=_encode(own))
+        return self._balances[own.currency].body
 
     def _account_rows(self, event: AnyAccountEvent, change: Change, parts: list[bytes]) -> None:
         if change.account is None:

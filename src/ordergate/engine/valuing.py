@@ -18,10 +18,15 @@ from ordergate.core.accounts.events import AnyAccountEvent, HighWaterRaised, Los
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.money import text
+from ordergate.core.risk.aggregates import valuation_in
+from ordergate.core.risk.fx import Fx
 from ordergate.core.risk.limits import Limits
-from ordergate.core.risk.losses import higher_water, lock_until, losses
+from ordergate.core.risk.losses import higher_water, lock_until, losses, sums_in
+from ordergate.core.risk.utilization import Standing
 from ordergate.core.risk.valuation import Valuation
+from ordergate.core.risk.view import InputMissing
 from ordergate.engine.alarms import Alarms
+from ordergate.engine.converting import converted
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.prices import PriceBoard
 from ordergate.ports.clock import Clock
@@ -35,9 +40,7 @@ Stop = Callable[[Seat, str], None]
 
 
 class Valuing:
-    def __init__(
-        self, lanes: Lanes, prices: PriceBoard, alarms: Alarms, clock: Clock, *, stop: Stop
-    ) -> None:
+    def __init__(self, lanes: Lanes, prices: PriceBoard, alarms: Alarms, clock: Clock, *, stop: Stop) -> None:
         """`stop` cancels everything open of an account, and lets nothing new pass."""
         self._lanes = lanes
         self._prices = prices
@@ -59,19 +62,20 @@ class Valuing:
         if account is None or not seat.lane.ready.is_set():
             return
         now = self._clock.now()
+        fx = converted(account, valuation, seat.limits, self._prices.reference)
         self._join(seat, account, valuation)
         unknown = [symbol for symbol in valuation.symbols() if not self._mark(seat, valuation, symbol, now)]
         valuation.looked_up(now, frozenset(unknown))
         if seat.limits is not None and not unknown and not valuation.has_foreign:
-            self._write_down(seat, account, seat.limits, now)
+            self._write_down(seat, account, seat.limits, now, fx)
 
     def _join(self, seat: Seat, account: Account, valuation: Valuation) -> None:
         before = self._joined.get(account.id)
-        if before is valuation:
+        if before is valuation and len(valuation.shared) == len(seat.groups):
             return
         if before is not None:
             before.leave()
-        valuation.join(account.id, account.currency, seat.groups)
+        valuation.join(account.id, valuation.home or account.currency, seat.groups)
         self._joined[account.id] = valuation
 
     def _mark(self, seat: Seat, valuation: Valuation, symbol: Symbol, now: datetime) -> bool:
@@ -84,12 +88,25 @@ class Valuing:
         oldest = None if seat.limits is None else seat.limits.mark_max_age
         return reference is not None and (oldest is None or abs(now - reference.at) <= oldest)
 
-    def _write_down(self, seat: Seat, account: Account, limits: Limits, now: datetime) -> None:
+    def _write_down(self, seat: Seat, account: Account, limits: Limits, now: datetime, fx: Fx | None) -> None:
+        """Nothing where a rate of exchange is missing or old: what is lost is not known then."""
         if limits.losses is None or limits.trading_day is None:
             return
         books = seat.lane.books
-        unrealised = books.valuation.own.unrealised
-        sums = books.profit.of(limits.trading_day, now)
+        seen = Standing(
+            now=now,
+            account=account,
+            exposure=books.exposure,
+            buckets=seat.buckets,
+            valuation=books.valuation,
+            profit=books.profit,
+            fx=fx,
+        )
+        try:
+            unrealised = valuation_in(seen).own.unrealised
+            sums = sums_in(seen, books.profit, limits.trading_day)
+        except InputMissing:
+            return
         events: list[AnyAccountEvent] = []
         higher = higher_water(limits.losses, sums, unrealised, account)
         if higher is not None:

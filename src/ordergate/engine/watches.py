@@ -6,6 +6,7 @@ the control stream. What cannot be measured is unknown, and what unknown means i
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
@@ -151,10 +152,14 @@ class Watches:
             await self._trips.lift(place, trip, "it is over")
 
     def _at_stake(self) -> Iterator[Symbol]:
-        """Symbols in which something is open or held, and those that are stopped for want of a price."""
+        """Symbols in which something is open or held, and those that are stopped for want of a price.
+
+        What is kept until a market opens waits for its price by itself.
+        """
         for seat in self._lanes:
             books = seat.lane.books
-            yield from books.exposure.symbols()
+            kept = Counter(order.terms.symbol for order in books.held_orders())
+            yield from (one for one in books.exposure.symbols() if books.exposure.of(one).orders > kept[one])
             if books.account is not None:
                 yield from (
                     Symbol(symbol) for symbol, its in books.account.positions.items() if its.quantity != ZERO

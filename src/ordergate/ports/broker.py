@@ -32,6 +32,7 @@ class Capabilities(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     `cancels_by_client_id`, an order can be canceled before the broker has told its own id.
     Where `cancels_all` it takes one cancel for everything that is open; where `dead_man` it cancels all of
     that by itself when it was not asked again in time.
+    `venues` are those that an order may name; one that names another is rejected, and not sent elsewhere.
     A broker of class C holds no client order id: its reports, and `find`, have its own order id
     in that place.
     """
@@ -47,6 +48,7 @@ class Capabilities(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     corrections: Corrections = Corrections.REPLACE
     cancels_all: bool = False
     dead_man: bool = False
+    venues: frozenset[str] = frozenset()
 
 
 class Acknowledged(msgspec.Struct, frozen=True, gc=False):

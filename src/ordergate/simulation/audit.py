@@ -35,7 +35,10 @@ class Live(msgspec.Struct):
 
 
 class Known(msgspec.Struct, kw_only=True):
-    """One order. `end` is the last event that ended it, empty while it is open; `turned_s` since when."""
+    """One order, `kept` while no broker may hear of it.
+
+    `end` is the last event that ended it, empty while it is open; `turned_s` since when.
+    """
 
     id: OrderId
     account: AccountId
@@ -52,6 +55,7 @@ class Known(msgspec.Struct, kw_only=True):
     unknown: bool = False
     acknowledged: bool = False
     denied: bool = False
+    kept: bool = False
     external: bool = False
     executions: dict[str, Live] = {}
     end: str = ""
@@ -169,7 +173,9 @@ class Audit:
         self, account: Account, account_id: AccountId, event: Any, correlation: str, now: float
     ) -> None:
         match event:
-            case e.OrderAccepted() | e.OrderDenied() | e.OrderAdopted():
+            case e.OrderAccepted() | e.OrderDenied() if event.order_id in account.orders:
+                self._released(account.orders[event.order_id], event, now)
+            case e.OrderAccepted() | e.OrderHeld() | e.OrderDenied() | e.OrderAdopted():
                 self._begin(account, account_id, event, correlation, now)
             case e.OrderEvent():
                 self._order(account, account.orders[event.order_id], event, now)
@@ -195,6 +201,7 @@ class Audit:
             config_hash=getattr(event, "config_hash", ""),
             accepted_s=now,
         )
+        order.kept = isinstance(event, e.OrderHeld)
         if isinstance(event, e.OrderDenied):
             order.denied, order.end = True, "OrderDenied"
         elif isinstance(event, e.OrderAdopted):
@@ -206,6 +213,11 @@ class Audit:
         if not order.external:
             self.by_key.setdefault((account_id, correlation), []).append(order.id)
         account.orders[order.id] = self._orders[order.id] = order
+
+    def _released(self, order: Known, event: e.OrderAccepted | e.OrderDenied, now: float) -> None:
+        order.kept, order.config_hash, order.accepted_s = False, event.config_hash, now
+        if isinstance(event, e.OrderDenied):
+            order.denied, order.end, order.turned_s = True, "OrderDenied", now
 
     def _order(self, account: Account, order: Known, event: e.OrderEvent, now: float) -> None:
         before = order.end
@@ -234,6 +246,13 @@ class Audit:
                 order.cancel_asked = order.ever_cancelled = True
             case e.CancelRejected():
                 order.cancel_asked = order.unknown = False
+            case e.HeldReplaced():
+                order.terms = msgspec.structs.replace(
+                    order.terms,
+                    quantity=event.quantity,
+                    limit_price=event.limit_price,
+                    stop_price=event.stop_price,
+                )
             case e.ReplaceRequested(version=version):
                 order.asked[version] = event
                 order.pending = version

@@ -31,6 +31,7 @@ from ordergate.simulation.ground import Ground
 from ordergate.simulation.journal import SimJournal
 from ordergate.simulation.line import BrokerLine
 from ordergate.simulation.listing import LOGIN, TENANT
+from ordergate.simulation.market_days import hours_in
 from ordergate.simulation.views import SimViews
 from ordergate.telemetry.metrics import Metrics
 
@@ -230,6 +231,7 @@ class Gateway:
             audience=Telling(self._ground, self, self.hub, [one.account for one in self._brokerages]),
             metrics=Metrics(),
             instruments=self._instruments,
+            hours=hours_in(self._ground.plan.setting),
         )
         served = [
             Served(one.account, self._broker(one), self._limits, "paper:PAPER-1", login=LOGIN, tenant=TENANT)

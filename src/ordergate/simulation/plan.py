@@ -53,6 +53,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     orders: int
     tight_limits: bool
     governed: bool
+    sessions: bool = False
     volatility: float
     roughness: float
 
@@ -68,12 +69,12 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
         return Plan(seed=self.seed, setting=self.setting, strikes=kept)
 
 
-def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT) -> Plan:
-    """The plan of a seed. Leaving faults out leaves the others as they are."""
+def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT, *, sessions: bool = False) -> Plan:
+    """The plan of a seed. Leaving faults out leaves the others as they are, and so do sessions."""
     lag_s = random.Random(f"{seed} news").choice(NEWS_LAGS_S)
     governed = random.Random(f"{seed} governed").random() < GOVERNED
     drawn = _setting(random.Random(f"{seed} setting"))
-    setting = msgspec.structs.replace(drawn, news_lag_s=lag_s, governed=governed)
+    setting = msgspec.structs.replace(drawn, news_lag_s=lag_s, governed=governed, sessions=sessions)
     strikes: list[Strike] = []
     for fault_id in WITH_SUBJECT:
         chance = random.Random(f"{seed} {fault_id}")

@@ -303,8 +303,10 @@ def limits_in(setting: Setting) -> Limits:
         "collar_percent": "10",
         "initial_margin": "1",
     }
+    kept = {"hours": "session", "outside_session": "queue"} if setting.sessions else {}
     return limits_of(
         {
+            **kept,
             "version": 1,
             "enabled": True,
             "max_open_orders": 8 if setting.tight_limits else 1000,

@@ -106,8 +106,8 @@ MUTATIONS: Final = (
         p0=True,
         what="replaces are not judged by risk",
         file=_JUDGE,
-        find="    return _judge(asked, _replacing(order, asked), view)\n\n\ndef judge_leg(",
-        put="    return _judge(asked, _replacing(order, asked), view, ())\n\n\ndef judge_leg(",
+        find="    return _judge(asked, _replacing(order, asked), view)\n\n\ndef judge_held(",
+        put="    return _judge(asked, _replacing(order, asked), view, ())\n\n\ndef judge_held(",
     ),
     Mutation(
         id="risk-does-not-ask-the-kill-switch",

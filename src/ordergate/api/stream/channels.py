@@ -45,6 +45,8 @@ _EXECUTION: Final = ORDERS | EXECUTIONS | POSITIONS | BALANCES
 
 MASK_OF_KIND: Final[Mapping[str, Mask]] = {
     "order_accepted": ORDERS,
+    "order_held": ORDERS,
+    "held_replaced": ORDERS,
     "order_denied": ORDERS,
     "order_adopted": ORDERS,
     "dispatch_started": ORDERS,

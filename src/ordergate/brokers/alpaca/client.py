@@ -157,6 +157,8 @@ class AlpacaBroker:
     # -- commands
 
     async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome:
+        if terms.venue is not None:
+            return Rejected(f"{terms.venue} is not offered: Alpaca chooses the venue")
         body = wire.ENCODER.encode(requests.place_body(cl_ord_id, terms))
         reply = await self._http.ask("POST", "/v2/orders", body=body, veto=partial(self._vetoed, veto))
         if not isinstance(reply, Answer):

@@ -13,6 +13,7 @@ from datetime import datetime
 from ordergate.brokers.paper import fates as f
 from ordergate.brokers.paper.carriers import Carrier, FatedCarrier
 from ordergate.brokers.paper.exchange import PaperExchange
+from ordergate.brokers.paper.ledger import HOME
 from ordergate.brokers.paper.news import Face, PaperNews, listed, snapshot_of
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.ids import ClOrdId, Env, Symbol
@@ -56,6 +57,7 @@ class PaperBroker:
         corrections: Corrections = Corrections.REPLACE,
         cancels_all: bool = False,
         dead_man: bool = False,
+        venues: frozenset[str] = frozenset(),
     ) -> None:
         """`hides` says which orders questions do not find now; by default, those younger than the lag."""
         self.env = env
@@ -71,6 +73,7 @@ class PaperBroker:
             corrections=corrections,
             cancels_all=cancels_all,
             dead_man=dead_man,
+            venues=venues,
         )
         self._face = Face(nameless=dedup is DedupClass.C, delta=corrections is Corrections.DELTA)
         self.stream = PaperNews(exchange, env, self._face)
@@ -84,6 +87,8 @@ class PaperBroker:
     # -- commands
 
     async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome:
+        if terms.venue is not None and terms.venue not in self.capabilities.venues:
+            return Rejected(f"{terms.venue} is not offered")
         return await self._carrier.carry(f.Call.PLACE, cl_ord_id, lambda: self._place(cl_ord_id, terms), veto)
 
     async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
@@ -209,7 +214,7 @@ class PaperBroker:
         cash = self._exchange.ledger.cash
         return BrokerAccount(
             fingerprint=f"paper:{self.account_number}",
-            currency="USD",
+            currency=HOME,
             cash=cash,
             buying_power=cash,
             blocked=None,

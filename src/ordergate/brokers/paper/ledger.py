@@ -7,7 +7,7 @@ moves cash by the profit of the lots it closes.
 
 from __future__ import annotations
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
@@ -16,13 +16,18 @@ from ordergate.core.ids import Symbol
 from ordergate.core.instruments import Instrument
 
 _ZERO: Final = Decimal(0)
+HOME: Final = "USD"
 
 
 class PaperLedger:
-    """Cash and positions. A symbol without an instrument is a security with multiplier 1."""
+    """Cash, in dollars and apart from that in every other currency, and positions.
+
+    A symbol without an instrument is a security in dollars with multiplier 1.
+    """
 
     def __init__(self, cash: Decimal, instruments: Mapping[Symbol, Instrument]) -> None:
         self.cash = cash
+        self.foreign: defaultdict[str, Decimal] = defaultdict(Decimal)
         self._instruments = instruments
         self._lots: dict[Symbol, deque[tuple[Decimal, Decimal]]] = {}
         self._opening_cash = cash
@@ -41,6 +46,7 @@ class PaperLedger:
     def amend(self, exec_id: str, signed: Decimal, price: Decimal) -> None:
         """An execution is another one now; everything is counted anew."""
         self.cash = self._opening_cash - self._fees
+        self.foreign.clear()
         self._lots.clear()
         for place, (known, symbol, was_signed, was_price) in enumerate(self._booked):
             now = (signed, price) if known == exec_id else (was_signed, was_price)
@@ -51,10 +57,13 @@ class PaperLedger:
         instrument = self._instruments.get(symbol)
         multiplier = Decimal(1) if instrument is None else instrument.multiplier
         profit = self._match(symbol, signed, price)
+        moved = profit * multiplier
         if instrument is None or instrument.moves_cash_on_trade:
-            self.cash -= signed * price * multiplier
+            moved = -signed * price * multiplier
+        if instrument is None or instrument.currency == HOME:
+            self.cash += moved
         else:
-            self.cash += profit * multiplier
+            self.foreign[instrument.currency] += moved
 
     def positions(self) -> dict[Symbol, Decimal]:
         """Signed quantities of what is open."""

@@ -34,7 +34,8 @@ OVERRIDES_KEPT_MAX: Final = 1_000
 
 
 class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Cash is in `currency`. `breaks` are the open and the dismissed ones, by id.
+    """Cash is in `currency`, and what instruments in others moved in `foreign_cash`. `breaks` are
+    the open and the dismissed ones, by id.
 
     `cursor` is how far the broker's list of executions has been read, `opening_cursor` how far
     they are in the figures that the account was opened with. `high_water` is the highest profit of a
@@ -55,6 +56,7 @@ class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     renamed: frozenset[Symbol] = frozenset()
     high_water: a.HighWaterRaised | None = None
     loss_locks: Mapping[str, a.LossLimitReached] = {}
+    foreign_cash: Mapping[str, Decimal] = {}
 
     def position(self, symbol: Symbol) -> Position:
         return self.positions.get(symbol) or Position(symbol=symbol)
@@ -157,11 +159,7 @@ def _trade(
         moved = -side.sign * quantity * price * instrument.multiplier
     else:
         moved = (after.realised - before.realised) * instrument.multiplier
-    return _replace(
-        account,
-        cash=account.cash + moved - fee,
-        positions={**account.positions, instrument.symbol: after},
-    )
+    return _moved(account, instrument, after, moved, fee)
 
 
 def _amend(
@@ -188,8 +186,18 @@ def _amend(
         moved = -side.sign * (quantity * price - gone.quantity * gone.price) * instrument.multiplier
     else:
         moved = (after.realised - before.realised) * instrument.multiplier
-    positions = {**account.positions, instrument.symbol: after}
-    return _replace(account, cash=account.cash + moved, positions=positions)
+    return _moved(account, instrument, after, moved, ZERO)
+
+
+def _moved(
+    account: Account, instrument: Instrument, after: Position, moved: Decimal, fee: Decimal
+) -> Account:
+    """The position, and the cash in the instrument's own currency; a fee is in the account's."""
+    positions, currency = {**account.positions, instrument.symbol: after}, instrument.currency
+    if currency == account.currency:
+        return _replace(account, cash=account.cash + moved - fee, positions=positions)
+    foreign = {**account.foreign_cash, currency: account.foreign_cash.get(currency, ZERO) + moved}
+    return _replace(account, cash=account.cash - fee, foreign_cash=foreign, positions=positions)
 
 
 def _opposite(side: Side) -> Side:

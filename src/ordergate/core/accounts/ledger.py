@@ -1,6 +1,7 @@
 """The account's books by double entry: a second way to the same figures, and a check of the first.
 
-Every event that moves money or positions is one entry whose debits equal its credits. A security is
+Every event that moves money or positions is one entry whose debits equal its credits; an entry is in the
+currency of its instrument, and its fee in the account's. A security is
 carried at cost; a future is carried at nothing and settles its profit in cash. Debits are positive.
 Pure; used where books are proved, not where orders are decided.
 """
@@ -36,6 +37,10 @@ def position_of(symbol: str) -> str:
     return f"position {symbol}"
 
 
+def cash_of(currency: str) -> str:
+    return f"{CASH} {currency}"
+
+
 def profit_of(symbol: str) -> str:
     return f"profit {symbol}"
 
@@ -47,8 +52,13 @@ def traded(before: Account, after: Account, instrument: Instrument, event: e.Any
     fee = event.fee if isinstance(event, e.OrderPartiallyFilled | e.OrderFilled) else ZERO
     cost = (new.cost - old.cost) * instrument.multiplier if instrument.moves_cash_on_trade else ZERO
     profit = (new.realised - old.realised) * instrument.multiplier
+    abroad = [
+        Line(cash_of(currency), amount - before.foreign_cash.get(currency, ZERO))
+        for currency, amount in after.foreign_cash.items()
+    ]
     lines = [
         Line(CASH, after.cash - before.cash),
+        *abroad,
         Line(position_of(symbol), cost),
         Line(FEES, fee),
         Line(profit_of(symbol), -profit),
@@ -100,3 +110,6 @@ class Ledger:
             raise InvariantBroken(f"{account.id}: debits are {self.debits}, credits {self.credits}")
         if self.balances[CASH] != account.cash:
             raise InvariantBroken(f"{account.id}: cash is {account.cash}, by entries {self.balances[CASH]}")
+        for currency, amount in account.foreign_cash.items():
+            if (entered := self.balances[cash_of(currency)]) != amount:
+                raise InvariantBroken(f"{account.id}: {currency} is {amount}, by entries {entered}")

@@ -34,6 +34,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     strategy: str | None
     strategy_version: str | None
     user: str | None
+    venue: str | None
     status: str
     cum_qty: str
     leaves_qty: str
@@ -45,6 +46,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     noted_controls: tuple[e.FailedControl, ...]
     cancel_requested: bool
     waits_for: tuple[str, ...]
+    held_until: datetime | None
     external: bool
     overfilled: bool
     quarantined: bool
@@ -138,6 +140,7 @@ def order_view(order: Order) -> OrderView:
         strategy=terms.strategy,
         strategy_version=terms.strategy_version,
         user=terms.user,
+        venue=terms.venue,
         status=order.status,
         cum_qty=text(order.cum_qty),
         leaves_qty=text(order.leaves_qty),
@@ -149,6 +152,7 @@ def order_view(order: Order) -> OrderView:
         noted_controls=order.noted,
         cancel_requested=order.cancel_requested,
         waits_for=order.waits_for,
+        held_until=order.held_until,
         external=order.external,
         overfilled=order.is_overfilled,
         quarantined=order.quarantined_at is not None,
@@ -200,8 +204,12 @@ def position_view(account: Account, position: Position, instrument: Instrument) 
     )
 
 
-def balance_view(account: Account) -> BalanceView:
-    return BalanceView(account_id=account.id, currency=account.currency, cash=text(account.cash))
+def balance_views(account: Account) -> tuple[BalanceView, ...]:
+    """The account's own currency first."""
+    cash = ((account.currency, account.cash), *account.foreign_cash.items())
+    return tuple(
+        BalanceView(account_id=account.id, currency=currency, cash=text(amount)) for currency, amount in cash
+    )
 
 
 def break_view(item: Break) -> BreakView:

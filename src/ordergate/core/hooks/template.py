@@ -28,6 +28,7 @@ FIELDS: Final = frozenset(
         "strategy",
         "strategy_version",
         "user",
+        "venue",
     }
 )
 REQUIRED: Final = ("symbol", "side", "type", "quantity")

@@ -25,7 +25,7 @@ def decide_replace(order: Order, command: ReplaceOrder) -> Replacement | Refusal
         return Refusal(Code.ORDER_FINAL, f"order {order.id} is {order.status}")
     if order.status is Status.UNKNOWN:
         return Refusal(Code.ORDER_UNKNOWN, f"whether the broker has order {order.id} is not known")
-    if order.status is not Status.WORKING:
+    if order.status not in (Status.WORKING, Status.HELD):
         return Refusal(Code.ORDER_PENDING, f"order {order.id} is {order.status}")
     if order.cancel_requested or order.replacement is not None:
         return Refusal(Code.ORDER_PENDING, f"an earlier request on order {order.id} is unanswered")

@@ -58,7 +58,7 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     reserved at it. `noted` is what controls in shadow would have refused. `content_hash` is of what
     risk approved, and nothing else may be sent. `converted_from` is the type that was asked for, where
     the limits made it another. The orders that it `waits_for` are canceled, and
-    gone before it leaves.
+    gone before it leaves. `fx` are the rates that risk converted by, with their age and source.
     """
 
     terms: Terms
@@ -69,10 +69,37 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     content_hash: str = ""
     converted_from: OrderType | None = None
     waits_for: tuple[OrderId, ...] = ()
+    fx: dict[str, str] = {}
+
+
+class OrderHeld(OrderEvent, frozen=True, kw_only=True, tag="order_held"):
+    """Durable, and kept until its market opens at `until`: every control but the hours let it pass then.
+
+    It is not approved to be sent. Risk is asked anew when it is to leave: the `OrderAccepted` that follows
+    is the approval, and an `OrderDenied` ends it. `reference_price` is what a market order is reserved at.
+    """
+
+    terms: Terms
+    actor: str
+    config_hash: str
+    until: datetime
+    reference_price: Decimal | None = None
+    noted: tuple[FailedControl, ...] = ()
+
+
+class HeldReplaced(OrderEvent, frozen=True, kw_only=True, tag="held_replaced"):
+    """An order that is kept is another one from now on; no broker has to be asked."""
+
+    quantity: Decimal
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    actor: str
+    config_hash: str
+    noted: tuple[FailedControl, ...] = ()
 
 
 class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag="order_denied"):
-    """Refused by risk and never sent."""
+    """Refused by risk and never sent; of an order that was kept, at the moment it was to leave."""
 
     terms: Terms
     actor: str
@@ -305,6 +332,8 @@ class OrderAdopted(OrderEvent, frozen=True, kw_only=True, tag="order_adopted"):
 
 AnyOrderEvent = (
     OrderAccepted
+    | OrderHeld
+    | HeldReplaced
     | OrderDenied
     | DispatchStarted
     | OrderAcknowledged

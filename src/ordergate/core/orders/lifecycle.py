@@ -21,6 +21,7 @@ from ordergate.core.orders import events as e
 class Status(StrEnum):
     """What is true of an order now."""
 
+    HELD = "held"
     ACCEPTED = "accepted"
     UNKNOWN = "unknown"
     WORKING = "working"
@@ -42,6 +43,7 @@ S = Status
 
 BEGINNINGS: Final[Mapping[Kind, Status]] = {
     e.OrderAccepted: S.ACCEPTED,
+    e.OrderHeld: S.HELD,
     e.OrderDenied: S.DENIED,
     e.OrderAdopted: S.WORKING,
 }
@@ -75,6 +77,18 @@ def _late(status: Status) -> dict[tuple[Status, Kind], Status]:
 
 
 TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
+    **_from(
+        S.HELD,  # no broker has heard of it
+        {
+            e.OrderAccepted: S.ACCEPTED,  # its market is open, and risk was asked anew
+            e.OrderDenied: S.DENIED,
+            e.HeldReplaced: S.HELD,
+            e.ReplaceDenied: S.HELD,
+            e.CancelRequested: S.HELD,  # the end follows at once
+            e.OrderCanceled: S.CANCELED,
+            e.OrderExpired: S.EXPIRED,
+        },
+    ),
     **_from(
         S.ACCEPTED,
         {

@@ -60,7 +60,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     of executions, by which the broker's corrections named them, and `repeated` the ids of those
     told twice. `actor` is who asked for it, None where it was placed elsewhere. `converted_from` is
     the type that they asked for, where it has become another; the orders that it `waits_for` have to be
-    gone before it leaves.
+    gone before it leaves. `held_until` is when the market opens that it is, or was, kept for.
     """
 
     id: OrderId
@@ -90,6 +90,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     reference_price: Decimal | None = None
     converted_from: OrderType | None = None
     waits_for: tuple[OrderId, ...] = ()
+    held_until: datetime | None = None
     accepted_at: datetime
     acknowledged_at: datetime | None = None
     updated_at: datetime
@@ -163,13 +164,13 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 def first(event: e.AnyOrderEvent) -> Order:
     """The order that its first event makes."""
     match event:
-        case e.OrderAccepted() | e.OrderDenied() | e.OrderAdopted():
+        case e.OrderAccepted() | e.OrderHeld() | e.OrderDenied() | e.OrderAdopted():
             return _begun(event)
         case _:
             raise IllegalTransition(f"no order begins with {type(event).__name__}")
 
 
-def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
+def _begun(event: e.OrderAccepted | e.OrderHeld | e.OrderDenied | e.OrderAdopted) -> Order:
     order = Order(
         id=event.order_id,
         terms=event.terms,
@@ -187,15 +188,16 @@ def _begun(event: e.OrderAccepted | e.OrderDenied | e.OrderAdopted) -> Order:
                 converted_from=event.converted_from,
                 waits_for=event.waits_for,
             )
-        case e.OrderDenied():
+        case e.OrderHeld():
             return _replace(
                 order,
-                failed=event.failed,
+                reference_price=event.reference_price,
                 noted=event.noted,
-                reason="risk-denied",
-                final_at=event.at,
                 actor=event.actor,
+                held_until=event.until,
             )
+        case e.OrderDenied():
+            return _replace(_refused(order, event), final_at=event.at, actor=event.actor)
         case e.OrderAdopted():
             return _replace(
                 order,
@@ -220,7 +222,27 @@ def evolve(order: Order, event: e.AnyOrderEvent) -> Order:
         reason = None if order.is_final else order.reason  # what ended it was not so
         final_at = event.at if status in FINAL else None
         moved = _replace(moved, reason=reason, final_at=final_at)
-    return _changed(moved, event)
+    return _kept(moved, event) if order.status is Status.HELD else _changed(moved, event)
+
+
+def _kept(order: Order, event: e.AnyOrderEvent) -> Order:
+    """The same of an order that no broker has heard of. Approved, it is as old as its approval."""
+    match event:
+        case e.OrderAccepted():
+            reference = event.reference_price
+            return _replace(order, reference_price=reference, noted=event.noted, accepted_at=event.at)
+        case e.OrderDenied():
+            return _refused(order, event)
+        case e.HeldReplaced():
+            terms = _replace(
+                order.terms,
+                quantity=event.quantity,
+                limit_price=event.limit_price,
+                stop_price=event.stop_price,
+            )
+            return _replace(order, terms=terms, noted=event.noted)
+        case _:
+            return _changed(order, event)
 
 
 def _changed(order: Order, event: e.AnyOrderEvent) -> Order:
@@ -271,10 +293,14 @@ def _changed(order: Order, event: e.AnyOrderEvent) -> Order:
             return _replace(order, dispatched_at=event.at, doubted_at=event.at)
         case e.ReplaceDenied() | e.OrderResolved() | e.OrderReopened():
             return order
-        case e.OrderAccepted() | e.OrderDenied() | e.OrderAdopted():
+        case e.OrderAccepted() | e.OrderHeld() | e.HeldReplaced() | e.OrderDenied() | e.OrderAdopted():
             raise IllegalTransition(f"{order.id} began already")
         case _:
             assert_never(event)
+
+
+def _refused(order: Order, event: e.OrderDenied) -> Order:
+    return _replace(order, failed=event.failed, noted=event.noted, reason="risk-denied")
 
 
 def _is_unanswered(order: Order, asked: e.Asked) -> bool:

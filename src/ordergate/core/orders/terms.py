@@ -45,7 +45,8 @@ class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     """What the client asked for. `quantity` is FIX OrderQty: the total, filled part included.
 
     `client_order_id` is the client's own label, unique within the account for ever. `strategy` and
-    `strategy_version` name the algorithm that decided, `user` the person who answers for it.
+    `strategy_version` name the algorithm that decided, `user` the person who answers for it. `venue` is where
+    the broker is to send it; without one that is the broker's to choose.
     """
 
     account: AccountId
@@ -61,6 +62,7 @@ class Terms(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=T
     extended_hours: bool = False
     strategy_version: str | None = None
     user: str | None = None
+    venue: str | None = None
 
 
 def asked_as(terms: Terms, converted_from: OrderType | None) -> Terms:

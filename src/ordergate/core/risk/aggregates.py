@@ -23,10 +23,12 @@ from ordergate.core.risk.view import (
     InputMissing,
     Proposal,
     RiskView,
+    cash_in,
+    home_of,
     instrument_limits_in,
     limits_in,
+    rate_in,
     reference_in,
-    require_one_currency,
 )
 
 _HUNDRED: Final = Decimal(100)
@@ -49,8 +51,18 @@ def valuation_in(view: Booked) -> Valuation:
         symbols = ", ".join(sorted(valuation.unknown))
         raise InputMissing(Reason.VALUATION_STALE, f"no price is known of {symbols}")
     if valuation.has_foreign:
-        raise InputMissing(Reason.NO_FX_RATE, "something held or open is in another currency")
+        raise InputMissing(Reason.NO_FX_RATE, "no rate is known of something held or open")
+    if view.fx is not None or valuation.abroad or valuation.home != view.account.currency:
+        _require_rates(view, valuation)
     return valuation
+
+
+def _require_rates(view: Booked, valuation: Valuation) -> None:
+    """It is valued in the currency that is asked for, by rates that are not too old. Raises InputMissing."""
+    if valuation.home is not None and valuation.home != home_of(view):
+        raise InputMissing(Reason.VALUATION_STALE, f"the account was last valued in {valuation.home}")
+    for currency in valuation.abroad:
+        rate_in(view, currency)
 
 
 def _is_fresh(marked_at: datetime | None, now: datetime) -> bool:
@@ -66,14 +78,15 @@ def _grown(proposal: Proposal, view: RiskView) -> Grown:
 
 
 def _work_out(proposal: Proposal, view: RiskView) -> Grown:
-    require_one_currency(view)
+    rate = rate_in(view, view.instrument.currency)
     price = reference_in(view)
     if view.exposure.has_unpriced:
         raise InputMissing(Reason.UNPRICED_EXPOSURE, "an open order has no known value")
     symbol = view.instrument.symbol
     value = view.account.position(symbol).quantity * price * view.instrument.multiplier
     opened = view.exposure.of(symbol)
-    return Grown(exposed(value, opened), exposed(value, with_proposal(opened, proposal, view)))
+    before, after = exposed(value, opened), exposed(value, with_proposal(opened, proposal, view))
+    return Grown(before, after) if rate is None else Grown(before.at_rate(rate), after.at_rate(rate))
 
 
 def refuse_large_exposure(proposal: Proposal, view: RiskView) -> FailedControl | None:
@@ -135,7 +148,7 @@ def _concentrated(proposal: Proposal, view: RiskView, percent: Decimal) -> Faile
     grown = _grown(proposal, view)
     if grown.after.gross <= grown.before.gross:
         return None
-    worth = view.account.cash + valuation.own.worth
+    worth = cash_in(view) + valuation.own.worth
     most = part_of_worth(worth, percent)
     if grown.after.gross <= most:
         return None

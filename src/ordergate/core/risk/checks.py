@@ -23,10 +23,11 @@ from ordergate.core.risk.trading_state import Grade
 from ordergate.core.risk.view import (
     Proposal,
     RiskView,
+    dear,
     instrument_limits_in,
     limits_in,
+    rate_in,
     reference_in,
-    require_one_currency,
 )
 
 _HUNDRED: Final = Decimal(100)
@@ -145,14 +146,14 @@ def refuse_large_quantity(proposal: Proposal, view: RiskView) -> FailedControl |
 def refuse_large_notional(proposal: Proposal, view: RiskView) -> FailedControl | None:
     """R07. Valued at the reference price, or at a dearer price of the order's own."""
     limit = instrument_limits_in(view).max_order_notional
-    require_one_currency(view)
+    rate = rate_in(view, view.instrument.currency)
     terms = proposal.terms
     reference = price = reference_in(view)
     if terms.limit_price is not None:
         price = max(price, terms.limit_price)
     if terms.stop_price is not None:
         price = max(price, terms.stop_price)
-    value = terms.quantity * price * view.instrument.multiplier
+    value = dear(terms.quantity * price * view.instrument.multiplier, rate)
     if value <= limit:
         return None
     inputs = {"quantity": text(terms.quantity), "price": text(price), "reference_price": text(reference)}

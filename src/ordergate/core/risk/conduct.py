@@ -19,10 +19,11 @@ from ordergate.core.risk.view import (
     InputMissing,
     Proposal,
     RiskView,
+    dear,
     instrument_limits_in,
     limits_in,
+    rate_in,
     reference_in,
-    require_one_currency,
 )
 
 _HUNDRED: Final = Decimal(100)
@@ -111,7 +112,7 @@ def refuse_large_newcomer(proposal: Proposal, view: RiskView) -> FailedControl |
     if only_reduces(proposal, view):
         return None
     its, part = instrument_limits_in(view), canary.percent
-    require_one_currency(view)
+    rate = rate_in(view, view.instrument.currency)
     quantity = proposal.terms.quantity
     price = max(reference_in(view), proposal.terms.limit_price or 0, proposal.terms.stop_price or 0)
     buys = proposal.terms.side is Side.BUY
@@ -122,7 +123,11 @@ def refuse_large_newcomer(proposal: Proposal, view: RiskView) -> FailedControl |
     since = {} if first is None else {"since": first.isoformat()}
     for what, value, most in (
         ("the quantity", quantity, its.max_order_quantity),
-        ("the order's value", quantity * price * view.instrument.multiplier, its.max_order_notional),
+        (
+            "the order's value",
+            dear(quantity * price * view.instrument.multiplier, rate),
+            its.max_order_notional,
+        ),
         ("the position", held + added, its.max_long if buys else its.max_short),
     ):
         if value * _HUNDRED > most * part:

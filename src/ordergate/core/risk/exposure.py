@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from ordergate.core.faults import InvariantBroken
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import ZERO
@@ -23,12 +24,16 @@ from ordergate.core.orders.terms import Side, Terms
 
 
 class Held(msgspec.Struct, frozen=True, gc=False):
-    """What one order may still trade. `value` includes the multiplier; None where unknown."""
+    """What one order may still trade. `value` includes the multiplier and is in the instrument's `currency`;
+
+    None where unknown.
+    """
 
     symbol: Symbol
     side: Side
     quantity: Decimal
     value: Decimal | None
+    currency: str = ""
 
 
 class OpenInterest(msgspec.Struct, frozen=True, gc=False):
@@ -66,10 +71,17 @@ class Exposure:
 
     def __init__(self, instruments: Mapping[Symbol, Instrument]) -> None:
         self.instruments: Final = instruments
-        self.value = ZERO
+        self.values: dict[str, Decimal] = {}
         self._held: dict[OrderId, Held] = {}
         self._by_symbol: dict[Symbol, OpenInterest] = {}
         self._unpriced: set[OrderId] = set()
+
+    @property
+    def value(self) -> Decimal:
+        """Of everything open. Raises InvariantBroken where that is not all in one currency."""
+        if len(self.values) > 1:
+            raise InvariantBroken(f"values in {', '.join(sorted(self.values))} do not add up")
+        return sum(self.values.values(), ZERO)
 
     @property
     def count(self) -> int:
@@ -119,7 +131,12 @@ class Exposure:
         value = ZERO if held.value is None else held.value
         before = self._by_symbol.get(held.symbol, NOTHING_OPEN)
         after = before.plus(held.side, sign * held.quantity, sign * value, sign)
-        self.value += sign * value
+        if value:
+            left = self.values.get(held.currency, ZERO) + sign * value
+            if left:
+                self.values[held.currency] = left
+            else:
+                del self.values[held.currency]
         if after.orders == 0:
             del self._by_symbol[held.symbol]
         else:
@@ -183,4 +200,4 @@ def _held(terms: Terms, leaves: Decimal, price: Decimal | None, instrument: Inst
         return Held(symbol, terms.side, ZERO, ZERO)
     if price is None or instrument is None:
         return Held(symbol, terms.side, leaves, None)
-    return Held(symbol, terms.side, leaves, leaves * price * instrument.multiplier)
+    return Held(symbol, terms.side, leaves, leaves * price * instrument.multiplier, instrument.currency)

@@ -20,17 +20,22 @@ from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.terms import Side
 from ordergate.core.risk.checks import over
 from ordergate.core.risk.exposure import Held, OpenInterest, held_by, held_by_new
+from ordergate.core.risk.fx import Rate
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.view import (
     Booked,
+    BuyingPower,
     InputMissing,
     Proposal,
     RiskView,
+    cash_in,
+    cheap,
+    dear,
     instrument_limits_in,
     limits_in,
+    rate_in,
     reference_in,
-    require_one_currency,
 )
 
 _HUNDRED: Final = Decimal(100)
@@ -70,23 +75,23 @@ def refuse_without_funds(proposal: Proposal, view: RiskView) -> FailedControl | 
     Without a fresh figure of the broker our own funds count, and only part of them; an old
     figure can still make them fewer, so that a broker's silence never allows more.
     """
-    limits = limits_in(view)
-    require_one_currency(view)
+    limits, instrument = limits_in(view), view.instrument
+    rate = rate_in(view, instrument.currency)
     reference_in(view)
-    instrument = view.instrument
     position = view.account.position(instrument.symbol)
     before = view.exposure.of(instrument.symbol)
     after = with_proposal(before, proposal, view)
-    needs = needs_of(position, after, instrument, limits)
-    if needs.orders <= needs_of(position, before, instrument, limits).orders:
+    needs = needs_of(position, after, instrument, limits, rate)
+    if needs.orders <= needs_of(position, before, instrument, limits, rate).orders:
         return None
     elsewhere = _needs_elsewhere(view, limits, instrument.symbol)
-    own = view.account.cash + _open_loss(view) - needs.position - elsewhere.position
+    cash = cash_in(view)
+    own = cash + _open_loss(view) - needs.position - elsewhere.position
     reserved = needs.orders + elsewhere.orders
     funds, source = _funds(view, limits, own)
     if reserved <= funds:
         return None
-    inputs = {"own": text(own), "source": source, "cash": text(view.account.cash)}
+    inputs = {"own": text(own), "source": source, "cash": text(cash)}
     what = "what open orders and this need"
     return over("R13", Reason.BUYING_POWER, what, reserved, funds, inputs=inputs)
 
@@ -94,7 +99,7 @@ def refuse_without_funds(proposal: Proposal, view: RiskView) -> FailedControl | 
 def funds_and_reserved(seen: Booked, limits: Limits) -> tuple[Decimal, Decimal]:
     """What there is to trade with, and what everything open needs of it. Raises InputMissing."""
     needs = _needs_elsewhere(seen, limits, None)
-    funds, _ = _funds(seen, limits, seen.account.cash + _open_loss(seen) - needs.position)
+    funds, _ = _funds(seen, limits, cash_in(seen) + _open_loss(seen) - needs.position)
     return funds, needs.orders
 
 
@@ -106,9 +111,13 @@ def _open_loss(view: Booked) -> Decimal:
 def _funds(view: Booked, limits: Limits, own: Decimal) -> tuple[Decimal, str]:
     figure = view.buying_power
     if figure is not None and abs(view.now - figure.at) <= limits.buying_power_max_age:
-        return min(own, figure.amount), "own and broker"
+        return min(own, _theirs(view, figure)), "own and broker"
     kept = own - own * limits.buying_power_haircut_percent / _HUNDRED if own > ZERO else own
-    return kept if figure is None else min(kept, figure.amount), "own less haircut"
+    return kept if figure is None else min(kept, _theirs(view, figure)), "own less haircut"
+
+
+def _theirs(view: Booked, figure: BuyingPower) -> Decimal:
+    return cheap(figure.amount, rate_in(view, view.account.currency))
 
 
 def _needs_elsewhere(view: Booked, limits: Limits, here: Symbol | None) -> Needs:
@@ -122,21 +131,28 @@ def _needs_elsewhere(view: Booked, limits: Limits, here: Symbol | None) -> Needs
         if position.quantity == ZERO and open_now.orders == 0:
             continue
         instrument = view.exposure.instruments.get(symbol)
-        if instrument is None or instrument.currency != view.account.currency:
+        if instrument is None:
             raise InputMissing(Reason.UNPRICED_EXPOSURE, f"what {symbol} ties up is not known")
-        needs = needs_of(position, open_now, instrument, limits)
+        needs = needs_of(position, open_now, instrument, limits, rate_in(view, instrument.currency))
         for_positions += needs.position
         for_orders += needs.orders
     return Needs(for_positions, for_orders)
 
 
-def needs_of(position: Position, opened: OpenInterest, instrument: Instrument, limits: Limits) -> Needs:
+def needs_of(
+    position: Position,
+    opened: OpenInterest,
+    instrument: Instrument,
+    limits: Limits,
+    rate: Rate | None = None,
+) -> Needs:
     """A future needs its margin; a security needs its price, unless it closes what is there.
 
     What is held needs the maintenance margin, where there is one; what would be added, the initial.
     """
     if instrument.moves_cash_on_trade:
-        return _needs_of_security(position, opened, instrument)
+        native = _needs_of_security(position, opened, instrument)
+        return native if rate is None else Needs(rate.dear(native.position), rate.dear(native.orders))
     its = limits.instruments.get(instrument.symbol)
     if its is None or its.initial_margin is None:
         raise InputMissing(Reason.NO_INITIAL_MARGIN, f"{instrument.symbol} has no initial margin")
@@ -168,7 +184,7 @@ def refuse_many_open_orders(proposal: Proposal, view: RiskView) -> FailedControl
     """R14. The number of open orders, and the value of all of them: the account's, and the instrument's."""
     limits, opened = limits_in(view), view.exposure.of(view.instrument.symbol)
     its = limits.instruments.get(view.instrument.symbol)
-    require_one_currency(view)
+    rate = rate_in(view, view.instrument.currency)
     reference_in(view)
     if proposal.standing is None:
         failed = _too_many(view.exposure.count, limits.max_open_orders, "")
@@ -181,11 +197,21 @@ def refuse_many_open_orders(proposal: Proposal, view: RiskView) -> FailedControl
     added = _value(would_hold(proposal, view)) - _value(holds(proposal, view))
     if proposal.standing is not None and added <= ZERO:
         return None
-    failed = _too_much(view.exposure.value, added, limits.max_open_notional, "")
+    added = dear(added, rate)
+    failed = _too_much(open_value(view), added, limits.max_open_notional, "")
     if failed is None and its is not None and its.max_open_notional is not None:
-        value = opened.buy_value + opened.sell_value
+        value = dear(opened.buy_value + opened.sell_value, rate)
         failed = _too_much(value, added, its.max_open_notional, f" in {view.instrument.symbol}")
     return failed
+
+
+def open_value(seen: Booked) -> Decimal:
+    """What everything open is worth. Raises InputMissing."""
+    values = seen.exposure.values
+    if len(values) == 1 and seen.fx is None:
+        ((currency, value),) = values.items()
+        return dear(value, rate_in(seen, currency))
+    return sum((dear(value, rate_in(seen, currency)) for currency, value in values.items()), ZERO)
 
 
 def _too_many(count: int, most: int, where: str) -> FailedControl | None:

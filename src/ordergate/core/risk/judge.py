@@ -16,7 +16,7 @@ import msgspec
 
 from ordergate.core.orders.commands import PlaceOrder
 from ordergate.core.orders.events import FailedControl, Severity
-from ordergate.core.orders.order import Order, Replacement
+from ordergate.core.orders.order import Order, Replacement, as_replaced
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk import (
     aggregates,
@@ -39,6 +39,7 @@ Check = Callable[[Proposal, RiskView], FailedControl | None]
 
 T = TypeVar("T")
 _NONE: Final = frozenset[str]()
+_CONVERTS: Final = frozenset({"R07", "R12", "R13", "R14", "R18", "R19", "R27"})
 
 
 class Control(NamedTuple):
@@ -74,6 +75,11 @@ PRECEDENCE: Final[tuple[Control, ...]] = (
     Control("R27", "canary", conduct.refuse_large_newcomer),
     Control("R28", "identity", permissions.refuse_unidentified),
 )
+
+# What is kept for the next session is asked everything but the hours; when it leaves, everything but whether
+# it repeats another: it would be compared with itself.
+OF_A_HELD: Final = tuple(one for one in PRECEDENCE if one.id != "R22")
+OF_A_RELEASE: Final = tuple(one for one in PRECEDENCE if one.id != "R16")
 
 # An order of a group repeats on purpose; one that only makes a position smaller risks nothing new.
 OF_A_LEG: Final = tuple(one for one in PRECEDENCE if one.id != "R16")
@@ -126,6 +132,22 @@ def judge_replace(order: Order, asked: Replacement, view: RiskView) -> Approved[
     return _judge(asked, _replacing(order, asked), view)
 
 
+def judge_held(command: PlaceOrder, view: RiskView) -> Approved[PlaceOrder] | Denied:
+    """An order to be kept until its market opens."""
+    return _judge(command, Proposal(terms=command.terms), view, OF_A_HELD)
+
+
+def judge_held_replace(order: Order, asked: Replacement, view: RiskView) -> Approved[Replacement] | Denied:
+    """Other terms for one that is kept: nothing of it is at a broker, so they are judged as a new order's."""
+    proposal = Proposal(terms=as_replaced(order.terms, asked))
+    return _judge(asked, proposal, view, tuple(one for one in OF_A_HELD if one.id != "R16"))
+
+
+def judge_release(command: PlaceOrder, view: RiskView) -> Approved[PlaceOrder] | Denied:
+    """One that was kept, at the moment it is to leave."""
+    return _judge(command, Proposal(terms=command.terms), view, OF_A_RELEASE)
+
+
 def judge_leg(command: PlaceOrder, view: RiskView) -> Approved[PlaceOrder] | Denied:
     """An order of a group, whose own repetitions are no mistake: it was approved with its group."""
     what = _of_a_leg(reduces(command.terms, view))
@@ -148,6 +170,16 @@ def _alone(command: PlaceOrder, view: RiskView) -> tuple[PlaceOrder, Proposal]:
         return command, Proposal(terms=command.terms, may_wait=True)
     as_it_leaves = msgspec.structs.replace(command, terms=converted)
     return as_it_leaves, Proposal(terms=converted, asked_as=command.terms, may_wait=True)
+
+
+def verdicts_of_held(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
+    """How each control would judge an order that is to be kept; the hours are what it is kept for."""
+    proposal = Proposal(terms=terms)
+    shadow = _NONE if view.limits is None else view.limits.shadow
+    return tuple(
+        Verdict(one, evaluate(one, proposal, view) if one in OF_A_HELD else None, one.id in shadow)
+        for one in PRECEDENCE
+    )
 
 
 def verdicts(terms: Terms, view: RiskView, *, asked_as: Terms | None = None) -> tuple[Verdict, ...]:
@@ -174,6 +206,8 @@ def evaluate(control: Control, proposal: Proposal, view: RiskView) -> FailedCont
             reason=Reason.CONTROL_ERROR,
             detail=f"the control could not be evaluated ({type(fault).__name__})",
         )
+    if failed is not None and view.fx is not None and control.id in _CONVERTS:
+        failed = msgspec.structs.replace(failed, inputs={**failed.inputs, **view.fx.said(view.now)})
     if failed is not None and failed.severity is Severity.HARD and _is_soft(control, proposal, view):
         return msgspec.structs.replace(failed, severity=Severity.SOFT)
     return failed

@@ -137,6 +137,13 @@ class Canary(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("percent must be at most 100")
 
 
+class OutsideSession(StrEnum):
+    """What becomes of an order outside its market's session: a no, or kept for the next one."""
+
+    REJECT = "reject"
+    QUEUE = "queue"
+
+
 class Hours(StrEnum):
     """When an account may open positions."""
 

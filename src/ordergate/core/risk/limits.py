@@ -19,12 +19,14 @@ import msgspec
 
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
+from ordergate.core.risk.fx import FxTable
 from ordergate.core.risk.limit_fields import MICROSECOND, RateWindow, plain, read
 from ordergate.core.risk.limit_parts import (
     Canary,
     ExposureLimit,
     Hours,
     LossLimits,
+    OutsideSession,
     RestrictedList,
     TradingDay,
 )
@@ -42,7 +44,7 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     """What may be done in one instrument.
 
     Where both collars are given the tighter one holds. `initial_margin` and `maintenance_margin` are in
-    the account's currency for one contract; a future without the first cannot be traded. Permissions
+    the limits' currency for one contract; a future without the first cannot be traded. Permissions
     given here narrow the account's.
     """
 
@@ -66,6 +68,7 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
     order_types: tuple[OrderType, ...] | None = None
     sides: tuple[Side, ...] | None = None
     times_in_force: tuple[TimeInForce, ...] | None = None
+    venues: frozenset[str] | None = None
 
     def __post_init__(self) -> None:
         if self.collar_percent is None and self.collar_ticks is None:
@@ -75,13 +78,16 @@ class InstrumentLimits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """The limits of one account. Amounts are in the account's currency.
+    """The limits of one account. Amounts are in `currency`, which is the account's where it is not said.
 
     `hard` is there where rules of soft severity are among those that these come from: what the others come
     to by themselves. What passes there and not here is a soft no. It is compiled, and never written.
     """
 
     version: int
+    currency: str | None = None
+    fx_rates: FxTable | None = None
+    fx_max_age: timedelta | None = None
     enabled: bool = False
     enabled_until: datetime | None = None
     max_open_orders: int
@@ -99,6 +105,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     order_types: tuple[OrderType, ...] = ()
     sides: tuple[Side, ...] = ()
     times_in_force: tuple[TimeInForce, ...] = ()
+    venues: frozenset[str] = frozenset()
     restricted: RestrictedList | None = None
     drift_window: timedelta | None = None
     market_quote_max_age: timedelta = timedelta(seconds=5)
@@ -108,6 +115,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     losses: LossLimits | None = None
     trading_day: TradingDay | None = None
     hours: Hours = Hours.ANY
+    outside_session: OutsideSession = OutsideSession.REJECT
     extended_hours_allowed: bool = False
     mark_max_age: timedelta | None = None
     volume_max_age_days: int = 7

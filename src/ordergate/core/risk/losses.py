@@ -22,7 +22,7 @@ from ordergate.core.risk.limit_parts import LossLimits, Span, TradingDay
 from ordergate.core.risk.profit import ProfitLog, Sums
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.reducing import only_reduces
-from ordergate.core.risk.view import InputMissing, Proposal, RiskView, limits_in
+from ordergate.core.risk.view import Booked, InputMissing, Proposal, RiskView, cheap, limits_in, rate_in
 
 STEPS: Final = 20
 
@@ -49,7 +49,7 @@ def refuse_after_losses(proposal: Proposal, view: RiskView) -> FailedControl | N
     if view.profit is None:
         raise InputMissing(Reason.VALUATION_STALE, "what the account has realised is not known")
     unrealised = valuation_in(view).own.unrealised
-    sums = view.profit.of(limits.trading_day, view.now)
+    sums = sums_in(view, view.profit, limits.trading_day)
     for loss in losses(limits.losses, sums, unrealised, view.account):
         locked = lock_on(loss, view.account, view.now)
         if locked is not None:
@@ -57,6 +57,20 @@ def refuse_after_losses(proposal: Proposal, view: RiskView) -> FailedControl | N
         if loss.is_reached:
             return _refused(loss, {"unrealised": text(unrealised)})
     return _many_trades(limits.losses, sums, view.profit, replacing=proposal.standing is not None)
+
+
+def sums_in(seen: Booked, profit: ProfitLog, rule: TradingDay) -> Sums:
+    """What was made today and this week, in every currency, at the rates of now. Raises InputMissing."""
+    sums = profit.of(rule, seen.now)
+    if seen.fx is None and not profit.abroad:
+        return sums
+    home = rate_in(seen, seen.account.currency)
+    day, week = cheap(sums.day.realised, home), cheap(sums.week.realised, home)
+    for currency, log in profit.abroad.items():
+        rate, there = rate_in(seen, currency), log.of(rule, seen.now)
+        day += cheap(there.day.realised, rate)
+        week += cheap(there.week.realised, rate)
+    return sums._replace(day=sums.day._replace(realised=day), week=sums.week._replace(realised=week))
 
 
 def lock_on(loss: Loss, account: Account, now: datetime) -> LossLimitReached | None:

@@ -5,8 +5,8 @@ They ask for nothing that changes from one moment to the next, except the age of
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import timedelta
-from enum import StrEnum
 from typing import Final
 
 from ordergate.core.orders.events import FailedControl
@@ -22,6 +22,7 @@ _NO_TIME: Final = timedelta(0)
 def refuse_not_permitted(proposal: Proposal, view: RiskView) -> FailedControl | None:
     """R03. What is on no list is refused; an instrument's own list only takes away from the account's.
 
+    An order that names no venue asks for none: where it goes is the broker's to choose.
     That the instrument itself is permitted is R02's to say: it has limits, or it is refused.
     """
     limits, terms = limits_in(view), proposal.said
@@ -33,15 +34,20 @@ def refuse_not_permitted(proposal: Proposal, view: RiskView) -> FailedControl | 
         return _not_permitted("side", terms.side, limits.sides, narrow[1])
     if not _permits(limits.times_in_force, narrow[2], terms.time_in_force):
         return _not_permitted("time_in_force", terms.time_in_force, limits.times_in_force, narrow[2])
+    if terms.venue is None:
+        return None
+    venues = None if its is None else its.venues
+    if not _permits(limits.venues, venues, terms.venue):
+        return _not_permitted("venue", terms.venue, sorted(limits.venues), venues)
     return None
 
 
-def _permits(ours: tuple[StrEnum, ...], its: tuple[StrEnum, ...] | None, asked: StrEnum) -> bool:
+def _permits(ours: Collection[str], its: Collection[str] | None, asked: str) -> bool:
     return asked in ours and (its is None or asked in its)
 
 
 def _not_permitted(
-    what: str, asked: StrEnum, ours: tuple[StrEnum, ...], its: tuple[StrEnum, ...] | None
+    what: str, asked: str, ours: Collection[str], its: Collection[str] | None
 ) -> FailedControl:
     permitted = [each for each in ours if its is None or each in its]
     return FailedControl(

@@ -43,10 +43,14 @@ class Sums(NamedTuple):
 
 
 class ProfitLog:
-    """One account's. Mutable, and owned by the account's lane. `untraded` are open orders without a fill."""
+    """One account's. Mutable, and owned by the account's lane. `untraded` are open orders without a fill.
+
+    What was realised in other currencies is in `abroad`, a log for each; what trades is counted here alone.
+    """
 
     def __init__(self) -> None:
         self.untraded: set[OrderId] = set()
+        self.abroad: dict[str, ProfitLog] = {}
         self._quarters: dict[int, Made] = {}
         self._sums: Sums | None = None
 
@@ -60,6 +64,10 @@ class ProfitLog:
             day = kept.day.plus(realised, trades) if at >= kept.span.begins else kept.day
             week = kept.week.plus(realised, trades) if at >= kept.week_begins else kept.week
             self._sums = kept._replace(day=day, week=week)
+
+    def book_abroad(self, at: datetime, currency: str, realised: Decimal) -> None:
+        """The same of what was realised in another currency than the account's."""
+        self.abroad.setdefault(currency, ProfitLog()).book(at, realised, began=False)
 
     def watch(self, order: Order) -> None:
         """An order changed: until it has a fill or has ended it may still become a trade."""

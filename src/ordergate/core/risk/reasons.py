@@ -24,7 +24,8 @@ class Reason(StrEnum):
     NO_LIMITS = "no-limits", "No limits are configured for the account, or for this instrument."
     NO_REFERENCE_PRICE = "no-reference-price", "No price of the instrument is known to judge by."
     STALE_REFERENCE_PRICE = "stale-reference-price", "The last known price is older than allowed."
-    NO_FX_RATE = "no-fx-rate", "The instrument's currency is not the account's."
+    NO_FX_RATE = "no-fx-rate", "No rate is known of a currency that something is in."
+    STALE_FX_RATE = "stale-fx-rate", "A rate of exchange is older than allowed."
     UNPRICED_EXPOSURE = "unpriced-exposure", "An open order or position has no known value."
     # R01, R02
     KILL_SWITCH = "kill-switch", "The kill switch is engaged."

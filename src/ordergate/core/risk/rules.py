@@ -59,6 +59,9 @@ COUNTED_BY_ACCOUNT: Final = frozenset(
     {"message_windows", "cancel_windows", "duplicate_window_s", "duplicate_soft_window_s"}
 )
 
+# What amounts are in, and what that is worth, is the same for all of an account.
+SAID_FOR_ALL: Final = frozenset({"currency", "fx_rates"})
+
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """`limits` are fields as a file writes them: an account's, or those of one instrument where the scope
@@ -127,6 +130,8 @@ def _of_account(rule: Rule) -> dict[str, Any]:
         raise ValueError("limits.version is counted by the gateway")
     if rule.scope in OF_ONE_WHO_ASKS and (strange := sorted(COUNTED_BY_ACCOUNT & set(given))):
         raise ValueError(f"limits.{strange[0]} is counted by account: a {rule.scope} has none of its own")
+    if rule.scope in OF_ONE_WHO_ASKS and (strange := sorted(SAID_FOR_ALL & set(given))):
+        raise ValueError(f"limits.{strange[0]} is the account's: a {rule.scope} has none of its own")
     if "enabled_until" in given and rule.scope is not Reach.ACCOUNT:
         raise ValueError("limits.enabled_until is of one account: each is enabled by itself")
     named = given.get("instruments", {})

@@ -13,11 +13,12 @@ from typing import Final, NamedTuple
 from ordergate.core.ids import Symbol
 from ordergate.core.money import ZERO
 from ordergate.core.risk.aggregates import daily_volume, part_of_worth, valuation_in
+from ordergate.core.risk.limit_parts import TradingDay
 from ordergate.core.risk.limits import InstrumentLimits, Limits
-from ordergate.core.risk.losses import lock_on, losses
-from ordergate.core.risk.profit import ProfitLog
+from ordergate.core.risk.losses import lock_on, losses, sums_in
+from ordergate.core.risk.profit import ProfitLog, Sums
 from ordergate.core.risk.valuation import Totals, Valuation
-from ordergate.core.risk.view import Booked, InputMissing
+from ordergate.core.risk.view import Booked, InputMissing, cash_in
 
 _HUNDRED: Final = Decimal(100)
 
@@ -59,13 +60,13 @@ def losses_used(limits: Limits, seen: Booked, profit: ProfitLog | None) -> Itera
     if said is None or limits.trading_day is None:
         return
     valuation = _valuation(seen)
-    if valuation is None or profit is None:
+    sums = None if profit is None else _sums(seen, profit, limits.trading_day)
+    if valuation is None or sums is None:
         for name in ("max_daily_loss", "max_drawdown", "max_weekly_loss"):
             most = getattr(said, name)
             if most is not None:
                 yield name, (None, most)
         return
-    sums = profit.of(limits.trading_day, seen.now)
     for loss in losses(said, sums, valuation.own.unrealised, seen.account):
         lost = max(loss.lost, ZERO)
         if lock_on(loss, seen.account, seen.now) is not None:
@@ -83,16 +84,17 @@ def trades_used(limits: Limits, seen: Booked, profit: ProfitLog | None) -> Itera
     yield "max_trades", (trades, Decimal(limits.losses.max_trades))
 
 
-def concentration_used(
-    its: InstrumentLimits, limits: Limits, seen: Booked, symbol: Symbol
-) -> Amounts | None:
+def concentration_used(its: InstrumentLimits, limits: Limits, seen: Booked, symbol: Symbol) -> Amounts | None:
     """What the percentage comes to now, and the exposure in the instrument."""
     if its.max_concentration_percent is None:
         return None
     valuation = _valuation(seen)
     if valuation is None:
         return None, None
-    worth = seen.account.cash + valuation.own.worth
+    try:
+        worth = cash_in(seen) + valuation.own.worth
+    except InputMissing:
+        return None, None
     return valuation.share(symbol).gross, part_of_worth(worth, its.max_concentration_percent)
 
 
@@ -103,6 +105,13 @@ def volume_used(its: InstrumentLimits, limits: Limits, seen: Booked, symbol: Sym
     volume, opened = daily_volume(its, limits, seen.now), seen.exposure.of(symbol)
     most = None if volume is None else volume * its.max_volume_percent / _HUNDRED
     return max(opened.buy_quantity, opened.sell_quantity), most
+
+
+def _sums(seen: Booked, profit: ProfitLog, rule: TradingDay) -> Sums | None:
+    try:
+        return sums_in(seen, profit, rule)
+    except InputMissing:
+        return None
 
 
 def _of(totals: Totals) -> Exposed:

@@ -70,11 +70,28 @@ def _session(one: str, other: str) -> str:
     return "session" if "session" in (one, other) else one
 
 
-def _same(one: Any, other: Any) -> Any:
+def _reject(one: str, other: str) -> str:
+    return "reject" if "reject" in (one, other) else one
+
+
+def _same(name: str) -> Callable[[Any, Any], Any]:
     """Where none is tighter rules must not differ; those that do come to no limits."""
-    if one != other:
-        raise ValueError("trading_day is not the same in all rules")
-    return one
+
+    def both(one: Any, other: Any) -> Any:
+        if one != other:
+            raise ValueError(f"{name} is not the same in all rules")
+        return one
+
+    return both
+
+
+def _rates(one: Plain, other: Plain) -> Plain:
+    """Those of all rules together; a currency that two rules speak of has one rate."""
+    base = _same("fx_rates.base")(one["base"], other["base"])
+    both = one["rates"].keys() & other["rates"].keys()
+    for currency in sorted(both):
+        _same(f"fx_rates.rates.{currency}")(one["rates"][currency], other["rates"][currency])
+    return {"base": base, "rates": {**one["rates"], **other["rates"]}}
 
 
 def _parts(fields: Mapping[str, Callable[[Any, Any], Any]]) -> Callable[[Plain, Plain], Plain]:
@@ -112,6 +129,19 @@ _LOSSES: Final = _parts(
 _CANARY: Final = _parts({"days": _highest, "percent": _lowest})
 
 OF_ACCOUNT: Final[Mapping[str, Field]] = {
+    "currency": Field(
+        Kind.SETTING,
+        "none: rules that differ come to no limits",
+        _same("currency"),
+        any_change_loosens=True,
+    ),
+    "fx_rates": Field(
+        Kind.SETTING,
+        "those of all rules; a currency that has two rates comes to no limits",
+        _rates,
+        any_change_loosens=True,
+    ),
+    "fx_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
     "enabled": Field(Kind.SETTING, "only when every rule that speaks of it says so", _all_true),
     "enabled_until": Field(Kind.SETTING, "the earliest", min, absent_is_tightest=True),
     "max_open_orders": Field(Kind.LEVEL, "the lowest", _lowest),
@@ -129,6 +159,7 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "order_types": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
     "sides": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
     "times_in_force": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
+    "venues": Field(Kind.SETTING, "what all permit", _common, absent_is_tightest=True),
     "restricted": Field(Kind.SETTING, "everything on any list, as old as the oldest", _restricted),
     "drift_window_s": Field(Kind.SETTING, "the longest", _highest),
     "market_quote_max_age_s": Field(Kind.SETTING, "the shortest", _lowest),
@@ -136,8 +167,9 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
     "max_net_exposure": Field(Kind.LEVEL, "the lowest", _lowest),
     "shared_exposure": Field(Kind.LEVEL, "of each group the lowest", _each_group),
     "losses": Field(Kind.LEVEL, "of each the lowest", _LOSSES),
-    "trading_day": Field(Kind.SETTING, "none: rules that differ come to no limits", _same),
+    "trading_day": Field(Kind.SETTING, "none: rules that differ come to no limits", _same("trading_day")),
     "hours": Field(Kind.SETTING, "`session`", _session),
+    "outside_session": Field(Kind.SETTING, "`reject`", _reject),
     "extended_hours_allowed": Field(
         Kind.SETTING, "only when every rule that speaks of it says so", _all_true
     ),
@@ -176,6 +208,7 @@ OF_INSTRUMENT: Final[Mapping[str, Field]] = {
     "order_types": Field(Kind.SETTING, "what all permit", _common),
     "sides": Field(Kind.SETTING, "what all permit", _common),
     "times_in_force": Field(Kind.SETTING, "what all permit", _common),
+    "venues": Field(Kind.SETTING, "what all permit", _common),
 }
 
 

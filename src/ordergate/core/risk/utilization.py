@@ -18,7 +18,8 @@ from ordergate.core.ids import Symbol
 from ordergate.core.money import ZERO, text
 from ordergate.core.orders.events import Severity
 from ordergate.core.risk.exposure import Exposure
-from ordergate.core.risk.holdings import funds_and_reserved
+from ordergate.core.risk.fx import Fx
+from ordergate.core.risk.holdings import funds_and_reserved, open_value
 from ordergate.core.risk.limits import InstrumentLimits, Limits, RateWindow
 from ordergate.core.risk.profit import ProfitLog
 from ordergate.core.risk.rates import MessageBuckets, TokenBucket
@@ -33,7 +34,7 @@ from ordergate.core.risk.sums_used import (
 )
 from ordergate.core.risk.tightest import OF_ACCOUNT, OF_INSTRUMENT, Kind
 from ordergate.core.risk.valuation import Valuation
-from ordergate.core.risk.view import BuyingPower, InputMissing
+from ordergate.core.risk.view import BuyingPower, InputMissing, dear, rate_in
 
 _HUNDRED: Final = Decimal(100)
 _TENTH: Final = Decimal("0.1")
@@ -75,6 +76,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     valuation: Valuation | None = None
     profit: ProfitLog | None = None
     buying_power: BuyingPower | None = None
+    fx: Fx | None = None
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True):
@@ -105,7 +107,10 @@ def _open_orders(limits: Limits, seen: Standing) -> Iterator[tuple[str, Amounts]
 
 
 def _open_notional(limits: Limits, seen: Standing) -> Iterator[tuple[str, Amounts]]:
-    value = None if seen.exposure.has_unpriced else seen.exposure.value
+    try:
+        value = None if seen.exposure.has_unpriced else open_value(seen)
+    except InputMissing:
+        value = None
     yield "", (value, limits.max_open_notional)
 
 
@@ -130,9 +135,7 @@ def _long(its: InstrumentLimits, limits: Limits, seen: Standing, symbol: Symbol)
     return max(held + seen.exposure.of(symbol).buy_quantity, ZERO), its.max_long
 
 
-def _open_orders_in(
-    its: InstrumentLimits, limits: Limits, seen: Standing, symbol: Symbol
-) -> Amounts | None:
+def _open_orders_in(its: InstrumentLimits, limits: Limits, seen: Standing, symbol: Symbol) -> Amounts | None:
     if its.max_open_orders is None:
         return None
     return Decimal(seen.exposure.of(symbol).orders), Decimal(its.max_open_orders)
@@ -143,8 +146,15 @@ def _open_notional_in(
 ) -> Amounts | None:
     if its.max_open_notional is None:
         return None
-    opened = seen.exposure.of(symbol)
-    value = None if seen.exposure.has_unpriced else opened.buy_value + opened.sell_value
+    opened, instrument = seen.exposure.of(symbol), seen.exposure.instruments.get(symbol)
+    if seen.exposure.has_unpriced:
+        return None, its.max_open_notional
+    value = opened.buy_value + opened.sell_value
+    if value and instrument is not None:
+        try:
+            value = dear(value, rate_in(seen, instrument.currency))
+        except InputMissing:
+            return None, its.max_open_notional
     return value, its.max_open_notional
 
 

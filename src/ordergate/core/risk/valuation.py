@@ -17,6 +17,7 @@ from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import ZERO
 from ordergate.core.risk.exposure import OpenInterest
+from ordergate.core.risk.fx import Rate
 
 
 class Share(NamedTuple):
@@ -33,8 +34,20 @@ class Share(NamedTuple):
     worth: Decimal = ZERO
     open_profit: Decimal = ZERO
 
+    def at_rate(self, rate: Rate) -> Share:
+        """The same in another currency, no side of it smaller and no profit larger than it is."""
+        return Share(
+            rate.dear(self.gross),
+            rate.dear(self.up),
+            rate.cheap(self.down),
+            rate.cheap(self.unrealised),
+            rate.cheap(self.worth),
+            rate.cheap(self.open_profit),
+        )
+
 
 NOTHING: Final = Share()
+_NOWHERE: Final = frozenset[str]()
 
 
 class Line(NamedTuple):
@@ -46,9 +59,10 @@ class Line(NamedTuple):
     instrument: Instrument
     share: Share = NOTHING
 
-    def at(self, mark: Decimal | None) -> Line:
-        """The same at another price."""
-        return self._replace(share=share_of(self.position.quantity, self.cost, self, mark))
+    def at(self, mark: Decimal | None, rate: Rate | None = None) -> Line:
+        """The same at another price, converted where there is a rate."""
+        share = share_of(self.position.quantity, self.cost, self, mark)
+        return self._replace(share=share if rate is None else share.at_rate(rate))
 
 
 def exposed(value: Decimal, opened: OpenInterest) -> Share:
@@ -73,15 +87,16 @@ def share_of(quantity: Decimal, cost: Decimal, line: Line, mark: Decimal | None)
 class Totals:
     """Shares added up. `absent` are accounts whose share is not in yet: the sum is not known then.
 
-    The first account to join says in which currency; one in another never does.
+    The first account to join says in which currency; one valued in another never does.
     """
 
-    __slots__ = ("absent", "currency", "down", "gross", "open_profit", "unrealised", "up", "worth")
+    __slots__ = ("absent", "currency", "down", "gross", "open_profit", "present", "unrealised", "up", "worth")
 
     def __init__(self, absent: Iterable[AccountId] = ()) -> None:
         self.currency: str | None = None
         self.gross = self.up = self.down = self.unrealised = self.worth = self.open_profit = ZERO
         self.absent = set(absent)
+        self.present: set[AccountId] = set()
 
     def move(self, before: Share, after: Share) -> None:
         self.gross += after.gross - before.gross
@@ -96,7 +111,7 @@ class Valuation:
     """The shares of one account. Mutable, and owned by the account's lane.
 
     `marked_at` is when every price was last looked up, `unknown` the symbols held that have no usable one.
-    `shared` are the sums that it is part of.
+    `shared` are the sums that it is part of. All is in `home`.
     """
 
     def __init__(self) -> None:
@@ -107,10 +122,19 @@ class Valuation:
         self._marks: dict[Symbol, Decimal] = {}
         self._lines: dict[Symbol, Line] = {}
         self._foreign: set[Symbol] = set()
+        self.home: str | None = None
+        self._rates: Mapping[str, Rate] = {}
+        self._abroad: dict[Symbol, str] = {}
+        self._account: AccountId | None = None
+
+    @property
+    def abroad(self) -> frozenset[str]:
+        """The other currencies that something held or open is in."""
+        return frozenset(self._abroad.values()) if self._abroad else _NOWHERE
 
     @property
     def has_foreign(self) -> bool:
-        """True while something is held, or open, that has no value in the account's currency."""
+        """True while something is held, or open, that has no known value in the home currency."""
         return bool(self._foreign)
 
     def symbols(self) -> Iterator[Symbol]:
@@ -134,22 +158,22 @@ class Valuation:
         instrument: Instrument | None,
         currency: str,
     ) -> None:
-        """The symbol's position or its open orders changed."""
+        """The symbol's position or its open orders changed. `currency` is home until another is said."""
+        self.home = self.home or currency
         before = self.share(symbol)
         if position.quantity == ZERO and opened.orders == 0:
             self._lines.pop(symbol, None)
             self._foreign.discard(symbol)
+            self._abroad.pop(symbol, None)
             self._move(before, NOTHING)
             return
-        if instrument is None or instrument.currency != currency:
+        if instrument is None:
             self._foreign.add(symbol)
             return
         known = self._lines.get(symbol)
         same = known is not None and known.position is position
         cost = known.cost if known is not None and same else position.cost * instrument.multiplier
-        line = Line(position, cost, opened, instrument).at(self._marks.get(symbol))
-        self._lines[symbol] = line
-        self._move(before, line.share)
+        self._put(symbol, Line(position, cost, opened, instrument, before))
 
     def mark(self, symbol: Symbol, price: Decimal) -> None:
         """The symbol's price is this now."""
@@ -159,8 +183,40 @@ class Valuation:
         line = self._lines.get(symbol)
         if line is None or line.position.quantity == ZERO:
             return
-        self._lines[symbol] = line.at(price)
-        self._move(line.share, self._lines[symbol].share)
+        self._put(symbol, line)
+
+    def _put(self, symbol: Symbol, line: Line) -> None:
+        """The line at what its price and its rate are now, in the place of what it was."""
+        rate, currency = None, line.instrument.currency
+        if currency == self.home:
+            if self._abroad:
+                self._abroad.pop(symbol, None)
+            self._foreign.discard(symbol)
+        else:
+            self._abroad[symbol] = currency
+            rate = self._rates.get(currency)
+            if rate is None:
+                self._foreign.add(symbol)
+                self._lines[symbol] = line._replace(share=NOTHING)
+                self._move(line.share, NOTHING)
+                return
+            self._foreign.discard(symbol)
+        self._lines[symbol] = after = line.at(self._marks.get(symbol), rate)
+        self._move(line.share, after.share)
+
+    def express(self, home: str, rates: Mapping[str, Rate]) -> None:
+        """Everything is in `home` from now on, at these rates. In another currency it is in no common sum."""
+        if home != self.home:
+            self._withdraw()
+            self.home, self._rates = home, rates
+            changed = set(self._lines)
+        else:
+            if rates == self._rates:
+                return
+            was, self._rates = self._rates, rates
+            changed = {symbol for symbol, at in self._abroad.items() if was.get(at) != rates.get(at)}
+        for symbol in changed:
+            self._put(symbol, self._lines[symbol])
 
     def looked_up(self, at: datetime, unknown: frozenset[Symbol]) -> None:
         """Every price was looked up; of these there is none that can be used."""
@@ -177,7 +233,19 @@ class Valuation:
             for line in self._lines.values():
                 totals.move(NOTHING, line.share)
             totals.absent.discard(account)
-        self.shared = joined
+            totals.present.add(account)
+        self.shared, self._account = joined, account
+
+    def _withdraw(self) -> None:
+        """The sums are not known until it joins them again; where nobody is left they are of no currency."""
+        shared = self.shared
+        self.leave()
+        for totals in shared.values():
+            if self._account is not None:
+                totals.absent.add(self._account)
+                totals.present.discard(self._account)
+            if not totals.present:
+                totals.currency = None
 
     def leave(self) -> None:
         """What this one added to the sums is taken out of them, for another to take its place."""

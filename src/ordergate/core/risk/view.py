@@ -12,10 +12,12 @@ import msgspec
 from ordergate.core.accounts.account import Account
 from ordergate.core.ids import OrderId
 from ordergate.core.instruments import Instrument
+from ordergate.core.money import ZERO
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.exposure import Exposure
+from ordergate.core.risk.fx import Fx, Rate
 from ordergate.core.risk.limits import InstrumentLimits, Limits
 from ordergate.core.risk.memories import PricesSeen, Strategies
 from ordergate.core.risk.profit import ProfitLog
@@ -69,7 +71,8 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     `exposure`, `buckets`, `recent` and what follows `freshness` are the lane's own; no control changes
     them. `rivals` are the resting orders of every account of the same owner, this one's first, and
-    `grouped` this one's orders that belong to groups. What several controls ask for is worked out once and
+    `grouped` this one's orders that belong to groups. `fx` is there where anything is in another currency
+    than the limits. What several controls ask for is worked out once and
     kept beside the fields.
     """
 
@@ -92,6 +95,7 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     strategies: Strategies | None = None
     rivals: tuple[Resting, ...] = ()
     grouped: Set[OrderId] = frozenset()
+    fx: Fx | None = None
 
 
 class Booked(Protocol):
@@ -107,6 +111,8 @@ class Booked(Protocol):
     def valuation(self) -> Valuation | None: ...
     @property
     def buying_power(self) -> BuyingPower | None: ...
+    @property
+    def fx(self) -> Fx | None: ...
 
 
 class Proposal(msgspec.Struct, frozen=True, kw_only=True, dict=True):
@@ -178,11 +184,47 @@ def _fresh_reference(view: RiskView) -> Decimal:
     return reference.price
 
 
-def require_one_currency(view: RiskView) -> None:
-    """Values can only be added in one currency; without a rate there is no answer."""
-    if view.instrument.currency != view.account.currency:
+def home_of(seen: Booked) -> str:
+    """The currency that everything is compared in: the limits', which is the account's unless they say so."""
+    return seen.account.currency if seen.fx is None else seen.fx.home
+
+
+def rate_in(seen: Booked, currency: str) -> Rate | None:
+    """What to multiply by; None where nothing is to be converted. One from the future is as wrong as one
+
+    too old. Raises InputMissing.
+    """
+    fx = seen.fx
+    if fx is None and currency == seen.account.currency:
+        return None  # as nearly always
+    home = home_of(seen)
+    if currency == home:
+        return None
+    rate = None if fx is None else fx.rates.get(currency)
+    if fx is None or rate is None:
+        raise InputMissing(Reason.NO_FX_RATE, f"no rate from {currency} to {home} is known")
+    age = seen.now - rate.at
+    if abs(age) > fx.max_age:
         raise InputMissing(
-            Reason.NO_FX_RATE,
-            f"{view.instrument.symbol} is in {view.instrument.currency}, the account in"
-            f" {view.account.currency}",
+            Reason.STALE_FX_RATE, f"the rate from {currency} to {home} is {age.total_seconds()} s old"
         )
+    return rate
+
+
+def dear(value: Decimal, rate: Rate | None) -> Decimal:
+    """What is exposed or owed, in the home currency."""
+    return value if rate is None else rate.dear(value)
+
+
+def cheap(value: Decimal, rate: Rate | None) -> Decimal:
+    """What is owned or was made, in the home currency."""
+    return value if rate is None else rate.cheap(value)
+
+
+def cash_in(seen: Booked) -> Decimal:
+    """The account's cash in every currency. Raises InputMissing."""
+    account = seen.account
+    if seen.fx is None and not account.foreign_cash:
+        return account.cash
+    abroad = (cheap(amount, rate_in(seen, currency)) for currency, amount in account.foreign_cash.items())
+    return cheap(account.cash, rate_in(seen, account.currency)) + sum(abroad, ZERO)

@@ -56,6 +56,8 @@ class RiskBeforeSend(SightedChecker):
         approved = order.config_hash if sent.call is Call.PLACE else order.asked[version].config_hash
         if order.denied:
             self.violated(f"{order.id} was denied and sent")
+        if order.kept:
+            self.violated(f"{order.id} was sent while it was kept for the next session")
         known = self.sight.audit.governance.named(order.account, approved)
         if not order.external and known is None:
             self.violated(f"{order.id} was sent under limits that nobody has set")

@@ -93,6 +93,7 @@ class LegalSteps(SightedChecker):
     def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
         super().__init__(sight, say)
         self._begun: set[str] = set()
+        self._kept: set[str] = set()
         self._ended: dict[str, str] = {}
 
     def committed(self, linked: Linked, by: str) -> None:
@@ -101,10 +102,15 @@ class LegalSteps(SightedChecker):
             if not isinstance(event, e.OrderEvent):
                 continue
             name = type(event).__name__
-            begins = isinstance(event, e.OrderAccepted | e.OrderDenied | e.OrderAdopted)
-            if begins == (event.order_id in self._begun):
+            begins = isinstance(event, e.OrderAccepted | e.OrderHeld | e.OrderDenied | e.OrderAdopted)
+            released = event.order_id in self._kept and isinstance(event, e.OrderAccepted | e.OrderDenied)
+            if begins == (event.order_id in self._begun) and not released:
                 self.violated(f"{event.order_id}: {name} is out of place")
             self._begun.add(event.order_id)
+            if isinstance(event, e.OrderHeld):
+                self._kept.add(event.order_id)
+            elif begins or isinstance(event, _ENDS):
+                self._kept.discard(event.order_id)
             before = self._ended.get(event.order_id)
             if before is not None and name in _NEVER_LATE:
                 self.violated(f"{event.order_id}: {name} after {before}")

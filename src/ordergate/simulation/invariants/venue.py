@@ -99,7 +99,9 @@ def _orders(ours: Account, brokerage: Brokerage) -> Iterator[str]:
         if order.cum != filled:
             yield f"{order.id} has filled {order.cum} here and {filled} at the venue"
         is_open = any(one.is_open for one in theirs)
-        if order.is_open != is_open:
+        if order.kept and theirs:
+            yield f"{order.id} is kept for the next session here, and at the venue"
+        if order.is_open != is_open and not order.kept:
             yield f"{order.id} is {order.end or 'open'} here and {'open' if is_open else 'not'} at the venue"
         if order.unknown and order.is_open:
             yield f"{order.id} is still unknown"
