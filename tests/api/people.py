@@ -39,6 +39,7 @@ TRADER = "token-of-the-trader"
 READER = "token-of-a-reader"
 STRANGER = "token-of-a-stranger"
 LIVE = "token-of-the-live-environment"
+ADMIN_URL = "http://gateway-admin"
 
 
 class StillClock:
@@ -350,4 +351,5 @@ def deps_of(
         clock=clock,
         chance=Counting(),
         bounds=bounds,
+        admin_url=ADMIN_URL,
     )

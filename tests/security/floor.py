@@ -6,10 +6,12 @@ there is a client of acme that has it: on MINE alone, and those whose duty is th
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
+from functools import cached_property
 from itertools import count
 from typing import Any, Final
 
@@ -17,6 +19,7 @@ import msgspec
 
 from ordergate.api.app import ApiDeps, create_app
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
+from ordergate.api.face import Face
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.drop_copy import DropCopy
@@ -60,6 +63,7 @@ TARGETS: Final = (OWN, SISTER, THEIRS, MISSING)
 OF_TENANT: Final = frozenset({Role.COMPLIANCE, Role.ADMINISTRATOR})
 """Whose duty is the whole tenant."""
 
+ADMIN_URL: Final = "https://admin.example"
 ORIGIN: Final = "https://desk.example"
 UNLIMITED: Final = Rate(per_s=10**9, burst=10**9)
 HASH: Final = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
@@ -153,6 +157,7 @@ class Floor:
                 requests_of_peer=UNLIMITED,
                 origins=frozenset({ORIGIN}),
             ),
+            admin_url=ADMIN_URL,
         )
         self.app = create_app(self.deps)
         self._price()
@@ -380,8 +385,27 @@ class Floor:
     async def ask(
         self, method: str, path: str, *, token: str | None, body: Any = None, headers: Mapping[str, str] = {}
     ) -> tuple[int, dict[str, Any]]:
-        """A request straight into the application; the status and the body."""
-        return await asked(self.app, method, path, token=token, body=body, headers=headers)
+        """A request straight into the listener that has the path; the status and the body."""
+        face = self.administration if self.is_apart(path) else self.app
+        return await asked(face, method, path, token=token, body=body, headers=headers)
+
+    @property
+    def administration(self) -> Face:
+        assert self.app.administration is not None
+        return self.app.administration
+
+    def is_apart(self, path: str) -> bool:
+        """Whether this is the administration's, as the document says."""
+        found = next((told for told in self.apart if told.fullmatch(path.partition("?")[0])), None)
+        return found is not None
+
+    @cached_property
+    def apart(self) -> list[re.Pattern[str]]:
+        return [
+            re.compile(re.sub(r"\{[^}]+\}", "[^/]+", path))
+            for path, operations in self.app.openapi()["paths"].items()
+            if any("servers" in operation for operation in operations.values())
+        ]
 
 
 @asynccontextmanager

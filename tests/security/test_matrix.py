@@ -16,6 +16,7 @@ import pytest_asyncio
 from ordergate.core.access import SCOPES_OF, Role, Scope
 from ordergate.core.ids import Env
 from tests.security.floor import MISSING, ORIGIN, OWN, SISTER, TARGETS, THEIRS, Floor, Things, floor
+from tests.security.inside import asked
 
 Body = Callable[[Things], Any]
 
@@ -282,6 +283,28 @@ async def test_every_cell_answers_as_the_matrix_says(house: tuple[Floor, Floor])
     assert not wrong, "\n".join(wrong[:40])
     assert cells == len(MATRIX) * len(Role) * len(TARGETS) * len(TOKENS)
     assert here.untouched()
+
+
+async def test_each_listener_has_its_own_routes_and_no_other(house: tuple[Floor, Floor]) -> None:
+    """Whoever asks at the wrong door finds nothing there, whatever they may do at the right one."""
+    here, _ = house
+    apart = {name for name in MATRIX if here.is_apart(MATRIX[name].path.format(**here.things[OWN]))}
+    gives = {Scope.ACCESS_READ, Scope.ACCESS_WRITE, Scope.CREDENTIALS_WRITE}
+    assert apart == {name for name, row in MATRIX.items() if row.scope in gives}
+    for name in [*MATRIX, *PUBLIC, *BY_SECRET, "GET /openapi.json", "GET /docs", "GET /metrics"]:
+        wrong = here.app if name in apart else here.administration
+        row, thing = MATRIX.get(name), here.things[OWN]
+        method, path = name.split(" ")
+        for role in Role:
+            status, body = await asked(
+                wrong,
+                method,
+                path if row is None else row.path.format(**thing),
+                token=here.signed(here.claims(role)),
+                body=None if row is None or row.body is None else row.body(thing),
+                headers={"idempotency-key": here.key()},
+            )
+            assert (status, body["code"]) == (404, "not-found"), (name, role, body)
 
 
 async def test_what_needs_no_token_is_not_changed_by_one(house: tuple[Floor, Floor]) -> None:

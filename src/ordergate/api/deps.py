@@ -369,7 +369,10 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
-    """What every part of the API may use. `instruments` may be a live mapping."""
+    """What every part of the API may use. `instruments` may be a live mapping.
+
+    `admin_url` is the public address of the administration's listener; None where there is none.
+    """
 
     env: Env
     version: str
@@ -390,3 +393,4 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     chance: Chance
     bounds: Bounds = Bounds()
     hooks: Mapping[str, Hook] = {}
+    admin_url: str | None = None

@@ -17,10 +17,10 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
-from fastapi import FastAPI
 
 import ordergate
 from ordergate.api.app import ApiDeps, create_app
+from ordergate.api.app import Gateway as Application
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.checkpointer import Checkpointer
@@ -72,7 +72,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     """A running gateway: `app` answers as soon as a server calls it."""
 
     settings: Settings
-    app: FastAPI
+    app: Application
     node: Node
     hub: Hub
     identity: security.Security
@@ -150,7 +150,12 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     checkpointer = await auditing.checkpointer(settings, dsn, keys, clock, stack)
     await auditing.begin(settings, record, clock, stack)
     access = AccessDesk(
-        env, identity.directory, journal=journal, audience=watched.audience, clock=clock, chance=chance
+        env,
+        identity.directory,
+        journal=journal,
+        audience=watched.audience,
+        clock=clock,
+        chance=chance,
     )
     world = World(
         env=env,
@@ -224,6 +229,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             chance=chance,
             bounds=bounds,
             hooks=hooks(settings),
+            admin_url=settings.admin_url,
         )
     )
     node.start()
@@ -316,7 +322,9 @@ def _ourselves(settings: Settings, chance: SystemChance) -> nodes.Node:
 
     Where each listens and keeps its files may differ.
     """
-    alike = msgspec.structs.replace(settings, host="", port=0, data_dir=Path())
+    alike = msgspec.structs.replace(
+        settings, host="", port=0, admin_host="", admin_port=None, data_dir=Path()
+    )
     plain = msgspec.json.encode(alike, enc_hook=str)
     return nodes.Node(
         name=f"{socket.gethostname()}-{os.getpid()}-{chance.bits(32):08x}",
