@@ -24,6 +24,8 @@ from ordergate.api import (
     limit_requests,
     limit_schemas,
     problems,
+    program_requests,
+    program_schemas,
     requests,
     schemas,
     stop_schemas,
@@ -35,7 +37,7 @@ from ordergate.api.routes import tickets
 from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
-from ordergate.engine import access_desk, answers, limits_use, limits_views, rehearsal, runs
+from ordergate.engine import access_desk, answers, limits_use, limits_views, programs_desk, rehearsal, runs
 from tests.api.asking import a_key, an_order
 from tests.api.people import ADMIN_URL
 
@@ -70,6 +72,11 @@ SAME = [
     (access_desk.AssignmentView, access_schemas.AssignmentOfSubject),
     (access_desk.TenantView, access_schemas.Tenant),
     (access_desk.AccountView, access_schemas.AccountOfTenant),
+    (program_requests.BoundsFields, program_schemas.BoundsRequest),
+    (program_requests.ProgramFields, program_schemas.ProgramRequest),
+    (program_requests.RotateFields, program_schemas.RotateRequest),
+    (program_requests.PublishFields, program_schemas.PublishRequest),
+    (programs_desk.ProgramView, program_schemas.Program),
     (limit_requests.WhyFields, limit_schemas.WhyRequest),
     (limit_requests.OverrideFields, limit_schemas.OverrideRequest),
     (limit_requests.DryRunFields, limit_schemas.DryRunRequest),

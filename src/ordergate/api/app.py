@@ -31,6 +31,7 @@ from ordergate.api.routes.kill_switch import KillSwitchRoutes
 from ordergate.api.routes.limits import LimitRoutes, limit_listings
 from ordergate.api.routes.listings import account_listings, instrument_listings, order_listings
 from ordergate.api.routes.orders import OrderRoutes
+from ordergate.api.routes.programs import ProgramRoutes, program_listings
 from ordergate.api.routes.reconciliation import BreakRoutes, reconciliation_listings
 from ordergate.api.routes.surveillance import surveillance_listings
 from ordergate.api.routes.tickets import TicketRoutes
@@ -99,7 +100,9 @@ def _administration(deps: Deps, door: Door, measures: Measures) -> Face:
     app.edge = Edge(super(Face, app).__call__, deps, measures)
     app.router.routes.extend(AccessRoutes(deps, door).routes())
     app.router.routes.extend(CredentialRoutes(deps, door).routes())
-    app.include_router(access_listings(deps, door))
+    app.router.routes.extend(ProgramRoutes(deps, door).routes())
+    for router in (access_listings(deps, door), program_listings(deps, door)):
+        app.include_router(router)
     return app
 
 

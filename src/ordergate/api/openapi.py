@@ -16,6 +16,7 @@ from ordergate.api.routes.documented_access import documented_access
 from ordergate.api.routes.documented_credentials import documented_credentials
 from ordergate.api.routes.documented_groups import documented_groups
 from ordergate.api.routes.documented_limits import documented_limits
+from ordergate.api.routes.documented_programs import documented_programs
 from ordergate.api.schemas import SCOPE_WORDS
 
 _ABOUT: Final = (
@@ -34,6 +35,7 @@ def openapi_document(app: FastAPI, administration: FastAPI | None, deps: Deps) -
             *administration.routes,
             *documented_access().routes,
             *documented_credentials().routes,
+            *documented_programs().routes,
         ]
     document = get_openapi(
         title=f"Ordergate ({deps.env.value})",

@@ -70,6 +70,9 @@ class Code(StrEnum):
     CHANGE_OUTDATED = "change-outdated", "What was to be changed is another by now; look again."
     PRECONDITION_REQUIRED = "precondition-required", "Say with If-Match or If-None-Match what you saw."
     STEP_UP_REQUIRED = "step-up-required", "The login is too old for this; log in again."
+    # Keys of programs
+    CLIENT_EXISTS = "client-exists", "There is a client of that name already."
+    KEY_REQUIRED = "key-required", "The program must prove itself with a key that it has published."
     # Credentials at brokers
     CREDENTIAL_STATE = "credential-state", "The credential is not in a state from which that is possible."
     CREDENTIAL_REFUSED = (

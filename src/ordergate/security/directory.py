@@ -110,10 +110,18 @@ class Directory:
             except StoreUnavailable as error:
                 _log.warning("directory.stale", reason=str(error), stale_s=round(self.stale_s(), 1))
 
-    async def put_client(self, client: Client) -> None:
-        """Add or replace a client, durably, and from then on in this process."""
+    async def put_client(
+        self, client: Client, noted: Mapping[str, str] = {}, change: str | None = None
+    ) -> None:
+        """Add or replace a client, durably, and from then on in this process.
+
+        What an approved `change` has done once is not done again, and then this reads what there is.
+        """
         check_client(self.env, client)
-        await self._store.put_client(client)
+        await self._store.put_client(client, noted, change)
+        if change is not None:
+            await self._read_again()
+            return
         self._writes += 1
         self._clients = {**self._clients, client.client_id: client}
         self._tell()

@@ -34,9 +34,12 @@ class MemoryStore:
             access=self._access,
         )
 
-    async def put_client(self, client: Client) -> None:
+    async def put_client(
+        self, client: Client, noted: Mapping[str, str] = {}, change: str | None = None
+    ) -> None:
         check_client(self._env, client)
-        self._clients[client.client_id] = client
+        if self._is_first(change):
+            self._clients[client.client_id] = client
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
         for key in keys:

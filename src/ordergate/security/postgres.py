@@ -43,6 +43,8 @@ _DROP_BOUNDS: Final = sql("drop_bounds")
 _LOAD_KEYS: Final = sql("load_keys")
 _LOAD_REVOCATIONS: Final = sql("load_revocations")
 _PUT_CLIENT: Final = sql("put_client")
+_NOTED: Final = sql("noted")
+_CARRY_OUT: Final = sql("carry_out")
 _PUT_KEYS: Final = sql("put_keys")
 _REVOKE: Final = sql("revoke")
 _SPEND: Final = sql("spend")
@@ -91,24 +93,26 @@ class PostgresStore:
             access=access,
         )
 
-    async def put_client(self, client: Client) -> None:
+    async def put_client(
+        self, client: Client, noted: Mapping[str, str] = {}, change: str | None = None
+    ) -> None:
         check_client(self._env, client)
+        statements: list[tuple[str, tuple[object, ...]]] = [(_PUT_CLIENT, _columns(client))]
         if client.bounds is not None:
-            await self._execute(_PUT_BOUNDS, client.client_id, *_plain(client.bounds))
-        await self._execute(
-            _PUT_CLIENT,
-            client.client_id,
-            client.tenant,
-            client.secret_hash,
-            sorted(scope.value for scope in client.scopes),
-            sorted(client.accounts),
-            client.enabled,
-            client.keys,
-            list(client.redirect_uris),
-            client.sender.value,
-        )
-        if client.bounds is None:
-            await self._execute(_DROP_BOUNDS, client.client_id)
+            statements.append((_PUT_BOUNDS, (client.client_id, *_plain(client.bounds))))
+        else:
+            statements.append((_DROP_BOUNDS, (client.client_id,)))
+        env = self._env.value
+        with told_as_unavailable():
+            async with self.pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
+                if noted:
+                    await connection.execute(_NOTED, json.dumps(dict(noted)), timeout=TIMEOUT_S)
+                if change is not None and not await connection.fetchval(
+                    _CARRY_OUT, env, change, timeout=TIMEOUT_S
+                ):
+                    return
+                for statement, arguments in statements:
+                    await connection.execute(statement, env, *arguments, timeout=TIMEOUT_S)
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
         await self._execute(
@@ -233,6 +237,25 @@ def _client(row: asyncpg.Record, bounds: KeyBounds | None) -> Client:
         redirect_uris=tuple(row["redirect_uris"]),
         sender=Sender(row["sender"]),
         bounds=bounds,
+        old_secret_hash=row["old_secret_hash"],
+        old_secret_until=row["old_secret_until"],
+    )
+
+
+def _columns(client: Client) -> tuple[object, ...]:
+    """The arguments of the statement that puts it, after the environment."""
+    return (
+        client.client_id,
+        client.tenant,
+        client.secret_hash,
+        sorted(scope.value for scope in client.scopes),
+        sorted(client.accounts),
+        client.enabled,
+        client.keys,
+        list(client.redirect_uris),
+        client.sender.value,
+        client.old_secret_hash,
+        client.old_secret_until,
     )
 
 

@@ -53,6 +53,7 @@ from ordergate.security.people.totp import Totp
 from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
+from ordergate.security.programs import Programs
 from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring import auditing, credentials_desk, declaration, key_service, market_hours, surveillance
@@ -152,6 +153,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     access = AccessDesk(
         env,
         identity.directory,
+        Programs(identity.directory),
         journal=journal,
         audience=watched.audience,
         clock=clock,
@@ -216,6 +218,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             groups=node.groups,
             limits=node.limits,
             access=access,
+            programs=access.programs,
             credentials=credentials_desk.StoredCredentials(office.desk, settings),
             dead_man=node.dead_man,
             drop_copy=watched.drop_copy,
