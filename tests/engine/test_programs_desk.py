@@ -290,6 +290,22 @@ async def test_what_was_approved_while_the_store_was_away_is_done_when_it_is_bac
     assert found.state is State.APPROVED
 
 
+async def test_a_program_that_keeps_no_secret_is_given_none(house: House) -> None:
+    page = Client(
+        client_id="page",
+        tenant="test",
+        scopes=frozenset({Scope.ORDERS_READ}),
+        accounts=frozenset({house.here}),
+        redirect_uris=("https://page.example/back",),
+    )
+    await house.book.put_client(page)
+    assert code(await house.desk.rotate(house.person(), "page", overlap_s=0, reason="r")) is Code.INVALID
+    assert isinstance(await house.widen(client_id="page"), ProgramView)
+    found = house.book.client("page")
+    assert found is not None
+    assert found.redirect_uris == page.redirect_uris
+
+
 async def test_nonsense_is_refused_before_anybody_is_asked(house: House) -> None:
     assert code(await house.create(client_id="a b")) is Code.INVALID
     assert code(await house.create(keys="{}")) is Code.INVALID

@@ -55,11 +55,19 @@ class ProgramBook(Protocol):
         """What is wrong with it, if anything, in words."""
         ...
 
-    async def put(self, program: Program, noted: Mapping[str, str], change: str | None = None) -> None: ...
+    async def put(self, program: Program, noted: Mapping[str, str], seen: Program | None) -> bool:
+        """False when it is not what was `seen` any more: then nothing changed."""
+        ...
+
+    async def carry_out(self, program: Program, noted: Mapping[str, str], change: str) -> None:
+        """Of an approved change, whose id makes a second time the same as once."""
+        ...
 
     async def give_secret(
-        self, program: Program, old_until: int | None, noted: Mapping[str, str]
-    ) -> Secret: ...
+        self, program: Program, old_until: int | None, noted: Mapping[str, str], seen: Program | None
+    ) -> Secret | None:
+        """None when it is not what was `seen` any more: then nothing changed."""
+        ...
 
 
 class ProgramView(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,8 +126,8 @@ class ProgramsDesk:
             return await self._wish(principal, None, program, reason=reason, correlation=correlation)
         noted = _noted(principal, reason)
         if program.keys is not None:
-            return await self._put(program, noted)
-        return await self._give_secret(program, None, noted)
+            return await self._put(program, noted, None)
+        return await self._give_secret(program, None, noted, None)
 
     async def change(
         self, principal: Principal, wanted: Program, *, reason: str, correlation: str
@@ -138,13 +146,13 @@ class ProgramsDesk:
         if wanted == standing:
             return Refusal(Code.NOTHING_TO_CHANGE, f"{wanted.client_id} has those bounds already")
         if not widenings(standing, wanted):
-            return await self._put(wanted, _noted(principal, reason))
+            return await self._put(wanted, _noted(principal, reason), standing)
         no = self._may_not_give(principal, wanted)
         if no is not None:
             return no
         if takes_two(self._env, wanted):
             return await self._wish(principal, standing, wanted, reason=reason, correlation=correlation)
-        return await self._put(wanted, _noted(principal, reason))
+        return await self._put(wanted, _noted(principal, reason), standing)
 
     async def rotate(
         self, principal: Principal, client_id: str, *, overlap_s: int, reason: str
@@ -158,10 +166,12 @@ class ProgramsDesk:
             return no
         if standing.keys is not None or takes_two(self._env, standing):
             return _KEY_REQUIRED
+        if not standing.has_secret:
+            return Refusal(Code.INVALID, f"{client_id} acts for people alone, and keeps no secret")
         if not 0 <= overlap_s <= OVERLAP_S_MAX:
             return Refusal(Code.INVALID, f"two secrets serve for {OVERLAP_S_MAX} s at most")
         until = int(self._clock.now().timestamp()) + overlap_s if overlap_s else None
-        return await self._give_secret(standing, until, _noted(principal, reason))
+        return await self._give_secret(standing, until, _noted(principal, reason), standing)
 
     async def publish(
         self, principal: Principal, client_id: str, keys: str, *, reason: str, correlation: str
@@ -181,7 +191,7 @@ class ProgramsDesk:
             return Refusal(Code.NOTHING_TO_CHANGE, f"{client_id} has published those keys already")
         if takes_two(self._env, standing):
             return await self._wish(principal, standing, wanted, reason=reason, correlation=correlation)
-        return await self._put(wanted, _noted(principal, reason))
+        return await self._put(wanted, _noted(principal, reason), standing)
 
     async def disable(self, principal: Principal, client_id: str, *, reason: str) -> ProgramView | Refusal:
         """No more tokens, and those that are out end. It is let in again at the gateway's own console."""
@@ -190,7 +200,8 @@ class ProgramsDesk:
             return standing
         if not standing.enabled:
             return Refusal(Code.NOTHING_TO_CHANGE, f"{client_id} is disabled already")
-        return await self._put(msgspec.structs.replace(standing, enabled=False), _noted(principal, reason))
+        ended = msgspec.structs.replace(standing, enabled=False)
+        return await self._put(ended, _noted(principal, reason), standing)
 
     # What waited for another person
 
@@ -206,7 +217,7 @@ class ProgramsDesk:
             return no
         standing = self._book.get(wanted.client_id)
         if (None if standing is None else plain(standing)) != content["was"]:
-            return Refusal(Code.CHANGE_OUTDATED, f"{wanted.client_id} is another by now; ask anew")
+            return _outdated(wanted)
         return []
 
     async def carry_out(self, change: Change) -> None:
@@ -216,7 +227,7 @@ class ProgramsDesk:
         approver = "" if decided is None else decided.subject
         wanted = of_plain(proposed.content["program"])
         try:
-            await self._book.put(wanted, {**noted, "approved_by": approver}, change.id)
+            await self._book.carry_out(wanted, {**noted, "approved_by": approver}, change.id)
         except ValueError as wrong:  # an older release let it be asked for
             log.error("program.not_changed", change=change.id, why=str(wrong))
             return
@@ -254,9 +265,12 @@ class ProgramsDesk:
         wish = Wish(summary=_in_words(standing, wanted), content=content, reason=reason)
         return await self._ask(principal, KEY, wish, correlation=correlation)
 
-    async def _put(self, program: Program, noted: Mapping[str, str]) -> ProgramView | Refusal:
+    async def _put(
+        self, program: Program, noted: Mapping[str, str], seen: Program | None
+    ) -> ProgramView | Refusal:
         try:
-            await self._book.put(program, noted)
+            if not await self._book.put(program, noted, seen):
+                return _outdated(program)
         except ValueError as wrong:
             return Refusal(Code.INVALID, str(wrong))
         except Fault as fault:
@@ -264,14 +278,16 @@ class ProgramsDesk:
         return view(self._book.get(program.client_id) or program)
 
     async def _give_secret(
-        self, program: Program, old_until: int | None, noted: Mapping[str, str]
+        self, program: Program, old_until: int | None, noted: Mapping[str, str], seen: Program | None
     ) -> Made | Refusal:
         try:
-            secret = await self._book.give_secret(program, old_until, noted)
+            secret = await self._book.give_secret(program, old_until, noted, seen)
         except ValueError as wrong:
             return Refusal(Code.INVALID, str(wrong))
         except Fault as fault:
             return _not_known(fault)
+        if secret is None:
+            return _outdated(program)
         return Made(view(self._book.get(program.client_id) or program), secret)
 
 
@@ -305,6 +321,10 @@ def _in_words(standing: Program | None, wanted: Program) -> tuple[str, ...]:
 
 def _noted(principal: Principal, reason: str) -> dict[str, str]:
     return {"by": principal.subject, "client": principal.client_id, "reason": reason}
+
+
+def _outdated(program: Program) -> Refusal:
+    return Refusal(Code.CHANGE_OUTDATED, f"{program.client_id} is another by now; look again")
 
 
 def _not_known(fault: Fault) -> Refusal:

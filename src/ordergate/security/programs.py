@@ -45,25 +45,46 @@ class Programs:
             return str(wrong)
         return None
 
-    async def put(self, program: Program, noted: Mapping[str, str], change: str | None = None) -> None:
-        """What the program is now. With the id of an approved change a second time is the same as once."""
+    async def put(self, program: Program, noted: Mapping[str, str], seen: Program | None) -> bool:
+        """What the program is now. False when it is not what was `seen` any more: then nothing changed."""
         async with self._turn:
             await self._directory.refresh()
             standing = self._directory.client(program.client_id)
+            if not _is(standing, seen):
+                return False
+            await self._directory.put_client(applied(standing, program), noted)
+        return True
+
+    async def carry_out(self, program: Program, noted: Mapping[str, str], change: str) -> None:
+        """The same of an approved change: a second time is the same as once."""
+        async with self._turn:
+            await self._directory.refresh()
+            standing = self._directory.client(program.client_id)
+            if standing is not None and standing.tenant != program.tenant:
+                raise ValueError(f"{program.client_id} is another tenant's")
             await self._directory.put_client(applied(standing, program), noted, change)
 
     async def give_secret(
-        self, program: Program, old_until: int | None, noted: Mapping[str, str]
-    ) -> Secret:
-        """A new secret of a program, new or known; the one before it serves until `old_until`."""
+        self, program: Program, old_until: int | None, noted: Mapping[str, str], seen: Program | None
+    ) -> Secret | None:
+        """A new secret of a program, new or known; the one before it serves until `old_until`.
+
+        None when the program is not what was `seen` any more: then nothing changed.
+        """
         secret = new_secret()
         fresh = await asyncio.to_thread(hash_secret, secret)
         async with self._turn:
             await self._directory.refresh()
             standing = self._directory.client(program.client_id)
+            if not _is(standing, seen):
+                return None
             client = with_secret(standing or applied(None, program, fresh), fresh, old_until)
             await self._directory.put_client(client, noted)
         return secret
+
+
+def _is(standing: Client | None, seen: Program | None) -> bool:
+    return (None if standing is None else shown(standing)) == seen
 
 
 def shown(client: Client) -> Program:

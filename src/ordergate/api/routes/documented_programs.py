@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from ordergate.api import limit_schemas, program_schemas
 from ordergate.api.routes.documented import JSON, answers
 
-_STATUSES: Final = (400, 403, 404, 409, 415, 422)
+_STATUSES: Final = (400, 403, 404, 409, 412, 415, 422)
 _WAITS: Final = "Making or widening a key takes a login of the last five minutes, and perhaps another person."
 
 
