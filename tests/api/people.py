@@ -28,6 +28,7 @@ from ordergate.engine.limits_desk import Edited
 from ordergate.engine.programs_desk import Made, ProgramView
 from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
+from ordergate.engine.strategies_desk import StrategyView
 from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.ports.identity import Shown
 from ordergate.ports.views import Page
@@ -331,6 +332,21 @@ class NoPrograms:
         return self.VIEW
 
 
+class NoStrategies:
+    """A desk of a tenant that has registered none."""
+
+    def listed(self, principal: Principal) -> list[StrategyView]:
+        return []
+
+    async def add(
+        self, principal: Principal, *, name: str, version: str, owner: str, reason: str
+    ) -> StrategyView | Refusal:
+        return StrategyView(name=name, version=version, owner=owner, enabled=True)
+
+    async def disable(self, *_: object, **__: object) -> StrategyView | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such strategy")
+
+
 class NobodyArmed:
     """Dead man's switches that are armed and never expire."""
 
@@ -382,6 +398,7 @@ def deps_of(
         limits=NoLimits(),
         access=NoAccess(),
         programs=NoPrograms(),
+        strategies=NoStrategies(),
         credentials=credentials or Safe(),
         dead_man=NobodyArmed(),
         drop_copy=DropCopy(copies or MemorySurveillance(), Env.PAPER, [ACCOUNT, OTHER_ACCOUNT]),

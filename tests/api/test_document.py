@@ -29,6 +29,7 @@ from ordergate.api import (
     requests,
     schemas,
     stop_schemas,
+    strategy_schemas,
     stream_schemas,
 )
 from ordergate.api.app import ApiDeps, Gateway, create_app
@@ -37,7 +38,16 @@ from ordergate.api.routes import tickets
 from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
-from ordergate.engine import access_desk, answers, limits_use, limits_views, programs_desk, rehearsal, runs
+from ordergate.engine import (
+    access_desk,
+    answers,
+    limits_use,
+    limits_views,
+    programs_desk,
+    rehearsal,
+    runs,
+    strategies_desk,
+)
 from tests.api.asking import a_key, an_order
 from tests.api.people import ADMIN_URL
 
@@ -77,6 +87,9 @@ SAME = [
     (program_requests.RotateFields, program_schemas.RotateRequest),
     (program_requests.PublishFields, program_schemas.PublishRequest),
     (programs_desk.ProgramView, program_schemas.Program),
+    (strategy_schemas.StrategyFields, strategy_schemas.StrategyRequest),
+    (strategy_schemas.DisableFields, strategy_schemas.DisableRequest),
+    (strategies_desk.StrategyView, strategy_schemas.Strategy),
     (limit_requests.WhyFields, limit_schemas.WhyRequest),
     (limit_requests.OverrideFields, limit_schemas.OverrideRequest),
     (limit_requests.DryRunFields, limit_schemas.DryRunRequest),

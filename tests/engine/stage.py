@@ -28,6 +28,7 @@ from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.limits import limits_of, mapping_of
+from ordergate.core.strategies import Registered
 from ordergate.engine.answers import Answer
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.gate import Gate
@@ -252,6 +253,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self.hidden: set[str] = set()
         self.asked: list[str] = []
         self.unproved: str | None = None
+        self.registered: dict[str, Registered] = {}
         self._keys = count()
 
     async def __aenter__(self) -> Self:
@@ -293,6 +295,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             nodes=self._nodes,
             ourselves=self._ourselves,
             audit=lambda: self.unproved,
+            strategies=self.registered.get,
         )
         served = [Served(self.account, self.broker, self._limits, self._expected, login="paper-login")]
         self.node = Node(

@@ -36,6 +36,7 @@ from ordergate.engine.dispatcher import Pace
 from ordergate.engine.limits_desk import Edited
 from ordergate.engine.node import Node
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.strategies_desk import StrategiesDesk
 from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.world import Served, World
 from ordergate.journal.memory import MemoryJournal
@@ -142,6 +143,7 @@ class Floor:
             limits=self.node.limits,
             access=self.access,
             programs=self.access.programs,
+            strategies=StrategiesDesk(self.security.directory, self.clock),
             credentials=Logins({f"login-{target}": account for target, account in self.accounts.items()}),
             dead_man=self.node.dead_man,
             drop_copy=DropCopy(MemorySurveillance(), self.env, list(self.accounts.values())),

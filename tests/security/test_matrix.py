@@ -210,6 +210,17 @@ MATRIX: Final[dict[str, Row]] = {
         GIVE, "tenant", "/v1/clients/{program}/keys", lambda _: {"keys": {"keys": []}, "reason": "matrix"}
     ),
     "POST /v1/clients/{client_id}/disable": Row(GIVE, "tenant", "/v1/clients/{program}/disable", _why),
+    "GET /v1/strategies": Row(WHO, "nobody", "/v1/strategies"),
+    "POST /v1/strategies": Row(
+        GIVE, "nobody", "/v1/strategies", lambda _: {"name": "mean", "owner": "ann", "reason": "matrix"}
+    ),
+    "POST /v1/strategies/disable": Row(
+        GIVE,
+        "nobody",
+        "/v1/strategies/disable",
+        lambda _: {"name": "mean", "reason": "matrix"},
+        may_be_absent=True,
+    ),
     "GET /v1/access/me": Row(None, "nobody", "/v1/access/me"),
     "GET /v1/access/roles": Row(None, "nobody", "/v1/access/roles"),
     "GET /v1/access/tenant": Row(WHO, "nobody", "/v1/access/tenant"),

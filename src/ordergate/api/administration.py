@@ -11,6 +11,7 @@ from ordergate.core.refusals import Refusal
 from ordergate.core.tenancy import Assignment
 from ordergate.engine.access_desk import SubjectView, TenantView
 from ordergate.engine.programs_desk import Made, ProgramView
+from ordergate.engine.strategies_desk import StrategyView
 
 
 class AccessLike(Protocol):
@@ -71,3 +72,17 @@ class ProgramsLike(Protocol):
     async def disable(
         self, principal: Principal, client_id: str, *, reason: str
     ) -> ProgramView | Refusal: ...
+
+
+class StrategiesLike(Protocol):
+    """The engine's desk for strategies, as far as the API speaks to it."""
+
+    def listed(self, principal: Principal) -> list[StrategyView]: ...
+
+    async def add(
+        self, principal: Principal, *, name: str, version: str, owner: str, reason: str
+    ) -> StrategyView | Refusal: ...
+
+    async def disable(
+        self, principal: Principal, *, name: str, version: str, reason: str
+    ) -> StrategyView | Refusal: ...

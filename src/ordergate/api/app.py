@@ -33,6 +33,7 @@ from ordergate.api.routes.listings import account_listings, instrument_listings,
 from ordergate.api.routes.orders import OrderRoutes
 from ordergate.api.routes.programs import ProgramRoutes, program_listings
 from ordergate.api.routes.reconciliation import BreakRoutes, reconciliation_listings
+from ordergate.api.routes.strategies import StrategyRoutes, strategy_listings
 from ordergate.api.routes.surveillance import surveillance_listings
 from ordergate.api.routes.tickets import TicketRoutes
 from ordergate.api.stream.endpoint import StreamEndpoint
@@ -101,7 +102,12 @@ def _administration(deps: Deps, door: Door, measures: Measures) -> Face:
     app.router.routes.extend(AccessRoutes(deps, door).routes())
     app.router.routes.extend(CredentialRoutes(deps, door).routes())
     app.router.routes.extend(ProgramRoutes(deps, door).routes())
-    for router in (access_listings(deps, door), program_listings(deps, door)):
+    app.router.routes.extend(StrategyRoutes(deps, door).routes())
+    for router in (
+        access_listings(deps, door),
+        program_listings(deps, door),
+        strategy_listings(deps, door),
+    ):
         app.include_router(router)
     return app
 

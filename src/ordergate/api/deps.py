@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from ordergate.api.administration import AccessLike, ProgramsLike
+from ordergate.api.administration import AccessLike, ProgramsLike, StrategiesLike
 from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.api.stored_credentials import Credentials
@@ -349,6 +349,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     limits: LimitsLike
     access: AccessLike
     programs: ProgramsLike
+    strategies: StrategiesLike
     credentials: Credentials
     dead_man: DeadManLike
     drop_copy: DropCopyLike

@@ -17,6 +17,7 @@ from ordergate.api.routes.documented_credentials import documented_credentials
 from ordergate.api.routes.documented_groups import documented_groups
 from ordergate.api.routes.documented_limits import documented_limits
 from ordergate.api.routes.documented_programs import documented_programs
+from ordergate.api.routes.strategies import documented_strategies
 from ordergate.api.schemas import SCOPE_WORDS
 
 _ABOUT: Final = (
@@ -36,6 +37,7 @@ def openapi_document(app: FastAPI, administration: FastAPI | None, deps: Deps) -
             *documented_access().routes,
             *documented_credentials().routes,
             *documented_programs().routes,
+            *documented_strategies().routes,
         ]
     document = get_openapi(
         title=f"Ordergate ({deps.env.value})",

@@ -41,6 +41,8 @@ class Code(StrEnum):
     KEY_STRATEGY = "key-strategy", "The program's key is not for this strategy."
     KEY_NOTIONAL = "key-notional", "The order is worth more than the program's key is for."
     KEY_NETWORK = "key-network", "The program's key is not for the address that the request came from."
+    STRATEGY_UNKNOWN = "strategy-unknown", "The tenant has registered strategies, and this is none of them."
+    STRATEGY_DISABLED = "strategy-disabled", "The strategy may not trade."
     # Idempotency
     IDEMPOTENCY_KEY_MISSING = "idempotency-key-missing", "A mutating request needs a key."
     IDEMPOTENCY_KEY_INVALID = (

@@ -17,6 +17,7 @@ import msgspec
 from ordergate.core.access import KeyBounds, Scope, Sender
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env, is_account_id
+from ordergate.core.strategies import Strategy
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk
 from ordergate.security.persons import Person
 from ordergate.security.profile import check_url
@@ -106,6 +107,10 @@ class AccessStore(Protocol):
 
     async def note(self, what: str, operation: str, subject: str, facts: Mapping[str, str]) -> None:
         """Something that a person with power did, to be recorded as changes of identity are."""
+        ...
+
+    async def put_strategy(self, strategy: Strategy, noted: Mapping[str, str] = {}) -> None:
+        """Add the strategy, or replace what is said of it. `noted` goes into the record of it."""
         ...
 
     async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:

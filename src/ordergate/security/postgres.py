@@ -17,6 +17,7 @@ import asyncpg
 
 from ordergate.core.access import KeyBounds, Scope, Sender
 from ordergate.core.ids import AccountId, Env, Symbol
+from ordergate.core.strategies import Strategy, check_strategy
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, check_name
 from ordergate.ports.privileged import Change
 from ordergate.security import access_postgres as access_tables
@@ -161,6 +162,16 @@ class PostgresStore:
 
     async def withdraw(self, assignment: Assignment) -> None:
         await self._execute(access_tables.WITHDRAW, *access_tables.plain(assignment))
+
+    async def put_strategy(self, strategy: Strategy, noted: Mapping[str, str] = {}) -> None:
+        check_strategy(strategy)
+        one, env = strategy, self._env.value
+        said = (one.tenant, one.name, one.version, one.owner, one.enabled)
+        with _refused_as_nonsense(f"there is no tenant {one.tenant}"), told_as_unavailable():
+            async with self.pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
+                if noted:
+                    await connection.execute(_NOTED, json.dumps(dict(noted)), timeout=TIMEOUT_S)
+                await connection.execute(access_tables.PUT_STRATEGY, env, *said, timeout=TIMEOUT_S)
 
     async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
         with _refused_as_nonsense(f"there is no tenant {tenant}, or no such subject"):

@@ -32,6 +32,7 @@ from ordergate.engine.node import Node
 from ordergate.engine.privileged import PrivilegedRecord
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.strategies_desk import StrategiesDesk
 from ordergate.engine.world import Served, World
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.fence import FencedViews, place_owners
@@ -177,6 +178,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         nodes=rows,
         ourselves=ourselves,
         audit=lambda: checkpointer.trouble,
+        strategies=identity.directory.strategies,
         parts={
             "access": access.keep,
             "audit": checkpointer.run,
@@ -219,6 +221,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             limits=node.limits,
             access=access,
             programs=access.programs,
+            strategies=StrategiesDesk(identity.directory, clock),
             credentials=credentials_desk.StoredCredentials(office.desk, settings),
             dead_man=node.dead_man,
             drop_copy=watched.drop_copy,
