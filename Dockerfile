@@ -36,6 +36,7 @@ ENV PATH=/opt/ordergate/bin:$PATH \
 USER 10001:10001
 WORKDIR /var/lib/ordergate
 VOLUME ["/var/lib/ordergate"]
+# The administration (8702 in deploy/gateway.yaml) is on loopback and is not exposed.
 EXPOSE 8700
 STOPSIGNAL SIGTERM
 

@@ -6,9 +6,8 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from fastapi import FastAPI
 
-from ordergate.api.app import ApiDeps, create_app
+from ordergate.api.app import ApiDeps, Gateway, create_app
 from tests.api.books import Books
 from tests.api.people import TRADER, Directory, StillClock, deps_of
 from tests.api.served import Served, serving
@@ -35,12 +34,12 @@ def deps(books: Books, clock: StillClock, identity: Directory) -> ApiDeps:
 
 
 @pytest.fixture
-def app(deps: ApiDeps) -> FastAPI:
+def app(deps: ApiDeps) -> Gateway:
     return create_app(deps)
 
 
 @pytest.fixture
-async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+async def client(app: Gateway) -> AsyncIterator[httpx.AsyncClient]:
     """Requests straight into the application, as the trader."""
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"authorization": f"Bearer {TRADER}"}

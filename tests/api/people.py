@@ -13,7 +13,7 @@ from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stored_credentials import CredentialView, Step
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.drop_copy import DropCopy
-from ordergate.core.access import Principal, Scope
+from ordergate.core.access import Principal, Scope, Sender
 from ordergate.core.approvals import Change
 from ordergate.core.contingent.terms import GroupTerms
 from ordergate.core.ids import AccountId, Env
@@ -25,8 +25,10 @@ from ordergate.engine.access_desk import AccountView, SubjectView, TenantView
 from ordergate.engine.answers import BreakAnswer, DeadManView, GroupAnswer, RunAsked
 from ordergate.engine.limits_changes import Plan
 from ordergate.engine.limits_desk import Edited
+from ordergate.engine.programs_desk import Made, ProgramView
 from ordergate.engine.rehearsal import Rehearsed
 from ordergate.engine.runs import RunView
+from ordergate.engine.strategies_desk import StrategyView
 from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.ports.identity import Shown
 from ordergate.ports.views import Page
@@ -39,6 +41,7 @@ TRADER = "token-of-the-trader"
 READER = "token-of-a-reader"
 STRANGER = "token-of-a-stranger"
 LIVE = "token-of-the-live-environment"
+ADMIN_URL = "http://gateway-admin"
 
 
 class StillClock:
@@ -288,6 +291,62 @@ class NoAccess:
         return Refusal(Code.NOT_FOUND, "there is no such change")
 
 
+class NoPrograms:
+    """A desk of a tenant that has one program, which may be disabled."""
+
+    VIEW = ProgramView(
+        client_id="bot",
+        enabled=True,
+        scopes=(Scope.ORDERS_READ,),
+        accounts=(ACCOUNT,),
+        instruments=(),
+        strategies=(),
+        max_notional=None,
+        networks=(),
+        expires_at=None,
+        sender=Sender.ANY,
+        has_secret=True,
+        old_secret_until=None,
+        key_ids=(),
+    )
+
+    def listed(self, principal: Principal) -> list[ProgramView]:
+        return [self.VIEW]
+
+    def show(self, principal: Principal, client_id: str) -> ProgramView | Refusal:
+        return self.VIEW if client_id == "bot" else Refusal(Code.NOT_FOUND, "there is no such client")
+
+    async def create(self, *_: object, **__: object) -> Made | ProgramView | Change | Refusal:
+        return Made(self.VIEW, Secret("told this once"))
+
+    async def change(self, *_: object, **__: object) -> ProgramView | Change | Refusal:
+        return self.VIEW
+
+    async def rotate(self, *_: object, **__: object) -> Made | Refusal:
+        return Made(self.VIEW, Secret("told this once"))
+
+    async def publish(self, *_: object, **__: object) -> ProgramView | Change | Refusal:
+        return Refusal(Code.STEP_UP_REQUIRED, "log in again")
+
+    async def disable(self, *_: object, **__: object) -> ProgramView | Refusal:
+        return self.VIEW
+
+
+class NoStrategies:
+    """A desk of a tenant that has registered none."""
+
+    def listed(self, principal: Principal) -> list[StrategyView]:
+        return []
+
+    async def add(
+        self, principal: Principal, *, name: str, version: str, owner: str, reason: str
+    ) -> StrategyView | Refusal:
+        return StrategyView(name=name, version=version, owner=owner, enabled=True)
+
+    async def disable(self, *_: object, **__: object) -> StrategyView | Refusal:
+        return Refusal(Code.NOT_FOUND, "there is no such strategy")
+
+
 class NobodyArmed:
     """Dead man's switches that are armed and never expire."""
 
@@ -338,6 +397,8 @@ def deps_of(
         groups=NoGroups(),
         limits=NoLimits(),
         access=NoAccess(),
+        programs=NoPrograms(),
+        strategies=NoStrategies(),
         credentials=credentials or Safe(),
         dead_man=NobodyArmed(),
         drop_copy=DropCopy(copies or MemorySurveillance(), Env.PAPER, [ACCOUNT, OTHER_ACCOUNT]),
@@ -350,4 +411,5 @@ def deps_of(
         clock=clock,
         chance=Counting(),
         bounds=bounds,
+        admin_url=ADMIN_URL,
     )

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import httpx
@@ -21,8 +21,9 @@ PATIENCE_S = 10.0
 
 
 class Served:
-    def __init__(self, port: int, deps: ApiDeps) -> None:
+    def __init__(self, port: int, deps: ApiDeps, admin_port: int = 0) -> None:
         self.port = port
+        self.admin_url = f"http://127.0.0.1:{admin_port}"
         self.deps = deps
         self.base_url = f"http://127.0.0.1:{port}"
         self.stream_url = f"ws://127.0.0.1:{port}/v1/stream"
@@ -86,17 +87,27 @@ class Talk:
 async def serving(
     deps: ApiDeps, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, **more: Any
 ) -> AsyncIterator[Served]:
-    options = server_options() | {"loop": "none"} | more
-    server = uvicorn.Server(uvicorn.Config(wrap(create_app(deps)), host="127.0.0.1", port=0, **options))
+    app = create_app(deps)
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(_listening(wrap(app), more))
+        apart = app.administration
+        admin_port = 0 if apart is None else await stack.enter_async_context(_listening(apart, more))
+        stack.callback(deps.hub.shut_down)
+        yield Served(port, deps, admin_port)
+
+
+@asynccontextmanager
+async def _listening(app: ASGIApp, more: Mapping[str, Any]) -> AsyncIterator[int]:
+    options = server_options() | {"loop": "none"} | dict(more)
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, **options))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup()
     ticking = asyncio.create_task(server.main_loop())
     port: int = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Served(port, deps)
+        yield port
     finally:
-        deps.hub.shut_down()
         server.should_exit = True
         await ticking
         await server.shutdown()

@@ -29,7 +29,7 @@ from ordergate.wiring.gateway import mounted
 from tests.api.asking import a_key, an_order
 from tests.api.books import Books
 from tests.api.ledger import ACCOUNT
-from tests.api.people import deps_of
+from tests.api.people import ADMIN_URL, deps_of
 from tests.api.served import PATIENCE_S, Served, Talk, serving
 from tests.security.world import World, other_key, world
 
@@ -88,6 +88,21 @@ async def test_a_stolen_token_places_nothing(books: Books) -> None:
             assert answer.status_code == 401
             assert answer.json()["code"] == "invalid-dpop-proof"
             assert answer.headers["www-authenticate"].startswith('DPoP error="invalid_dpop_proof"')
+
+
+async def test_a_proof_names_the_listener_that_is_asked(books: Books) -> None:
+    async with gateway(books) as (served, here):
+        token = await here.token(bound=True)
+        path = "/v1/access/changes"
+
+        async def ask(base_url: str, **changes: Any) -> int:
+            headers = dpop(here, token, "GET", path, **changes)
+            async with httpx.AsyncClient(base_url=base_url, timeout=PATIENCE_S) as client:
+                return (await client.get(path, headers=headers)).status_code
+
+        assert await ask(served.admin_url, htu=ADMIN_URL + path) == 403  # it lacks the scope
+        assert await ask(served.admin_url) == 401
+        assert await ask(served.base_url, htu=ADMIN_URL + path) == 404  # nothing is there
 
 
 async def test_the_nonce_is_told_and_then_serves(books: Books) -> None:

@@ -30,7 +30,8 @@ async def client(books: Books, clock: StillClock, safe: Safe) -> AsyncIterator[h
     known = identity.principals[TRADER]
     now = int(clock.now().timestamp())
     identity.principals[TRADER] = msgspec.structs.replace(known, auth_time=now)
-    app = create_app(deps_of(books, clock=clock, identity=identity, credentials=safe))
+    app = create_app(deps_of(books, clock=clock, identity=identity, credentials=safe)).administration
+    assert app is not None
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     headers = {"authorization": f"Bearer {TRADER}"}
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:

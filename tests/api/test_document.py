@@ -24,18 +24,32 @@ from ordergate.api import (
     limit_requests,
     limit_schemas,
     problems,
+    program_requests,
+    program_schemas,
     requests,
     schemas,
     stop_schemas,
+    strategy_schemas,
     stream_schemas,
 )
+from ordergate.api.app import ApiDeps, Gateway, create_app
 from ordergate.api.docs_page import STYLE
 from ordergate.api.routes import tickets
 from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
-from ordergate.engine import access_desk, answers, limits_use, limits_views, rehearsal, runs
+from ordergate.engine import (
+    access_desk,
+    answers,
+    limits_use,
+    limits_views,
+    programs_desk,
+    rehearsal,
+    runs,
+    strategies_desk,
+)
 from tests.api.asking import a_key, an_order
+from tests.api.people import ADMIN_URL
 
 NOT_DESCRIBED = {"/openapi.json", "/docs", "/metrics", "/v1/stream"}
 
@@ -68,6 +82,14 @@ SAME = [
     (access_desk.AssignmentView, access_schemas.AssignmentOfSubject),
     (access_desk.TenantView, access_schemas.Tenant),
     (access_desk.AccountView, access_schemas.AccountOfTenant),
+    (program_requests.BoundsFields, program_schemas.BoundsRequest),
+    (program_requests.ProgramFields, program_schemas.ProgramRequest),
+    (program_requests.RotateFields, program_schemas.RotateRequest),
+    (program_requests.PublishFields, program_schemas.PublishRequest),
+    (programs_desk.ProgramView, program_schemas.Program),
+    (strategy_schemas.StrategyFields, strategy_schemas.StrategyRequest),
+    (strategy_schemas.DisableFields, strategy_schemas.DisableRequest),
+    (strategies_desk.StrategyView, strategy_schemas.Strategy),
     (limit_requests.WhyFields, limit_schemas.WhyRequest),
     (limit_requests.OverrideFields, limit_schemas.OverrideRequest),
     (limit_requests.DryRunFields, limit_schemas.DryRunRequest),
@@ -111,12 +133,37 @@ def served_operations(app: FastAPI) -> set[tuple[str, str]]:
     return found
 
 
-def test_the_document_and_the_routes_are_the_same(app: FastAPI) -> None:
+def test_the_document_and_the_routes_are_the_same(app: Gateway) -> None:
     paths: dict[str, dict[str, Any]] = app.openapi()["paths"]
     described = {(method.upper(), path) for path, operations in paths.items() for method in operations}
+    administration = app.administration
+    assert administration is not None
+    apart = served_operations(administration)
     served = served_operations(app)
     assert len(served) >= 20
+    assert not served & apart
+    served |= apart
     assert described == served
+
+
+def test_the_document_names_the_listener_of_what_is_administration(app: Gateway) -> None:
+    administration = app.administration
+    assert administration is not None
+    apart = served_operations(administration)
+    for path, operations in app.openapi()["paths"].items():
+        for method, operation in operations.items():
+            said = [server["url"] for server in operation.get("servers", [])]
+            assert said == ([ADMIN_URL] if (method.upper(), path) in apart else []), path
+
+
+def test_without_a_second_listener_there_is_no_administration(deps: ApiDeps) -> None:
+    app = create_app(msgspec.structs.replace(deps, admin_url=None, metrics=type(deps.metrics)()))
+    assert app.administration is None
+    paths = app.openapi()["paths"]
+    assert {path for path in paths if path.startswith(("/v1/access", "/v1/credentials"))} == {
+        "/v1/access/me",
+        "/v1/access/roles",
+    }
 
 
 def test_the_document_is_valid_and_every_reference_leads_somewhere(app: FastAPI) -> None:

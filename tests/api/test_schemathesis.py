@@ -1,7 +1,7 @@
 """Schemathesis asks what nobody thought of: no 5xx, and every answer as the document says.
 
-It asks a gateway of its own over the twin's books, or the one at ORDERGATE_BASE_URL with the token
-in ORDERGATE_TOKEN.
+It asks a gateway of its own over the twin's books, or the one at ORDERGATE_BASE_URL, whose
+administration is at ORDERGATE_ADMIN_URL, with the token in ORDERGATE_TOKEN.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import schemathesis
@@ -47,19 +47,27 @@ def token() -> str:
     return os.environ.get("ORDERGATE_TOKEN", TRADER)
 
 
+class Place(NamedTuple):
+    """Where the gateway's two listeners are."""
+
+    base_url: str
+    admin_url: str
+
+
 @pytest.fixture(scope="module")
-def base_url() -> Iterator[str]:
-    """Where the gateway is. Ours runs in a thread with a loop of its own."""
+def place() -> Iterator[Place]:
+    """Ours runs in a thread with a loop of its own."""
     given = os.environ.get("ORDERGATE_BASE_URL")
     if given is not None:
-        yield given
+        yield Place(given, os.environ["ORDERGATE_ADMIN_URL"])
         return
     started = threading.Event()
     found: dict[str, Any] = {}
 
     async def run() -> None:
         async with serving(deps_of(Books())) as served:
-            found.update(url=served.base_url, loop=asyncio.get_running_loop(), ended=asyncio.Event())
+            found.update(url=served.base_url, admin=served.admin_url)
+            found.update(loop=asyncio.get_running_loop(), ended=asyncio.Event())
             started.set()
             await found["ended"].wait()
 
@@ -67,7 +75,7 @@ def base_url() -> Iterator[str]:
     thread.start()
     assert started.wait(PATIENCE_S)
     try:
-        yield found["url"]
+        yield Place(found["url"], found["admin"])
     finally:
         found["loop"].call_soon_threadsafe(found["ended"].set)
         thread.join(PATIENCE_S)
@@ -89,15 +97,16 @@ def operations() -> Iterator[tuple[str, str, GenerationMode]]:
 
 
 @pytest.fixture(scope="module")
-def api_schema(base_url: str) -> Any:
-    return schemathesis.openapi.from_url(f"{base_url}/openapi.json")
+def api_schema(place: Place) -> Any:
+    return schemathesis.openapi.from_url(f"{place.base_url}/openapi.json")
 
 
 @pytest.mark.parametrize(("path", "method", "mode"), list(operations()))
 def test_every_answer_is_as_the_document_says(
-    path: str, method: str, mode: GenerationMode, *, api_schema: Any, base_url: str, token: str
+    path: str, method: str, mode: GenerationMode, *, api_schema: Any, place: Place, token: str
 ) -> None:
     operation = api_schema[path][method]
+    base_url = place.admin_url if "servers" in operation.definition.raw else place.base_url
     headers = {"authorization": f"Bearer {token}"}
 
     @seed(20240301)

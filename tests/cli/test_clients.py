@@ -62,6 +62,28 @@ def test_the_secret_is_shown_once_and_a_client_is_not_replaced_by_mistake(desk: 
     assert replaced.json["client_secret"] not in said.out
 
 
+def test_a_replaced_secret_serves_as_long_as_is_said(desk: Desk, name: str) -> None:
+    def secret(*words: str) -> str:
+        said = clients(desk, "add", name, "--account", "P-DEMO", *words, "--json")
+        assert said.code == 0, said.err
+        return str(said.json["client_secret"])
+
+    def is_let_in(told: str) -> bool:
+        asked = {"grant_type": "client_credentials"}
+        answer = httpx.post(desk.home.running["token_url"], data=asked, auth=(name, told))
+        return answer.status_code == 200
+
+    first = secret()
+    second = secret("--replace", "--overlap", "3600")
+    wait_until(lambda: is_let_in(second), "the gateway to notice the second secret")
+    assert is_let_in(first)
+    third = secret("--replace")
+    wait_until(lambda: is_let_in(third), "the gateway to notice the third secret")
+    assert not is_let_in(second)
+    assert not is_let_in(first)
+    assert clients(desk, "add", name, "--account", "P-DEMO", "--replace", "--overlap", "86401").code == 2
+
+
 def test_what_cannot_be_registered_is_refused(desk: Desk, name: str) -> None:
     for words, sentence in (
         (("add", name, "--account", "P-OTHER"), "has no account P-OTHER"),

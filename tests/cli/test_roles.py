@@ -6,7 +6,19 @@ import json
 import secrets
 from pathlib import Path
 
-from tests.cli.asking import Desk, Said, ordergate, wait_until
+import httpx
+
+from tests.cli.asking import Desk, Said, ordergate, resting, wait_until
+from tests.fixtures.house import house
+
+RESTING = {
+    "account_id": "P-DEMO",
+    "symbol": "AAPL",
+    "side": "buy",
+    "type": "limit",
+    "quantity": "1",
+    "time_in_force": "day",
+}
 
 
 def asked(desk: Desk, *words: str) -> Said:
@@ -52,3 +64,40 @@ def test_roles_name_what_there_is(desk: Desk) -> None:
     assert asked(desk, "roles", "give", "ann", "trader", "--desk", "rates").json["version"] == 2
     assert asked(desk, "roles", "keep-out", "ann").json["enabled"] is False
     assert asked(desk, "roles", "let-in", "ann").json["enabled"] is True
+
+
+def test_strategies_are_registered_listed_and_disabled(desk: Desk, tmp_path: Path) -> None:
+    tenant = f"firm-{secrets.token_hex(4)}"  # one of its own: the other tests' orders name what they like
+    assert asked(desk, "tenants", "add", tenant).code == 0
+    words = ("mean", "--version", "2", "--tenant", tenant)
+    assert asked(desk, "strategies", "disable", *words).code == 1
+    added = asked(desk, "strategies", "add", *words, "--owner", "user:ann")
+    assert added.json["enabled"] is True, added.err
+    assert asked(desk, "strategies", "add", "a b", "--owner", "user:ann", "--tenant", tenant).code == 1
+    assert asked(desk, "strategies", "add", "mean", "--owner", "ann", "--tenant", "nowhere").code == 1
+    assert asked(desk, "strategies", "disable", *words).json["enabled"] is False
+
+    listed = [one for one in asked(desk, "strategies", "list").json["strategies"] if one["tenant"] == tenant]
+    assert listed == [
+        {"tenant": tenant, "name": "mean", "version": "2", "owner": "user:ann", "enabled": False}
+    ]
+
+
+def test_a_running_gateway_refuses_the_orders_of_others(tmp_path: Path) -> None:
+    with house(tmp_path, recorded=str(tmp_path)) as home:
+        desk = Desk(home)
+        token = ordergate("token", "--profile", str(home.profile)).out.strip()
+
+        def place(strategy: str | None) -> str:
+            named = {} if strategy is None else {"strategy": strategy}
+            order = {**RESTING, "limit_price": resting()[4], **named}
+            headers = {"authorization": f"Bearer {token}", "idempotency-key": secrets.token_hex(16)}
+            answer = httpx.post(home.running["base_url"] + "/v1/orders", json=order, headers=headers)
+            return "placed" if answer.status_code == 201 else str(answer.json()["code"])
+
+        assert place("anything") == "placed"
+        assert asked(desk, "strategies", "add", "mean", "--owner", "user:ann").code == 0
+        wait_until(lambda: place("anything") == "strategy-unknown", "the gateway to notice")
+        assert [place("mean"), place(None)] == ["placed", "placed"]
+        assert asked(desk, "strategies", "disable", "mean").code == 0
+        wait_until(lambda: place("mean") == "strategy-disabled", "the gateway to notice")

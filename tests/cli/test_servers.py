@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import yaml
 
@@ -23,7 +24,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
         gateway = _read(home.data_dir / "gateway.yaml")
         venue = _read(home.data_dir / "venue.yaml")
         _write(folder / "venue.yaml", venue)
-        _write(folder / "gateway.yaml", {**gateway, "data_dir": str(folder / "fresh")})
+        changed = {"data_dir": str(folder / "fresh"), "admin_port": 8702}
+        _write(folder / "gateway.yaml", {**gateway, **changed})
     return folder
 
 
@@ -60,6 +62,10 @@ def test_the_parts_run_by_themselves_and_stop_at_sigterm(settings: Path) -> None
                 return ordergate("doctor", "--ready", "--config", gateway, "--url", url).code == 0
 
             wait_until(ready, "the gateway to accept orders")
+            admin_url = _read(settings / "gateway.ready")["admin_url"]
+            asked = ("/livez", "/v1/access/tenant")
+            assert [httpx.get(url + path).status_code for path in asked] == [200, 404]
+            assert [httpx.get(admin_url + path).status_code for path in asked] == [404, 401]
         assert (settings / "kept" / "decisions.jsonl").exists()
     assert (gateway_end[0].code, venue_end[0].code) == (0, 0)
     assert "Traceback" not in gateway_end[0].err + venue_end[0].err

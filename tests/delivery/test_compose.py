@@ -52,6 +52,13 @@ def test_the_host_sees_the_gateway_alone_and_only_on_the_loopback_address() -> N
     assert all(port.startswith("127.0.0.1:") for port in published["gateway"])
 
 
+@pytest.mark.usefixtures("secrets")
+def test_the_administration_is_not_seen_from_outside_its_container() -> None:
+    settings = gateway_settings.load(mounted("gateway"))
+    assert settings.admin_host == gateway_settings.LOOPBACK
+    assert all(str(settings.admin_port) not in port for port in SERVICES["gateway"]["ports"])
+
+
 def test_only_the_gateway_joins_a_network_that_leads_outside() -> None:
     inward = {name for name, network in COMPOSE["networks"].items() if network.get("internal")}
     outward = [name for name, service in SERVICES.items() if set(service["networks"]) - inward]

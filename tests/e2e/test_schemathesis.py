@@ -1,8 +1,8 @@
 """Schemathesis asks a running house what nobody thought of: no 5xx, and every answer as documented.
 
-Three times: over the whole document, where most of what it makes up is refused; over a narrower one
+Four times: over the whole document, where most of what it makes up is refused; over a narrower one
 whose orders are real, so that its sequences place, change and cancel what the venue then has; and over
-all that can be read, once there is something to read.
+all that can be read, once there is something to read; and over the administration at its own listener.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pytest
 from tests.dose import dose
 from tests.e2e.books import check_journal, until_agreed
 from tests.e2e.client import clients
-from tests.e2e.floor import ACCOUNT, Floor, floor, repeatable
+from tests.e2e.floor import ACCOUNT, Floor, floor, free_port, repeatable
 from tests.e2e.load import PRICES
 
 # A request may fit the shape and still be impossible (a price off its tick, an unlisted symbol).
@@ -45,19 +45,24 @@ SAID_MAX: Final = 20_000
 @pytest.mark.timeout(1_500)
 async def test_schemathesis_finds_no_server_error_and_no_mismatch_with_the_document(tmp_path: Path) -> None:
     with repeatable("schemathesis") as seed:
-        async with floor(tmp_path) as it, clients(it) as (rest, stream):
+        apart = free_port()
+        async with floor(tmp_path, gateway={"admin_port": apart}) as it, clients(it) as (rest, stream):
             await stream.watch_quotes(list(PRICES))
             token = await it.token()
             document = await rest.get("/openapi.json")
-            await ask(it, token, document, seed=seed, mode="all", seconds=dose(30, 400))
+            here, there = by_listener(document)
+            await ask(it, token, here, seed=seed, mode="all", seconds=dose(30, 400))
 
             await release(it, token)
-            await ask(it, token, narrowed(document), seed=seed, mode="positive", seconds=dose(30, 400))
-            await ask(it, token, readings(document), seed=seed, mode="positive", seconds=dose(15, 200))
+            await ask(it, token, narrowed(here), seed=seed, mode="positive", seconds=dose(30, 400))
+            await ask(it, token, readings(here), seed=seed, mode="positive", seconds=dose(15, 200))
             mine, theirs = await settled(it, rest)
             assert len(theirs.orders) > 5, "the narrowed document bought next to nothing"
             assert any(order["cancel_requested"] for order in mine.orders)
             await check_journal(it, rest)
+            # Last, since it may end whoever asks.
+            admin = f"http://127.0.0.1:{apart}"
+            await ask(it, token, there, seed=seed, mode="all", seconds=dose(30, 400), url=admin)
 
 
 async def settled(it: Floor, rest: Any) -> Any:
@@ -67,13 +72,20 @@ async def settled(it: Floor, rest: Any) -> Any:
 
 
 async def ask(
-    it: Floor, token: str, document: Mapping[str, Any], *, mode: str, seed: int, seconds: int
+    it: Floor,
+    token: str,
+    document: Mapping[str, Any],
+    *,
+    mode: str,
+    seed: int,
+    seconds: int,
+    url: str | None = None,
 ) -> None:
     """One run of Schemathesis as a process of its own, every phase and nearly every check."""
     (it.folder / "schemathesis.toml").write_text(REFUSALS, encoding="utf-8")
     file = it.folder / f"{mode}.openapi.json"
     file.write_bytes(msgspec.json.encode(document))
-    command = [sys.executable, "-m", "schemathesis.cli", "run", str(file), "--url", it.base_url]
+    command = [sys.executable, "-m", "schemathesis.cli", "run", str(file), "--url", url or it.base_url]
     command += ["--header", f"Authorization: Bearer {token}", "--seed", str(seed)]
     command += ["--mode", mode, "--max-time", str(seconds), "--exclude-path-regex", NOT_OURS]
     command += ["--exclude-checks", NOT_CHECKED, "--continue-on-failure", "--suppress-health-check", "all"]
@@ -100,6 +112,17 @@ async def release(it: Floor, token: str) -> None:
     url = f"{it.base_url}/v1/kill-switch/release"
     async with it.http.post(url, headers=headers, json={"reason": "the next run"}) as answer:
         assert answer.status == 200, await answer.text()
+
+
+def by_listener(document: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What the gateway's own listener serves, and what the administration's does."""
+    paths = document["paths"]
+    apart = {path for path, its in paths.items() if any("servers" in one for one in its.values())}
+    assert apart
+    return (
+        {**document, "paths": {path: its for path, its in paths.items() if path not in apart}},
+        {**document, "paths": {path: its for path, its in paths.items() if path in apart}},
+    )
 
 
 def readings(document: Mapping[str, Any]) -> dict[str, Any]:

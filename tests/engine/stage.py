@@ -27,6 +27,7 @@ from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.limits import limits_of, mapping_of
+from ordergate.core.strategies import Registered
 from ordergate.engine.answers import Answer
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.gate import Gate
@@ -243,6 +244,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self.connected = asyncio.Event()
         self.connected.set()
         self.unproved: str | None = None
+        self.registered: dict[str, Registered] = {}
         self._keys = count()
 
     async def __aenter__(self) -> Self:
@@ -287,6 +289,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             ourselves=self._ourselves,
             audit=lambda: self.unproved,
             hours=self.hours,
+            strategies=self.registered.get,
         )
         served = [Served(self.account, self.broker, self._limits, self._expected, login="paper-login")]
         self.node = Node(

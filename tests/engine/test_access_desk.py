@@ -19,6 +19,7 @@ from ordergate.journal.memory import MemoryJournal
 from ordergate.security.clients import StoreUnavailable
 from ordergate.security.directory import Directory
 from ordergate.security.memory import MemoryStore
+from ordergate.security.programs import Programs
 from tests.engine.stage import TRADER, CountingChance, HandClock, Listener, let_run
 
 HERE, THERE = AccountId("P-HERE"), AccountId("P-THERE")
@@ -39,6 +40,7 @@ class House:
         self.desk = AccessDesk(
             Env.PAPER,
             self.book,
+            Programs(self.book),
             journal=self.journal,
             audience=Listener(),
             clock=self.clock,

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from ordergate.api.app import ApiDeps, create_app
-from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
+from ordergate.api.deps import Bounds
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.drop_copy import DropCopy
@@ -36,6 +36,7 @@ from ordergate.engine.dispatcher import Pace
 from ordergate.engine.limits_desk import Edited
 from ordergate.engine.node import Node
 from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.strategies_desk import StrategiesDesk
 from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.world import Served, World
 from ordergate.journal.memory import MemoryJournal
@@ -44,15 +45,17 @@ from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.market_data import Quote
 from ordergate.security.clients import Client
 from ordergate.security.memory import MemoryStore
-from ordergate.security.oauth_requests import Received
 from ordergate.security.people.memory import MemoryPeople
 from ordergate.security.people.totp import Totp
 from ordergate.security.profile import profile
+from ordergate.security.programs import Programs
 from ordergate.security.service import Security, start
 from ordergate.telemetry.metrics import Metrics
+from ordergate.wiring.gateway import mounted
 from tests.api.people import Logins
 from tests.engine.stage import ES, INSTRUMENT, LIMITS, STEP_S, CountingChance, HandClock, let_run
-from tests.security.inside import CERTIFICATE, asked
+from tests.security.doors import Doors
+from tests.security.inside import CERTIFICATE
 from tests.security.world import FACTOR_KEY, LIVE_URL, PAPER_URL, forge, keys_of, other_key, own_key
 
 OWN, SISTER, THEIRS, MISSING = "own", "sister", "theirs", "missing"
@@ -60,8 +63,10 @@ TARGETS: Final = (OWN, SISTER, THEIRS, MISSING)
 OF_TENANT: Final = frozenset({Role.COMPLIANCE, Role.ADMINISTRATOR})
 """Whose duty is the whole tenant."""
 
+ADMIN_URL: Final = "https://admin.example"
 ORIGIN: Final = "https://desk.example"
 UNLIMITED: Final = Rate(per_s=10**9, burst=10**9)
+READS: Final = frozenset({Scope.ACCOUNTS_READ})
 HASH: Final = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
 Things = Mapping[str, str]
 
@@ -121,6 +126,7 @@ class Floor:
         self.access = AccessDesk(
             self.env,
             self.security.directory,
+            Programs(self.security.directory),
             journal=self.journal,
             audience=hub,
             clock=self.clock,
@@ -136,6 +142,8 @@ class Floor:
             groups=self.node.groups,
             limits=self.node.limits,
             access=self.access,
+            programs=self.access.programs,
+            strategies=StrategiesDesk(self.security.directory, self.clock),
             credentials=Logins({f"login-{target}": account for target, account in self.accounts.items()}),
             dead_man=self.node.dead_man,
             drop_copy=DropCopy(MemorySurveillance(), self.env, list(self.accounts.values())),
@@ -143,7 +151,7 @@ class Floor:
             identity=self.security.bearer,
             hub=hub,
             instruments={ES: INSTRUMENT},
-            authorization=_authorization(self.security),
+            authorization=tuple(mounted(endpoint) for endpoint in self.security.server.endpoints()),
             metrics=world.metrics,
             clock=self.clock,
             chance=self.chance,
@@ -153,6 +161,7 @@ class Floor:
                 requests_of_peer=UNLIMITED,
                 origins=frozenset({ORIGIN}),
             ),
+            admin_url=ADMIN_URL,
         )
         self.app = create_app(self.deps)
         self._price()
@@ -210,6 +219,8 @@ class Floor:
             reach = Reach.TENANT if role in OF_TENANT else Reach.ACCOUNT
             of = "" if role in OF_TENANT else self.accounts[OWN]
             await self.store.assign(Assignment("acme", role.value, role, reach, of))
+        for target, account in self.accounts.items():
+            await self._client(f"program-{target}", self.tenant_of[target], [account], READS)
         base_url = PAPER_URL if self.env is Env.PAPER else LIVE_URL
         self.keys = keys_of(self.env, lambda: int(self.clock.now().timestamp()))
         self.profile = profile(self.env, base_url)
@@ -223,13 +234,15 @@ class Floor:
         )
         self.own = await own_key(self.keys)
 
-    async def _client(self, name: str, tenant: str, accounts: Any) -> None:
+    async def _client(
+        self, name: str, tenant: str, accounts: Any, scopes: frozenset[Scope] = frozenset(Scope)
+    ) -> None:
         await self.store.put_client(
             Client(
                 client_id=name,
                 tenant=tenant,
                 secret_hash=HASH,
-                scopes=frozenset(Scope),
+                scopes=scopes,
                 accounts=frozenset(accounts),
             )
         )
@@ -298,6 +311,7 @@ class Floor:
         return {
             "account": account,
             "login": f"login-{target}",
+            "program": f"program-{target}",
             "order": order.order_id,
             "group": group.group_id,
             "rule": rule,
@@ -328,6 +342,7 @@ class Floor:
         return {
             "account": nothing,
             "login": "login-of-nobody",
+            "program": "program-of-nobody",
             "order": _another(there["order"]),
             "group": _another(there["group"]),
             "rule": f"settings:{nothing}",
@@ -380,8 +395,8 @@ class Floor:
     async def ask(
         self, method: str, path: str, *, token: str | None, body: Any = None, headers: Mapping[str, str] = {}
     ) -> tuple[int, dict[str, Any]]:
-        """A request straight into the application; the status and the body."""
-        return await asked(self.app, method, path, token=token, body=body, headers=headers)
+        """A request straight into the listener that has the path; the status and the body."""
+        return await Doors(self.app).ask(method, path, token=token, body=body, headers=headers)
 
 
 @asynccontextmanager
@@ -398,16 +413,3 @@ def _another(name: str) -> str:
     """A name of the same form that nobody has."""
     last = "0" if name[-1] != "0" else "1"
     return name[:-4] + last * 4
-
-
-def _authorization(security: Security) -> tuple[AuthorizationEndpoint, ...]:
-    def mounted(endpoint: Any) -> AuthorizationEndpoint:
-        async def call(asked: Asked) -> Told:
-            answer = await endpoint.call(Received(**msgspec.structs.asdict(asked)))
-            return Told(status=answer.status, body=answer.body, headers=answer.headers)
-
-        return AuthorizationEndpoint(
-            path=endpoint.path, methods=(endpoint.method,), summary=endpoint.summary, call=call
-        )
-
-    return tuple(mounted(endpoint) for endpoint in security.server.endpoints())

@@ -9,6 +9,7 @@ import pytest
 from ordergate.core.access import Principal, Scope
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env
+from ordergate.core.strategies import Strategy
 from ordergate.journal.migrate import migrate
 from ordergate.security.clients import Client, PublishedKey
 from ordergate.security.hashing import hash_secret, new_secret
@@ -142,3 +143,23 @@ async def test_what_changes_about_people_is_caught_too_and_no_secret_of_theirs(d
     assert (second.facts["password"], second.facts["second_factor"]) == ("kept", "set")
     assert second.facts["enabled"] == "false"
     assert alice.password_hash not in f"{first}{second}"
+
+
+async def test_a_strategy_is_never_taken_out_and_shown_to_nobody_but_the_gateway(database: str) -> None:
+    await migrate(database, also=identity_migrations())
+    async with connected(Env.PAPER, database) as store:
+        await store.put_tenant("acme")
+        await store.put_strategy(Strategy("acme", "mean", "1", "user:ann"), {"by": "ann"})
+        (noted,) = [one for one in await store.waiting(100) if one.what == "strategy"]
+        connection = await asyncpg.connect(database)
+        try:
+            with pytest.raises(asyncpg.PostgresError, match="never deleted"):
+                await connection.execute("delete from access_strategy")
+            await connection.execute("set role ordergate_reader")
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await connection.fetch("select * from access_strategy")
+        finally:
+            await connection.close()
+
+    assert (noted.operation, noted.subject) == ("insert", "mean")
+    assert (noted.facts["version"], noted.facts["owner"], noted.facts["by"]) == ("1", "user:ann", "ann")

@@ -15,7 +15,9 @@ import pytest_asyncio
 
 from ordergate.core.access import SCOPES_OF, Role, Scope
 from ordergate.core.ids import Env
+from tests.security.doors import Doors
 from tests.security.floor import MISSING, ORIGIN, OWN, SISTER, TARGETS, THEIRS, Floor, Things, floor
+from tests.security.inside import asked
 
 Body = Callable[[Things], Any]
 
@@ -85,6 +87,14 @@ def _role(thing: Things) -> Any:
         "of": thing["account"],
         "reason": "matrix",
     }
+
+
+def _reach(thing: Things) -> Any:
+    return {"scopes": ["accounts:read"], "accounts": [thing["account"]], "reason": "matrix"}
+
+
+def _program(thing: Things) -> Any:
+    return {"client_id": f"new-{thing['program']}", **_reach(thing)}
 
 
 def _why(_: Things) -> Any:
@@ -189,6 +199,28 @@ MATRIX: Final[dict[str, Row]] = {
     "POST /v1/credentials/{login}/switch": Row(KEYS, "account", "/v1/credentials/{login}/switch"),
     "POST /v1/credentials/{login}/drain": Row(KEYS, "account", "/v1/credentials/{login}/drain"),
     "POST /v1/credentials/{login}/revoke": Row(KEYS, "account", "/v1/credentials/{login}/revoke"),
+    "GET /v1/clients": Row(WHO, "nobody", "/v1/clients"),
+    "GET /v1/clients/{client_id}": Row(WHO, "tenant", "/v1/clients/{program}"),
+    "POST /v1/clients": Row(GIVE, "tenant", "/v1/clients", _program),
+    "PUT /v1/clients/{client_id}": Row(GIVE, "tenant", "/v1/clients/{program}", _reach),
+    "POST /v1/clients/{client_id}/rotate": Row(
+        GIVE, "tenant", "/v1/clients/{program}/rotate", lambda _: {"overlap_s": 60, "reason": "matrix"}
+    ),
+    "PUT /v1/clients/{client_id}/keys": Row(
+        GIVE, "tenant", "/v1/clients/{program}/keys", lambda _: {"keys": {"keys": []}, "reason": "matrix"}
+    ),
+    "POST /v1/clients/{client_id}/disable": Row(GIVE, "tenant", "/v1/clients/{program}/disable", _why),
+    "GET /v1/strategies": Row(WHO, "nobody", "/v1/strategies"),
+    "POST /v1/strategies": Row(
+        GIVE, "nobody", "/v1/strategies", lambda _: {"name": "mean", "owner": "ann", "reason": "matrix"}
+    ),
+    "POST /v1/strategies/disable": Row(
+        GIVE,
+        "nobody",
+        "/v1/strategies/disable",
+        lambda _: {"name": "mean", "reason": "matrix"},
+        may_be_absent=True,
+    ),
     "GET /v1/access/me": Row(None, "nobody", "/v1/access/me"),
     "GET /v1/access/roles": Row(None, "nobody", "/v1/access/roles"),
     "GET /v1/access/tenant": Row(WHO, "nobody", "/v1/access/tenant"),
@@ -282,6 +314,29 @@ async def test_every_cell_answers_as_the_matrix_says(house: tuple[Floor, Floor])
     assert not wrong, "\n".join(wrong[:40])
     assert cells == len(MATRIX) * len(Role) * len(TARGETS) * len(TOKENS)
     assert here.untouched()
+
+
+async def test_each_listener_has_its_own_routes_and_no_other(house: tuple[Floor, Floor]) -> None:
+    """Whoever asks at the wrong door finds nothing there, whatever they may do at the right one."""
+    here, _ = house
+    doors = Doors(here.app)
+    apart = {name for name in MATRIX if doors.is_apart(MATRIX[name].path.format(**here.things[OWN]))}
+    gives = {Scope.ACCESS_READ, Scope.ACCESS_WRITE, Scope.CREDENTIALS_WRITE}
+    assert apart == {name for name, row in MATRIX.items() if row.scope in gives}
+    for name in [*MATRIX, *PUBLIC, *BY_SECRET, "GET /openapi.json", "GET /docs", "GET /metrics"]:
+        wrong = doors.app if name in apart else doors.administration
+        row, thing = MATRIX.get(name), here.things[OWN]
+        method, path = name.split(" ")
+        for role in Role:
+            status, body = await asked(
+                wrong,
+                method,
+                path if row is None else row.path.format(**thing),
+                token=here.signed(here.claims(role)),
+                body=None if row is None or row.body is None else row.body(thing),
+                headers={"idempotency-key": here.key()},
+            )
+            assert (status, body["code"]) == (404, "not-found"), (name, role, body)
 
 
 async def test_what_needs_no_token_is_not_changed_by_one(house: tuple[Floor, Floor]) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ordergate.core.access import KeyBounds, Role, Scope, Sender
 from ordergate.core.ids import AccountId, Env, Symbol
+from ordergate.core.strategies import Strategy
 from ordergate.core.tenancy import AccountPlace, Assignment, Desk, Reach, Subject
 from ordergate.security import postgres
 from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable
@@ -312,3 +313,37 @@ async def test_the_bounds_of_a_key_come_back_as_they_were_put(store: ClientStore
         await store.put_client(client(bounds=changed))
 
         assert (await store.load(NOW)).clients[0].bounds == changed
+
+
+async def test_a_strategy_is_kept_as_it_was_put_and_put_again(store: ClientStore) -> None:
+    await settled(store)
+    first = Strategy("acme", "mean", "1", "user:ann")
+    every = Strategy("acme", "mean", "", "user:ann")
+    await store.put_strategy(first)
+    await store.put_strategy(every)
+    await store.put_strategy(msgspec.structs.replace(first, owner="user:ben", enabled=False))
+
+    kept = (await store.load_access()).strategies
+    assert kept == (every, Strategy("acme", "mean", "1", "user:ben", enabled=False))
+    for wrong in (Strategy("nowhere", "mean", "", "ann"), Strategy("acme", "a b", "", "ann")):
+        with pytest.raises(ValueError, match=r"no tenant|a strategy"):
+            await store.put_strategy(wrong)
+    assert (await store.load_access()).strategies == kept
+
+
+async def test_a_replaced_secret_comes_back_with_its_end(store: ClientStore) -> None:
+    replaced = client(old_secret_hash=HASH, old_secret_until=NOW + 60)
+    await store.put_client(replaced)
+    assert (await store.load(NOW)).clients == (replaced,)
+    for wrong in (client(old_secret_hash=HASH), client(old_secret_until=NOW)):
+        with pytest.raises(ValueError, match="has an end"):
+            await store.put_client(wrong)
+
+
+async def test_an_approved_change_of_a_client_is_carried_out_once(store: ClientStore) -> None:
+    await store.put_client(client(), {"by": "ann"}, "chg-1")
+    await store.put_client(client(enabled=False))
+
+    await store.put_client(client(), {"by": "ann"}, "chg-1")
+
+    assert [one.enabled for one in (await store.load(NOW)).clients] == [False]

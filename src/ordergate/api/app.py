@@ -1,34 +1,29 @@
-"""Puts the public face together: one application, its routes, its one way to fail."""
+"""Puts the public face together: one application for each listener, and their routes.
+
+What is administration is at the other listener alone (docs/adr/0025), and there is nothing else there.
+"""
 
 from __future__ import annotations
 
-import re
-from typing import Any, Final
+from typing import Final
 
 import msgspec
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from starlette.exceptions import HTTPException
-from starlette.responses import Response
 from starlette.routing import WebSocketRoute
-from starlette.types import Receive, Scope, Send
 
 from ordergate.api.authorization import AuthorizationRoute
-from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.docs_page import POLICY, docs_page
 from ordergate.api.door import Door
-from ordergate.api.edge import DEFECT, NO_DATABASE, Edge
-from ordergate.api.exchange import CORRELATION_KEY, REFUSED_KEY, Call, Headers, Reply, refused
+from ordergate.api.edge import Edge
+from ordergate.api.exchange import Call, Reply
 from ordergate.api.express import Express
-from ordergate.api.json_bodies import FIELDS_NAMED_MAX
+from ordergate.api.face import Face
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
-from ordergate.api.routes.access import AccessRoutes, access_listings
+from ordergate.api.routes.access import AccessRoutes, access_listings, own_listings
 from ordergate.api.routes.control import health
 from ordergate.api.routes.credentials import CredentialRoutes
 from ordergate.api.routes.dead_man import DeadManRoutes
-from ordergate.api.routes.entry import Refused, TurnedAway
 from ordergate.api.routes.groups import GroupRoutes, group_listings
 from ordergate.api.routes.hooks import HookRoutes
 from ordergate.api.routes.hot import HotRoute, ShortCut
@@ -36,18 +31,15 @@ from ordergate.api.routes.kill_switch import KillSwitchRoutes
 from ordergate.api.routes.limits import LimitRoutes, limit_listings
 from ordergate.api.routes.listings import account_listings, instrument_listings, order_listings
 from ordergate.api.routes.orders import OrderRoutes
+from ordergate.api.routes.programs import ProgramRoutes, program_listings
 from ordergate.api.routes.reconciliation import BreakRoutes, reconciliation_listings
+from ordergate.api.routes.strategies import StrategyRoutes, strategy_listings
 from ordergate.api.routes.surveillance import surveillance_listings
 from ordergate.api.routes.tickets import TicketRoutes
 from ordergate.api.stream.endpoint import StreamEndpoint
 from ordergate.api.stream.hub import Hub
 from ordergate.api.stream.tickets import Tickets
-from ordergate.core.faults import JournalUnavailable
-from ordergate.core.refusals import Code, Refusal
-from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import CONTENT_TYPE
-
-log = logger("api")
 
 STREAM_PATH: Final = "/v1/stream"
 
@@ -58,29 +50,18 @@ class ApiDeps(Deps, frozen=True, kw_only=True):
     hub: Hub
 
 
-class Gateway(FastAPI):
-    """FastAPI with our edge around all of it, its own layers included."""
+class Gateway(Face):
+    """What trades, watches and stops. `administration` is the face of the other listener, if there is one."""
 
-    edge: Edge
     express: Express
-    document: dict[str, Any]
-
-    def openapi(self) -> dict[str, Any]:
-        """The document with the hot routes in it, made once."""
-        return self.document
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["app"] = self
-        await self.edge(scope, receive, send)
+    administration: Face | None
 
 
-def create_app(deps: ApiDeps) -> FastAPI:
+def create_app(deps: ApiDeps) -> Gateway:
     measures = Measures(deps.metrics.registry)
     door = Door(deps)
     tickets = Tickets(deps.identity, deps.clock, deps.chance, deps.bounds.origins)
-    app = Gateway(
-        title="Ordergate", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
-    )
+    app = Gateway()
     hot = [
         *OrderRoutes(deps, door).routes(),
         *KillSwitchRoutes(deps, door).routes(),
@@ -88,14 +69,12 @@ def create_app(deps: ApiDeps) -> FastAPI:
         *HookRoutes(deps, door).routes(),
         *TicketRoutes(deps, door, tickets).routes(),
     ]
-    app.edge = Edge(ShortCut(hot, super(Gateway, app).__call__), deps, measures)
+    app.edge = Edge(ShortCut(hot, super(Face, app).__call__), deps, measures)
     app.express = Express(deps, door, app.edge)
     app.router.routes.extend(hot)
     app.router.routes.extend(BreakRoutes(deps, door).routes())
     app.router.routes.extend(GroupRoutes(deps, door).routes())
     app.router.routes.extend(LimitRoutes(deps, door).routes())
-    app.router.routes.extend(AccessRoutes(deps, door).routes())
-    app.router.routes.extend(CredentialRoutes(deps, door).routes())
     stream = StreamEndpoint(deps, deps.hub, door.bearer, measures, tickets)
     app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
     app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)
@@ -107,19 +86,38 @@ def create_app(deps: ApiDeps) -> FastAPI:
         reconciliation_listings(deps, door),
         group_listings(deps, door),
         surveillance_listings(deps, door),
-        access_listings(deps, door),
+        own_listings(deps, door),
         health(deps),
     ):
         app.include_router(router)
+    app.administration = None if deps.admin_url is None else _administration(deps, door, measures)
     _describe(app, deps)
-    _fail_as_problems(app)
+    return app
+
+
+def _administration(deps: Deps, door: Door, measures: Measures) -> Face:
+    """The same door and the same edge, before the routes of those who give rights and keys."""
+    app = Face(deps.admin_url)
+    app.edge = Edge(super(Face, app).__call__, deps, measures)
+    app.router.routes.extend(AccessRoutes(deps, door).routes())
+    app.router.routes.extend(CredentialRoutes(deps, door).routes())
+    app.router.routes.extend(ProgramRoutes(deps, door).routes())
+    app.router.routes.extend(StrategyRoutes(deps, door).routes())
+    for router in (
+        access_listings(deps, door),
+        program_listings(deps, door),
+        strategy_listings(deps, door),
+    ):
+        app.include_router(router)
     return app
 
 
 def _describe(app: Gateway, deps: Deps) -> None:
     """The document is made once, and the page from it; both are bytes from then on."""
-    document = openapi_document(app, deps)
+    document = openapi_document(app, app.administration, deps)
     app.document = document
+    if app.administration is not None:
+        app.administration.document = document
     as_json = Reply(200, msgspec.json.encode(document))
     as_page = Reply(
         200, docs_page(document), [(b"content-security-policy", POLICY.encode())], b"text/html; charset=utf-8"
@@ -137,73 +135,3 @@ def _describe(app: Gateway, deps: Deps) -> None:
     app.router.routes.append(HotRoute("/openapi.json", {"GET": tell}))
     app.router.routes.append(HotRoute("/docs", {"GET": show}))
     app.router.routes.append(HotRoute("/metrics", {"GET": metrics}))
-
-
-def _fail_as_problems(app: Gateway) -> None:
-    """Every no of FastAPI's and Starlette's in our own shape; the edge logs the faults."""
-
-    @app.exception_handler(Refused)
-    async def on_refusal(request: Request, no: Refused) -> Response:
-        return _problem(request, no.refusal)
-
-    @app.exception_handler(TurnedAway)
-    async def on_turned_away(request: Request, no: TurnedAway) -> Response:
-        return _response(request, no.reply)
-
-    @app.exception_handler(JournalUnavailable)
-    async def on_unavailable(request: Request, fault: JournalUnavailable) -> Response:
-        log.warning("api.unavailable", correlation=request.scope[CORRELATION_KEY], why=str(fault))
-        return _problem(request, NO_DATABASE)
-
-    @app.exception_handler(Exception)
-    async def on_fault(request: Request, fault: Exception) -> Response:
-        """What escapes is answered here and raised again, up to the edge."""
-        return _problem(request, DEFECT)
-
-    @app.exception_handler(RequestValidationError)
-    async def on_invalid(request: Request, no: RequestValidationError) -> Response:
-        return _problem(request, _invalid(no))
-
-    @app.exception_handler(HTTPException)
-    async def on_http(request: Request, no: HTTPException) -> Response:
-        if no.status_code != 405:
-            return _problem(request, Refusal(Code.NOT_FOUND, "there is nothing at this path"))
-        methods = ", ".join(methods_at(app, request.scope["path"]))
-        refusal = Refusal(Code.METHOD_NOT_ALLOWED, f"this path has {methods}")
-        return _problem(request, refusal, [(b"allow", methods.encode())])
-
-
-def methods_at(app: Gateway, path: str) -> list[str]:
-    """Every method of every route that has this path."""
-    paths: dict[str, dict[str, Any]] = app.document["paths"]
-    if path in paths:
-        return sorted(method.upper() for method in paths[path])
-    found: set[str] = set()
-    for template, operations in paths.items():
-        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
-            found.update(method.upper() for method in operations)
-    return sorted(found) or ["GET"]
-
-
-def _invalid(no: RequestValidationError) -> Refusal:
-    """What FastAPI found wrong with a path or a query, in our words for it."""
-    wrong: dict[str, str] = {}
-    for error in no.errors()[:FIELDS_NAMED_MAX]:
-        place: tuple[Any, ...] = error["loc"]
-        unknown = error["type"] == "extra_forbidden"
-        wrong[str(place[-1])[:64]] = "is not a parameter of this route" if unknown else str(error["msg"])
-    return Refusal(Code.INVALID, "the path or the query has impossible values", wrong)
-
-
-def _problem(request: Request, refusal: Refusal, headers: Headers | None = None) -> Response:
-    correlation: str = request.scope[CORRELATION_KEY]
-    return _response(request, refused(refusal, correlation, [*(headers or []), *challenge(refusal)]))
-
-
-def _response(request: Request, reply: Reply) -> Response:
-    if reply.refused is not None:
-        request.scope[REFUSED_KEY] = reply.refused
-    response = Response(reply.body, reply.status)
-    response.raw_headers.append((b"content-type", reply.media_type))
-    response.raw_headers.extend(reply.headers)
-    return response

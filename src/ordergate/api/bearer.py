@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from starlette.types import Scope as AsgiScope
 
-from ordergate.api.exchange import CERTIFICATE_KEY, HEADERS_KEY, Headers
+from ordergate.api.exchange import CERTIFICATE_KEY, HEADERS_KEY, ORIGIN_KEY, Headers
 from ordergate.api.quotas import Buckets
 from ordergate.core.access import LOGIN_S_MAX, Principal, Scope
 from ordergate.core.ids import AccountId, Env
@@ -122,6 +122,7 @@ def shown_in(scope: AsgiScope, *, dpop: bool) -> Shown:
         method=scope.get("method", "GET"),
         path=path.decode("latin-1"),
         proof=None if proof is None else proof.decode("latin-1"),
+        origin=scope.get(ORIGIN_KEY),
         certificate=extensions.get(CERTIFICATE_KEY),
     )
 

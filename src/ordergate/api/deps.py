@@ -9,6 +9,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from ordergate.api.administration import AccessLike, ProgramsLike, StrategiesLike
 from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.api.stored_credentials import Credentials
@@ -25,8 +26,6 @@ from ordergate.core.refusals import Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Rule
 from ordergate.core.risk.trading_state import Remaining
-from ordergate.core.tenancy import Assignment
-from ordergate.engine.access_desk import SubjectView, TenantView
 from ordergate.engine.answers import (
     Answer,
     BreakAnswer,
@@ -239,38 +238,6 @@ class LimitsLike(Protocol):
     ) -> Change | Refusal: ...
 
 
-class AccessLike(Protocol):
-    """The engine's desk for roles, as far as the API speaks to it."""
-
-    def tenant(self, principal: Principal) -> TenantView: ...
-
-    def subjects(self, principal: Principal) -> list[SubjectView]: ...
-
-    def changes(self, principal: Principal, *, only_pending: bool) -> list[Change]: ...
-
-    def change(self, principal: Principal, change_id: str) -> Change | Refusal: ...
-
-    async def ask(
-        self, principal: Principal, assignment: Assignment, *, reason: str, correlation: str
-    ) -> Change | Refusal: ...
-
-    async def withdraw(
-        self, principal: Principal, assignment: Assignment, *, reason: str
-    ) -> SubjectView | Refusal: ...
-
-    async def keep_out(
-        self, principal: Principal, subject: str, *, reason: str
-    ) -> SubjectView | Refusal: ...
-
-    async def approve(
-        self, principal: Principal, change_id: str, *, reason: str, correlation: str
-    ) -> Change | Refusal: ...
-
-    async def reject(
-        self, principal: Principal, change_id: str, *, reason: str, correlation: str
-    ) -> Change | Refusal: ...
-
-
 class DeadManLike(Protocol):
     """The engine's dead man's switches, as far as the API speaks to them."""
 
@@ -369,7 +336,10 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
-    """What every part of the API may use. `instruments` may be a live mapping."""
+    """What every part of the API may use. `instruments` may be a live mapping.
+
+    `admin_url` is the public address of the administration's listener; None where there is none.
+    """
 
     env: Env
     version: str
@@ -378,6 +348,8 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     groups: GroupsLike
     limits: LimitsLike
     access: AccessLike
+    programs: ProgramsLike
+    strategies: StrategiesLike
     credentials: Credentials
     dead_man: DeadManLike
     drop_copy: DropCopyLike
@@ -390,3 +362,4 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     chance: Chance
     bounds: Bounds = Bounds()
     hooks: Mapping[str, Hook] = {}
+    admin_url: str | None = None

@@ -54,8 +54,12 @@ class Door:
         *,
         cancels: bool = False,
         privileged: bool = False,
+        narrowed: bool = True,
     ) -> Principal | Reply:
-        """The principal, or the answer to give instead. `privileged` takes a login of a moment ago."""
+        """The principal, or the answer to give instead. `privileged` takes a login of a moment ago.
+
+        It has only the accounts that it may use the scope on, unless it is not to be `narrowed`.
+        """
         peer = peer_of(call.scope)
         began = self._clock.monotonic()
         found = await self.bearer.principal(call.scope, peer)
@@ -74,7 +78,7 @@ class Door:
             no = self.bearer.stepped_up(found)
         if no is not None:
             return refused(no, call.correlation, challenge(no, scope))
-        return found if scope is None else found.within(scope)
+        return found.within(scope) if scope is not None and narrowed else found
 
     def _take(self, principal: Principal, kind: Kind, now: float) -> float:
         """0.0, or the seconds until there is room again."""

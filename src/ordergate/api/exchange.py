@@ -34,6 +34,7 @@ WHOLE_KEY: Final = "ordergate.whole"
 REFUSED_KEY: Final = "ordergate.refused"
 CERTIFICATE_KEY: Final = "ordergate.certificate"
 BESIDES_KEY: Final = "ordergate.besides"
+ORIGIN_KEY: Final = "ordergate.origin"
 
 
 class Whole(Protocol):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Final
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from starlette.routing import BaseRoute
 
 from ordergate.api import problems
 from ordergate.api.deps import Deps
@@ -14,6 +16,8 @@ from ordergate.api.routes.documented_access import documented_access
 from ordergate.api.routes.documented_credentials import documented_credentials
 from ordergate.api.routes.documented_groups import documented_groups
 from ordergate.api.routes.documented_limits import documented_limits
+from ordergate.api.routes.documented_programs import documented_programs
+from ordergate.api.routes.strategies import documented_strategies
 from ordergate.api.schemas import SCOPE_WORDS
 
 _ABOUT: Final = (
@@ -24,7 +28,17 @@ _ABOUT: Final = (
 _UNUSED_MODELS: Final = ("HTTPValidationError", "ValidationError")
 
 
-def openapi_document(app: FastAPI, deps: Deps) -> dict[str, Any]:
+def openapi_document(app: FastAPI, administration: FastAPI | None, deps: Deps) -> dict[str, Any]:
+    """Of both listeners: what the second one serves names its address."""
+    apart: list[BaseRoute] = []
+    if administration is not None:
+        apart = [
+            *administration.routes,
+            *documented_access().routes,
+            *documented_credentials().routes,
+            *documented_programs().routes,
+            *documented_strategies().routes,
+        ]
     document = get_openapi(
         title=f"Ordergate ({deps.env.value})",
         version=deps.version,
@@ -34,10 +48,11 @@ def openapi_document(app: FastAPI, deps: Deps) -> dict[str, Any]:
             *documented().routes,
             *documented_groups().routes,
             *documented_limits().routes,
-            *documented_access().routes,
-            *documented_credentials().routes,
+            *apart,
         ],
     )
+    its = get_openapi(title="", version="", routes=apart)["paths"]
+    _tell_listener(document["paths"], its.keys(), deps.admin_url)
     for path in document["paths"].values():
         for operation in path.values():
             _tell_problems(operation["responses"])
@@ -49,6 +64,12 @@ def openapi_document(app: FastAPI, deps: Deps) -> dict[str, Any]:
     document["components"]["securitySchemes"] = {"token": _token_scheme()}
     document["security"] = [{"token": []}]
     return document
+
+
+def _tell_listener(paths: dict[str, Any], apart: Iterable[str], url: str | None) -> None:
+    for path in apart:
+        for operation in paths[path].values():
+            operation["servers"] = [{"url": url, "description": "The listener of the administration."}]
 
 
 def _tell_problems(responses: dict[str, Any]) -> None:

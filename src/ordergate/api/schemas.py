@@ -351,6 +351,6 @@ SCOPE_WORDS = {
     Scope.RISK_WRITE: "change and approve limits; includes operations:write",
     Scope.OPERATIONS_WRITE: "turn the kill switch, resolve orders in question",
     Scope.ACCESS_READ: "see who may do what within the tenant",
-    Scope.ACCESS_WRITE: "give and take roles within the tenant",
+    Scope.ACCESS_WRITE: "give and take roles, keys of programs and strategies within the tenant",
     Scope.CREDENTIALS_WRITE: "see, store and rotate what lets the gateway in at brokers",
 }

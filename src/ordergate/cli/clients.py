@@ -20,6 +20,7 @@ from ordergate.cli.output import people, show, to_programs, waiting
 from ordergate.cli.profiles import Profile
 from ordergate.core.access import OF_ACCESS, KeyBounds, Scope, Sender
 from ordergate.core.ids import AccountId, Symbol
+from ordergate.core.programs import OVERLAP_S_MAX
 
 DAY_S = 86_400
 
@@ -70,6 +71,12 @@ def add(
         int | None, typer.Option("--days", min=1, max=3_650, help="For so many days, and then no more.")
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Give a known client a new secret.")] = False,
+    overlap_s: Annotated[
+        int,
+        typer.Option(
+            "--overlap", min=0, max=OVERLAP_S_MAX, help="With --replace: so many seconds both serve."
+        ),
+    ] = 0,
     write_profile: Annotated[
         Path | None,
         typer.Option(help="Put the secret into a profile for the client commands, not on the screen."),
@@ -98,6 +105,7 @@ def add(
             replace=replace,
             terms=terms,
             bounds=_bounds(instrument, strategy, notional_max, network, days),
+            overlap_s=overlap_s,
         )
     told: dict[str, Any] = {"client_id": client_id, "accounts": account}
     if secret is None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ordergate.wiring.checkup import Finding, Subject
 
 DEFAULT_URL: Final = "http://127.0.0.1:8700"
-DEFAULT_PORTS: Final = (8700, 8701)
+DEFAULT_PORTS: Final = (8700, 8701, 8702)
 _LOOKS: Final = {"good": "green", "doubtful": "yellow", "bad": "bold red"}
 
 

@@ -30,6 +30,7 @@ from ordergate.cli import (
     running,
     secrets,
     servers,
+    strategies,
     users,
 )
 from ordergate.cli.exits import EPILOG, ExitCode, Stopped
@@ -93,6 +94,7 @@ app.add_typer(hooks.app, name="hooks")
 app.add_typer(roles.tenants, name="tenants")
 app.add_typer(roles.desks, name="desks")
 app.add_typer(roles.app, name="roles")
+app.add_typer(strategies.app, name="strategies")
 app.add_typer(users.app, name="users")
 app.add_typer(credentials.app, name="credentials")
 app.add_typer(keys.app, name="keys")

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ordergate.wiring import house
 
 SHARED_VARIABLE: Final = "ORDERGATE_SHARED"
+ADMIN_PORT: Final = 8702
 RECORDED_DAY: Final = "*20231225*.mbo.dbn.zst"
 
 PortOf = Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")]
@@ -33,6 +34,14 @@ def run(
     *,
     port: PortOf = 8700,
     venue_port: PortOf = 8701,
+    admin_port: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=65_535,
+            help="Of the administration's listener: 8702, or a free one where --port is 0.",
+        ),
+    ] = None,
     data_dir: DataDir = DATA_DIR,
     ready_file: ReadyFile = None,
     speed: Annotated[
@@ -57,6 +66,7 @@ def run(
         data_dir=data_dir,
         port=port,
         venue_port=venue_port,
+        admin_port=admin_port if admin_port is not None else ADMIN_PORT if port else 0,
         speed=speed,
         recorded=tapes,
         venue_admin_token=venue_admin_token,
@@ -103,6 +113,7 @@ def welcome(running: house.Running, data_dir: Path) -> Panel:
         ("gateway", running.base_url),
         ("docs", running.base_url + "/docs"),
         ("stream", running.stream_url),
+        ("administration", running.admin_url),
         ("venue", running.venue_url),
         ("account", running.account_id),
         ("data", str(data_dir.absolute())),

@@ -33,10 +33,13 @@ def serve(
         asked = msgspec.structs.replace(asked, host=host)
     if port is not None:
         asked = msgspec.structs.replace(asked, port=port or serving.free_port(asked.host))
+        if port == 0 and asked.admin_port is not None:
+            asked = msgspec.structs.replace(asked, admin_port=serving.free_port(asked.admin_host))
 
     async def ready(gateway: Gateway) -> None:
         if ready_file is not None:
-            files.write_json(ready_file, {"base_url": gateway.settings.base_url, "pid": os.getpid()})
+            told = {"base_url": gateway.settings.base_url, "admin_url": gateway.settings.admin_url}
+            files.write_json(ready_file, {**told, "pid": os.getpid()})
 
     serving.serve(asked, ready=ready)
 

@@ -41,6 +41,8 @@ class Code(StrEnum):
     KEY_STRATEGY = "key-strategy", "The program's key is not for this strategy."
     KEY_NOTIONAL = "key-notional", "The order is worth more than the program's key is for."
     KEY_NETWORK = "key-network", "The program's key is not for the address that the request came from."
+    STRATEGY_UNKNOWN = "strategy-unknown", "The tenant has registered strategies, and this is none of them."
+    STRATEGY_DISABLED = "strategy-disabled", "The strategy may not trade."
     # Idempotency
     IDEMPOTENCY_KEY_MISSING = "idempotency-key-missing", "A mutating request needs a key."
     IDEMPOTENCY_KEY_INVALID = (
@@ -70,6 +72,9 @@ class Code(StrEnum):
     CHANGE_OUTDATED = "change-outdated", "What was to be changed is another by now; look again."
     PRECONDITION_REQUIRED = "precondition-required", "Say with If-Match or If-None-Match what you saw."
     STEP_UP_REQUIRED = "step-up-required", "The login is too old for this; log in again."
+    # Keys of programs
+    CLIENT_EXISTS = "client-exists", "There is a client of that name already."
+    KEY_REQUIRED = "key-required", "The program must prove itself with a key that it has published."
     # Credentials at brokers
     CREDENTIAL_STATE = "credential-state", "The credential is not in a state from which that is possible."
     CREDENTIAL_REFUSED = (

@@ -15,6 +15,7 @@ import msgspec
 from ordergate.core.access import Role
 from ordergate.core.ids import AccountId, Env, is_account_id
 from ordergate.core.refusals import Code, Refusal
+from ordergate.core.strategies import Strategy
 
 NAME: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 SUBJECT_LENGTH_MAX: Final = 255
@@ -71,6 +72,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     accounts: tuple[AccountPlace, ...] = ()
     subjects: tuple[Subject, ...] = ()
     assignments: tuple[Assignment, ...] = ()
+    strategies: tuple[Strategy, ...] = ()
 
 
 def misfit(env: Env, access: Access, assignment: Assignment) -> Refusal | None:

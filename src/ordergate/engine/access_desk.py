@@ -1,4 +1,4 @@
-"""Where roles are given and taken: two persons give, one takes away.
+"""Where roles are given and taken: two persons give, one takes away. Keys of programs wait here too.
 
 A role that is taken, or a subject that is kept out, holds at once; one that is given waits for another
 person, who is not the one who gets it. What was approved is carried out once, however often this starts.
@@ -19,9 +19,10 @@ from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.tenancy import Access, Assignment, Reach, Subject, misfit
-from ordergate.core.two_persons import ROLE, Wish, same_person
+from ordergate.core.two_persons import KEY, ROLE, Wish, same_person
 from ordergate.engine.changes_desk import Carrier, ChangesDesk
 from ordergate.engine.control_stream import ControlStream
+from ordergate.engine.programs_desk import ProgramBook, ProgramsDesk
 from ordergate.ports.access import AccessBook
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Chance, Clock
@@ -83,6 +84,7 @@ class AccessDesk:
         self,
         env: Env,
         book: AccessBook,
+        programs: ProgramBook,
         *,
         journal: Journal,
         audience: Audience,
@@ -98,7 +100,7 @@ class AccessDesk:
         self._changes = ChangesDesk(
             self._stream,
             self._fold,
-            [Carrier(ROLE, _shows, self._checked)],
+            [Carrier(ROLE, _shows, self._checked), Carrier(KEY, _shows, self._program_checked)],
             clock=clock,
             chance=chance,
             unread=lambda: None if self._stream.known else UNREAD,
@@ -106,6 +108,7 @@ class AccessDesk:
         self.changes = self._changes.changes
         self.change = self._changes.change
         self.reject = self._changes.reject
+        self.programs = ProgramsDesk(env, programs, clock, self._changes.ask)
 
     async def keep(self) -> None:
         """Read what is decided, carry it out, and let expire what nobody approved. Raises Fault."""
@@ -206,10 +209,17 @@ class AccessDesk:
         )
         return [] if no is None else no
 
+    def _program_checked(
+        self, principal: Principal, change: Change, approved: ChangeApproved
+    ) -> Sequence[AnyEvent] | Refusal:
+        return self.programs.checked(principal, change, approved)
+
     async def _carry_out(self, change: Change) -> None:
         if change.state is not State.APPROVED or change.id in self._carried_out:
             return
-        if change.proposed.subject == ROLE.name:
+        if change.proposed.subject == KEY.name:
+            await self.programs.carry_out(change)
+        elif change.proposed.subject == ROLE.name:
             await self._book.assign(msgspec.convert(change.proposed.content, Assignment), change.id)
             log.warning("access.given", change=change.id, what=change.proposed.summary)
         self._carried_out.add(change.id)

@@ -65,6 +65,7 @@ class Gate(KillGate):
         dispatcher: Dispatcher,
         resolving: Resolving,
         instruments: Mapping[Symbol, Instrument],
+        keys: KeyGuard,
         clock: Clock,
         kill_desk: KillDesk,
         down: Mapping[str, str],
@@ -84,7 +85,7 @@ class Gate(KillGate):
         self._down = down
         self._audit = audit
         self._durable = Durable()
-        self._keys = KeyGuard(instruments, judging)
+        self._keys = keys
 
     async def place(
         self,

@@ -73,6 +73,7 @@ class GroupGate:
         once: Once,
         journal: Journal,
         instruments: Mapping[Symbol, Instrument],
+        keys: KeyGuard,
         clock: Clock,
         chance: Chance,
         audit: Callable[[], str | None] = lambda: None,
@@ -81,7 +82,7 @@ class GroupGate:
         self._env = env
         self._lanes = lanes
         self._judging = judging
-        self._keys = KeyGuard(instruments, judging)
+        self._keys = keys
         self._contingent = contingent
         self._once = once
         self._journal = journal

@@ -1,12 +1,13 @@
-"""Whether a program's key is for what it asks: an order, another one of it, a group, a flatten.
+"""Whether a program's key is for what it asks, and its strategy may trade: an order, another, a group.
 
 Asked inside the decision, so that what an idempotency key has bought is told again whatever the bounds are by
-then. Nearly every key has no bounds, and that costs one look.
+then. Nearly every key has no bounds, and that costs one look; so does a strategy. Legs of a group that is in
+are not asked about again: one that guards what is held must not be lost to a strategy that was disabled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ordergate.core.access import Principal
 from ordergate.core.contingent.terms import GroupTerms
@@ -17,18 +18,27 @@ from ordergate.core.orders.commands import ReplaceOrder
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Refusal
+from ordergate.core.strategies import Registered, refuse_strategy
 from ordergate.engine.judging import Judging
 
 
 class KeyGuard:
-    def __init__(self, instruments: Mapping[Symbol, Instrument], judging: Judging) -> None:
+    def __init__(
+        self,
+        instruments: Mapping[Symbol, Instrument],
+        judging: Judging,
+        strategies: Callable[[str], Registered | None],
+    ) -> None:
+        """`strategies` are those that a tenant has registered."""
         self._instruments = instruments
         self._judging = judging
+        self._strategies = strategies
 
     def refuse_order(self, principal: Principal, terms: Terms) -> Refusal | None:
         bounds, symbol = principal.bounds, terms.symbol
-        if bounds is None:
-            return None
+        no = self._refuse_strategy(principal, terms)
+        if no is not None or bounds is None:
+            return no
         prices = (terms.limit_price, terms.stop_price, self._judging.market_price(symbol))
         return refuse_use(bounds, symbol, terms.strategy) or refuse_value(
             bounds, self._instruments[symbol], terms.quantity, prices
@@ -38,10 +48,12 @@ class KeyGuard:
         self, principal: Principal, order: Order | None, command: ReplaceOrder
     ) -> Refusal | None:
         """Of the order as it would become; one that is not there is somebody else's to refuse."""
-        bounds = principal.bounds
-        if order is None or bounds is None:
+        if order is None:
             return None
-        terms = order.terms
+        bounds, terms = principal.bounds, order.terms
+        no = self._refuse_strategy(principal, terms)
+        if no is not None or bounds is None:
+            return no
         prices = (
             command.limit_price or terms.limit_price,
             command.stop_price or terms.stop_price,
@@ -54,8 +66,9 @@ class KeyGuard:
     def refuse_group(self, principal: Principal, terms: GroupTerms) -> Refusal | None:
         """Every leg counts by itself, at the dearest price of any."""
         bounds, symbol = principal.bounds, terms.symbol
-        if bounds is None or symbol is None:
-            return None
+        no = self._refuse_strategy(principal, terms)
+        if no is not None or bounds is None or symbol is None:
+            return no
         prices = [price for leg in terms.legs for price in (leg.limit_price, leg.stop_price)]
         return refuse_use(bounds, symbol, terms.strategy) or refuse_value(
             bounds,
@@ -66,3 +79,9 @@ class KeyGuard:
 
     def refuse_flatten(self, principal: Principal, symbol: Symbol | None) -> Refusal | None:
         return refuse_flatten(principal.bounds, symbol)
+
+    def _refuse_strategy(self, principal: Principal, terms: Terms | GroupTerms) -> Refusal | None:
+        name = terms.strategy
+        if name is None:
+            return None
+        return refuse_strategy(self._strategies(principal.tenant), name, terms.strategy_version)

@@ -30,6 +30,7 @@ from ordergate.engine.group_gate import GroupGate
 from ordergate.engine.health import show
 from ordergate.engine.ingest import Ingest
 from ordergate.engine.judging import Judging
+from ordergate.engine.key_guard import KeyGuard
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lane import Lane
@@ -157,10 +158,12 @@ class Node:
             clock=world.clock,
         )
         once = Once(world.journal, world.views, world.clock, world.metrics)
+        keys = KeyGuard(world.instruments, judging, world.strategies)
         self.groups = GroupGate(
             world.env,
             lanes=self.lanes,
             judging=judging,
+            keys=keys,
             contingent=self._contingent,
             once=once,
             journal=world.journal,
@@ -197,6 +200,7 @@ class Node:
             world.env,
             lanes=self.lanes,
             judging=judging,
+            keys=keys,
             once=once,
             kill_switch=self.kill_switch,
             limits=self.limits,

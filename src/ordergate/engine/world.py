@@ -14,6 +14,7 @@ from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.compiling import Subject
 from ordergate.core.risk.limits import Limits
+from ordergate.core.strategies import Registered
 from ordergate.engine.judging import Hours, always_unknown
 from ordergate.ports.audience import Audience
 from ordergate.ports.broker import Broker
@@ -52,6 +53,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
     `rules` names the code and the instruments that events are folded by; snapshots of others are not used.
     `audit` says why records cannot be proved now, or None. `parts` are run for as long as the node is.
+    `strategies` are those that a tenant has registered.
     """
 
     env: Env
@@ -71,6 +73,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     nodes: Nodes | None = None
     ourselves: SeenNode | None = None
     audit: Callable[[], str | None] = lambda: None
+    strategies: Callable[[str], Registered | None] = lambda _: None
     parts: Mapping[str, Callable[[], Awaitable[None]]] = {}
 
 

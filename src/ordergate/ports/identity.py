@@ -14,7 +14,8 @@ class Shown(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """How a token was presented, and what came with it to prove that its sender may use it.
 
     `method` and `path` are those of the request, `proof` is the header of RFC 9449, and `certificate` the
-    SHA-256 thumbprint (base64url) of the certificate that the connection's other end has proven.
+    SHA-256 thumbprint (base64url) of the certificate that the connection's other end has proven. `origin` is
+    the public address of the listener that it came to, where that is not the gateway's own.
     """
 
     dpop: bool = False
@@ -22,6 +23,7 @@ class Shown(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     path: str = ""
     proof: str | None = None
     certificate: str | None = None
+    origin: str | None = None
 
 
 class Identity(Protocol):

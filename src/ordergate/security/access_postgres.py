@@ -13,6 +13,7 @@ import asyncpg
 
 from ordergate.core.access import Role
 from ordergate.core.ids import AccountId, Env
+from ordergate.core.strategies import Strategy
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, Reach, Subject, check_name
 
 TIMEOUT_S: Final = 3.0
@@ -25,13 +26,15 @@ def sql(name: str) -> str:
 
 
 _LOAD: Final = {
-    name: sql(f"load_{name}") for name in ("tenants", "desks", "accounts", "subjects", "assignments")
+    name: sql(f"load_{name}")
+    for name in ("tenants", "desks", "accounts", "subjects", "assignments", "strategies")
 }
 PUT_TENANT: Final = sql("put_tenant")
 PUT_DESK: Final = sql("put_desk")
 PLACE_ACCOUNT: Final = sql("place_account")
 ASSIGN: Final = sql("assign")
 WITHDRAW: Final = sql("withdraw")
+PUT_STRATEGY: Final = sql("put_strategy")
 ENABLE: Final = sql("enable_subject")
 
 
@@ -54,6 +57,10 @@ async def read(connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], env
             Assignment(row["tenant"], row["subject"], Role(row["role"]), Reach(row["reach"]), row["of"])
             for row in rows["assignments"]
             if row["role"] in _ROLES
+        ),
+        strategies=tuple(
+            Strategy(row["tenant"], row["strategy"], row["version"], row["owner"], row["enabled"])
+            for row in rows["strategies"]
         ),
     )
 

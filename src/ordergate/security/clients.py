@@ -17,6 +17,7 @@ import msgspec
 from ordergate.core.access import KeyBounds, Scope, Sender
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, Env, is_account_id
+from ordergate.core.strategies import Strategy
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk
 from ordergate.security.persons import Person
 from ordergate.security.profile import check_url
@@ -37,7 +38,8 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     """A program that may ask for tokens, and the most that its tokens may allow.
 
     It proves itself with a secret, or with one of its `keys` (a JWK set as JSON, public keys only). One
-    with neither is public: it acts for people alone, and only at its `redirect_uris`.
+    with neither is public: it acts for people alone, and only at its `redirect_uris`. A secret that was
+    replaced serves until `old_secret_until`, seconds since the epoch.
     """
 
     client_id: str
@@ -50,10 +52,17 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     redirect_uris: tuple[str, ...] = ()
     sender: Sender = Sender.ANY
     bounds: KeyBounds | None = None
+    old_secret_hash: str | None = None
+    old_secret_until: int | None = None
 
     @property
     def is_public(self) -> bool:
         return self.secret_hash is None and self.keys is None
+
+    def old_hash(self, now: float) -> str | None:
+        """Of the secret that was replaced, while it serves."""
+        until = self.old_secret_until
+        return self.old_secret_hash if until is not None and now < until else None
 
 
 class PublishedKey(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,6 +109,10 @@ class AccessStore(Protocol):
         """Something that a person with power did, to be recorded as changes of identity are."""
         ...
 
+    async def put_strategy(self, strategy: Strategy, noted: Mapping[str, str] = {}) -> None:
+        """Add the strategy, or replace what is said of it. `noted` goes into the record of it."""
+        ...
+
     async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
         """Keep a subject out whatever its roles are, or let it in again."""
         ...
@@ -112,8 +125,10 @@ class ClientStore(AccessStore, Protocol):
         """All clients and people, the keys not retired by `now` and the revocations that still matter."""
         ...
 
-    async def put_client(self, client: Client) -> None:
-        """Add the client, or replace the one with its id."""
+    async def put_client(
+        self, client: Client, noted: Mapping[str, str] = {}, change: str | None = None
+    ) -> None:
+        """Add the client, or replace the one with its id. `noted` goes into the record of it."""
         ...
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
@@ -141,6 +156,10 @@ def check_client(env: Env, client: Client) -> None:
         raise ValueError("a tenant is 1 to 64 letters, digits, dots, underscores and hyphens")
     if client.secret_hash is not None and client.keys is not None:
         raise ValueError("a client proves itself with a secret or with keys, not with both")
+    if (client.old_secret_hash is None) != (client.old_secret_until is None):
+        raise ValueError("a secret that was replaced has an end")
+    if client.old_secret_hash is not None and client.secret_hash is None:
+        raise ValueError("only a secret takes another one's place")
     if client.keys is not None:
         check_keys(client.keys)
     if client.is_public and not client.redirect_uris:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from ordergate.core.ids import Env
+from ordergate.core.strategies import Registered, Strategy
 from ordergate.core.tenancy import Access, Assignment
 from ordergate.ports.clock import Clock
 from ordergate.security.clients import Client, ClientStore, PublishedKey, StoreUnavailable, check_client
@@ -59,6 +60,10 @@ class Directory:
     def access(self) -> Access:
         """Who belongs where, and who has which role."""
         return self.registry.access
+
+    def strategies(self, tenant: str) -> Registered | None:
+        """What the tenant has registered; None where that is nothing."""
+        return self.registry.strategies.get(tenant)
 
     def is_revoked(self, token_id: str) -> bool:
         return token_id in self._revoked
@@ -110,10 +115,18 @@ class Directory:
             except StoreUnavailable as error:
                 _log.warning("directory.stale", reason=str(error), stale_s=round(self.stale_s(), 1))
 
-    async def put_client(self, client: Client) -> None:
-        """Add or replace a client, durably, and from then on in this process."""
+    async def put_client(
+        self, client: Client, noted: Mapping[str, str] = {}, change: str | None = None
+    ) -> None:
+        """Add or replace a client, durably, and from then on in this process.
+
+        What an approved `change` has done once is not done again, and then this reads what there is.
+        """
         check_client(self.env, client)
-        await self._store.put_client(client)
+        await self._store.put_client(client, noted, change)
+        if change is not None:
+            await self._read_again()
+            return
         self._writes += 1
         self._clients = {**self._clients, client.client_id: client}
         self._tell()
@@ -135,6 +148,11 @@ class Directory:
         """Let a subject do nothing more, durably, and from then on in this process."""
         await self._store.enable(tenant, subject, enabled=False)
         await self._store.note("subject", "kept_out", subject, {"tenant": tenant, **noted})
+        await self._read_again()
+
+    async def put_strategy(self, strategy: Strategy, noted: Mapping[str, str]) -> None:
+        """Register a strategy, or change what is said of it, durably, and from then on in this process."""
+        await self._store.put_strategy(strategy, noted)
         await self._read_again()
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:

@@ -132,8 +132,13 @@ class Proofs:
     def nonce(self) -> str:
         return self._nonces.current()
 
-    def check(self, proof: str, *, method: str, path: str, token: str | None = None) -> str:
-        """The thumbprint of the key that made the proof. Raises ProofRefused."""
+    def check(
+        self, proof: str, *, method: str, path: str, token: str | None = None, origin: str | None = None
+    ) -> str:
+        """The thumbprint of the key that made the proof. Raises ProofRefused.
+
+        `origin` is of the listener that was asked, where that is another.
+        """
         parts = parts_of(proof)
         if parts is None:
             raise ProofRefused("the proof is not a JWT")
@@ -146,7 +151,7 @@ class Proofs:
             raise ProofRefused("the proof lacks a claim, or one has the wrong form") from None
         if claims.htm != method:
             raise ProofRefused("the proof is for another method")
-        expected = self._base_url + path
+        expected = (origin or self._base_url) + path
         if claims.htu != expected and normalised(claims.htu) != normalised(expected):
             raise ProofRefused("the proof is for another URL")
         now = self._now()

@@ -49,6 +49,11 @@ def matches(secret_hash: str | None, secret: Secret) -> bool:
     return secret_hash is not None
 
 
+def matches_either(current: str | None, old: str | None, secret: Secret) -> bool:
+    """The same of a secret and the one it took the place of. A no costs both, be there two or none."""
+    return matches(current, secret) or matches(old, secret)
+
+
 class Workers:
     """Runs blocking calls in threads: `WORKERS` at once, `WAITING_MAX` in line, then Busy."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from ordergate.core.ids import Env
+from ordergate.core.strategies import Strategy, check_strategy
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, Subject, check_name
 from ordergate.security.clients import Client, PublishedKey, Snapshot, check_client
 from ordergate.security.persons import Person
@@ -34,9 +35,12 @@ class MemoryStore:
             access=self._access,
         )
 
-    async def put_client(self, client: Client) -> None:
+    async def put_client(
+        self, client: Client, noted: Mapping[str, str] = {}, change: str | None = None
+    ) -> None:
         check_client(self._env, client)
-        self._clients[client.client_id] = client
+        if self._is_first(change):
+            self._clients[client.client_id] = client
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
         for key in keys:
@@ -108,6 +112,14 @@ class MemoryStore:
             self._move(msgspec.structs.replace(found, enabled=enabled))
         elif found not in self._access.subjects and not enabled:
             self._put(subjects={*self._access.subjects, msgspec.structs.replace(found, enabled=False)})
+
+    async def put_strategy(self, strategy: Strategy, noted: Mapping[str, str] = {}) -> None:
+        check_strategy(strategy)
+        if strategy.tenant not in self._access.tenants:
+            raise ValueError(f"there is no tenant {strategy.tenant}")
+        named = (strategy.tenant, strategy.name, strategy.version)
+        others = {one for one in self._access.strategies if (one.tenant, one.name, one.version) != named}
+        self._put(strategies={*others, strategy})
 
     def _is_first(self, change: str | None) -> bool:
         if change is None:

@@ -17,6 +17,7 @@ import asyncpg
 
 from ordergate.core.access import KeyBounds, Scope, Sender
 from ordergate.core.ids import AccountId, Env, Symbol
+from ordergate.core.strategies import Strategy, check_strategy
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, check_name
 from ordergate.ports.privileged import Change
 from ordergate.security import access_postgres as access_tables
@@ -43,6 +44,8 @@ _DROP_BOUNDS: Final = sql("drop_bounds")
 _LOAD_KEYS: Final = sql("load_keys")
 _LOAD_REVOCATIONS: Final = sql("load_revocations")
 _PUT_CLIENT: Final = sql("put_client")
+_NOTED: Final = sql("noted")
+_CARRY_OUT: Final = sql("carry_out")
 _PUT_KEYS: Final = sql("put_keys")
 _REVOKE: Final = sql("revoke")
 _SPEND: Final = sql("spend")
@@ -91,24 +94,26 @@ class PostgresStore:
             access=access,
         )
 
-    async def put_client(self, client: Client) -> None:
+    async def put_client(
+        self, client: Client, noted: Mapping[str, str] = {}, change: str | None = None
+    ) -> None:
         check_client(self._env, client)
+        statements: list[tuple[str, tuple[object, ...]]] = [(_PUT_CLIENT, _columns(client))]
         if client.bounds is not None:
-            await self._execute(_PUT_BOUNDS, client.client_id, *_plain(client.bounds))
-        await self._execute(
-            _PUT_CLIENT,
-            client.client_id,
-            client.tenant,
-            client.secret_hash,
-            sorted(scope.value for scope in client.scopes),
-            sorted(client.accounts),
-            client.enabled,
-            client.keys,
-            list(client.redirect_uris),
-            client.sender.value,
-        )
-        if client.bounds is None:
-            await self._execute(_DROP_BOUNDS, client.client_id)
+            statements.append((_PUT_BOUNDS, (client.client_id, *_plain(client.bounds))))
+        else:
+            statements.append((_DROP_BOUNDS, (client.client_id,)))
+        env = self._env.value
+        with told_as_unavailable():
+            async with self.pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
+                if noted:
+                    await connection.execute(_NOTED, json.dumps(dict(noted)), timeout=TIMEOUT_S)
+                if change is not None and not await connection.fetchval(
+                    _CARRY_OUT, env, change, timeout=TIMEOUT_S
+                ):
+                    return
+                for statement, arguments in statements:
+                    await connection.execute(statement, env, *arguments, timeout=TIMEOUT_S)
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
         await self._execute(
@@ -157,6 +162,16 @@ class PostgresStore:
 
     async def withdraw(self, assignment: Assignment) -> None:
         await self._execute(access_tables.WITHDRAW, *access_tables.plain(assignment))
+
+    async def put_strategy(self, strategy: Strategy, noted: Mapping[str, str] = {}) -> None:
+        check_strategy(strategy)
+        one, env = strategy, self._env.value
+        said = (one.tenant, one.name, one.version, one.owner, one.enabled)
+        with _refused_as_nonsense(f"there is no tenant {one.tenant}"), told_as_unavailable():
+            async with self.pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
+                if noted:
+                    await connection.execute(_NOTED, json.dumps(dict(noted)), timeout=TIMEOUT_S)
+                await connection.execute(access_tables.PUT_STRATEGY, env, *said, timeout=TIMEOUT_S)
 
     async def enable(self, tenant: str, subject: str, *, enabled: bool) -> None:
         with _refused_as_nonsense(f"there is no tenant {tenant}, or no such subject"):
@@ -233,6 +248,25 @@ def _client(row: asyncpg.Record, bounds: KeyBounds | None) -> Client:
         redirect_uris=tuple(row["redirect_uris"]),
         sender=Sender(row["sender"]),
         bounds=bounds,
+        old_secret_hash=row["old_secret_hash"],
+        old_secret_until=row["old_secret_until"],
+    )
+
+
+def _columns(client: Client) -> tuple[object, ...]:
+    """The arguments of the statement that puts it, after the environment."""
+    return (
+        client.client_id,
+        client.tenant,
+        client.secret_hash,
+        sorted(scope.value for scope in client.scopes),
+        sorted(client.accounts),
+        client.enabled,
+        client.keys,
+        list(client.redirect_uris),
+        client.sender.value,
+        client.old_secret_hash,
+        client.old_secret_until,
     )
 
 

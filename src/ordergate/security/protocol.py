@@ -26,7 +26,7 @@ from ordergate.security.grants import (
     Request,
     Revocation,
 )
-from ordergate.security.hashing import matches
+from ordergate.security.hashing import matches_either
 from ordergate.security.metadata import PAR, REVOKE, SCOPES, TOKEN, client_methods
 from ordergate.security.oauth_requests import ASSERTION, PUBLIC, Answer
 from ordergate.security.persons import Person
@@ -109,7 +109,9 @@ class Protocol(AuthlibServer):  # type: ignore[misc]  # Authlib publishes no typ
         elif credentials.method == PUBLIC:
             proven = client is not None and client.is_public
         else:
-            proven = matches(client.secret_hash if client and usable else None, credentials.secret)
+            known = client if usable else None
+            current, old = (known.secret_hash, known.old_hash(request.now)) if known else (None, None)
+            proven = matches_either(current, old, credentials.secret)
         if client is None or not usable or not proven:
             raise InvalidClientError(status_code=401)
         request.auth_method = credentials.method

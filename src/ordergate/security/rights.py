@@ -12,6 +12,7 @@ import msgspec
 
 from ordergate.core.access import OF_ACCESS, SCOPES_OF, Principal, Scope
 from ordergate.core.ids import AccountId
+from ordergate.core.strategies import by_tenant
 from ordergate.core.tenancy import Access, Assignment, Reach, Subject
 
 
@@ -26,6 +27,7 @@ class Rights(msgspec.Struct, frozen=True):
 class Registry:
     def __init__(self, access: Access) -> None:
         self.access = access
+        self.strategies = by_tenant(access.strategies)
         self._tenant_of = {place.account: place.tenant for place in access.accounts}
         of_subject: defaultdict[tuple[str, str], list[Assignment]] = defaultdict(list)
         for assignment in access.assignments:

@@ -74,7 +74,9 @@ class Senders:
         if shown.proof is None:
             return NO_PROOF
         try:
-            jkt = self.proofs.check(shown.proof, method=shown.method, path=shown.path, token=token)
+            jkt = self.proofs.check(
+                shown.proof, method=shown.method, path=shown.path, token=token, origin=shown.origin
+            )
         except NonceWanted as wanted:
             return Refusal(Code.PROOF_NONCE, str(wanted))
         except ProofRefused as refused:

@@ -17,10 +17,10 @@ from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
-from fastapi import FastAPI
 
 import ordergate
 from ordergate.api.app import ApiDeps, create_app
+from ordergate.api.app import Gateway as Application
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.checkpointer import Checkpointer
@@ -32,6 +32,7 @@ from ordergate.engine.node import Node
 from ordergate.engine.privileged import PrivilegedRecord
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.strategies_desk import StrategiesDesk
 from ordergate.engine.world import Served, World
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.fence import FencedViews, place_owners
@@ -53,6 +54,7 @@ from ordergate.security.people.totp import Totp
 from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
+from ordergate.security.programs import Programs
 from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring import auditing, credentials_desk, declaration, key_service, market_hours, surveillance
@@ -72,7 +74,7 @@ class Gateway(msgspec.Struct, frozen=True, kw_only=True):
     """A running gateway: `app` answers as soon as a server calls it."""
 
     settings: Settings
-    app: FastAPI
+    app: Application
     node: Node
     hub: Hub
     identity: security.Security
@@ -150,7 +152,13 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     checkpointer = await auditing.checkpointer(settings, dsn, keys, clock, stack)
     await auditing.begin(settings, record, clock, stack)
     access = AccessDesk(
-        env, identity.directory, journal=journal, audience=watched.audience, clock=clock, chance=chance
+        env,
+        identity.directory,
+        Programs(identity.directory),
+        journal=journal,
+        audience=watched.audience,
+        clock=clock,
+        chance=chance,
     )
     world = World(
         env=env,
@@ -170,6 +178,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
         nodes=rows,
         ourselves=ourselves,
         audit=lambda: checkpointer.trouble,
+        strategies=identity.directory.strategies,
         parts={
             "access": access.keep,
             "audit": checkpointer.run,
@@ -211,6 +220,8 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             groups=node.groups,
             limits=node.limits,
             access=access,
+            programs=access.programs,
+            strategies=StrategiesDesk(identity.directory, clock),
             credentials=credentials_desk.StoredCredentials(office.desk, settings),
             dead_man=node.dead_man,
             drop_copy=watched.drop_copy,
@@ -224,6 +235,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
             chance=chance,
             bounds=bounds,
             hooks=hooks(settings),
+            admin_url=settings.admin_url,
         )
     )
     node.start()
@@ -316,7 +328,9 @@ def _ourselves(settings: Settings, chance: SystemChance) -> nodes.Node:
 
     Where each listens and keeps its files may differ.
     """
-    alike = msgspec.structs.replace(settings, host="", port=0, data_dir=Path())
+    alike = msgspec.structs.replace(
+        settings, host="", port=0, admin_host="", admin_port=None, data_dir=Path()
+    )
     plain = msgspec.json.encode(alike, enc_hook=str)
     return nodes.Node(
         name=f"{socket.gethostname()}-{os.getpid()}-{chance.bits(32):08x}",

@@ -43,6 +43,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     data_dir: Path
     port: int
     venue_port: int
+    admin_port: int
     speed: float
     recorded: tuple[Path, ...]
     venue_admin_token: str = ""
@@ -56,6 +57,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
 
     base_url: str
     stream_url: str
+    admin_url: str
     venue_url: str
     venue_key: str
     venue_secret: str
@@ -78,8 +80,10 @@ def run(asked: Asked, *, tell: Callable[[Running], None]) -> None:
 def _run(asked: Asked, folder: Path, tell: Callable[[Running], None]) -> None:
     require_free(LOOPBACK, asked.port, "--port")
     require_free(LOOPBACK, asked.venue_port, "--venue-port")
+    require_free(LOOPBACK, asked.admin_port, "--admin-port")
     key, secret = _kept(folder / "secrets" / "venue-key"), _kept(folder / "secrets" / "venue-secret")
     port, venue_port = asked.port or free_port(), asked.venue_port or free_port()
+    admin_port = asked.admin_port or free_port()
     venue_plain = demo.venue_plain(
         folder, port=venue_port, key=key, secret=secret, recorded=list(asked.recorded), speed=asked.speed
     )
@@ -88,7 +92,7 @@ def _run(asked: Asked, folder: Path, tell: Callable[[Running], None]) -> None:
     venue_file = folder / "venue.yaml"
     _write(venue_file, yaml.safe_dump(venue_plain, sort_keys=False))
     venue_url = f"http://{LOOPBACK}:{venue_port}"
-    settings = _settings(folder, port, venue_url)
+    settings = _settings(folder, port, admin_port, venue_url)
 
     async def ready(gateway: Gateway) -> None:
         client_secret = await _demo_client(gateway, folder)
@@ -126,7 +130,7 @@ def _locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _settings(folder: Path, port: int, venue_url: str) -> Settings:
+def _settings(folder: Path, port: int, admin_port: int, venue_url: str) -> Settings:
     """The folder's own settings file, made on first use; the addresses are this start's."""
     file = folder / "gateway.yaml"
     if not file.exists():
@@ -134,7 +138,7 @@ def _settings(folder: Path, port: int, venue_url: str) -> Settings:
         _write(file, yaml.safe_dump(plain, sort_keys=False))
     plain = read_yaml(file)
     try:
-        plain["port"] = port
+        plain["port"], plain["admin_port"] = port, admin_port
         plain["data_dir"] = str(folder)
         plain["brokers"]["venue"]["url"] = venue_url
     except (KeyError, TypeError) as error:
@@ -213,6 +217,7 @@ def _running(gateway: Gateway, venue_url: str, venue_login: tuple[str, str], cli
     return Running(
         base_url=base_url,
         stream_url=base_url.replace("http", "ws", 1) + "/v1/stream",
+        admin_url=gateway.settings.admin_url or "",
         venue_url=venue_url,
         venue_key=venue_login[0],
         venue_secret=venue_login[1],

@@ -57,8 +57,11 @@ def add(
     replace: bool,
     terms: Terms | None = None,
     bounds: KeyBounds | None = None,
+    overlap_s: int = 0,
 ) -> Secret | None:
     """A new client's secret, told this once; none where it has keys, or is public.
+
+    The secret of one that is replaced serves `overlap_s` more.
 
     Raises CannotRegister and CannotStart.
     """
@@ -87,12 +90,23 @@ def add(
     )
 
     async def put(store: PostgresStore) -> None:
-        if not replace and client_id in await _clients(store):
+        standing = (await _clients(store)).get(client_id)
+        if not replace and standing is not None:
             raise CannotRegister(f"there is a client {client_id}: --replace gives it a new secret")
-        await store.put_client(client)
+        await store.put_client(_overlapping(client, standing, overlap_s))
 
     on_store(settings, put)
     return secret
+
+
+def _overlapping(client: Client, standing: Client | None, overlap_s: int) -> Client:
+    """The client, whose secret of before serves a while yet."""
+    if standing is None or standing.secret_hash is None or client.secret_hash is None or not overlap_s:
+        return client
+    until = int(time.time()) + overlap_s
+    return msgspec.structs.replace(
+        client, old_secret_hash=standing.secret_hash, old_secret_until=until
+    )
 
 
 def listed(settings: Settings) -> list[Registered]:

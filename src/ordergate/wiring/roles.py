@@ -1,4 +1,4 @@
-"""Tenants, desks and roles, straight in a gateway's database: how the first administrator comes to be.
+"""Tenants, desks, roles, strategies, straight in a gateway's database: whence the first administrator is.
 
 A running gateway notices within seconds, and the database notes every change. What one person may not do
 alone through the API can be done here by whoever administers the database itself.
@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import TypeVar
 
+import msgspec
+
 from ordergate.core.refusals import Refusal
+from ordergate.core.strategies import Strategy
 from ordergate.core.tenancy import Access, AccountPlace, Assignment, Desk, Subject, misfit
 from ordergate.security.postgres import PostgresStore
 from ordergate.wiring.registry import CannotRegister, on_store
@@ -62,6 +65,31 @@ def take(settings: Settings, assignment: Assignment) -> Subject:
         await store.withdraw(assignment)
 
     return _standing(settings, assignment.tenant, assignment.subject, put)
+
+
+def add_strategy(settings: Settings, strategy: Strategy) -> Strategy:
+    """Raises CannotRegister for a tenant that there is not, and for what makes no sense."""
+
+    async def put(store: PostgresStore) -> Strategy:
+        await store.place_accounts(places(settings))
+        await store.put_strategy(strategy)
+        return strategy
+
+    return on_store(settings, put)
+
+
+def disable_strategy(settings: Settings, tenant: str, name: str, version: str) -> Strategy:
+    """Raises CannotRegister for one that is not registered."""
+
+    async def put(store: PostgresStore) -> Strategy:
+        for one in (await store.load_access()).strategies:
+            if (one.tenant, one.name, one.version) == (tenant, name, version):
+                disabled = msgspec.structs.replace(one, enabled=False)
+                await store.put_strategy(disabled)
+                return disabled
+        raise CannotRegister(f"there is no strategy {name} {version}".rstrip() + f" in {tenant}")
+
+    return on_store(settings, put)
 
 
 def enable(settings: Settings, tenant: str, subject: str, *, enabled: bool) -> Subject:

@@ -9,8 +9,8 @@ import resource
 import signal
 import socket
 import ssl
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final, Literal, Self, TextIO, cast
 
 import uvicorn
@@ -43,9 +43,8 @@ def serve(
     log.configure(cast(Level, settings.log_level), log_to)
     leave_no_core()
     arm(settings.environment, os.environ.get(failpoints.VARIABLE, ""))
-    listening = _listen(settings.host, settings.port)
     with (
-        listening,
+        _listening(settings) as listening,
         asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         suppress(asyncio.CancelledError),  # asked to stop before anything was served
     ):
@@ -69,24 +68,49 @@ def arm(environment: Env, said: str) -> None:
         raise CannotStart(str(error)) from error
 
 
+@contextmanager
+def _listening(settings: Settings) -> Iterator[tuple[socket.socket, ...]]:
+    """The sockets of the gateway's own listener and, where there is one, of the administration's."""
+    with ExitStack() as stack:
+        found = [stack.enter_context(_listen(settings.host, settings.port))]
+        if settings.admin_port is not None:
+            its = _listen(settings.admin_host, settings.admin_port, "`admin_port`")
+            found.append(stack.enter_context(its))
+        yield tuple(found)
+
+
 async def _serve(
-    settings: Settings, listening: socket.socket, ready: Ready | None, bounds: Bounds | None
+    settings: Settings, listening: Sequence[socket.socket], ready: Ready | None, bounds: Bounds | None
 ) -> None:
     gc.set_threshold(*_COLLECT_AFTER)  # folding a long past makes little garbage and much that stays
     with _Signals() as signals:
         async with gateway(settings, bounds=bounds) as running:
             options = {**server_options(), **secured(settings), "loop": "none"}
-            server = _Server(uvicorn.Config(running.app, **options))
-            signals.serves(server, goodbye=running.hub.shut_down)
+            faces = [face for face in (running.app, running.app.administration) if face is not None]
+            servers = [_Server(uvicorn.Config(face, **options)) for face in faces]
+            signals.serves(servers, goodbye=running.hub.shut_down)
             _calm_the_collector()
-            serving = asyncio.create_task(server.serve(sockets=[listening]), name="http")
+            serving = asyncio.create_task(_serve_all(servers, listening), name="http")
             try:
                 if ready is not None:
                     await _told(serving, ready(running))
                 await asyncio.shield(serving)
             finally:
-                server.should_exit = True
+                for server in servers:
+                    server.should_exit = True
                 await serving
+
+
+async def _serve_all(servers: Sequence[uvicorn.Server], listening: Sequence[socket.socket]) -> None:
+    """Until every one has answered what it was asked; when one ends, whatever the reason, they all do."""
+    serving = {
+        asyncio.create_task(server.serve(sockets=[its]))
+        for server, its in zip(servers, listening, strict=True)
+    }
+    await asyncio.wait(serving, return_when=asyncio.FIRST_COMPLETED)
+    for server in servers:
+        server.should_exit = True
+    await asyncio.gather(*serving)
 
 
 def secured(settings: Settings) -> dict[str, Any]:
@@ -128,7 +152,7 @@ class _Signals:
     """
 
     def __init__(self) -> None:
-        self._server: uvicorn.Server | None = None
+        self._servers: Sequence[uvicorn.Server] = ()
         self._goodbye: Callable[[], None] | None = None
         self._starting = asyncio.current_task()
 
@@ -141,15 +165,16 @@ class _Signals:
         for number in STOP_SIGNALS:
             asyncio.get_running_loop().remove_signal_handler(number)
 
-    def serves(self, server: uvicorn.Server, *, goodbye: Callable[[], None]) -> None:
+    def serves(self, servers: Sequence[uvicorn.Server], *, goodbye: Callable[[], None]) -> None:
         """From now on a signal says goodbye to the streams and lets requests end."""
-        self._server, self._goodbye = server, goodbye
+        self._servers, self._goodbye = servers, goodbye
 
     def _asked_to_stop(self) -> None:
-        if self._server is not None and self._goodbye is not None:
+        if self._goodbye is not None:
             self._goodbye()
-            self._server.force_exit = self._server.should_exit
-            self._server.should_exit = True
+            for server in self._servers:
+                server.force_exit = server.should_exit
+                server.should_exit = True
         elif self._starting is not None:
             self._starting.cancel()
 

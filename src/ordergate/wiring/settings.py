@@ -263,6 +263,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     host: str = LOOPBACK
     port: int = 8700
     public_url: str | None = None
+    admin_host: str = LOOPBACK
+    admin_port: int | None = None
+    admin_public_url: str | None = None
     database_url: SecretSource | None = None
     tenant: str = "default"
     instruments: tuple[Instrument, ...]
@@ -287,6 +290,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     def __post_init__(self) -> None:
         names_of(self.instruments)
+        if self.admin_public_url is not None:
+            check_url(self.admin_public_url)
+        if self.admin_port is not None and self.admin_port == self.port:
+            raise ValueError("`admin_port` must be another port than `port`")
         if self.environment is Env.LIVE and not self.kill_switch.two_persons:
             raise ValueError("in live the kill switch takes two persons: remove `two_persons`")
         self.trips.policy(self.environment)
@@ -312,6 +319,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     def base_url(self) -> str:
         scheme = "http" if self.tls is None else "https"
         return self.public_url or f"{scheme}://{self.host}:{self.port}"
+
+    @property
+    def admin_url(self) -> str | None:
+        """What the administration's listener is called by; None where there is none."""
+        if self.admin_port is None:
+            return None
+        scheme = "http" if self.tls is None else "https"
+        return (self.admin_public_url or f"{scheme}://{self.admin_host}:{self.admin_port}").rstrip("/")
 
     @property
     def log_origin(self) -> str:

@@ -119,10 +119,10 @@ class AccessRoutes:
         return Reply(status, _encode(change_view(answer) if isinstance(answer, Change) else answer))
 
 
-def access_listings(deps: Deps, door: Door) -> APIRouter:
+def own_listings(deps: Deps, door: Door) -> APIRouter:
+    """What everybody may know of themselves; it is no administration."""
     router = APIRouter(tags=["access"])
     anybody = Depends(entering(door))
-    entered = Depends(entering(door, Scope.ACCESS_READ))
 
     @router.get(
         "/v1/access/me",
@@ -155,6 +155,13 @@ def access_listings(deps: Deps, door: Door) -> APIRouter:
     )
     async def list_roles(_: Nothing, principal: Principal = anybody) -> Response:
         return plain({"roles": [{"role": role, "scopes": sorted(SCOPES_OF[role])} for role in Role]})
+
+    return router
+
+
+def access_listings(deps: Deps, door: Door) -> APIRouter:
+    router = APIRouter(tags=["access"])
+    entered = Depends(entering(door, Scope.ACCESS_READ))
 
     @router.get(
         "/v1/access/tenant",

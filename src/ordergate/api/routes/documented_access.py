@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from ordergate.api import access_schemas, limit_schemas
 from ordergate.api.routes.documented import JSON, answers
 
-_STATUSES: Final = (400, 403, 404, 409, 415, 422)
+_STATUSES: Final = (400, 403, 404, 409, 412, 415, 422)
 
 
 def documented_access() -> APIRouter:

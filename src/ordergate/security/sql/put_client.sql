@@ -1,6 +1,7 @@
 insert into oauth_client
-    (env, client_id, tenant, secret_hash, scopes, accounts, enabled, keys, redirect_uris, sender)
-values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+    (env, client_id, tenant, secret_hash, scopes, accounts, enabled, keys, redirect_uris, sender,
+     old_secret_hash, old_secret_until)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 on conflict (env, client_id) do update set
     tenant = excluded.tenant,
     secret_hash = excluded.secret_hash,
@@ -10,4 +11,6 @@ on conflict (env, client_id) do update set
     keys = excluded.keys,
     redirect_uris = excluded.redirect_uris,
     sender = excluded.sender,
+    old_secret_hash = excluded.old_secret_hash,
+    old_secret_until = excluded.old_secret_until,
     changed_at = now()

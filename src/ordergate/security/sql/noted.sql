@@ -1,0 +1,1 @@
+select set_config('ordergate.noted', $1, true)
