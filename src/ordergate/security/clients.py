@@ -36,8 +36,9 @@ class StoreUnavailable(Fault):
 class Client(msgspec.Struct, frozen=True, kw_only=True):
     """A program that may ask for tokens, and the most that its tokens may allow.
 
-    It proves itself with a secret, or with one of its `keys` (a JWK set as JSON, public keys only). One
-    with neither is public: it acts for people alone, and only at its `redirect_uris`.
+    It proves itself with a secret, or with one of its `keys` (a JWK set as JSON, public keys only); one with
+    neither is public. One with `redirect_uris` acts for people and has no say of its own: whoever holds its
+    key would be two persons, himself and the program.
     """
 
     client_id: str
@@ -50,6 +51,10 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     redirect_uris: tuple[str, ...] = ()
     sender: Sender = Sender.ANY
     bounds: KeyBounds | None = None
+
+    @property
+    def acts_for_people(self) -> bool:
+        return bool(self.redirect_uris)
 
     @property
     def is_public(self) -> bool:
