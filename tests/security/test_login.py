@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from html.parser import HTMLParser
 from typing import Any
+from urllib.parse import urlsplit
 
 import msgspec
 import pytest
@@ -116,6 +117,137 @@ async def test_a_redirect_is_exactly_one_of_the_programs(uri: str) -> None:
     alice = await visitor(await world())
 
     assert error_of(await alice.push(redirect_uri=uri)) == (400, "invalid_request")
+
+
+LOOPBACK = "http://127.0.0.1/callback"
+LOOPBACK_6 = "http://[::1]/callback"
+
+OF_THIS_MACHINE = [
+    "http://127.0.0.1/callback",
+    "http://127.0.0.1:1/callback",
+    "http://127.0.0.1:49152/callback",
+    "http://127.0.0.1:65535/callback",
+    "http://[::1]:49152/callback",
+]
+
+NOT_OF_THIS_MACHINE = [
+    "https://127.0.0.1:49152/callback",
+    "http://127.0.0.1:49152/",
+    "http://127.0.0.1:49152",
+    "http://127.0.0.1:49152/callback/",
+    "http://127.0.0.1:49152/Callback",
+    "http://127.0.0.1:49152/callback/../evil",
+    "http://127.0.0.1:49152/%63allback",
+    "http://127.0.0.1:49152//callback",
+    "http://127.0.0.1:49152/callback?x=1",
+    "http://127.0.0.1:49152/callback#x",
+    "http://127.0.0.1:49152\\/callback",
+    "http://127.0.0.1:/callback",
+    "http://127.0.0.1:0/callback",
+    "http://127.0.0.1:080/callback",
+    "http://127.0.0.1:65536/callback",
+    "http://127.0.0.1:-1/callback",
+    "http://127.0.0.1:49152 /callback",
+    "http://127.0.0.1:\u0664\u0669/callback",
+    "http://127.0.0.1:49152:49152/callback",
+    "http://127.0.0.2:49152/callback",
+    "http://127.1:49152/callback",
+    "http://127.0.0.1.:49152/callback",
+    "http://0.0.0.0:49152/callback",
+    "http://2130706433:49152/callback",
+    "http://0x7f.0.0.1:49152/callback",
+    "http://localhost:49152/callback",
+    "http://LOCALHOST/callback",
+    "http://127.0.0.1.evil.example:49152/callback",
+    "http://evil.example:49152/callback",
+    "http://user@127.0.0.1:49152/callback",
+    "http://user:secret@127.0.0.1:49152/callback",
+    "http://127.0.0.1:49152@evil.example/callback",
+    "http://127.0.0.1@evil.example:49152/callback",
+    "http://[::1]:49152/other",
+    "http://[::]:49152/callback",
+    "http://[::2]:49152/callback",
+    "http://[0:0:0:0:0:0:0:1]:49152/callback",
+    "http://[::ffff:127.0.0.1]:49152/callback",
+    "http://::1:49152/callback",
+    "HTTP://127.0.0.1:49152/callback",
+    "//127.0.0.1:49152/callback",
+    "ordergate://127.0.0.1:49152/callback",
+]
+
+
+@pytest.mark.parametrize("uri", OF_THIS_MACHINE)
+async def test_a_program_that_people_run_is_answered_at_whatever_port_is_free(uri: str) -> None:
+    here = await world()
+    alice = await visitor(here, redirect_uris=(LOOPBACK, LOOPBACK_6))
+
+    pushed = json.loads((await alice.push(redirect_uri=uri)).body)
+    await alice.open(pushed["request_uri"])
+    assert (await alice.log_in()).status == 200
+    answer = await alice.decide()
+
+    assert answer.headers["location"].startswith(f"{uri}?")
+    code = answer.headers["location"].partition("code=")[2].partition("&")[0]
+    elsewhere = await alice.redeem(code, redirect_uri="http://127.0.0.1:50000/callback")
+    assert error_of(elsewhere) == (400, "invalid_grant"), "the code is for the very port"
+    assert (await alice.redeem(code, redirect_uri=uri)).status == 200
+
+
+@pytest.mark.parametrize("uri", NOT_OF_THIS_MACHINE)
+async def test_any_port_means_nothing_but_the_port(uri: str) -> None:
+    alice = await visitor(await world(), redirect_uris=(LOOPBACK, LOOPBACK_6))
+
+    assert error_of(await alice.push(redirect_uri=uri)) == (400, "invalid_request")
+
+
+@pytest.mark.parametrize("registered", [BACK, "http://localhost/callback", "http://localhost:8700/callback"])
+async def test_no_other_redirect_is_answered_at_another_port(registered: str) -> None:
+    alice = await visitor(await world(), redirect_uris=(registered,))
+    parts = urlsplit(registered)
+
+    moved = parts._replace(netloc=f"{parts.hostname}:49152").geturl()
+
+    assert error_of(await alice.push(redirect_uri=moved)) == (400, "invalid_request")
+    assert (await alice.push(redirect_uri=registered)).status == 201
+
+
+@pytest.mark.parametrize(
+    ("asked", "two_factors", "status"),
+    [
+        ("urn:ordergate:two-factors", True, 200),
+        ("urn:ordergate:two-factors", False, 303),
+        ("urn:else urn:ordergate:two-factors", False, 303),
+        ("urn:ordergate:two-factors urn:ordergate:password", False, 200),
+        ("urn:ordergate:password", True, 200),
+        (None, False, 200),
+    ],
+)
+async def test_a_login_is_as_strong_as_was_asked_or_none(
+    asked: str | None, two_factors: bool, status: int
+) -> None:
+    here = await world()
+    alice = await visitor(here, two_factors=two_factors)
+    pushed = json.loads((await alice.push(acr_values=asked, max_age="300")).body)
+    page = await alice.open(pushed["request_uri"])
+
+    answer = await alice.log_in()
+
+    assert answer.status == status
+    if status == 303:
+        policy = page.headers["content-security-policy"]
+        assert "form-action 'self' https://desk.example;" in policy, "a browser follows the redirect"
+        assert led_to(answer)["error"] == "unmet_authentication_requirements"
+        assert (await alice.log_in()).status == 400, "the visit is over"
+
+
+async def test_a_strength_that_is_none_of_ours_is_refused_at_once() -> None:
+    alice = await visitor(await world())
+
+    unknown = await alice.push(acr_values="urn:else")
+    endless = await alice.push(max_age="for ever")
+
+    assert error_of(unknown) == (400, "unmet_authentication_requirements")
+    assert error_of(endless) == (400, "invalid_request")
 
 
 async def test_a_confidential_program_proves_itself_to_push() -> None:
@@ -402,3 +534,18 @@ def test_an_app_cannot_be_registered_without_a_redirect_it_may_use() -> None:
         )
         with pytest.raises(ValueError, match=r"."):
             check_client(Env.PAPER, app)
+
+
+async def test_every_scope_can_be_asked_for_in_words_and_allowed() -> None:
+    here = await world()
+    alice = await visitor(here, scopes=frozenset(Scope))
+    owner = here.security.directory.person("alice")
+    assert owner is not None
+    await here.security.people.put_person(msgspec.structs.replace(owner, scopes=frozenset(Scope)))
+    await here.security.directory.refresh()
+    await alice.open(json.loads((await alice.push(scope=None)).body)["request_uri"])
+
+    page = await alice.log_in()
+
+    assert page.status == 200
+    assert page.body.count(b"<li>") == len(Scope)

@@ -24,7 +24,7 @@ from ordergate.security.people.totp import STEP_S, Totp
 from ordergate.security.people.visits import Visit, Visits
 from ordergate.security.persons import CODE_S, Grant, GrantStore, Person
 from ordergate.security.profile import Profile
-from ordergate.security.pushed import Requests
+from ordergate.security.pushed import Pushed, Requests
 from ordergate.security.throttle import Throttle
 from ordergate.telemetry import log
 from ordergate.telemetry.secret import Secret
@@ -70,7 +70,9 @@ class Login:
         if pushed is None or self._client(pushed.client_id) is None:
             return self._pages.stopped(400, _AGAIN)
         visit = self._visits.begin(pushed)
-        return self._pages.login(pushed.client_id, visit.name, cookie=visit.set_cookie)
+        return self._pages.login(
+            pushed.client_id, visit.name, cookie=visit.set_cookie, may_end_at=_weak_end(pushed)
+        )
 
     async def login(self, received: Received) -> Answer:
         """Who they are, by password and code."""
@@ -90,8 +92,14 @@ class Login:
             return self._pages.stopped(503, "Nobody can be let in now. Try again in a moment.")
         if person is None:
             _log.warning("login.failed", peer=peer, person=self._shown(user_id))
-            return self._pages.login(visit.pushed.client_id, name, wrong=True)
+            return self._pages.login(
+                visit.pushed.client_id, name, wrong=True, may_end_at=_weak_end(visit.pushed)
+            )
         self._throttle.refund(user_id, peer)
+        if visit.pushed.two_factors and person.totp is None:
+            self._visits.end(name)
+            _log.info("login.too_weak", client_id=visit.pushed.client_id, person=person.user_id)
+            return self._back(visit, {"error": "unmet_authentication_requirements"})
         return self._ask(name, visit, person)
 
     async def consent(self, received: Received) -> Answer:
@@ -196,11 +204,16 @@ class Login:
 
     def _client(self, client_id: str) -> Client | None:
         client = self._directory.client(client_id)
-        usable = client is not None and client.enabled and client.redirect_uris
+        usable = client is not None and client.enabled and client.acts_for_people
         return client if usable else None
 
     def _shown(self, user_id: str) -> str:
         return user_id if self._directory.person(user_id) is not None else "unknown"
+
+
+def _weak_end(pushed: Pushed) -> str | None:
+    """Where a login that is too weak ends; every other one goes on to what the person allows."""
+    return pushed.redirect_uri if pushed.two_factors else None
 
 
 def _query(text: str) -> dict[str, str] | None:

@@ -56,11 +56,21 @@ class Pages:
     def __init__(self, env: Env) -> None:
         self._env = env
 
-    def login(self, client_id: str, visit: str, *, cookie: str | None = None, wrong: bool = False) -> Answer:
+    def login(
+        self,
+        client_id: str,
+        visit: str,
+        *,
+        cookie: str | None = None,
+        wrong: bool = False,
+        may_end_at: str | None = None,
+    ) -> Answer:
+        """`may_end_at` is the program's address where a login that is right may be too weak for it."""
         body = _LOGIN.substitute(
             client=escape(client_id), visit=escape(visit), wrong=_WRONG if wrong else ""
         )
-        return self._page(401 if wrong else 200, body, cookie=cookie)
+        form_to = "" if may_end_at is None else _origin(may_end_at)
+        return self._page(401 if wrong else 200, body, cookie=cookie, form_to=form_to)
 
     def consent(
         self,
