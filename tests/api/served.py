@@ -84,17 +84,16 @@ class Talk:
 
 @asynccontextmanager
 async def serving(
-    deps: ApiDeps, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, **more: Any
+    deps: ApiDeps, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, port: int = 0, **more: Any
 ) -> AsyncIterator[Served]:
     options = server_options() | {"loop": "none"} | more
-    server = uvicorn.Server(uvicorn.Config(wrap(create_app(deps)), host="127.0.0.1", port=0, **options))
+    server = uvicorn.Server(uvicorn.Config(wrap(create_app(deps)), host="127.0.0.1", port=port, **options))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup()
     ticking = asyncio.create_task(server.main_loop())
-    port: int = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield Served(port, deps)
+        yield Served(server.servers[0].sockets[0].getsockname()[1], deps)
     finally:
         deps.hub.shut_down()
         server.should_exit = True

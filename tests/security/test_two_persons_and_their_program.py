@@ -9,8 +9,8 @@ import msgspec
 from ordergate.core.access import Principal
 from ordergate.core.ids import Env
 from ordergate.core.refusals import Refusal
-from tests.security.test_grants_of_people import BACK, confidential_code, told
-from tests.security.visitor import visitor
+from tests.security.test_grants_of_people import confidential_code, told
+from tests.security.visitor import BACK, visitor
 from tests.security.world import with_key, world
 
 

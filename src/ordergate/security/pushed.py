@@ -133,7 +133,7 @@ def _without_port(uri: str) -> str | None:
 
 
 def _two_factors(form: Mapping[str, str]) -> bool:
-    """Whether `acr_values` lets nothing less do (RFC 9470). Every login is new, so none is older than `max_age`."""
+    """Whether `acr_values` lets nothing less do (RFC 9470). Logins are new: no `max_age` is too short."""
     if _SECONDS.fullmatch(form.get("max_age", "0")) is None:
         raise Wrong("invalid_request", "max_age is a number of seconds")
     asked = form.get("acr_values")
