@@ -10,6 +10,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
+from ordergate.api.app import ApiDeps
 from ordergate.cli.loopback import REDIRECT
 from ordergate.core.access import Scope, Sender
 from ordergate.core.ids import Env
@@ -18,6 +21,7 @@ from ordergate.security.hashing import hash_secret
 from ordergate.security.people.totp import Totp
 from ordergate.security.persons import Person
 from ordergate.telemetry.secret import Secret
+from ordergate.wiring.gateway import mounted
 from ordergate.wiring.serving import free_port
 from tests.api.served import serving
 from tests.cli.asking import Said, ordergate
@@ -87,11 +91,17 @@ class LiveDesk:
         )
 
 
+def _with_logins(here: Floor) -> ApiDeps:
+    """The floor has the endpoints of programs; here are people's pages too."""
+    endpoints = tuple(mounted(endpoint) for endpoint in here.security.endpoints())
+    return msgspec.structs.replace(here.deps, authorization=endpoints)
+
+
 @asynccontextmanager
 async def live_desk(folder: Path) -> AsyncIterator[LiveDesk]:
     port, clock = free_port(), Now()
     async with (
         floor(Env.LIVE, base_url=f"http://127.0.0.1:{port}", clock=clock) as here,
-        serving(here.deps, port=port),
+        serving(_with_logins(here), port=port),
     ):
         yield LiveDesk(here, clock, folder)

@@ -412,4 +412,4 @@ def _authorization(security: Security) -> tuple[AuthorizationEndpoint, ...]:
             path=endpoint.path, methods=(endpoint.method,), summary=endpoint.summary, call=call
         )
 
-    return tuple(mounted(endpoint) for endpoint in security.endpoints())
+    return tuple(mounted(endpoint) for endpoint in security.server.endpoints())
