@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import webbrowser
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -98,7 +99,8 @@ async def test_a_program_with_a_key_places_an_order_in_live_and_with_a_secret_it
     placed = await desk.ask("bot", *ORDER)
     loose = await desk.ask("bot", "token")
     del profile["client_key"]
-    desk.profile("bot").write_text(json.dumps({**profile, "client_secret": "x" * 40}), encoding="utf-8")
+    with_a_secret = {**profile, "client_secret": secrets.token_hex(20)}
+    desk.profile("bot").write_text(json.dumps(with_a_secret), encoding="utf-8")
     refused = await desk.ask("bot", *ORDER)
 
     assert placed.code == 0, placed.err

@@ -54,7 +54,7 @@ NOT_OF_THIS_MACHINE = [
     "http://127.0.0.1.evil.example:49152/callback",
     "http://evil.example:49152/callback",
     "http://user@127.0.0.1:49152/callback",
-    "http://user:secret@127.0.0.1:49152/callback",
+    "http://user:@127.0.0.1:49152/callback",
     "http://127.0.0.1:49152@evil.example/callback",
     "http://127.0.0.1@evil.example:49152/callback",
     "http://[::1]:49152/other",
