@@ -15,6 +15,7 @@ import pytest
 
 from ordergate.cli import authorizing, following, tokens
 from ordergate.cli.client import gateway
+from ordergate.cli.private import CLIENT
 from tests.cli.asking import Said
 from tests.cli.browser import PATIENCE_S, STEP_S
 from tests.cli.live import LiveDesk, live_desk
@@ -91,7 +92,7 @@ async def test_a_program_with_a_key_places_an_order_in_live_and_with_a_secret_it
         "stream_url": url.replace("http", "ws") + "/v1/stream",
         "token_url": f"{url}/oauth/token",
         "client_id": "cli-bot",
-        "client_key": "client.json.private/client.jwk",
+        "client_key": str(Path("client.json.private") / CLIENT),
         "account_id": desk.account,
     }
     desk.profile("bot").write_text(json.dumps(profile), encoding="utf-8")
