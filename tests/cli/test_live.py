@@ -150,14 +150,20 @@ async def test_what_takes_a_fresh_login_opens_one_where_somebody_is_there(
         stepped.add("ben")
         return browser.open(url)
 
+    ann = await desk.person("ann")
     alone = await desk.ask("ben", "kill", "release", *place)
     monkeypatch.setattr(tokens, "somebody_is_there", lambda: True)
     desk.clock.ahead_s = STEP_S
+    monkeypatch.setattr(webbrowser, "open", ann.open)
+    as_another = await desk.ask("ben", "kill", "release", *place)
     monkeypatch.setattr(webbrowser, "open", as_ben)
     asked = await desk.ask("ben", "kill", "release", *place, "--json")
 
     assert alone.code == 1
     assert "`ordergate login` with this profile" in alone.err
+    assert as_another.code == 1
+    assert "somebody else logged in" in as_another.err
+    assert len(ann.opened) == 1
     assert asked.code == 0, asked.err
     assert asked.json["stops"] == []
     assert len(browser.opened) == 2

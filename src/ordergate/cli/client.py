@@ -68,14 +68,27 @@ def _tokens(profile: Profile, file: Path, exchange: Exchange, private: Private) 
 
     def log_in() -> Login:
         tell("this takes a login of the last minutes, by two factors")
-        kept = private.login()
-        scopes = [] if kept is None else str(kept.answer.get("scope", "")).split()
-        login = authorizing.log_in(profile, exchange, proves, Wanted(two_factors=True, scopes=scopes), tell)
+        kept = tokens.kept()
+        wanted = Wanted(two_factors=True, scopes=str(kept.answer.get("scope", "")).split())
+        login = authorizing.log_in(profile, exchange, proves, wanted, tell)
+        if _who(exchange, login) != _who(exchange, kept):
+            raise Stopped(ExitCode.REFUSED, "somebody else logged in: nothing was done or kept")
         private.begin(login)
         return login
 
-    how = logging_in(file)
-    return PersonTokens(profile, exchange, proves, private=private, log_in=log_in, how=how)
+    tokens = PersonTokens(
+        profile, exchange, proves, private=private, log_in=log_in, how=logging_in(file)
+    )
+    return tokens
+
+
+def _who(exchange: Exchange, login: Login) -> str:
+    """Whom the gateway takes the owner of this login for. Raises Stopped."""
+    answer = exchange.ask("GET", "/v1/access/me", login.access_token)
+    told = decoded(answer)
+    if not answer.is_success:
+        raise refused(answer.status_code, told)
+    return str(told["subject"])
 
 
 def tell(sentence: str) -> None:
