@@ -85,28 +85,27 @@ class Talk:
 
 @asynccontextmanager
 async def serving(
-    deps: ApiDeps, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, **more: Any
+    deps: ApiDeps, *, wrap: Callable[[ASGIApp], ASGIApp] = lambda app: app, port: int = 0, **more: Any
 ) -> AsyncIterator[Served]:
     app = create_app(deps)
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(_listening(wrap(app), more))
+        main_port = await stack.enter_async_context(_listening(wrap(app), more, port))
         apart = app.administration
-        admin_port = 0 if apart is None else await stack.enter_async_context(_listening(apart, more))
+        admin_port = 0 if apart is None else await stack.enter_async_context(_listening(apart, more, 0))
         stack.callback(deps.hub.shut_down)
-        yield Served(port, deps, admin_port)
+        yield Served(main_port, deps, admin_port)
 
 
 @asynccontextmanager
-async def _listening(app: ASGIApp, more: Mapping[str, Any]) -> AsyncIterator[int]:
+async def _listening(app: ASGIApp, more: Mapping[str, Any], port: int) -> AsyncIterator[int]:
     options = server_options() | {"loop": "none"} | dict(more)
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, **options))
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, **options))
     server.config.load()
     server.lifespan = server.config.lifespan_class(server.config)
     await server.startup()
     ticking = asyncio.create_task(server.main_loop())
-    port: int = server.servers[0].sockets[0].getsockname()[1]
     try:
-        yield port
+        yield int(server.servers[0].sockets[0].getsockname()[1])
     finally:
         server.should_exit = True
         await ticking

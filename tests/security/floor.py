@@ -72,8 +72,9 @@ Things = Mapping[str, str]
 
 
 class Floor:
-    def __init__(self, env: Env) -> None:
+    def __init__(self, env: Env, *, base_url: str | None = None, clock: HandClock | None = None) -> None:
         self.env = env
+        self.base_url = base_url or (PAPER_URL if env is Env.PAPER else LIVE_URL)
         letter = env.letter
         self.accounts = {
             OWN: AccountId(f"{letter}-MINE"),
@@ -81,7 +82,7 @@ class Floor:
             THEIRS: AccountId(f"{letter}-THEIRS"),
         }
         self.tenant_of = {OWN: "acme", SISTER: "acme", THEIRS: "zeta"}
-        self.clock = HandClock()
+        self.clock = clock or HandClock()
         self.chance = CountingChance()
         self.journal = MemoryJournal(env)
         self.store = MemoryStore(env)
@@ -221,9 +222,8 @@ class Floor:
             await self.store.assign(Assignment("acme", role.value, role, reach, of))
         for target, account in self.accounts.items():
             await self._client(f"program-{target}", self.tenant_of[target], [account], READS)
-        base_url = PAPER_URL if self.env is Env.PAPER else LIVE_URL
         self.keys = keys_of(self.env, lambda: int(self.clock.now().timestamp()))
-        self.profile = profile(self.env, base_url)
+        self.profile = profile(self.env, self.base_url)
         self.security: Security = await start(
             self.profile,
             self.store,
@@ -400,8 +400,10 @@ class Floor:
 
 
 @asynccontextmanager
-async def floor(env: Env) -> AsyncIterator[Floor]:
-    made = Floor(env)
+async def floor(
+    env: Env, *, base_url: str | None = None, clock: HandClock | None = None
+) -> AsyncIterator[Floor]:
+    made = Floor(env, base_url=base_url, clock=clock)
     await made.open()
     try:
         yield made

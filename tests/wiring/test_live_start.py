@@ -7,10 +7,12 @@ import httpx
 import pytest
 
 from ordergate.core.ids import Env
-from ordergate.wiring import declaration
+from ordergate.wiring import declaration, demo
 from ordergate.wiring.gateway import gateway
 from ordergate.wiring.settings import CannotStart, Settings, parse
 from tests.security import softhsm
+
+_BARE: dict[str, Any] = {"data_dir": "data", "instruments": [], "brokers": {}, "accounts": {}}
 
 
 def live(folder: Path, **more: Any) -> Settings:
@@ -57,3 +59,14 @@ async def test_live_does_not_start_on_keys_in_files(tmp_path: Path) -> None:
     with pytest.raises(CannotStart, match="key service for live"):
         async with gateway(live(tmp_path, declaration=declared(tmp_path))):
             pass
+
+
+def test_live_is_no_house_of_one_as_the_paper_one_on_a_laptop_is(tmp_path: Path) -> None:
+    """There whoever engages a stop releases it: by a setting, and not by a way around the rule."""
+    alone = demo.gateway_plain(tmp_path, port=8700, venue_url="http://127.0.0.1:8701")["kill_switch"]
+
+    paper = {"environment": "paper", **_BARE}
+    assert parse({**paper, "kill_switch": alone}, "test").kill_switch.two_persons is False
+    assert parse(paper, "test").kill_switch.two_persons is True
+    with pytest.raises(CannotStart, match="takes two persons"):
+        live(tmp_path, kill_switch=alone)

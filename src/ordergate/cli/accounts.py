@@ -70,9 +70,9 @@ def instruments(profile: ProfileFile = None, as_json: AsJson = False) -> None:
 
 
 def token(profile: ProfileFile = None, as_json: AsJson = False) -> None:
-    """Print an access token, for curl and the like."""
+    """Print an access token, for curl and the like. Live gives none that serves whoever has it."""
     with gateway(profile) as client:
-        found = client.token()
+        found = client.token_for_others()
     if as_json:
         to_programs(found.answer)
     else:

@@ -1,4 +1,4 @@
-"""The gateway's API as the commands use it: one token, one retry rule, every no as a sentence.
+"""The gateway's API as the commands use it: a token that is bound to our key, every no as a sentence.
 
 A command is never sent under two keys: when an answer is lost, the same key asks again, and the
 gateway answers for the first time it was asked.
@@ -6,9 +6,8 @@ gateway answers for the first time it was asked.
 
 from __future__ import annotations
 
-import base64
 import secrets
-import time
+import shlex
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,42 +15,94 @@ from typing import Any, Final
 
 import httpx
 import msgspec
+from joserfc.jwk import ECKey
 
+from ordergate.cli import authorizing
+from ordergate.cli.authorizing import Wanted
+from ordergate.cli.exchange import Exchange, decoded, for_programs
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.profiles import Profile, find
+from ordergate.cli.output import complaints
+from ordergate.cli.private import SENDER, Login, Private
+from ordergate.cli.profiles import Profile, locate, read
+from ordergate.cli.proofs import Proofs
+from ordergate.cli.tokens import PersonTokens, ProgramTokens, Token, Tokens, proves_itself
+from ordergate.core.refusals import Code
 
 ANSWER_S_MAX: Final = 40.0  # longer than the longest wait that may be asked for
 CONNECT_S_MAX: Final = 5.0
-TRIES: Final = 3
 PAGE: Final = 500
-RENEW_S: Final = 60.0
-"""A token is renewed this long before it expires."""
-
-
-class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """`renew_at` is on this process's monotonic clock."""
-
-    text: str
-    renew_at: float
-    answer: dict[str, Any]
 
 
 @contextmanager
 def gateway(profile: Path | None) -> Iterator[GatewayClient]:
     """The gateway of this profile, or of the nearest one."""
-    found = find(profile)
+    file = locate(profile)
+    found = read(file)
+    private = Private(file)
+    with connection(found) as http:
+        exchange = Exchange(http, Proofs(_sender(found, private)))
+        yield GatewayClient(found, exchange, _tokens(found, file, exchange, private))
+
+
+@contextmanager
+def connection(profile: Profile) -> Iterator[httpx.Client]:
     limits = httpx.Timeout(ANSWER_S_MAX, connect=CONNECT_S_MAX)
-    with httpx.Client(base_url=found.base_url, timeout=limits, trust_env=not found.is_local) as http:
-        yield GatewayClient(found, http)
+    with httpx.Client(base_url=profile.base_url, timeout=limits, trust_env=not profile.is_local) as http:
+        yield http
+
+
+def logging_in(file: Path) -> str:
+    """The command that logs in with this profile."""
+    return f"ordergate login --profile {shlex.quote(str(file))}"
+
+
+def _sender(profile: Profile, private: Private) -> ECKey:
+    """What tokens are bound to. A program's end with the command, and so does their key."""
+    return private.key(SENDER) if profile.person else ECKey.generate_key("P-256", private=True)
+
+
+def _tokens(profile: Profile, file: Path, exchange: Exchange, private: Private) -> Tokens:
+    proves = proves_itself(profile, file)
+    if not profile.person:
+        return ProgramTokens(profile, exchange, proves)
+
+    def log_in() -> Login:
+        tell("this takes a login of the last minutes, by two factors")
+        kept = tokens.kept()
+        wanted = Wanted(two_factors=True, scopes=str(kept.answer.get("scope", "")).split())
+        login = authorizing.log_in(profile, exchange, proves, wanted, tell)
+        if _who(exchange, login) != _who(exchange, kept):
+            raise Stopped(ExitCode.REFUSED, "somebody else logged in: nothing was done or kept")
+        private.begin(login)
+        return login
+
+    tokens = PersonTokens(
+        profile, exchange, proves, private=private, log_in=log_in, how=logging_in(file)
+    )
+    return tokens
+
+
+def _who(exchange: Exchange, login: Login) -> str:
+    """Whom the gateway takes the owner of this login for. Raises Stopped."""
+    answer = exchange.ask("GET", "/v1/access/me", login.access_token)
+    told = decoded(answer)
+    if not answer.is_success:
+        raise refused(answer.status_code, told)
+    return str(told["subject"])
+
+
+def tell(sentence: str) -> None:
+    """To the person at the terminal, and to no program that reads."""
+    complaints().print(f"ordergate: {sentence}", markup=False, soft_wrap=True)
 
 
 class GatewayClient:
     """Every method raises Stopped when the answer is no, or when there is none."""
 
-    def __init__(self, profile: Profile, http: httpx.Client) -> None:
+    def __init__(self, profile: Profile, exchange: Exchange, tokens: Tokens) -> None:
         self.profile = profile
-        self._http = http
-        self._token: Token | None = None
+        self.exchange = exchange
+        self.tokens = tokens
 
     def get(self, path: str, **query: Any) -> Any:
         asked = {name: _text(value) for name, value in query.items() if value is not None}
@@ -93,29 +144,14 @@ class GatewayClient:
 
     def token(self) -> Token:
         """A token that is good for a while yet."""
-        if self._token is None or time.monotonic() > self._token.renew_at:
-            self._token = self._new_token()
-        return self._token
+        return self.tokens.token()
 
-    def _new_token(self) -> Token:
-        profile = self.profile
-        login = base64.b64encode(f"{profile.client_id}:{profile.client_secret}".encode()).decode()
-        answer = self._exchange(
-            httpx.Request(
-                "POST",
-                profile.token_url,
-                data={"grant_type": "client_credentials"},
-                headers={"authorization": f"Basic {login}"},
-            )
-        )
-        told = _decoded(answer)
-        if answer.status_code != 200 or not isinstance(told, dict) or "access_token" not in told:
-            raise Stopped(ExitCode.UNREACHABLE, _no_token(profile, told), _as_told(told))
-        lives_s = float(told.get("expires_in", 0))
-        return Token(
-            text=told["access_token"],
-            renew_at=time.monotonic() + max(lives_s - RENEW_S, lives_s / 2),
-            answer=told,
+    def token_for_others(self) -> Token:
+        """One that is bound to nobody, for who has no key of ours."""
+        if isinstance(self.tokens, ProgramTokens):
+            return self.tokens.of_whoever_has_it()
+        raise Stopped(
+            ExitCode.REFUSED, "a person's token is bound to the key of this profile, and of no use elsewhere"
         )
 
     def _ask(
@@ -127,35 +163,33 @@ class GatewayClient:
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
     ) -> Any:
-        sent = {"authorization": f"Bearer {self.token().text}", **(headers or {})}
-        content = None
+        sent, content = dict(headers or {}), None
         if body is not None:
             content = msgspec.json.encode(body)
             sent["content-type"] = "application/json"
-        request = self._http.build_request(method, path, content=content, headers=sent, params=params)
-        answer = self._exchange(request)
-        told = _decoded(answer)
+
+        def asked() -> tuple[httpx.Response, str]:
+            token = self.token().text
+            return self.exchange.ask(method, path, token, content=content, headers=sent, params=params), token
+
+        answer, token = asked()
+        told = decoded(answer)
+        if answer.status_code == 401 and self._may_ask_again(told, token):
+            answer, _ = asked()
+            told = decoded(answer)
         if answer.is_success:
             return told
         raise refused(answer.status_code, told)
 
-    def _exchange(self, request: httpx.Request) -> httpx.Response:
-        """One answer. What was lost on the way is asked for again; a closed door is not."""
-        for tries_left in reversed(range(TRIES)):
-            try:
-                return self._http.send(request)
-            except httpx.TransportError as error:
-                closed = isinstance(
-                    error, httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol
-                )
-                if closed or not tries_left:
-                    place = f"{request.url.scheme}://{request.url.netloc.decode()}"
-                    raise Stopped(
-                        ExitCode.UNREACHABLE,
-                        f"the gateway at {place} cannot be reached ({str(error) or type(error).__name__}): "
-                        "is it running? `ordergate doctor` looks for the reason",
-                    ) from error
-        raise AssertionError("the last try returns or raises")
+    def _may_ask_again(self, told: Any, token: str) -> bool:
+        """Whether there is another token, for one that is not good any more or of too old a login.
+
+        Nothing has been done yet, and the same key asks again.
+        """
+        code = told.get("code") if isinstance(told, dict) else None
+        if code == Code.UNAUTHENTICATED:
+            return self.tokens.another(token)
+        return code == Code.STEP_UP_REQUIRED and self.tokens.log_in_again()
 
 
 def refused(status: int, told: Any) -> Stopped:
@@ -164,35 +198,16 @@ def refused(status: int, told: Any) -> Stopped:
     if isinstance(told, dict) and told.get("code") == "step-up-required":
         code = ExitCode.REFUSED  # it knows us well
     if not isinstance(told, dict) or "code" not in told:
-        return Stopped(code, f"the gateway answered {status} without saying why", _as_told(told))
+        return Stopped(code, f"the gateway answered {status} without saying why", for_programs(told))
     lines = [f"{told['code']}: {told.get('detail') or told.get('title', '')}"]
     lines += [f"  {error['field']}: {error['message']}" for error in told.get("errors", ())]
     lines += [
         f"  {failed['control']} {failed['reason']}: {failed['detail']}"
         for failed in told.get("failed_controls", ())
     ]
+    if told["code"] == Code.STEP_UP_REQUIRED:
+        lines.append("  `ordergate login` with this profile, and the same command again")
     return Stopped(code, "\n".join(lines), told)
-
-
-def _no_token(profile: Profile, told: Any) -> str:
-    why = told.get("error_description") or told.get("error") if isinstance(told, dict) else None
-    return f"no token for client {profile.client_id!r} from {profile.token_url}: {why or 'no reason given'}"
-
-
-def _as_told(told: Any) -> dict[str, Any] | None:
-    if not isinstance(told, dict):
-        return None
-    return {"code": told.get("error", "unreachable"), "detail": told.get("error_description", ""), **told}
-
-
-def _decoded(answer: httpx.Response) -> Any:
-    try:
-        return msgspec.json.decode(answer.content)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Stopped(
-            ExitCode.UNREACHABLE,
-            f"{answer.request.url} answered {answer.status_code} and no JSON: is that a gateway?",
-        ) from error
 
 
 def _text(value: Any) -> str:

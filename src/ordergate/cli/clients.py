@@ -15,6 +15,7 @@ import typer
 
 from ordergate.cli import files, tables
 from ordergate.cli.exits import ExitCode, Stopped
+from ordergate.cli.loopback import REDIRECT
 from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
 from ordergate.cli.output import people, show, to_programs, waiting
 from ordergate.cli.profiles import Profile
@@ -51,6 +52,12 @@ def add(
         list[str] | None,
         typer.Option("--redirect-uri", help="Where people are sent back to; may be repeated."),
     ] = None,
+    cli: Annotated[
+        bool,
+        typer.Option(
+            "--cli", help="What people use for `ordergate login`: public unless it has keys, and bound."
+        ),
+    ] = False,
     sender: Annotated[
         Sender, typer.Option(help="What its tokens must be bound to.")
     ] = Sender.ANY,
@@ -92,9 +99,9 @@ def add(
     accounts = [AccountId(one) for one in account]
     terms = registry.Terms(
         keys=None if public_keys is None else _text(public_keys),
-        public=public,
-        redirect_uris=tuple(redirect_uri or ()),
-        sender=sender,
+        public=public or (cli and public_keys is None),
+        redirect_uris=(*(redirect_uri or ()), *((REDIRECT,) if cli else ())),
+        sender=Sender.DPOP if cli else sender,
     )
     with _refusals(), waiting("registering"):
         secret = registry.add(
@@ -122,7 +129,7 @@ def add(
                 token_url=settings.base_url + "/oauth/token",
                 client_id=client_id,
                 client_secret=secret.reveal(),
-                account_id=accounts[0],
+                account=accounts[0],
             ),
         )
         told["profile"] = str(write_profile)

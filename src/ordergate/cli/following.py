@@ -22,6 +22,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from ordergate.cli.client import GatewayClient, refused
 from ordergate.cli.exits import ExitCode, Stopped
+from ordergate.cli.tokens import OVER
 from ordergate.core.refusals import Code
 
 OPEN_S_MAX: Final = 10.0
@@ -30,6 +31,7 @@ SILENCE_S_MAX: Final = 45.0
 """Three heartbeats: a stream that says nothing for so long is dead."""
 AWAY_S_MAX: Final = 300.0
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
+NONCES_MAX: Final = 1
 MESSAGE_BYTES_MAX: Final = 64 * 1024 * 1024
 _PASSING: Final = frozenset({Code.UNAVAILABLE, Code.AUDIT_UNAVAILABLE, Code.NOT_READY, Code.RATE_LIMITED})
 _BROKEN: Final = (ConnectionClosed, InvalidHandshake, InvalidMessage, OSError, TimeoutError)
@@ -113,7 +115,7 @@ def _one_connection(client: GatewayClient, account: str, position: Position) -> 
             ) from error
         raise _Again(_why(error)) from error
     except Stopped as stopped:
-        if is_first or stopped.code is not ExitCode.UNREACHABLE:
+        if is_first or stopped.code is not ExitCode.UNREACHABLE or stopped.told["code"] == OVER:
             raise
         raise _Again(stopped.sentence) from stopped  # no token, as long as the gateway is away
 
@@ -126,9 +128,23 @@ def _why(error: Exception) -> str:
 
 
 def _opened(client: GatewayClient) -> ClientConnection:
+    """Once more where the server had another nonce in mind."""
+    try:
+        return _connected(client)
+    except InvalidStatus as error:
+        response = error.response
+        if response.status_code == 401 and client.exchange.proofs.heard(
+            client.profile.stream_url, {name.lower(): value for name, value in response.headers.raw_items()}
+        ):
+            return _connected(client)
+        raise
+
+
+def _connected(client: GatewayClient) -> ClientConnection:
+    url, token = client.profile.stream_url, client.token().text
     return connect(
-        client.profile.stream_url,
-        additional_headers={"Authorization": f"Bearer {client.token().text}"},
+        url,
+        additional_headers=client.exchange.proofs.headers("GET", url, token),
         open_timeout=OPEN_S_MAX,
         close_timeout=CLOSE_S_MAX,
         max_size=MESSAGE_BYTES_MAX,
@@ -152,6 +168,7 @@ def _subscribe(account: str, position: Position) -> dict[str, Any]:
 def _received(client: GatewayClient, socket: ClientConnection) -> dict[str, Any]:
     """The next message. A token that is about to expire is replaced meanwhile."""
     silent_until = time.monotonic() + SILENCE_S_MAX
+    nonces_left = NONCES_MAX
     while True:
         now = time.monotonic()
         renew_in = client.token().renew_at - now
@@ -160,11 +177,23 @@ def _received(client: GatewayClient, socket: ClientConnection) -> dict[str, Any]
         except TimeoutError:
             if time.monotonic() >= silent_until:
                 raise TimeoutError(f"nothing was heard for {SILENCE_S_MAX:g} s") from None
-            renewed = {"type": "auth.refresh", "token": client.token().text}
-            socket.send(msgspec.json.encode(renewed).decode())
+            _renew(client, socket)
             continue
         message: dict[str, Any] = msgspec.json.decode(text)
+        if message["type"] == "error" and message["code"] == Code.PROOF_NONCE and nonces_left:
+            nonces_left -= 1
+            client.exchange.proofs.hear(client.profile.stream_url, message["dpop_nonce"])
+            _renew(client, socket)
+            continue
         return message
+
+
+def _renew(client: GatewayClient, socket: ClientConnection) -> None:
+    """Another token for the stream, with a proof for the request that opened it."""
+    token = client.token().text
+    proof = client.exchange.proofs.proof("GET", client.profile.stream_url, token)
+    renewed = {"type": "auth.refresh", "token": token, "dpop": proof}
+    socket.send(msgspec.json.encode(renewed).decode())
 
 
 def _news(message: dict[str, Any], account: str, position: Position) -> Iterator[News]:

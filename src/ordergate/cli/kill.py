@@ -83,7 +83,7 @@ def release(
     profile: ProfileFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Let orders pass again; another person does this than the one who engaged it."""
+    """Let orders pass again. It takes another person than engaged it, but in `run`'s house of one."""
     with gateway(profile) as client:
         told = client.send("POST", "/v1/kill-switch/release", {"reason": reason, **_place(level, target)})
     _show(told, as_json)

@@ -23,6 +23,7 @@ from ordergate.cli import (
     keys,
     kill,
     limits,
+    login,
     orders,
     rates,
     report,
@@ -73,6 +74,9 @@ app.command()(servers.serve)
 app.command()(servers.venue)
 app.command()(servers.migrate)
 app.command()(declare.declare)
+app.command()(login.login)
+app.command()(login.logout)
+app.command()(login.whoami)
 app.command()(accounts.token)
 app.add_typer(orders.app, name="orders")
 app.command()(accounts.positions)

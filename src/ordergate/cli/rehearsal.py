@@ -90,6 +90,8 @@ class Person:
         self._token = ""
 
     async def log_in(self) -> None:
+        if self.profile.client_secret is None:
+            raise CannotRehearse("a rehearsal is of programs with a secret, which paper lets in")
         login = base64.b64encode(f"{self.profile.client_id}:{self.profile.client_secret}".encode()).decode()
         answer = await self._http.post(
             self.profile.token_url,

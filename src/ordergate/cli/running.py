@@ -74,7 +74,8 @@ def run(
 
     def tell(running: house.Running) -> None:
         plain = msgspec.to_builtins(running)
-        files.write_json(data_dir / FILE_NAME, {name: plain[name] for name in Profile.__struct_fields__})
+        known = {name: plain[name] for name in Profile.__struct_encode_fields__ if name in plain}
+        files.write_json(data_dir / FILE_NAME, known)
         if ready_file is not None:
             files.write_json(ready_file, running)
         starting.stop()

@@ -213,7 +213,7 @@ class Bearer:
         if client is None or not client.enabled or self._is_over(client):
             raise Flaw("the token's client may not use it any more")
         if grant_id is None:
-            if client.tenant != tenant or subject != client_id or client.is_public:
+            if client.tenant != tenant or subject != client_id or client.acts_for_people:
                 raise Flaw("the token's client may not use it any more")
             return _Allowed(client.scopes, client.accounts, client.bounds)
         person = self._directory.person(subject)

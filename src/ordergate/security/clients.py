@@ -37,9 +37,10 @@ class StoreUnavailable(Fault):
 class Client(msgspec.Struct, frozen=True, kw_only=True):
     """A program that may ask for tokens, and the most that its tokens may allow.
 
-    It proves itself with a secret, or with one of its `keys` (a JWK set as JSON, public keys only). One
-    with neither is public: it acts for people alone, and only at its `redirect_uris`. A secret that was
-    replaced serves until `old_secret_until`, seconds since the epoch.
+    It proves itself with a secret, or with one of its `keys` (a JWK set as JSON, public keys only); one with
+    neither is public. One with `redirect_uris` acts for people and has no say of its own: whoever holds its
+    key would be two persons, himself and the program. A secret that was replaced serves until
+    `old_secret_until`, seconds since the epoch.
     """
 
     client_id: str
@@ -54,6 +55,10 @@ class Client(msgspec.Struct, frozen=True, kw_only=True):
     bounds: KeyBounds | None = None
     old_secret_hash: str | None = None
     old_secret_until: int | None = None
+
+    @property
+    def acts_for_people(self) -> bool:
+        return bool(self.redirect_uris)
 
     @property
     def is_public(self) -> bool:

@@ -79,8 +79,8 @@ class Registered(ClientMixin):  # type: ignore[misc]  # Authlib publishes no typ
 
     def check_grant_type(self, grant_type: str) -> bool:
         if grant_type == CLIENT_CREDENTIALS:
-            return not self.stored.is_public
-        return bool(self.stored.redirect_uris)
+            return not self.stored.acts_for_people
+        return self.stored.acts_for_people
 
 
 class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]  # Authlib publishes no types

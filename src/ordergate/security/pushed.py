@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
 
-from ordergate.core.access import Scope
+from ordergate.core.access import PASSWORD_ONLY, TWO_FACTORS, Scope
 from ordergate.security.clients import Client
 
 URN: Final = "urn:ietf:params:oauth:request_uri:"
@@ -27,10 +27,17 @@ _CHALLENGE: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _THUMBPRINT: Final = re.compile(r"[A-Za-z0-9_-]{43}")
 _STATE: Final = re.compile(r"[\x20-\x7e]*")
 _SCOPES: Final = frozenset(scope.value for scope in Scope)
+_STRENGTHS: Final = frozenset({PASSWORD_ONLY, TWO_FACTORS})
+_SECONDS: Final = re.compile(r"[0-9]{1,9}")
+_LOOPBACK: Final = re.compile(r"(http://(?:127\.0\.0\.1|\[::1\]))(?::([1-9][0-9]{0,4}))?(/[\x21-\x7e]*)?")
+_PORT_MAX: Final = 65_535
 
 
 class Pushed(msgspec.Struct, frozen=True, kw_only=True):
-    """A request that may be put to a person. `bound_to` is the key that must ask for the tokens."""
+    """A request that may be put to a person. `bound_to` is the key that must ask for the tokens.
+
+    `two_factors` where a login by less will not do.
+    """
 
     client_id: str
     redirect_uri: str
@@ -38,6 +45,7 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     challenge: str
     state: str | None
     bound_to: str | None
+    two_factors: bool = False
 
 
 class Wrong(Exception):
@@ -84,7 +92,7 @@ def read(form: Mapping[str, str], client: Client, proven_key: str | None) -> Pus
     if form.get("response_mode", "query") != "query":
         raise Wrong("invalid_request", "the response mode is query")
     redirect_uri = form.get("redirect_uri", "")
-    if redirect_uri not in client.redirect_uris:
+    if not may_redirect(redirect_uri, client.redirect_uris):
         raise Wrong("invalid_request", "the redirect URI is not one of the client's")
     challenge = form.get("code_challenge", "")
     if form.get("code_challenge_method") != "S256" or _CHALLENGE.fullmatch(challenge) is None:
@@ -99,7 +107,40 @@ def read(form: Mapping[str, str], client: Client, proven_key: str | None) -> Pus
         challenge=challenge,
         state=state,
         bound_to=_bound_to(form.get("dpop_jkt"), proven_key),
+        two_factors=_two_factors(form),
     )
+
+
+def may_redirect(asked: str, registered: Iterable[str]) -> bool:
+    """Exactly one of the registered; at the loopback address of this machine any port will do.
+
+    A program that people run takes the port that is free (RFC 8252, 7.3). That holds for the two addresses
+    as they are written, over http, and for nothing that a resolver or a hosts file could lead elsewhere.
+    """
+    known = tuple(registered)
+    if asked in known:
+        return True
+    anywhere = _without_port(asked)
+    return anywhere is not None and anywhere in map(_without_port, known)
+
+
+def _without_port(uri: str) -> str | None:
+    """A loopback redirect less its port; None for every other."""
+    found = _LOOPBACK.fullmatch(uri)
+    if found is None or int(found[2] or 1) > _PORT_MAX:
+        return None
+    return found[1] + (found[3] or "")
+
+
+def _two_factors(form: Mapping[str, str]) -> bool:
+    """Whether `acr_values` lets nothing less do (RFC 9470). Logins are new: no `max_age` is too short."""
+    if _SECONDS.fullmatch(form.get("max_age", "0")) is None:
+        raise Wrong("invalid_request", "max_age is a number of seconds")
+    asked = form.get("acr_values")
+    known = _STRENGTHS & set(asked.split(" ")) if asked is not None else {PASSWORD_ONLY}
+    if not known:
+        raise Wrong("unmet_authentication_requirements", "there is no login of that strength here")
+    return PASSWORD_ONLY not in known
 
 
 def _scopes(asked: str | None, client: Client) -> frozenset[Scope]:

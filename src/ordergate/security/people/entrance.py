@@ -21,6 +21,7 @@ from ordergate.security.people.pages import Asking, Pages
 from ordergate.security.people.visits import Visit, Visits
 from ordergate.security.persons import Person
 from ordergate.security.profile import Profile
+from ordergate.security.pushed import Pushed
 from ordergate.security.throttle import Throttle
 from ordergate.telemetry import log
 
@@ -70,7 +71,7 @@ class Entrance:
 
     def client(self, client_id: str) -> Client | None:
         client = self.directory.client(client_id)
-        usable = client is not None and client.enabled and client.redirect_uris
+        usable = client is not None and client.enabled and client.acts_for_people
         return client if usable else None
 
     def person(self, user_id: str | None) -> Person | None:
@@ -80,6 +81,21 @@ class Entrance:
     def shown(self, user_id: str) -> str:
         """A name for the log; what is not one may be anything, even a mistyped password."""
         return user_id if self.directory.person(user_id) is not None else "unknown"
+
+    def login_page(
+        self,
+        pushed: Pushed,
+        name: str,
+        *,
+        cookie: str | None = None,
+        wrong: str | None = None,
+        asked: Asking | None = None,
+    ) -> Answer:
+        """A login that may be too weak ends at the program; every other one at what the person allows."""
+        may_end_at = pushed.redirect_uri if pushed.two_factors else None
+        return self.pages.login(
+            pushed.client_id, name, cookie=cookie, wrong=wrong, asked=asked, may_end_at=may_end_at
+        )
 
     def let_in(self, found: Found, person: Person, *, acr: str, by: str) -> Answer:
         """They are who they say. What the program may do they say on the next page."""

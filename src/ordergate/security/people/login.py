@@ -58,7 +58,7 @@ class Login:
         if pushed is None or self._entrance.client(pushed.client_id) is None:
             return self._pages.stopped(400, AGAIN)
         visit = self._visits.begin(pushed)
-        return self._pages.login(pushed.client_id, visit.name, cookie=visit.set_cookie)
+        return self._entrance.login_page(pushed, visit.name, cookie=visit.set_cookie)
 
     async def login(self, received: Received) -> Answer:
         """Who they are, by password and code."""
@@ -77,8 +77,12 @@ class Login:
             return self._pages.stopped(503, NOBODY)
         if person is None:
             _log.warning("login.failed", peer=peer, person=self._entrance.shown(user_id))
-            return self._pages.login(found.visit.pushed.client_id, found.name, wrong=WRONG)
+            return self._entrance.login_page(found.visit.pushed, found.name, wrong=WRONG)
         self._throttle.refund(user_id, peer)
+        if found.visit.pushed.two_factors and person.totp is None:
+            self._visits.end(found.name)
+            _log.info("login.too_weak", client_id=found.visit.pushed.client_id, person=person.user_id)
+            return self._back(found.visit, {"error": "unmet_authentication_requirements"})
         acr = PASSWORD_ONLY if person.totp is None else TWO_FACTORS
         return self._entrance.let_in(found, person, acr=acr, by="password")
 

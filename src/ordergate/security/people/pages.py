@@ -99,14 +99,19 @@ class Pages:
         cookie: str | None = None,
         wrong: str | None = None,
         asked: Asking | None = None,
+        may_end_at: str | None = None,
     ) -> Answer:
+        """`may_end_at` is the program's address where a login that is right may be too weak for it."""
         body = _LOGIN.substitute(
             client=escape(client_id),
             visit=escape(visit),
             wrong="" if wrong is None else _alert(wrong),
             passkey=self._passkey("show", "Use a passkey", visit, asked),
         )
-        return self._page(200 if wrong is None else 401, body, cookie=cookie, runs=asked is not None)
+        form_to = "" if may_end_at is None else _origin(may_end_at)
+        return self._page(
+            200 if wrong is None else 401, body, cookie=cookie, form_to=form_to, runs=asked is not None
+        )
 
     def consent(
         self,

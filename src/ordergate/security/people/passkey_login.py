@@ -58,7 +58,7 @@ class PasskeyLogin:
         if self._party is None or found is None or found.visit.user_id is not None:
             return self._stopped()
         asked = Asking(ceremonies.to_show(self._party, self._challenge(found)))
-        return self._entrance.pages.login(found.visit.pushed.client_id, found.name, asked=asked)
+        return self._entrance.login_page(found.visit.pushed, found.name, asked=asked)
 
     async def login(self, received: Received) -> Answer:
         """Who they are, by what the authenticator said."""
@@ -78,9 +78,7 @@ class PasskeyLogin:
             return self._entrance.pages.stopped(503, NOBODY)
         if isinstance(person, Unproven):
             _log.warning("login.failed", peer=peer, by="passkey", why=person.why)
-            return self._entrance.pages.login(
-                found.visit.pushed.client_id, found.name, wrong=NOT_ACCEPTED
-            )
+            return self._entrance.login_page(found.visit.pushed, found.name, wrong=NOT_ACCEPTED)
         self._entrance.throttle.refund(named, peer)
         return self._entrance.let_in(found, person, acr=TWO_FACTORS, by="passkey")
 

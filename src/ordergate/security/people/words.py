@@ -14,4 +14,9 @@ SCOPE_WORDS: Final = {
     Scope.MARKET_DATA_READ: "stream quotes and trades",
     Scope.RISK_READ: "see limits, their use, and the kill switch",
     Scope.RISK_WRITE: "change and approve limits, turn the kill switch, resolve orders in question",
+    Scope.SURVEILLANCE_READ: "see what surveillance is told",
+    Scope.OPERATIONS_WRITE: "turn the kill switch, resolve orders in question",
+    Scope.ACCESS_READ: "see who may do what",
+    Scope.ACCESS_WRITE: "give and take roles",
+    Scope.CREDENTIALS_WRITE: "see, store and rotate what lets the gateway in at brokers",
 }
