@@ -86,7 +86,7 @@ async def copied_credentials(ground: Ground) -> int:
     """PL1, PL5: live's credentials, signed file and address were copied to a paper machine."""
     declaration.check(ground.settings("paper", PAPER, declared="live"), {})
     secret = await ground.unseal(sealed_in=Env.LIVE, opened_in=Env.PAPER)
-    paper(Keys(Secret("key"), secret), trading_url=LIVE_HOST)
+    paper(Keys(Env.PAPER, Secret("key"), secret), trading_url=LIVE_HOST)
     return await _placed_in_paper_that_is_live()
 
 
@@ -142,7 +142,7 @@ async def replayed_outbox(ground: Ground) -> int:
 
 async def flipped_account(ground: Ground) -> int:
     """PL7: the broker redirects a paper session to live, where another account answers."""
-    paper(Keys(Secret("key"), Secret("secret")), trading_url=LIVE_HOST)
+    paper(Keys(Env.PAPER, Secret("key"), Secret("secret")), trading_url=LIVE_HOST)
     await ground.unseal(sealed_in=Env.LIVE, opened_in=Env.PAPER)  # paper's own keys open nothing there
     return await _placed_in_paper_that_is_live()
 
