@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from ordergate.brokers._shared.hosts import ForeignHost
-from ordergate.brokers.alpaca.access import Bearer, Keys, live, paper
+from ordergate.brokers.alpaca.access import Bearer, Keys, paper
+from ordergate.brokers.alpaca.live import live
 from ordergate.core.ids import Env, Paper
 from ordergate.telemetry.secret import Secret
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ordergate.brokers.alpaca import access
 from ordergate.brokers.alpaca.client import AlpacaBroker
+from ordergate.brokers.alpaca.live import live
 from ordergate.brokers.alpaca.prices import AlpacaPrices
 from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.core.ids import AccountId, Env, Live, Paper
@@ -30,14 +31,14 @@ ACCOUNT = AccountId("P-TEST")
 
 
 def a_login(real: access.Credentials[Live], practice: access.Credentials[Paper]) -> None:
-    access.live(real)
+    live(real)
     access.paper(practice)
-    access.live(practice)  # wrong: arg-type
+    live(practice)  # wrong: arg-type
     access.paper(real)  # wrong: arg-type
 
 
 def an_address(real: access.Credentials[Live], practice: access.Credentials[Paper]) -> None:
-    there = access.live(real)
+    there = live(real)
     access.Access(env=Env.LIVE, trading=there.trading, data=there.data, credentials=real)
     access.Access(env=Env.LIVE, trading=there.trading, data=there.data, credentials=practice)  # wrong: misc
 

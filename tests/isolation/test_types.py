@@ -33,7 +33,7 @@ class Mistake(msgspec.Struct, frozen=True):
 
 
 MISTAKES: Final = (
-    Mistake("brokers/alpaca/access.py", "return Access(env=Env.LIVE,", "return Access(env=Env.PAPER,"),
+    Mistake("brokers/alpaca/live.py", "return Access(env=Env.LIVE,", "return Access(env=Env.PAPER,"),
     Mistake("brokers/alpaca/client.py", "self._access: Access[E] = access", "self._access: Access = access"),
     Mistake("brokers/alpaca/prices.py", "class AlpacaPrices(Generic[E])", "class AlpacaPrices"),
     Mistake("engine/renamed.py", "self.env: E = broker.env", "self.env: E = Env.LIVE"),
@@ -41,7 +41,7 @@ MISTAKES: Final = (
     Mistake("engine/world.py", "    journal: JournalOf[E]\n", "    journal: JournalOf[Env]\n"),
     Mistake("ports/broker.py", "    env: E\n", "    env: Env\n"),
     Mistake("journal/postgres.py", "return cls(dsn, env,", "return cls(dsn, Env.PAPER,"),
-    Mistake("wiring/brokerages.py", "return access.live(credentials)", "return access.paper(credentials)"),
+    Mistake("wiring/brokerages.py", "return live(credentials)", "return access.paper(credentials)"),
     Mistake("wiring/credential_keeper.py", "        env: E,\n", "        env: Env,\n"),
     Mistake("wiring/gateway.py", "Brokerages(env, settings,", "Brokerages(Env.PAPER, settings,"),
 )

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ordergate.brokers._shared.hosts import ForeignHost
-from ordergate.brokers.alpaca.access import Keys, live, paper
+from ordergate.brokers.alpaca.access import Keys, paper
+from ordergate.brokers.alpaca.live import live
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import Env, parse_cl_ord_id
 from ordergate.core.refusals import Code, Refusal

@@ -17,6 +17,7 @@ from ordergate.cli import (
     declare,
     doctor,
     drill,
+    egress,
     groups,
     hooks,
     journal,
@@ -71,6 +72,7 @@ app.command()(servers.serve)
 app.command()(servers.venue)
 app.command()(servers.migrate)
 app.command()(declare.declare)
+app.command()(egress.egress)
 app.command()(accounts.token)
 app.add_typer(orders.app, name="orders")
 app.command()(accounts.positions)

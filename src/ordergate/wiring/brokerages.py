@@ -104,7 +104,11 @@ def access_of(login: BrokerSettings, env: E, credentials: access.Credentials[E])
     if env is Env.LIVE:
         if login.url is not None:
             raise CannotStart("in live the broker's host follows from the environment: remove `url`")
-        return access.live(credentials)
+        try:
+            from ordergate.brokers.alpaca.live import live
+        except ImportError as error:
+            raise CannotStart("this installation is for paper: it does not know the live host") from error
+        return live(credentials)
     try:
         hosts = frozenset(login.allowed_hosts)
         return access.paper(credentials, trading_url=login.url, allowed_hosts=hosts)

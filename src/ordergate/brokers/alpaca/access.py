@@ -2,7 +2,7 @@
 
 Paper never speaks to the live host and live never to anything else: the environment picks the
 host, and only paper may be pointed somewhere else, at a venue on this machine or on a host that
-the operator named. No list can add a host of Alpaca's to that.
+the operator named. No list can add a host of Alpaca's to that. The live host is known to `live` alone.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ import msgspec
 from yarl import URL
 
 from ordergate.brokers._shared.hosts import ForeignHost, is_loopback, origin
-from ordergate.core.ids import E, Env, Live, Paper
+from ordergate.core.ids import E, Env, Paper
 from ordergate.telemetry.secret import Secret
 
 _HOUSE: Final = "alpaca.markets"
 _PAPER: Final = "https://paper-api.alpaca.markets"
-_LIVE: Final = "https://api.alpaca.markets"
-_DATA: Final = "https://stream.data.alpaca.markets"
+DATA: Final = "https://stream.data.alpaca.markets"
 
 
 class Keys(msgspec.Struct, Generic[E], frozen=True):
@@ -41,7 +40,7 @@ Credentials: TypeAlias = Keys[E] | Bearer[E]
 
 
 class Access(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
-    """Where one environment is, and how to be let in. Made by `paper` or `live` alone."""
+    """Where one environment is, and how to be let in. Made by `paper`, or by the module `live`, alone."""
 
     env: E
     trading: URL
@@ -62,11 +61,6 @@ class Access(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
                 assert_never(self.credentials)
 
 
-def live(credentials: Credentials[Live]) -> Access[Live]:
-    """Real money: Alpaca's live host and no other."""
-    return Access(env=Env.LIVE, trading=_house(_LIVE), data=_house(_DATA), credentials=credentials)
-
-
 def paper(
     credentials: Credentials[Paper],
     *,
@@ -81,7 +75,7 @@ def paper(
     if trading_url is None:
         if data_url is not None:
             raise ForeignHost("data_url needs a trading_url beside it")
-        return Access(env=Env.PAPER, trading=_house(_PAPER), data=_house(_DATA), credentials=credentials)
+        return Access(env=Env.PAPER, trading=house(_PAPER), data=house(DATA), credentials=credentials)
     return Access(
         env=Env.PAPER,
         trading=_elsewhere(trading_url, allowed_hosts),
@@ -95,7 +89,8 @@ def websocket(url: URL) -> URL:
     return url.with_scheme("wss" if url.scheme in ("https", "wss") else "ws")
 
 
-def _house(url: str) -> URL:
+def house(url: str) -> URL:
+    """One of Alpaca's own, as an origin."""
     host = URL(url).host
     return origin(url, hosts=frozenset({host} if host else ()))
 
