@@ -27,6 +27,7 @@ from ordergate.wiring import declaration
 from ordergate.wiring.gateway import migrate_all
 from ordergate.wiring.settings import Settings, parse
 from tests.engine.stage import TRADER, Stage, let_run
+from tests.fixtures import network
 from tests.isolation import barriers
 from tests.isolation.live import ACCOUNT as LIVE
 from tests.isolation.live import person, place, terms
@@ -149,7 +150,7 @@ async def flipped_account(ground: Ground) -> int:
 
 async def tests_go_live(ground: Ground) -> int:
     """PL8: a test puts a live gateway together, and trades."""
-    with socket.socket() as line:
+    with network.expected(), socket.socket() as line:
         line.setblocking(False)
         try:
             line.connect(ELSEWHERE)

@@ -99,6 +99,11 @@ def test_a_database_on_this_machine_is_no_other_machine(url: str, monkeypatch: p
     assert hosts(settings(brokers={}, database_url={"environment": "DATABASE"})) == []
 
 
+def test_a_database_may_be_named_where_a_socket_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE", "postgresql://u:p@/ordergate?host=db.test:6432")
+    assert hosts(settings(brokers={}, database_url={"environment": "DATABASE"})) == [("db.test", 6432)]
+
+
 def test_the_rules_hold_for_one_user_and_let_nothing_else_through() -> None:
     text = rules(
         settings(),

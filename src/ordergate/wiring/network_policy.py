@@ -12,7 +12,7 @@ from contextlib import suppress
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from yarl import URL
@@ -133,8 +133,11 @@ def _databases(settings: Settings) -> Iterator[Destination]:
     """A database at a socket, or embedded, is on this machine."""
     sources = {"database": settings.database_url, "shared stops": settings.kill_switch.shared_database_url}
     for why, source in sources.items():
-        hosts = "" if source is None else urlsplit(source.read().reveal()).netloc.rpartition("@")[2]
-        for each in filter(None, hosts.split(",")):
+        if source is None:
+            continue
+        asked = urlsplit(source.read().reveal())
+        named = [*asked.netloc.rpartition("@")[2].split(","), *parse_qs(asked.query).get("host", ())]
+        for each in filter(None, named):
             place = urlsplit(f"//{each}")
             if place.hostname:
                 yield Destination(place.hostname, place.port or POSTGRES, why)
