@@ -16,8 +16,16 @@ RUN /opt/ordergate/bin/pip install --require-hashes -r requirements.txt
 
 COPY pyproject.toml README.md ./
 COPY src ./src
-RUN /opt/ordergate/bin/pip install --no-deps --no-build-isolation . \
-    && /opt/ordergate/bin/python -m compileall -q /opt/ordergate/lib \
+
+# Which environment the image is for. An image for paper is without the one module that knows the live host.
+ARG ENVIRONMENT
+RUN /opt/ordergate/bin/pip install --no-deps --no-build-isolation .
+RUN case "$ENVIRONMENT" in \
+        paper) rm /opt/ordergate/lib/python3.11/site-packages/ordergate/brokers/alpaca/live.py ;; \
+        live) ;; \
+        *) echo "say which environment the image is for: --build-arg ENVIRONMENT=paper" >&2; exit 1 ;; \
+    esac
+RUN /opt/ordergate/bin/python -m compileall -q /opt/ordergate/lib \
     && /opt/ordergate/bin/pip uninstall --yes pip
 
 

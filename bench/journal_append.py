@@ -24,7 +24,7 @@ import uvloop
 
 from bench.single_rows import pgbench
 from ordergate.core.idempotency import Receipt, Scope
-from ordergate.core.ids import AccountId, Env, OrderId, Symbol, order_id
+from ordergate.core.ids import AccountId, Env, OrderId, Paper, Symbol, order_id
 from ordergate.core.orders.events import OrderAccepted
 from ordergate.core.orders.terms import OrderType, Side, Terms
 from ordergate.journal.embedded import EmbeddedPostgres
@@ -42,7 +42,7 @@ BODY: Final = json.dumps({f"field_{n}": "a value of 20 chars" for n in range(16)
 class Lane:
     """One account that places orders as fast as they become durable."""
 
-    def __init__(self, journal: PostgresJournal, number: int) -> None:
+    def __init__(self, journal: PostgresJournal[Paper], number: int) -> None:
         self.journal = journal
         self.number = number
         self.account = AccountId(f"P-bench{number}")
@@ -115,7 +115,7 @@ def accepted(order: OrderId, account: AccountId, now: datetime) -> OrderAccepted
     return OrderAccepted(order_id=order, at=now, terms=terms, actor="bench", config_hash="0" * 64)
 
 
-async def measure(journal: PostgresJournal, waiting: int, seconds: float) -> dict[str, float]:
+async def measure(journal: PostgresJournal[Paper], waiting: int, seconds: float) -> dict[str, float]:
     lanes = [Lane(journal, number) for number in range(waiting)]
     for lane in lanes:
         await lane.take()
@@ -130,7 +130,7 @@ async def measure(journal: PostgresJournal, waiting: int, seconds: float) -> dic
     }
 
 
-async def fill(journal: PostgresJournal, rows: int) -> None:
+async def fill(journal: PostgresJournal[Paper], rows: int) -> None:
     """Give the journal a past, so that its cost with many rows shows."""
     lanes = [Lane(journal, 1_000 + number) for number in range(32)]
     for lane in lanes:

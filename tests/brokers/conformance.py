@@ -16,6 +16,7 @@ from typing import Protocol
 import msgspec
 import pytest
 
+from ordergate.core.ids import Paper
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import absorb
@@ -40,7 +41,7 @@ from tests.brokers.world import ACME, WAIT_S, HandClock, our_id, our_order, quan
 class Floor(Protocol):
     """A broker, and the market behind it."""
 
-    broker: Broker
+    broker: Broker[Paper]
 
     async def trade(self, side: Side, quantity: Decimal, price: Decimal) -> None:
         """Somebody else takes `side` for so much at that price, against whatever rests there."""
@@ -76,7 +77,7 @@ class Ear:
 
 
 @asynccontextmanager
-async def listening(broker: Broker) -> AsyncIterator[Ear]:
+async def listening(broker: Broker[Paper]) -> AsyncIterator[Ear]:
     ear = Ear()
     task = asyncio.create_task(ear.listen(broker.news()))
     try:
@@ -87,13 +88,13 @@ async def listening(broker: Broker) -> AsyncIterator[Ear]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def placed(broker: Broker, number: int = 1, asked: Terms | None = None) -> str:
+async def placed(broker: Broker[Paper], number: int = 1, asked: Terms | None = None) -> str:
     outcome = await broker.place(our_id(number), asked or terms(), no_veto)
     assert isinstance(outcome, Acknowledged), outcome
     return outcome.broker_order_id
 
 
-async def found(broker: Broker, number: int = 1, version: int = 1) -> OrderSnapshot:
+async def found(broker: Broker[Paper], number: int = 1, version: int = 1) -> OrderSnapshot:
     answer = await broker.find(our_id(number, version))
     assert not isinstance(answer, NotFound)
     return answer

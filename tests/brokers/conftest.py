@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from ordergate.brokers.alpaca.client import AlpacaBroker
+from ordergate.core.ids import Paper
 from tests.brokers.alpaca_account import broker_of
 from tests.brokers.sockets import ByteServer, byte_server, hangs
 from tests.brokers.world import HandClock
@@ -22,7 +23,7 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-async def broker(server: ByteServer, clock: HandClock) -> AsyncIterator[AlpacaBroker]:
+async def broker(server: ByteServer, clock: HandClock) -> AsyncIterator[AlpacaBroker[Paper]]:
     alpaca = broker_of(server.url, clock)
     yield alpaca
     await alpaca.close()

@@ -6,16 +6,17 @@ from hypothesis import strategies as st
 from yarl import URL
 
 from ordergate.brokers._shared.hosts import ForeignHost
-from ordergate.brokers.alpaca.access import Bearer, Keys, live, paper
-from ordergate.core.ids import Env
+from ordergate.brokers.alpaca.access import Bearer, Keys, paper
+from ordergate.brokers.alpaca.live import live
+from ordergate.core.ids import Env, Paper
 from ordergate.telemetry.secret import Secret
 
-KEYS = Keys(Secret("PKTEST"), Secret("very-secret"))
-BEARER = Bearer(Secret("very-secret"))
+KEYS = Keys(Env.PAPER, Secret("PKTEST"), Secret("very-secret"))
+BEARER = Bearer(Env.PAPER, Secret("very-secret"))
 
 
 def test_live_is_the_live_host_and_nothing_else() -> None:
-    access = live(KEYS)
+    access = live(Keys(Env.LIVE, Secret("AKTEST"), Secret("very-secret")))
     assert access.env is Env.LIVE
     assert access.trading == URL("https://api.alpaca.markets")
     assert access.trading_stream == URL("wss://api.alpaca.markets/stream")
@@ -82,8 +83,8 @@ def test_both_kinds_of_credentials_make_their_headers() -> None:
 
 
 @pytest.mark.parametrize("credentials", [KEYS, BEARER])
-def test_credentials_refuse_to_be_printed(credentials: Keys | Bearer) -> None:
-    access = live(credentials)
+def test_credentials_refuse_to_be_printed(credentials: Keys[Paper] | Bearer[Paper]) -> None:
+    access = paper(credentials)
     for shown in (repr(access), str(access), f"{access}", repr(credentials)):
         assert "very-secret" not in shown
         assert "PKTEST" not in shown

@@ -10,7 +10,8 @@ import pytest
 
 from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers.alpaca.access import Bearer, Keys
-from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings, Lease
+from ordergate.brokers.alpaca.client import AlpacaSettings, Lease
+from ordergate.core.ids import Env
 from ordergate.core.orders.order import Replacement
 from ordergate.ports.broker import (
     Acknowledged,
@@ -24,7 +25,7 @@ from ordergate.ports.broker import (
 )
 from ordergate.telemetry.secret import Secret
 from tests.brokers import alpaca_documents as documents
-from tests.brokers.alpaca_account import ABSENT, broker_of
+from tests.brokers.alpaca_account import ABSENT, Alpaca, broker_of
 from tests.brokers.sockets import Act, ByteServer, free_port, hangs, raw, resets, says, then_cuts
 from tests.brokers.test_http import UNCLEAR
 from tests.brokers.world import HandClock, our_id, terms
@@ -35,7 +36,7 @@ BIGGER = Replacement(version=2, quantity=Decimal(12), limit_price=Decimal(10), s
 DEARER = Replacement(version=2, quantity=Decimal(10), limit_price=Decimal(11), stop_price=None)
 
 
-async def place(broker: AlpacaBroker) -> Outcome:
+async def place(broker: Alpaca) -> Outcome:
     return await broker.place(our_id(1), terms(), no_veto)
 
 
@@ -50,7 +51,7 @@ def test_the_unproven_claims_are_not_made(clock: HandClock) -> None:
 
 
 async def test_a_yes_that_names_our_order_is_an_acknowledgement(
-    server: ByteServer, broker: AlpacaBroker
+    server: ByteServer, broker: Alpaca
 ) -> None:
     server.play(says(200, documents.order(our_id(1), status="accepted")))
     outcome = await place(broker)
@@ -66,7 +67,7 @@ async def test_a_yes_that_names_our_order_is_an_acknowledgement(
 
 async def test_a_bearer_token_is_the_other_way_in(server: ByteServer, clock: HandClock) -> None:
     server.play(says(200, documents.order(our_id(1))))
-    alpaca = broker_of(server.url, clock, Bearer(Secret("token")))
+    alpaca = broker_of(server.url, clock, Bearer(Env.PAPER, Secret("token")))
     await place(alpaca)
     await alpaca.close()
     assert server.seen[0].headers["authorization"] == "Bearer token"
@@ -74,12 +75,12 @@ async def test_a_bearer_token_is_the_other_way_in(server: ByteServer, clock: Han
 
 
 async def test_other_credentials_are_used_from_the_next_request_on(
-    server: ByteServer, broker: AlpacaBroker
+    server: ByteServer, broker: Alpaca
 ) -> None:
     server.play(hangs)
     under_way = asyncio.create_task(place(broker))
     await server.reached(1)
-    broker.use(Keys(Secret("PKNEXT"), Secret("next-secret")))
+    broker.use(Keys(Env.PAPER, Secret("PKNEXT"), Secret("next-secret")))
     assert broker.earlier_in_use, "the first request is under way still"
 
     server.play(says(200, documents.order(our_id(2))))
@@ -92,7 +93,7 @@ async def test_other_credentials_are_used_from_the_next_request_on(
 
 
 async def test_credentials_that_are_not_leased_any_more_open_nothing_and_then_cancel_nothing(
-    server: ByteServer, broker: AlpacaBroker, clock: HandClock
+    server: ByteServer, broker: Alpaca, clock: HandClock
 ) -> None:
     now = clock.monotonic()
     broker.lease(Lease(opens_until=now, ends=now + 100))
@@ -120,19 +121,19 @@ async def test_credentials_that_are_not_leased_any_more_open_nothing_and_then_ca
     ],
 )
 async def test_a_yes_that_does_not_name_our_order_is_unknown(
-    server: ByteServer, broker: AlpacaBroker, changes: dict[str, Any]
+    server: ByteServer, broker: Alpaca, changes: dict[str, Any]
 ) -> None:
     server.play(says(200, documents.order(our_id(1)) | changes))
     assert isinstance(await place(broker), Unknown)
     assert len(server.seen) == 1
 
 
-async def test_a_yes_of_another_shape_is_unknown(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_yes_of_another_shape_is_unknown(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(200, []))
     assert isinstance(await place(broker), Unknown)
 
 
-async def test_an_order_refused_at_once_is_rejected(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_an_order_refused_at_once_is_rejected(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(200, documents.order(our_id(1), status="rejected")))
     assert isinstance(await place(broker), Rejected)
 
@@ -149,14 +150,14 @@ async def test_an_order_refused_at_once_is_rejected(server: ByteServer, broker: 
     ],
 )
 async def test_a_no_in_the_brokers_words_is_a_no(
-    server: ByteServer, broker: AlpacaBroker, status: int, message: str
+    server: ByteServer, broker: Alpaca, status: int, message: str
 ) -> None:
     server.play(says(status, documents.error(message, None)))
     assert await place(broker) == Rejected(f"{status} {message}")
 
 
 @pytest.mark.parametrize("body", [{}, {"error": "no"}, [], {"message": 1}])
-async def test_a_no_in_other_words_is_unknown(server: ByteServer, broker: AlpacaBroker, body: Any) -> None:
+async def test_a_no_in_other_words_is_unknown(server: ByteServer, broker: Alpaca, body: Any) -> None:
     """A proxy on the way may have passed the order on."""
     server.play(says(403, body))
     assert isinstance(await place(broker), Unknown)
@@ -164,7 +165,7 @@ async def test_a_no_in_other_words_is_unknown(server: ByteServer, broker: Alpaca
 
 @pytest.mark.parametrize("name", UNCLEAR)
 async def test_an_unclear_answer_leaves_the_order_unknown(
-    server: ByteServer, broker: AlpacaBroker, name: str
+    server: ByteServer, broker: Alpaca, name: str
 ) -> None:
     server.play(UNCLEAR[name])
     assert isinstance(await place(broker), Unknown)
@@ -186,7 +187,7 @@ async def test_a_broker_that_is_not_there_was_sent_nothing(clock: HandClock) -> 
 
 @pytest.mark.parametrize(("headers", "waits"), [({"Retry_After": "7"}, 7.0), ({}, 1.0)])
 async def test_a_throttled_order_was_not_taken(
-    server: ByteServer, broker: AlpacaBroker, headers: dict[str, str], waits: float
+    server: ByteServer, broker: Alpaca, headers: dict[str, str], waits: float
 ) -> None:
     server.play(says(429, documents.error("rate limit exceeded"), **headers))
     assert await place(broker) == Unsent("the broker's rate limit", waits)
@@ -195,7 +196,7 @@ async def test_a_throttled_order_was_not_taken(
 # -- an id that was used before
 
 
-async def test_a_used_id_means_that_the_order_is_there(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_used_id_means_that_the_order_is_there(server: ByteServer, broker: Alpaca) -> None:
     server.play(USED, says(200, documents.order(our_id(1), status="filled")))
     outcome = await place(broker)
     assert isinstance(outcome, Acknowledged)
@@ -206,7 +207,7 @@ async def test_a_used_id_means_that_the_order_is_there(server: ByteServer, broke
     ]
 
 
-async def test_a_used_id_of_a_refused_order_is_a_no(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_used_id_of_a_refused_order_is_a_no(server: ByteServer, broker: Alpaca) -> None:
     server.play(USED, says(200, documents.order(our_id(1), status="rejected")))
     assert isinstance(await place(broker), Rejected)
 
@@ -215,7 +216,7 @@ async def test_a_used_id_of_a_refused_order_is_a_no(server: ByteServer, broker: 
     "lookup", [ABSENT, resets, says(500, {}), says(200, documents.order(our_id(2))), says(200, {})]
 )
 async def test_a_used_id_that_cannot_be_looked_up_is_unknown(
-    server: ByteServer, broker: AlpacaBroker, lookup: Act
+    server: ByteServer, broker: Alpaca, lookup: Act
 ) -> None:
     server.play(USED, lookup)
     assert isinstance(await place(broker), Unknown)
@@ -224,7 +225,7 @@ async def test_a_used_id_that_cannot_be_looked_up_is_unknown(
 # -- cancel
 
 
-async def test_a_cancel_is_acknowledged_by_no_content(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_cancel_is_acknowledged_by_no_content(server: ByteServer, broker: Alpaca) -> None:
     server.play(NO_CONTENT)
     assert await broker.cancel(our_id(1), documents.BROKER_ID) == Acknowledged(documents.BROKER_ID)
     assert server.paths() == [f"DELETE /v2/orders/{documents.BROKER_ID}"]
@@ -234,26 +235,26 @@ async def test_a_cancel_is_acknowledged_by_no_content(server: ByteServer, broker
     ("status", "message"), [(422, "order is not cancelable"), (404, "order not found for x")]
 )
 async def test_a_cancel_that_cannot_be_is_refused(
-    server: ByteServer, broker: AlpacaBroker, status: int, message: str
+    server: ByteServer, broker: Alpaca, status: int, message: str
 ) -> None:
     server.play(says(status, documents.error(message)))
     assert await broker.cancel(our_id(1), documents.BROKER_ID) == Rejected(f"{status} {message}")
 
 
-async def test_a_cancel_without_the_brokers_id_looks_it_up(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_cancel_without_the_brokers_id_looks_it_up(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(200, documents.order(our_id(1))), NO_CONTENT)
     assert await broker.cancel(our_id(1), None) == Acknowledged(documents.BROKER_ID)
     assert server.paths()[1] == f"DELETE /v2/orders/{documents.BROKER_ID}"
 
 
 async def test_a_cancel_of_an_order_that_is_not_there_is_refused(
-    server: ByteServer, broker: AlpacaBroker
+    server: ByteServer, broker: Alpaca
 ) -> None:
     server.play(ABSENT)
     assert isinstance(await broker.cancel(our_id(1), None), Rejected)
 
 
-async def test_a_cancel_whose_lookup_fails_was_not_sent(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_cancel_whose_lookup_fails_was_not_sent(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(500, {}))
     assert isinstance(await broker.cancel(our_id(1), None), Unsent)
     assert len(server.seen) == 1
@@ -261,7 +262,7 @@ async def test_a_cancel_whose_lookup_fails_was_not_sent(server: ByteServer, brok
 
 @pytest.mark.parametrize("act", [resets, says(500, {}), then_cuts(raw(b"HTTP/1.1 20"))])
 async def test_a_cancel_without_a_clear_answer_is_unknown(
-    server: ByteServer, broker: AlpacaBroker, act: Act
+    server: ByteServer, broker: Alpaca, act: Act
 ) -> None:
     server.play(act)
     assert isinstance(await broker.cancel(our_id(1), documents.BROKER_ID), Unknown)
@@ -302,7 +303,7 @@ async def test_a_new_quantity_is_a_change_of_what_the_broker_holds(
 
 
 async def test_a_partly_filled_order_is_not_replaced_until_that_is_proven_safe(
-    server: ByteServer, broker: AlpacaBroker
+    server: ByteServer, broker: Alpaca
 ) -> None:
     """A broker that counts anew after a replacement would buy the filled part again."""
     server.play(says(200, documents.order(our_id(1), filled_qty="1", status="partially_filled")))
@@ -312,7 +313,7 @@ async def test_a_partly_filled_order_is_not_replaced_until_that_is_proven_safe(
     assert len(server.seen) == 1
 
 
-async def test_an_unfilled_order_may_be_replaced(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_an_unfilled_order_may_be_replaced(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(200, documents.order(our_id(1))), says(200, documents.order(our_id(1, 2), id="new")))
     assert isinstance(
         await broker.replace(documents.BROKER_ID, our_id(1, 2), terms(), DEARER, no_veto), Acknowledged
@@ -335,7 +336,7 @@ async def test_an_unfilled_order_may_be_replaced(server: ByteServer, broker: Alp
     ids=["absent", "no lookup", "refused", "cut", "another order", "id used before"],
 )
 async def test_a_replacement_has_an_outcome_too(
-    server: ByteServer, broker: AlpacaBroker, acts: tuple[Act, ...], outcome: type[Outcome]
+    server: ByteServer, broker: Alpaca, acts: tuple[Act, ...], outcome: type[Outcome]
 ) -> None:
     server.play(*acts)
     assert isinstance(
@@ -343,7 +344,7 @@ async def test_a_replacement_has_an_outcome_too(
     )
 
 
-async def test_a_brokers_id_cannot_reach_another_path(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_brokers_id_cannot_reach_another_path(server: ByteServer, broker: Alpaca) -> None:
     server.play(NO_CONTENT)
     await broker.cancel(our_id(1), "../account?x=1#y")
     assert server.paths() == ["DELETE /v2/orders/..%2Faccount%3Fx%3D1%23y"]

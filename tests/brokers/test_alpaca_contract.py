@@ -12,6 +12,7 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 
 from ordergate.brokers.alpaca.client import AlpacaBroker
+from ordergate.core.ids import Paper
 from ordergate.core.orders.order import Replacement
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
 from ordergate.ports.broker import no_veto
@@ -63,14 +64,14 @@ def published(shared_dir: Path) -> Published:
 
 
 @pytest.fixture
-async def proven(server: ByteServer, clock: HandClock) -> AsyncIterator[AlpacaBroker]:
+async def proven(server: ByteServer, clock: HandClock) -> AsyncIterator[AlpacaBroker[Paper]]:
     broker = broker_of(server.url, clock, replace_keeps_fills=True, requests_per_minute=10_000)
     yield broker
     await broker.close()
 
 
 async def test_every_order_it_places_is_in_the_document(
-    published: Published, server: ByteServer, proven: AlpacaBroker
+    published: Published, server: ByteServer, proven: AlpacaBroker[Paper]
 ) -> None:
     server.play(says(200, documents.order(our_id(1))))
     for kind in OrderType:
@@ -92,7 +93,7 @@ async def test_every_order_it_places_is_in_the_document(
 
 
 async def test_everything_else_it_asks_is_in_the_document(
-    published: Published, server: ByteServer, proven: AlpacaBroker
+    published: Published, server: ByteServer, proven: AlpacaBroker[Paper]
 ) -> None:
     held = says(200, documents.order(our_id(1), id="61e69015-8549-4bfd-b9c3-01e75843f47d"))
     page = says(200, [documents.fill(n) for n in range(100)])

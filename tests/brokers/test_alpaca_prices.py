@@ -9,15 +9,16 @@ from typing import Any
 import pytest
 
 from ordergate.brokers._shared.socket import Patience
-from ordergate.brokers.alpaca.access import Bearer, Keys, paper
+from ordergate.brokers.alpaca.access import Bearer, Credentials, paper
 from ordergate.brokers.alpaca.prices import AlpacaPrices, Feed
-from ordergate.core.ids import Symbol
+from ordergate.core.ids import Env, Paper, Symbol
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.telemetry.secret import Secret
 from tests.brokers.alpaca_account import KEYS
 from tests.brokers.streams import Scene, Stage, stream_server
 from tests.brokers.world import ACME, WAIT_S, FixedChance, HandClock
 
+TOKEN = Bearer(Env.PAPER, Secret("token"))
 CONNECTED = [{"T": "success", "msg": "connected"}]
 AUTHENTICATED = [{"T": "success", "msg": "authenticated"}]
 SUBSCRIBED = [{"T": "subscription", "trades": ["ACME"], "quotes": ["ACME"], "bars": []}]
@@ -45,7 +46,7 @@ async def listen(
     count: int,
     clock: HandClock,
     *,
-    credentials: Keys | Bearer = KEYS,
+    credentials: Credentials[Paper] = KEYS,
     feed: Feed = Feed.IEX,
     patience: Patience | None = None,
 ) -> list[Quote | Trade]:
@@ -96,7 +97,7 @@ async def test_it_logs_in_subscribes_and_says_prices(clock: HandClock) -> None:
 
 async def test_a_bearer_token_is_said_as_alpaca_wants_it(clock: HandClock) -> None:
     async with stream_server(feeds(f"[{TRADE}]")) as server:
-        await listen(server.url, 1, clock, credentials=Bearer(Secret("token")), feed=Feed.CRYPTO_US)
+        await listen(server.url, 1, clock, credentials=TOKEN, feed=Feed.CRYPTO_US)
         assert server.heard[0] == {"action": "auth", "key": "oauth", "secret": "token"}
         assert server.paths == ["/v1beta3/crypto/us"]
 

@@ -7,23 +7,22 @@ from decimal import Decimal
 
 import pytest
 
-from ordergate.brokers.alpaca.client import AlpacaBroker
 from ordergate.core.orders.reports import BrokerStatus
 from ordergate.ports.broker import BrokerUnavailable, NotFound, no_veto
 from tests.brokers import alpaca_documents as documents
-from tests.brokers.alpaca_account import ABSENT
+from tests.brokers.alpaca_account import ABSENT, Alpaca
 from tests.brokers.sockets import Act, ByteServer, resets, says
 from tests.brokers.world import HandClock, our_id, quantities, terms
 
 
-async def test_an_order_is_found_by_our_id(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_an_order_is_found_by_our_id(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(200, documents.order(our_id(1), status="canceled")))
     found = await broker.find(our_id(1))
     assert not isinstance(found, NotFound)
     assert (found.version, found.status) == (1, BrokerStatus.CANCELED)
 
 
-async def test_absence_in_the_brokers_words_is_an_answer(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_absence_in_the_brokers_words_is_an_answer(server: ByteServer, broker: Alpaca) -> None:
     server.play(ABSENT)
     assert await broker.find(our_id(1)) == NotFound()
 
@@ -41,14 +40,14 @@ async def test_absence_in_the_brokers_words_is_an_answer(server: ByteServer, bro
         resets,
     ],
 )
-async def test_any_other_absence_is_not(server: ByteServer, broker: AlpacaBroker, act: Act) -> None:
+async def test_any_other_absence_is_not(server: ByteServer, broker: Alpaca, act: Act) -> None:
     """Were it taken for an answer, a lost order would be called never sent."""
     server.play(act)
     with pytest.raises(BrokerUnavailable):
         await broker.find(our_id(1))
 
 
-async def test_a_replaced_chain_is_counted_whole(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_replaced_chain_is_counted_whole(server: ByteServer, broker: Alpaca) -> None:
     third = documents.order(our_id(1, 3), id="c", qty="3", filled_qty="1", replaces="b")
     second = documents.order(
         our_id(1, 2), id="b", qty="6", filled_qty="3", replaces="a", status="replaced", replaced_by="c"
@@ -62,7 +61,7 @@ async def test_a_replaced_chain_is_counted_whole(server: ByteServer, broker: Alp
     assert len(server.seen) == 4, "what was replaced is remembered"
 
 
-async def test_open_orders_are_read_page_by_page(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_open_orders_are_read_page_by_page(server: ByteServer, broker: Alpaca) -> None:
     first = [documents.order(f"label-{n}", id=f"id-{n}") for n in range(500)]
     server.play(says(200, first), says(200, [first[-1], documents.order("label-500", id="id-500")]))
     assert len(await broker.open_orders()) == 501
@@ -70,7 +69,7 @@ async def test_open_orders_are_read_page_by_page(server: ByteServer, broker: Alp
 
 
 async def test_recent_orders_are_one_list_with_what_was_replaced(
-    server: ByteServer, broker: AlpacaBroker
+    server: ByteServer, broker: Alpaca
 ) -> None:
     old = documents.order(our_id(1), id="a", filled_qty="4", status="replaced", replaced_by="b")
     new = documents.order(our_id(1, 2), id="b", qty="6", filled_qty="1", replaces="a")
@@ -84,7 +83,7 @@ async def test_recent_orders_are_one_list_with_what_was_replaced(
 
 
 async def test_the_names_of_many_filled_orders_are_looked_up_in_one_list(
-    server: ByteServer, broker: AlpacaBroker
+    server: ByteServer, broker: Alpaca
 ) -> None:
     fills = [documents.fill(n, order_id=f"id-{n}") for n in range(50)]
     orders = [documents.order(our_id(n), id=f"id-{n}") for n in range(50)]
@@ -97,7 +96,7 @@ async def test_the_names_of_many_filled_orders_are_looked_up_in_one_list(
 
 
 async def test_a_list_that_names_nobody_new_is_not_asked_for_again(
-    server: ByteServer, broker: AlpacaBroker
+    server: ByteServer, broker: Alpaca
 ) -> None:
     fills = [documents.fill(n, order_id=f"id-{n}") for n in range(5)]
     singly = [says(200, documents.order(our_id(n), id=f"id-{n}")) for n in range(5)]
@@ -106,19 +105,19 @@ async def test_a_list_that_names_nobody_new_is_not_asked_for_again(
     assert [execution.report.cl_ord_id for execution in read] == [our_id(n) for n in range(5)]
 
 
-async def test_a_foreign_order_beyond_our_terms_is_left_out(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_foreign_order_beyond_our_terms_is_left_out(server: ByteServer, broker: Alpaca) -> None:
     trailing = documents.order("theirs", id="t", type="trailing_stop", trail_price="1")
     server.play(says(200, [trailing, documents.order(our_id(1))]))
     assert [found.cl_ord_id for found in await broker.open_orders()] == [our_id(1)]
 
 
-async def test_one_of_ours_beyond_our_terms_cannot_be(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_one_of_ours_beyond_our_terms_cannot_be(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(200, [documents.order(our_id(1), type="trailing_stop")]))
     with pytest.raises(BrokerUnavailable):
         await broker.open_orders()
 
 
-async def test_fills_are_read_to_the_end_from_the_cursor_on(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_fills_are_read_to_the_end_from_the_cursor_on(server: ByteServer, broker: Alpaca) -> None:
     fills = [documents.fill(n) for n in range(101)]
     server.play(says(200, fills[:100]), says(200, documents.order(our_id(1))), says(200, fills[100:]))
     read = [execution async for execution in broker.executions(after="20240301000000000::x")]
@@ -132,7 +131,7 @@ async def test_fills_are_read_to_the_end_from_the_cursor_on(server: ByteServer, 
     ]
 
 
-async def test_a_placed_order_is_not_asked_for_again(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_placed_order_is_not_asked_for_again(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(200, documents.order(our_id(1))), says(200, [documents.fill(1)]))
     await broker.place(our_id(1), terms(), no_veto)
     read = [execution async for execution in broker.executions(after=None)]
@@ -140,7 +139,7 @@ async def test_a_placed_order_is_not_asked_for_again(server: ByteServer, broker:
     assert len(server.seen) == 2
 
 
-async def test_a_history_that_goes_in_circles_is_refused(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_history_that_goes_in_circles_is_refused(server: ByteServer, broker: Alpaca) -> None:
     page = [documents.fill(n) for n in range(100)]
     server.play(says(200, page), says(200, documents.order(our_id(1))), says(200, page))
     read = 0
@@ -151,20 +150,20 @@ async def test_a_history_that_goes_in_circles_is_refused(server: ByteServer, bro
 
 
 async def test_a_fill_of_an_order_that_is_not_there_is_refused(
-    server: ByteServer, broker: AlpacaBroker
+    server: ByteServer, broker: Alpaca
 ) -> None:
     server.play(says(200, [documents.fill(1)]), ABSENT)
     with pytest.raises(BrokerUnavailable):
         await anext(broker.executions(after=None))
 
 
-async def test_positions_are_signed(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_positions_are_signed(server: ByteServer, broker: Alpaca) -> None:
     coin = documents.position("BTCUSD", "1", "long", "crypto")
     server.play(says(200, [documents.position("ACME", "-5", "short"), coin]))
     assert quantities(await broker.positions()) == {"ACME": -5, "BTC/USD": 1}
 
 
-async def test_the_account_says_who_it_is(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_the_account_says_who_it_is(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(200, documents.account(account_blocked=True)))
     account = await broker.account()
     assert account.fingerprint == "alpaca:e6fe16f3-64a4-4921-8928-cadf02f92f98:010203ABCD"
@@ -173,20 +172,20 @@ async def test_the_account_says_who_it_is(server: ByteServer, broker: AlpacaBrok
 
 
 async def test_a_query_waits_for_the_limit_a_while(
-    server: ByteServer, broker: AlpacaBroker, clock: HandClock
+    server: ByteServer, broker: Alpaca, clock: HandClock
 ) -> None:
     server.play(says(429, {}, Retry_After="3"), says(200, documents.account()))
     await broker.account()
     assert clock.slept == [3.0]
 
 
-async def test_a_query_does_not_wait_for_ever(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_a_query_does_not_wait_for_ever(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(429, {}, Retry_After="30"))
     with pytest.raises(BrokerUnavailable):
         await broker.account()
 
 
-async def test_no_answer_to_a_query_is_no_fact(server: ByteServer, broker: AlpacaBroker) -> None:
+async def test_no_answer_to_a_query_is_no_fact(server: ByteServer, broker: Alpaca) -> None:
     server.play(resets)
     for question in (broker.account(), broker.positions(), broker.open_orders(), broker.find(our_id(1))):
         with pytest.raises(BrokerUnavailable):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from ordergate.brokers._shared.socket import Patience
-from ordergate.brokers.alpaca.access import Bearer, Keys
+from ordergate.brokers.alpaca.access import Bearer, Credentials
+from ordergate.core.ids import Env, Paper
 from ordergate.core.orders import reports as r
 from ordergate.ports.broker import BrokerNews, News, StreamDown, StreamUp
 from ordergate.telemetry.secret import Secret
@@ -46,7 +47,7 @@ async def listen(
     count: int,
     clock: HandClock,
     *,
-    credentials: Keys | Bearer = KEYS,
+    credentials: Credentials[Paper] = KEYS,
     patience: Patience | None = None,
 ) -> list[BrokerNews]:
     broker = broker_of(url, clock, credentials, patience=patience or Patience())
@@ -80,7 +81,7 @@ async def test_it_logs_in_listens_and_reports(clock: HandClock, binary: bool) ->
 
 async def test_a_bearer_token_logs_in_too(clock: HandClock) -> None:
     async with stream_server(welcomes()) as server:
-        await listen(server.url, 1, clock, credentials=Bearer(Secret("token")))
+        await listen(server.url, 1, clock, credentials=Bearer(Env.PAPER, Secret("token")))
         assert server.heard[0] == {"action": "authenticate", "data": {"oauth_token": "token"}}
 
 

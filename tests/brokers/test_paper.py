@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from decimal import Decimal
+from typing import TypeAlias
 
 import pytest
 from hypothesis import given
@@ -17,7 +18,7 @@ from ordergate.brokers.paper.exchange import PaperExchange
 from ordergate.brokers.paper.ledger import PaperLedger
 from ordergate.brokers.paper.news import WAITING_MAX, executed
 from ordergate.brokers.paper.orders import PaperOrder
-from ordergate.core.ids import ClOrdId, Env, Symbol
+from ordergate.core.ids import ClOrdId, Env, Paper, Symbol
 from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.reports import BrokerStatus
@@ -39,6 +40,8 @@ from ordergate.ports.broker import (
 )
 from tests.brokers.conformance import listening, placed
 from tests.brokers.world import ACME, WAIT_S, HandClock, our_id, quantities, terms
+
+Twin: TypeAlias = PaperBroker[Paper]
 
 ES = Symbol("ESH4")
 EMINI = Instrument(
@@ -64,7 +67,7 @@ def script() -> f.Script:
 
 
 @pytest.fixture
-async def paper(exchange: PaperExchange, clock: HandClock, script: f.Script) -> AsyncIterator[PaperBroker]:
+async def paper(exchange: PaperExchange, clock: HandClock, script: f.Script) -> AsyncIterator[Twin]:
     broker = PaperBroker(exchange, env=Env.PAPER, clock=clock, fates=script)
     yield broker
     await broker.close()
@@ -85,14 +88,14 @@ async def paper(exchange: PaperExchange, clock: HandClock, script: f.Script) -> 
     ],
 )
 async def test_every_fate_of_a_call_has_its_outcome(
-    paper: PaperBroker, script: f.Script, fate: f.Fate, outcome: type[Outcome], arrives: bool
+    paper: Twin, script: f.Script, fate: f.Fate, outcome: type[Outcome], arrives: bool
 ) -> None:
     script.add(f.Call.PLACE, fate)
     assert isinstance(await paper.place(our_id(1), terms(), no_veto), outcome)
     assert isinstance(await paper.find(our_id(1)), NotFound) is not arrives
 
 
-async def test_a_late_call_arrives_when_it_is_let_in(paper: PaperBroker, script: f.Script) -> None:
+async def test_a_late_call_arrives_when_it_is_let_in(paper: Twin, script: f.Script) -> None:
     script.add(f.Call.PLACE, f.LateCall())
     await paper.place(our_id(1), terms(), no_veto)
     paper.let_late_calls_in()
@@ -100,7 +103,7 @@ async def test_a_late_call_arrives_when_it_is_let_in(paper: PaperBroker, script:
 
 
 async def test_a_resend_that_meets_its_late_original_is_one_order_where_ids_are_refused(
-    paper: PaperBroker, script: f.Script
+    paper: Twin, script: f.Script
 ) -> None:
     script.add(f.Call.PLACE, f.LateCall())
     await paper.place(our_id(1), terms(), no_veto)
@@ -120,7 +123,7 @@ async def test_a_resend_is_a_second_order_where_they_are_not(clock: HandClock, d
     assert len(await broker.open_orders()) == 2
 
 
-async def test_a_query_that_fails_is_no_fact(paper: PaperBroker, script: f.Script) -> None:
+async def test_a_query_that_fails_is_no_fact(paper: Twin, script: f.Script) -> None:
     script.add(f.Call.QUERY, f.LostAnswer())
     with pytest.raises(BrokerUnavailable):
         await paper.find(our_id(1))
@@ -151,7 +154,7 @@ async def test_latency_is_slept_on_the_clock_that_was_given(
 
 
 async def test_what_happens_while_the_line_is_cut_is_lost(
-    paper: PaperBroker, exchange: PaperExchange
+    paper: Twin, exchange: PaperExchange
 ) -> None:
     async with listening(paper) as ear:
         order_id = await placed(paper)
@@ -168,7 +171,7 @@ async def test_what_happens_while_the_line_is_cut_is_lost(
     assert last.report.cum_qty == 10
 
 
-async def test_single_reports_may_be_lost_or_doubled(paper: PaperBroker, exchange: PaperExchange) -> None:
+async def test_single_reports_may_be_lost_or_doubled(paper: Twin, exchange: PaperExchange) -> None:
     paper.stream.copies = lambda report: 2 if isinstance(report, r.ExecutedReport) else 0
     async with listening(paper) as ear:
         order_id = await placed(paper)
@@ -178,7 +181,7 @@ async def test_single_reports_may_be_lost_or_doubled(paper: PaperBroker, exchang
 
 
 async def test_a_listener_that_does_not_keep_up_loses_the_line_and_is_told(
-    paper: PaperBroker, exchange: PaperExchange
+    paper: Twin, exchange: PaperExchange
 ) -> None:
     line = paper.news()
     assert await anext(line) == StreamUp()
@@ -192,7 +195,7 @@ async def test_a_listener_that_does_not_keep_up_loses_the_line_and_is_told(
     assert isinstance(heard[2], News)
 
 
-async def test_closing_ends_the_stream(paper: PaperBroker) -> None:
+async def test_closing_ends_the_stream(paper: Twin) -> None:
     line = paper.news()
     assert await anext(line) == StreamUp()
     await paper.close()
@@ -221,7 +224,7 @@ async def test_closing_ends_the_stream(paper: PaperBroker) -> None:
 )
 async def test_an_order_trades_at_the_price_that_reaches_it(
     exchange: PaperExchange,
-    paper: PaperBroker,
+    paper: Twin,
     *,
     side: Side,
     kind: OrderType,
@@ -245,7 +248,7 @@ async def test_an_order_trades_at_the_price_that_reaches_it(
     assert seen.status is status
 
 
-async def test_a_stop_that_was_reached_stays_awake(exchange: PaperExchange, paper: PaperBroker) -> None:
+async def test_a_stop_that_was_reached_stays_awake(exchange: PaperExchange, paper: Twin) -> None:
     stop = terms(type=OrderType.STOP_LIMIT, limit_price=Decimal(11), stop_price=Decimal(11))
     await placed(paper, asked=stop)
     exchange.mark(ACME, Decimal(12))
@@ -256,7 +259,7 @@ async def test_a_stop_that_was_reached_stays_awake(exchange: PaperExchange, pape
 
 
 async def test_an_order_that_crosses_the_market_fills_at_once(
-    exchange: PaperExchange, paper: PaperBroker
+    exchange: PaperExchange, paper: Twin
 ) -> None:
     exchange.mark(ACME, Decimal("9.50"))
     await placed(paper, asked=terms(time_in_force=TimeInForce.FOK))
@@ -266,7 +269,7 @@ async def test_an_order_that_crosses_the_market_fills_at_once(
 
 
 async def test_executions_may_be_taken_back_and_corrected(
-    exchange: PaperExchange, paper: PaperBroker
+    exchange: PaperExchange, paper: Twin
 ) -> None:
     async with listening(paper) as ear:
         order_id = await placed(paper)
@@ -289,7 +292,7 @@ async def test_executions_may_be_taken_back_and_corrected(
 
 
 async def test_what_was_changed_while_nobody_listened_is_at_the_end_of_the_list(
-    exchange: PaperExchange, paper: PaperBroker
+    exchange: PaperExchange, paper: Twin
 ) -> None:
     order_id = await placed(paper)
     one = exchange.fill(order_id, Decimal(4), Decimal(10))
@@ -333,7 +336,7 @@ async def test_a_broker_may_tell_a_correction_as_what_it_adds(
     assert (told[2].quantity, told[2].delta) == (Decimal(-1), True)
 
 
-async def test_the_market_may_end_an_order(exchange: PaperExchange, paper: PaperBroker) -> None:
+async def test_the_market_may_end_an_order(exchange: PaperExchange, paper: Twin) -> None:
     async with listening(paper) as ear:
         exchange.expire(await placed(paper, 1))
         exchange.reject(await placed(paper, 2), "halted")

@@ -15,6 +15,7 @@ from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers._shared.socket import Patience
 from ordergate.brokers.alpaca.access import Access, Keys, paper
 from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings
+from ordergate.core.ids import Env, Paper
 from ordergate.core.orders.terms import Side
 from ordergate.telemetry.secret import Secret
 from ordergate.venue.server import Venue, running
@@ -44,8 +45,8 @@ TUNED: Final = AlpacaSettings(
 )
 
 
-def access_to(venue: Venue) -> Access:
-    return paper(Keys(Secret(OURS.key), Secret(OURS.secret)), trading_url=venue.base_url)
+def access_to(venue: Venue) -> Access[Paper]:
+    return paper(Keys(Env.PAPER, Secret(OURS.key), Secret(OURS.secret)), trading_url=venue.base_url)
 
 
 class VenueFloor:

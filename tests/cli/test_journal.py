@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, Env
 from ordergate.core.instruments import by_any_name
 from ordergate.engine.pictures import lines
 from ordergate.engine.recovery import Recovery
@@ -118,7 +118,7 @@ async def wrong_snapshot(dsn: str, settings: Settings) -> None:
     """The books of the first events, with other cash than they have."""
     instruments = by_any_name(settings.symbols)
     account = AccountId("P-DEMO")
-    journal = await PostgresJournal.connect(dsn, settings.environment)
+    journal = await PostgresJournal.connect(dsn, Env.PAPER)
     try:
         rules = fold_rules(instruments)
         folded = await Recovery(account, journal, instruments, rules).fold(2, 2, lambda stored: None)

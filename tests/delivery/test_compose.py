@@ -65,6 +65,16 @@ def test_only_the_gateway_joins_a_network_that_leads_outside() -> None:
     assert outward == ["gateway"]
 
 
+def test_not_even_the_gateway_reaches_another_machine() -> None:
+    for name, network in COMPOSE["networks"].items():
+        translated = network.get("driver_opts", {}).get("com.docker.network.bridge.enable_ip_masquerade")
+        assert network.get("internal") or translated == "false", name
+
+
+def test_the_image_is_the_one_for_paper() -> None:
+    assert SERVICES["gateway"]["build"]["args"] == {"ENVIRONMENT": "paper"}
+
+
 @pytest.fixture
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     """What compose asks the operator for."""

@@ -98,8 +98,70 @@ def test_the_container_does_not_run_as_root() -> None:
 
 
 def test_the_container_has_no_default_environment() -> None:
-    assert not any(re.search(r"\b(?:paper|live)\b", rest) for _, rest in STEPS)
+    assert arguments_of("ARG") == ["ENVIRONMENT"]
+    assert not any(re.search(r"\b(?:paper|live)\b", rest) for step, rest in STEPS if step != "RUN")
     assert json.loads(arguments_of("CMD")[-1]) == ["serve", "--config", "/etc/ordergate/gateway.yaml"]
+
+
+LIVE_HOST: Final = re.compile(rb"(?<!paper-)\bapi\.alpaca\.markets")
+SITE: Final = "/opt/ordergate/lib/python3.11/site-packages"
+
+
+def installed(wheel: zipfile.ZipFile, folder: Path, environment: str | None) -> tuple[Path, int]:
+    """What the recipe leaves of the package in an image for this environment, and how its step ended."""
+    site = folder / (environment or "unsaid")
+    wheel.extractall(site)
+    (step,) = (rest for rest in arguments_of("RUN") if rest.startswith("case"))
+    assert f"{SITE}/ordergate" in step
+    said = {} if environment is None else {"ENVIRONMENT": environment}
+    shell = ["/bin/sh", "-c", step.replace(SITE, str(site))]
+    ended = subprocess.run(shell, env=said, check=False, timeout=20, capture_output=True)
+    return site, ended.returncode
+
+
+def in_live(site: Path) -> str:
+    """What an installation says to a login in live."""
+    asks = (
+        "from ordergate.brokers.alpaca.access import Bearer\n"
+        "from ordergate.core.ids import Env\n"
+        "from ordergate.telemetry.secret import Secret\n"
+        "from ordergate.wiring import brokerages, settings\n"
+        "login = settings.BrokerSettings()\n"
+        "try: print(brokerages.access_of(login, Env.LIVE, Bearer(Env.LIVE, Secret('x'))).trading)\n"
+        "except settings.CannotStart as fault: print(fault)\n"
+        "print(brokerages.__file__)\n"
+    )
+    asked = [sys.executable, "-c", asks]
+    told = subprocess.run(
+        asked, env={"PYTHONPATH": str(site)}, check=True, timeout=60, capture_output=True, text=True
+    )
+    words, where = told.stdout.splitlines()
+    assert Path(where).is_relative_to(site)
+    return words
+
+
+def test_an_image_for_paper_does_not_know_the_live_host(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    paper, ended = installed(wheel, tmp_path, "paper")
+    assert ended == 0
+    files = [file for file in paper.rglob("*") if file.is_file()]
+    assert len(files) > 500
+    assert [file for file in files if LIVE_HOST.search(file.read_bytes())] == []
+    assert in_live(paper) == "this installation is for paper: it does not know the live host"
+
+
+def test_an_image_for_live_knows_it_in_one_place(wheel: zipfile.ZipFile, tmp_path: Path) -> None:
+    live, ended = installed(wheel, tmp_path, "live")
+    assert ended == 0
+    found = [file for file in live.rglob("*.py") if LIVE_HOST.search(file.read_bytes())]
+    assert [file.relative_to(live).as_posix() for file in found] == ["ordergate/brokers/alpaca/live.py"]
+    assert in_live(live) == "https://api.alpaca.markets"
+
+
+@pytest.mark.parametrize("environment", [None, "", "Paper", "production"])
+def test_an_image_that_is_for_neither_is_not_built(
+    wheel: zipfile.ZipFile, tmp_path: Path, environment: str | None
+) -> None:
+    assert installed(wheel, tmp_path, environment)[1] == 1
 
 
 def test_the_health_question_is_valid_python_and_has_a_timeout() -> None:

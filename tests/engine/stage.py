@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import count
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
 
@@ -22,7 +22,7 @@ from ordergate.brokers.paper import fates
 from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.brokers.paper.exchange import PaperExchange
 from ordergate.core.access import Principal, Scope
-from ordergate.core.ids import AccountId, Env, OrderId, Symbol
+from ordergate.core.ids import AccountId, Env, OrderId, Paper, Symbol
 from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
@@ -213,7 +213,8 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self.account = AccountId(f"{env.letter}-TEST")
         self.clock = HandClock()
         self.chance = CountingChance()
-        self.journal = MemoryJournal(env)
+        # A test may mix environments as only a mistake could: the types are told that it is always paper.
+        self.journal = MemoryJournal(cast("Paper", env))
         self.views = MemoryViews(self.journal)
         self.exchange = PaperExchange(
             now=self.clock.now, instruments={ES: INSTRUMENT}, dedups=dedup is DedupClass.A
@@ -259,7 +260,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
     async def start(self, *, ready: bool = True) -> None:
         self.broker = PaperBroker(
             self.exchange,
-            env=self.env,
+            env=cast("Paper", self.env),
             clock=self.clock,
             dedup=self._dedup,
             resend_is_safe=self._resend_is_safe,
@@ -273,7 +274,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         )
         self.metrics = Metrics()
         world = World(
-            env=self.env,
+            env=cast("Paper", self.env),
             clock=self.clock,
             chance=self.chance,
             journal=self.journal,

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ordergate.core.ids import Env
+from ordergate.core.ids import Env, Paper
 from ordergate.journal.memory import MemoryJournal
 from ordergate.telemetry import failpoints
 from tests.engine.stage import ACCOUNT, Stage
@@ -62,7 +62,7 @@ async def test_an_owner_that_slept_while_another_took_the_account_sends_nothing(
         assert stage.listener.kinds.count("dispatch_started") == 0
 
 
-class Owned(MemoryJournal):
+class Owned(MemoryJournal[Paper]):
     """Knows whether the right to write was given up."""
 
     closed = False

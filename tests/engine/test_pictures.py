@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from ordergate.core.ids import Env, OrderId
+from ordergate.core.ids import Env, OrderId, Paper
 from ordergate.engine import books as books_module
 from ordergate.engine import pictures
 from ordergate.engine.books import Books
@@ -102,7 +102,7 @@ def test_labels_say_never_only_of_what_never_was() -> None:
 class Written:
     """A past in a journal, and ways to fold it."""
 
-    def __init__(self, journal: MemoryJournal, epoch: int, head: int) -> None:
+    def __init__(self, journal: MemoryJournal[Paper], epoch: int, head: int) -> None:
         self.head = head
         self._journal = journal
         self._epoch = epoch

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from ordergate.core.faults import JournalUnavailable
-from ordergate.core.ids import AccountId, Env
+from ordergate.core.ids import AccountId, Env, Paper
 from ordergate.core.privileged import GatewayStopped, IdentityChanged
 from ordergate.engine.privileged import PrivilegedRecord
 from ordergate.journal.memory import MemoryJournal
@@ -49,7 +49,7 @@ class Source:
             del self.changes[number]
 
 
-async def stream(journal: MemoryJournal) -> list[object]:
+async def stream(journal: MemoryJournal[Paper]) -> list[object]:
     return [stored.event async for stored in journal.read(STREAM, after=0)]
 
 

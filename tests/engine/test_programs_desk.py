@@ -41,7 +41,7 @@ class House:
         self.there = AccountId(f"{env.letter}-THERE")
         self.clock = HandClock()
         self.store = MemoryStore(env)
-        self.journal = MemoryJournal(env)
+        self.journal = MemoryJournal(Env.LIVE) if env is Env.LIVE else MemoryJournal(Env.PAPER)
 
     async def open(self) -> None:
         self.book = Directory(self.env, self.store, self.clock)

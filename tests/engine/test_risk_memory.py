@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import cast
 
 import msgspec
 import pytest
 
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, Paper
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.profit import Sums
@@ -17,7 +18,7 @@ from ordergate.engine.answers import Answer
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.node import Node
 from ordergate.engine.rhythm import Rhythm
-from ordergate.engine.world import Served
+from ordergate.engine.world import Served, World
 from tests.engine.stage import ACCOUNT, ES, LIMITS, TRADER, Stage
 
 DAY = {"zone": "America/Chicago", "ends_at": "17:00"}
@@ -191,9 +192,10 @@ async def test_accounts_of_one_owner_and_of_one_group_know_each_other() -> None:
             Served(AccountId("P-B"), stage.broker, LIMITS, owner="ada"),
             Served(AccountId("P-C"), stage.broker, LIMITS, groups=("desk",)),
         ]
+        world = cast("World[Paper]", stage.node._world)
         seats = {
             seat.lane.account: seat
-            for seat in Node(stage.node._world, served, rhythm=Rhythm(), pace=Pace()).lanes
+            for seat in Node(world, served, rhythm=Rhythm(), pace=Pace()).lanes
         }
         owned = {name: [lane.account for lane in seat.own_lanes] for name, seat in seats.items()}
         assert owned == {"P-A": ["P-A", "P-B"], "P-B": ["P-B", "P-A"], "P-C": ["P-C"]}

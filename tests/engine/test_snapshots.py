@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from ordergate.core.faults import JournalCorrupt
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, Paper
 from ordergate.engine import pictures
 from ordergate.engine.answers import Answer
 from ordergate.engine.books import Books
@@ -269,10 +269,10 @@ async def test_a_seal_broken_before_the_snapshot_stops_the_account_when_the_proo
         assert "the chain breaks" in (stage.lane.trouble or "")
 
 
-class Broken(MemoryJournal):
+class Broken(MemoryJournal[Paper]):
     """A journal of which one event was changed by hand."""
 
-    def __init__(self, journal: MemoryJournal, at: int) -> None:
+    def __init__(self, journal: MemoryJournal[Paper], at: int) -> None:
         super().__init__(journal.env)
         self.store = journal.store
         self._at = at

@@ -27,6 +27,7 @@ from ordergate.wiring import declaration
 from ordergate.wiring.gateway import migrate_all
 from ordergate.wiring.settings import Settings, parse
 from tests.engine.stage import TRADER, Stage, let_run
+from tests.fixtures import network
 from tests.isolation import barriers
 from tests.isolation.live import ACCOUNT as LIVE
 from tests.isolation.live import person, place, terms
@@ -86,7 +87,7 @@ async def copied_credentials(ground: Ground) -> int:
     """PL1, PL5: live's credentials, signed file and address were copied to a paper machine."""
     declaration.check(ground.settings("paper", PAPER, declared="live"), {})
     secret = await ground.unseal(sealed_in=Env.LIVE, opened_in=Env.PAPER)
-    paper(Keys(Secret("key"), secret), trading_url=LIVE_HOST)
+    paper(Keys(Env.PAPER, Secret("key"), secret), trading_url=LIVE_HOST)
     return await _placed_in_paper_that_is_live()
 
 
@@ -142,14 +143,14 @@ async def replayed_outbox(ground: Ground) -> int:
 
 async def flipped_account(ground: Ground) -> int:
     """PL7: the broker redirects a paper session to live, where another account answers."""
-    paper(Keys(Secret("key"), Secret("secret")), trading_url=LIVE_HOST)
+    paper(Keys(Env.PAPER, Secret("key"), Secret("secret")), trading_url=LIVE_HOST)
     await ground.unseal(sealed_in=Env.LIVE, opened_in=Env.PAPER)  # paper's own keys open nothing there
     return await _placed_in_paper_that_is_live()
 
 
 async def tests_go_live(ground: Ground) -> int:
     """PL8: a test puts a live gateway together, and trades."""
-    with socket.socket() as line:
+    with network.expected(), socket.socket() as line:
         line.setblocking(False)
         try:
             line.connect(ELSEWHERE)

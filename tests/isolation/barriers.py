@@ -25,7 +25,7 @@ from ordergate.security.sealing.envelope import About, Envelope, Sealed
 from ordergate.security.verify import take_apart
 from ordergate.telemetry.secret import Secret
 from ordergate.wiring import declaration, settings
-from tests.fixtures import network
+from tests.fixtures.guarded import loopback
 
 Remove = Callable[[pytest.MonkeyPatch], None]
 
@@ -119,7 +119,7 @@ def no_human(patch: pytest.MonkeyPatch) -> None:
 
 def no_guard(patch: pytest.MonkeyPatch) -> None:
     """10: tests reach no other machine."""
-    patch.setattr(network, "check", _nothing)
+    patch.setattr(loopback, "check", _nothing)
 
 
 BARRIERS: Final[Mapping[int, Remove]] = {

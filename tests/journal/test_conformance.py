@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from ordergate.core.ids import Env
+from ordergate.core.ids import Env, Paper
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews
 from ordergate.journal.postgres import PostgresJournal
@@ -31,9 +31,9 @@ class InMemory:
 class OnPostgres:
     @pytest_asyncio.fixture
     async def twin(self, database: str) -> AsyncIterator[Twin]:
-        journals: list[PostgresJournal] = []
+        journals: list[PostgresJournal[Paper]] = []
 
-        async def opened(units: int) -> PostgresJournal:
+        async def opened(units: int) -> PostgresJournal[Paper]:
             limits = Limits(queued_units_max=units)
             journals.append(await PostgresJournal.connect(database, Env.PAPER, limits=limits))
             return journals[-1]

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from ordergate.core.faults import JournalUnavailable, StaleEpoch
-from ordergate.core.ids import Env
+from ordergate.core.ids import Env, Paper
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
@@ -29,7 +29,7 @@ IMPATIENT = Limits(patience_s_max=0.0, fence_s_max=0.2, backoff_s_max=0.05)
 
 
 @asynccontextmanager
-async def through(proxy: Proxy, database: str, limits: Limits) -> AsyncIterator[PostgresJournal]:
+async def through(proxy: Proxy, database: str, limits: Limits) -> AsyncIterator[PostgresJournal[Paper]]:
     """A journal whose writer speaks through the proxy."""
     journal = await PostgresJournal.connect(proxy.dsn(name_of(database)), Env.PAPER, limits=limits)
     try:
@@ -243,7 +243,7 @@ async def test_who_finds_its_account_taken_and_the_taker_gone_lets_a_third_write
             await first.take(ALICE)
 
 
-async def refused_by_the_fence(journal: PostgresJournal) -> None:
+async def refused_by_the_fence(journal: PostgresJournal[Paper]) -> None:
     """Wait until the journal has reached the server again, and was told that another writes."""
     while True:
         try:

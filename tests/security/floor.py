@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
 from itertools import count
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -26,7 +26,7 @@ from ordergate.core.access import Principal, Role, Scope
 from ordergate.core.approvals import Change
 from ordergate.core.contingent.terms import GroupKind, GroupTerms, Leg, LegType
 from ordergate.core.contingent.terms import Role as LegRole
-from ordergate.core.ids import AccountId, Env
+from ordergate.core.ids import AccountId, Env, Paper
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.policy import Edit
 from ordergate.core.tenancy import AccountPlace, Assignment, Reach
@@ -84,7 +84,8 @@ class Floor:
         self.tenant_of = {OWN: "acme", SISTER: "acme", THEIRS: "zeta"}
         self.clock = clock or HandClock()
         self.chance = CountingChance()
-        self.journal = MemoryJournal(env)
+        self._typed = cast("Paper", env)  # which of the two it is does not matter to the types
+        self.journal = MemoryJournal(self._typed)
         self.store = MemoryStore(env)
         self.things: dict[str, Things] = {}
         self._keys = count(1)
@@ -103,7 +104,7 @@ class Floor:
         views = MemoryViews(self.journal)
         hub = Hub(views)
         world = World(
-            env=self.env,
+            env=self._typed,
             clock=self.clock,
             chance=self.chance,
             journal=self.journal,
@@ -116,7 +117,7 @@ class Floor:
         served = [
             Served(
                 account,
-                PaperBroker(self.exchanges[target], env=self.env, clock=self.clock),
+                PaperBroker(self.exchanges[target], env=self._typed, clock=self.clock),
                 msgspec.structs.replace(LIMITS, enabled_until=self.clock.now() + timedelta(days=30)),
                 login=f"login-{target}",
                 tenant=self.tenant_of[target],

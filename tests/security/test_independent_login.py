@@ -19,6 +19,8 @@ from tests.security.test_oidc_provider import INSTALL_S, WallClock, installed
 from tests.security.visitor import BACK, Visitor, visitor
 from tests.security.world import World, world
 
+pytestmark = pytest.mark.fetches
+
 __all__ = ["installed"]
 
 RESOURCE = "/v1/accounts"

@@ -31,6 +31,8 @@ from ordergate.security.external import COOL_DOWN_S, FRESH_S, ExternalIssuer, Is
 from tests.security.test_oidc_provider import UNREACHABLE
 from tests.security.world import SetClock, World, world
 
+pytestmark = pytest.mark.fetches
+
 VERSION: Final = "26.0.7"
 ARTIFACT: Final = f"org.keycloak:keycloak-quarkus-dist:{VERSION}:zip"
 SOURCE: Final = Path(__file__).parent / "keycloak"

@@ -117,7 +117,7 @@ class Place:
 async def opened(venue: Venue, document: Document) -> str:
     """The account that a token opens, asked as the gateway's adapter asks."""
     assert isinstance(document, OAuthTokens)
-    access = paper(Bearer(document.access_token), trading_url=venue.base_url)
+    access = paper(Bearer(Env.PAPER, document.access_token), trading_url=venue.base_url)
     broker = AlpacaBroker(access, AccountId("P-ONE"), clock=SystemClock(), chance=SystemChance())
     try:
         return (await broker.account()).fingerprint

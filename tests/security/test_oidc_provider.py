@@ -20,6 +20,8 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.security.external import ExternalIssuer, IssuerSettings, http_client
 from tests.security.world import SetClock, World, world
 
+pytestmark = pytest.mark.fetches
+
 SOURCE = Path(__file__).parent / "oidc_provider"
 AUDIENCE = "urn:gateway:paper"
 INSTALL_S = 300

@@ -8,7 +8,7 @@ import pytest
 
 from ordergate.brokers.alpaca.access import Credentials, Keys
 from ordergate.brokers.alpaca.client import Lease
-from ordergate.core.ids import Env
+from ordergate.core.ids import Env, Paper
 from ordergate.ports.keys import KeysUnavailable
 from ordergate.security.clients import StoreUnavailable
 from ordergate.security.credentials.documents import ApiKeys
@@ -68,7 +68,7 @@ class Adapters:
         self.leases: list[Lease] = []
         self.earlier = False
 
-    def use(self, login: str, credentials: Credentials) -> None:
+    def use(self, login: str, credentials: Credentials[Paper]) -> None:
         assert isinstance(credentials, Keys)
         self.used.append(credentials.key_id.reveal())
 
@@ -83,7 +83,7 @@ class Kept:
     def __init__(self, brokers: dict[str, BrokerSettings]) -> None:
         self.desk, self.adapters, self.clock = Desk(), Adapters(), SetClock()
         self.keeper = CredentialKeeper(
-            brokers, cast(Any, self.desk), cast(Any, Fresh()), cast(Any, self.clock)
+            Env.PAPER, brokers, cast(Any, self.desk), cast(Any, Fresh()), cast(Any, self.clock)
         )
 
     async def look(self, times: int = 1) -> None:
@@ -97,7 +97,7 @@ STORED = {"venue": BrokerSettings()}
 async def test_a_switch_is_followed_and_the_old_one_is_let_go_of_when_nothing_uses_it() -> None:
     kept = Kept(STORED)
     first = await kept.keeper.first()
-    assert first["venue"] == Keys(Secret("one"), Secret("s"))
+    assert first["venue"] == Keys(Env.PAPER, Secret("one"), Secret("s"))
     kept.desk.rows = [row("one", State.DRAINING), row("two", State.ACTIVE)]
     kept.adapters.earlier = True
 
@@ -145,7 +145,7 @@ async def test_a_file_that_is_replaced_is_read_again_without_a_restart(tmp_path:
     secret.write_text("s\n")
     login = BrokerSettings(key=SecretSource(file=key), secret=SecretSource(file=secret))
     kept = Kept({"venue": login})
-    assert (await kept.keeper.first())["venue"] == Keys(Secret("one"), Secret("s"))
+    assert (await kept.keeper.first())["venue"] == Keys(Env.PAPER, Secret("one"), Secret("s"))
 
     await kept.look(READ_AGAIN_LOOKS)
     assert kept.adapters.used == []

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ordergate.brokers._shared.hosts import ForeignHost
-from ordergate.brokers.alpaca.access import Keys, live, paper
+from ordergate.brokers.alpaca.access import Keys, paper
+from ordergate.brokers.alpaca.live import live
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import Env, parse_cl_ord_id
 from ordergate.core.refusals import Code, Refusal
@@ -23,7 +24,8 @@ from tests.security.world import world
 from tests.venue.pit import Pit
 from tests.wounds.scenes import open_breaks
 
-KEYS = Keys(Secret("key"), Secret("secret"))
+KEYS = Keys(Env.PAPER, Secret("key"), Secret("secret"))
+REAL = Keys(Env.LIVE, Secret("key"), Secret("secret"))
 
 
 def test_openalgo_defect_4_an_environment_is_written_down_and_never_assumed(tmp_path: Path) -> None:
@@ -44,7 +46,7 @@ def test_openalgo_defect_4_no_setting_turns_a_paper_gateway_to_the_live_host() -
             trading_url="https://api.alpaca.markets",
             allowed_hosts=frozenset({"api.alpaca.markets"}),
         )
-    assert paper(KEYS).trading.host != live(KEYS).trading.host
+    assert paper(KEYS).trading.host != live(REAL).trading.host
 
 
 async def test_openalgo_1055_a_token_for_live_opens_nothing_in_paper() -> None:

@@ -5,12 +5,13 @@ import os
 import pickle
 import ssl
 import subprocess
+import typing
 from decimal import Decimal
 
 import httpx
 import yaml
 
-from ordergate.core.ids import Env
+from ordergate.core.ids import Env, Live
 
 
 # ruleid: no-float-money
@@ -76,6 +77,15 @@ def chosen(settings: dict) -> None:
     print(settings.get("environment", "paper"))
     # ok: no-default-environment
     print(settings["environment"])
+
+
+def told_apart(env: Env) -> None:
+    # ruleid: no-environment-as-text
+    print(env == "live")
+    # ruleid: no-environment-as-text
+    print(typing.cast(Live, env))
+    # ok: no-environment-as-text
+    print(env is Env.LIVE)
 
 
 def read(text: bytes) -> None:

@@ -17,6 +17,7 @@ from ordergate.cli import (
     declare,
     doctor,
     drill,
+    egress,
     groups,
     hooks,
     journal,
@@ -77,6 +78,7 @@ app.command()(declare.declare)
 app.command()(login.login)
 app.command()(login.logout)
 app.command()(login.whoami)
+app.command()(egress.egress)
 app.command()(accounts.token)
 app.add_typer(orders.app, name="orders")
 app.command()(accounts.positions)

@@ -276,6 +276,13 @@ def plain(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> Table:
     return table
 
 
+def destinations(rows: Iterable[Row]) -> Table:
+    table = _table(None, "host", "port", "why")
+    for row in rows:
+        table.add_row(_text(row["host"]), _text(row["port"]), _text(row["why"]))
+    return table
+
+
 def sheet(values: Mapping[str, Any]) -> Table:
     """Names and values, one under the other."""
     table = Table.grid(padding=(0, 2))

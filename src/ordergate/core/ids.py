@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Final, NewType
+from typing import Final, Literal, NewType, TypeVar
 
 AccountId = NewType("AccountId", str)
 OrderId = NewType("OrderId", str)
@@ -37,6 +37,13 @@ class Env(StrEnum):
     @property
     def letter(self) -> str:
         return "P" if self is Env.PAPER else "L"
+
+
+Paper = Literal[Env.PAPER]
+Live = Literal[Env.LIVE]
+
+E = TypeVar("E", Literal[Env.PAPER], Literal[Env.LIVE])
+"""The environment as a type. It is one of the two: what might be either is neither, and fits nowhere."""
 
 
 def order_id(env: Env, *, at_ms: int, entropy: int) -> OrderId:

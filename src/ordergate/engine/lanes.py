@@ -23,7 +23,7 @@ from ordergate.engine.rereading import Rereads
 from ordergate.engine.runs import Runs
 from ordergate.engine.sightings import Sightings
 from ordergate.engine.stream_watch import StreamWatch
-from ordergate.ports.broker import Broker, BrokerAccount
+from ordergate.ports.broker import AnyBroker, BrokerAccount
 
 WHYS_MAX: Final = 8
 CURRENT: Final = Freshness(None)
@@ -54,7 +54,7 @@ class Seat(msgspec.Struct):
     """
 
     lane: Lane
-    broker: Broker
+    broker: AnyBroker
     limits: Limits | None
     freshness: Freshness
     expected: str | None = None

@@ -12,6 +12,7 @@ from typing import Final
 from ordergate.core.accounts.events import AnyAccountEvent, SymbolRenamed
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import JournalCorrupt, StaleEpoch, Unfoldable
+from ordergate.core.ids import E
 from ordergate.core.instruments import by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
 from ordergate.core.risk.memories import PricesSeen
@@ -51,7 +52,7 @@ from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.trips import TripPolicy
 from ordergate.engine.unknowns import Unknowns
 from ordergate.engine.valuing import Valuing
-from ordergate.engine.world import Served, World, require_one_environment, subjects
+from ordergate.engine.world import AnyServed, AnyWorld, Served, World, require_one_environment, subjects
 from ordergate.telemetry.log import logger
 
 log = logger("node")
@@ -63,8 +64,8 @@ FIRM: Final = "firm"
 class Node:
     def __init__(
         self,
-        world: World,
-        served: Sequence[Served],
+        world: World[E],
+        served: Sequence[Served[E]],
         *,
         rhythm: Rhythm,
         pace: Pace,
@@ -74,7 +75,7 @@ class Node:
     ) -> None:
         """`two_persons`: whoever engages the kill switch does not release it. Without `trips` none happen."""
         require_one_environment(world.env, served)
-        self._world = world
+        self._world: AnyWorld = world
         self.lanes = Lanes()
         self.prices = PriceBoard(world.audience)
         self.kill_switch = KillSwitch(world.env, world.journal, world.audience, world.metrics, world.clock)
@@ -120,7 +121,7 @@ class Node:
             pace=snapshots or SnapshotPace(),
         )
         for one in served:
-            self.lanes.add(self._seat(one))
+            self.lanes.add(self._seat(world, one))
         self._said = {one.account: one.limits for one in served}
         self.limits = desk_for(
             world, self.lanes, subjects(served), self._remember_recent, self.prices.reference
@@ -377,7 +378,7 @@ class Node:
             dropped = await self._world.journal.forget_answers(self._world.clock.now() - KEPT)
             log.info("receipts.dropped", answers=dropped)
 
-    def _acquaint(self, served: Sequence[Served]) -> None:
+    def _acquaint(self, served: Sequence[AnyServed]) -> None:
         """Tell every seat which others are of the same owner, and which sums it is part of."""
         everybody = tuple(one.account for one in served)
         members = {FIRM: everybody}
@@ -392,19 +393,19 @@ class Node:
             others = [other.lane for other in self.lanes if other is not seat and mine is not None]
             seat.own_lanes = (seat.lane, *(one for one in others if owner_of[one.account] == mine))
 
-    def _seat(self, one: Served) -> Seat:
+    def _seat(self, world: World[E], one: Served[E]) -> Seat:
         lane = Lane(
             one.account,
-            journal=self._world.journal,
-            instruments=by_any_name(self._world.instruments),
-            audience=self._world.audience,
+            journal=world.journal,
+            instruments=by_any_name(world.instruments),
+            audience=world.audience,
             follow=self._follow,
-            clock=self._world.clock,
-            metrics=self._world.metrics,
-            rules=self._world.rules,
+            clock=world.clock,
+            metrics=world.metrics,
+            rules=world.rules,
         )
-        stale = Freshness(self._world.clock.now(), "not reconciled since the start")
-        names = names_of(self._world.instruments.values())
+        stale = Freshness(world.clock.now(), "not reconciled since the start")
+        names = names_of(world.instruments.values())
         broker = Renamed(one.broker, names) if names else one.broker
         return Seat(lane, broker, None, stale, one.expected, login=one.login, tenant=one.tenant)
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
+from typing import Generic
 
 import msgspec
 
-from ordergate.core.ids import ClOrdId, Symbol
+from ordergate.core.ids import ClOrdId, E, Symbol
 from ordergate.core.money import ZERO
 from ordergate.core.orders.order import Replacement
 from ordergate.core.orders.reports import OrderSnapshot
@@ -32,13 +33,13 @@ from ordergate.ports.broker import (
 _with = msgspec.structs.replace
 
 
-class Renamed:
+class Renamed(Generic[E]):
     """See the module. `names` maps every other name to ours."""
 
-    def __init__(self, broker: Broker, names: Mapping[Symbol, Symbol]) -> None:
+    def __init__(self, broker: Broker[E], names: Mapping[Symbol, Symbol]) -> None:
         self.capabilities = broker.capabilities
-        self.env = broker.env
-        self._broker = broker
+        self.env: E = broker.env
+        self._broker: Broker[E] = broker
         self._names = names
 
     async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome:

@@ -6,11 +6,12 @@ Decides nothing and starts nothing, and names no concrete adapter; wiring fills 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeAlias
 
 import msgspec
 
 from ordergate.core.faults import InvariantBroken
-from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
+from ordergate.core.ids import AccountId, E, Live, Paper, Symbol, is_account_id
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.compiling import Subject
 from ordergate.core.risk.limits import Limits
@@ -20,7 +21,7 @@ from ordergate.ports.audience import Audience
 from ordergate.ports.broker import Broker
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.clock_offset import ClockOffset
-from ordergate.ports.journal import Journal
+from ordergate.ports.journal import JournalOf
 from ordergate.ports.kill_flags import KillFlags, SharedFlags
 from ordergate.ports.market_data import MarketData
 from ordergate.ports.nodes import Node as SeenNode
@@ -29,7 +30,7 @@ from ordergate.ports.views import Views
 from ordergate.telemetry.metrics import Metrics
 
 
-class Served(msgspec.Struct, frozen=True):
+class Served(msgspec.Struct, Generic[E], frozen=True):
     """One account that this node serves. `expected` is what the broker calls it, where that is known.
 
     `limits` are what the settings say; what holds is compiled from the rules in the journal. `login` is
@@ -38,7 +39,7 @@ class Served(msgspec.Struct, frozen=True):
     """
 
     account: AccountId
-    broker: Broker
+    broker: Broker[E]
     limits: Limits | None
     expected: str | None = None
     login: str = ""
@@ -48,18 +49,18 @@ class Served(msgspec.Struct, frozen=True):
     groups: tuple[str, ...] = ()
 
 
-class World(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything outside the engine, as the ports promise it.
+class World(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """Everything outside the engine, as the ports promise it: all of one environment.
 
     `rules` names the code and the instruments that events are folded by; snapshots of others are not used.
     `audit` says why records cannot be proved now, or None. `parts` are run for as long as the node is.
     `strategies` are those that a tenant has registered.
     """
 
-    env: Env
+    env: E
     clock: Clock
     chance: Chance
-    journal: Journal
+    journal: JournalOf[E]
     views: Views
     audience: Audience
     metrics: Metrics
@@ -77,12 +78,16 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     parts: Mapping[str, Callable[[], Awaitable[None]]] = {}
 
 
-def subjects(served: Sequence[Served]) -> dict[AccountId, Subject]:
+AnyServed: TypeAlias = Served[Paper] | Served[Live]
+AnyWorld: TypeAlias = World[Paper] | World[Live]
+
+
+def subjects(served: Sequence[AnyServed]) -> dict[AccountId, Subject]:
     """Whose limits each account is under."""
     return {one.account: Subject(one.account, one.tenant, one.desk) for one in served}
 
 
-def require_one_environment(env: Env, served: Sequence[Served]) -> None:
+def require_one_environment(env: E, served: Sequence[Served[E]]) -> None:
     """A node of one environment never holds a broker, or an account, of another. Raises InvariantBroken."""
     for one in served:
         if one.broker.env is not env or not is_account_id(env, one.account):

@@ -11,12 +11,13 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from datetime import datetime
+from typing import Generic
 
 import msgspec
 
 from ordergate.core.faults import Fault, JournalUnavailable
 from ordergate.core.idempotency import Receipt, Scope
-from ordergate.core.ids import AccountId, Env, OrderId
+from ordergate.core.ids import AccountId, E, OrderId
 from ordergate.journal.memory_store import Books, Store, stored
 from ordergate.journal.tails import Linked, Tails
 from ordergate.ports.journal import Committed, Snapshot, Stored, Taken, Unit
@@ -27,14 +28,14 @@ class _Append(msgspec.Struct):
     done: Committed
 
 
-class MemoryJournal:
+class MemoryJournal(Generic[E]):
     """Keeps the promises of `ports.journal.Journal` until the process ends.
 
     Give the same instance to the next engine and it finds everything again.
     """
 
-    def __init__(self, env: Env, *, queued_units_max: int = 16_384) -> None:
-        self.env = env
+    def __init__(self, env: E, *, queued_units_max: int = 16_384) -> None:
+        self.env: E = env
         self.store = Store()
         self._tails = Tails()
         self._queued_units_max = queued_units_max

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import msgspec
 
-from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.ids import AccountId, Live, OrderId, Paper
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_store import Books, Store
 from ordergate.journal.views import page
@@ -25,7 +25,7 @@ class _Seen(msgspec.Struct):
 class MemoryViews:
     """Keeps the promises of `ports.views.Views` over a MemoryJournal, or over a store alone."""
 
-    def __init__(self, journal: MemoryJournal | Store | _Seen) -> None:
+    def __init__(self, journal: MemoryJournal[Paper] | MemoryJournal[Live] | Store | _Seen) -> None:
         self._journal = journal
 
     async def close(self) -> None: ...

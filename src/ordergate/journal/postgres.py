@@ -10,13 +10,13 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 from struct import unpack
-from typing import Final
+from typing import Final, Generic
 
 import asyncpg
 
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.idempotency import Receipt, Scope
-from ordergate.core.ids import AccountId, Env, OrderId
+from ordergate.core.ids import AccountId, E, Env, OrderId
 from ordergate.journal import reading, session, snapshots, sqlfiles
 from ordergate.journal.migrate import check_current
 from ordergate.journal.pool import ReadPool
@@ -36,10 +36,11 @@ _NOT_DURABLE: Final = {
 _CARE_S_MAX: Final = 60.0
 
 
-class PostgresJournal:
+class PostgresJournal(Generic[E]):
     """Keeps the promises of `ports.journal.Journal`. Made by `connect`."""
 
-    def __init__(self, dsn: str, writer: Writer, pool: ReadPool) -> None:
+    def __init__(self, dsn: str, env: E, writer: Writer, pool: ReadPool) -> None:
+        self.env: E = env
         self._dsn = dsn
         self._writer = writer
         self._pool = pool
@@ -48,11 +49,11 @@ class PostgresJournal:
     async def connect(
         cls,
         dsn: str,
-        env: Env,
+        env: E,
         *,
         limits: Limits | None = None,
         on_committed: Callable[[Committed], None] | None = None,
-    ) -> PostgresJournal:
+    ) -> PostgresJournal[E]:
         """Check the database, get the fence, begin writing.
 
         Raises JournalUnavailable with a sentence for the operator: unreachable, not migrated,
@@ -73,7 +74,7 @@ class PostgresJournal:
         except BaseException:
             await writer.close()
             raise
-        return cls(dsn, writer, pool)
+        return cls(dsn, env, writer, pool)
 
     @property
     def connected(self) -> bool:

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import msgspec
 
-from ordergate.core.ids import ClOrdId, Env, Symbol
+from ordergate.core.ids import ClOrdId, E, Live, Paper, Symbol
 from ordergate.core.orders.order import Replacement
 from ordergate.core.orders.reconcile import DedupClass as DedupClass  # noqa: PLC0414  # part of this promise
 from ordergate.core.orders.reports import AnyReport, OrderSnapshot
@@ -133,15 +133,16 @@ def no_veto() -> None:
     """Nothing speaks against it."""
 
 
-class Broker(Protocol):
-    """One brokerage account. Every call has a timeout of its own and never raises for the wire:
+class Broker(Protocol[E]):
+    """One brokerage account, of one environment.
 
-    a failure is Unsent, Rejected or Unknown. Queries raise BrokerUnavailable. What a veto speaks against is
+    Every call has a timeout of its own and never raises for the wire: a failure is Unsent,
+    Rejected or Unknown. Queries raise BrokerUnavailable. What a veto speaks against is
     Unsent, with its words.
     """
 
     capabilities: Capabilities
-    env: Env
+    env: E
 
     async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome: ...
 
@@ -190,6 +191,10 @@ class Broker(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+AnyBroker: TypeAlias = Broker[Paper] | Broker[Live]
+"""Within a node, which was put together for one of the two."""
 
 
 class BrokerUnavailable(Exception):

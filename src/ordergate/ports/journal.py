@@ -18,7 +18,7 @@ from ordergate.core.accounts.events import AnyAccountEvent
 from ordergate.core.approvals import AnyChangeEvent
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.idempotency import Receipt, Scope
-from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.ids import AccountId, E, OrderId
 from ordergate.core.orders.events import AnyOrderEvent
 from ordergate.core.privileged import AnyPrivilegedEvent
 from ordergate.core.risk.overrides import OverrideGranted
@@ -140,6 +140,8 @@ class Snapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Journal(Protocol):
+    """Every account's events. Whose environment it is concerns who puts a node together: `JournalOf`."""
+
     async def take(self, account: AccountId) -> Taken:
         """Become the account's owner: raises its epoch, so that every older owner is refused."""
         ...
@@ -193,3 +195,9 @@ class Journal(Protocol):
     async def snapshot(self, account: AccountId, *, rules: str) -> Snapshot | None:
         """The account's snapshot of these rules; None where there is none whose seal holds."""
         ...
+
+
+class JournalOf(Journal, Protocol[E]):
+    """A journal that says whose it is, so that a node is given its own."""
+
+    env: E

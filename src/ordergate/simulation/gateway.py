@@ -15,7 +15,7 @@ from typing import TypeVar
 from ordergate.api.stream.hub import Hub
 from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.core.faults import JournalUnavailable
-from ordergate.core.ids import AccountId, Env, Symbol
+from ordergate.core.ids import AccountId, Env, Paper, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.limits import Limits
 from ordergate.engine.dispatcher import Pace
@@ -240,7 +240,7 @@ class Gateway:
         self.node = Node(world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self._snapshots)
         self.node.start()
 
-    def _broker(self, brokerage: Brokerage) -> PaperBroker:
+    def _broker(self, brokerage: Brokerage) -> PaperBroker[Paper]:
         line = BrokerLine(brokerage, self, Env.PAPER)
         broker = PaperBroker(
             brokerage.exchange,

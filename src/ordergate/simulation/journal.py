@@ -8,7 +8,7 @@ from datetime import datetime
 
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.idempotency import Receipt, Scope
-from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.ids import AccountId, Env, OrderId, Paper
 from ordergate.journal.memory_store import stored
 from ordergate.journal.session import Backend, Session
 from ordergate.journal.writer import Limits, Writer
@@ -18,7 +18,9 @@ from ordergate.simulation.sessions import open_session
 
 
 class SimJournal:
-    """Implements ports.journal.Journal for one process."""
+    """Implements ports.journal.JournalOf for one process of paper."""
+
+    env: Paper = Env.PAPER
 
     def __init__(self, server: Server, process: Process, *, queued_units_max: int) -> None:
         self._server = server

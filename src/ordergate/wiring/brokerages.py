@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack
+from typing import Generic
 
 from ordergate.brokers._shared.hosts import ForeignHost
 from ordergate.brokers.alpaca import access
 from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings, Lease
 from ordergate.brokers.alpaca.prices import AlpacaPrices, Feed
-from ordergate.core.ids import AccountId, Env
+from ordergate.core.ids import AccountId, E, Env, Live, Paper
 from ordergate.ports.market_data import MarketData
 from ordergate.security.credentials.documents import ApiKeys, Document
 from ordergate.wiring.settings import BrokerSettings, CannotStart, Settings
@@ -22,27 +23,29 @@ from ordergate.wiring.system import SystemChance, SystemClock
 UNLIMITED_PER_MINUTE = 60_000_000
 
 
-class Brokerages:
-    """One per gateway. `close` of every adapter is on the stack."""
+class Brokerages(Generic[E]):
+    """One per gateway, all of its environment. `close` of every adapter is on the stack."""
 
     def __init__(
         self,
+        env: E,
         settings: Settings,
-        first: Mapping[str, access.Credentials],
+        first: Mapping[str, access.Credentials[E]],
         *,
         clock: SystemClock,
         chance: SystemChance,
         stack: AsyncExitStack,
     ) -> None:
+        self._env: E = env
         self._settings = settings
         self._clock = clock
         self._chance = chance
         self._stack = stack
-        self._now = dict(first)
-        self._brokers: dict[str, list[AlpacaBroker]] = {login: [] for login in settings.brokers}
-        self._feeds: dict[str, list[AlpacaPrices]] = {login: [] for login in settings.brokers}
+        self._now: dict[str, access.Credentials[E]] = dict(first)
+        self._brokers: dict[str, list[AlpacaBroker[E]]] = {login: [] for login in settings.brokers}
+        self._feeds: dict[str, list[AlpacaPrices[E]]] = {login: [] for login in settings.brokers}
 
-    def broker(self, account: AccountId) -> AlpacaBroker:
+    def broker(self, account: AccountId) -> AlpacaBroker[E]:
         """Raises CannotStart."""
         name = self._settings.accounts[account].broker
         login = self._settings.brokers[name]
@@ -52,7 +55,7 @@ class Brokerages:
             requests_per_minute=login.requests_per_minute or UNLIMITED_PER_MINUTE,
         )
         made = AlpacaBroker(
-            access_of(login, self._settings.environment, self._now[name]),
+            access_of(login, self._env, self._now[name]),
             account,
             clock=self._clock,
             chance=self._chance,
@@ -66,7 +69,7 @@ class Brokerages:
         """Raises CannotStart."""
         sources: list[MarketData] = []
         for name, login in self._settings.brokers.items():
-            allowed = access_of(login, self._settings.environment, self._now[name])
+            allowed = access_of(login, self._env, self._now[name])
             for feed in login.prices:
                 source = AlpacaPrices(
                     allowed, Feed(feed.feed), feed.symbols, clock=self._clock, chance=self._chance
@@ -76,7 +79,7 @@ class Brokerages:
                 sources.append(source)
         return sources
 
-    def use(self, login: str, credentials: access.Credentials) -> None:
+    def use(self, login: str, credentials: access.Credentials[E]) -> None:
         """From now on, in every adapter of the login."""
         self._now[login] = credentials
         for broker in self._brokers[login]:
@@ -94,14 +97,18 @@ class Brokerages:
         return any(one.earlier_in_use for one in brokers) or any(one.earlier_in_use for one in feeds)
 
 
-def access_of(login: BrokerSettings, env: Env, credentials: access.Credentials) -> access.Access:
+def access_of(login: BrokerSettings, env: E, credentials: access.Credentials[E]) -> access.Access[E]:
     """Where the login is. Raises CannotStart."""
     if login.kind != "alpaca":
         raise CannotStart(f"there is no broker of the kind {login.kind!r}; known: alpaca")
     if env is Env.LIVE:
         if login.url is not None:
             raise CannotStart("in live the broker's host follows from the environment: remove `url`")
-        return access.live(credentials)
+        try:
+            from ordergate.brokers.alpaca.live import live
+        except ImportError as error:
+            raise CannotStart("this installation is for paper: it does not know the live host") from error
+        return live(credentials)
     try:
         hosts = frozenset(login.allowed_hosts)
         return access.paper(credentials, trading_url=login.url, allowed_hosts=hosts)
@@ -109,27 +116,33 @@ def access_of(login: BrokerSettings, env: Env, credentials: access.Credentials) 
         raise CannotStart(str(error)) from error
 
 
-def credentials_of(document: Document) -> access.Credentials:
+def credentials_of(env: E, document: Document) -> access.Credentials[E]:
     """In the adapter's words."""
     if isinstance(document, ApiKeys):
-        return access.Keys(document.key_id, document.secret_key)
-    return access.Bearer(document.access_token)
+        return access.Keys(env, document.key_id, document.secret_key)
+    return access.Bearer(env, document.access_token)
 
 
-def named_in(login: BrokerSettings) -> access.Keys:
+def named_in(env: E, login: BrokerSettings) -> access.Keys[E]:
     """What the settings point at. Raises CannotStart. May ask the network."""
     assert login.key is not None
     assert login.secret is not None
-    return access.Keys(login.key.read(), login.secret.read())
+    return access.Keys(env, login.key.read(), login.secret.read())
 
 
 async def probe(
     settings: Settings, clock: SystemClock, chance: SystemChance, login: str, document: Document
 ) -> str:
     """Log in with a credential that nothing uses yet; which account it opens. Raises BrokerUnavailable."""
-    asked = access_of(settings.brokers[login], settings.environment, credentials_of(document))
+    env, its = settings.environment, settings.brokers[login]
     account = next(name for name, its in settings.accounts.items() if its.broker == login)
-    broker = AlpacaBroker(asked, account, clock=clock, chance=chance)
+    broker: AlpacaBroker[Live] | AlpacaBroker[Paper]
+    if env is Env.LIVE:  # of either branch mypy knows which it is
+        asked = access_of(its, env, credentials_of(env, document))
+        broker = AlpacaBroker(asked, account, clock=clock, chance=chance)
+    else:
+        practice = access_of(its, env, credentials_of(env, document))
+        broker = AlpacaBroker(practice, account, clock=clock, chance=chance)
     try:
         return (await broker.account()).fingerprint
     finally:

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, Generic
 
 from ordergate.brokers.alpaca import access
 from ordergate.brokers.alpaca.client import Lease
+from ordergate.core.ids import E
 from ordergate.ports.keys import KeysRefused, KeysUnavailable
 from ordergate.security.clients import StoreUnavailable
 from ordergate.security.credentials.desk import CredentialDesk
@@ -32,47 +33,49 @@ READ_AGAIN_LOOKS: Final = 5
 log = logger("credentials")
 
 
-class CredentialKeeper:
+class CredentialKeeper(Generic[E]):
     """One per gateway. `first` before the adapters are made, `run` for as long as they work."""
 
     def __init__(
         self,
+        env: E,
         brokers: Mapping[str, BrokerSettings],
         desk: CredentialDesk,
         refresher: Refresher,
         clock: SystemClock,
     ) -> None:
+        self._env: E = env
         self._brokers = brokers
         self._desk = desk
         self._refresher = refresher
         self._clock = clock
         self._using: dict[str, str] = {}
-        self._named: dict[str, access.Keys] = {}
+        self._named: dict[str, access.Keys[E]] = {}
         self._looks = 0
 
-    async def first(self) -> dict[str, access.Credentials]:
+    async def first(self) -> dict[str, access.Credentials[E]]:
         """What every login begins with. Raises CannotStart, StoreUnavailable and the faults of keys."""
-        found: dict[str, access.Credentials] = {}
+        found: dict[str, access.Credentials[E]] = {}
         for login, its in self._brokers.items():
             if not its.stored:
-                found[login] = self._named[login] = await asyncio.to_thread(named_in, its)
+                found[login] = self._named[login] = await asyncio.to_thread(named_in, self._env, its)
                 continue
             row = (await self._desk.slots(login)).in_use
             if row is None:
                 raise CannotStart(
                     f"nothing lets the gateway in at {login} yet: run `ordergate credentials begin {login}`"
                 )
-            found[login] = credentials_of(await self._desk.open(row))
+            found[login] = credentials_of(self._env, await self._desk.open(row))
             self._using[login] = row.row_id
         return found
 
-    async def run(self, brokerages: Brokerages) -> None:
+    async def run(self, brokerages: Brokerages[E]) -> None:
         """Until cancelled."""
         while True:
             await self.look(brokerages)
             await self._clock.sleep(LOOK_S)
 
-    async def look(self, brokerages: Brokerages) -> None:
+    async def look(self, brokerages: Brokerages[E]) -> None:
         self._looks += 1
         try:
             rows = await self._desk.listed()
@@ -85,7 +88,7 @@ class CredentialKeeper:
             elif not its.stored and its.reloads and self._looks % READ_AGAIN_LOOKS == 0:
                 await self._read_again(login, its, brokerages)
 
-    async def _follow(self, login: str, rows: list[Credential], brokerages: Brokerages) -> None:
+    async def _follow(self, login: str, rows: list[Credential], brokerages: Brokerages[E]) -> None:
         in_use = next((row for row in rows if row.state is State.ACTIVE), None)
         if in_use is None:
             log.error("credentials.none_in_use", login=login)
@@ -104,7 +107,7 @@ class CredentialKeeper:
             return  # the lease ends by itself
         now = self._clock.monotonic()
         brokerages.lease(login, Lease(opens_until=now + LEASE_S, ends=now + LEASE_S + CANCELS_S))
-        brokerages.use(login, credentials_of(document))
+        brokerages.use(login, credentials_of(self._env, document))
         if self._using.get(login) != in_use.row_id:
             self._using[login] = in_use.row_id
             log.info("credentials.in_use", login=login, row=in_use.row_id)
@@ -120,10 +123,10 @@ class CredentialKeeper:
         except StoreUnavailable as fault:
             log.warning("credentials.stale", why=str(fault))
 
-    async def _read_again(self, login: str, its: BrokerSettings, brokerages: Brokerages) -> None:
+    async def _read_again(self, login: str, its: BrokerSettings, brokerages: Brokerages[E]) -> None:
         """A file that is being replaced, or a service that is away, changes nothing."""
         try:
-            found = await asyncio.to_thread(named_in, its)
+            found = await asyncio.to_thread(named_in, self._env, its)
         except CannotStart as cannot:
             log.warning("credentials.unreadable", login=login, why=str(cannot))
             return

@@ -25,6 +25,7 @@ from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.checkpointer import Checkpointer
 from ordergate.core.faults import Fault
+from ordergate.core.ids import E, Env
 from ordergate.engine.access_desk import AccessDesk
 from ordergate.engine.dispatcher import Pace
 from ordergate.engine.judging import Hours, always_unknown
@@ -87,7 +88,12 @@ async def gateway(settings: Settings, *, bounds: Bounds | None = None) -> AsyncI
     """A gateway for as long as the block lasts. Raises CannotStart."""
     async with AsyncExitStack() as stack:
         try:
-            built = await _build(settings, bounds or _bounds(settings), stack)
+            env = settings.environment
+            bounds = bounds or _bounds(settings)
+            if env is Env.LIVE:  # of either branch mypy knows which it is
+                built = await _build(env, settings, bounds, stack)
+            else:
+                built = await _build(env, settings, bounds, stack)
         except (Fault, OSError) as error:
             raise CannotStart(str(error)) from error
         yield built
@@ -120,8 +126,8 @@ async def migrate_all(dsn: str) -> list[str]:
     return await migrate(dsn, also=identity_migrations())
 
 
-async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> Gateway:
-    env = settings.environment
+async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> Gateway:
+    """From here on what belongs to the other environment does not fit, by its type."""
     clock, chance, metrics = SystemClock(), SystemChance(), Metrics()
     declaration.check(settings, os.environ)
     keys = await stack.enter_async_context(key_service.opened(settings))
@@ -146,7 +152,7 @@ async def _build(settings: Settings, bounds: Bounds, stack: AsyncExitStack) -> G
     )
     record = PrivilegedRecord(env, journal, watched.audience, clock)
     brokerages, credentials, office = await _brokerages(
-        settings, dsn, keys, clock=clock, chance=chance, stack=stack
+        env, settings, dsn, keys, clock=clock, chance=chance, stack=stack
     )
     identity, changes = await _identity(settings, dsn, keys, record, clock=clock, stack=stack)
     checkpointer = await auditing.checkpointer(settings, dsn, keys, clock, stack)
@@ -291,6 +297,7 @@ async def _identity(
 
 
 async def _brokerages(
+    env: E,
     settings: Settings,
     dsn: str,
     keys: Keys,
@@ -298,10 +305,10 @@ async def _brokerages(
     clock: SystemClock,
     chance: SystemChance,
     stack: AsyncExitStack,
-) -> tuple[Brokerages, CredentialKeeper, credentials_desk.Office]:
+) -> tuple[Brokerages[E], CredentialKeeper[E], credentials_desk.Office]:
     office = await stack.enter_async_context(credentials_desk.opened(settings, dsn, keys, clock, chance))
-    keeper = CredentialKeeper(settings.brokers, office.desk, office.refresher, clock)
-    brokerages = Brokerages(settings, await keeper.first(), clock=clock, chance=chance, stack=stack)
+    keeper = CredentialKeeper(env, settings.brokers, office.desk, office.refresher, clock)
+    brokerages = Brokerages(env, settings, await keeper.first(), clock=clock, chance=chance, stack=stack)
     return brokerages, keeper, office
 
 

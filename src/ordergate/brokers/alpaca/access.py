@@ -2,49 +2,50 @@
 
 Paper never speaks to the live host and live never to anything else: the environment picks the
 host, and only paper may be pointed somewhere else, at a venue on this machine or on a host that
-the operator named. No list can add a host of Alpaca's to that.
+the operator named. No list can add a host of Alpaca's to that. The live host is known to `live` alone.
 """
 
 from __future__ import annotations
 
-from typing import Final, assert_never
+from typing import Final, Generic, TypeAlias, assert_never
 
 import msgspec
 from yarl import URL
 
 from ordergate.brokers._shared.hosts import ForeignHost, is_loopback, origin
-from ordergate.core.ids import Env
+from ordergate.core.ids import E, Env, Paper
 from ordergate.telemetry.secret import Secret
 
 _HOUSE: Final = "alpaca.markets"
 _PAPER: Final = "https://paper-api.alpaca.markets"
-_LIVE: Final = "https://api.alpaca.markets"
-_DATA: Final = "https://stream.data.alpaca.markets"
+DATA: Final = "https://stream.data.alpaca.markets"
 
 
-class Keys(msgspec.Struct, frozen=True):
+class Keys(msgspec.Struct, Generic[E], frozen=True):
     """A key pair; paper and live ones are different."""
 
+    env: E
     key_id: Secret
     secret_key: Secret
 
 
-class Bearer(msgspec.Struct, frozen=True):
+class Bearer(msgspec.Struct, Generic[E], frozen=True):
     """An OAuth 2 access token that its owner gave us."""
 
+    env: E
     token: Secret
 
 
-Credentials = Keys | Bearer
+Credentials: TypeAlias = Keys[E] | Bearer[E]
 
 
-class Access(msgspec.Struct, frozen=True, kw_only=True):
-    """Where one environment is, and how to be let in. Made by `paper` or `live` alone."""
+class Access(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
+    """Where one environment is, and how to be let in. Made by `paper`, or by the module `live`, alone."""
 
-    env: Env
+    env: E
     trading: URL
     data: URL
-    credentials: Credentials
+    credentials: Credentials[E]
 
     @property
     def trading_stream(self) -> URL:
@@ -52,26 +53,21 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
 
     def headers(self) -> dict[str, str]:
         match self.credentials:
-            case Keys(key_id, secret_key):
+            case Keys(key_id=key_id, secret_key=secret_key):
                 return {"APCA-API-KEY-ID": key_id.reveal(), "APCA-API-SECRET-KEY": secret_key.reveal()}
-            case Bearer(token):
+            case Bearer(token=token):
                 return {"Authorization": f"Bearer {token.reveal()}"}
             case _:
                 assert_never(self.credentials)
 
 
-def live(credentials: Credentials) -> Access:
-    """Real money: Alpaca's live host and no other."""
-    return Access(env=Env.LIVE, trading=_house(_LIVE), data=_house(_DATA), credentials=credentials)
-
-
 def paper(
-    credentials: Credentials,
+    credentials: Credentials[Paper],
     *,
     trading_url: str | None = None,
     data_url: str | None = None,
     allowed_hosts: frozenset[str] = frozenset(),
-) -> Access:
+) -> Access[Paper]:
     """Alpaca's paper host, or a venue that speaks like it on loopback or an allowed host.
 
     A venue serves trading and data from one origin unless `data_url` says otherwise.
@@ -79,7 +75,7 @@ def paper(
     if trading_url is None:
         if data_url is not None:
             raise ForeignHost("data_url needs a trading_url beside it")
-        return Access(env=Env.PAPER, trading=_house(_PAPER), data=_house(_DATA), credentials=credentials)
+        return Access(env=Env.PAPER, trading=house(_PAPER), data=house(DATA), credentials=credentials)
     return Access(
         env=Env.PAPER,
         trading=_elsewhere(trading_url, allowed_hosts),
@@ -93,7 +89,8 @@ def websocket(url: URL) -> URL:
     return url.with_scheme("wss" if url.scheme in ("https", "wss") else "ws")
 
 
-def _house(url: str) -> URL:
+def house(url: str) -> URL:
+    """One of Alpaca's own, as an origin."""
     host = URL(url).host
     return origin(url, hosts=frozenset({host} if host else ()))
 

@@ -15,7 +15,7 @@ from contextlib import aclosing
 from datetime import datetime
 from decimal import Decimal
 from functools import partial
-from typing import Final
+from typing import Final, Generic
 
 import aiohttp
 import msgspec
@@ -29,7 +29,7 @@ from ordergate.brokers.alpaca.access import Access, Credentials
 from ordergate.brokers.alpaca.queries import Queries, order_path
 from ordergate.brokers.alpaca.stream import TradeUpdates
 from ordergate.brokers.alpaca.translate import orders, requests
-from ordergate.core.ids import AccountId, ClOrdId, Symbol
+from ordergate.core.ids import AccountId, ClOrdId, E, Symbol
 from ordergate.core.money import ZERO
 from ordergate.core.orders.order import Replacement
 from ordergate.core.orders.reports import OrderSnapshot
@@ -85,12 +85,12 @@ class AlpacaSettings(msgspec.Struct, frozen=True, kw_only=True):
     patience: Patience = Patience()
 
 
-class AlpacaBroker:
+class AlpacaBroker(Generic[E]):
     """The Broker port over Alpaca's Trading API."""
 
     def __init__(
         self,
-        access: Access,
+        access: Access[E],
         account: AccountId,
         *,
         clock: Clock,
@@ -98,7 +98,7 @@ class AlpacaBroker:
         settings: AlpacaSettings | None = None,
     ) -> None:
         settings = settings or AlpacaSettings()
-        self.env = access.env
+        self.env: E = access.env
         self.capabilities = Capabilities(
             name="alpaca",
             dedup=DedupClass.A,
@@ -122,9 +122,9 @@ class AlpacaBroker:
         self._queries = Queries(
             self._http, self.env, account, clock=clock, wait_s_max=settings.query_wait_s_max
         )
-        self._conversation = TradeUpdates(access, account)
+        self._conversation: TradeUpdates[E] = TradeUpdates(access, account)
         self._renewal = Renewal(two_at_once=True)
-        self._access = access
+        self._access: Access[E] = access
         self._lease = Lease()
         self._settings = settings
         self._clock = clock
@@ -133,7 +133,7 @@ class AlpacaBroker:
 
     # -- credentials
 
-    def use(self, credentials: Credentials) -> None:
+    def use(self, credentials: Credentials[E]) -> None:
         """From the next request on, and on a fresh stream that listens before the old one ends."""
         if credentials == self._access.credentials:
             return
@@ -302,7 +302,7 @@ class AlpacaBroker:
             self._streams = None
 
 
-def _headers(access: Access) -> dict[str, str]:
+def _headers(access: Access[E]) -> dict[str, str]:
     return {
         **access.headers(),
         "Content-Type": "application/json",

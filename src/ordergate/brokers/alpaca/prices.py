@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from enum import StrEnum
-from typing import Final, assert_never
+from typing import Final, Generic, assert_never
 
 import aiohttp
 import msgspec
@@ -30,7 +30,7 @@ from ordergate.brokers._shared.socket import (
 from ordergate.brokers.alpaca import wire
 from ordergate.brokers.alpaca.access import Access, Bearer, Credentials, Keys, websocket
 from ordergate.brokers.alpaca.translate import Contradiction, ticks
-from ordergate.core.ids import Symbol
+from ordergate.core.ids import E, Symbol
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.market_data import Quote, Trade
 
@@ -49,12 +49,12 @@ class Feed(StrEnum):
     CRYPTO_GLOBAL = "v1beta3/crypto/global"
 
 
-class AlpacaPrices:
+class AlpacaPrices(Generic[E]):
     """MarketData over one feed. One connection, as the free plan allows no more."""
 
     def __init__(
         self,
-        access: Access,
+        access: Access[E],
         feed: Feed,
         symbols: Sequence[Symbol],
         *,
@@ -64,15 +64,15 @@ class AlpacaPrices:
     ) -> None:
         if not symbols:
             raise ValueError("give at least one symbol")
-        self._conversation = _Ticks(access, feed, symbols, clock)
+        self._conversation: _Ticks[E] = _Ticks(access, feed, symbols, clock)
         self._clock = clock
         self._chance = chance
         self._patience = patience or Patience()
         self._renewal = Renewal(two_at_once=False)
-        self._access = access
+        self._access: Access[E] = access
         self._session: aiohttp.ClientSession | None = None
 
-    def use(self, credentials: Credentials) -> None:
+    def use(self, credentials: Credentials[E]) -> None:
         """At once: prices pause for a moment, because a second connection is not allowed."""
         if credentials == self._access.credentials:
             return
@@ -106,10 +106,10 @@ class AlpacaPrices:
             self._session = None
 
 
-class _Ticks:
+class _Ticks(Generic[E]):
     """The conversation; see `_shared.socket.Conversation`."""
 
-    def __init__(self, access: Access, feed: Feed, symbols: Sequence[Symbol], clock: Clock) -> None:
+    def __init__(self, access: Access[E], feed: Feed, symbols: Sequence[Symbol], clock: Clock) -> None:
         self.url: URL = websocket(access.data).joinpath(feed.value)
         self._login = _login(access)
         wanted = sorted(set(symbols))
@@ -125,7 +125,7 @@ class _Ticks:
         await link.send(self._subscribe)
         return (await link.receive(_FRAME_S),)
 
-    def use(self, access: Access) -> None:
+    def use(self, access: Access[E]) -> None:
         """With other credentials, from the next link on."""
         self._login = _login(access)
 
@@ -141,11 +141,11 @@ class _Ticks:
             raise Garbled(f"contradictory frame: {fault}") from fault
 
 
-def _login(access: Access) -> bytes:
+def _login(access: Access[E]) -> bytes:
     match access.credentials:
-        case Keys(key_id, secret_key):
+        case Keys(key_id=key_id, secret_key=secret_key):
             data = {"action": "auth", "key": key_id.reveal(), "secret": secret_key.reveal()}
-        case Bearer(token):
+        case Bearer(token=token):
             data = {"action": "auth", "key": "oauth", "secret": token.reveal()}
         case _:
             assert_never(access.credentials)

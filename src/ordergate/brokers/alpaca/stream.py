@@ -9,7 +9,7 @@ else that was missed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Final, assert_never
+from typing import Final, Generic, assert_never
 
 import msgspec
 from yarl import URL
@@ -19,7 +19,7 @@ from ordergate.brokers._shared.socket import Garbled, Link, LinkLost
 from ordergate.brokers.alpaca import wire
 from ordergate.brokers.alpaca.access import Access, Bearer, Keys
 from ordergate.brokers.alpaca.translate import Contradiction, Inexpressible, news, orders
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, E
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.ports.broker import News
 
@@ -27,15 +27,15 @@ _LISTEN: Final = b'{"action":"listen","data":{"streams":["trade_updates"]}}'
 _FRAME_S: Final = 10.0
 
 
-class TradeUpdates:
+class TradeUpdates(Generic[E]):
     """The conversation about one account's orders; see `_shared.socket.Conversation`."""
 
-    def __init__(self, access: Access, account: AccountId) -> None:
+    def __init__(self, access: Access[E], account: AccountId) -> None:
         self.url: URL = access.trading_stream
-        self._access = access
+        self._access: Access[E] = access
         self._account = account
 
-    def use(self, access: Access) -> None:
+    def use(self, access: Access[E]) -> None:
         """With other credentials, from the next link on."""
         self._access = access
 
@@ -83,11 +83,11 @@ class TradeUpdates:
             return None
 
 
-def _authenticate(access: Access) -> bytes:
+def _authenticate(access: Access[E]) -> bytes:
     match access.credentials:
-        case Keys(key_id, secret_key):
+        case Keys(key_id=key_id, secret_key=secret_key):
             data = {"key_id": key_id.reveal(), "secret_key": secret_key.reveal()}
-        case Bearer(token):
+        case Bearer(token=token):
             data = {"oauth_token": token.reveal()}
         case _:
             assert_never(access.credentials)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import datetime
+from typing import Generic
 
 from ordergate.brokers.paper import fates as f
 from ordergate.brokers.paper.carriers import Carrier, FatedCarrier
@@ -16,7 +17,7 @@ from ordergate.brokers.paper.exchange import PaperExchange
 from ordergate.brokers.paper.ledger import HOME
 from ordergate.brokers.paper.news import Face, PaperNews, listed, snapshot_of
 from ordergate.brokers.paper.orders import PaperOrder
-from ordergate.core.ids import ClOrdId, Env, Symbol
+from ordergate.core.ids import ClOrdId, E, Symbol
 from ordergate.core.orders.order import Replacement
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.orders.terms import OrderType, Terms, TimeInForce
@@ -37,14 +38,14 @@ from ordergate.ports.broker import (
 from ordergate.ports.clock import Clock
 
 
-class PaperBroker:
+class PaperBroker(Generic[E]):
     """One account at a paper exchange, over a wire whose fates are given, or with its own carrier."""
 
     def __init__(
         self,
         exchange: PaperExchange,
         *,
-        env: Env,
+        env: E,
         clock: Clock,
         fates: f.Fates = f.always_delivered,
         dedup: DedupClass = DedupClass.A,
@@ -60,7 +61,7 @@ class PaperBroker:
         venues: frozenset[str] = frozenset(),
     ) -> None:
         """`hides` says which orders questions do not find now; by default, those younger than the lag."""
-        self.env = env
+        self.env: E = env
         self.capabilities = Capabilities(
             name="paper",
             dedup=dedup,
