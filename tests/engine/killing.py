@@ -45,6 +45,21 @@ async def working(stage: Stage) -> OrderId:
     return order
 
 
+async def doubled(stage: Stage, order: OrderId) -> Answer:
+    """Asked to become an order for two."""
+    answer = await stage.gate.replace(
+        TRADER,
+        order,
+        quantity=Decimal(2),
+        limit_price=None,
+        stop_price=None,
+        key=stage.key(),
+        correlation="test",
+    )
+    assert isinstance(answer, Answer), answer
+    return answer
+
+
 async def hold(stage: Stage, quantity: int) -> None:
     """A long position of so many."""
     bought = await stage.accepted(limit=None, quantity=quantity)

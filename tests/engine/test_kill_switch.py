@@ -9,8 +9,8 @@ import pytest
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, KillEngaged, Level
-from ordergate.engine.answers import Answer, KillView
-from tests.engine.killing import engage, hold, placed, working
+from ordergate.engine.answers import KillView
+from tests.engine.killing import doubled, engage, hold, placed, working
 from tests.engine.stage import ES, RISK, TRADER, Stage
 
 # A place that the order of `placed` falls under, and one beside it.
@@ -74,16 +74,7 @@ async def test_a_stop_of_one_order_keeps_it_from_being_changed() -> None:
     async with Stage() as stage:
         order = await working(stage)
         await engage(stage, Level.ORDER, order, Grade.BLOCK_NEW)
-        answer = await stage.gate.replace(
-            TRADER,
-            order,
-            quantity=Decimal(2),
-            limit_price=None,
-            stop_price=None,
-            key=stage.key(),
-            correlation="test",
-        )
-        assert isinstance(answer, Answer)
+        answer = await doubled(stage, order)
         assert [no.control for no in answer.failed] == ["R01"]
 
 
@@ -102,15 +93,7 @@ async def test_a_replacement_that_waited_for_a_connection_is_asked_about_again()
     async with Stage() as stage:
         order = await working(stage)
         stage.connected.clear()
-        await stage.gate.replace(
-            TRADER,
-            order,
-            quantity=Decimal(2),
-            limit_price=None,
-            stop_price=None,
-            key=stage.key(),
-            correlation="test",
-        )
+        await doubled(stage, order)
         await stage.clock.move(0.5)
         await engage(stage, Level.GLOBAL, "", Grade.BLOCK_NEW)
         stage.connected.set()

@@ -17,11 +17,10 @@ from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Reply, refused
-from ordergate.api.json_bodies import decode
 from ordergate.api.limit_requests import why_decoder
 from ordergate.api.replies import json_object, json_reply, listed, plain
 from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import Refused, entering
+from ordergate.api.routes.entry import Refused, asked_of, entering
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import SCOPES_OF, Principal, Role, Scope
 from ordergate.core.approvals import Change
@@ -104,14 +103,7 @@ class AccessRoutes:
         return self._told(call, answer, 200)
 
     async def _entered(self, call: Call, decoder: msgspec.json.Decoder[T]) -> tuple[Principal, T] | Reply:
-        principal = await self._door.enter(call, Scope.ACCESS_WRITE)
-        if isinstance(principal, Reply):
-            return principal
-        body = await call.json_body(self._bounds)
-        if isinstance(body, Refusal):
-            return refused(body, call.correlation)
-        asked = decode(body, decoder)
-        return refused(asked, call.correlation) if isinstance(asked, Refusal) else (principal, asked)
+        return await asked_of(self._door, call, Scope.ACCESS_WRITE, self._bounds, decoder)
 
     def _told(self, call: Call, answer: Change | SubjectView | Refusal, status: int) -> Reply:
         if isinstance(answer, Refusal):

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import Final, TypeVar
 
+import msgspec
 from fastapi import Request
 
 from ordergate.api.cursors import key_in
-from ordergate.api.deps import Deps
+from ordergate.api.deps import Bounds, Deps
 from ordergate.api.door import Door
-from ordergate.api.exchange import Call, Reply
+from ordergate.api.exchange import Call, Reply, refused
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.views import Views
+
+T = TypeVar("T", bound=msgspec.Struct)
 
 NO_SUCH_ACCOUNT: Final = Refusal(Code.NOT_FOUND, "there is no such account")
 
@@ -45,6 +48,23 @@ def entering(door: Door, scope: Scope | None = None) -> Callable[[Request], Awai
         return found
 
     return entered
+
+
+async def asked_of(
+    door: Door,
+    call: Call,
+    scope: Scope,
+    bounds: Bounds,
+    decoder: msgspec.json.Decoder[T],
+    *,
+    narrowed: bool = True,
+) -> tuple[Principal, T] | Reply:
+    """Who asks, and what for; or the answer to give instead. The door is first, then the body."""
+    principal = await door.enter(call, scope, narrowed=narrowed)
+    if isinstance(principal, Reply):
+        return principal
+    asked = await call.asked(bounds, decoder)
+    return refused(asked, call.correlation) if isinstance(asked, Refusal) else (principal, asked)
 
 
 def own(principal: Principal, account: str) -> AccountId:

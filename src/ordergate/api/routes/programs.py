@@ -17,7 +17,6 @@ from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Reply, refused
-from ordergate.api.json_bodies import decode
 from ordergate.api.limit_requests import why_decoder
 from ordergate.api.program_requests import (
     BoundsFields,
@@ -31,7 +30,7 @@ from ordergate.api.program_requests import (
 )
 from ordergate.api.replies import json_object, json_reply, listed
 from ordergate.api.routes.documented import failing
-from ordergate.api.routes.entry import Refused, entering
+from ordergate.api.routes.entry import Refused, asked_of, entering
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.approvals import Change
@@ -130,14 +129,7 @@ class ProgramRoutes:
 
     async def _entered(self, call: Call, decoder: msgspec.json.Decoder[T]) -> tuple[Principal, T] | Reply:
         """Whoever asks, with all that they may do: that is the most that they can give."""
-        principal = await self._door.enter(call, Scope.ACCESS_WRITE, narrowed=False)
-        if isinstance(principal, Reply):
-            return principal
-        body = await call.json_body(self._bounds)
-        if isinstance(body, Refusal):
-            return refused(body, call.correlation)
-        asked = decode(body, decoder)
-        return refused(asked, call.correlation) if isinstance(asked, Refusal) else (principal, asked)
+        return await asked_of(self._door, call, Scope.ACCESS_WRITE, self._bounds, decoder, narrowed=False)
 
 
 def program_listings(deps: Deps, door: Door) -> APIRouter:

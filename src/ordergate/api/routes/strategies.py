@@ -13,10 +13,9 @@ from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Reply, refused
-from ordergate.api.json_bodies import decode
 from ordergate.api.replies import json_object, json_reply, listed
 from ordergate.api.routes.documented import JSON, answers, failing
-from ordergate.api.routes.entry import entering
+from ordergate.api.routes.entry import asked_of, entering
 from ordergate.api.routes.hot import HotRoute
 from ordergate.api.strategy_schemas import disable_decoder, strategy_decoder
 from ordergate.core.access import Principal, Scope
@@ -62,14 +61,7 @@ class StrategyRoutes:
         return _told(call, answer, 200)
 
     async def _entered(self, call: Call, decoder: msgspec.json.Decoder[T]) -> tuple[Principal, T] | Reply:
-        principal = await self._door.enter(call, Scope.ACCESS_WRITE)
-        if isinstance(principal, Reply):
-            return principal
-        body = await call.json_body(self._bounds)
-        if isinstance(body, Refusal):
-            return refused(body, call.correlation)
-        asked = decode(body, decoder)
-        return refused(asked, call.correlation) if isinstance(asked, Refusal) else (principal, asked)
+        return await asked_of(self._door, call, Scope.ACCESS_WRITE, self._bounds, decoder)
 
 
 def strategy_listings(deps: Deps, door: Door) -> APIRouter:
