@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.cli.asking import Desk, Said, ended, ordergate, process, resting
+from tests.cli.asking import Desk, Said, ended, ordergate, process, resting, wait_until
 from tests.cli.browser import PASSWORD, Browser
 
 _PAGE = re.compile(r"log in within a minute at (\S+)")
@@ -44,20 +44,35 @@ def profile(desk: Desk, person: str, tmp_path: Path) -> Path:
 
 
 def log_in(desk: Desk, name: str, file: Path, *words: str, decision: str = "allow") -> Said:
-    """As a person does: the command, the browser, and back. The gateway may take a while to hear of them."""
-    url = desk.home.running["base_url"]
-    running = process("login", "--url", url, "--no-browser", "--profile", str(file), "--json", *words)
-    Browser(name, decision=decision).visit(page_of(running))
+    """As a person does: the command, the browser, and back."""
+    running, page = begun(desk, "--profile", str(file), *words)
+    Browser(name, decision=decision).visit(page)
     return ended(running)
 
 
-def page_of(running: subprocess.Popen[str]) -> str:
+def begun(desk: Desk, *words: str) -> tuple[subprocess.Popen[str], str]:
+    """A login, and the page it names: again while the gateway has not heard of the program yet."""
+    found: list[tuple[subprocess.Popen[str], str]] = []
+
+    def begins() -> bool:
+        running = process("login", "--url", desk.home.running["base_url"], "--no-browser", "--json", *words)
+        page = page_of(running)
+        if page is None:
+            said = ended(running)
+            assert said.code == 3, said.err
+        else:
+            found.append((running, page))
+        return page is not None
+
+    wait_until(begins, "a login to begin")
+    return found[0]
+
+
+def page_of(running: subprocess.Popen[str]) -> str | None:
+    """None when it ended without one."""
     assert running.stderr is not None
-    for line in running.stderr:
-        found = _PAGE.search(line)
-        if found is not None:
-            return found[1]
-    raise AssertionError(f"ended with {running.wait()} and named no page")
+    matches = map(_PAGE.search, running.stderr)
+    return next((found[1] for found in matches if found is not None), None)
 
 
 def login_file(profile: Path) -> Path:

@@ -412,18 +412,3 @@ def test_an_app_cannot_be_registered_without_a_redirect_it_may_use() -> None:
         )
         with pytest.raises(ValueError, match=r"."):
             check_client(Env.PAPER, app)
-
-
-async def test_every_scope_can_be_asked_for_in_words_and_allowed() -> None:
-    here = await world()
-    alice = await visitor(here, scopes=frozenset(Scope))
-    owner = here.security.directory.person("alice")
-    assert owner is not None
-    await here.security.people.put_person(msgspec.structs.replace(owner, scopes=frozenset(Scope)))
-    await here.security.directory.refresh()
-    await alice.open(json.loads((await alice.push(scope=None)).body)["request_uri"])
-
-    page = await alice.log_in()
-
-    assert page.status == 200
-    assert page.body.count(b"<li>") == len(Scope)

@@ -50,7 +50,7 @@ MUTATIONS: Final = (
         find="            await self._quarantine.examine(seat, order)\n",
         put=(
             "            await self._quarantine.examine(seat, order)\n"
-            "            again = seat.broker.place(order.cl_ord_id, order.terms)\n"
+            "            again = seat.broker.place(order.cl_ord_id, order.terms, lambda: None)\n"
             "            self._dispatcher.ask(order.id, again)\n"
         ),
     ),
