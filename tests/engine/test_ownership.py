@@ -6,9 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 
+from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import Env, Paper
+from ordergate.engine.answers import Answer
 from ordergate.journal.memory import MemoryJournal
 from ordergate.telemetry import failpoints
+from tests.engine.limit_people import edited, rule, setting
 from tests.engine.stage import ACCOUNT, Stage
 
 PAUSE_S = 6.0
@@ -60,6 +63,22 @@ async def test_an_owner_that_slept_while_another_took_the_account_sends_nothing(
             await stage.clock.move(0.25)
         assert stage.placed_at_exchange() == 0
         assert stage.listener.kinds.count("dispatch_started") == 0
+
+
+async def test_limits_that_another_owner_changed_hold_once_the_account_is_taken_again() -> None:
+    async with Stage() as stage:
+        other = Stage()
+        other.journal = stage.journal
+        async with other:
+            tight = rule({"instruments": {"ESH4": {"max_order_quantity": "4"}}})
+            await edited(other, setting(tight))
+
+        stage.lane.stop(JournalUnavailable("the connection is gone"))
+        await stage.until(stage.lane.ready.is_set)
+
+        answer = await stage.place(quantity=5)
+        assert isinstance(answer, Answer)
+        assert [no.control for no in answer.failed] == ["R06"]
 
 
 class Owned(MemoryJournal[Paper]):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Final
 
@@ -194,12 +194,16 @@ class Lane:
         if self._unfolded[str(fault)] >= UNFOLDED_MAX:
             self.halt(fault)
 
-    async def recover(self) -> None:
-        """Take the account and fold it from the journal. Raises Fault when that cannot be done."""
+    async def recover(self, catch_up: Callable[[], Awaitable[None]]) -> None:
+        """Take the account and fold it from the journal. Raises Fault when that cannot be done.
+
+        `catch_up` reads what else another owner may have decided meanwhile: nothing is judged before that.
+        """
         self.ready.clear()
         self.stopped.clear()
         taken = await self._journal.take(self.account)
         failpoints.reach("C15")
+        await catch_up()
         self._told = self._told if self._told >= 0 else taken.head
         folded = await self._recovery.fold(taken.head, self._told, self._tell_stored)
         self.receipts = Receipts(await self._journal.key_digests(self.account))

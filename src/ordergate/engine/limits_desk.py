@@ -103,6 +103,11 @@ class LimitsDesk:
         for change in pending(self.book.changes):
             log.warning("limits.pending", change=change.id, by=change.proposed.by.subject)
 
+    async def catch_up(self) -> None:
+        """Read the rules again, where they have been: another gateway may have changed them. Raises Fault."""
+        if self.is_known:
+            await self._stream.recover()
+
     async def keep(self) -> None:
         """What begins, ends or expires does so by itself. Raises Fault."""
         while True:

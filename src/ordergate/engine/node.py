@@ -264,7 +264,7 @@ class Node:
         counted = False
         while not self._gave_way:
             try:
-                await seat.lane.recover()
+                await seat.lane.recover(self.limits.catch_up)
             except (Unfoldable, JournalCorrupt) as fault:
                 seat.lane.halt(fault)
                 await asyncio.Event().wait()
