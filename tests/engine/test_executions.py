@@ -92,6 +92,20 @@ async def test_a_change_that_comes_with_the_second_name_is_taken_in_with_it() ->
         assert dict(held.repeated) == {execution.exec_id: "after-the-restart"}
 
 
+async def test_a_correction_under_the_first_name_changes_what_is_known_by_its_second_alone() -> None:
+    async with Stage() as stage:
+        order, at_exchange = await working(stage)
+        stage.broker.stream.copies = lambda _: 0
+        execution = stage.exchange.fill(at_exchange, Decimal(4), Decimal(4700))
+        tell(stage, execution, "after-the-restart")
+        await stage.until(lambda: position(stage) == 4)
+        stage.broker.stream.copies = lambda _: 1
+        stage.exchange.correct(execution.exec_id, Decimal(3), Decimal(4701))
+        await stage.until(lambda: cum_qty(stage, order) == 3)
+        assert position(stage) == 3
+        assert "order_overfilled" not in stage.listener.kinds
+
+
 @pytest.mark.parametrize("listed", [True, False], ids=["listed as a bust", "left out of the list"])
 async def test_an_execution_beside_one_that_was_taken_back_before_it_was_told_is_another_one(
     listed: bool,

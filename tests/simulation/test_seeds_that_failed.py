@@ -20,7 +20,9 @@ from ordergate.simulation.town import run
         (543, "the checker held a replacement that asks for less to a limit that the venue had broken"),
         (100905, "a stop engaged again in the instant of its release was lost in memory"),
         (100748, "an execution listed later than its break was opened was never read"),
-        (300212, "limits that another owner had changed meanwhile were not read when an account was taken again"),
+        (301729, "a correction under the first id was booked beside what was known by its second"),
+        (302446, "the checker took limits that bound the same for the same limits"),
+        (300212, "limits that another owner had changed were not read when an account was taken again"),
         (101645, "the twin filled for a cut that was over, too late in the calm to be told of"),
     ],
 )

@@ -17,7 +17,7 @@ from ordergate.core.money import ZERO
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import proven
-from ordergate.core.orders.executions import is_out_of_turn, told_again
+from ordergate.core.orders.executions import as_told, is_out_of_turn, told_again
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, evolve
 from ordergate.core.orders.versions import is_another, is_of_asked
@@ -113,11 +113,12 @@ class Ingest:
         if not listed and _may_be_older(order, report):
             self._suspect(seat, "the first execution of an order from elsewhere")
             return None
-        if isinstance(report, r.ExecutedReport | r.BustedReport) and order.executions:
-            repeated = await repeat_of(seat, order, report)
+        told = as_told(order, report)
+        if isinstance(told, r.ExecutedReport | r.BustedReport) and order.executions:
+            repeated = await repeat_of(seat, order, told)
             order = seat.lane.books.order(order.id) or order  # asking takes time
             if repeated is not None:
-                return self._told_again(seat, order, report, repeated)
+                return self._told_again(seat, order, told, repeated)
         try:
             events = proven(order, report, self._clock.now())
         except IllegalTransition as fault:

@@ -87,9 +87,9 @@ class Governance:
             rules = [one for one in self._rules.values() if one.scope is Reach.ACCOUNT and one.of == account]
             if not rules:
                 continue
-            bounds = _bounds(rules)
-            if not versions or versions[-1].bounds != bounds:
-                versions.append(Version(_name(account, rules), bounds, now))
+            name = _name(account, rules)  # two that bound the same may differ in what no bound shows
+            if not versions or versions[-1].name != name:
+                versions.append(Version(name, _bounds(rules), now))
 
     def told(self, now: float) -> None:
         """A change was answered: what came before the latest is over for whoever asks from now on."""

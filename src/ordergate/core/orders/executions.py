@@ -116,6 +116,15 @@ def is_out_of_turn(order: Order, report: AnyReport) -> bool:
     return not in_turn or known.quantity + report.quantity < 0
 
 
+def as_told(order: Order, report: AnyReport) -> AnyReport:
+    """A correction that overtook its execution, as that execution; everything else as it is."""
+    if not isinstance(report, CorrectedReport) or report.delta:
+        return report
+    if report.reference in order.references or order.stands_for(report.exec_id) in order.executions:
+        return report
+    return _as_executed(report)
+
+
 def _as_executed(report: CorrectedReport) -> ExecutedReport:
     """The execution that a correction overtook. One that names itself is booked as what follows.
 
@@ -147,7 +156,8 @@ def looks_like(order: Order, report: ExecutedReport) -> str | None:
     for exec_id, known in order.executions.items():
         if known.gone or known.broker_order_id not in (None, report.broker_order_id):
             continue
-        if known.at not in (None, report.broker_at):
+        untimed = report.revision > 0 and report.broker_at is None  # news of a change need not say when
+        if known.at not in (None, report.broker_at) and not untimed:
             continue
         if (known.quantity, known.price) == (report.quantity, report.price):
             return exec_id
