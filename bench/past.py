@@ -45,6 +45,10 @@ class _Nobody:
         """Nobody listens."""
 
 
+async def _nothing_else() -> None:
+    """Nobody else decides anything here."""
+
+
 async def write_past(dsn: str, orders: int) -> None:
     """The account must have been opened, and no gateway may be running on the database."""
     journal = await PostgresJournal.connect(dsn, Env.PAPER)
@@ -58,7 +62,7 @@ async def write_past(dsn: str, orders: int) -> None:
             clock=SystemClock(),
             metrics=Metrics(),
         )
-        await lane.recover()
+        await lane.recover(_nothing_else)
         for first in range(0, orders, AT_ONCE):
             numbers = range(first, min(first + AT_ONCE, orders))
             await asyncio.gather(*(_record(lane, number) for number in numbers))
