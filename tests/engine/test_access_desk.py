@@ -10,45 +10,22 @@ import pytest
 
 from ordergate.core.access import Principal, Role
 from ordergate.core.approvals import Change, State
-from ordergate.core.ids import AccountId, Env
+from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.tenancy import AccountPlace, Assignment, Reach
-from ordergate.engine.access_desk import AccessDesk, SubjectView
-from ordergate.engine.supervisor import Supervisor
-from ordergate.journal.memory import MemoryJournal
+from ordergate.engine.access_desk import SubjectView
 from ordergate.security.clients import StoreUnavailable
-from ordergate.security.directory import Directory
-from ordergate.security.memory import MemoryStore
-from ordergate.security.programs import Programs
-from tests.engine.stage import TRADER, CountingChance, HandClock, Listener, let_run
+from tests.engine.access_house import AccessHouse
+from tests.engine.stage import TRADER
 
 HERE, THERE = AccountId("P-HERE"), AccountId("P-THERE")
 CAROL = Assignment("test", "carol", Role.TRADER, Reach.ACCOUNT, HERE)
 
 
-class House:
-    """The desk over a store and a journal that outlive it."""
-
-    def __init__(self) -> None:
-        self.clock = HandClock()
-        self.store = MemoryStore(Env.PAPER)
-        self.journal = MemoryJournal(Env.PAPER)
-
+class House(AccessHouse):
     async def open(self) -> None:
-        self.book = Directory(Env.PAPER, self.store, self.clock)
-        await self.book.refresh()
-        self.desk = AccessDesk(
-            Env.PAPER,
-            self.book,
-            Programs(self.book),
-            journal=self.journal,
-            audience=Listener(),
-            clock=self.clock,
-            chance=CountingChance(),
-        )
-        self.parts = Supervisor(self.clock)
-        self.parts.keep("access", self.desk.keep)
-        await let_run()
+        await super().open()
+        self.desk = self.access
 
     def person(self, name: str, ago_s: float = 0, **changes: object) -> Principal:
         since = int(self.clock.now().timestamp() - ago_s)

@@ -15,16 +15,11 @@ from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.programs import OVERLAP_S_MAX, Program
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.tenancy import AccountPlace
-from ordergate.engine.access_desk import AccessDesk
 from ordergate.engine.programs_desk import Made, ProgramView
-from ordergate.engine.supervisor import Supervisor
-from ordergate.journal.memory import MemoryJournal
 from ordergate.security.clients import Client, StoreUnavailable
-from ordergate.security.directory import Directory
 from ordergate.security.hashing import matches
-from ordergate.security.memory import MemoryStore
-from ordergate.security.programs import Programs
-from tests.engine.stage import TRADER, CountingChance, HandClock, Listener, let_run
+from tests.engine.access_house import AccessHouse
+from tests.engine.stage import TRADER
 from tests.security.world import other_key
 
 
@@ -32,33 +27,15 @@ def jwks(kid: str) -> str:
     return json.dumps({"keys": [{**other_key().as_dict(private=False), "kid": kid}]})
 
 
-class House:
-    """The desk over a store and a journal that outlive it."""
-
+class House(AccessHouse):
     def __init__(self, env: Env) -> None:
-        self.env = env
+        super().__init__(env)
         self.here = AccountId(f"{env.letter}-HERE")
         self.there = AccountId(f"{env.letter}-THERE")
-        self.clock = HandClock()
-        self.store = MemoryStore(env)
-        self.journal = MemoryJournal(Env.LIVE) if env is Env.LIVE else MemoryJournal(Env.PAPER)
 
     async def open(self) -> None:
-        self.book = Directory(self.env, self.store, self.clock)
-        await self.book.refresh()
-        self.access = AccessDesk(
-            self.env,
-            self.book,
-            Programs(self.book),
-            journal=self.journal,
-            audience=Listener(),
-            clock=self.clock,
-            chance=CountingChance(),
-        )
+        await super().open()
         self.desk = self.access.programs
-        self.parts = Supervisor(self.clock)
-        self.parts.keep("access", self.access.keep)
-        await let_run()
 
     def person(self, name: str = "ann", ago_s: float = 0, **changes: Any) -> Principal:
         since = int(self.clock.now().timestamp() - ago_s)

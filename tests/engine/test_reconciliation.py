@@ -6,6 +6,7 @@ from decimal import Decimal
 
 from ordergate.brokers.paper import fates
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from tests.engine.killing import doubled
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
 
 
@@ -127,15 +128,7 @@ async def test_a_replace_whose_call_was_lost_leaves_the_order_as_it_was() -> Non
     async with Stage(fate=fate) as stage:
         order = await stage.accepted()
         await stage.until(lambda: stage.status(order) == "working")
-        await stage.gate.replace(
-            TRADER,
-            order,
-            quantity=Decimal(2),
-            limit_price=None,
-            stop_price=None,
-            key=stage.key(),
-            correlation="test",
-        )
+        await doubled(stage, order)
         await stage.until(lambda: stage.status(order) == "working")
         held = stage.lane.books.order(order)
         assert held is not None
@@ -152,15 +145,7 @@ async def test_a_replace_whose_answer_was_lost_is_found() -> None:
     async with Stage(fate=fate) as stage:
         order = await stage.accepted()
         await stage.until(lambda: stage.status(order) == "working")
-        await stage.gate.replace(
-            TRADER,
-            order,
-            quantity=Decimal(2),
-            limit_price=None,
-            stop_price=None,
-            key=stage.key(),
-            correlation="test",
-        )
+        await doubled(stage, order)
         await stage.until(lambda: stage.status(order) == "working")
         held = stage.lane.books.order(order)
         assert held is not None

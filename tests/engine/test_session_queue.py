@@ -68,6 +68,7 @@ class House(Stage):
         quantity: int = 1,
         limit: str | None = "4700",
         key: str | None = None,
+        strategy: str | None = None,
     ) -> Answer | Refusal:
         terms = Terms(
             account=ACCOUNT,
@@ -77,6 +78,7 @@ class House(Stage):
             quantity=Decimal(quantity),
             limit_price=None if limit is None else Decimal(limit),
             time_in_force=life,
+            strategy=strategy,
         )
         return await self.gate.place(TRADER, terms, key=key or self.key(), correlation="test")
 
@@ -379,3 +381,13 @@ async def test_the_same_key_is_the_same_kept_order() -> None:
         assert isinstance(again, Answer)
         assert first.order_id == again.order_id
         assert house.lane.books.open_count == 1
+
+
+async def test_what_a_strategy_left_for_the_next_session_waits_while_it_is_disabled() -> None:
+    async with House() as house:
+        order = await house.kept(strategy="trend")
+        house.registered["default"] = {("trend", ""): False}
+        await house.at(OPENS)
+        assert (house.status(order), house.placed_at_exchange()) == ("held", 0)
+        house.registered["default"] = {("trend", ""): True}
+        await house.until(lambda: house.status(order) == "working")

@@ -49,24 +49,11 @@ class BoundsFields(Judged, frozen=True, kw_only=True, forbid_unknown_fields=True
         return _impossible(given)
 
 
-class ProgramFields(Judged, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ProgramFields(BoundsFields, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A new program. With `keys`, a JWK set, it proves itself by signing; else it gets a secret."""
 
     client_id: ClientIdText
-    scopes: tuple[Scope, ...]
-    accounts: Accounts
-    instruments: Symbols = ()
-    strategies: Labels = ()
-    max_notional: AmountText | None = None
-    networks: Networks = ()
-    expires_at: Moment | None = None
-    sender: Sender = Sender.ANY
     keys: dict[str, Any] | None = None
-    reason: Reason
-
-    @classmethod
-    def impossible(cls, given: Mapping[str, Any]) -> dict[str, str]:
-        return _impossible(given)
 
 
 class RotateFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -90,7 +77,7 @@ publish_decoder: Final = msgspec.json.Decoder(PublishFields)
 
 
 def program_of(
-    asked: ProgramFields | BoundsFields, client_id: str, tenant: str, keys: dict[str, Any] | None = None
+    asked: BoundsFields, client_id: str, tenant: str, keys: dict[str, Any] | None = None
 ) -> Program | Refusal:
     """Always of the asker's own tenant: no field could name another."""
     wrong = _impossible({"max_notional": asked.max_notional, "networks": list(asked.networks)})

@@ -35,20 +35,11 @@ class BoundsRequest(Asked):
     reason: Reason
 
 
-class ProgramRequest(Asked):
+class ProgramRequest(BoundsRequest):
     """A new program. With `keys` it proves itself by signing; else it gets a secret."""
 
     client_id: ClientId
-    scopes: list[Scope]
-    accounts: Accounts
-    instruments: Symbols = Field(default_factory=list)
-    strategies: Labels = Field(default_factory=list)
-    max_notional: Amount | None = None
-    networks: Networks = Field(default_factory=list)
-    expires_at: AwareDatetime | None = None
-    sender: Sender = Sender.ANY
     keys: Keys | None = None
-    reason: Reason
 
 
 class RotateRequest(Asked):

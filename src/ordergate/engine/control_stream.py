@@ -47,12 +47,20 @@ class ControlStream:
         self._fold = fold
         self._epoch = 0
         self._head = 0
+        self._begun = self._read = 0  # readings of all of it: the last one, and the last that succeeded
         self._writing = asyncio.Lock()  # one decision after the other, as they were asked
 
     async def recover(self) -> None:
         """Take the stream and fold it. Raises Fault."""
         async with self._writing:
             await self._recover()
+
+    async def catch_up(self) -> None:
+        """As `recover`, unless that was begun and done since this was asked. Raises Fault."""
+        asked = self._begun
+        async with self._writing:
+            if self._read <= asked:
+                await self._recover()
 
     async def record(self, decide: Decide, correlation: str) -> Sequence[AnyEvent] | Refusal:
         """Decide on what is there now, and answer once it is durable. Raises Fault."""
@@ -64,6 +72,7 @@ class ControlStream:
                 return await self._decided(decide, correlation)
 
     async def _recover(self) -> None:
+        self._begun += 1
         taken = await self._journal.take(self.stream)
         events = [stored.event async for stored in self._journal.read(self.stream, after=0, upto=taken.head)]
         self._fold.begin()
@@ -71,6 +80,7 @@ class ControlStream:
             self._fold.take(event)
         self._epoch, self._head, self.known = taken.epoch, taken.head, True
         self._fold.end()
+        self._read = self._begun
 
     async def _decided(self, decide: Decide, correlation: str) -> Sequence[AnyEvent] | Refusal:
         if not self.known:

@@ -36,7 +36,7 @@ class KeyGuard:
 
     def refuse_order(self, principal: Principal, terms: Terms) -> Refusal | None:
         bounds, symbol = principal.bounds, terms.symbol
-        no = self._refuse_strategy(principal, terms)
+        no = self.refuse_strategy(principal.tenant, terms)
         if no is not None or bounds is None:
             return no
         prices = (terms.limit_price, terms.stop_price, self._judging.market_price(symbol))
@@ -51,7 +51,7 @@ class KeyGuard:
         if order is None:
             return None
         bounds, terms = principal.bounds, order.terms
-        no = self._refuse_strategy(principal, terms)
+        no = self.refuse_strategy(principal.tenant, terms)
         if no is not None or bounds is None:
             return no
         prices = (
@@ -66,7 +66,7 @@ class KeyGuard:
     def refuse_group(self, principal: Principal, terms: GroupTerms) -> Refusal | None:
         """Every leg counts by itself, at the dearest price of any."""
         bounds, symbol = principal.bounds, terms.symbol
-        no = self._refuse_strategy(principal, terms)
+        no = self.refuse_strategy(principal.tenant, terms)
         if no is not None or bounds is None or symbol is None:
             return no
         prices = [price for leg in terms.legs for price in (leg.limit_price, leg.stop_price)]
@@ -80,8 +80,8 @@ class KeyGuard:
     def refuse_flatten(self, principal: Principal, symbol: Symbol | None) -> Refusal | None:
         return refuse_flatten(principal.bounds, symbol)
 
-    def _refuse_strategy(self, principal: Principal, terms: Terms | GroupTerms) -> Refusal | None:
+    def refuse_strategy(self, tenant: str, terms: Terms | GroupTerms) -> Refusal | None:
         name = terms.strategy
         if name is None:
             return None
-        return refuse_strategy(self._strategies(principal.tenant), name, terms.strategy_version)
+        return refuse_strategy(self._strategies(tenant), name, terms.strategy_version)

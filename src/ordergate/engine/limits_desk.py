@@ -106,7 +106,7 @@ class LimitsDesk:
     async def catch_up(self) -> None:
         """Read the rules again, where they have been: another gateway may have changed them. Raises Fault."""
         if self.is_known:
-            await self._stream.recover()
+            await self._stream.catch_up()
 
     async def keep(self) -> None:
         """What begins, ends or expires does so by itself. Raises Fault."""

@@ -143,11 +143,16 @@ class Node:
             chance=world.chance,
             hours=world.hours,
         )
+        keys = KeyGuard(world.instruments, judging, world.strategies)
         self._session_queue = SessionQueue(
             self.lanes,
             judging,
             world.clock,
-            admits=lambda: world.audit() is None and not self._dispatcher.is_full,
+            admits=lambda seat, order: (
+                world.audit() is None
+                and not self._dispatcher.is_full
+                and keys.refuse_strategy(seat.tenant, order.terms) is None
+            ),
         )
         self._contingent = Contingent(
             self.lanes,
@@ -159,7 +164,6 @@ class Node:
             clock=world.clock,
         )
         once = Once(world.journal, world.views, world.clock, world.metrics)
-        keys = KeyGuard(world.instruments, judging, world.strategies)
         self.groups = GroupGate(
             world.env,
             lanes=self.lanes,

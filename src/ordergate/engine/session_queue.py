@@ -29,9 +29,9 @@ RELEASED_PER_LOOK_MAX: Final = 100
 
 class SessionQueue:
     def __init__(
-        self, lanes: Lanes, judging: Judging, clock: Clock, *, admits: Callable[[], bool]
+        self, lanes: Lanes, judging: Judging, clock: Clock, *, admits: Callable[[Seat, Order], bool]
     ) -> None:
-        """`admits` is false while the node would take no new order either."""
+        """`admits` is false while the node would take no new order either, or none of the strategy."""
         self._admits = admits
         self._lanes = lanes
         self._judging = judging
@@ -78,7 +78,7 @@ class SessionQueue:
         if order.terms.time_in_force is TimeInForce.DAY and self._is_over(order, order.held_until, now):
             evidence = f"the session that began at {order.held_until.isoformat()} is over; it was never sent"
             return e.OrderExpired(order_id=order.id, at=now, evidence=evidence)
-        return self._judging.release(seat, order) if self._admits() else None
+        return self._judging.release(seat, order) if self._admits(seat, order) else None
 
     def _is_over(self, order: Order, opened: datetime, now: datetime) -> bool:
         """Whether the session that began then has ended. One that is not known any more has."""

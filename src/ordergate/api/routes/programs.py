@@ -20,7 +20,6 @@ from ordergate.api.exchange import Call, Reply, refused
 from ordergate.api.limit_requests import why_decoder
 from ordergate.api.program_requests import (
     BoundsFields,
-    ProgramFields,
     bounds_decoder,
     keys_text,
     program_decoder,
@@ -121,7 +120,7 @@ class ProgramRoutes:
         principal, why = found
         return _told(call, await self._desk.disable(principal, call.part("client_id"), reason=why.reason))
 
-    def _unlisted(self, asked: ProgramFields | BoundsFields) -> Refusal | None:
+    def _unlisted(self, asked: BoundsFields) -> Refusal | None:
         strange = [symbol for symbol in asked.instruments if symbol not in self._instruments]
         if not strange:
             return None
