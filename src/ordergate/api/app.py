@@ -1,6 +1,6 @@
 """Puts the public face together: one application for each listener, and their routes.
 
-What is administration is at the other listener alone (docs/adr/0025), and there is nothing else there.
+What is administration is at the other listener alone (docs/adr/0027), and there is nothing else there.
 """
 
 from __future__ import annotations
