@@ -75,6 +75,21 @@ async def test_records_are_signed_for_after_five_seconds(log: Log) -> None:
     assert log.made.trouble is None
 
 
+async def test_where_another_has_signed_further_its_head_is_gone_on_from(log: Log) -> None:
+    other = checkpointer(log.log, log.sink, log.clock)
+    await other._begin()
+    await log.look()
+    await log.author.write(1_000)
+    await other.look()
+
+    await log.made._look_again()
+    assert (log.made.size, log.made.trouble) == (other.size, None)
+
+    await log.author.write(1_000)
+    await log.made._look_again()
+    assert log.made.size == other.size + 1_000
+
+
 async def test_a_thousand_records_do_not_wait_for_five_seconds(log: Log) -> None:
     await log.author.write(998)
     await log.look()

@@ -17,7 +17,7 @@ import msgspec
 from ordergate.audit import notes
 from ordergate.audit.notes import Checkpoint
 from ordergate.audit.tree import Frontier, consistency_proof, growth_proof
-from ordergate.core.faults import Fault
+from ordergate.core.faults import AppendConflict, Fault
 from ordergate.core.ids import AccountId
 from ordergate.ports.audit import AuditLog, Head, NoteKey, NoteKeys, Range, Sink
 from ordergate.ports.clock import Clock
@@ -88,7 +88,7 @@ class Checkpointer:
         try:
             await self._begin()
             while True:
-                await self.look()
+                await self._look_again()
                 await self._clock.sleep(self._pace.look_s)
         except Contradiction as fault:
             self._contradicted = str(fault)
@@ -98,6 +98,16 @@ class Checkpointer:
             self._failed = f"{type(fault).__name__}: {fault}"
             log.error("audit.unavailable", why=self._failed)
             raise
+
+    async def _look_again(self) -> None:
+        """One look; where another has signed further meanwhile, as an owner that is just being replaced
+        may, nothing is unproved: its head is looked at, and gone on from.
+        """
+        try:
+            await self.look()
+        except AppendConflict as passed:
+            log.warning("audit.overtaken", why=str(passed))
+            await self._begin()
 
     async def watch_past(self) -> None:
         """Build the tree anew from every record, now and once a day, and compare."""

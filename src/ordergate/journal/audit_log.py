@@ -14,7 +14,7 @@ from typing import Final
 import asyncpg
 import msgspec
 
-from ordergate.core.faults import JournalUnavailable
+from ordergate.core.faults import AppendConflict, JournalUnavailable
 from ordergate.core.ids import AccountId
 from ordergate.journal import chain, session, sqlfiles
 from ordergate.journal.pool import ReadPool
@@ -145,6 +145,8 @@ class PostgresAuditLog:
                 await connection.execute(
                     _SQL["keep_checkpoint"], head.size, head.root, frontier, head.note, head.at
                 )
+        except asyncpg.UniqueViolationError as error:
+            raise AppendConflict("a checkpoint was not kept: another has gone on") from error
         except session.WIRE_FAULTS as error:
             raise JournalUnavailable(f"a checkpoint was not kept: {session.said(error)}") from error
         finally:

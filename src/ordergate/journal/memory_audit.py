@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 
-from ordergate.core.faults import JournalUnavailable
+from ordergate.core.faults import AppendConflict, JournalUnavailable
 from ordergate.core.ids import AccountId
 from ordergate.journal.memory_store import Store
 from ordergate.ports.audit import Head, Range
@@ -47,7 +47,7 @@ class MemoryAuditLog:
     async def keep(self, ranges: Sequence[Range], head: Head) -> None:
         self._reach()
         if ranges[0].first != (self.kept[-1].size if self.kept else 0):
-            raise JournalUnavailable("a checkpoint was not kept: another has gone on")
+            raise AppendConflict("a checkpoint was not kept: another has gone on")
         self.order.extend(ranges)
         self.kept.append(head)
 

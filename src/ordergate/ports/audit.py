@@ -64,7 +64,7 @@ class AuditLog(Protocol):
         ...
 
     async def keep(self, ranges: Sequence[Range], head: Head) -> None:
-        """Keep both or neither. Raises JournalUnavailable, also where another has gone on meanwhile."""
+        """Keep both or neither. Raises AppendConflict where another has gone on meanwhile."""
         ...
 
 
