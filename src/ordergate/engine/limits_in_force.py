@@ -7,6 +7,7 @@ nothing about who may change what.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
@@ -17,7 +18,7 @@ from ordergate.core.risk.compiling import Compiled, Subject, compiled, moments
 from ordergate.core.risk.limits import Limits, config_hash
 from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.policy import Policy
-from ordergate.core.risk.rules import Reach, Rule
+from ordergate.core.risk.rules import OF_ONE_WHO_ASKS, Reach, Rule
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
@@ -81,6 +82,7 @@ class LimitsInForce:
         self._on_change = on_change
         self._policy = Policy()
         self._compiled: dict[AccountId, Compiled] = {}
+        self._rules_of: dict[AccountId, tuple[Rule, ...]] = {}
         self._next: datetime | None = None
 
     def of(self, account: AccountId) -> Compiled:
@@ -118,21 +120,37 @@ class LimitsInForce:
             self._compile(now)
 
     def _compile(self, now: datetime) -> None:
+        """Only whoever has other rules than before: a change to one account costs the others nothing."""
         rules = tuple(self._policy.rules.values())
         later = moments(rules, now)[1:]
         self._next = later[0] if later else None
-        in_effect = tuple(rule for rule in rules if rule.is_in_effect(now))
-        narrows = any(rule.scope in (Reach.USER, Reach.STRATEGY) for rule in in_effect)
+        own, shared = _apart(rule for rule in rules if rule.is_in_effect(now))
         for seat in self._lanes:
-            account = seat.lane.account
-            subject = self.subjects[account]
-            found = compiled(in_effect, subject, self.instruments, now)
-            self._compiled[account] = found
-            seat.narrower = ByWhoAsks(in_effect, subject, self.instruments, now) if narrows else None
-            seat.limits_known = True
-            if found.limits == seat.limits:
-                continue
-            before, after = config_hash(seat.limits), config_hash(found.limits)
-            seat.limited_by(found.limits, now)
-            log.info("limits.changed", account=account, before=before, after=after, why=found.why)
-            self._on_change(seat)
+            its = (*own.get(seat.lane.account, ()), *shared)
+            if its != self._rules_of.get(seat.lane.account):
+                self._rules_of[seat.lane.account] = its
+                self._limit(seat, its, now)
+
+    def _limit(self, seat: Seat, rules: tuple[Rule, ...], now: datetime) -> None:
+        account = seat.lane.account
+        subject = self.subjects[account]
+        found = compiled(rules, subject, self.instruments, now)
+        narrows = any(rule.scope in OF_ONE_WHO_ASKS for rule in rules)
+        self._compiled[account] = found
+        seat.narrower = ByWhoAsks(rules, subject, self.instruments, now) if narrows else None
+        seat.limits_known = True
+        if found.limits == seat.limits:
+            return
+        before, after = config_hash(seat.limits), config_hash(found.limits)
+        seat.limited_by(found.limits, now)
+        log.info("limits.changed", account=account, before=before, after=after, why=found.why)
+        self._on_change(seat)
+
+
+def _apart(rules: Iterable[Rule]) -> tuple[Mapping[str, list[Rule]], list[Rule]]:
+    """The rules on one account by the account, and those that may concern any."""
+    own: defaultdict[str, list[Rule]] = defaultdict(list)
+    shared: list[Rule] = []
+    for rule in rules:
+        (own[rule.of] if rule.scope is Reach.ACCOUNT else shared).append(rule)
+    return own, shared

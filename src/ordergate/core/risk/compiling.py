@@ -16,7 +16,7 @@ import msgspec
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import Severity
-from ordergate.core.risk.limits import HARD, Limits, limits_of, mapping_of
+from ordergate.core.risk.limits import HARD, Limits, instrument_limits_of, limits_of, mapping_of
 from ordergate.core.risk.rules import (
     OF_ONE_INSTRUMENT,
     OF_ONE_WHO_ASKS,
@@ -220,7 +220,7 @@ def _limits_from(sums: _Sums, version: int, whole: Iterable[str]) -> Compiled:
 
 def _is_whole(its: Mapping[str, Any]) -> bool:
     try:
-        limits_of({**STAND_INS, INSTRUMENTS: {"_": its}})
+        instrument_limits_of(its)
     except ValueError:
         return False
     return True

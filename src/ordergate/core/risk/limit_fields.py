@@ -252,9 +252,7 @@ _BY_TYPE: Final[Mapping[object, Callable[[Fields, str], object]]] = {
 
 def _read_field(fields: Fields, name: str, kind: Any) -> object:
     """By the field's type; one that may be None is read as the type that it otherwise is."""
-    inner = [each for each in get_args(kind) if each is not type(None)]
-    if type(None) in get_args(kind):
-        kind, inner = inner[0], [each for each in get_args(inner[0]) if each is not type(None)]
+    kind, inner = _stripped(kind)
     if (reader := _BY_TYPE.get(kind)) is not None:
         return reader(fields, name)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
@@ -265,6 +263,15 @@ def _read_field(fields: Fields, name: str, kind: Any) -> object:
     if what is not inner[0]:
         return fields.each_choice(name, what) if issubclass(what, StrEnum) else fields.each(name, what)
     return fields.choices(name, what)
+
+
+@cache
+def _stripped(kind: Any) -> tuple[Any, tuple[Any, ...]]:
+    """A type without its None, and the types that it is made of."""
+    inner = tuple(each for each in get_args(kind) if each is not type(None))
+    if type(None) in get_args(kind):
+        return inner[0], tuple(get_args(inner[0]))
+    return kind, inner
 
 
 def _is_whole(value: object) -> TypeGuard[int]:

@@ -175,3 +175,8 @@ def limits_of(mapping: object) -> Limits:
     if isinstance(mapping, Mapping) and HARD in mapping:
         raise ValueError(f"limits has no field {HARD}: how severe a limit is its rule says")
     return read(Limits, mapping, "limits")
+
+
+def instrument_limits_of(mapping: object) -> InstrumentLimits:
+    """Read what may be done in one instrument. Raises ValueError naming the field that is wrong."""
+    return read(InstrumentLimits, mapping, "instrument")

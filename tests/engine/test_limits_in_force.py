@@ -1,0 +1,95 @@
+"""A change of limits reaches whom it concerns, and leaves alone whoever has the rules that they had."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
+import pytest
+
+from ordergate.core.ids import AccountId
+from ordergate.core.risk.compiling import Subject
+from ordergate.core.risk.limits import mapping_of
+from ordergate.core.risk.policy import Policy
+from ordergate.core.risk.rules import Reach, Rule
+from ordergate.engine.lanes import Lanes, Seat
+from ordergate.engine.limits_in_force import LimitsInForce
+from tests.engine.stage import ES, INSTRUMENT, LIMITS, HandClock, Stage
+
+LEFT, RIGHT = AccountId("P-LEFT"), AccountId("P-RIGHT")
+
+
+class Room(msgspec.Struct):
+    """Two accounts of one tenant, and who was told of limits that changed."""
+
+    in_force: LimitsInForce
+    lanes: Lanes
+    told: list[AccountId]
+
+    def follow(self, *rules: Rule) -> list[AccountId]:
+        """Who is told once these are the rules."""
+        self.told.clear()
+        self.in_force.follow(Policy({rule.id: rule for rule in rules}), ())
+        return list(self.told)
+
+
+@pytest.fixture
+async def room() -> Any:
+    async with Stage() as stage:
+        lanes = Lanes()
+        for account in (LEFT, RIGHT):
+            lane = cast("Any", SimpleNamespace(account=account))
+            lanes.add(Seat(lane, stage.seat.broker, None, stage.seat.freshness))
+        subjects = {account: Subject(account, "default") for account in (LEFT, RIGHT)}
+        told: list[AccountId] = []
+        in_force = LimitsInForce(
+            lanes, subjects, {ES: INSTRUMENT}, HandClock(), lambda seat: told.append(seat.lane.account)
+        )
+        yield Room(in_force, lanes, told)
+
+
+def own(account: AccountId, **more: Any) -> Rule:
+    limits = {name: value for name, value in mapping_of(LIMITS).items() if name != "version"}
+    return Rule(id=f"own:{account}", scope=Reach.ACCOUNT, of=account, limits={**limits, **more}, owner="risk")
+
+
+def firm(**limits: Any) -> Rule:
+    return Rule(id="firm", scope=Reach.FIRM, of="", limits=limits, owner="risk")
+
+
+def user(**limits: Any) -> Rule:
+    return Rule(id="ann", scope=Reach.USER, of="ann", limits=limits, owner="risk")
+
+
+async def test_one_accounts_change_compiles_no_other_account_again(room: Room) -> None:
+    assert room.follow(own(LEFT), own(RIGHT)) == [LEFT, RIGHT]
+    left, right = room.in_force.of(LEFT), room.in_force.of(RIGHT)
+    assert room.follow(own(LEFT, max_open_orders=1), own(RIGHT)) == [LEFT]
+    assert room.in_force.of(LEFT) is not left
+    assert room.in_force.of(RIGHT) is right
+
+
+async def test_what_is_said_for_all_reaches_all(room: Room) -> None:
+    room.follow(own(LEFT), own(RIGHT))
+    assert room.follow(own(LEFT), own(RIGHT), firm(max_open_orders=1)) == [LEFT, RIGHT]
+    assert room.follow(own(LEFT), own(RIGHT)) == [LEFT, RIGHT]
+
+
+async def test_who_loses_the_only_rule_of_the_accounts_own_has_no_limits(room: Room) -> None:
+    room.follow(own(LEFT), own(RIGHT))
+    assert room.follow(own(RIGHT)) == [LEFT]
+    assert room.in_force.of(LEFT).limits is None
+    assert room.in_force.of(RIGHT).limits is not None
+
+
+async def test_a_rule_on_a_person_narrows_while_it_is_there(room: Room) -> None:
+    room.follow(own(LEFT), own(RIGHT))
+    seat = room.lanes.get(LEFT)
+    assert seat is not None
+    room.follow(own(LEFT), own(RIGHT), user(far_passive_refused=True))
+    narrowed = seat.limits_for("ann", None)
+    assert narrowed is not None
+    assert narrowed.far_passive_refused
+    room.follow(own(LEFT), own(RIGHT))
+    assert seat.limits_for("ann", None) == seat.limits
