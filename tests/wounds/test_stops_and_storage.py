@@ -8,6 +8,7 @@ import hmac
 import json
 import os
 import signal
+from decimal import Decimal
 from pathlib import Path
 
 import asyncpg
@@ -15,6 +16,7 @@ import pytest
 
 from ordergate.brokers.paper import fates
 from ordergate.core.ids import Env
+from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import RateWindow
 from ordergate.engine.answers import Answer, CancelAllAnswer, GroupAnswer, KillView
@@ -30,6 +32,7 @@ from tests.security.world import b64, world
 from tests.wounds.scenes import by_hand, limit_to
 
 KEY = "the-very-same-key-1"
+DAY = {"zone": "America/Chicago", "ends_at": "17:00"}
 PATIENT = Limits(patience_s_max=30.0, attempts_max=1_000)
 
 
@@ -64,6 +67,41 @@ async def test_trade_relay_defect_3_a_flatten_under_the_kill_switch_is_taken_and
         await stage.gate.release_kill(RISK, reason="over", correlation="test")
         await stage.until(lambda: stage.held(ES) == 0)
         assert stage.exchange.ledger.positions() == {}
+
+
+async def test_trade_relay_defect_3_under_a_milder_stop_positions_can_still_be_closed() -> None:
+    """A stop that lets nothing open need not keep anybody in a position."""
+    async with Stage() as stage:
+        bought = await stage.accepted(limit=None, quantity=2)
+        await stage.until(lambda: stage.status(bought) == "filled")
+        await engaged(stage, "reduce_only")
+        opening = await stage.place()
+        assert isinstance(opening, Answer)
+        assert [failed.control for failed in opening.failed] == ["R01"]
+        closing = await stage.accepted(side=Side.SELL, limit=None, quantity=2)
+        await stage.until(lambda: stage.status(closing) == "filled")
+        assert stage.exchange.ledger.positions() == {}
+
+
+async def test_openalgo_1052_a_days_loss_has_a_limit_that_stays_reached() -> None:
+    """Users asked for a daily loss limit and a daily number of trades."""
+    async with Stage(limits={"losses": {"max_daily_loss": "1000"}, "trading_day": DAY}) as stage:
+        bought = await stage.accepted(limit=None, quantity=2)
+        await stage.until(lambda: stage.status(bought) == "filled")
+        stage.price(Decimal(4790))  # ten points of two contracts at fifty each
+        assert "R18 daily-loss" in await refused_by(stage)
+        await stage.until(lambda: "loss_limit_reached" in stage.listener.kinds)
+        stage.price(Decimal(4800))
+        assert "R18 daily-loss" in await refused_by(stage)
+
+
+async def test_openalgo_1052_a_days_trades_have_a_limit() -> None:
+    """A number of trades is counted over the day, whoever places them."""
+    async with Stage(limits={"losses": {"max_trades": 2}, "trading_day": DAY}) as stage:
+        await stage.accepted(limit=None, quantity=1)
+        await stage.accepted(limit=None, quantity=1)
+        await stage.until(lambda: stage.held(ES) == 2)
+        assert "R18 trade-count" in await refused_by(stage)
 
 
 async def test_hummingbot_2497_a_kill_pauses_and_a_release_goes_on() -> None:
@@ -209,6 +247,13 @@ async def test_vnpy_webtrader_defect_9_a_token_signed_with_a_guessable_secret_op
     assert (await world(Env.PAPER)).own.kid != here.own.kid
 
 
-async def engaged(stage: Stage) -> None:
-    answer = await stage.gate.engage_kill(TRADER, grade="block_new", reason="drill", correlation="test")
+async def refused_by(stage: Stage) -> set[str]:
+    """The controls that refuse another order to buy, with their reasons."""
+    answer = await stage.place(limit="4790")
+    assert isinstance(answer, Answer)
+    return {f"{failed.control} {failed.reason}" for failed in answer.failed}
+
+
+async def engaged(stage: Stage, grade: str = "block_new") -> None:
+    answer = await stage.gate.engage_kill(TRADER, grade=grade, reason="drill", correlation="test")
     assert isinstance(answer, KillView)
