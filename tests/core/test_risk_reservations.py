@@ -7,12 +7,8 @@ figures are kept where ORDERGATE_RECORD names a folder.
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
@@ -30,6 +26,7 @@ from ordergate.core.risk.view import Proposal, RiskView
 from tests.core.examples import NOW, SHARE, accepted, account, place, terms
 from tests.core.risk_examples import limits, view
 from tests.dose import dose
+from tests.keeping import keep
 
 ORDERS: Final = 64
 CHECKS: Final = {control.id: control for control in PRECEDENCE}
@@ -110,11 +107,7 @@ def kept() -> Iterator[list[dict[str, object]]]:
     """What each control came to; written down at the end where somebody wants it."""
     found: list[dict[str, object]] = []
     yield found
-    if folder := os.environ.get("ORDERGATE_RECORD"):
-        asked = ("git", "rev-parse", "--short", "HEAD")
-        commit = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-        told = {"commit": commit, "orders_per_trial": ORDERS, "controls": found}
-        Path(folder, f"reservations-{commit}.json").write_text(json.dumps(told, indent=2) + "\n")
+    keep("reservations", {"orders_per_trial": ORDERS, "controls": found})
 
 
 @pytest.mark.parametrize("case", RESERVING, ids=lambda case: f"{case.control} up to {case.most}")
