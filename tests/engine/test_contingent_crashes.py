@@ -12,7 +12,17 @@ from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.terms import Side
 from ordergate.engine.answers import GroupAnswer
-from tests.engine.groups import at_exchange, bracket, has_ended, move_market, oco, placed, position, trailing
+from tests.engine.groups import (
+    at_exchange,
+    bracket,
+    has_ended,
+    move_market,
+    oco,
+    oto,
+    placed,
+    position,
+    trailing,
+)
 from tests.engine.stage import ACCOUNT, ES, STEP_S, TRADER, Listener, Stage, let_run
 
 EVENTS_MAX: Final = 40
@@ -76,6 +86,22 @@ async def a_bracket_that_takes_its_profit(stage: Stage) -> None:
     await stage.until(lambda: has_ended(stage, group_id))
 
 
+async def a_bracket_whose_stop_is_hit(stage: Stage) -> None:
+    group_id = await placed(stage, bracket(entry="4790"))
+    await stage.until(lambda: at_exchange(stage, Side.BUY))
+    move_market(stage, "4789")
+    await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+    move_market(stage, "4775")
+    await stage.until(lambda: has_ended(stage, group_id))
+
+
+async def an_oto_whose_second_fills(stage: Stage) -> None:
+    group_id = await placed(stage, oto())
+    await stage.until(lambda: at_exchange(stage, Side.SELL))
+    move_market(stage, "4775")
+    await stage.until(lambda: has_ended(stage, group_id))
+
+
 async def an_oco_that_takes_its_profit(stage: Stage) -> None:
     await hold(stage)
     group_id = await placed(stage, oco())
@@ -110,6 +136,8 @@ async def hold(stage: Stage) -> None:
 
 STORIES: Final = (
     a_bracket_that_takes_its_profit,
+    a_bracket_whose_stop_is_hit,
+    an_oto_whose_second_fills,
     an_oco_that_takes_its_profit,
     a_trailing_stop,
     a_flatten,
