@@ -28,8 +28,7 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.engine import envelopes
 from ordergate.engine.answers import BreakAnswer, RunAsked
 from ordergate.engine.cancels import until_durable
-from ordergate.engine.envelopes import Asker, Route
-from ordergate.engine.judging import Request
+from ordergate.engine.envelopes import Asker, Request, Route
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import Once, until_ready
 from ordergate.engine.runs import RunView

@@ -10,13 +10,23 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final, NamedTuple
 
+import msgspec
+
 from ordergate.core import idempotency
 from ordergate.core.access import Principal
 from ordergate.core.contingent.terms import GroupTerms
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.money import text
 from ordergate.core.orders.terms import Terms
-from ordergate.engine.judging import Request
+
+
+class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """One command's envelope: who asks, under which key, and what to call it in the journal."""
+
+    scope: idempotency.Scope
+    fingerprint: bytes
+    actor: str
+    correlation: str
 
 
 class Route(NamedTuple):

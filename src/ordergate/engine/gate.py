@@ -33,15 +33,15 @@ from ordergate.engine.answers import (
 )
 from ordergate.engine.dispatcher import Dispatcher
 from ordergate.engine.durable import Durable
-from ordergate.engine.envelopes import Asker, Route, fields_of, written
-from ordergate.engine.judging import Decided, Judging, Request, unroutable
+from ordergate.engine.envelopes import Asker, Request, Route, fields_of, written
+from ordergate.engine.judging import Judging, unroutable
 from ordergate.engine.key_guard import KeyGuard
 from ordergate.engine.kill_desk import KillDesk
 from ordergate.engine.kill_gate import KillGate
 from ordergate.engine.kill_switch import KillSwitch
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.limits_desk import LimitsDesk
-from ordergate.engine.once import NOT_KNOWN, Once, until_ready
+from ordergate.engine.once import NOT_KNOWN, Decided, Once, until_ready
 from ordergate.engine.questions import preview_of, reasons_not_ready
 from ordergate.engine.resolving import Resolving
 from ordergate.ports.clock import Clock

@@ -42,8 +42,8 @@ from ordergate.core.risk.limits import config_hash
 from ordergate.engine import envelopes
 from ordergate.engine.answers import GroupAnswer
 from ordergate.engine.contingent import Contingent, release
-from ordergate.engine.envelopes import Asker, Route, group_fields
-from ordergate.engine.judging import Judging, Request
+from ordergate.engine.envelopes import Asker, Request, Route, group_fields
+from ordergate.engine.judging import Judging
 from ordergate.engine.key_guard import KeyGuard
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Lanes, Seat

@@ -14,7 +14,7 @@ import msgspec
 from ordergate.core import admission
 from ordergate.core.accounts.events import OverrideUsed
 from ordergate.core.faults import Fault
-from ordergate.core.idempotency import Receipt, Scope
+from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import ENTROPY_BITS, Env, OrderId, Symbol, order_id
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.commands import CancelOrder, PlaceOrder, ReplaceOrder
@@ -39,9 +39,10 @@ from ordergate.core.risk.limit_parts import Hours as AnyTime
 from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.view import MarketHours, RiskView
 from ordergate.engine.converting import converted
+from ordergate.engine.envelopes import Request
 from ordergate.engine.kill_guard import KillGuard
-from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
+from ordergate.engine.once import Decided
 from ordergate.engine.prices import PriceBoard
 from ordergate.ports.clock import Chance, Clock
 
@@ -51,22 +52,6 @@ Hours = Callable[[Symbol, datetime], MarketHours | None]
 
 def always_unknown(symbol: Symbol, now: datetime) -> None:
     """The hours of a market of which no calendar is kept."""
-
-
-class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One command's envelope: who asks, under which key, and what to call it in the journal."""
-
-    scope: Scope
-    fingerprint: bytes
-    actor: str
-    correlation: str
-
-
-class Decided(msgspec.Struct, frozen=True):
-    """A decision on its way to the disk; `failed` is not empty when risk denied it."""
-
-    recorded: Recorded
-    failed: tuple[FailedControl, ...] = ()
 
 
 class Judging:

@@ -22,7 +22,8 @@ from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answers import Answer
-from ordergate.engine.judging import Decided, Request
+from ordergate.engine.envelopes import Request
+from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Seat
 from ordergate.ports.clock import Clock
 from ordergate.ports.journal import Committed, Journal, OrderRow
@@ -41,6 +42,13 @@ _UNANSWERED: Final = frozenset({Status.ACCEPTED, Status.PENDING_CANCEL, Status.P
 NOT_KNOWN: Final = Refusal(
     Code.UNAVAILABLE, "not yet known to be durable; ask again with the same key"
 )
+
+
+class Decided(msgspec.Struct, frozen=True):
+    """A decision on its way to the disk; `failed` is not empty when risk denied it."""
+
+    recorded: Recorded
+    failed: tuple[FailedControl, ...] = ()
 
 
 class Begun(msgspec.Struct, frozen=True):

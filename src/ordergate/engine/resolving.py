@@ -16,10 +16,10 @@ from ordergate.core.orders.reconcile import DedupClass, proofs
 from ordergate.core.orders.resolving import decide_resolve
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answers import Answer
+from ordergate.engine.envelopes import Request
 from ordergate.engine.ingest import Ingest
-from ordergate.engine.judging import Decided, Request
 from ordergate.engine.lanes import Seat
-from ordergate.engine.once import Once
+from ordergate.engine.once import Decided, Once
 from ordergate.engine.quarantine import Quarantine
 from ordergate.ports.broker import BrokerUnavailable, NotFound
 from ordergate.telemetry.log import logger
