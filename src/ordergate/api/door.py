@@ -29,8 +29,7 @@ class Door:
         self._of_client = {kind: Buckets(of_client.of(kind)) for kind in Kind}
         self._of_tenant = {} if of_tenant is None else {kind: Buckets(of_tenant.of(kind)) for kind in Kind}
         self._orders = self._of_client[Kind.ORDERS]
-        failures = Buckets(deps.bounds.failed_logins_of_peer)
-        self.bearer = Bearer(deps.env, deps.identity, deps.clock, failures)
+        self.bearer = Bearer(deps.env, deps.identity, deps.clock, deps.bounds)
 
     def known(self, authorization: bytes | None, peer: str, now: float) -> Principal | None:
         """The principal of a token that was verified before, within its quota; counts nothing."""
