@@ -75,7 +75,7 @@ def create_app(deps: ApiDeps) -> Gateway:
     app.router.routes.extend(BreakRoutes(deps, door).routes())
     app.router.routes.extend(GroupRoutes(deps, door).routes())
     app.router.routes.extend(LimitRoutes(deps, door).routes())
-    stream = StreamEndpoint(deps, deps.hub, door.bearer, measures, tickets)
+    stream = StreamEndpoint(deps, deps.hub, door, measures, tickets)
     app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
     app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)
     for router in (
