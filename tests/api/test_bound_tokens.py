@@ -90,6 +90,56 @@ async def test_a_stolen_token_places_nothing(books: Books) -> None:
             assert answer.headers["www-authenticate"].startswith('DPoP error="invalid_dpop_proof"')
 
 
+MANY = 60
+
+
+async def guess(served: Served) -> int:
+    """The last status of many requests with tokens that nobody issued."""
+    async with served.client(None) as client:
+        bad = [{"authorization": f"Bearer guess-{number}"} for number in range(MANY)]
+        return [(await client.get("/v1/accounts", headers=one)).status_code for one in bad][-1]
+
+
+async def prove_wrongly(served: Served, here: World, token: str) -> int:
+    """The last status of many requests with this token and proofs that do not hold."""
+    wrong = [dpop(here, token, method="DELETE") for _ in range(MANY)]
+    return [(await place(served, one)).status_code for one in wrong][-1]
+
+
+async def test_a_bound_token_that_is_known_never_waits_for_its_neighbours_failures(books: Books) -> None:
+    async with gateway(books) as (served, here):
+        token, unseen = await here.token(bound=True), await here.token(bound=True)
+        order = (await place(served, dpop(here, token))).json()["id"]
+        assert await guess(served) == 429
+
+        path = f"/v1/orders/{order}"
+        async with served.client(None) as client:
+            headers = {**dpop(here, token, "DELETE", path), **a_key()}
+            canceled = await client.delete(path, headers=headers)
+
+        assert canceled.status_code == 202
+        assert (await place(served, dpop(here, unseen))).status_code == 429
+
+
+async def test_a_refused_proof_costs_the_token_that_it_came_with_and_no_other(books: Books) -> None:
+    """A neighbour whose clock is wrong locks nobody out, and himself only until a proof of his holds."""
+    async with gateway(books) as (served, here):
+        wrong, other = await here.token(bound=True), await here.token(bound=True)
+        assert await prove_wrongly(served, here, wrong) == 429
+
+        assert (await place(served, dpop(here, wrong))).status_code == 429
+        assert (await place(served, dpop(here, other))).status_code == 201
+
+
+async def test_refused_proofs_do_not_lock_out_a_token_whose_proofs_have_held(books: Books) -> None:
+    async with gateway(books) as (served, here):
+        token = await here.token(bound=True)
+        assert (await place(served, dpop(here, token))).status_code == 201
+        assert await prove_wrongly(served, here, token) == 401
+
+        assert (await place(served, dpop(here, token))).status_code == 201
+
+
 async def test_a_proof_names_the_listener_that_is_asked(books: Books) -> None:
     async with gateway(books) as (served, here):
         token = await here.token(bound=True)

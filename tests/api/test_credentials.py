@@ -9,6 +9,8 @@ import msgspec
 import pytest
 
 from ordergate.api.app import create_app
+from ordergate.api.deps import GENEROUS, Bounds
+from ordergate.api.quotas import Rate
 from ordergate.core.access import Scope
 from ordergate.core.refusals import Code, Refusal
 from tests.api.books import Books
@@ -104,3 +106,16 @@ async def test_a_pair_that_is_none_is_refused_and_not_repeated(
     answer = await client.post("/v1/credentials/venue", json=body)
     assert answer.status_code == 400, answer.text
     assert "canary" not in answer.text
+
+
+async def test_every_step_counts_as_a_change_and_looking_as_a_read(books: Books, clock: StillClock) -> None:
+    identity, one = Directory(), Rate(per_s=0.001, burst=1)
+    quotas = msgspec.structs.replace(GENEROUS, changes=one, reads=one)
+    app = create_app(deps_of(books, clock=clock, identity=identity, bounds=Bounds(of_client=quotas)))
+    assert app.administration is not None
+    transport = httpx.ASGITransport(app.administration, raise_app_exceptions=False)
+    headers = {"authorization": f"Bearer {TRADER}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
+        steps = [(await client.post("/v1/credentials/venue/drain")).status_code for _ in range(2)]
+        looks = [(await client.get("/v1/credentials")).status_code for _ in range(2)]
+    assert (steps[0] != 429, steps[1], looks) == (True, 429, [200, 429])

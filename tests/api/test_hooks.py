@@ -19,7 +19,7 @@ from ordergate.core.hooks.template import Found, Template
 from tests.api.asking import an_order
 from tests.api.books import Books
 from tests.api.ledger import ACCOUNT
-from tests.api.people import StillClock
+from tests.api.people import TRADER, StillClock
 
 PASSPHRASE = "a passphrase that is long"
 TEMPLATE = Template(
@@ -44,7 +44,9 @@ def hook(**changed: Any) -> Hook:
 async def sender(deps: ApiDeps) -> AsyncIterator[httpx.AsyncClient]:
     hooks = {"tv": hook(), "inside": hook(name="inside", networks=(ip_network("10.0.0.0/8"),))}
     bounds = Bounds(
-        failed_logins_of_peer=Rate(per_s=0.001, burst=3), alerts_of_hook=Rate(per_s=0.001, burst=4)
+        failed_logins_of_peer=Rate(per_s=0.001, burst=3),
+        refused_alerts_of_peer=Rate(per_s=0.001, burst=3),
+        alerts_of_hook=Rate(per_s=0.001, burst=4),
     )
     app = create_app(msgspec.structs.replace(deps, hooks=hooks, bounds=bounds))
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -113,6 +115,28 @@ async def test_an_address_that_keeps_failing_is_slowed_down(
         await sender.post("/v1/hooks/tv", json=alert(clock, secret="wrong"))
     answer = await sender.post("/v1/hooks/tv", json=alert(clock))
     assert answer.status_code == 429
+
+
+async def test_refused_alerts_slow_down_neither_the_tokens_of_their_address_nor_another_hook(
+    sender: httpx.AsyncClient, clock: StillClock
+) -> None:
+    for _ in range(4):
+        await sender.post("/v1/hooks/inside", json=alert(clock))
+    token = {"authorization": f"Bearer {TRADER}"}
+    assert (await sender.get("/v1/accounts", headers=token)).status_code == 200
+    assert (await sender.post("/v1/hooks/inside", json=alert(clock))).status_code == 429
+    assert (await sender.post("/v1/hooks/tv", json=alert(clock))).status_code == 201
+
+
+async def test_wrong_tokens_do_not_slow_down_the_alerts_of_their_address(
+    sender: httpx.AsyncClient, clock: StillClock
+) -> None:
+    statuses = [
+        (await sender.get("/v1/accounts", headers={"authorization": f"Bearer guess-{n}"})).status_code
+        for n in range(4)
+    ]
+    assert statuses == [401, 401, 401, 429]
+    assert (await sender.post("/v1/hooks/tv", json=alert(clock))).status_code == 201
 
 
 async def test_a_hook_has_a_rate_of_its_own(sender: httpx.AsyncClient, clock: StillClock) -> None:

@@ -66,7 +66,7 @@ def create_app(deps: ApiDeps) -> Gateway:
         *OrderRoutes(deps, door).routes(),
         *KillSwitchRoutes(deps, door).routes(),
         *DeadManRoutes(deps, door).routes(),
-        *HookRoutes(deps, door).routes(),
+        *HookRoutes(deps).routes(),
         *TicketRoutes(deps, door, tickets).routes(),
     ]
     app.edge = Edge(ShortCut(hot, super(Face, app).__call__), deps, measures)
@@ -75,7 +75,7 @@ def create_app(deps: ApiDeps) -> Gateway:
     app.router.routes.extend(BreakRoutes(deps, door).routes())
     app.router.routes.extend(GroupRoutes(deps, door).routes())
     app.router.routes.extend(LimitRoutes(deps, door).routes())
-    stream = StreamEndpoint(deps, deps.hub, door.bearer, measures, tickets)
+    stream = StreamEndpoint(deps, deps.hub, door, measures, tickets)
     app.router.routes.append(WebSocketRoute(STREAM_PATH, stream))
     app.router.routes.extend(AuthorizationRoute(endpoint, deps.bounds) for endpoint in deps.authorization)
     for router in (

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from starlette.types import Scope as AsgiScope
 
+from ordergate.api.deps import Bounds
 from ordergate.api.exchange import CERTIFICATE_KEY, HEADERS_KEY, ORIGIN_KEY, Headers
 from ordergate.api.quotas import Buckets
 from ordergate.core.access import LOGIN_S_MAX, Principal, Scope
@@ -26,6 +27,7 @@ OLD_LOGIN: Final = Refusal(
 )
 INVALID: Final = Refusal(Code.UNAUTHENTICATED, "the access token is not valid")
 TOO_MANY: Final = Refusal(Code.RATE_LIMITED, "too many invalid access tokens from this address")
+TOO_MANY_PROOFS: Final = Refusal(Code.RATE_LIMITED, "too many refused proofs for this token")
 
 
 def token_in(authorization: bytes | None) -> str | Refusal:
@@ -42,13 +44,18 @@ def token_in(authorization: bytes | None) -> str | Refusal:
 
 
 class Bearer:
-    """Who is asking. An address that keeps coming with invalid tokens is slowed down."""
+    """Who is asking. An address that keeps coming with invalid tokens is slowed down.
 
-    def __init__(self, env: Env, identity: Identity, clock: Clock, failures: Buckets) -> None:
+    That holds for tokens which were not seen before: one that is known is looked at, whatever others of its
+    address do. A refused proof comes with a token that somebody was given, so it costs that token alone.
+    """
+
+    def __init__(self, env: Env, identity: Identity, clock: Clock, bounds: Bounds) -> None:
         self._env = env
         self._identity = identity
         self._clock = clock
-        self.failures = failures
+        self._failures = Buckets(bounds.failed_logins_of_peer)
+        self._refused_proofs = Buckets(bounds.refused_proofs_of_token)
 
     async def principal(self, scope: AsgiScope, peer: str) -> Principal | Refusal:
         """Who sent the request."""
@@ -84,16 +91,27 @@ class Bearer:
 
     async def authenticate(self, token: str, peer: str, shown: Shown) -> Principal | Refusal:
         """The whole check. The identity's own timeout bounds it."""
-        now = self._clock.monotonic()
-        if self.failures.is_empty(peer, now):
-            return TOO_MANY
-        found = self._identity.known_bound(token, shown) or await self._identity.authenticate(token, shown)
+        found = self._identity.known_bound(token, shown) or await self._looked_at(token, peer, shown)
         if isinstance(found, Refusal):
-            if found.code is not Code.PROOF_NONCE:
-                self.failures.take(peer, now)
             return found
         # The token's issuer is of this environment too; this is the second of two barriers.
         return found if found.env is self._env else INVALID
+
+    async def _looked_at(self, token: str, peer: str, shown: Shown) -> Principal | Refusal:
+        """What a token that was not known is worth, unless too many before it were worth nothing."""
+        now = self._clock.monotonic()
+        proven = (peer, hash(token))
+        if self._failures.is_empty(peer, now):
+            return TOO_MANY
+        if self._refused_proofs.is_empty(proven, now):
+            return TOO_MANY_PROOFS
+        found = await self._identity.authenticate(token, shown)
+        if isinstance(found, Refusal):
+            if found.code is Code.UNAUTHENTICATED:
+                self._failures.take(peer, now)
+            elif found.code is Code.PROOF_INVALID:
+                self._refused_proofs.take(proven, now)
+        return found
 
     def stepped_up(self, principal: Principal) -> Refusal | None:
         """None where the login is young and strong enough for what is privileged."""

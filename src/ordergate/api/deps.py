@@ -319,6 +319,8 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     of_tenant: Quotas | None = None
     requests_of_peer: Rate = Rate(per_s=40_000, burst=40_000)
     failed_logins_of_peer: Rate = Rate(per_s=5, burst=50)
+    refused_proofs_of_token: Rate = Rate(per_s=5, burst=50)
+    refused_alerts_of_peer: Rate = Rate(per_s=5, burst=50)
     alerts_of_hook: Rate = Rate(per_s=10, burst=50)
     stream_messages: Rate = Rate(per_s=2_000, burst=2_000)
     stream_sessions_max: int = 4_000

@@ -9,42 +9,33 @@ from ordergate.api.bearer import Bearer, allowed, challenge, token_in
 from ordergate.api.deps import Deps
 from ordergate.api.edge import peer_of
 from ordergate.api.exchange import Call, Reply, besides, rate_limited, refused
-from ordergate.api.quotas import Buckets, Kind
+from ordergate.api.meter import Meter
+from ordergate.api.quotas import Kind
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Refusal
 
 
 class Door:
-    """Cancels have buckets of their own: a client that spent its quota can still take its orders back.
-
-    A client's quota is looked at before its tenant's, so that one that asks too often takes nothing from
-    the others of its tenant.
-    """
+    """Cancels have buckets of their own: a client that spent its quota can still take its orders back."""
 
     def __init__(self, deps: Deps) -> None:
         self._clock = deps.clock
         self._authenticate = deps.metrics.authenticate
-        of_client, of_tenant = deps.bounds.of_client, deps.bounds.of_tenant
-        self._of_client = {kind: Buckets(of_client.of(kind)) for kind in Kind}
-        self._of_tenant = {} if of_tenant is None else {kind: Buckets(of_tenant.of(kind)) for kind in Kind}
-        self._orders = self._of_client[Kind.ORDERS]
-        failures = Buckets(deps.bounds.failed_logins_of_peer)
-        self.bearer = Bearer(deps.env, deps.identity, deps.clock, failures)
+        self.meter = Meter(deps.bounds.of_client, deps.bounds.of_tenant)
+        self.bearer = Bearer(deps.env, deps.identity, deps.clock, deps.bounds)
 
     def known(self, authorization: bytes | None, peer: str, now: float) -> Principal | None:
         """The principal of a token that was verified before, within its quota; counts nothing."""
         token = token_in(authorization)
         found = None if isinstance(token, Refusal) else self.bearer.known_from(token, peer)
-        if found is None or self._orders.is_empty((found.tenant, found.client_id), now):
-            return None
-        if self._of_tenant and self._of_tenant[Kind.ORDERS].is_empty(found.tenant, now):
+        if found is None or self.meter.is_spent(found, Kind.ORDERS, now):
             return None
         return found
 
     def passed(self, principal: Principal, now: float) -> None:
         """Count an order that came in by `known`."""
-        self._take(principal, Kind.ORDERS, now)
+        self.meter.take(principal, Kind.ORDERS, now)
 
     async def enter(
         self,
@@ -69,8 +60,8 @@ class Door:
         if found.bound_to is not None and b"dpop" in call.headers:
             # The next proof can have the nonce that is in force then, without being refused first.
             besides(call.scope, b"dpop-nonce", self.bearer.nonce().encode())
-        kind = Kind.CANCELS if cancels else _KINDS.get(scope, Kind.READS)
-        wait_s = self._take(found, kind, self._clock.monotonic())
+        kind = Kind.CANCELS if cancels else _kind_of(call.scope["method"], scope)
+        wait_s = self.meter.take(found, kind, self._clock.monotonic())
         if wait_s:
             return rate_limited(wait_s, call.correlation)
         no = None if scope is None else allowed(found, scope, account)
@@ -80,12 +71,10 @@ class Door:
             return refused(no, call.correlation, challenge(no, scope))
         return found.within(scope) if scope is not None and narrowed else found
 
-    def _take(self, principal: Principal, kind: Kind, now: float) -> float:
-        """0.0, or the seconds until there is room again."""
-        wait_s = self._of_client[kind].take((principal.tenant, principal.client_id), now)
-        if wait_s or not self._of_tenant:
-            return wait_s
-        return self._of_tenant[kind].take(principal.tenant, now)
+
+def _kind_of(method: str, scope: Scope | None) -> Kind:
+    """What only looks is a read, whatever it takes to be allowed to."""
+    return Kind.READS if method == "GET" else _KINDS.get(scope, Kind.READS)
 
 
 _KINDS: Final[Mapping[Scope | None, Kind]] = {
@@ -94,4 +83,5 @@ _KINDS: Final[Mapping[Scope | None, Kind]] = {
     Scope.RISK_WRITE: Kind.CHANGES,
     Scope.OPERATIONS_WRITE: Kind.CHANGES,
     Scope.ACCESS_WRITE: Kind.CHANGES,
+    Scope.CREDENTIALS_WRITE: Kind.CHANGES,
 }

@@ -18,7 +18,7 @@ from ordergate.api.deps import Deps
 from ordergate.api.exchange import Reply, rate_limited, refused
 from ordergate.api.forwarded import HEADER, Proxies
 from ordergate.api.measures import Measures
-from ordergate.api.quotas import Buckets
+from ordergate.api.of_address import OfAddress
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.refusals import Code, Refusal
 from ordergate.telemetry.log import logger
@@ -62,7 +62,7 @@ class Edge:
         self._proxies = Proxies(deps.bounds.proxies)
         self._measures = measures
         self._count_refused = deps.metrics.refused
-        self._of_peer = Buckets(deps.bounds.requests_of_peer)
+        self._of_peer = OfAddress(deps.bounds.requests_of_peer)
         self._headers = [(b"x-ordergate-env", deps.env.value.encode()), *SECURITY_HEADERS]
         self._lines = b"".join(b"%b: %b\r\n" % header for header in (*self._headers, NOTHING_LOADED))
 
@@ -145,11 +145,8 @@ class Edge:
             twice = next((name for name in names if name in _ONCE and names.count(name) > 1), None)
             if twice is not None:
                 return refused(Refusal(Code.MALFORMED, f"{twice.decode()} is given twice"), correlation)
-        if scope["path"].startswith(("/v1/", "/oauth/")):
-            wait_s = self._of_peer.take(peer_of(scope), now)
-            if wait_s:
-                return rate_limited(wait_s, correlation)
-        return None
+        wait_s = self._of_peer.take(peer_of(scope), scope.get("method", "GET"), scope["path"], now)
+        return rate_limited(wait_s, correlation) if wait_s else None
 
     def _is_over(self, headers: Sequence[tuple[bytes, bytes]]) -> bool:
         size = 0
@@ -165,11 +162,11 @@ class Edge:
 
     def would_turn_away(self, head_size: int, peer: str, now: float) -> bool:
         """True when the request may not pass, or might not; counts nothing. The head holds its headers."""
-        return head_size > self._bounds.header_bytes_max or self._of_peer.is_empty(peer, now)
+        return head_size > self._bounds.header_bytes_max or self._of_peer.is_spent(peer, now)
 
     def passed(self, peer: str, now: float) -> None:
-        """Count a request that did not come through here."""
-        self._of_peer.take(peer, now)
+        """Count an order that did not come through here."""
+        self._of_peer.passed(peer, now)
 
     def told(self, status: int, refused_as: Code | None, began: float, method: str, route: str) -> None:
         """Count and time its answer."""

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from ordergate.api import problems
 from ordergate.api.deps import Bounds
 from ordergate.api.json_bodies import decode
+from ordergate.api.quotas import too_soon
 from ordergate.core.refusals import Code, Refusal
 
 T = TypeVar("T")
@@ -193,8 +194,7 @@ def besides(scope: Scope, name: bytes, value: bytes) -> None:
 
 
 def rate_limited(wait_s: float, correlation: str) -> Reply:
-    seconds = max(1, int(wait_s + 0.999))
-    refusal = Refusal(Code.RATE_LIMITED, f"try again in {seconds} s")
+    refusal, seconds = too_soon(wait_s)
     return refused(refusal, correlation, [(b"retry-after", b"%d" % seconds)])
 
 

@@ -13,6 +13,8 @@ from typing import Final
 
 import msgspec
 
+from ordergate.core.refusals import Code, Refusal
+
 BUCKETS_MAX: Final = 10_000
 
 
@@ -34,6 +36,8 @@ class Kind(StrEnum):
     CANCELS = "cancels"
     READS = "reads"
     CHANGES = "changes"
+
+    __hash__ = str.__hash__  # an enum's own is of Python, and every order looks something up by its kind
 
 
 class Quotas(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,18 +87,25 @@ class Buckets:
         self._buckets: OrderedDict[Hashable, Bucket] = OrderedDict()
 
     def take(self, key: Hashable, now: float) -> float:
-        return self._bucket(key, now).take(now)
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            bucket = self._begun(key, now)
+        else:
+            self._buckets.move_to_end(key)
+        return bucket.take(now)
 
     def is_empty(self, key: Hashable, now: float) -> bool:
         bucket = self._buckets.get(key)
         return bucket is not None and bucket.is_empty(now)
 
-    def _bucket(self, key: Hashable, now: float) -> Bucket:
-        bucket = self._buckets.get(key)
-        if bucket is None:
-            bucket = self._buckets[key] = Bucket(self._rate, now)
-            if len(self._buckets) > self._buckets_max:
-                self._buckets.popitem(last=False)
-        else:
-            self._buckets.move_to_end(key)
+    def _begun(self, key: Hashable, now: float) -> Bucket:
+        bucket = self._buckets[key] = Bucket(self._rate, now)
+        if len(self._buckets) > self._buckets_max:
+            self._buckets.popitem(last=False)
         return bucket
+
+
+def too_soon(wait_s: float) -> tuple[Refusal, int]:
+    """What is said to somebody who asks too often, and in how many whole seconds to try again."""
+    seconds = max(1, int(wait_s + 0.999))
+    return Refusal(Code.RATE_LIMITED, f"try again in {seconds} s"), seconds

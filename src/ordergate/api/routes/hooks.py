@@ -1,7 +1,7 @@
 """The route of alerts that become orders: no token, but a proof in the alert itself.
 
 What an alert asks for passes the same gate as what a client asks for: the key, the account's limits, the
-journal. An address that keeps failing is slowed down as one with wrong tokens is.
+journal. An address that keeps failing at a hook is slowed down there, and nowhere else: senders share theirs.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from typing import Final
 import msgspec
 
 from ordergate.api.deps import Deps
-from ordergate.api.door import Door
 from ordergate.api.edge import peer_of
 from ordergate.api.exchange import Call, Reply, rate_limited, refused
 from ordergate.api.json_bodies import repeated_key
@@ -31,13 +30,13 @@ NEVER: Final = 2**62
 
 
 class HookRoutes:
-    def __init__(self, deps: Deps, door: Door) -> None:
+    def __init__(self, deps: Deps) -> None:
         self._env = deps.env
         self._hooks = deps.hooks
         self._gate = deps.gate
         self._clock = deps.clock
         self._bounds = deps.bounds
-        self._failures = door.bearer.failures
+        self._refused = Buckets(deps.bounds.refused_alerts_of_peer)
         self._alerts = Buckets(deps.bounds.alerts_of_hook)
 
     def routes(self) -> list[HotRoute]:
@@ -45,15 +44,16 @@ class HookRoutes:
 
     async def place(self, call: Call) -> Reply:
         peer, now = peer_of(call.scope), self._clock.monotonic()
-        if self._failures.is_empty(peer, now):
+        hook = self._hooks.get(call.part("name"))
+        at = (peer, None if hook is None else hook.name)
+        if self._refused.is_empty(at, now):
             return rate_limited(1.0, call.correlation)
         body = await call.json_body(self._bounds)
         if isinstance(body, Refusal):
             return refused(body, call.correlation)
-        hook = self._hooks.get(call.part("name"))
         admitted = UNKNOWN_SENDER if hook is None else self._admitted(hook, call, body, peer)
         if isinstance(admitted, Refusal) or hook is None:
-            self._failures.take(peer, now)
+            self._refused.take(at, now)
             return refused(UNKNOWN_SENDER, call.correlation)
         key, fields = admitted
         wait_s = self._alerts.take(hook.name, now)

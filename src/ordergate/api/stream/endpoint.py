@@ -8,8 +8,8 @@ from typing import Any
 from starlette.types import Receive, Scope
 from starlette.types import Send as AsgiSend
 
-from ordergate.api.bearer import Bearer
 from ordergate.api.deps import Deps
+from ordergate.api.door import Door
 from ordergate.api.edge import peer_of
 from ordergate.api.exchange import CORRELATION_KEY, HEADERS_KEY, refused
 from ordergate.api.measures import Measures
@@ -25,10 +25,11 @@ from ordergate.core.refusals import Code, Refusal
 
 
 class StreamEndpoint:
-    def __init__(self, deps: Deps, hub: Hub, bearer: Bearer, measures: Measures, tickets: Tickets) -> None:
+    def __init__(self, deps: Deps, hub: Hub, door: Door, measures: Measures, tickets: Tickets) -> None:
         self._deps = deps
         self._hub = hub
-        self._bearer = bearer
+        self._bearer = door.bearer
+        self._charge = door.meter.take
         self._measures = measures
         self._tickets = tickets
         self._commands: set[asyncio.Task[Send]] = set()
@@ -100,6 +101,7 @@ class StreamEndpoint:
             name=scope[CORRELATION_KEY],
             limits=self._limits,
             symbols=self._deps.instruments,
+            charge=self._charge,
             opened_at=self._deps.clock.monotonic(),
         )
         connection = Connection(

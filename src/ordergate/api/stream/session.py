@@ -15,7 +15,7 @@ import msgspec
 from ordergate.api import problems
 from ordergate.api.group_requests import group_of
 from ordergate.api.json_bodies import decode
-from ordergate.api.quotas import Bucket
+from ordergate.api.quotas import too_soon
 from ordergate.api.requests import changes_of, terms_of
 from ordergate.api.stream import frames
 from ordergate.api.stream.actions import (
@@ -39,6 +39,7 @@ from ordergate.api.stream.actions import (
     Watch,
 )
 from ordergate.api.stream.channels import Channel
+from ordergate.api.stream.pace import Charge, Pace, takes_back
 from ordergate.core.access import Principal, Scope
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.idempotency import parse_key
@@ -69,7 +70,14 @@ class Session:
     """`principal` is None until a token was accepted; nothing but a token is listened to before."""
 
     def __init__(
-        self, *, env: Env, name: str, limits: Limits, symbols: Container[str], opened_at: float
+        self,
+        *,
+        env: Env,
+        name: str,
+        limits: Limits,
+        symbols: Container[str],
+        charge: Charge,
+        opened_at: float,
     ) -> None:
         self.principal: Principal | None = None
         self.closed = False
@@ -81,7 +89,7 @@ class Session:
         self._limits = limits
         self._symbols = symbols
         self._opened_at = opened_at
-        self._bucket = Bucket(limits.messages, opened_at)
+        self._pace = Pace(limits.messages, charge, opened_at)
         self._strikes = 0
         self._in_flight = 0
         self._commands = 0
@@ -102,7 +110,7 @@ class Session:
         """One message of the client's."""
         if self.closed:
             return []
-        if self._bucket.take(now) > 0:
+        if not self._pace.lets_in(text, now):
             return [_error(_TOO_FAST, _id_of(text))]
         frame = decode(text, frames.decoder)
         if isinstance(frame, Refusal):
@@ -113,7 +121,8 @@ class Session:
             return self._authenticate(frame)
         if self.principal is None:
             return self._strike(_LOG_IN_FIRST, frame.id)
-        return self._understood(frame, self.principal)
+        wait_s = self._pace.wait_s(frame, self.principal, now)
+        return [self._over(frame, wait_s)] if wait_s else self._understood(frame, self.principal)
 
     def logged_in(
         self, found: Principal | Refusal, frame_id: str | None, nonce: str | None = None
@@ -186,7 +195,7 @@ class Session:
         return [Login(token=frame.token, dpop=frame.dpop, ticket=frame.ticket, frame_id=frame.id)]
 
     def _command(self, frame: F, asked_by: Callable[[F], Asked | Refusal], wait_s: int = 0) -> Actions:
-        if self._in_flight >= self._limits.commands_in_flight_max:
+        if self._is_busy(frame):
             return [self._refused(frame.id, frames.busy(self._in_flight))]
         key = parse_key(frame.idempotency_key)
         if isinstance(key, Refusal):
@@ -201,10 +210,15 @@ class Session:
         return [command]
 
     def _dead_man(self, frame: frames.AnyDeadManFrame) -> Actions:
-        if self._in_flight >= self._limits.commands_in_flight_max:
+        if self._is_busy(frame):
             return [_error(frames.busy(self._in_flight), frame.id)]
         self._in_flight += 1
         return [DeadManAsked(frame=frame, correlation=self._correlation())]
+
+    def _is_busy(self, frame: frames.AnyClientFrame) -> bool:
+        """Whether too much is unanswered. What takes back finds as much room again."""
+        room = self._limits.commands_in_flight_max
+        return self._in_flight >= room and (not takes_back(frame) or self._in_flight >= 2 * room)
 
     def _asked_of_group(self, frame: frames.PlaceGroup | frames.CancelGroup) -> Asked | Refusal:
         if isinstance(frame, frames.PlaceGroup):
@@ -303,6 +317,12 @@ class Session:
                 actions.append(Unwatch(channel, tuple(watched)))
                 watched.clear()
         return actions
+
+    def _over(self, frame: frames.AnyClientFrame, wait_s: float) -> Send:
+        no, _ = too_soon(wait_s)
+        if isinstance(frame, frames.CommandFrame | frames.GroupFrame):
+            return self._refused(frame.id, no)
+        return _error(no, frame.id)
 
     def _refused(self, frame_id: str, refusal: Refusal) -> Send:
         told = problems.problem(refusal, self._correlation())
