@@ -149,7 +149,7 @@ class ReconciliationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_u
 
 
 class KillSwitchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`two_persons` may only be false in paper, where one person runs everything.
+    """`two_persons` may only be false in paper, where one person runs everything, by programs too.
 
     `shared_database_url` is of the database by which several gateways of an environment stop together.
     """
