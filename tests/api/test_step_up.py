@@ -19,7 +19,7 @@ ORDER = "P-000000000000000001"
 PRIVILEGED: dict[str, tuple[str, str, dict[str, Any]]] = {
     "release a stop": ("POST", "/v1/kill-switch/release", WHY),
     "close what is held": ("POST", "/v1/kill-switch/flatten", WHY),
-    "resolve an order": ("POST", f"/v1/orders/{ORDER}/resolve", {"resolution": "canceled", **WHY}),
+    "resolve an order": ("POST", f"/v1/orders/{ORDER}/resolve", {"as": "canceled", **WHY}),
     "approve a change": ("POST", "/v1/risk/changes/chg-1/approve", WHY),
     "propose what loosens": ("DELETE", "/v1/risk/limits/desk", WHY),
 }

@@ -1,7 +1,8 @@
 """A whole gateway in memory with two tenants: engine, identity, application, something of everybody's.
 
 Of the tenant `acme` there are the accounts MINE and SISTER, of `zeta` there is THEIRS. For every role
-there is a client of acme that has it: on MINE alone, and those whose duty is the whole tenant in all of it.
+there is a person of acme who has it, and a client of the same name: on MINE alone, and those whose duty is
+the whole tenant in all of it. People use the program `app`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ordergate.api.stream.hub import Hub
 from ordergate.audit.drop_copy import DropCopy
 from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.brokers.paper.exchange import PaperExchange
-from ordergate.core.access import Principal, Role, Scope
+from ordergate.core.access import TWO_FACTORS, Principal, Role, Scope
 from ordergate.core.approvals import Change
 from ordergate.core.contingent.terms import GroupKind, GroupTerms, Leg, LegType
 from ordergate.core.contingent.terms import Role as LegRole
@@ -47,6 +48,7 @@ from ordergate.security.clients import Client
 from ordergate.security.memory import MemoryStore
 from ordergate.security.people.memory import MemoryPeople
 from ordergate.security.people.totp import Totp
+from ordergate.security.persons import Person
 from ordergate.security.profile import profile
 from ordergate.security.programs import Programs
 from ordergate.security.service import Security, start
@@ -65,6 +67,7 @@ OF_TENANT: Final = frozenset({Role.COMPLIANCE, Role.ADMINISTRATOR})
 
 ADMIN_URL: Final = "https://admin.example"
 ORIGIN: Final = "https://desk.example"
+APP: Final = "app"
 UNLIMITED: Final = Rate(per_s=10**9, burst=10**9)
 READS: Final = frozenset({Scope.ACCOUNTS_READ})
 HASH: Final = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
@@ -87,6 +90,7 @@ class Floor:
         self._typed = cast("Paper", env)  # which of the two it is does not matter to the types
         self.journal = MemoryJournal(self._typed)
         self.store = MemoryStore(env)
+        self.people = MemoryPeople(env, self.store)
         self.things: dict[str, Things] = {}
         self._keys = count(1)
 
@@ -221,6 +225,16 @@ class Floor:
             reach = Reach.TENANT if role in OF_TENANT else Reach.ACCOUNT
             of = "" if role in OF_TENANT else self.accounts[OWN]
             await self.store.assign(Assignment("acme", role.value, role, reach, of))
+            person = Person(
+                user_id=role.value,
+                tenant="acme",
+                password_hash=HASH,
+                totp=Totp(self.env, FACTOR_KEY).fresh(role.value)[0],
+                scopes=frozenset(Scope),
+                accounts=frozenset(self.accounts.values()),
+            )
+            await self.people.put_person(person)
+        await self._client(APP, "acme", self.accounts.values(), redirect_uris=(f"{ORIGIN}/back",))
         for target, account in self.accounts.items():
             await self._client(f"program-{target}", self.tenant_of[target], [account], READS)
         self.keys = keys_of(self.env, lambda: int(self.clock.now().timestamp()))
@@ -229,14 +243,19 @@ class Floor:
             self.profile,
             self.store,
             self.clock,
-            people=MemoryPeople(self.env, self.store),
+            people=self.people,
             totp=Totp(self.env, FACTOR_KEY),
             keys=self.keys,
         )
         self.own = await own_key(self.keys)
 
     async def _client(
-        self, name: str, tenant: str, accounts: Any, scopes: frozenset[Scope] = frozenset(Scope)
+        self,
+        name: str,
+        tenant: str,
+        accounts: Any,
+        scopes: frozenset[Scope] = frozenset(Scope),
+        redirect_uris: tuple[str, ...] = (),
     ) -> None:
         await self.store.put_client(
             Client(
@@ -245,6 +264,7 @@ class Floor:
                 secret_hash=HASH,
                 scopes=scopes,
                 accounts=frozenset(accounts),
+                redirect_uris=redirect_uris,
             )
         )
 
@@ -355,6 +375,13 @@ class Floor:
     # Tokens, good and bad
 
     def claims(self, role: Role, **changes: Any) -> dict[str, Any]:
+        """Of the person with that role, who has just logged in by two factors."""
+        login = {"auth_time": int(self.clock.now().timestamp()), "acr": TWO_FACTORS}
+        own = {"client_id": APP, "sid": f"login-of-{role.value}", **login}
+        return self.claims_of_program(role, **{**own, **changes})
+
+    def claims_of_program(self, role: Role, **changes: Any) -> dict[str, Any]:
+        """Of the client with that role, which acts for nobody."""
         now = int(self.clock.now().timestamp())
         return {
             "iss": self.profile.issuer,

@@ -53,7 +53,7 @@ async def test_a_principal_carries_what_the_token_allows() -> None:
     assert not principal.may(Scope.ORDERS_READ)
     assert principal.accounts == here.accounts
     assert principal.expires_at == here.clock.epoch + 900
-    assert principal.auth_time == here.clock.epoch  # the secret was proven for this token
+    assert principal.auth_time is None  # a program has proven itself, and nobody has logged in
 
 
 async def test_nothing_of_it_outlives_its_expiry() -> None:

@@ -73,9 +73,10 @@ async def test_a_token_of_a_trusted_issuer_gives_only_what_we_know() -> None:
 
 
 async def test_when_somebody_logged_in_is_what_the_issuer_says_and_not_known_otherwise() -> None:
-    async with trusting() as it:
-        silent, said = await it.ask(), await it.ask(jti="2", auth_time=1_000)
-        assert isinstance(await it.ask(jti="3", auth_time="just now"), Refusal)
+    async with trusting(strong_acr=frozenset({"gold"})) as it:
+        silent = await it.ask(acr="gold")
+        said = await it.ask(jti="2", acr="gold", auth_time=1_000)
+        assert isinstance(await it.ask(jti="3", acr="gold", auth_time="just now"), Refusal)
 
     assert isinstance(silent, Principal)
     assert isinstance(said, Principal)

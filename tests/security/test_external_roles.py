@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from ordergate.core.access import Principal, Scope
+from ordergate.core.access import PASSWORD_ONLY, TWO_FACTORS, Principal, Scope
 from ordergate.core.refusals import Refusal
 from ordergate.ports.identity import Shown
 from ordergate.security import external
@@ -78,6 +78,26 @@ async def test_only_logins_of_a_strong_kind_count_where_they_are_named() -> None
         assert isinstance(principal, Principal)
         assert it.here.bearer.stepped_up(principal) is counts
         assert principal.client_id == "corp:desk:user-1", "a person who logged in, at that program"
+
+
+@pytest.mark.parametrize("acr", ["gold", "0", PASSWORD_ONLY, TWO_FACTORS, None])
+async def test_where_none_is_named_no_login_counts(acr: str | None) -> None:
+    async with trusting() as it:
+        principal = await it.ask(auth_time=it.here.clock.epoch, acr=acr)
+
+    assert isinstance(principal, Principal)
+    assert not it.here.bearer.stepped_up(principal)
+
+
+@pytest.mark.parametrize("sub", ["desk", "user-1"])
+async def test_a_program_of_an_issuer_is_nobody_who_logged_in(sub: str) -> None:
+    """RFC 9068, 2.2: a token without a person is of the client itself, and nobody has logged in."""
+    async with trusting(strong_acr=frozenset({"gold"})) as it:
+        it.here.clock.advance(1)
+        principal = await it.ask(sub=sub, auth_time=it.here.clock.epoch, acr="gold")
+
+    assert isinstance(principal, Principal)
+    assert it.here.bearer.stepped_up(principal) is (sub == "user-1")
 
 
 async def test_a_token_of_an_issuer_may_be_bound_to_its_sender_and_then_is() -> None:

@@ -225,6 +225,8 @@ def settings(issuer: str, **changes: Any) -> IssuerSettings:
         "roles": ROLES,
         # This release calls all its tokens JWT; that an id token is none for us, its audience says.
         "token_types": frozenset({"jwt"}),
+        # What a login through its pages is called, where nobody has told it of levels.
+        "strong_acr": frozenset({"1"}),
         **changes,
     }
     return IssuerSettings(**described)

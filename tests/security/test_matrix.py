@@ -119,7 +119,7 @@ MATRIX: Final[dict[str, Row]] = {
     ),
     "DELETE /v1/orders/{order_id}": Row(WRITE, "account", "/v1/orders/{order}"),
     "POST /v1/orders/{order_id}/resolve": Row(
-        OPERATE, "account", "/v1/orders/{order}/resolve", lambda _: {"as": "absent", "reason": "matrix"}
+        OPERATE, "account", "/v1/orders/{order}/resolve", lambda _: {"as": "canceled", "reason": "matrix"}
     ),
     "GET /v1/order-groups": Row(READ, "account", "/v1/order-groups?account_id={account}"),
     "POST /v1/order-groups": Row(WRITE, "account", "/v1/order-groups", _group),

@@ -158,7 +158,7 @@ async def test_no_state_of_a_token_but_the_good_one_opens_a_stream(
                 continue
             if state == "good":
                 async with served.stream(token) as talk:
-                    assert (await talk.until("authenticated"))["client_id"] == role.value
+                    assert (await talk.until("authenticated"))["client_id"] == f"app:{role.value}"
                 async with served.stream(None) as talk:
                     await talk.send(type="authenticate", id="a", token=token)
                     await talk.until("authenticated", id="a")

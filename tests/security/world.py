@@ -279,6 +279,7 @@ async def world(
     base_url: str | None = None,
     issuers: tuple[ExternalIssuer, ...] = (),
     noted: Noted | None = None,
+    programs_step_up: bool = False,
 ) -> World:
     clock = clock or SetClock()
     store = store or MemoryStore(env)
@@ -287,7 +288,15 @@ async def world(
     keys = keys or keys_of(env, lambda: clock.epoch)
     described = profile(env, base_url or (PAPER_URL if env is Env.PAPER else LIVE_URL))
     security = await start(
-        described, store, clock, people=people, totp=totp, keys=keys, issuers=issuers, noted=noted
+        described,
+        store,
+        clock,
+        people=people,
+        totp=totp,
+        keys=keys,
+        issuers=issuers,
+        noted=noted,
+        programs_step_up=programs_step_up,
     )
     made = World(security, described, keys, await own_key(keys), store=store, clock=clock)
     if env is Env.LIVE:

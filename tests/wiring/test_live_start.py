@@ -61,6 +61,17 @@ async def test_live_does_not_start_on_keys_in_files(tmp_path: Path) -> None:
             pass
 
 
+def test_in_live_no_issuers_tokens_live_longer_than_ten_minutes(tmp_path: Path) -> None:
+    corp = {"name": "corp", "issuer": "https://id.test/realm", "audience": "a"}
+
+    assert live(tmp_path, issuers=[corp]).issuers[0].lifetime_s_max <= 600
+    assert live(tmp_path, issuers=[{**corp, "lifetime_s_max": 300}]).issuers[0].lifetime_s_max == 300
+    longer = {**corp, "lifetime_s_max": 601}
+    assert parse({"environment": "paper", **_BARE, "issuers": [longer]}, "test").issuers
+    with pytest.raises(CannotStart, match="issuer corp: in live tokens live 600 s at most"):
+        live(tmp_path, issuers=[longer])
+
+
 def test_live_is_no_house_of_one_as_the_paper_one_on_a_laptop_is(tmp_path: Path) -> None:
     """There whoever engages a stop releases it: by a setting, and not by a way around the rule."""
     alone = demo.gateway_plain(tmp_path, port=8700, venue_url="http://127.0.0.1:8701")["kill_switch"]

@@ -9,6 +9,7 @@ from starlette.types import Scope as AsgiScope
 from ordergate.api.deps import Bounds
 from ordergate.api.exchange import CERTIFICATE_KEY, HEADERS_KEY, ORIGIN_KEY, Headers
 from ordergate.api.quotas import Buckets
+from ordergate.core import two_persons
 from ordergate.core.access import LOGIN_S_MAX, Principal, Scope
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.key_bounds import refuse_address
@@ -22,9 +23,7 @@ PROOF_ALGORITHMS: Final = "ES256 EdDSA PS256"
 _OF_PROOFS: Final = {Code.PROOF_INVALID: "invalid_dpop_proof", Code.PROOF_NONCE: "use_dpop_nonce"}
 
 MISSING: Final = Refusal(Code.UNAUTHENTICATED, "send an access token as a Bearer credential")
-OLD_LOGIN: Final = Refusal(
-    Code.STEP_UP_REQUIRED, f"log in again, by two factors: a login serves this for {LOGIN_S_MAX} s"
-)
+OLD_LOGIN: Final = Refusal(Code.STEP_UP_REQUIRED, two_persons.OLD_LOGIN)
 INVALID: Final = Refusal(Code.UNAUTHENTICATED, "the access token is not valid")
 TOO_MANY: Final = Refusal(Code.RATE_LIMITED, "too many invalid access tokens from this address")
 TOO_MANY_PROOFS: Final = Refusal(Code.RATE_LIMITED, "too many refused proofs for this token")

@@ -24,9 +24,14 @@ from ordergate.core.approvals import (
 )
 from ordergate.core.refusals import Code, Refusal
 
+OLD_LOGIN: Final = f"a person has to log in again, by two factors: a login serves this for {LOGIN_S_MAX} s"
+
 
 class Kind(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of change. `words` are for the documentation."""
+    """One kind of change. `words` are for the documentation.
+
+    Of whoever releases a stop or has it flattened the API asks a fresh login, and of nobody who engages one.
+    """
 
     name: str
     words: str
@@ -84,17 +89,8 @@ KEY: Final = Kind(
     waits=timedelta(days=1),
     fresh_login=True,
 )
-LIVE: Final = Kind(
-    name="live",
-    words="trading an account live, until it expires",
-    asks=Scope.ACCESS_WRITE,
-    approves=Scope.RISK_WRITE,
-    waits=timedelta(hours=1),
-    fresh_login=True,
-)
-
 KINDS: Final[Mapping[str, Kind]] = {
-    kind.name: kind for kind in (LIMITS, OVERRIDE, KILL_RELEASE, FLATTEN, ROLE, KEY, LIVE)
+    kind.name: kind for kind in (LIMITS, OVERRIDE, KILL_RELEASE, FLATTEN, ROLE, KEY)
 }
 
 
@@ -161,10 +157,10 @@ def same_person(principal: Principal, maker: str, words: str) -> Refusal | None:
 
 
 def stale_login(principal: Principal, at: datetime) -> Refusal | None:
-    """A login of the last minutes is needed; one whose time is not known is too old."""
+    """A person's login of the last minutes is needed; one whose time is not known is too old."""
     if principal.logged_in_lately(at.timestamp()):
         return None
-    return Refusal(Code.STEP_UP_REQUIRED, f"log in again: the login must not be older than {LOGIN_S_MAX} s")
+    return Refusal(Code.STEP_UP_REQUIRED, OLD_LOGIN)
 
 
 def _lacks(scope: Scope) -> Refusal:

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from ordergate.core.access import KeyBounds, Principal, Scope
-from ordergate.core.ids import AccountId, is_account_id
+from ordergate.core.ids import AccountId, Env, is_account_id
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.clock import Clock
 from ordergate.ports.identity import Shown
@@ -77,8 +77,10 @@ class Bearer:
         senders: Senders,
         *,
         issuers: Sequence[ExternalIssuer] = (),
+        programs_step_up: bool = False,
         remembered_max: int = REMEMBERED_MAX,
     ) -> None:
+        """`programs_step_up`: a program's new token counts as a fresh login; never in live."""
         self._profile = profile
         self._directory = directory
         self._clock = clock
@@ -89,6 +91,7 @@ class Bearer:
         self._trust = Trust(
             issuer=profile.issuer, audience=profile.audience, lifetime_s_max=profile.lifetime_s
         )
+        self._programs_step_up = programs_step_up and profile.env is Env.PAPER
         self._remembered_max = remembered_max
         self._by_token: dict[str, _Standing] = {}
         self._by_id: dict[str, _Standing] = {}
@@ -200,12 +203,15 @@ class Bearer:
             accounts=frozenset(AccountId(account) for account in own.acct) & allowed.accounts,
             expires_at=standard.exp,
             token_id=standard.jti,
-            # A client of its own account has proven itself for this very token.
-            auth_time=standard.iat if own.sid is None else standard.auth_time,
+            auth_time=standard.auth_time if own.sid is not None else self._proven_at(standard),
             acr=standard.acr,
             bound_to=standard.bound_to(),
             bounds=allowed.bounds,
         )
+
+    def _proven_at(self, standard: Standard) -> int | None:
+        """Nobody has logged in for a program's own token; where one person runs everything it may do."""
+        return standard.iat if self._programs_step_up else None
 
     def _allowed(self, client_id: str, subject: str, tenant: str, grant_id: str | None) -> _Allowed:
         """What the token's client may do now, or the client and the person it acts for. Raises Flaw."""

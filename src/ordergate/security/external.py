@@ -20,7 +20,7 @@ import msgspec
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env, is_account_id
 from ordergate.ports.clock import Clock
-from ordergate.security.profile import check_url, is_loopback
+from ordergate.security.profile import FOREIGN_S_MAX, check_url, is_loopback
 from ordergate.security.verify import ALGORITHMS, Flaw, Standard, Trust, VerifyKey, texts, verify_key
 from ordergate.telemetry import log
 
@@ -46,8 +46,8 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True):
     `name` goes before the client ids of this issuer ("corp:desk-7"), so that they never meet
     ours. Without `tenant_claim` every token of the issuer belongs to `tenant`. Dots in a claim's
     name lead into objects ("ordergate.accounts"). With `roles_claim` a token's scopes come from its roles,
-    as `roles` maps them, and from nothing else. With `strong_acr` a login counts as one only where its
-    `acr` is among these.
+    as `roles` maps them, and from nothing else. A login counts for what is privileged only where its `acr`
+    is among `strong_acr`: where none is named, none does.
     """
 
     name: str
@@ -62,7 +62,7 @@ class IssuerSettings(msgspec.Struct, frozen=True, kw_only=True):
     strong_acr: frozenset[str] = frozenset()
     algorithms: frozenset[str] = ALGORITHMS
     token_types: frozenset[str] = frozenset({"at+jwt"})
-    lifetime_s_max: int = 3_600
+    lifetime_s_max: int = FOREIGN_S_MAX
 
     def __post_init__(self) -> None:
         check_url(self.issuer)
@@ -127,7 +127,7 @@ class ExternalIssuer:
         client = next((claims[name] for name in settings.client_claims if name in claims), None)
         if not isinstance(tenant, str) or not tenant or not isinstance(client, str) or not client:
             raise Flaw("the token lacks a claim, or one has the wrong form")
-        is_weak = settings.strong_acr and standard.acr not in settings.strong_acr
+        is_strong = standard.acr in settings.strong_acr and standard.sub != client
         return Principal(
             env=env,
             tenant=tenant,
@@ -137,7 +137,7 @@ class ExternalIssuer:
             accounts=frozenset(AccountId(a) for a in accounts if is_account_id(env, a)),
             expires_at=standard.exp,
             token_id=f"{settings.name}:{standard.jti}",
-            auth_time=None if is_weak else standard.auth_time,
+            auth_time=standard.auth_time if is_strong else None,
             acr=standard.acr,
             bound_to=standard.bound_to(),
         )

@@ -17,6 +17,9 @@ from ordergate.core.ids import Env
 SKEW_S: Final = 10
 LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 
+FOREIGN_S_MAX: Final = 10 * 60
+"""How long another issuer's tokens may live in live, and live elsewhere unless the settings say longer."""
+
 _LIFETIME_S: Final = {Env.PAPER: 15 * 60, Env.LIVE: 5 * 60}
 
 

@@ -125,6 +125,7 @@ async def start(
     keys: Keys,
     issuers: Sequence[ExternalIssuer] = (),
     noted: Noted | None = None,
+    programs_step_up: bool = False,
 ) -> Security:
     """Read the store, publish the keys, and be ready to answer. Raises StoreUnavailable,
     KeysUnavailable and KeysRefused.
@@ -135,7 +136,9 @@ async def start(
     await signer.publish()
     proofs = Proofs(profile.issuer, lambda: clock.now().timestamp(), clock.monotonic)
     senders = Senders(profile, proofs)
-    bearer = Bearer(profile, directory, clock, senders, issuers=issuers)
+    bearer = Bearer(
+        profile, directory, clock, senders, issuers=issuers, programs_step_up=programs_step_up
+    )
     requests = Requests(clock.monotonic)
     grants = GrantDesk(profile, directory, people, requests, clock)
     server = AuthorizationServer(

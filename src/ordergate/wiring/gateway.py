@@ -290,6 +290,7 @@ async def _identity(
         keys=keys,
         issuers=issuers,
         noted=partial(auditing.note_token, record, clock),
+        programs_step_up=not settings.kill_switch.two_persons,
     )
     running = asyncio.create_task(identity.run(), name="identity")
     stack.push_async_callback(_end, running)

@@ -21,7 +21,7 @@ from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.trips import TripPolicy
-from ordergate.security.profile import check_url, is_loopback
+from ordergate.security.profile import FOREIGN_S_MAX, check_url, is_loopback
 from ordergate.wiring.client_settings import HookSettings, QuotaSettings
 from ordergate.wiring.secret_sources import CannotStart as CannotStart  # noqa: PLC0414  # said by settings
 from ordergate.wiring.secret_sources import SecretSource as SecretSource  # noqa: PLC0414  # part of settings
@@ -121,7 +121,7 @@ class IssuerFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     strong_acr: frozenset[str] = frozenset()
     algorithms: frozenset[str] = frozenset({"ES256", "EdDSA", "PS256"})
     token_types: frozenset[str] = frozenset({"at+jwt"})
-    lifetime_s_max: int = 3_600
+    lifetime_s_max: int = FOREIGN_S_MAX
 
 
 class TlsSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -149,7 +149,7 @@ class ReconciliationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_u
 
 
 class KillSwitchSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """`two_persons` may only be false in paper, where one person runs everything.
+    """`two_persons` may only be false in paper, where one person runs everything, by programs too.
 
     `shared_database_url` is of the database by which several gateways of an environment stop together.
     """
@@ -296,6 +296,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             raise ValueError("`admin_port` must be another port than `port`")
         if self.environment is Env.LIVE and not self.kill_switch.two_persons:
             raise ValueError("in live the kill switch takes two persons: remove `two_persons`")
+        for issuer in self.issuers:
+            if self.environment is Env.LIVE and issuer.lifetime_s_max > FOREIGN_S_MAX:
+                words = f"in live tokens live {FOREIGN_S_MAX} s at most: lower `lifetime_s_max`"
+                raise ValueError(f"issuer {issuer.name}: {words}")
         self.trips.policy(self.environment)
         for network in self.trusted_proxies:
             ip_network(network)
