@@ -1,7 +1,8 @@
 """Sixty-four orders at once, together over a limit: what is accepted never adds up to more than it.
 
 Every control that reserves, by itself and over and over, in one account or in several that have a limit in
-common. Deciding and reserving is one step, as in a lane; the orders come in any order, of both sides. The
+common. Deciding and reserving is one step, as in a lane; the orders come in any order, of both sides. That it
+is one step in a lane, whatever becomes of its commits, is `tests/engine/test_limits_together.py`'s. The
 figures are kept where ORDERGATE_RECORD names a folder.
 """
 
@@ -77,6 +78,12 @@ def _own(name: str) -> Callable[[RiskView], Decimal]:
     return used
 
 
+def _shared_net(seen: RiskView) -> Decimal:
+    assert seen.valuation is not None
+    sums = seen.valuation.shared["firm"]
+    return max(sums.up, -sums.down)
+
+
 FIRM = {"shared_exposure": {"firm": {"max_gross": "10000"}}}
 RESERVING: Final = [
     Reserving("R11", _long, 100, share={"max_long": "100", "max_short": "0"}),
@@ -84,16 +91,20 @@ RESERVING: Final = [
     Reserving("R12", _own("gross"), 10_000, {"max_gross_exposure": "10000"}),
     Reserving("R12", _own("net"), 10_000, {"max_net_exposure": "10000"}),
     Reserving("R12", _shared, 10_000, FIRM, desks=3),
+    Reserving("R12", _shared_net, 5_000, {"shared_exposure": {"firm": {"max_net": "5000"}}}, desks=3),
     Reserving("R13", _funds, 20_000),
     Reserving("R14", lambda seen: seen.exposure.count, 20, {"max_open_orders": 20}),
     Reserving("R14", lambda seen: seen.exposure.value, 10_000, {"max_open_notional": "10000"}),
     Reserving("R14", lambda seen: seen.exposure.of(SHARE).orders, 20, share={"max_open_orders": 20}),
     Reserving("R14", lambda seen: seen.exposure.value, 10_000, share={"max_open_notional": "10000"}),
+    Reserving("R15", lambda seen: len(_untraded(seen)), 20, {"message_windows": [[20, 60]]}),
     Reserving("R18", lambda seen: len(_untraded(seen)), 20, {
         "losses": {"max_trades": 20}, "trading_day": {"zone": "UTC", "ends_at": "00:00"},
     }),
     Reserving("R19", _largest, 100, share=VOLUME),
     Reserving("R19", _own("gross"), 10_000, share={"max_concentration_percent": "50"}),
+    Reserving("R27", _largest, 100, {"canary": {"days": 5, "percent": "50"}},
+              {"max_long": "200", "max_short": "200"}),
 ]  # fmt: skip
 
 
@@ -171,6 +182,7 @@ def _asked(chance: Random) -> Terms:
 def _reserve(desk: RiskView, asked: Terms, number: int) -> None:
     """As a lane folds what was just decided."""
     order = first(accepted(asked, number))
+    desk.buckets.order_sent(desk.now)
     desk.exposure.moved(None, order)
     assert desk.valuation is not None
     assert desk.profit is not None

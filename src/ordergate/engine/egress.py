@@ -22,12 +22,16 @@ from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id
 from ordergate.core.money import ZERO, text
 from ordergate.core.orders import events as e
 from ordergate.core.orders.content import content_hash
-from ordergate.core.orders.order import Order, Replacement, as_replaced
+from ordergate.core.orders.order import Order, Replacement, as_replaced, asked_by
 from ordergate.core.orders.terms import Terms
 from ordergate.engine.lanes import Seat
 from ordergate.ports.broker import Outcome, Unsent, Veto
 from ordergate.ports.journal import Journal
 
+HASHED_SINCE: Final = 2
+"""The version of the events of an approval since which they have a hash of the content."""
+
+_with: Final = msgspec.structs.replace
 _accepted: Final = msgspec.json.Decoder(e.OrderAccepted)
 _requested: Final = msgspec.json.Decoder(e.ReplaceRequested)
 _group: Final = msgspec.json.Decoder(GroupAccepted)
@@ -42,9 +46,13 @@ class Withheld(msgspec.Struct, frozen=True):
 
 
 class _Held(msgspec.Struct):
-    """What is approved of one order, as it was committed. `permits` says that one send is due."""
+    """What is approved of one order, as it was committed. `permits` says that one send is due.
+
+    An order that was `adopted` was never approved here: it may be replaced, and not placed.
+    """
 
     accepted: e.OrderAccepted | bytes | None = None
+    adopted: e.OrderAdopted | None = None
     requested: e.ReplaceRequested | bytes | None = None
     leg: LegReleased | bytes | None = None
     group: GroupTerms | None = None
@@ -87,9 +95,9 @@ class Egress:
     async def prepare(self, seat: Seat, order_id: OrderId, *, replacing: bool = False) -> None:
         """Read from the journal what no commit of this process handed over. Raises Fault."""
         held = self._of(order_id)
-        known = held.requested if replacing else held.accepted
+        known = held.accepted is not None and not (replacing and held.requested is None)
         try:
-            if known is None:
+            if not known:
                 await self._read_order(order_id, held)
             await self._read_group(seat, order_id, held)
         except JournalCorrupt as corrupt:
@@ -100,7 +108,7 @@ class Egress:
         name, terms = order.cl_ord_id, order.terms
         held = self._of(order.id)
         withheld = _environment(seat, order) or _placing(held, order.id, name, terms)
-        withheld = withheld or _child(held, seat, order, terms.quantity)
+        withheld = withheld or _child(held, seat, order, terms)
         if withheld is not None:
             return withheld
         held.permits = False
@@ -115,7 +123,7 @@ class Egress:
         held = self._of(order.id)
         name = cl_ord_id(order.id, asked.version)
         withheld = _environment(seat, order) or _replacing(held, order, asked)
-        withheld = withheld or _child(held, seat, order, asked.quantity)
+        withheld = withheld or _child(held, seat, order, as_replaced(order.terms, asked))
         if withheld is not None:
             return withheld
         held.requested = None  # an approval is good for one send
@@ -132,14 +140,19 @@ class Egress:
         return held
 
     async def _read_order(self, order_id: OrderId, held: _Held) -> None:
+        requested: e.ReplaceRequested | None = None
         for stored in await self._journal.history(order_id):
             match stored.event:
                 case e.OrderAccepted() as event:
-                    held.accepted = event
+                    held.accepted = event if stored.version >= HASHED_SINCE else _hashed(event)
+                case e.OrderAdopted() as event:
+                    held.adopted = event
                 case e.ReplaceRequested() as event:
-                    held.requested = event
+                    base = _base(held) if stored.version < HASHED_SINCE else None
+                    requested = event if base is None else _hashed_replacement(event, base)
                 case _:
                     continue
+        held.requested = requested if held.requested is None else held.requested
 
     async def _read_group(self, seat: Seat, order_id: OrderId, held: _Held) -> None:
         group_id = seat.lane.books.groups.of_order.get(order_id)
@@ -170,42 +183,59 @@ def _environment(seat: Seat, order: Order) -> Withheld | None:
 def _placing(held: _Held, order_id: OrderId, name: ClOrdId, terms: Terms) -> Withheld | None:
     if held.corrupt is not None:
         return Withheld("what the journal no longer proves", held.corrupt)
-    approved = _accepted.decode(held.accepted) if isinstance(held.accepted, bytes) else held.accepted
+    approved = _decoded(held)
     leaving = content_hash(order_id, 1, terms)
     if approved is None:
         return Withheld("nothing", _said(name, terms, leaving))
     if not held.permits:
         return Withheld("one send of it, which was made", _said(name, terms, leaving))
     known_as = cl_ord_id(approved.order_id, 1)
-    expected = approved.content_hash or content_hash(approved.order_id, 1, approved.terms)
-    if leaving != expected or terms != approved.terms or name != known_as:
-        return Withheld(_said(known_as, approved.terms, expected), _said(name, terms, leaving))
+    if leaving != approved.content_hash or terms != approved.terms or name != known_as:
+        return Withheld(_said(known_as, approved.terms, approved.content_hash), _said(name, terms, leaving))
     return None
 
 
 def _replacing(held: _Held, order: Order, asked: Replacement) -> Withheld | None:
+    """Every term of the order as it becomes: those that it began with, and what was approved of it since."""
     if held.corrupt is not None:
         return Withheld("what the journal no longer proves", held.corrupt)
     approved = _requested.decode(held.requested) if isinstance(held.requested, bytes) else held.requested
+    base = _base(held)
     terms = as_replaced(order.terms, asked)
     name = cl_ord_id(order.id, asked.version)
     leaving = content_hash(order.id, asked.version, terms)
-    if approved is None:
+    if approved is None or base is None:
         return Withheld("nothing, or one send of it, which was made", _said(name, terms, leaving))
     known_as = cl_ord_id(approved.order_id, approved.version)
-    same = (asked.quantity, asked.limit_price, asked.stop_price) == (
-        approved.quantity,
-        approved.limit_price,
-        approved.stop_price,
-    )
-    if name != known_as or not same or leaving != (approved.content_hash or leaving):
-        prices = f"limit {approved.limit_price} stop {approved.stop_price}"
-        ours = f"{known_as} {text(approved.quantity)} {prices} {approved.content_hash}"
-        return Withheld(ours, _said(name, terms, leaving))
+    becomes = as_replaced(base, asked_by(approved))
+    if name != known_as or terms != becomes or leaving != approved.content_hash:
+        return Withheld(_said(known_as, becomes, approved.content_hash), _said(name, terms, leaving))
     return None
 
 
-def _child(held: _Held, seat: Seat, order: Order, quantity: Decimal) -> Withheld | None:
+def _decoded(held: _Held) -> e.OrderAccepted | None:
+    if isinstance(held.accepted, bytes):
+        held.accepted = _accepted.decode(held.accepted)
+    return held.accepted
+
+
+def _base(held: _Held) -> Terms | None:
+    """The terms that an order began with, as they were committed."""
+    began = _decoded(held) or held.adopted
+    return None if began is None else began.terms
+
+
+def _hashed(event: e.OrderAccepted) -> e.OrderAccepted:
+    """What was written before there was a hash: its terms are all there is to compare."""
+    return _with(event, content_hash=content_hash(event.order_id, 1, event.terms))
+
+
+def _hashed_replacement(event: e.ReplaceRequested, base: Terms) -> e.ReplaceRequested:
+    becomes = as_replaced(base, asked_by(event))
+    return _with(event, content_hash=content_hash(event.order_id, event.version, becomes))
+
+
+def _child(held: _Held, seat: Seat, order: Order, terms: Terms) -> Withheld | None:
     """An order of a group stays within the group: symbol, side, and all that its orders can fill."""
     group_id = seat.lane.books.groups.of_order.get(order.id)
     leg, parent = held.leg, held.group
@@ -214,14 +244,37 @@ def _child(held: _Held, seat: Seat, order: Order, quantity: Decimal) -> Withheld
     if not isinstance(leg, LegReleased) or parent is None or leg.group_id != group_id:
         return Withheld("no group", f"{order.id} as a part of {group_id}")
     if parent.kind is GroupKind.FLATTEN:
-        return None  # it has no quantity: what it may close is the position, which risk judged
-    terms = order.terms
+        return _closing(seat, parent, leg, order, terms)
     asked = parent.leg(leg.role)
     if terms.symbol != parent.symbol or (asked is not None and asked.side is not terms.side):
         return Withheld(f"{leg.role} of {parent.symbol}", f"{terms.side} {terms.symbol}")
-    most = _filled_at_most(seat, group_id, order, leg.role) + quantity
+    most = _filled_at_most(seat, group_id, order, leg.role) + terms.quantity
     if most > parent.quantity:
         return Withheld(f"{text(parent.quantity)} in all for {group_id}", f"{text(most)} with {order.id}")
+    return None
+
+
+def _closing(
+    seat: Seat, parent: GroupTerms, leg: LegReleased, order: Order, terms: Terms
+) -> Withheld | None:
+    """A flatten has no quantity: its measure is what is held now, less what its other orders may close."""
+    account = seat.lane.books.account
+    held = ZERO if account is None else account.position(terms.symbol).quantity
+    groups = seat.lane.books.groups
+    group = groups.get(leg.group_id)
+    own = () if group is None else (groups.orders.get(one.order_id) for one in group.released)
+    others = sum(
+        (worst_leaves(one) for one in own if one and one.id != order.id and one.terms.symbol == terms.symbol),
+        ZERO,
+    )
+    may_close = -held * terms.side.sign - others
+    fits = leg.role is Role.CLOSE and parent.symbol in (None, terms.symbol)
+    if not fits or leg.symbol != terms.symbol or terms.quantity - order.cum_qty > may_close:
+        scope = parent.symbol or "every symbol"
+        return Withheld(
+            f"a close within {scope}, of {text(held)} {terms.symbol} held with {text(others)} under way",
+            f"{leg.role} {terms.side} {text(terms.quantity)} {terms.symbol}",
+        )
     return None
 
 

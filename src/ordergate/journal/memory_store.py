@@ -156,6 +156,7 @@ def stored(entry: Entry, sealed: Sealed) -> Stored:
     """The event as it is read back."""
     return Stored(
         seq=sealed.seq,
+        version=sealed.version,
         event=codec.decode(sealed.kind, sealed.version, sealed.body),
         at=entry.event.at,
         correlation=entry.correlation,

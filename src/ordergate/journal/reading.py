@@ -110,7 +110,10 @@ def unseal(account: AccountId, row: Iterable[Any], expected: int, link: bytes) -
     event = codec.decode(kind, version, body)
     if event.at != at:
         raise JournalCorrupt(f"{account}: event {seq} did not happen when its row says")
-    return Stored(seq=seq, event=event, at=at, correlation=correlation, frame=frame), sealed
+    stored = Stored(
+        seq=seq, version=version, event=event, at=at, correlation=correlation, frame=frame
+    )
+    return stored, sealed
 
 
 async def _link_at(connection: PoolConnectionProxy[Any], account: AccountId, seq: int) -> bytes:

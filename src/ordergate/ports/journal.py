@@ -108,9 +108,13 @@ Committed = asyncio.Future[tuple[Sealed, ...]]
 
 
 class Stored(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One event as the journal gives it back, its seal already checked."""
+    """One event as the journal gives it back, its seal already checked.
+
+    `version` is the one it was written in; the event is as the current one has it.
+    """
 
     seq: int
+    version: int
     event: AnyEvent
     at: datetime
     correlation: str

@@ -268,7 +268,7 @@ def _changed(order: Order, event: e.AnyOrderEvent) -> Order:
         case e.ExecutionDuplicated():
             return _replace(order, repeated={**order.repeated, event.exec_id: event.same_as})
         case e.ReplaceRequested():
-            asked = _asked(event)
+            asked = asked_by(event)
             return _replace(order, replacement=asked, last_asked=asked, doubted_at=event.at)
         case e.OrderReplaced():
             return _replaced(order, event)
@@ -374,7 +374,8 @@ def as_replaced(terms: Terms, asked: Replacement) -> Terms:
     )
 
 
-def _asked(event: e.ReplaceRequested) -> Replacement:
+def asked_by(event: e.ReplaceRequested) -> Replacement:
+    """The replacement that an approval is of."""
     return Replacement(
         version=event.version,
         quantity=event.quantity,
