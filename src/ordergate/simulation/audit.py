@@ -37,7 +37,8 @@ class Live(msgspec.Struct):
 class Known(msgspec.Struct, kw_only=True):
     """One order, `kept` while no broker may hear of it.
 
-    `end` is the last event that ended it, empty while it is open; `turned_s` since when.
+    `end` is the last event that ended it, empty while it is open; `turned_s` since when. `starts` is how
+    often it was written down that it is sent, beside its approval.
     """
 
     id: OrderId
@@ -54,6 +55,7 @@ class Known(msgspec.Struct, kw_only=True):
     ever_cancelled: bool = False
     unknown: bool = False
     acknowledged: bool = False
+    starts: int = 0
     denied: bool = False
     kept: bool = False
     external: bool = False
@@ -242,6 +244,8 @@ class Audit:
                 order.end = ""
             case e.OutcomeUnknown():
                 order.unknown, order.unknown_s = True, now
+            case e.DispatchStarted():
+                order.starts += 1
             case e.CancelRequested():
                 order.cancel_asked = order.ever_cancelled = True
             case e.CancelRejected():

@@ -54,6 +54,7 @@ class Client:
         self.name = name
         self.account = account
         self.waiting = 0
+        self._stops = 0
         self._ground = ground
         self._serving = serving
         self.principal = Principal(
@@ -114,12 +115,14 @@ class Client:
     async def engage(self, level: Level, target: str, grade: Grade) -> None:
         """Engage a stop, once. Raises NoAnswer."""
         asked_s = self._ground.loop.time()
+        self._stops += 1
+        correlation = f"{self.name} stops {self._stops}"
         reply = await self.once(
             lambda gate: gate.engage_kill(
                 of_the_house(self.principal),
                 grade=grade,
                 reason="drill",
-                correlation="operator",
+                correlation=correlation,
                 level=level,
                 target=target,
             )
@@ -129,7 +132,7 @@ class Client:
                 account=self.account,
                 client=self.name,
                 verb="stop",
-                key="operator",
+                key=correlation,
                 order="",
                 refused=reply.code if isinstance(reply, Refusal) else "",
                 asked_s=asked_s,

@@ -17,6 +17,7 @@ from ordergate.journal.session import Backend, FenceHeld
 from ordergate.journal.tails import Linked
 from ordergate.ports.journal import Taken
 from ordergate.simulation.ground import Ground
+from ordergate.simulation.notary import Notary
 
 T = TypeVar("T")
 
@@ -53,6 +54,7 @@ class Server:
 
     def __init__(self, ground: Ground) -> None:
         self.store = Store()
+        self.notary = Notary(ground.plan.seed, self.store)
         self.holder: Held | None = None
         self.owners: dict[AccountId, str] = {}
         self.taken_s: dict[AccountId, float] = {}

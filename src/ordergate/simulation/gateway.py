@@ -130,6 +130,7 @@ class Gateway:
         self._context = ground.loop.process(self.name)
         self._running: set[asyncio.Task[None]] = set()
         self._journal = SimJournal(server, self, queued_units_max=_QUEUED_UNITS_MAX)
+        self._checkpointer = server.notary.checkpointer(clock)
 
     @property
     def recovering(self) -> bool:
@@ -210,6 +211,10 @@ class Gateway:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
+    async def sign(self) -> None:
+        """Sign for everything that is written by now, without waiting until that is due."""
+        await self._checkpointer.checkpoint(await self._server.notary.log.heads())
+
     async def _run(self) -> None:
         while True:
             try:
@@ -232,6 +237,7 @@ class Gateway:
             metrics=Metrics(),
             instruments=self._instruments,
             hours=hours_in(self._ground.plan.setting),
+            parts={"audit": self._checkpointer.run},
         )
         served = [
             Served(one.account, self._broker(one), self._limits, "paper:PAPER-1", login=LOGIN, tenant=TENANT)

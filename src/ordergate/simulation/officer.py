@@ -160,7 +160,7 @@ class Officer:
         reply = await self._client.once_of(
             lambda node: node.limits.edit(who, [edit], reason="drill", correlation=correlation)
         )
-        self._tell("limits", reply, edit.rule_id, asked_s)
+        self._tell("limits", reply, edit.rule_id, asked_s, correlation)
         return None if isinstance(reply, Refusal) else reply
 
     async def _approve(self, change: str, who: Principal, rule_id: str) -> None:
@@ -169,9 +169,9 @@ class Officer:
             lambda node: node.limits.approve(fresh, change, reason="drill", correlation=change)
         )
         verb = "limits" if who is self._second else "limits-alone"
-        self._tell(verb, reply, rule_id, asked_s)
+        self._tell(verb, reply, rule_id, asked_s, change)
 
-    def _tell(self, verb: str, reply: object, about: str, asked_s: float) -> None:
+    def _tell(self, verb: str, reply: object, about: str, asked_s: float, correlation: str) -> None:
         refused = reply.code if isinstance(reply, Refusal) else ""
         if refused in (Code.NOT_READY, Code.UNAVAILABLE):
             raise NoAnswer(refused)
@@ -180,7 +180,7 @@ class Officer:
                 account=self._accounts[0],
                 client=_WHO,
                 verb=verb,
-                key="",
+                key=correlation,
                 order="",
                 refused=refused,
                 asked_s=asked_s,

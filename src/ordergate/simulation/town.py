@@ -142,6 +142,7 @@ class Town:
             self._calm()
         if not self._spins and self.healed_s:
             self._let_followers_read()
+            self._sign_for_all()
             self.ground.witness.ended()
 
     healed_s = 0.0
@@ -194,6 +195,11 @@ class Town:
         for _ in range(_READS_MAX):
             if not any(one.is_behind for one in self.crowd.lasting):
                 return
+            self.ground.loop.run_until(self.ground.loop.time() + _READ_S)
+
+    def _sign_for_all(self) -> None:
+        if self.serving is not None:
+            self.serving.run(self.serving.sign)
             self.ground.loop.run_until(self.ground.loop.time() + _READ_S)
 
     def _is_settled(self) -> bool:

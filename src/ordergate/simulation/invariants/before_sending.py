@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+import msgspec
+
 from ordergate.brokers.paper.exchange import Moved
 from ordergate.brokers.paper.fates import Call
 from ordergate.core.ids import AccountId, Env, OrderId
@@ -73,16 +75,31 @@ class RiskBeforeSend(SightedChecker):
             self.violated(f"{order.id} was judged by limits that others had taken the place of")
 
     def moved(self, account: AccountId, moved: Moved) -> None:
-        """The venue holds what was approved, field by field."""
-        if moved.word != "new" or moved.order.replaces is not None:
+        """The venue holds what was approved, field by field; of a replacement, what is left of it."""
+        if moved.word != "new":
             return
-        order, _ = self.sight.order_of(moved.order.cl_ord_id)
-        if order is not None and order.terms != moved.order.terms:
-            self.violated(f"{order.id} reached the venue with other terms than were approved")
+        order, version = self.sight.order_of(moved.order.cl_ord_id)
+        if order is None:
+            return
+        asked = order.asked.get(version)
+        approved = order.terms
+        if moved.order.replaces is not None and asked is not None:
+            approved = msgspec.structs.replace(
+                order.terms,
+                quantity=asked.quantity - moved.order.filled_before,
+                limit_price=asked.limit_price,
+                stop_price=asked.stop_price,
+            )
+        if approved != moved.order.terms:
+            self.violated(f"{moved.order.cl_ord_id} reached the venue with other terms than were approved")
 
 
 class NoMoreThanApproved(SightedChecker):
-    """I10: no more messages than were approved; only class A may be told the same thing again."""
+    """I10: no more messages than were approved; only class A may be told the same thing again.
+
+    An approval is good for one message, and so is each time that it was written down that it is sent. A
+    broker that could not tell the second from the first is told nothing before that is written down.
+    """
 
     id = "I10"
 
@@ -92,8 +109,13 @@ class NoMoreThanApproved(SightedChecker):
         self.sight.sends[sent.subject] += 1
         setting = self.sight.ground.plan.setting
         may_repeat = setting.dedup is DedupClass.A and setting.resend_is_safe and sent.call is Call.PLACE
-        if self.sight.sends[sent.subject] > 1 and not may_repeat:
-            self.violated(f"{sent.call} {sent.subject} was sent {self.sight.sends[sent.subject]} times")
+        nameless = setting.dedup is DedupClass.C and sent.call is Call.PLACE
+        order, _ = self.sight.order_of(sent.subject)
+        starts = 0 if order is None or sent.call is not Call.PLACE else order.starts
+        most = min(starts, 1) if nameless else 1 + (starts if may_repeat else 0)
+        if self.sight.sends[sent.subject] > most:
+            sends = self.sight.sends[sent.subject]
+            self.violated(f"{sent.call} {sent.subject} was sent {sends} times, {most} were approved")
 
 
 class RightEnvironment(SightedChecker):

@@ -1,4 +1,4 @@
-"""I3, I23: what must be so at the venue, and between the venue and the journal in the end."""
+"""I3, I10, I23: what must be so at the venue, and between the venue and the journal in the end."""
 
 from __future__ import annotations
 
@@ -31,6 +31,25 @@ class AtMostOne(SightedChecker):
         self._placed[subject] += 1
         if self._placed[subject] > 1:
             self.violated(f"{subject} is {self._placed[subject]} orders at the venue")
+
+
+class Children(SightedChecker):
+    """I10, the other half: an order's versions at the venue are never more than was approved of it."""
+
+    id = "I10"
+
+    def moved(self, account: AccountId, moved: Moved) -> None:
+        if moved.word != "new":
+            return
+        order, version = self.sight.order_of(moved.order.cl_ord_id)
+        if order is None or order.account not in self.sight.brokerages:
+            return
+        asked = order.asked.get(version)
+        parent = order.terms.quantity if asked is None else asked.quantity
+        children = at_venue(order, self.sight.brokerage(account))
+        possible = sum((one.cum_qty + (one.leaves_qty if one.is_open else ZERO) for one in children), ZERO)
+        if possible > parent:
+            self.violated(f"{possible} of {order.id} can fill at the venue, {parent} were approved")
 
 
 class Convergence(SightedChecker):

@@ -1,0 +1,79 @@
+"""What each checker is for: a mistake that it alone would find is planted, and it finds it."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from ordergate.audit.tree import Frontier
+from ordergate.brokers.paper.broker import PaperBroker
+from ordergate.core.ids import ClOrdId, Paper
+from ordergate.core.orders.terms import Terms
+from ordergate.core.risk.trading_state import KillEngaged
+from ordergate.engine.kill_switch import KillSwitch
+from ordergate.ports.broker import DedupClass, Outcome, Veto
+from ordergate.simulation.plan import Plan, draw
+from ordergate.simulation.town import run
+
+
+def _calm(dedup: DedupClass, *, resends: bool = False) -> Plan:
+    """The first world of such a broker, without faults."""
+    plans = (draw(seed, ()) for seed in range(1, 100))
+    wanted = (dedup, resends)
+    return next(one for one in plans if (one.setting.dedup, one.setting.resend_is_safe) == wanted)
+
+
+def _found(plan: Plan) -> set[str]:
+    return {one.invariant for one in run(plan).violations}
+
+
+@pytest.mark.parametrize(
+    "plan", [_calm(DedupClass.A, resends=True), _calm(DedupClass.A), _calm(DedupClass.B), _calm(DedupClass.C)]
+)
+def test_an_order_is_sent_no_oftener_than_was_written_down(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = PaperBroker.place
+
+    async def twice(self: PaperBroker[Paper], name: ClOrdId, terms: Terms, veto: Veto) -> Outcome:
+        outcome = await once(self, name, terms, veto)
+        await once(self, name, terms, veto)
+        return outcome
+
+    assert _found(plan) == set()
+    monkeypatch.setattr(PaperBroker, "place", twice)
+    assert "I10" in _found(plan)
+
+
+def test_a_replacement_reaches_the_venue_as_it_was_approved(monkeypatch: pytest.MonkeyPatch) -> None:
+    as_asked = PaperBroker.replace
+
+    async def more(self: PaperBroker[Paper], order: str, name: ClOrdId, terms: Terms, *asked: Any) -> Outcome:
+        larger = msgspec.structs.replace(asked[0], quantity=asked[0].quantity + 1)
+        return await as_asked(self, order, name, terms, larger, asked[1])
+
+    monkeypatch.setattr(PaperBroker, "replace", more)
+    assert {"I2", "I10"} <= _found(_calm(DedupClass.A))
+
+
+def test_a_stop_is_in_the_record_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    once = KillSwitch.engage
+
+    async def twice(self: KillSwitch, event: KillEngaged, correlation: str) -> None:
+        await once(self, event, correlation)
+        await once(self, event, correlation)
+
+    plan = next(one for one in (draw(seed, ()) for seed in range(1, 100)) if one.setting.governed)
+    assert _found(plan) == set()
+    monkeypatch.setattr(KillSwitch, "engage", twice)
+    assert _found(plan) == {"I19"}
+
+
+def test_a_checkpoint_is_of_every_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    add = Frontier.add
+
+    def another(self: Frontier, data: bytes) -> None:
+        add(self, data[::-1] if self.size == 40 else data)
+
+    monkeypatch.setattr(Frontier, "add", another)
+    assert _found(_calm(DedupClass.A)) == {"I19"}
