@@ -103,6 +103,7 @@ class Directory:
         }
         self.revoked: set[str] = set()
         self.logged_in_long_ago: set[str] = set()
+        self.kept_out: set[str | None] = set()
         self.seen: set[str] = set()
         self.checks = 0
 
@@ -127,6 +128,9 @@ class Directory:
         if found.env is Env.PAPER:
             self.seen.add(token)
         return found
+
+    def admits(self, sender: Principal, owner: str | None) -> bool:
+        return not {sender.subject, owner} & self.kept_out
 
     def still_valid(self, principal: Principal) -> bool:
         return principal.token_id not in self.revoked

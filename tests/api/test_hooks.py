@@ -19,7 +19,7 @@ from ordergate.core.hooks.template import Found, Template
 from tests.api.asking import an_order
 from tests.api.books import Books
 from tests.api.ledger import ACCOUNT
-from tests.api.people import TRADER, StillClock
+from tests.api.people import TRADER, Directory, StillClock
 
 PASSPHRASE = "a passphrase that is long"
 TEMPLATE = Template(
@@ -37,6 +37,7 @@ TEMPLATE = Template(
 def hook(**changed: Any) -> Hook:
     proof = Passphrase(field="secret", time="at", id="n", secrets=(PASSPHRASE.encode(),))
     given = {"name": "tv", "account": ACCOUNT, "tenant": "demo", "proof": proof, "template": TEMPLATE}
+    given["owner"] = "user:ann"
     return Hook(**{**given, **changed})
 
 
@@ -98,6 +99,19 @@ async def test_no_hook_and_a_wrong_proof_are_told_the_same(
     shut = await sender.post("/v1/hooks/inside", json=alert(clock), headers=headers)
     assert (wrong.status_code, wrong.content) == (401, none.content)
     assert (none.status_code, none.content) == (401, shut.content)
+
+
+@pytest.mark.parametrize("who", ["hook:tv", "user:ann"])
+async def test_a_hook_that_is_kept_out_or_whose_owner_is_fails_at_once(
+    sender: httpx.AsyncClient, clock: StillClock, identity: Directory, books: Books, who: str
+) -> None:
+    assert (await sender.post("/v1/hooks/tv", json=alert(clock))).status_code == 201
+    identity.kept_out.add(who)
+    headers = {"x-correlation-id": "the-same-id"}
+    answer = await sender.post("/v1/hooks/tv", json=alert(clock, n=2), headers=headers)
+    none = await sender.post("/v1/hooks/none", json=alert(clock), headers=headers)
+    assert (answer.status_code, answer.content) == (401, none.content)
+    assert len(books.orders_by_id) == 1
 
 
 async def test_an_alert_that_says_something_twice_is_refused(

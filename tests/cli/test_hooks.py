@@ -50,3 +50,21 @@ def test_an_alert_that_makes_no_order_is_a_sentence(config: Path, alert: str, wo
 
 def test_a_hook_that_is_not_there_is_a_sentence(config: Path) -> None:
     assert "no hook other" in tried(config, "{}", "other").err
+
+
+def test_a_new_secret_is_shown_once_and_says_until_when_the_one_before_serves(
+    config: Path, tmp_path: Path
+) -> None:
+    now, before = tmp_path / "now", tmp_path / "before"
+    now.write_text("a passphrase that is long", encoding="utf-8")
+    now.chmod(0o600)
+    plain = yaml.safe_load(config.read_text(encoding="utf-8"))
+    told = {"field": "p", "time": "t", "secrets": [{"file": str(now)}, {"file": str(before)}]}
+    plain["hooks"]["trend"] = {"account": demo.ACCOUNT, "order": ORDER, "passphrase": told}
+    config.write_text(yaml.safe_dump(plain), encoding="utf-8")
+    said = ordergate("secrets", "rotate-hook", "trend", "--config", str(config), "--json")
+    assert said.code == 0, said.err
+    assert now.read_text(encoding="utf-8") == said.json["secret"]
+    until = f"until {said.json['before_until']}"
+    assert before.read_text(encoding="utf-8").splitlines() == ["a passphrase that is long", until]
+    assert "no hook 'other'" in ordergate("secrets", "rotate-hook", "other", "--config", str(config)).err

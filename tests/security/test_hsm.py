@@ -27,7 +27,7 @@ def settings(hsm_folder: Path) -> hsm.HsmSettings:
 
 @pytest.fixture
 async def keys(settings: hsm.HsmSettings) -> AsyncIterator[hsm.HsmKeys]:
-    keys = hsm.HsmKeys(Env.PAPER, settings, softhsm.PIN, lambda: 0)
+    keys = hsm.HsmKeys(Env.PAPER, settings, lambda: softhsm.PIN, lambda: 0)
     for purpose in Purpose:
         await keys.rotate(purpose)
     yield keys
@@ -70,9 +70,19 @@ async def test_a_session_that_was_lost_is_opened_again(keys: hsm.HsmKeys) -> Non
     assert await keys.decrypt(made.wrapped, CONTEXT) == made.plain
 
 
+async def test_the_pin_is_asked_for_whenever_the_module_is_logged_in_to(settings: hsm.HsmSettings) -> None:
+    """So that one which was replaced in its file is found without a restart."""
+    pins = [Secret("of-another-module"), softhsm.PIN]
+    keys = hsm.HsmKeys(Env.PAPER, settings, lambda: pins.pop(0), lambda: 0)
+    with pytest.raises(KeysUnavailable):
+        await keys.describe(Purpose.TOKENS)
+    assert await keys.describe(Purpose.TOKENS) == ()
+    await keys.close()
+
+
 async def test_a_token_that_is_not_there_is_no_refusal(settings: hsm.HsmSettings) -> None:
     keys = hsm.HsmKeys(
-        Env.PAPER, hsm.HsmSettings(module=settings.module, token="elsewhere"), Secret("1"), lambda: 0
+        Env.PAPER, hsm.HsmSettings(module=settings.module, token="elsewhere"), lambda: Secret("1"), lambda: 0
     )
     with pytest.raises(KeysUnavailable):
         await keys.describe(Purpose.TOKENS)

@@ -92,7 +92,7 @@ async def opener(
                     keys = hsm.HsmKeys(
                         env,
                         hsm.HsmSettings(module=module, token=made[env]),
-                        softhsm.PIN,
+                        lambda: softhsm.PIN,
                         lambda: hands.epoch,
                     )
                     stack.push_async_callback(keys.close)

@@ -73,7 +73,7 @@ class Place:
         described: dict[str, Any] = {
             "base_url": self.venue.base_url,
             "client_id": APPLICATION.id,
-            "client_secret": Secret(APPLICATION.secret),
+            "client_secret": lambda: Secret(APPLICATION.secret),
             "redirect_uri": REDIRECT,
         }
         return Grants(GrantSettings(**(described | changes)), self.clock, self.chance)
@@ -258,7 +258,7 @@ async def test_a_code_is_good_once_for_the_one_who_asked(place: Place) -> None:
 async def test_an_application_that_is_not_registered_gets_nothing(place: Place) -> None:
     asking = place.grants.ask()
     state, code = await consent(asking)
-    stranger = place.application(client_secret=Secret("wrong"))
+    stranger = place.application(client_secret=lambda: Secret("wrong"))
     with pytest.raises(GrantRefused, match="invalid_client"):
         await stranger.redeem(asking, state, code)
     elsewhere = place.application(redirect_uri="http://127.0.0.1:1/").ask()
@@ -273,7 +273,7 @@ async def test_an_application_that_is_not_registered_gets_nothing(place: Place) 
 def test_a_place_that_is_neither_encrypted_nor_this_machine_is_refused(changes: dict[str, str]) -> None:
     described = {"base_url": "https://broker.example", "redirect_uri": REDIRECT} | changes
     with pytest.raises(ValueError, match="https"):
-        GrantSettings(client_id="x", client_secret=Secret("s"), **described)
+        GrantSettings(client_id="x", client_secret=lambda: Secret("s"), **described)
 
 
 async def test_a_broker_that_is_away_is_not_a_refusal(place: Place) -> None:

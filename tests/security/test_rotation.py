@@ -7,13 +7,17 @@ from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
+import msgspec
 import pytest
 
+from ordergate.core.access import Scope
 from ordergate.core.ids import Env
 from ordergate.ports.keys import KeysRefused, KeysUnavailable, Purpose
+from ordergate.security.clients import Client, StoreUnavailable
 from ordergate.security.postgres import connected
 from ordergate.security.scram import ITERATIONS, verifier
-from ordergate.security.sealing.rewrapping import rewrap
+from ordergate.security.sealing.envelope import Sealed
+from ordergate.security.sealing.rewrapping import Several, rewrap
 from ordergate.telemetry.metrics import Metrics
 from ordergate.telemetry.secret import Secret
 from ordergate.wiring import secret_ages, secret_rotation
@@ -22,6 +26,7 @@ from ordergate.wiring.settings import CannotStart, Settings, parse
 from ordergate.wiring.system import SystemClock
 from tests.security.test_credentials import Office, done, office, pair  # noqa: F401 - a fixture
 
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
 NAMES = ("one", "two", "three")
 
 
@@ -162,8 +167,47 @@ def test_a_webhook_s_new_secret_signs_beside_the_one_before(tmp_path: Path) -> N
 
 def test_every_secret_in_a_file_has_an_age(tmp_path: Path) -> None:
     broker = {"key": {"file": "/k"}, "secret": {"file": "/s"}}
-    settings = settings_of(tmp_path, brokers={"venue": broker}, database_url={"file": "/d"})
-    assert secret_ages.files_of(settings) == {"broker venue": Path("/s"), "database": Path("/d")}
+    (tmp_path / "address").write_text("postgresql://x:word@127.0.0.1/y", encoding="utf-8")
+    order = {"symbol": "AAPL", "side": "buy", "type": "market", "quantity": "1"}
+    signed = [{"file": "/now"}, {"file": "/before"}]
+    settings = settings_of(
+        tmp_path,
+        brokers={"venue": broker},
+        accounts={"P-ONE": {"broker": "venue"}},
+        hooks={"trend": {"account": "P-ONE", "order": order, "signed": signed}},
+        database_url={"file": str(tmp_path / "address")},
+        keys={"kind": "pkcs11", "module": "/m.so", "token": "t", "pin": {"file": "/pin"}},
+        tls={"certificate": "/c.pem", "key": "/k.pem"},
+    )
+    assert secret_ages.files_of(settings) == {
+        "broker venue": Path("/s"),
+        "database": tmp_path / "address",
+        "hook trend": Path("/now"),
+        "module pin": Path("/pin"),
+        "tls key": Path("/k.pem"),
+    }
+
+
+@pytest.mark.parametrize("place", ["file", "environment"])
+def test_the_age_of_a_database_s_password_is_that_of_the_passfile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Which a rotation replaces; the address stays, in a file or in a variable."""
+    address = "postgresql://x@127.0.0.1/y?passfile=/run/secrets/pass"
+    (tmp_path / "address").write_text(address, encoding="utf-8")
+    monkeypatch.setenv("ADDRESS", address)
+    source = {"file": str(tmp_path / "address")} if place == "file" else {"environment": "ADDRESS"}
+    shared = {"shared_database_url": source}
+    settings = settings_of(tmp_path, database_url=source, kill_switch=shared)
+    passfile = Path("/run/secrets/pass")
+    assert secret_ages.files_of(settings) == {"database": passfile, "shared database": passfile}
+
+
+def test_the_age_of_a_password_in_a_variable_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ADDRESS", "postgresql://x:word@127.0.0.1/y")
+    assert secret_ages.files_of(settings_of(tmp_path, database_url={"environment": "ADDRESS"})) == {}
 
 
 async def test_ages_are_told_as_metrics(office: Office, tmp_path: Path) -> None:  # noqa: F811
@@ -178,6 +222,102 @@ async def test_ages_are_told_as_metrics(office: Office, tmp_path: Path) -> None:
     assert 'ordergate_secret_age_seconds{secret="key secrets"}' in told
     assert 'ordergate_secret_age_seconds{secret="broker venue"}' in told
     assert "canary" not in told
+
+
+async def test_the_age_of_a_client_s_secret_is_its_own_and_no_other_change_resets_it(
+    office: Office,  # noqa: F811
+    tmp_path: Path,
+) -> None:
+    metrics = Metrics()
+    async with connected(Env.PAPER, office.dsn) as identity:
+        ages = secret_ages.SecretAges(
+            settings_of(tmp_path), office.keys, office.store, identity, metrics, clock=SystemClock()
+        )
+        for name in ("old", "young", "gone"):
+            await identity.put_client(client(name))
+        await execute(office.dsn, "update oauth_client set secret_since = now() - interval '90 days'")
+        await identity.put_client(client("old", scopes=frozenset({Scope.ORDERS_READ})))
+        await identity.put_client(client("young", secret_hash=f"{HASH}2"))
+        await ages.look()
+        assert age(metrics, "client old") == pytest.approx(90 * 24 * 3_600, abs=60)
+        assert age(metrics, "client young") == pytest.approx(0, abs=60)
+        assert age(metrics, "client gone") is not None
+
+        await identity.put_client(client("gone", enabled=False))
+        await ages.look()
+        assert age(metrics, "client gone") is None
+        assert age(metrics, "clients") is None
+
+
+async def test_the_ages_of_only_so_many_clients_are_told_and_they_are_the_oldest(
+    office: Office,  # noqa: F811
+) -> None:
+    async with connected(Env.PAPER, office.dsn) as identity:
+        for name in ("first", "second", "third"):
+            await identity.put_client(client(name))
+        assert list(await identity.client_secrets_since(2)) == ["first", "second"]
+
+
+async def test_while_the_database_is_away_what_was_known_grows_older(
+    office: Office,  # noqa: F811
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    metrics = Metrics()
+    async with connected(Env.PAPER, office.dsn) as identity:
+        await identity.put_client(client("bot"))
+        ages = secret_ages.SecretAges(
+            settings_of(tmp_path), office.keys, office.store, identity, metrics, clock=SystemClock()
+        )
+        await ages.look()
+        before = age(metrics, "client bot")
+
+        async def away(most: int) -> Any:
+            raise StoreUnavailable("away")
+
+        monkeypatch.setattr(identity, "client_secrets_since", away)
+        await ages.look()
+    after = age(metrics, "client bot")
+    assert before is not None
+    assert after is not None
+    assert after > before
+
+
+async def test_many_rows_are_rewrapped_without_reading_all_of_them_for_each(
+    office: Office,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    await filled(office)
+    await office.keys.rotate(Purpose.SECRETS)
+    true, reads = office.store.sealed_rows, 0
+
+    async def counted() -> Any:
+        nonlocal reads
+        reads += 1
+        return await true()
+
+    class Empty:
+        async def sealed_rows(self) -> list[Any]:
+            return []
+
+        async def reseal(self, row_id: str, before: Sealed, after: Sealed) -> bool:
+            return False
+
+    monkeypatch.setattr(office.store, "sealed_rows", counted)
+    done = await rewrap(office.keys, office.desk._envelope, Several((Empty(), office.store)))
+    assert (done.done, done.left) == (3, 0)
+    assert reads == 2, "once before, and once to see what is left"
+
+
+def client(name: str, **changes: Any) -> Client:
+    made = Client(
+        client_id=name, tenant="acme", secret_hash=HASH, scopes=frozenset(), accounts=frozenset()
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def age(metrics: Metrics, secret: str) -> float | None:
+    return metrics.registry.get_sample_value("ordergate_secret_age_seconds", {"secret": secret})
 
 
 def settings_of(folder: Path, **more: Any) -> Settings:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from ordergate.telemetry.secret import Secret
+from ordergate.wiring.secret_sources import Rereading
 from ordergate.wiring.settings import CannotStart, SecretSource
 from tests.security import kms
 
@@ -86,3 +87,17 @@ def test_a_file_is_read_anew_and_a_variable_is_not_looked_for_twice(
 def test_there_is_exactly_one_place(plain: dict[str, Any]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(plain, SecretSource, dec_hook=lambda kind, value: kind(value))
+
+
+def test_a_file_is_read_again_by_whoever_asks_again_and_one_that_is_gone_stays_what_it_was(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "pin"
+    file.write_text("one", encoding="utf-8")
+    now = Rereading(SecretSource(file=file))
+    file.write_text("two", encoding="utf-8")
+    assert now() == Secret("two")
+    file.unlink()
+    assert now() == Secret("two")
+    with pytest.raises(CannotStart):
+        Rereading(SecretSource(file=file))

@@ -264,6 +264,12 @@ class DropCopyLike(Protocol):
     async def newest(self) -> int: ...
 
 
+class HooksLike(Protocol):
+    """The hooks of now: a mapping, or what reads their secrets again."""
+
+    def get(self, name: str, /) -> Hook | None: ...
+
+
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A request for the authorization server. Header names are in lower case.
 
@@ -363,5 +369,5 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock
     chance: Chance
     bounds: Bounds = Bounds()
-    hooks: Mapping[str, Hook] = {}
+    hooks: HooksLike = {}
     admin_url: str | None = None

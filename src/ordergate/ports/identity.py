@@ -53,6 +53,10 @@ class Identity(Protocol):
         """Whether the login behind the token is young and strong enough for what is privileged."""
         ...
 
+    def admits(self, sender: Principal, owner: str | None) -> bool:
+        """Whether a sender without a token may do now what it is for, and whoever answers for it, too."""
+        ...
+
     def nonce(self) -> str:
         """What the next proof must contain (RFC 9449, 8)."""
         ...

@@ -20,6 +20,7 @@ from ordergate.core.ids import AccountId, Env, is_account_id
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.clock import Clock
 from ordergate.ports.identity import Shown
+from ordergate.security import answering
 from ordergate.security.clients import Client
 from ordergate.security.directory import Directory
 from ordergate.security.external import ExternalIssuer, IssuerUnreachable
@@ -134,6 +135,9 @@ class Bearer:
 
     def stepped_up(self, principal: Principal) -> bool:
         return principal.logged_in_lately(self._now())
+
+    def admits(self, sender: Principal, owner: str | None) -> bool:
+        return answering.admits(self._directory, sender, owner, self._now())
 
     def nonce(self) -> str:
         return self._senders.proofs.nonce()

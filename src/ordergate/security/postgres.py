@@ -198,14 +198,12 @@ class PostgresStore:
         """Something else that a person with power did, to be recorded as changes of identity are."""
         await self._execute(_NOTE_CHANGE, what, operation, subject, json.dumps(dict(facts)))
 
-    async def client_secrets_since(self) -> datetime | None:
-        """When the enabled client that has stood unchanged longest was last changed."""
+    async def client_secrets_since(self, most: int) -> dict[str, datetime]:
+        """Since when enabled clients have the secret or the keys of now; the oldest, `most` of them."""
         with told_as_unavailable():
             async with self.pool.acquire(timeout=TIMEOUT_S) as connection:
-                found: datetime | None = await connection.fetchval(
-                    _CLIENTS_SINCE, self._env.value, timeout=TIMEOUT_S
-                )
-        return found
+                rows = await connection.fetch(_CLIENTS_SINCE, self._env.value, most, timeout=TIMEOUT_S)
+        return {row["client_id"]: row["since"] for row in rows}
 
     async def recorded(self, numbers: Sequence[int]) -> None:
         await self._execute(_CHANGES_RECORDED, list(numbers))

@@ -2,8 +2,8 @@
 
 Looking a labelled child up costs more than counting, so the stages are bound once, here, and
 the hot path calls `metrics.decide.observe(seconds)`. Label values come from closed sets (stages,
-statuses, refusal codes, the accounts of the settings), never from a request, so that no client can grow
-the registry.
+statuses, refusal codes, the accounts of the settings, a bounded number of registered clients), never from a
+request, so that no client can grow the registry.
 """
 
 from __future__ import annotations
@@ -101,6 +101,7 @@ class Metrics:
             ["secret"],
             registry=self.registry,
         )
+        self._secrets_told: frozenset[str] = frozenset()
         self._credential_expires = Gauge(
             "ordergate_credential_expires_seconds",
             "Until what a user granted at a broker runs out, unless it is refreshed.",
@@ -157,9 +158,13 @@ class Metrics:
         """One of the accounts in the settings, and an age of `AGES`."""
         return self._unknown.labels(account, age)
 
-    def secret_age(self, name: str) -> Gauge:
-        """One of the keys, or of the secrets that the settings name."""
-        return self._secret_age.labels(name)
+    def secret_ages(self, ages: Mapping[str, float]) -> None:
+        """All that are known now, by name: keys, secrets that the settings name, registered clients."""
+        for name in self._secrets_told - ages.keys():
+            self._secret_age.remove(name)
+        for name, age in ages.items():
+            self._secret_age.labels(name).set(age)
+        self._secrets_told = frozenset(ages)
 
     def credential_expires(self, broker: str) -> Gauge:
         """One of the brokers in the settings."""

@@ -9,7 +9,7 @@ import msgspec
 from ordergate.api.deps import GENEROUS
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.core.hooks.template import Found, Template
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, Env
 from ordergate.wiring.secret_sources import SecretSource
 
 
@@ -34,13 +34,15 @@ class HookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """A door for alerts that become orders of one account: proved by `signed` or by `passphrase`.
 
     `signed` are secrets of Standard Webhooks. `networks` are the only addresses that are let in, all where
-    none are named. `order` is how an alert is read; `core.hooks.template` says how.
+    none are named. `order` is how an alert is read; `core.hooks.template` says how. `owner` answers for it: a
+    person, a program's key or another subject, without whose rights it places nothing.
     """
 
     account: AccountId
     order: dict[str, str | bool | Found]
     signed: tuple[SecretSource, ...] = ()
     passphrase: PassphraseSettings | None = None
+    owner: str | None = None
     networks: tuple[str, ...] = ()
     window_s: Annotated[float, msgspec.Meta(gt=0, le=3_600)] = 300.0
 
@@ -48,3 +50,16 @@ class HookSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         Template(self.order)
         if bool(self.signed) == (self.passphrase is not None):
             raise ValueError("a hook has either `signed` or `passphrase`")
+
+    @property
+    def secrets(self) -> tuple[SecretSource, ...]:
+        """Of now, and those before it."""
+        return self.signed if self.passphrase is None else self.passphrase.secrets
+
+    def unfit(self, env: Env) -> str | None:
+        """Why there is no such hook in the environment, if that is so."""
+        if env is not Env.LIVE:
+            return None
+        if self.passphrase is not None:
+            return "in live an alert is signed: give it `signed` instead of `passphrase`"
+        return None if self.owner else "in live somebody answers for it: give it an `owner`"

@@ -25,6 +25,7 @@ from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.secret import Secret
 from ordergate.wiring import brokerages, databases, key_service
+from ordergate.wiring.secret_sources import Rereading
 from ordergate.wiring.settings import CannotStart, OAuthSettings, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
@@ -201,7 +202,7 @@ def _grants(asked: OAuthSettings, clock: SystemClock, chance: SystemChance) -> G
     described = GrantSettings(
         base_url=asked.base_url.rstrip("/"),
         client_id=asked.client_id,
-        client_secret=asked.client_secret.read(),
+        client_secret=Rereading(asked.client_secret),
         redirect_uri=asked.redirect_uri,
         scope=asked.scope,
     )

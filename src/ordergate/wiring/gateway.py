@@ -63,7 +63,7 @@ from ordergate.wiring.brokerages import Brokerages
 from ordergate.wiring.clock_offset import MachineOffset
 from ordergate.wiring.credential_keeper import CredentialKeeper
 from ordergate.wiring.fold_rules import fold_rules
-from ordergate.wiring.hooks import hooks
+from ordergate.wiring.hooks import Hooks
 from ordergate.wiring.kill_files import KillFiles
 from ordergate.wiring.roles import places
 from ordergate.wiring.secret_ages import SecretAges
@@ -166,6 +166,7 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
         clock=clock,
         chance=chance,
     )
+    hooks = Hooks(settings, clock)
     world = World(
         env=env,
         clock=clock,
@@ -192,6 +193,7 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
             "identity-changes": lambda: record.follow(changes),
             "credentials": lambda: credentials.run(brokerages),
             "secret-ages": SecretAges(settings, keys, office.store, changes, metrics, clock=clock).run,
+            **({"hooks": hooks.run} if settings.hooks else {}),
             **watched.parts,
         },
     )
@@ -240,7 +242,7 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
             clock=clock,
             chance=chance,
             bounds=bounds,
-            hooks=hooks(settings),
+            hooks=hooks,
             admin_url=settings.admin_url,
         )
     )

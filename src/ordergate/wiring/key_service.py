@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from ordergate.core.ids import Env
 from ordergate.ports.keys import Keys
 from ordergate.security.keys import local
+from ordergate.wiring.secret_sources import Rereading
 from ordergate.wiring.settings import AwsKeys, CannotStart, FileKeys, HsmKeys, Settings
 
 
@@ -48,7 +49,7 @@ async def _hsm(env: Env, asked: HsmKeys) -> AsyncIterator[Keys]:
     except ImportError as error:
         raise CannotStart("keys in an HSM need the package python-pkcs11: install ordergate[hsm]") from error
     described = hsm.HsmSettings(module=asked.module, token=asked.token)
-    keys = hsm.HsmKeys(env, described, asked.pin.read(), _epoch)
+    keys = hsm.HsmKeys(env, described, Rereading(asked.pin), _epoch)
     try:
         yield keys
     finally:

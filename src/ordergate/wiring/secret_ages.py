@@ -1,10 +1,12 @@
 """How old every secret is, so that somebody is reminded before it is too old. Looks, and rotates nothing.
 
-What cannot be known, such as the age of an environment variable, is not told.
+What cannot be known, such as the age of an environment variable or of what AWS keeps, is not told. While the
+database or the key service is away, what was last known of them grows older.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -16,10 +18,13 @@ from ordergate.security.credentials.store import CredentialStore
 from ordergate.security.postgres import PostgresStore
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
-from ordergate.wiring.settings import SecretSource, Settings
+from ordergate.wiring.secret_rotation import passfile_of
+from ordergate.wiring.settings import CannotStart, HsmKeys, SecretSource, Settings
 from ordergate.wiring.system import SystemClock
 
 EVERY_S: Final = 60.0
+CLIENTS_MAX: Final = 100
+"""How many clients' secrets are told: the oldest ones."""
 
 log = logger("credentials")
 
@@ -37,12 +42,14 @@ class SecretAges:
         *,
         clock: SystemClock,
     ) -> None:
-        self._files = files_of(settings)
+        self._settings = settings
+        self._files: Mapping[str, Path] | None = None
         self._keys = keys
         self._credentials = credentials
         self._identity = identity
         self._metrics = metrics
         self._clock = clock
+        self._stored: dict[str, float] = {}
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -51,45 +58,74 @@ class SecretAges:
             await self._clock.sleep(EVERY_S)
 
     async def look(self) -> None:
-        for name, since in self._since_files().items():
-            self._tell(name, since)
+        if self._files is None:
+            self._files = await asyncio.to_thread(files_of, self._settings)
         try:
-            for purpose in Purpose:
-                found = newest(await self._keys.describe(purpose))
-                if found is not None:
-                    self._tell(f"key {purpose}", found.created_at)
-            for row in await self._credentials.rows():
-                if row.state is State.ACTIVE:
-                    self._tell(f"broker {row.broker}", row.created_at.timestamp())
-                    if row.expires_at is not None:
-                        left = row.expires_at - self._clock.now()
-                        self._metrics.credential_expires(row.broker).set(left.total_seconds())
-            oldest = await self._identity.client_secrets_since()
-            if oldest is not None:
-                self._tell("clients", oldest.timestamp())
+            self._stored = await self._since_stored()
         except (StoreUnavailable, KeysUnavailable, KeysRefused) as fault:
             log.warning("secret_ages.unknown", why=str(fault))
+        now = self._clock.now().timestamp()
+        known = {**self._stored, **_since(self._files)}
+        self._metrics.secret_ages({name: max(0.0, now - since) for name, since in known.items()})
 
-    def _tell(self, name: str, since: float) -> None:
-        self._metrics.secret_age(name).set(max(0.0, self._clock.now().timestamp() - since))
-
-    def _since_files(self) -> dict[str, float]:
+    async def _since_stored(self) -> dict[str, float]:
+        """What the key service and the database know."""
         found = {}
-        for name, file in self._files.items():
-            try:
-                found[name] = file.stat().st_mtime
-            except OSError:
-                continue
+        for purpose in Purpose:
+            version = newest(await self._keys.describe(purpose))
+            if version is not None:
+                found[f"key {purpose}"] = float(version.created_at)
+        for row in await self._credentials.rows():
+            if row.state is State.ACTIVE:
+                found[f"broker {row.broker}"] = row.created_at.timestamp()
+                if row.expires_at is not None:
+                    left = row.expires_at - self._clock.now()
+                    self._metrics.credential_expires(row.broker).set(left.total_seconds())
+        for client, since in (await self._identity.client_secrets_since(CLIENTS_MAX)).items():
+            found[f"client {client}"] = since.timestamp()
         return found
 
 
 def files_of(settings: Settings) -> Mapping[str, Path]:
-    """Secrets in files, by what they are for."""
-    sources: dict[str, SecretSource | None] = {"database": settings.database_url}
+    """Secrets in files, by what they are for. May ask AWS for a database's address: for a thread then."""
+    sources: dict[str, SecretSource | None] = {}
     for login, its in settings.brokers.items():
         sources[f"broker {login}"] = its.secret
         if its.oauth is not None:
             sources[f"broker application {login}"] = its.oauth.client_secret
     for endpoint in settings.surveillance:
         sources[f"webhook {endpoint.name}"] = next(iter(endpoint.secrets), None)
-    return {name: source.file for name, source in sources.items() if source and source.file}
+    for name, hook in settings.hooks.items():
+        sources[f"hook {name}"] = next(iter(hook.secrets), None)
+    if isinstance(settings.keys, HsmKeys):
+        sources["module pin"] = settings.keys.pin
+    found = {name: source.file for name, source in sources.items() if source and source.file}
+    for name, address in (
+        ("database", settings.database_url),
+        ("shared database", settings.kill_switch.shared_database_url),
+    ):
+        file = None if address is None else _file_of_password(address)
+        if file is not None:
+            found[name] = file
+    if settings.tls is not None:
+        found["tls key"] = settings.tls.key
+    return found
+
+
+def _file_of_password(source: SecretSource) -> Path | None:
+    """The passfile that the address names, or the file of an address that has the password in it."""
+    try:
+        address = source.read()
+    except CannotStart:
+        return None
+    return passfile_of(address) or source.file
+
+
+def _since(files: Mapping[str, Path]) -> dict[str, float]:
+    found = {}
+    for name, file in files.items():
+        try:
+            found[name] = file.stat().st_mtime
+        except OSError:
+            continue
+    return found

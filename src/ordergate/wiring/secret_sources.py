@@ -14,7 +14,10 @@ from typing import Any
 import msgspec
 
 from ordergate.security.profile import check_url
+from ordergate.telemetry.log import logger
 from ordergate.telemetry.secret import Secret
+
+_log = logger("credentials")
 
 
 class CannotStart(Exception):
@@ -64,6 +67,23 @@ class SecretSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             return Secret(self.file.read_text(encoding="utf-8").strip())
         except OSError as error:
             raise CannotStart(f"cannot read the secret in {self.file}: {error.strerror}") from error
+
+
+class Rereading:
+    """A secret as it is now: its file is read again by every call. An unreadable one stays what it was."""
+
+    def __init__(self, source: SecretSource) -> None:
+        """Raises CannotStart."""
+        self._source = source
+        self._known = source.read()
+
+    def __call__(self) -> Secret:
+        if self._source.file is not None:
+            try:
+                self._known = self._source.read()
+            except CannotStart as cannot:
+                _log.warning("secret.unreadable", why=str(cannot))
+        return self._known
 
 
 def _of_aws(asked: AwsSecret) -> Secret:

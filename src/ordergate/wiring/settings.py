@@ -318,6 +318,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
                 raise ValueError(f"hook {name!r} must be 1 to 32 small letters, digits and dashes")
             if hook.account not in self.accounts:
                 raise ValueError(f"hook {name} names the account {hook.account}, which is not given")
+            if (why := hook.unfit(self.environment)) is not None:
+                raise ValueError(f"hook {name}: {why}")
 
     @property
     def base_url(self) -> str:

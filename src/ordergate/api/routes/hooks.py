@@ -1,7 +1,8 @@
 """The route of alerts that become orders: no token, but a proof in the alert itself.
 
 What an alert asks for passes the same gate as what a client asks for: the key, the account's limits, the
-journal. An address that keeps failing at a hook is slowed down there, and nowhere else: senders share theirs.
+journal; and the rights that its owner has now. An address that keeps failing at a hook is slowed down there,
+and nowhere else: senders share theirs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,9 @@ from ordergate.core.hooks.template import alert_in
 from ordergate.core.ids import Env
 from ordergate.core.json_text import has_one_reading
 from ordergate.core.refusals import Refusal
+from ordergate.telemetry.log import logger
+
+log = logger("security")
 
 PATH: Final = "/v1/hooks/{name}"
 NEVER: Final = 2**62
@@ -34,6 +38,7 @@ class HookRoutes:
         self._env = deps.env
         self._hooks = deps.hooks
         self._gate = deps.gate
+        self._identity = deps.identity
         self._clock = deps.clock
         self._bounds = deps.bounds
         self._refused = Buckets(deps.bounds.refused_alerts_of_peer)
@@ -55,21 +60,23 @@ class HookRoutes:
         if isinstance(admitted, Refusal) or hook is None:
             self._refused.take(at, now)
             return refused(UNKNOWN_SENDER, call.correlation)
-        key, fields = admitted
+        sender, key, fields = admitted
         wait_s = self._alerts.take(hook.name, now)
         if wait_s:
             return rate_limited(wait_s, call.correlation)
         terms = fields if isinstance(fields, Refusal) else terms_in(msgspec.json.encode(fields))
         if isinstance(terms, Refusal):
             return refused(terms, call.correlation)
-        sender = sender_of(hook, self._env)
         answer = await self._gate.place(sender, terms, key=key, correlation=call.correlation)
         return told(answer, 201, call.correlation)
 
     def _admitted(
         self, hook: Hook, call: Call, body: bytes, peer: str
-    ) -> tuple[str, dict[str, str | bool] | Refusal] | Refusal:
-        """The key of the order and its fields, of an alert that is proved to be for this hook."""
+    ) -> tuple[Principal, str, dict[str, str | bool] | Refusal] | Refusal:
+        """Who sends, the key of the order and its fields, of an alert that is proved to be for this hook.
+
+        Whoever is kept out, or has an owner who is, is told no more than a stranger.
+        """
         if not hook.is_open_to(peer):
             return UNKNOWN_SENDER
         alert = alert_in(body)
@@ -78,7 +85,11 @@ class HookRoutes:
         name = named(hook, call.headers, body, alert, self._clock.now())
         if isinstance(name, Refusal):
             return name
-        return key_of(hook, name), hook.template.order(hook.account, alert)
+        sender = sender_of(hook, self._env)
+        if not self._identity.admits(sender, hook.owner):
+            log.warning("hook.kept_out", hook=hook.name, owner=hook.owner)
+            return UNKNOWN_SENDER
+        return sender, key_of(hook, name), hook.template.order(hook.account, alert)
 
 
 def sender_of(hook: Hook, env: Env) -> Principal:

@@ -58,13 +58,17 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Hook(msgspec.Struct, frozen=True, kw_only=True):
-    """One sender's door to one account. Without `networks` it is open to every address."""
+    """One sender's door to one account. Without `networks` it is open to every address.
+
+    `owner` answers for it; None where nobody does.
+    """
 
     name: str
     account: AccountId
     tenant: str
     proof: Signed | Passphrase
     template: Template
+    owner: str | None = None
     networks: tuple[IPv4Network | IPv6Network, ...] = ()
     window: timedelta = timedelta(seconds=300)
 

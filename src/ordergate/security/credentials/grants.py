@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Callable
 from typing import Final
 from urllib.parse import urlencode
 
@@ -33,11 +34,14 @@ class BrokerAway(Exception):
 
 
 class GrantSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """An application that a broker has registered. `base_url` is where its OAuth endpoints are."""
+    """An application that a broker has registered. `base_url` is where its OAuth endpoints are.
+
+    `client_secret` tells the one of now.
+    """
 
     base_url: str
     client_id: str
-    client_secret: Secret
+    client_secret: Callable[[], Secret]
     redirect_uri: str
     scope: str = "trading"
 
@@ -126,7 +130,8 @@ class Grants:
         return OAuthTokens(Secret(token.access_token), Secret(token.refresh_token), expires_at)
 
     async def _post(self, path: str, form: dict[str, str]) -> bytes:
-        own = {"client_id": self._settings.client_id, "client_secret": self._settings.client_secret.reveal()}
+        secret = self._settings.client_secret()
+        own = {"client_id": self._settings.client_id, "client_secret": secret.reveal()}
         try:
             async with (
                 httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False) as http,

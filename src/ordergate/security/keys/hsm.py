@@ -71,11 +71,13 @@ class HsmSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HsmKeys:
-    """Keeps the promises of `ports.keys.Keys`."""
+    """Keeps the promises of `ports.keys.Keys`. The PIN is asked for whenever the module is logged in to."""
 
     kind = "pkcs11"
 
-    def __init__(self, env: Env, settings: HsmSettings, pin: Secret, now: Callable[[], int]) -> None:
+    def __init__(
+        self, env: Env, settings: HsmSettings, pin: Callable[[], Secret], now: Callable[[], int]
+    ) -> None:
         self.env = env
         self._settings = settings
         self._pin = pin
@@ -179,7 +181,7 @@ class HsmKeys:
             library = pkcs11.lib(str(self._settings.module))
             token = library.get_token(token_label=self._settings.token)
             try:
-                self._session = token.open(user_pin=self._pin.reveal(), rw=True)
+                self._session = token.open(user_pin=self._pin().reveal(), rw=True)
             except pkcs11.exceptions.UserAlreadyLoggedIn:  # a login is the process's, not the session's
                 self._session = token.open(rw=True)
         return self._session

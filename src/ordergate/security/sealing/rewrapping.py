@@ -48,9 +48,10 @@ class Several:
         return [row for place in self._places for row in await place.sealed_rows()]
 
     async def reseal(self, row_id: str, before: Sealed, after: Sealed) -> bool:
+        """By the one place that has it sealed like `before`; the others change nothing, and say so."""
         for place in self._places:
-            if any(row.row_id == row_id for row in await place.sealed_rows()):
-                return await place.reseal(row_id, before, after)
+            if await place.reseal(row_id, before, after):
+                return True
         return False
 
 

@@ -1,0 +1,110 @@
+"""A hook has no token that could end: whether it and its owner may go on is asked at every alert."""
+
+import msgspec
+import pytest
+
+from ordergate.api.routes.hooks import sender_of
+from ordergate.core.access import KeyBounds, Principal, Role, Scope
+from ordergate.core.hooks.hook import Hook, Signed
+from ordergate.core.hooks.template import Template
+from ordergate.core.ids import AccountId, Env
+from ordergate.core.tenancy import AccountPlace, Assignment, Reach
+from ordergate.security.memory import MemoryStore
+from ordergate.security.persons import Person
+from tests.security.world import World, world
+
+ALPHA = AccountId("P-alpha")
+HOOK = Hook(
+    name="trend",
+    account=ALPHA,
+    tenant="acme",
+    proof=Signed(secrets=(b"s",)),
+    template=Template({"symbol": "AAPL", "side": "buy", "type": "market", "quantity": "1"}),
+)
+SENDER: Principal = sender_of(HOOK, Env.PAPER)
+ANN = Person(
+    user_id="ann",
+    tenant="acme",
+    password_hash="$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA",
+    scopes=frozenset({Scope.ORDERS_WRITE}),
+    accounts=frozenset({ALPHA}),
+)
+TRADER = Assignment("acme", "corp:4711", Role.TRADER, Reach.ACCOUNT, ALPHA)
+
+
+async def place() -> tuple[World, MemoryStore]:
+    store = MemoryStore(Env.PAPER)
+    await store.place_accounts([AccountPlace(ALPHA, "acme"), AccountPlace(AccountId("P-beta"), "acme")])
+    store.people["ann"] = ANN
+    await store.assign(TRADER)
+    here = await world(store=store)
+    await here.security.directory.refresh()
+    return here, store
+
+
+async def test_a_hook_that_nobody_answers_for_is_admitted_until_it_is_kept_out() -> None:
+    here, _ = await place()
+    assert here.bearer.admits(SENDER, None)
+    await here.security.directory.keep_out("acme", "hook:trend", {})
+    assert not here.bearer.admits(SENDER, None)
+
+
+@pytest.mark.parametrize("owner", ["ann", "desk", "corp:4711"])
+async def test_an_owner_that_is_kept_out_takes_the_hook_along(owner: str) -> None:
+    here, _ = await place()
+    assert here.bearer.admits(SENDER, owner)
+    await here.security.directory.keep_out("acme", owner, {})
+    assert not here.bearer.admits(SENDER, owner)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"enabled": False},
+        {"tenant": "other"},
+        {"scopes": frozenset({Scope.ORDERS_READ})},
+        {"accounts": frozenset({AccountId("P-beta")})},
+    ],
+)
+async def test_a_person_who_may_not_place_the_order_answers_for_none(changes: dict[str, object]) -> None:
+    here, store = await place()
+    store.people["ann"] = msgspec.structs.replace(ANN, **changes)
+    await here.security.directory.refresh()
+    assert not here.bearer.admits(SENDER, "ann")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"enabled": False},
+        {"tenant": "other"},
+        {"scopes": frozenset({Scope.ORDERS_READ})},
+        {"accounts": frozenset({AccountId("P-beta")})},
+        {"redirect_uris": ("https://desk.example/",)},
+        {"bounds": KeyBounds(expires_at=1)},
+    ],
+)
+async def test_a_program_that_may_not_place_the_order_answers_for_none(changes: dict[str, object]) -> None:
+    here, _ = await place()
+    client = here.security.directory.client("desk")
+    assert client is not None
+    await here.security.directory.put_client(msgspec.structs.replace(client, **changes))
+    assert not here.bearer.admits(SENDER, "desk")
+
+
+async def test_a_demotion_of_the_owner_reaches_the_hook() -> None:
+    here, _ = await place()
+    await here.security.directory.withdraw(TRADER, {})
+    assert not here.bearer.admits(SENDER, "corp:4711")
+    await here.security.directory.assign(msgspec.structs.replace(TRADER, role=Role.VIEWER))
+    assert not here.bearer.admits(SENDER, "corp:4711")
+
+
+async def test_an_owner_whom_nobody_knows_answers_for_nothing() -> None:
+    here, _ = await place()
+    assert not here.bearer.admits(SENDER, "user:nobody")
+
+
+async def test_a_hook_of_another_tenant_s_account_is_not_admitted() -> None:
+    here, _ = await place()
+    assert not here.bearer.admits(msgspec.structs.replace(SENDER, tenant="other"), None)
