@@ -7,11 +7,13 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ordergate.wiring.serving import free_port
 from ordergate.wiring.settings import CannotStart, parse
 from tests.cli.asking import Desk, Said, ended, process, resting, wait_until
 from tests.fixtures.house import STOP_S_MAX, House, house
@@ -56,6 +58,27 @@ def test_a_taken_port_is_a_sentence_that_names_the_option(tmp_path: Path, taken_
         assert is_one_sentence(said), said
         assert f"127.0.0.1:{taken_port}" in said.err
         assert f"another port with {option}, or stop" in said.err
+
+
+def test_a_ready_file_that_cannot_be_written_is_a_sentence_before_anything_starts(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    for ready in (tmp_path / "file" / "ready.json", tmp_path / "no" / "folder" / "ready.json"):
+        said = run(tmp_path / "data", "--port", "0", "--ready-file", str(ready))
+        assert is_one_sentence(said), said
+        assert f"cannot write {ready}" in said.err
+    assert not (tmp_path / "data" / "secrets").exists()
+
+
+def test_two_houses_run_beside_each_other_when_each_has_a_port_of_its_own(tmp_path: Path) -> None:
+    with ExitStack() as street:
+        homes = [House(tmp_path / name, {}) for name in ("one", "other")]
+        for home in homes:
+            home.folder.mkdir()
+            home.options = {"port": str(free_port()), "recorded": str(home.folder)}
+            street.callback(home.clean_up)
+            home.start()
+        urls = [str(home.running[each]) for home in homes for each in ("base_url", "venue_url", "admin_url")]
+        assert len(set(urls)) == 6
 
 
 def test_a_folder_that_cannot_be_made_is_a_sentence(tmp_path: Path) -> None:
@@ -193,6 +216,7 @@ def test_a_signal_stops_everything_and_leaves_no_process(tmp_path: Path, number:
         home.process.send_signal(number)
         assert home.process.wait(STOP_S_MAX) == 0
         assert home.leftovers() == []
+        assert not home.ready_file.exists(), "it would be taken for the next start's"
         assert "Traceback" not in home.said()
 
 

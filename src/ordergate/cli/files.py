@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,44 @@ import msgspec
 from ordergate.cli.exits import ExitCode, Stopped
 
 
+@contextmanager
+def while_up(file: Path | None) -> Iterator[Callable[[Any], None]]:
+    """What is handed in is in the file until the block ends: no former start is taken for this one.
+
+    That it can be written is looked at before anything is started. Raises Stopped.
+    """
+    if file is None:
+        yield lambda value: None
+        return
+    with _sentences(file):
+        file.unlink(missing_ok=True)
+        os.close(_open(_draft(file)))
+        _draft(file).unlink()
+    try:
+        yield lambda value: write_json(file, value)
+    finally:
+        file.unlink(missing_ok=True)
+
+
 def write_json(file: Path, value: Any) -> None:
     """Raises Stopped."""
-    draft = file.with_name(file.name + ".new")
-    try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "wb") as output:
+    with _sentences(file):
+        with os.fdopen(_open(_draft(file)), "wb") as output:
             output.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-        draft.replace(file)
+        _draft(file).replace(file)
+
+
+def _draft(file: Path) -> Path:
+    return file.with_name(file.name + ".new")
+
+
+def _open(file: Path) -> int:
+    return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+
+
+@contextmanager
+def _sentences(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise Stopped(ExitCode.CANNOT_START, f"cannot write {file}: {error.strerror}") from error

@@ -24,23 +24,28 @@ if TYPE_CHECKING:
     from ordergate.wiring import house
 
 SHARED_VARIABLE: Final = "ORDERGATE_SHARED"
+PORT: Final = 8700
+VENUE_PORT: Final = 8701
 ADMIN_PORT: Final = 8702
 RECORDED_DAY: Final = "*20231225*.mbo.dbn.zst"
 
-PortOf = Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")]
+PortOf = typer.Option(min=0, max=65_535, help="0 takes a free one.")
 
 
 def run(
     *,
-    port: PortOf = 8700,
-    venue_port: PortOf = 8701,
-    admin_port: Annotated[
+    port: Annotated[int, PortOf] = PORT,
+    venue_port: Annotated[
         int | None,
         typer.Option(
             min=0,
             max=65_535,
-            help="Of the administration's listener: 8702, or a free one where --port is 0.",
+            help=f"Of the venue: {VENUE_PORT}, or a free one where --port is another than {PORT}.",
         ),
+    ] = None,
+    admin_port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65_535, help=f"Of the administration's listener: {ADMIN_PORT}, or likewise."),
     ] = None,
     data_dir: DataDir = DATA_DIR,
     ready_file: ReadyFile = None,
@@ -65,8 +70,8 @@ def run(
     asked = house.Asked(
         data_dir=data_dir,
         port=port,
-        venue_port=venue_port,
-        admin_port=admin_port if admin_port is not None else ADMIN_PORT if port else 0,
+        venue_port=_beside(port, venue_port, VENUE_PORT),
+        admin_port=_beside(port, admin_port, ADMIN_PORT),
         speed=speed,
         recorded=tapes,
         venue_admin_token=venue_admin_token,
@@ -76,18 +81,22 @@ def run(
         plain = msgspec.to_builtins(running)
         known = {name: plain[name] for name in Profile.__struct_encode_fields__ if name in plain}
         files.write_json(data_dir / FILE_NAME, known)
-        if ready_file is not None:
-            files.write_json(ready_file, running)
+        tell_scripts(running)
         starting.stop()
         people().print(welcome(running, data_dir))
         for line in first_steps(running, data_dir):
             people().print(line, soft_wrap=True)
 
-    if ready_file is not None:
-        ready_file.unlink(missing_ok=True)
-    with complaints().status("starting") as starting:
+    with files.while_up(ready_file) as tell_scripts, complaints().status("starting") as starting:
         house.run(asked, tell=tell)
     people().print(Text("stopped; everything is kept in " + str(data_dir), style="dim"))
+
+
+def _beside(port: int, asked: int | None, usual: int) -> int:
+    """A port that nobody named: the usual one beside the gateway's usual one, so that two can run."""
+    if asked is not None:
+        return asked
+    return usual if port == PORT else 0
 
 
 def recordings(named: Path | None) -> tuple[Path, ...]:

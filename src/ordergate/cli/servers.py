@@ -37,11 +37,11 @@ def serve(
             asked = msgspec.structs.replace(asked, admin_port=serving.free_port(asked.admin_host))
 
     async def ready(gateway: Gateway) -> None:
-        if ready_file is not None:
-            told = {"base_url": gateway.settings.base_url, "admin_url": gateway.settings.admin_url}
-            files.write_json(ready_file, {**told, "pid": os.getpid()})
+        told = {"base_url": gateway.settings.base_url, "admin_url": gateway.settings.admin_url}
+        tell({**told, "pid": os.getpid()})
 
-    serving.serve(asked, ready=ready)
+    with files.while_up(ready_file) as tell:
+        serving.serve(asked, ready=ready)
 
 
 def venue(
@@ -67,10 +67,10 @@ def venue(
         asked = msgspec.structs.replace(asked, data_dir=data_dir)
 
     def ready(base_url: str) -> None:
-        if ready_file is not None:
-            files.write_json(ready_file, {"base_url": base_url, "pid": os.getpid()})
+        tell({"base_url": base_url, "pid": os.getpid()})
 
-    venues.run(asked, ready=ready, end_with_input=end_with_input)
+    with files.while_up(ready_file) as tell:
+        venues.run(asked, ready=ready, end_with_input=end_with_input)
 
 
 def migrate(
