@@ -112,6 +112,13 @@ def test_cancel_and_replace_become_commands() -> None:
         ({"order": an_order(quantity="0")}, "invalid"),
         ({"order": an_order(limit_price=None)}, "invalid"),
         ({"order": an_order(quantity="1e3")}, "invalid"),
+        ({"order": an_order(quantity=3)}, "invalid"),
+        ({"order": an_order(side="buyy")}, "invalid"),
+        ({"order": an_order(symbol="esm4")}, "invalid"),
+        ({"order": an_order(env="live")}, "unknown-field"),
+        ({"order": None}, "invalid"),
+        ({"qty": "1"}, "unknown-field"),
+        ({"type": "cancel", "order": None, "order_id": "mine"}, "unknown-field"),
     ],
 )
 def test_a_command_that_cannot_be_is_answered_like_rest_and_is_no_strike(
@@ -131,9 +138,8 @@ def test_a_command_that_cannot_be_is_answered_like_rest_and_is_no_strike(
         ({"type": "fly"}, "invalid"),
         ({}, "invalid"),
         ({"type": "ping", "extra": 1}, "unknown-field"),
-        ({"type": "place", "id": "7"}, "invalid"),
-        ({**PLACE, "order": an_order(env="live")}, "unknown-field"),
-        ({**PLACE, "order": an_order(quantity=3)}, "invalid"),
+        ({"type": "place"}, "invalid"),
+        ({**PLACE, "id": "not an id"}, "invalid"),
         ({"type": "subscribe", "id": "7"}, "invalid"),
         ({"type": "subscribe", "account_id": "P-DEMO", "channels": []}, "invalid"),
         ({"type": "subscribe", "account_id": "P-DEMO", "channels": ["secrets"]}, "invalid"),
@@ -162,6 +168,12 @@ def test_a_frame_that_no_client_should_send_is_told_and_the_third_closes(
 def test_bad_json_is_an_error_frame(text: bytes) -> None:
     told = only(list(a_session().received(text, 0.0)))
     assert (told["type"], told["code"]) == ("error", "malformed")
+
+
+def test_before_a_token_a_mistyped_order_is_a_strike_like_all_else() -> None:
+    session = a_session(logged_in=False)
+    told = only(said(session, **{**PLACE, "order": an_order(side="buyy")}))
+    assert (told["type"], told["id"]) == ("error", "1")
 
 
 def test_before_a_token_nothing_but_a_token_is_listened_to() -> None:

@@ -194,6 +194,24 @@ decoder: Final[msgspec.json.Decoder[AnyClientFrame]] = msgspec.json.Decoder(AnyC
 encode: Final = msgspec.json.Encoder().encode
 
 
+class _CommandId(msgspec.Struct):
+    """What a command is known by, whatever else is wrong with it."""
+
+    type: Literal["place", "cancel", "replace", "place_group", "cancel_group"]
+    id: FrameId
+
+
+_command_id_decoder: Final = msgspec.json.Decoder(_CommandId)
+
+
+def command_id(text: bytes) -> str | None:
+    """The id of a frame that is a command and could not be read; None of anything else."""
+    try:
+        return _command_id_decoder.decode(text).id
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
 def welcome(env: str, session: str, heartbeat_s: float, authenticated: bool) -> bytes:
     return encode(
         {
