@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,22 @@ def test_every_command_is_in_the_documentation() -> None:
     for name, command in typer.main.get_group(app).commands.items():
         for inner in getattr(command, "commands", {"": None}):
             assert f"`{name} {inner}".rstrip() in written
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("orders", "place", "AAPL", "hold", "5", "--json"),
+        ("orders", "place", "AAPL", "buy", "5", "--lmiit", "1", "--json"),
+        ("orders", "fly", "--json"),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_json_for_programs(words: Sequence[str]) -> None:
+    said = ordergate(*words)
+    assert said.code == ExitCode.USAGE
+    told = json.loads(said.out)
+    assert told["code"] == "usage"
+    assert told["detail"]
 
 
 def test_an_unknown_command_ends_with_two() -> None:

@@ -230,6 +230,20 @@ async def test_where_the_clock_stops_nothing_it_only_warns() -> None:
         assert "ordergate_clock_offset_seconds 0.08" in stage.metrics.exposition().decode()
 
 
+async def test_an_unknown_clock_is_said_once_and_again_after_it_was_known(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    keeper = Clockwork(None)
+    async with Stage(trips=TripPolicy(clock_every_s=10), offset=keeper) as stage:
+        await passes(stage, 60)
+        assert capsys.readouterr().err.count("clock.unknown") == 1
+        keeper.offset = 1.0
+        await passes(stage, 12)
+        keeper.offset = None
+        await passes(stage, 60)
+        assert capsys.readouterr().err.count("clock.unknown") == 1
+
+
 class Neighbours:
     """What the nodes of one database say of themselves."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -40,13 +40,25 @@ from ordergate.cli.options import JSON_KEY, AsJson
 from ordergate.cli.output import complaints, people, to_programs
 from ordergate.wiring.settings import CannotStart
 
+ASKED_FOR_JSON: Final = "ordergate.asked-for-json"
+"""Said before the options are read: a command line that makes no sense may never get as far."""
+
 
 class Commands(TyperGroup):
     """All commands. What one of them cannot do is a sentence, never a traceback."""
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        ctx.meta[ASKED_FOR_JSON] = "--json" in args
+        return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except typer.TyperException as senseless:  # typer says it to people, and ends with 2
+            said: Any = senseless
+            if ctx.meta[ASKED_FOR_JSON] and getattr(said, "exit_code", None) == ExitCode.USAGE:
+                to_programs({"code": "usage", "detail": said.format_message()})
+            raise
         except Stopped as stopped:
             _say_why(stopped, for_programs=JSON_KEY in ctx.meta)
             raise typer.Exit(stopped.code) from stopped

@@ -60,6 +60,7 @@ class Watches:
         self._nodes = nodes
         self._ourselves = ourselves
         self._due: dict[str, float] = {}
+        self._clock_known = True
 
     async def keep(self) -> None:
         while True:
@@ -115,13 +116,15 @@ class Watches:
         offset = None if self._offset is None else await self._offset.offset_ms()
         self._metrics.clock_offset.set(float("nan") if offset is None else offset / 1000)
         if offset is None:
-            log.warning("clock.unknown")
+            if self._clock_known:
+                log.warning("clock.unknown")  # once: the gauge says it as long as it is so
             trouble = "nothing here can tell how wrong the clock is" if policy.clock_unknown_stops else None
         else:
             if abs(offset) > policy.clock_warn_ms:
                 log.warning("clock.off", offset_ms=offset)
             off = abs(offset) > policy.clock_stop_ms
             trouble = f"the clock is {offset:.1f} ms off" if off else None
+        self._clock_known = offset is not None
         if not policy.clock_stops:
             trouble = None
         await self._judge((Level.ENVIRONMENT, self._env), Trip.CLOCK_OFFSET, trouble, over=trouble is None)
