@@ -69,6 +69,7 @@ def test_no_body_breaks_the_reader(body: bytes) -> None:
         ({"order_class": "bracket"}, "not offered"),
         ({"take_profit": {"limit_price": "11"}}, "not offered"),
         ({"notional": "100", "qty": None}, "not offered"),
+        ({"position_intent": "buy_to_open"}, "not offered"),
         ({"advanced_instructions": {"algorithm": "VWAP"}}, "not offered"),
         ({"qty": None}, "qty is required"),
         ({"qty": "0"}, "qty must be > 0"),

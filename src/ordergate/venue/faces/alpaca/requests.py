@@ -65,6 +65,8 @@ def _not_offered(asked: PlaceBody) -> Denial | None:
         return bad_field("orders with legs are not offered by this venue")
     if asked.notional is not None:
         return bad_field("notional orders are not offered by this venue")
+    if asked.position_intent is not None:
+        return bad_field("position_intent is not offered by this venue")
     if asked.advanced_instructions:
         return bad_field("advanced_instructions are not offered by this venue")
     if asked.type == "trailing_stop" or asked.trail_price is not None or asked.trail_percent is not None:
