@@ -13,6 +13,7 @@ from ordergate.api.administration import AccessLike, ProgramsLike, StrategiesLik
 from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.api.stored_credentials import Credentials
+from ordergate.api.stream.places import Room
 from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action
 from ordergate.core.approvals import Change
@@ -329,8 +330,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     refused_alerts_of_peer: Rate = Rate(per_s=5, burst=50)
     alerts_of_hook: Rate = Rate(per_s=10, burst=50)
     stream_messages: Rate = Rate(per_s=2_000, burst=2_000)
-    stream_sessions_max: int = 4_000
-    stream_sessions_of_principal_max: int = 2_000
+    streams: Room = Room()
     stream_commands_in_flight_max: int = 256
     stream_subscriptions_max: int = 64
     stream_symbols_max: int = 1_000

@@ -22,7 +22,7 @@ from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.trips import TripPolicy
 from ordergate.security.profile import FOREIGN_S_MAX, check_url, is_loopback
-from ordergate.wiring.client_settings import HookSettings, QuotaSettings
+from ordergate.wiring.client_settings import HookSettings, QuotaSettings, StreamSettings
 from ordergate.wiring.secret_sources import CannotStart as CannotStart  # noqa: PLC0414  # said by settings
 from ordergate.wiring.secret_sources import SecretSource as SecretSource  # noqa: PLC0414  # part of settings
 
@@ -276,6 +276,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     quotas: QuotaSettings = QuotaSettings()
+    streams: StreamSettings = StreamSettings()
     tls: TlsSettings | None = None
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     kill_switch: KillSwitchSettings = KillSwitchSettings()
