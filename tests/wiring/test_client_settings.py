@@ -69,3 +69,24 @@ def test_impossible_streams_stop_the_start(wrong: dict[str, Any]) -> None:
 
 def test_the_usual_quota_of_a_client_is_generous() -> None:
     assert bounds().of_client == GENEROUS
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ({}, {"documentation", "metrics"}),
+        ({"admin_port": 8702}, {"documentation"}),
+        ({"environment": "live"}, {"metrics"}),
+        ({"environment": "live", "admin_port": 8702}, set()),
+        ({"environment": "live", "admin_port": 8702, "shown": ["documentation"]}, {"documentation"}),
+        ({"admin_port": 8702, "shown": ["metrics"]}, {"metrics"}),
+        ({"shown": []}, set()),
+    ],
+)
+def test_what_anybody_sees_at_the_gateways_own_address(said: dict[str, Any], shown: set[str]) -> None:
+    assert settings(**said).pages == shown
+
+
+def test_a_page_that_there_is_not_stops_the_start() -> None:
+    with pytest.raises(CannotStart, match="shown"):
+        settings(shown=["secrets"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Protocol
 
@@ -343,10 +344,18 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
+class OpenPage(StrEnum):
+    """What is served without a token besides the API."""
+
+    DOCUMENTATION = "documentation"
+    METRICS = "metrics"
+
+
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
     """What every part of the API may use. `instruments` may be a live mapping.
 
-    `admin_url` is the public address of the administration's listener; None where there is none.
+    `admin_url` is the public address of the administration's listener; None where there is none. Of the pages
+    those that are not `shown` at the gateway's own are there, or nowhere.
     """
 
     env: Env
@@ -371,3 +380,4 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = Bounds()
     hooks: HooksLike = {}
     admin_url: str | None = None
+    shown: frozenset[OpenPage] = frozenset()

@@ -239,6 +239,7 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
             bounds=bounds,
             hooks=hooks,
             admin_url=settings.admin_url,
+            shown=settings.pages,
         )
     )
     node.start()

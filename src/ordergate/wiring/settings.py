@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import yaml
 
+from ordergate.api.deps import OpenPage
 from ordergate.core.access import Scope
 from ordergate.core.hooks.hook import NAME
 from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
@@ -266,6 +267,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_host: str = LOOPBACK
     admin_port: int | None = None
     admin_public_url: str | None = None
+    shown: tuple[OpenPage, ...] | None = None
     database_url: SecretSource | None = None
     tenant: str = "default"
     instruments: tuple[Instrument, ...]
@@ -334,6 +336,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return None
         scheme = "http" if self.tls is None else "https"
         return (self.admin_public_url or f"{scheme}://{self.admin_host}:{self.admin_port}").rstrip("/")
+
+    @property
+    def pages(self) -> frozenset[OpenPage]:
+        """What anybody sees at the gateway's own address: as said, or what has no better place."""
+        if self.shown is not None:
+            return frozenset(self.shown)
+        documentation = {OpenPage.DOCUMENTATION} if self.environment is Env.PAPER else set()
+        return frozenset(documentation | ({OpenPage.METRICS} if self.admin_port is None else set()))
 
     @property
     def log_origin(self) -> str:
