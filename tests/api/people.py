@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from ordergate.api.app import ApiDeps
-from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
+from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, OpenPage, Told
 from ordergate.api.stored_credentials import CredentialView, Step
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.drop_copy import DropCopy
@@ -416,4 +416,5 @@ def deps_of(
         chance=Counting(),
         bounds=bounds,
         admin_url=ADMIN_URL,
+        shown=frozenset(OpenPage),
     )

@@ -33,6 +33,7 @@ from ordergate.api import (
     stream_schemas,
 )
 from ordergate.api.app import ApiDeps, Gateway, create_app
+from ordergate.api.deps import OpenPage
 from ordergate.api.docs_page import STYLE
 from ordergate.api.routes import tickets
 from ordergate.core.accounts import views
@@ -291,3 +292,29 @@ async def test_the_metrics_count_requests_by_route_and_never_by_path(client: htt
     text = (await client.get("/metrics", headers={"authorization": ""})).text
     assert 'method="GET",route="/v1/orders/{order_id}",status="404"' in text
     assert "nobody" not in text
+
+
+@pytest.mark.parametrize(
+    ("shown", "there"),
+    [
+        (frozenset(OpenPage), set()),
+        (frozenset({OpenPage.DOCUMENTATION}), {"/metrics"}),
+        (frozenset({OpenPage.METRICS}), {"/openapi.json", "/docs"}),
+        (frozenset(), {"/openapi.json", "/docs", "/metrics"}),
+    ],
+)
+@pytest.mark.parametrize("admin_url", [ADMIN_URL, None])
+async def test_what_the_first_listener_does_not_show_is_at_the_second_or_nowhere(
+    deps: ApiDeps, shown: frozenset[OpenPage], there: set[str], admin_url: str | None
+) -> None:
+    app = create_app(msgspec.structs.replace(deps, shown=shown, admin_url=admin_url))
+
+    async def found(face: FastAPI | None) -> set[str]:
+        transport = httpx.ASGITransport(face, raise_app_exceptions=False)  # type: ignore[arg-type]  # as httpx has it
+        async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as asking:
+            pages = ("/openapi.json", "/docs", "/metrics")
+            return {page for page in pages if (await asking.get(page)).status_code == 200}
+
+    assert await found(app) == {"/openapi.json", "/docs", "/metrics"} - there
+    if app.administration is not None:
+        assert await found(app.administration) == there

@@ -16,6 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ordergate.api.deps import Bounds
+from ordergate.api.stream.places import Room
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.ports.views import Snapshot
 from tests.api.asking import a_key, an_order
@@ -281,7 +282,7 @@ async def test_going_away_is_said_with_1001(served: Served, talk: Talk) -> None:
 
 
 async def test_too_many_streams_of_one_client_are_refused(books: Books) -> None:
-    deps = deps_of(books, bounds=Bounds(stream_sessions_of_principal_max=1))
+    deps = deps_of(books, bounds=Bounds(streams=Room(of_client=1)))
     async with serving(deps) as served, served.stream():
         with pytest.raises(InvalidStatus) as refused:
             async with served.stream():

@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from ordergate.api.deps import Bounds
+from ordergate.api.stream.places import Room
 from ordergate.api.stream.tickets import LIFE_S, OF_ONE_MAX, Tickets
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Code, Refusal
@@ -151,7 +152,7 @@ async def test_a_ticket_takes_a_token(served: Served) -> None:
 
 
 async def test_streams_opened_by_tickets_count_against_their_client(books: Books) -> None:
-    bounds = Bounds(origins=ORIGINS, stream_sessions_of_principal_max=1)
+    bounds = Bounds(origins=ORIGINS, streams=Room(of_client=1))
     async with serving(deps_of(books, bounds=bounds)) as served, served.stream(None, origin=PAGE) as talk:
         await talk.send(type="authenticate", ticket=await a_ticket(served))
         await talk.until("authenticated")

@@ -14,6 +14,7 @@ from ordergate.cli.proofs import Proofs, assertion
 from ordergate.core.ids import Env
 from ordergate.security import assertions
 from ordergate.security.dpop import Proofs as Verifier
+from ordergate.security.dpop import Used
 from ordergate.security.oauth_requests import ASSERTION_TYPE
 from tests.cli.live import Now
 from tests.security.world import with_key, world
@@ -33,7 +34,8 @@ def verifier() -> Verifier:
 
 
 def held(by: Verifier, request: httpx.Request, token: str | None = "a-token") -> str:
-    return by.check(request.headers["dpop"], method=request.method, path=request.url.path, token=token)
+    used = None if token is None else Used(token=token)
+    return by.check(request.headers["dpop"], method=request.method, path=request.url.path, used=used)
 
 
 def wanting(by: Verifier) -> httpx.Response:
@@ -93,7 +95,7 @@ def test_a_proof_for_a_stream_is_for_the_request_that_opens_it() -> None:
     sent = proofs.headers("GET", "wss://gateway.example/v1/stream", "a-token")
 
     assert sent["authorization"] == "DPoP a-token"
-    found = judge.check(sent["dpop"], method="GET", path="/v1/stream", token="a-token")
+    found = judge.check(sent["dpop"], method="GET", path="/v1/stream", used=Used(token="a-token"))
     assert found == KEY.thumbprint()
 
 

@@ -17,7 +17,7 @@ from typing import Any, Final, cast
 import msgspec
 
 from ordergate.api.app import ApiDeps, create_app
-from ordergate.api.deps import Bounds
+from ordergate.api.deps import Bounds, OpenPage
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.api.stream.hub import Hub
 from ordergate.audit.drop_copy import DropCopy
@@ -168,6 +168,7 @@ class Floor:
                 origins=frozenset({ORIGIN}),
             ),
             admin_url=ADMIN_URL,
+            shown=frozenset({OpenPage.DOCUMENTATION}),
         )
         self.app = create_app(self.deps)
         self._price()

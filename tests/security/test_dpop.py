@@ -218,6 +218,46 @@ async def test_a_proof_is_good_once() -> None:
     assert again.code is Code.PROOF_INVALID
 
 
+async def test_a_proof_of_another_key_than_the_tokens_is_nobodys_and_fills_up_nothing() -> None:
+    here = await world()
+    token = await here.token(bound=True)
+    proofs = here.bearer._senders.proofs
+    assert isinstance(await shown(here, token, here.proof(token=token)), Principal)
+
+    found = [await shown(here, token, here.proof(token=token, key=other_key())) for _ in range(3)]
+
+    assert all(isinstance(no, Refusal) and no.code is Code.PROOF_INVALID for no in found)
+    assert len(proofs.spent) == 1
+
+
+async def test_what_a_clients_tokens_are_proved_with_is_one_clients_part_whatever_its_keys() -> None:
+    here = await world()
+    proofs = here.bearer._senders.proofs
+    proofs.spent = Spent(spent_max=6)
+
+    taken = []
+    for _ in range(3):
+        here.holder = other_key()
+        token = await here.token(bound=True)
+        taken += [isinstance(await shown(here, token, here.proof(token=token)), Principal) for _ in range(2)]
+
+    assert taken == [True, True, False, False, False, False]
+    assert proofs.spent.spend("another client", "proof", here.clock.epoch, here.clock.epoch)
+
+
+async def test_proofs_without_a_token_fill_up_no_room_of_those_with_one() -> None:
+    here = await world()
+    token = await here.token(bound=True)
+    proofs = here.bearer._senders.proofs
+    proofs.spent_without_token = Spent(spent_max=1)
+
+    path = "/oauth/token"
+    asked = [await here.ask_for_token(proof=here.proof("POST", path, key=other_key())) for _ in range(2)]
+
+    assert [answer.status for answer in asked] == [200, 400]
+    assert isinstance(await shown(here, token, here.proof(token=token)), Principal)
+
+
 async def test_a_proof_that_was_used_before_a_restart_is_not_good_after_it() -> None:
     """Its nonce is of the process before, so nothing has to be kept of what was used."""
     before = await world()
@@ -270,19 +310,41 @@ def test_a_nonce_is_given_out_for_a_while_and_accepted_for_one_more() -> None:
 def test_what_was_used_is_remembered_for_as_long_as_it_would_be_accepted_and_no_longer() -> None:
     spent = Spent()
 
-    assert spent.spend("key", "one", 1_000, 1_000)
-    assert not spent.spend("key", "one", 1_000, 1_060)
-    assert spent.spend("another key", "one", 1_000, 1_060)
-    assert spent.spend("key", "one", 1_001, 1_060) is False
-    assert spent.spend("key", "two", 1_300, 1_300)
+    assert spent.spend("desk", "one", 1_000, 1_000)
+    assert not spent.spend("desk", "one", 1_000, 1_060)
+    assert spent.spend("another desk", "one", 1_000, 1_060)
+    assert spent.spend("desk", "one", 1_001, 1_060) is False
+    assert spent.spend("desk", "two", 1_300, 1_300)
     assert len(spent) == 1
 
 
 def test_when_no_more_can_be_remembered_nothing_more_is_accepted() -> None:
-    spent = Spent(spent_max=2)
+    spent = Spent(spent_max=3)
 
-    assert [spent.spend("key", str(n), 1_000, 1_000) for n in range(4)] == [True, True, False, False]
+    assert [spent.spend("key", str(n), 1_000, 1_000) for n in range(4)] == [True, False, False, False]
+    assert [spent.spend("another", str(n), 1_000, 1_000) for n in range(2)] == [True, False]
     assert spent.spend("key", "later", 1_200, 1_200)
+
+
+def test_an_owner_that_fills_its_part_leaves_room_to_every_other() -> None:
+    """Whatever one does, the next has a third of what there was; and the tenth still finds room."""
+    spent = Spent(spent_max=3_000)
+
+    taken = [sum(spent.spend(f"{owner}", str(n), 1_000, 1_000) for n in range(3_000)) for owner in range(10)]
+
+    assert taken[:3] == [1_000, 667, 445]
+    assert taken[-1] > 20
+    assert len(spent) < 3_000
+
+
+def test_an_owners_part_is_of_all_minutes_together_and_comes_back_with_time() -> None:
+    spent = Spent(spent_max=30)
+
+    first = sum(spent.spend("key", str(n), 1_000, 1_000) for n in range(30))
+    second = sum(spent.spend("key", str(n), 1_030, 1_030) for n in range(30))
+
+    assert (first, second) == (10, 0)
+    assert sum(spent.spend("key", str(n), 1_200, 1_200) for n in range(30)) == 10
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Puts the public face together: one application for each listener, and their routes.
 
-What is administration is at the other listener alone (docs/adr/0027), and there is nothing else there.
+What is administration is at the other listener alone (docs/adr/0027), and nothing else is there but the pages
+that the first does not show.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import msgspec
 from starlette.routing import WebSocketRoute
 
 from ordergate.api.authorization import AuthorizationRoute
-from ordergate.api.deps import Deps
+from ordergate.api.deps import Deps, OpenPage
 from ordergate.api.docs_page import POLICY, docs_page
 from ordergate.api.door import Door
 from ordergate.api.edge import Edge
@@ -132,6 +133,11 @@ def _describe(app: Gateway, deps: Deps) -> None:
     async def metrics(_: Call) -> Reply:
         return Reply(200, deps.metrics.exposition(), None, CONTENT_TYPE.encode())
 
-    app.router.routes.append(HotRoute("/openapi.json", {"GET": tell}))
-    app.router.routes.append(HotRoute("/docs", {"GET": show}))
-    app.router.routes.append(HotRoute("/metrics", {"GET": metrics}))
+    pages = {
+        OpenPage.DOCUMENTATION: [HotRoute("/openapi.json", {"GET": tell}), HotRoute("/docs", {"GET": show})],
+        OpenPage.METRICS: [HotRoute("/metrics", {"GET": metrics})],
+    }
+    for page, routes in pages.items():
+        face = app if page in deps.shown else app.administration
+        if face is not None:
+            face.router.routes.extend(routes)

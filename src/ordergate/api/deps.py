@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from decimal import Decimal
+from enum import StrEnum
 from ipaddress import IPv4Network, IPv6Network
 from typing import Final, Protocol
 
@@ -13,6 +14,7 @@ from ordergate.api.administration import AccessLike, ProgramsLike, StrategiesLik
 from ordergate.api.json_bodies import BYTES_MAX
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.api.stored_credentials import Credentials
+from ordergate.api.stream.places import Room
 from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action
 from ordergate.core.approvals import Change
@@ -329,8 +331,7 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     refused_alerts_of_peer: Rate = Rate(per_s=5, burst=50)
     alerts_of_hook: Rate = Rate(per_s=10, burst=50)
     stream_messages: Rate = Rate(per_s=2_000, burst=2_000)
-    stream_sessions_max: int = 4_000
-    stream_sessions_of_principal_max: int = 2_000
+    streams: Room = Room()
     stream_commands_in_flight_max: int = 256
     stream_subscriptions_max: int = 64
     stream_symbols_max: int = 1_000
@@ -343,10 +344,18 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     proxies: tuple[IPv4Network | IPv6Network, ...] = ()
 
 
+class OpenPage(StrEnum):
+    """What is served without a token besides the API."""
+
+    DOCUMENTATION = "documentation"
+    METRICS = "metrics"
+
+
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
     """What every part of the API may use. `instruments` may be a live mapping.
 
-    `admin_url` is the public address of the administration's listener; None where there is none.
+    `admin_url` is the public address of the administration's listener; None where there is none. Of the pages
+    those that are not `shown` at the gateway's own are there, or nowhere.
     """
 
     env: Env
@@ -371,3 +380,4 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     bounds: Bounds = Bounds()
     hooks: HooksLike = {}
     admin_url: str | None = None
+    shown: frozenset[OpenPage] = frozenset()

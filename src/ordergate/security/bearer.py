@@ -113,7 +113,7 @@ class Bearer:
         if standing is None or self._now() >= standing.deadline:
             return None
         principal = standing.principal
-        return self._senders.check(principal.bound_to, token, shown) or principal
+        return self._senders.check(principal, token, shown) or principal
 
     async def authenticate(self, token: str, shown: Shown = UNADORNED) -> Principal | Refusal:
         """Verify a token: signature, issuer, audience, times, revocation, and its sender's proof."""
@@ -127,7 +127,7 @@ class Bearer:
         except IssuerUnreachable:
             return Refusal(Code.UNAVAILABLE, "the issuer of the token cannot be asked for its keys now")
         principal = standing.principal
-        no = self._senders.check(principal.bound_to, token, shown)
+        no = self._senders.check(principal, token, shown)
         if no is not None:
             return no
         self._remember(standing)

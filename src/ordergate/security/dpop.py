@@ -36,7 +36,8 @@ WINDOW_S: Final = 60
 NONCE_S: Final = 150.0
 """A nonce is given out for so long, and accepted for so long again."""
 
-SPENT_MAX: Final = 500_000
+SPENT_MAX: Final = 1_000_000
+SPENT_WITHOUT_TOKEN_MAX: Final = 200_000
 KEYS_MAX: Final = 5_000
 JTI_LENGTH_MAX: Final = 256
 
@@ -76,29 +77,48 @@ class Nonces:
 
 
 class Spent:
-    """Which proofs have been used, for as long as they would be accepted. Bounded: full means no."""
+    """Which proofs have been used, for as long as they would be accepted. Bounded: full means no.
+
+    An owner may have at most half of what nobody has. So whoever fills his part leaves twice as much to the
+    others, and one that comes late finds room, though many came before him.
+    """
 
     def __init__(self, spent_max: int = SPENT_MAX) -> None:
         self._spent_max = spent_max
-        self._by_minute: dict[int, set[bytes]] = {}
+        self._total = 0
+        self._by_minute: dict[int, dict[str, set[bytes]]] = {}
 
-    def spend(self, key: str, jti: str, issued_at: int, now: float) -> bool:
+    def spend(self, owner: str, proof: str, issued_at: int, now: float) -> bool:
         """True the first time; False for one that was used, or when nothing more can be remembered."""
         minute = issued_at // WINDOW_S
         if minute not in self._by_minute:
-            oldest = int(now - WINDOW_S) // WINDOW_S
-            for past in [each for each in self._by_minute if each < oldest]:
-                del self._by_minute[past]
-            self._by_minute[minute] = set()
-        seen = self._by_minute[minute]
-        name = hashlib.blake2b(f"{key} {jti}".encode(), digest_size=16).digest()
-        if name in seen or len(self) >= self._spent_max:
+            self._forget_before(int(now - WINDOW_S) // WINDOW_S)
+            self._by_minute[minute] = {}
+        own = sum(len(by_owner[owner]) for by_owner in self._by_minute.values() if owner in by_owner)
+        if 2 * own >= self._spent_max - self._total:
+            return False
+        seen = self._by_minute[minute].setdefault(owner, set())
+        name = hashlib.blake2b(proof.encode(), digest_size=16).digest()
+        if name in seen:
             return False
         seen.add(name)
+        self._total += 1
         return True
 
+    def _forget_before(self, oldest: int) -> None:
+        for past in [each for each in self._by_minute if each < oldest]:
+            self._total -= sum(map(len, self._by_minute.pop(past).values()))
+
     def __len__(self) -> int:
-        return sum(map(len, self._by_minute.values()))
+        return self._total
+
+
+class Used(msgspec.Struct, frozen=True, kw_only=True):
+    """The token that a proof comes with: the key it is bound to, and who answers for what is used with it."""
+
+    token: str
+    jkt: str | None = None
+    owner: str | None = None
 
 
 class _Claims(msgspec.Struct, frozen=True):
@@ -126,18 +146,19 @@ class Proofs:
         self._base_url = base_url
         self._now = now
         self._nonces = Nonces(monotonic)
-        self._spent = Spent()
+        self.spent = Spent()
+        self.spent_without_token = Spent(SPENT_WITHOUT_TOKEN_MAX)
         self._keys: OrderedDict[str, _ProofKey] = OrderedDict()
 
     def nonce(self) -> str:
         return self._nonces.current()
 
     def check(
-        self, proof: str, *, method: str, path: str, token: str | None = None, origin: str | None = None
+        self, proof: str, *, method: str, path: str, used: Used | None = None, origin: str | None = None
     ) -> str:
         """The thumbprint of the key that made the proof. Raises ProofRefused.
 
-        `origin` is of the listener that was asked, where that is another.
+        `used` is the token it came with. `origin` is of the listener that was asked, where that is another.
         """
         parts = parts_of(proof)
         if parts is None:
@@ -157,17 +178,26 @@ class Proofs:
         now = self._now()
         if not now - WINDOW_S <= claims.iat <= now + SKEW_S:
             raise ProofRefused("the proof was not made just now")
-        if token is not None and claims.ath != hash_of(token):
+        if used is not None and claims.ath != hash_of(used.token):
             raise ProofRefused("the proof is for another token")
         if not 0 < len(claims.jti) <= JTI_LENGTH_MAX:
             raise ProofRefused("the proof has no id, or an endless one")
         if not holds(made_by.algorithm, f"{head}.{body}".encode(), signed, made_by.key):
             raise ProofRefused("the proof's signature does not hold")
+        if used is not None and used.jkt not in (None, made_by.jkt):
+            raise ProofRefused("the proof was made with another key than the token's")
         if not self._nonces.accepts(claims.nonce):
             raise NonceWanted("make the proof with the nonce that is in force")
-        if not self._spent.spend(made_by.jkt, claims.jti, claims.iat, now):
-            raise ProofRefused("the proof has been used")
+        if not self._spend(made_by.jkt, claims, used, now):
+            raise ProofRefused("the proof has been used, or too many were lately")
         return made_by.jkt
+
+    def _spend(self, jkt: str, claims: _Claims, used: Used | None, now: float) -> bool:
+        """Without a token anybody can make keys and proofs, so these have a room of their own."""
+        proof = f"{jkt} {claims.jti}"
+        if used is None:
+            return self.spent_without_token.spend(jkt, proof, claims.iat, now)
+        return self.spent.spend(used.owner or jkt, proof, claims.iat, now)
 
     def _key(self, head: str, proof: str) -> _ProofKey:
         """The key in the header. A client's headers are all alike, so it is read once."""

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from ordergate.core.access import Sender
+from ordergate.core.access import Principal, Sender
 from ordergate.core.ids import Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.identity import Shown
 from ordergate.security.clients import Client
-from ordergate.security.dpop import NonceWanted, ProofRefused, Proofs
+from ordergate.security.dpop import NonceWanted, ProofRefused, Proofs, Used
 from ordergate.security.oauth_requests import Answer, Received, Rejected, error
 from ordergate.security.profile import Profile
 
@@ -23,7 +23,6 @@ AS_BOUND: Final = Refusal(
 )
 AS_BEARER: Final = Refusal(Code.PROOF_INVALID, "the token is bound to a key; send it as a DPoP credential")
 NO_PROOF: Final = Refusal(Code.PROOF_INVALID, "send one proof in the header DPoP")
-ANOTHER_KEY: Final = Refusal(Code.PROOF_INVALID, "the proof was made with another key than the token's")
 ANOTHER_CERTIFICATE: Final = Refusal(
     Code.UNAUTHENTICATED, "the token is bound to a certificate that this connection has not proven"
 )
@@ -59,8 +58,9 @@ class Senders:
             return "tokens are bound to their sender here: send a proof in the header DPoP"
         return None
 
-    def check(self, bound_to: str | None, token: str, shown: Shown) -> Refusal | None:
+    def check(self, principal: Principal, token: str, shown: Shown) -> Refusal | None:
         """None where who sent the token may use it."""
+        bound_to = principal.bound_to
         if bound_to is None:
             if self._must_bind:
                 return NOT_BOUND
@@ -73,15 +73,17 @@ class Senders:
             return AS_BEARER
         if shown.proof is None:
             return NO_PROOF
+        owner = f"{principal.tenant} {principal.client_id}"
+        used = Used(token=token, jkt=bound_to.removeprefix("jkt:"), owner=owner)
         try:
-            jkt = self.proofs.check(
-                shown.proof, method=shown.method, path=shown.path, token=token, origin=shown.origin
+            self.proofs.check(
+                shown.proof, method=shown.method, path=shown.path, used=used, origin=shown.origin
             )
         except NonceWanted as wanted:
             return Refusal(Code.PROOF_NONCE, str(wanted))
         except ProofRefused as refused:
             return Refusal(Code.PROOF_INVALID, str(refused))
-        return None if bound_to == f"jkt:{jkt}" else ANOTHER_KEY
+        return None
 
     def _told(self, code: str, why: str) -> Answer:
         return error(400, code, why, dpop_nonce=self.proofs.nonce())

@@ -1,16 +1,22 @@
-"""What a settings file says of clients: how often they may ask, and which alerts become orders."""
+"""What a settings file says of clients: how often they ask, how many streams they have, and their alerts."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterable
+from ipaddress import ip_network
+from typing import Annotated, Final
 
 import msgspec
 
-from ordergate.api.deps import GENEROUS
+from ordergate.api.deps import GENEROUS, Bounds
 from ordergate.api.quotas import Quotas, Rate
+from ordergate.api.stream.places import Room
 from ordergate.core.hooks.template import Found, Template
 from ordergate.core.ids import AccountId, Env
 from ordergate.wiring.secret_sources import SecretSource
+
+USUAL: Final = Bounds()
+Count = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class QuotaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -19,6 +25,47 @@ class QuotaSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     client: Quotas = GENEROUS
     tenant: Quotas | None = None
     address: Rate | None = None
+
+
+class StreamSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How many streams a client, all clients of a tenant, and an address may have open, and how many all may.
+
+    `strangers` have not logged in yet. `messages` is how many frames each stream may send.
+    """
+
+    messages: Rate = USUAL.stream_messages
+    client: Count = USUAL.streams.of_client
+    tenant: Count = USUAL.streams.of_tenant
+    address: Count = USUAL.streams.of_address
+    all: Count = USUAL.streams.in_all
+    strangers: Count = USUAL.streams.strangers
+    strangers_of_address: Count = USUAL.streams.strangers_of_address
+
+    @property
+    def room(self) -> Room:
+        return Room(
+            in_all=self.all,
+            of_tenant=self.tenant,
+            of_client=self.client,
+            of_address=self.address,
+            strangers=self.strangers,
+            strangers_of_address=self.strangers_of_address,
+        )
+
+
+def bounds_of(
+    quotas: QuotaSettings, streams: StreamSettings, *, origins: Iterable[str], proxies: Iterable[str]
+) -> Bounds:
+    """The bounds of the public face, as the settings have them."""
+    return Bounds(
+        of_client=quotas.client,
+        of_tenant=quotas.tenant,
+        requests_of_peer=quotas.address or USUAL.requests_of_peer,
+        stream_messages=streams.messages,
+        streams=streams.room,
+        origins=frozenset(origins),
+        proxies=tuple(map(ip_network, proxies)),
+    )
 
 
 class PassphraseSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -13,7 +13,6 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from ipaddress import ip_network
 from pathlib import Path
 
 import msgspec
@@ -60,6 +59,7 @@ from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring import auditing, credentials_desk, declaration, key_service, market_hours, surveillance
 from ordergate.wiring.brokerages import Brokerages
+from ordergate.wiring.client_settings import bounds_of
 from ordergate.wiring.clock_offset import MachineOffset
 from ordergate.wiring.credential_keeper import CredentialKeeper
 from ordergate.wiring.fold_rules import fold_rules
@@ -111,13 +111,8 @@ async def database(settings: Settings, stack: AsyncExitStack) -> str:
 
 
 def _bounds(settings: Settings) -> Bounds:
-    quotas, usual = settings.quotas, Bounds()
-    return Bounds(
-        of_client=quotas.client,
-        of_tenant=quotas.tenant,
-        requests_of_peer=quotas.address or usual.requests_of_peer,
-        origins=frozenset(settings.origins),
-        proxies=tuple(map(ip_network, settings.trusted_proxies)),
+    return bounds_of(
+        settings.quotas, settings.streams, origins=settings.origins, proxies=settings.trusted_proxies
     )
 
 
@@ -244,6 +239,7 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
             bounds=bounds,
             hooks=hooks,
             admin_url=settings.admin_url,
+            shown=settings.pages,
         )
     )
     node.start()

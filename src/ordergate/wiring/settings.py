@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 import yaml
 
+from ordergate.api.deps import OpenPage
 from ordergate.core.access import Scope
 from ordergate.core.hooks.hook import NAME
 from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
@@ -22,7 +23,7 @@ from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.trips import TripPolicy
 from ordergate.security.profile import FOREIGN_S_MAX, check_url, is_loopback
-from ordergate.wiring.client_settings import HookSettings, QuotaSettings
+from ordergate.wiring.client_settings import HookSettings, QuotaSettings, StreamSettings
 from ordergate.wiring.secret_sources import CannotStart as CannotStart  # noqa: PLC0414  # said by settings
 from ordergate.wiring.secret_sources import SecretSource as SecretSource  # noqa: PLC0414  # part of settings
 
@@ -266,6 +267,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     admin_host: str = LOOPBACK
     admin_port: int | None = None
     admin_public_url: str | None = None
+    shown: tuple[OpenPage, ...] | None = None
     database_url: SecretSource | None = None
     tenant: str = "default"
     instruments: tuple[Instrument, ...]
@@ -276,6 +278,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     quotas: QuotaSettings = QuotaSettings()
+    streams: StreamSettings = StreamSettings()
     tls: TlsSettings | None = None
     reconciliation: ReconciliationSettings = ReconciliationSettings()
     kill_switch: KillSwitchSettings = KillSwitchSettings()
@@ -333,6 +336,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             return None
         scheme = "http" if self.tls is None else "https"
         return (self.admin_public_url or f"{scheme}://{self.admin_host}:{self.admin_port}").rstrip("/")
+
+    @property
+    def pages(self) -> frozenset[OpenPage]:
+        """What anybody sees at the gateway's own address: as said, or what has no better place."""
+        if self.shown is not None:
+            return frozenset(self.shown)
+        documentation = {OpenPage.DOCUMENTATION} if self.environment is Env.PAPER else set()
+        return frozenset(documentation | ({OpenPage.METRICS} if self.admin_port is None else set()))
 
     @property
     def log_origin(self) -> str:

@@ -18,6 +18,7 @@ from ordergate.api.stream.actions import Limits, Send
 from ordergate.api.stream.connection import Connection
 from ordergate.api.stream.guest import Guest
 from ordergate.api.stream.hub import Hub
+from ordergate.api.stream.places import Place, Places
 from ordergate.api.stream.session import Session
 from ordergate.api.stream.tickets import Tickets
 from ordergate.core.access import Principal
@@ -33,7 +34,7 @@ class StreamEndpoint:
         self._measures = measures
         self._tickets = tickets
         self._commands: set[asyncio.Task[Send]] = set()
-        self._sessions_of: dict[tuple[str, str], int] = {}
+        self._places = Places(deps.bounds.streams)
         bounds = deps.bounds
         self._limits = Limits(
             messages=bounds.stream_messages,
@@ -45,54 +46,53 @@ class StreamEndpoint:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: AsgiSend) -> None:
-        principal = await self._admitted(scope)
-        if isinstance(principal, Refusal):
-            correlation: str = scope[CORRELATION_KEY]
-            headers = self._bearer.challenge(principal)
-            await refused(principal, correlation, headers)(scope, receive, send)
+        place = self._place(scope)
+        if isinstance(place, Refusal):
+            await self._refuse(place, scope, receive, send)
             return
+        try:
+            principal = await self._admitted(scope, place)
+            if isinstance(principal, Refusal):
+                place.leave()
+                await self._refuse(principal, scope, receive, send)
+            else:
+                await self._open(scope, receive, send, place, principal)
+        finally:
+            place.leave()
+
+    async def _open(
+        self, scope: Scope, receive: Receive, send: AsgiSend, place: Place, principal: Principal | None
+    ) -> None:
         await receive()  # the handshake, which has arrived before the application was called
         await send({"type": "websocket.accept"})
         self._deps.metrics.stream_clients.inc()
-        guest = Guest(self._bearer, self._tickets, scope, self._admit, principal)
+        guest = Guest(self._bearer, self._tickets, scope, place.admit, principal)
         try:
             await self._connection(scope, guest).run(receive, principal)
         finally:
             self._deps.metrics.stream_clients.dec()
-            self._leave(guest.principal)
 
-    def _admit(self, principal: Principal) -> Refusal | None:
-        """Count one more stream of this client, unless it has too many."""
-        key = (principal.tenant, principal.client_id)
-        if self._sessions_of.get(key, 0) >= self._deps.bounds.stream_sessions_of_principal_max:
-            return Refusal(Code.RATE_LIMITED, "this client has too many streams open")
-        self._sessions_of[key] = self._sessions_of.get(key, 0) + 1
-        return None
+    async def _refuse(self, no: Refusal, scope: Scope, receive: Receive, send: AsgiSend) -> None:
+        correlation: str = scope[CORRELATION_KEY]
+        await refused(no, correlation, self._bearer.challenge(no))(scope, receive, send)
 
-    def _leave(self, principal: Principal | None) -> None:
-        if principal is None:
-            return
-        key = (principal.tenant, principal.client_id)
-        self._sessions_of[key] -= 1
-        if not self._sessions_of[key]:
-            del self._sessions_of[key]
-
-    async def _admitted(self, scope: Scope) -> Principal | Refusal | None:
-        """The principal, None for one who will log in by its first frame, or why not."""
+    def _place(self, scope: Scope) -> Place | Refusal:
+        """Room for a stream that may be opened from there."""
         headers: dict[bytes, bytes] = scope[HEADERS_KEY]
         origin = headers.get(b"origin")
         if origin is not None and origin.decode("latin-1") not in self._deps.bounds.origins:
             return Refusal(Code.FORBIDDEN, "pages of this origin may not open a stream")
         if SOCKET_KEY not in scope["extensions"]:
             return Refusal(Code.UNAVAILABLE, "this server was started without its own WebSocket protocol")
-        if self._hub.sessions >= self._deps.bounds.stream_sessions_max:
-            return Refusal(Code.UNAVAILABLE, "too many streams are open")
+        return self._places.enter(peer_of(scope))
+
+    async def _admitted(self, scope: Scope, place: Place) -> Principal | Refusal | None:
+        """The principal, None for one who will log in by its first frame, or why not."""
+        headers: dict[bytes, bytes] = scope[HEADERS_KEY]
         if b"authorization" not in headers:
-            return None
+            return place.wait_for_login()
         found = await self._bearer.principal(scope, peer_of(scope))
-        if isinstance(found, Refusal):
-            return found
-        return self._admit(found) or found
+        return found if isinstance(found, Refusal) else place.admit(found) or found
 
     def _connection(self, scope: Scope, guest: Guest) -> Connection:
         socket: Any = scope["extensions"][SOCKET_KEY]
