@@ -1,7 +1,7 @@
 """Schemathesis asks without any token, for everything there is: nothing that is protected succeeds.
 
-Over a whole gateway in memory and real sockets, both listeners and the authorization server. For its endpoints,
-whose forms the document leaves to their standards, the fields of those standards are made up.
+Over a whole gateway in memory and real sockets, both listeners and the authorization server. The document
+leaves the forms of its endpoints to their standards, so here are fields of those.
 """
 
 from __future__ import annotations
