@@ -1,8 +1,6 @@
 """A whole gateway in memory with two tenants: engine, identity, application, something of everybody's.
 
-Of the tenant `acme` there are the accounts MINE and SISTER, of `zeta` there is THEIRS. For every role
-there is a person of acme who has it, and a client of the same name: on MINE alone, and those whose duty is
-the whole tenant in all of it. People use the program `app`.
+Who they are is in `everybody`.
 """
 
 from __future__ import annotations
@@ -11,7 +9,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from decimal import Decimal
-from itertools import count
 from typing import Any, Final, cast
 
 import msgspec
@@ -23,14 +20,14 @@ from ordergate.api.stream.hub import Hub
 from ordergate.audit.drop_copy import DropCopy
 from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.brokers.paper.exchange import PaperExchange
-from ordergate.core.access import TWO_FACTORS, Principal, Role, Scope
+from ordergate.core.access import Principal, Role, Scope
 from ordergate.core.approvals import Change
 from ordergate.core.contingent.terms import GroupKind, GroupTerms, Leg, LegType
 from ordergate.core.contingent.terms import Role as LegRole
-from ordergate.core.ids import AccountId, Env, Paper
+from ordergate.core.ids import Env, Paper
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.policy import Edit
-from ordergate.core.tenancy import AccountPlace, Assignment, Reach
+from ordergate.core.tenancy import Assignment, Reach
 from ordergate.engine.access_desk import AccessDesk
 from ordergate.engine.answers import Answer, GroupAnswer
 from ordergate.engine.dispatcher import Pace
@@ -44,67 +41,38 @@ from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.market_data import Quote
-from ordergate.security.clients import Client
-from ordergate.security.memory import MemoryStore
-from ordergate.security.people.memory import MemoryPeople
-from ordergate.security.people.totp import Totp
-from ordergate.security.persons import Person
-from ordergate.security.profile import profile
 from ordergate.security.programs import Programs
-from ordergate.security.service import Security, start
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring.gateway import mounted
 from tests.api.people import Logins
 from tests.engine.stage import ES, INSTRUMENT, LIMITS, STEP_S, CountingChance, HandClock, let_run
 from tests.security.doors import Doors
-from tests.security.inside import CERTIFICATE
-from tests.security.world import FACTOR_KEY, LIVE_URL, PAPER_URL, forge, keys_of, other_key, own_key
+from tests.security.everybody import ORIGIN, OWN, SISTER, THEIRS, Everybody
 
-OWN, SISTER, THEIRS, MISSING = "own", "sister", "theirs", "missing"
+MISSING: Final = "missing"
 TARGETS: Final = (OWN, SISTER, THEIRS, MISSING)
-OF_TENANT: Final = frozenset({Role.COMPLIANCE, Role.ADMINISTRATOR})
-"""Whose duty is the whole tenant."""
-
 ADMIN_URL: Final = "https://admin.example"
-ORIGIN: Final = "https://desk.example"
-APP: Final = "app"
 UNLIMITED: Final = Rate(per_s=10**9, burst=10**9)
-READS: Final = frozenset({Scope.ACCOUNTS_READ})
-HASH: Final = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
 Things = Mapping[str, str]
 
+__all__ = ["ADMIN_URL", "MISSING", "ORIGIN", "OWN", "SISTER", "TARGETS", "THEIRS", "Floor", "Things", "floor"]
 
-class Floor:
+
+class Floor(Everybody):
     def __init__(self, env: Env, *, base_url: str | None = None, clock: HandClock | None = None) -> None:
-        self.env = env
-        self.base_url = base_url or (PAPER_URL if env is Env.PAPER else LIVE_URL)
-        letter = env.letter
-        self.accounts = {
-            OWN: AccountId(f"{letter}-MINE"),
-            SISTER: AccountId(f"{letter}-SISTER"),
-            THEIRS: AccountId(f"{letter}-THEIRS"),
-        }
-        self.tenant_of = {OWN: "acme", SISTER: "acme", THEIRS: "zeta"}
-        self.clock = clock or HandClock()
+        super().__init__(env, base_url=base_url, clock=clock)
         self.chance = CountingChance()
         self._typed = cast("Paper", env)  # which of the two it is does not matter to the types
         self.journal = MemoryJournal(self._typed)
-        self.store = MemoryStore(env)
-        self.people = MemoryPeople(env, self.store)
         self.things: dict[str, Things] = {}
-        self._keys = count(1)
 
     def key(self) -> str:
         return f"key-of-the-floor-{next(self._keys):08}"
 
-    def has(self, role: Role, target: str) -> bool:
-        """Whether the role was given where the target is."""
-        return target == OWN or (target == SISTER and role in OF_TENANT)
-
     # Building it
 
     async def open(self) -> None:
-        await self._identity()
+        await self.open_identity()
         views = MemoryViews(self.journal)
         hub = Hub(views)
         world = World(
@@ -218,57 +186,6 @@ class Floor:
         )
         self.node.prices.take(quote)
 
-    async def _identity(self) -> None:
-        places = [AccountPlace(account, self.tenant_of[one]) for one, account in self.accounts.items()]
-        await self.store.place_accounts(places)
-        for role in Role:
-            await self._client(role.value, "acme", self.accounts.values())
-            reach = Reach.TENANT if role in OF_TENANT else Reach.ACCOUNT
-            of = "" if role in OF_TENANT else self.accounts[OWN]
-            await self.store.assign(Assignment("acme", role.value, role, reach, of))
-            person = Person(
-                user_id=role.value,
-                tenant="acme",
-                password_hash=HASH,
-                totp=Totp(self.env, FACTOR_KEY).fresh(role.value)[0],
-                scopes=frozenset(Scope),
-                accounts=frozenset(self.accounts.values()),
-            )
-            await self.people.put_person(person)
-        await self._client(APP, "acme", self.accounts.values(), redirect_uris=(f"{ORIGIN}/back",))
-        for target, account in self.accounts.items():
-            await self._client(f"program-{target}", self.tenant_of[target], [account], READS)
-        self.keys = keys_of(self.env, lambda: int(self.clock.now().timestamp()))
-        self.profile = profile(self.env, self.base_url)
-        self.security: Security = await start(
-            self.profile,
-            self.store,
-            self.clock,
-            people=self.people,
-            totp=Totp(self.env, FACTOR_KEY),
-            keys=self.keys,
-        )
-        self.own = await own_key(self.keys)
-
-    async def _client(
-        self,
-        name: str,
-        tenant: str,
-        accounts: Any,
-        scopes: frozenset[Scope] = frozenset(Scope),
-        redirect_uris: tuple[str, ...] = (),
-    ) -> None:
-        await self.store.put_client(
-            Client(
-                client_id=name,
-                tenant=tenant,
-                secret_hash=HASH,
-                scopes=scopes,
-                accounts=frozenset(accounts),
-                redirect_uris=redirect_uris,
-            )
-        )
-
     # Something of everybody's
 
     def owner(self, target: str) -> Principal:
@@ -371,52 +288,6 @@ class Floor:
             "change": "chg-000000000000-00000000",
             "role_change": "chg-000000000000-00000000",
             "break": _another(there["break"]),
-        }
-
-    # Tokens, good and bad
-
-    def claims(self, role: Role, **changes: Any) -> dict[str, Any]:
-        """Of the person with that role, who has just logged in by two factors."""
-        login = {"auth_time": int(self.clock.now().timestamp()), "acr": TWO_FACTORS}
-        own = {"client_id": APP, "sid": f"login-of-{role.value}", **login}
-        return self.claims_of_program(role, **{**own, **changes})
-
-    def claims_of_program(self, role: Role, **changes: Any) -> dict[str, Any]:
-        """Of the client with that role, which acts for nobody."""
-        now = int(self.clock.now().timestamp())
-        return {
-            "iss": self.profile.issuer,
-            "aud": self.profile.audience,
-            "sub": role.value,
-            "client_id": role.value,
-            "scope": " ".join(scope.value for scope in Scope),
-            "iat": now,
-            "exp": now + 300,
-            "jti": f"{role.value}-{next(self._keys)}",
-            "env": self.env.value,
-            "tenant": "acme",
-            "acct": sorted(self.accounts.values()),
-            "cnf": {"x5t#S256": CERTIFICATE},
-            **changes,
-        }
-
-    def signed(self, claims: dict[str, Any], key: Any = None) -> str:
-        header = {"alg": "ES256", "typ": "at+jwt", "kid": self.own.kid}
-        return forge(header, claims, key or self.own.key)
-
-    async def tokens(self, role: Role, other: Floor) -> dict[str, str | None]:
-        """Every state a token can be in, the good one last."""
-        now = int(self.clock.now().timestamp())
-        revoked = self.claims(role)
-        await self.security.directory.revoke(revoked["jti"], revoked["exp"])
-        return {
-            "none": None,
-            "expired": self.signed(self.claims(role, iat=now - 600, exp=now - 300)),
-            "wrong audience": self.signed(self.claims(role, aud="https://elsewhere.example/paper")),
-            "revoked": self.signed(revoked),
-            "foreign issuer": self.signed(self.claims(role, iss="https://idp.example"), other_key()),
-            "other environment": other.signed(other.claims(role)),
-            "good": self.signed(self.claims(role)),
         }
 
     # Asking

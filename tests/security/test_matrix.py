@@ -279,7 +279,7 @@ async def house(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Floor, Fl
     env: Env = request.param
     async with floor(env) as here:
         elsewhere = Floor(Env.LIVE if env is Env.PAPER else Env.PAPER)
-        await elsewhere._identity()
+        await elsewhere.open_identity()
         yield here, elsewhere
 
 

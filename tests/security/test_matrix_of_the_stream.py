@@ -110,7 +110,7 @@ async def house(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Floor, Fl
     env: Env = request.param
     async with floor(env) as here, serving(here.deps, wrap=with_certificate) as served:
         elsewhere = Floor(Env.LIVE if env is Env.PAPER else Env.PAPER)
-        await elsewhere._identity()
+        await elsewhere.open_identity()
         yield here, elsewhere, served
 
 

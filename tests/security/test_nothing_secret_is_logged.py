@@ -31,7 +31,7 @@ async def test_a_session_with_every_mistake_logs_no_secret(logged: io.StringIO) 
     assert isinstance(private, str)
     canaries.append(private)
 
-    tokens = [await here.token(), *(forger(here) for forger in CASES.values())]
+    tokens = [await here.token(), *(forger(here) for _, forger in CASES.values())]
     for token in tokens:
         await here.bearer.authenticate(token)
     canaries += [part for token in tokens for part in token.split(".") if len(part) > 20]

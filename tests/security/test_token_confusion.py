@@ -1,4 +1,4 @@
-"""No token passes for what it is not: each case differs from a good token in one thing only."""
+"""No token passes for what it is not: each differs from a good one in one thing, and is refused for that."""
 
 import base64
 import hashlib
@@ -14,6 +14,7 @@ from joserfc.jws import JWSRegistry
 from ordergate.core.access import Principal
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
+from ordergate.security.senders import ANOTHER_CERTIFICATE, AS_BEARER
 from ordergate.security.verify import SIZE_MAX
 from tests.security.world import World, b64, forge, other_key, world
 
@@ -101,132 +102,193 @@ def twice(name: str, value: str) -> Callable[[World], str]:
     return lambda here: json.dumps(here.claims())[:-1] + f', "{name}": "{value}"}}'
 
 
-CASES: dict[str, Forger] = {
-    "of another issuer": claims(iss="http://127.0.0.1:9999"),
-    "of our issuer with a slash": claims(iss="http://127.0.0.1:8080/"),
-    "of our issuer in capitals": claims(iss="HTTP://127.0.0.1:8080"),
-    "of several issuers": claims(iss=["http://127.0.0.1:8080"]),
-    "without an issuer": claims(iss=None),
-    "for another audience": claims(aud="http://127.0.0.1:8080/live"),
-    "for other audiences": claims(aud=["a", "b"]),
-    "for no audience": claims(aud=None),
-    "for an empty list of audiences": claims(aud=[]),
-    "for an audience that only begins like ours": claims(aud="http://127.0.0.1:8080/paper2"),
-    "expired": times(iat=-800, exp=-10),
-    "expired long ago": times(iat=-90_000, exp=-89_700),
-    "without an expiry": claims(exp=None),
-    "with an expiry as text": claims(exp="9999999999"),
-    "with an expiry that is true": claims(exp=True),
-    "with an expiry in fractions": claims(exp=1.5e12),
-    "issued in the future": times(iat=60, exp=300),
-    "without a time of issue": claims(iat=None),
-    "not valid before a later time": times(nbf=60),
-    "living for a day": times(exp=86_400),
-    "expiring before it was issued": times(iat=5, exp=1),
-    "without an id": claims(jti=None),
-    "with an empty id": claims(jti=""),
-    "with an endless id": claims(jti="x" * 300),
-    "of the live environment": claims(env="live"),
-    "of no environment": claims(env=None),
-    "with an account of the live environment": claims(acct=["L-alpha"]),
-    "with a wildcard account": claims(acct=["*"]),
-    "with accounts as a text": claims(acct="P-alpha"),
-    "without accounts": claims(acct=None),
-    "without scope": claims(scope=None),
-    "with scopes as a list": claims(scope=["orders:write"]),
-    "of no client": claims(client_id=None),
-    "of a client that does not exist": claims(client_id="nobody"),
-    "of another tenant": claims(tenant="evil"),
-    "without a subject": claims(sub=None),
-    "with an empty subject": claims(sub=""),
-    "of type JWT, like an id token": header(typ="JWT"),
-    "without a type": header(typ=None),
-    "of type dpop+jwt": header(typ="dpop+jwt"),
-    "of type at+jwt in a list": header(typ=["at+jwt"]),
-    "not signed (none)": unsigned("none"),
-    "not signed (None)": unsigned("None"),
-    "not signed (NONE)": unsigned("NONE"),
-    "not signed (empty)": unsigned(""),
-    "with its signature taken off": raw(lambda token: token.rsplit(".", 1)[0] + "."),
-    "with two parts only": raw(lambda token: token.rsplit(".", 1)[0]),
-    "with a fourth part": raw(lambda token: token + ".AAAA"),
-    "HS256 with the public key as PEM": hs256(lambda here: here.own.key.as_pem(private=False)),
-    "HS256 with the public key as JWK": hs256(lambda here: json.dumps(public_jwk(here)).encode()),
-    "HS256 with x as the secret": hs256(lambda here: base64.urlsafe_b64decode(public_jwk(here)["x"] + "=")),
-    "HS256 with an empty secret": hs256(lambda here: b"\0"),
-    "RS256 with a key of its own": lambda here: forge(
-        here.header(alg="RS256"), here.claims(), RSAKey.generate_key(2048, private=True)
+def _refused(why: str) -> Refusal:
+    return Refusal(Code.UNAUTHENTICATED, why)
+
+
+ISSUER = _refused("the token is of another issuer")
+AUDIENCE = _refused("the token is for another audience")
+CLAIMS = _refused("the token lacks a claim, or one has the wrong form")
+EXPIRED = _refused("the token has expired")
+EARLY = _refused("the token is not valid yet")
+LONG = _refused("the token lives too long")
+ENVIRONMENT = _refused("the token is of another environment")
+CLIENT = _refused("the token's client may not use it any more")
+TYPE = _refused("the token is not an access token")
+FORM = _refused("the token is not a signed JWT")
+ALGORITHM = _refused("the token's algorithm is not accepted")
+SIGNATURE = _refused("the token's signature does not hold")
+KEY = _refused("the token's key is not known")
+NAMELESS = _refused("the token does not name its key")
+HEADER = _refused("the token's header has a parameter that is not accepted")
+SIZE = _refused("the token is too long")
+HEADER_SIZE = _refused("the token's header is too long")
+PERSON = _refused("the token's person may not use it any more")
+CONFIRMATION = _refused("the token's confirmation is not understood")
+
+CASES: dict[str, tuple[Refusal, Forger]] = {
+    "of another issuer": (ISSUER, claims(iss="http://127.0.0.1:9999")),
+    "of our issuer with a slash": (ISSUER, claims(iss="http://127.0.0.1:8080/")),
+    "of our issuer in capitals": (ISSUER, claims(iss="HTTP://127.0.0.1:8080")),
+    "of several issuers": (ISSUER, claims(iss=["http://127.0.0.1:8080"])),
+    "without an issuer": (ISSUER, claims(iss=None)),
+    "for another audience": (AUDIENCE, claims(aud="http://127.0.0.1:8080/live")),
+    "for other audiences": (AUDIENCE, claims(aud=["a", "b"])),
+    "for no audience": (CLAIMS, claims(aud=None)),
+    "for an empty list of audiences": (AUDIENCE, claims(aud=[])),
+    "for an audience that only begins like ours": (AUDIENCE, claims(aud="http://127.0.0.1:8080/paper2")),
+    "expired": (EXPIRED, times(iat=-800, exp=-10)),
+    "expired long ago": (EXPIRED, times(iat=-90_000, exp=-89_700)),
+    "without an expiry": (CLAIMS, claims(exp=None)),
+    "with an expiry as text": (CLAIMS, claims(exp="9999999999")),
+    "with an expiry that is true": (CLAIMS, claims(exp=True)),
+    "with an expiry in fractions": (CLAIMS, claims(exp=1.5e12)),
+    "issued in the future": (EARLY, times(iat=60, exp=300)),
+    "without a time of issue": (CLAIMS, claims(iat=None)),
+    "not valid before a later time": (EARLY, times(nbf=60)),
+    "living for a day": (LONG, times(exp=86_400)),
+    "expiring before it was issued": (LONG, times(iat=5, exp=1)),
+    "without an id": (CLAIMS, claims(jti=None)),
+    "with an empty id": (CLAIMS, claims(jti="")),
+    "with an endless id": (CLAIMS, claims(jti="x" * 300)),
+    "of the live environment": (ENVIRONMENT, claims(env="live")),
+    "of no environment": (CLAIMS, claims(env=None)),
+    "with an account of the live environment": (ENVIRONMENT, claims(acct=["L-alpha"])),
+    "with a wildcard account": (ENVIRONMENT, claims(acct=["*"])),
+    "with accounts as a text": (CLAIMS, claims(acct="P-alpha")),
+    "without accounts": (CLAIMS, claims(acct=None)),
+    "without scope": (CLAIMS, claims(scope=None)),
+    "with scopes as a list": (CLAIMS, claims(scope=["orders:write"])),
+    "of no client": (CLAIMS, claims(client_id=None)),
+    "of a client that does not exist": (CLIENT, claims(client_id="nobody")),
+    "of another tenant": (CLIENT, claims(tenant="evil")),
+    "without a subject": (CLAIMS, claims(sub=None)),
+    "with an empty subject": (CLAIMS, claims(sub="")),
+    "of type JWT, like an id token": (TYPE, header(typ="JWT")),
+    "without a type": (TYPE, header(typ=None)),
+    "of type dpop+jwt": (TYPE, header(typ="dpop+jwt")),
+    "of type at+jwt in a list": (TYPE, header(typ=["at+jwt"])),
+    "not signed (none)": (FORM, unsigned("none")),
+    "not signed (None)": (FORM, unsigned("None")),
+    "not signed (NONE)": (FORM, unsigned("NONE")),
+    "not signed (empty)": (FORM, unsigned("")),
+    "not signed (none), over the signature of a good one": (
+        ALGORITHM,
+        raw(lambda token: b64('{"alg": "none", "typ": "at+jwt", "kid": "k"}') + token[token.index(".") :]),
     ),
-    "PS256 under the id of an EC key": lambda here: forge(
-        here.header(alg="PS256"), here.claims(), RSAKey.generate_key(2048, private=True)
+    "with its signature taken off": (FORM, raw(lambda token: token.rsplit(".", 1)[0] + ".")),
+    "with two parts only": (FORM, raw(lambda token: token.rsplit(".", 1)[0])),
+    "with a fourth part": (FORM, raw(lambda token: token + ".AAAA")),
+    "HS256 with the public key as PEM": (ALGORITHM, hs256(lambda here: here.own.key.as_pem(private=False))),
+    "HS256 with the public key as JWK": (
+        ALGORITHM,
+        hs256(lambda here: json.dumps(public_jwk(here)).encode()),
     ),
-    "EdDSA under the id of an EC key": lambda here: forge(
-        here.header(alg="EdDSA"), here.claims(), OKPKey.generate_key("Ed25519", private=True)
+    "HS256 with x as the secret": (
+        ALGORITHM,
+        hs256(lambda here: base64.urlsafe_b64decode(public_jwk(here)["x"] + "=")),
     ),
-    "ES512 under the id of a P-256 key": lambda here: forge(
-        here.header(alg="ES512"), here.claims(), ECKey.generate_key("P-521", private=True)
+    "HS256 with an empty secret": (ALGORITHM, hs256(lambda here: b"\0")),
+    "RS256 with a key of its own": (
+        ALGORITHM,
+        lambda here: forge(here.header(alg="RS256"), here.claims(), RSAKey.generate_key(2048, private=True)),
     ),
-    "signed by another key under our id": lambda here: here.sign(here.claims(), key=other_key()),
-    "signed by another key under its own id": lambda here: here.sign(
-        here.claims(), here.header(kid="other"), other_key()
+    "PS256 under the id of an EC key": (
+        SIGNATURE,
+        lambda here: forge(here.header(alg="PS256"), here.claims(), RSAKey.generate_key(2048, private=True)),
     ),
-    "without a key id": header(kid=None),
-    "with an empty key id": header(kid=""),
-    "with a key id that is a path": header(kid="../../../../dev/null"),
-    "with a key id that is SQL": header(kid="' or '1'='1"),
-    "with a key id that is a list": lambda here: here.sign(
-        here.claims(), here.header(kid=[here.own.kid])
+    "EdDSA under the id of an EC key": (
+        SIGNATURE,
+        lambda here: forge(
+            here.header(alg="EdDSA"), here.claims(), OKPKey.generate_key("Ed25519", private=True)
+        ),
     ),
-    "with an endless key id": header(kid="k" * 500),
-    "bringing its key (jwk)": embedded("jwk", lambda key: key.as_dict(private=False)),
-    "bringing its certificate (x5c)": embedded("x5c", lambda key: ["MIIB"]),
-    "saying where its key is (jku)": embedded("jku", lambda key: "http://127.0.0.1:9/jwks.json"),
-    "saying where its certificate is (x5u)": embedded("x5u", lambda key: "http://127.0.0.1:9/cert.pem"),
-    "well signed, but with a jku": header(jku="http://127.0.0.1:9/jwks.json"),
-    "well signed, but with a critical extension": header(crit=["exp"]),
-    "well signed, but with an unencoded payload": header(b64=False, crit=["b64"]),
-    "well signed, but compressed": header(zip="DEF"),
-    "with other claims under the old signature": with_payload(
-        lambda c: json.dumps({**c, "scope": "risk:write"})
+    "ES512 under the id of a P-256 key": (
+        ALGORITHM,
+        lambda here: forge(
+            here.header(alg="ES512"), here.claims(), ECKey.generate_key("P-521", private=True)
+        ),
     ),
-    "with a list as payload": with_payload(lambda c: json.dumps([c])),
-    "with no JSON as payload": with_payload(lambda c: "not json"),
-    "with a claim twice": signed_text(lambda here: json.dumps(here.header()), twice("tenant", "acme")),
-    "with a header parameter twice": signed_text(
-        lambda here: json.dumps(here.header())[:-1] + ', "alg": "ES256"}',
-        lambda here: json.dumps(here.claims()),
+    "signed by another key under our id": (SIGNATURE, lambda here: here.sign(here.claims(), key=other_key())),
+    "signed by another key under its own id": (
+        KEY,
+        lambda here: here.sign(here.claims(), here.header(kid="other"), other_key()),
     ),
-    "with a claim that is not a number": signed_text(
-        lambda here: json.dumps(here.header()),
-        lambda here: json.dumps(here.claims(exp=0)).replace('"exp": 0', '"exp": NaN'),
+    "without a key id": (NAMELESS, header(kid=None)),
+    "with an empty key id": (NAMELESS, header(kid="")),
+    "with a key id that is a path": (KEY, header(kid="../../../../dev/null")),
+    "with a key id that is SQL": (KEY, header(kid="' or '1'='1")),
+    "with a key id that is a list": (
+        NAMELESS,
+        lambda here: here.sign(here.claims(), here.header(kid=[here.own.kid])),
     ),
-    "with a deeply nested claim": signed_text(
-        lambda here: json.dumps(here.header()), lambda here: '{"a":' + "[" * 2_500 + "]" * 2_500 + "}"
+    "with an endless key id": (NAMELESS, header(kid="k" * 500)),
+    "bringing its key (jwk)": (HEADER, embedded("jwk", lambda key: key.as_dict(private=False))),
+    "bringing its certificate (x5c)": (HEADER, embedded("x5c", lambda key: ["MIIB"])),
+    "saying where its key is (jku)": (HEADER, embedded("jku", lambda key: "http://127.0.0.1:9/jwks.json")),
+    "saying where its certificate is (x5u)": (
+        HEADER,
+        embedded("x5u", lambda key: "http://127.0.0.1:9/cert.pem"),
     ),
-    "with its last character changed": raw(another_end),
-    "with its first character changed": raw(lambda token: "f" + token[1:]),
-    "with padding": raw(lambda token: token + "="),
-    "with a space before it": raw(lambda token: " " + token),
-    "with a line end after it": raw(lambda token: token + "\n"),
-    "with bits of its signature that decode to nothing": raw(
-        lambda token: token[:-1] + {"A": "B", "Q": "R", "g": "h", "w": "x"}[token[-1]]
+    "well signed, but with a jku": (HEADER, header(jku="http://127.0.0.1:9/jwks.json")),
+    "well signed, but with a critical extension": (HEADER, header(crit=["exp"])),
+    "well signed, but with an unencoded payload": (HEADER, header(b64=False, crit=["b64"])),
+    "well signed, but compressed": (HEADER, header(zip="DEF")),
+    "with other claims under the old signature": (
+        SIGNATURE,
+        with_payload(lambda c: json.dumps({**c, "scope": "risk:write"})),
     ),
-    "in another alphabet": raw(lambda token: token.replace(".", "․")),
-    "too long": claims(note="x" * SIZE_MAX),
-    "with a header that is too long": header(note="x" * 2_000),
-    "a proof of possession": lambda here: here.proof(token="token"),
-    "a client's assertion": lambda here: here.asserted()["client_assertion"],
-    "of a client, but for another subject": claims(sub="somebody"),
-    "of a person who does not exist": claims(sub="alice", sid="grant"),
-    "of a client as a person": claims(sid="grant"),
-    "bound to a key, and sent without a proof": claims(cnf={"jkt": "k" * 43}),
-    "bound to a certificate, and sent without it": claims(cnf={"x5t#S256": "c" * 43}),
-    "bound in a way that is not known": claims(cnf={"jwk": {"kty": "EC"}}),
-    "bound to nothing": claims(cnf={}),
-    "empty": lambda here: "",
-    "a single dot": lambda here: ".",
-    "an encrypted token": lambda here: "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..AAAA.AAAA.AAAA",
-    "the client's secret": lambda here: here.secret.reveal(),
+    "with a list as payload": (FORM, with_payload(lambda c: json.dumps([c]))),
+    "with no JSON as payload": (FORM, with_payload(lambda c: "not json")),
+    "with a claim twice": (
+        FORM,
+        signed_text(lambda here: json.dumps(here.header()), twice("tenant", "acme")),
+    ),
+    "with a header parameter twice": (
+        FORM,
+        signed_text(
+            lambda here: json.dumps(here.header())[:-1] + ', "alg": "ES256"}',
+            lambda here: json.dumps(here.claims()),
+        ),
+    ),
+    "with a claim that is not a number": (
+        FORM,
+        signed_text(
+            lambda here: json.dumps(here.header()),
+            lambda here: json.dumps(here.claims(exp=0)).replace('"exp": 0', '"exp": NaN'),
+        ),
+    ),
+    "with a deeply nested claim": (
+        FORM,
+        signed_text(
+            lambda here: json.dumps(here.header()), lambda here: '{"a":' + "[" * 2_500 + "]" * 2_500 + "}"
+        ),
+    ),
+    "with its last character changed": (SIGNATURE, raw(another_end)),
+    "with its first character changed": (FORM, raw(lambda token: "f" + token[1:])),
+    "with padding": (FORM, raw(lambda token: token + "=")),
+    "with a space before it": (FORM, raw(lambda token: " " + token)),
+    "with a line end after it": (FORM, raw(lambda token: token + "\n")),
+    "with bits of its signature that decode to nothing": (
+        FORM,
+        raw(lambda token: token[:-1] + {"A": "B", "Q": "R", "g": "h", "w": "x"}[token[-1]]),
+    ),
+    "in another alphabet": (FORM, raw(lambda token: token.replace(".", "․"))),
+    "too long": (SIZE, claims(note="x" * SIZE_MAX)),
+    "with a header that is too long": (HEADER_SIZE, header(note="x" * 2_000)),
+    "a proof of possession": (HEADER, lambda here: here.proof(token="token")),
+    "a client's assertion": (ISSUER, lambda here: here.asserted()["client_assertion"]),
+    "of a client, but for another subject": (CLIENT, claims(sub="somebody")),
+    "of a person who does not exist": (PERSON, claims(sub="alice", sid="grant")),
+    "of a client as a person": (PERSON, claims(sid="grant")),
+    "bound to a key, and sent without a proof": (AS_BEARER, claims(cnf={"jkt": "k" * 43})),
+    "bound to a certificate, and sent without it": (ANOTHER_CERTIFICATE, claims(cnf={"x5t#S256": "c" * 43})),
+    "bound in a way that is not known": (CLAIMS, claims(cnf={"jwk": {"kty": "EC"}})),
+    "bound to nothing": (CONFIRMATION, claims(cnf={})),
+    "empty": (FORM, lambda here: ""),
+    "a single dot": (FORM, lambda here: "."),
+    "an encrypted token": (FORM, lambda here: "eyJhbGciOiJkaXIiLCJlbmMiOiJBMjU2R0NNIn0..AAAA.AAAA.AAAA"),
+    "the client's secret": (FORM, lambda here: here.secret.reveal()),
 }
 
 
@@ -234,10 +296,9 @@ CASES: dict[str, Forger] = {
 async def test_a_token_is_refused_that_is(what: str) -> None:
     here = await world()
 
-    answer = await here.bearer.authenticate(CASES[what](here))
+    expected, forger = CASES[what]
 
-    assert isinstance(answer, Refusal)
-    assert answer.code in {Code.UNAUTHENTICATED, Code.PROOF_INVALID}
+    assert await here.bearer.authenticate(forger(here)) == expected
 
 
 def test_there_are_many_cases() -> None:
@@ -296,7 +357,7 @@ async def test_each_barrier_between_paper_and_live_holds_alone(removed: str) -> 
 async def test_what_a_refusal_says_holds_nothing_of_the_token() -> None:
     here = await world()
 
-    for forger in CASES.values():
+    for _, forger in CASES.values():
         token = forger(here)
         answer = await here.bearer.authenticate(token)
         assert isinstance(answer, Refusal)
