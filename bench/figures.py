@@ -71,6 +71,8 @@ FIGURES: Final = (
     _latency("rest_answer_p99_at_1000", "the same, p99"),
     Figure("start_s", "with_long_past", "start on the long journal, s", None, 10, True),
     Figure("start_s", "kill_to_ready", "kill -9 → ready, 10 000 open, 1 M events, s", None, 10, True),
+    Figure("rotation", "failed_orders", "orders that failed while every secret was rotated", 0, 0, True),
+    Figure("rotation", "emergency_s", "leaked signing key → orders under another, s", 300, None, True),
     Figure("start_s", "reconciliation", "reconciling 1 000 open orders at 200/min, s", None, 30, True),
 )
 

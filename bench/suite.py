@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from bench import recovery, risk_catalogue, stream_fanout
+from bench import recovery, risk_catalogue, rotation, stream_fanout
 from bench.figures import RESULTS, Values, report
 from bench.measures import Rate, Share, echoes, own_share, rest_orders, stream_orders
 from bench.past import write_past
@@ -52,7 +52,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PARTS: Final = ("rates", "latency", "past", "fanout", "risk")
-ON_REQUEST: Final = ("recovery",)
+ON_REQUEST: Final = ("recovery", "rotation")
 """Parts that take minutes by themselves, and are measured only when they are named."""
 
 
@@ -89,6 +89,8 @@ class Suite:
             await self._fan_out()
         if self._plan.has("risk"):
             self._risk()
+        if "rotation" in self._plan.only:
+            await self._rotations()
         folder, described = self._plan.results, self._cores.described()
         return report(
             self._values,
@@ -217,6 +219,16 @@ class Suite:
         found = await stream_fanout.measure(list(self._plan.rates), 1, self._cores)
         self._values["rates"]["fan_out_to_1000"] = found["sustained_messages_per_s"]
         self._details["fan_out"] = found
+
+    async def _rotations(self) -> None:
+        with tempfile.TemporaryDirectory(prefix="og-rotation-") as name, _everywhere(self._cores):
+            Path(name).chmod(0o755)
+            found = await rotation.measure(Path(name), self._say)
+        self._details["rotation"] = found
+        self._values["rotation"] = {
+            "failed_orders": found["failed_orders"],
+            "emergency_s": found["drills"]["signing_key_in_an_emergency"]["s"],
+        }
 
     def _risk(self) -> None:
         best, median = risk_catalogue.whole_catalogue()

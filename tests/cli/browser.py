@@ -27,11 +27,13 @@ class Browser:
         user: str,
         factor: str | None = None,
         *,
+        password: str = PASSWORD,
         decision: str = "allow",
         now: Callable[[], float] = time.time,
     ) -> None:
         self.user = user
         self.factor = factor
+        self.password = password
         self.decision = decision
         self.opened: list[str] = []
         self.ends: list[httpx.Response] = []
@@ -55,7 +57,7 @@ class Browser:
         with httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
             page = http.get(url)
             assert page.status_code == 200, page.text
-            form = {"user": self.user, "password": PASSWORD, "code": self._code()}
+            form = {"user": self.user, "password": self.password, "code": self._code()}
             page = self._post(http, f"{base}/oauth/login", page, form)
             if page.status_code != 303:
                 assert page.status_code == 200, page.text

@@ -1,7 +1,8 @@
 """SEC-9: secrets are planted wherever a real gateway takes one, and looked for in all that it leaves.
 
 In its logs, its answers and complaints, its metrics, what it exports, the files of its database, and what
-is left when it is killed. The folders that are for secrets are the only place where they may be.
+is left when it is killed; as they are, in hex and in base64. The folders that are for secrets are the only
+place where they may be.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -20,6 +20,7 @@ import aiohttp
 import pytest
 
 from ordergate.wiring import demo
+from tests.e2e.canaries import found_in, names_in
 from tests.e2e.client import Rest
 from tests.e2e.floor import ACCOUNT, CLIENT_ID, COMMAND_S_MAX, Floor, floor
 
@@ -32,7 +33,6 @@ PAIRS: Final = {
 WEBHOOK: Final = base64.b64encode(b"canary-webhook-secret-000000004!").decode()
 TYPED: Final = "canary-mistyped-client-secret-5"
 BEARER: Final = "canary-bearer-token-0006"
-PLACES_FOR_SECRETS: Final = {"secrets", "keys"}
 VENUE_FILES: Final = {"venue.yaml"}
 
 
@@ -72,10 +72,11 @@ async def test_no_secret_is_anywhere_but_where_it_belongs(tmp_path: Path) -> Non
         it.signal(signal.SIGABRT)
         assert await it.until_ended() == -signal.SIGABRT
 
-        canaries = [*PAIRS.values(), WEBHOOK, TYPED, BEARER, it.client_secret, token, *PAIRS]
-        whole_said = b"\n".join(said)
-        assert [one for one in canaries if one.encode() in whole_said] == []
-        assert found_in(folder, canaries) == {}
+        texts = [*PAIRS.values(), WEBHOOK, TYPED, BEARER, it.client_secret, token, *PAIRS]
+        canaries = {f"{number} {text[:6]}": text.encode() for number, text in enumerate(texts)}
+        canaries["webhook"] = base64.b64decode(WEBHOOK)
+        assert names_in(b"\n".join(said), canaries) == []
+        assert found_in(folder, canaries, but_files=VENUE_FILES) == {}
         assert found_in(exported, canaries) == {}
         assert not list(folder.rglob("core*")), "a core dump"
 
@@ -138,22 +139,21 @@ async def complained(it: Floor, *words: str) -> bytes:
     return out
 
 
-def found_in(folder: Path, canaries: list[str]) -> dict[str, str]:
-    """Every file that has one, outside the folders that are for secrets."""
-    wanted = re.compile(b"|".join(re.escape(one.encode()) for one in canaries))
-    found = {}
-    for file in folder.rglob("*"):
-        inside = file.relative_to(folder).parts
-        if not file.is_file() or inside[0] in PLACES_FOR_SECRETS or file.name in VENUE_FILES:
-            continue
-        match = wanted.search(file.read_bytes())
-        if match is not None:
-            found[str(file.relative_to(folder))] = match[0].decode()
-    return found
-
-
 def test_a_gateway_leaves_no_core_dump() -> None:
     code = "from ordergate.wiring import serving; import resource; serving.leave_no_core(); "
     code += "print(resource.getrlimit(resource.RLIMIT_CORE))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, timeout=60)
     assert told.stdout.strip() == b"(0, 0)"
+
+
+@pytest.mark.parametrize("before", ["", "a", "ab"])
+@pytest.mark.parametrize("secret", [b"canary-of-some-length", bytes(range(200, 232))])
+def test_a_secret_is_found_in_every_form(tmp_path: Path, secret: bytes, before: str) -> None:
+    around = before.encode() + secret + b"after"
+    for number, form in enumerate(
+        (around, around.hex().encode(), base64.b64encode(around), base64.urlsafe_b64encode(around))
+    ):
+        (tmp_path / "a.log").write_bytes(b"x=" + form)
+        assert found_in(tmp_path, {"it": secret, "other": b"another canary"}) == {"a.log": ["it"]}, number
+    (tmp_path / "a.log").write_bytes(b"nothing")
+    assert found_in(tmp_path, {"it": secret}) == {}

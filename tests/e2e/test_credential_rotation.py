@@ -1,15 +1,13 @@
 """SEC-5: what lets the gateway in is replaced, twice, under 100 orders a second, and no order fails.
 
 A real gateway over a real venue. The keys that have left are revoked at the venue while the load goes on: had
-anything still used them, it would be refused, and its stream would end.
+anything still used them, it would be refused, and its stream would end. How long it takes is among the
+results of `bench/rotation.py`.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-import time
-from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,58 +16,11 @@ import pytest
 
 from ordergate.wiring import demo
 from tests.e2e.client import Rest
-from tests.e2e.floor import ACCOUNT, Floor, floor
+from tests.e2e.floor import Floor, floor
+from tests.e2e.ground import RATE_HZ, STORED, Load, pair, unsettled
 from tests.e2e.pacing import PACE
 
-RATE_HZ: Final = 100
 LEAST_S: Final = 2.0
-STORED: Final = {
-    "venue": {
-        "kind": "alpaca",
-        "requests_per_minute": 0,
-        "resend_is_safe": True,
-        "replace_keeps_fills": True,
-        "prices": [{"feed": "v2/iex", "symbols": ["ESH4", "AAPL", "MSFT"]}],
-    }
-}
-SETTLED: Final = {"working", "partially_filled", "filled"}
-
-
-class Load:
-    """An open loop: an order every ten milliseconds, whether or not the ones before were answered."""
-
-    def __init__(self, rest: Rest) -> None:
-        self._rest = rest
-        self._under_way: set[asyncio.Task[None]] = set()
-        self.answers: Counter[str] = Counter()
-        self.orders: list[str] = []
-        self.took_s = 0.0
-
-    async def run(self, stop: asyncio.Event) -> None:
-        began, number = time.monotonic(), 0
-        while not stop.is_set():
-            task = asyncio.create_task(self._place(number))
-            self._under_way.add(task)
-            task.add_done_callback(self._under_way.discard)
-            number += 1
-            await PACE.sleep(max(0.0, began + number / RATE_HZ - time.monotonic()))
-        self.took_s = time.monotonic() - began
-        await asyncio.gather(*self._under_way)
-
-    async def _place(self, number: int) -> None:
-        order = {
-            "account_id": ACCOUNT,
-            "symbol": "AAPL",
-            "side": "buy",
-            "type": "limit",
-            "quantity": "1",
-            "limit_price": "170.00",
-            "time_in_force": "day",
-        }
-        answer = await self._rest.place(order, key=f"rotation-order-{number:08d}")
-        self.answers[f"{answer.status} {answer.code}".strip()] += 1
-        if answer.order:
-            self.orders.append(answer.order["id"])
 
 
 @pytest.mark.timeout(300)
@@ -80,10 +31,12 @@ async def test_sec_5_no_order_fails_while_credentials_are_rotated_twice(tmp_path
         told = msgspec.json.decode(await it.command("credentials", "begin", "venue", "--from", first))
         assert told["state"] == "active"
 
-    def plan(it: Floor) -> None:
-        STORED["venue"]["url"] = f"http://127.0.0.1:{it.venue_port}"
+    broker = dict(STORED)
 
-    async with floor(tmp_path, plan=plan, before=begin, gateway={"brokers": STORED}) as it:
+    def plan(it: Floor) -> None:
+        broker["url"] = f"http://127.0.0.1:{it.venue_port}"
+
+    async with floor(tmp_path, plan=plan, before=begin, gateway={"brokers": {"venue": broker}}) as it:
         rest = Rest(it)
         await rest.log_in()
         load, stop = Load(rest), asyncio.Event()
@@ -107,8 +60,6 @@ async def test_sec_5_no_order_fails_while_credentials_are_rotated_twice(tmp_path
         assert len(ledger.orders) == len(load.orders)
         assert len({order.ticket.client_order_id for order in ledger.orders}) == len(load.orders)
         assert nothing_is_plain(tmp_path / "postgres")
-        figures = f"{len(load.orders)} orders in {load.took_s:.1f} s"
-        (tmp_path / "figures.txt").write_text(figures, encoding="utf-8")
 
 
 async def rotated(it: Floor, old: str, new: str) -> dict[str, Any]:
@@ -122,29 +73,6 @@ async def rotated(it: Floor, old: str, new: str) -> dict[str, Any]:
     assert [row["state"] for row in rows] == ["active"]
     ended: dict[str, Any] = msgspec.json.decode(await it.admin("DELETE", f"keys/{old}"))
     return ended
-
-
-def pair(it: Floor, key: str, secret: str) -> str:
-    file = it.folder / "secrets" / f"{key}.json"
-    file.write_text(json.dumps({"key_id": key, "secret_key": secret}), encoding="utf-8")
-    return str(file)
-
-
-async def unsettled(rest: Rest, ids: set[str]) -> dict[str, str]:
-    """Orders that are not at the broker as they should be, once their news had time to come."""
-    give_up_at = time.monotonic() + 30
-    while True:
-        found = await rest.every(f"/v1/orders?account_id={ACCOUNT}", "orders")
-        failed = {
-            order["id"]: order["status"]
-            for order in found
-            if order["id"] in ids and order["status"] not in SETTLED
-        }
-        missing = ids - {order["id"] for order in found}
-        failed |= dict.fromkeys(missing, "missing")
-        if not failed or time.monotonic() > give_up_at:
-            return failed
-        await PACE.sleep(0.2)
 
 
 def nothing_is_plain(folder: Path) -> bool:

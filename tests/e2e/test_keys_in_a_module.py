@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from ordergate.core.ids import Env
+from tests.e2e.canaries import found_in
 from tests.e2e.client import Rest
 from tests.e2e.floor import Floor, floor
 from tests.security import softhsm
@@ -52,3 +53,4 @@ async def test_a_gateway_signs_and_unseals_by_a_hardware_module(
         await rest.log_in()
         assert msgspec.json.decode(await it.command("audit", "verify"))["problems"] == []
         assert not (tmp_path / "keys").exists(), "no key is in a file"
+        assert found_in(tmp_path, {"pin": softhsm.PIN.reveal().encode()}) == {}
