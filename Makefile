@@ -20,7 +20,7 @@ SCANNERS := .venv-scan/.made
 SCAN := .venv-scan/bin
 QUIET := --metrics off --disable-version-check --jobs 1
 
-.PHONY: help run test test-long sim sim-teeth mutants bench lint scan sbom types docs fix lock clean
+.PHONY: help run test test-long asvs sim sim-teeth mutants bench lint scan sbom types docs fix lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -39,6 +39,9 @@ test: $(DEVELOPMENT) ## the whole suite
 
 test-long: $(DEVELOPMENT) ## the same tests in longer doses
 	ORDERGATE_DOSE=long $(PYTEST) --timeout 3600 $(TESTS)
+
+asvs: $(DEVELOPMENT) ## whether every claim about security is shown, by runs with ORDERGATE_OUTCOMES=build/outcomes
+	$(BIN)/python -m tests.claims build/outcomes
 
 sim: $(DEVELOPMENT) ## the simulation: 2 000 seeds (ARGS="--seeds 50000 --record bench/results")
 	$(BIN)/ordergate drill --seeds 2000 --hits-min 50 --orders-min 100 $(ARGS)

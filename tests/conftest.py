@@ -10,6 +10,7 @@ from tests.dose import LONG, SHORT
 from tests.recorded import find_shared_dir, not_run_sentence, split_by_need
 
 pytest_plugins = (
+    "tests.fixtures.outcomes",
     "tests.fixtures.network",
     "tests.fixtures.hsm",
     "tests.fixtures.house",

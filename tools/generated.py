@@ -16,6 +16,7 @@ from ordergate.core.refusals import Code
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.tightest import OF_ACCOUNT, OF_INSTRUMENT, Field
+from tools import log_events
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 FOLDER: Final = REPOSITORY / "docs" / "generated"
@@ -109,6 +110,7 @@ def pages() -> Mapping[str, str]:
     return {
         "lifecycle.md": lifecycle(),
         "limits.md": limits(),
+        "log-events.md": log_events.page(),
         "refusals.md": refusals(),
         "roles.md": roles(),
     }

@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import csv
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-ROOT: Final = Path(__file__).parents[2]
-CLAIMS: Final = ROOT / "docs" / "asvs.csv"
-THREATS: Final = ROOT / "docs" / "threat-model.md"
-_NAMED: Final = re.compile(r"tests/[\w/]+(?:\.py)?(?:::\w+)?")
+from tests.claims import NAMED, ROOT, THREATS, Claim, Outcome, judge, merged, rows
 
-
-def rows() -> list[dict[str, str]]:
-    with CLAIMS.open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+LEVELS: Final = ("1", "2", "3")
 
 
 def missing(named: str) -> str | None:
-    """What is wrong with a named folder, file or test."""
+    """What is wrong with a named file or test."""
     path, _, test = named.partition("::")
     place = ROOT / path
-    if place.is_dir():
-        return None if any(place.glob("**/test_*.py")) else f"{named}: a folder without tests"
     if not place.is_file():
         return f"{named}: no such file"
     found = re.search(rf"^(?:async )?def {test}\(", place.read_text(encoding="utf-8"), re.MULTILINE)
@@ -36,7 +30,7 @@ def test_every_claim_that_applies_is_shown_by_tests_and_every_other_says_why_not
     wrong = []
     for row in rows():
         tests = row["tests"].split()
-        if row["applies"] not in ("yes", "no") or row["level"] not in ("1", "2", "3"):
+        if row["applies"] not in ("yes", "no") or row["level"] not in LEVELS:
             wrong.append(f"{row['id']}: what it is")
         if row["applies"] == "yes" and not tests:
             wrong.append(f"{row['id']}: nothing shows it")
@@ -53,7 +47,7 @@ def test_no_requirement_is_claimed_twice_and_they_are_in_order() -> None:
 
 @pytest.mark.parametrize("document", [THREATS], ids=lambda path: path.name)
 def test_every_test_that_a_document_names_is_there(document: Path) -> None:
-    named = _NAMED.findall(document.read_text(encoding="utf-8"))
+    named = NAMED.findall(document.read_text(encoding="utf-8"))
     assert named
     assert not [no for no in map(missing, named) if no]
 
@@ -61,3 +55,88 @@ def test_every_test_that_a_document_names_is_there(document: Path) -> None:
 def test_every_threat_is_in_the_model_once() -> None:
     ids = re.findall(r"^\| ((?:TM|PL)\d+) \|", THREATS.read_text(encoding="utf-8"), re.MULTILINE)
     assert ids == [f"TM{number}" for number in range(1, 34)] + [f"PL{number}" for number in range(1, 14)]
+
+
+MADE: Final = [Claim("1.1.1", ("tests/a.py", "tests/b.py::test_one"), frozenset({"softhsm2"}))]
+PASSED: Final = Outcome("passed")
+RAN: Final = ("tests/a.py::test_x", "tests/b.py::test_one[1]", "tests/b.py::test_one[2]")
+GOOD: Final = dict.fromkeys(RAN, PASSED)
+UNSAID: Final = "was skipped, and its row does not say that it needs that"
+
+
+def test_what_ran_and_passed_is_shown() -> None:
+    assert judge(MADE, GOOD, whole=True) == []
+
+
+@pytest.mark.parametrize(
+    ("node", "outcome", "wrong"),
+    [
+        ("tests/a.py::test_y", Outcome("failed"), "1.1.1: tests/a.py failed"),
+        ("tests/b.py::test_one[3]", Outcome("failed"), "1.1.1: tests/b.py::test_one failed"),
+        (
+            "tests/b.py::test_one[1]",
+            Outcome("skipped", "there is no npm here"),
+            f"1.1.1: tests/b.py::test_one {UNSAID}: there is no npm here",
+        ),
+    ],
+)
+def test_what_failed_or_was_left_out_for_no_stated_need_shows_nothing(
+    node: str, outcome: Outcome, wrong: str
+) -> None:
+    outcomes = {**GOOD, node: outcome}
+    assert judge(MADE, outcomes, whole=True) == judge(MADE, outcomes, whole=False) == [wrong]
+
+
+def test_a_machine_may_lack_what_a_row_says_that_it_needs() -> None:
+    lacking = {**GOOD, "tests/b.py::test_one[1]": Outcome("skipped", "there is no softhsm2 here")}
+    assert judge(MADE, lacking, whole=True) == []
+
+
+def test_in_a_whole_run_what_did_not_run_shows_nothing() -> None:
+    only = {"tests/a.py::test_x": PASSED, "tests/b.py::test_one_more": PASSED}
+    assert judge(MADE, only, whole=False) == []
+    assert judge(MADE, only, whole=True) == ["1.1.1: tests/b.py::test_one did not run"]
+
+
+def test_a_failure_in_one_of_several_runs_stands() -> None:
+    skipped, failed = Outcome("skipped", "why"), Outcome("failed")
+    runs = [{"a": PASSED, "b": failed, "c": skipped}, {"a": skipped, "b": PASSED, "d": PASSED}]
+    assert merged(runs) == {"a": PASSED, "b": failed, "c": skipped, "d": PASSED}
+
+
+@pytest.mark.parametrize(("body", "ended"), [("pass", 0), ("pytest.skip('for no stated need')", 1)])
+def test_a_run_that_leaves_out_what_shows_a_claim_has_failed(tmp_path: Path, body: str, ended: int) -> None:
+    claim = next(test for row in rows() for test in row["tests"].split() if "::" in test)
+    path, _, test = claim.partition("::")
+    (tmp_path / path).parent.mkdir(parents=True)
+    (tmp_path / path).write_text(f"import pytest\ndef {test}():\n    {body}\n", encoding="utf-8")
+    kept = tmp_path / "kept"
+    run = ["pytest", "-q", "-p", "tests.fixtures.outcomes", f"--rootdir={tmp_path}", path]
+    told = subprocess.run(
+        [sys.executable, "-m", *run],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "ORDERGATE_OUTCOMES": str(kept)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert told.returncode == ended, told.stdout + told.stderr
+    assert ("not shown: " in told.stdout) is bool(ended)
+    (written,) = kept.glob("*.json")
+    assert claim in written.read_text(encoding="utf-8")
+
+
+def test_the_build_judges_both_halves_of_its_run() -> None:
+    build = (ROOT / ".ci/run").read_text(encoding="utf-8")
+    clean, kept, first, second, judged = (
+        build.index(line)
+        for line in (
+            "rm -rf build/outcomes",
+            'export ORDERGATE_OUTCOMES="$PWD/build/outcomes"',
+            "tools/alone make test",
+            'make test TESTS=tests/security PYTEST_ARGS="-m fetches"',
+            "make asvs",
+        )
+    )
+    assert clean < kept < first < second < judged

@@ -1,5 +1,7 @@
 """The pages drawn from the code are the code's: make them anew with `python -m tools.generated`."""
 
+import re
+
 import pytest
 
 from ordergate.core.orders.lifecycle import TRANSITIONS
@@ -7,6 +9,7 @@ from ordergate.core.refusals import Code
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.reasons import Reason
 from tools.generated import FOLDER, lifecycle, pages, refusals
+from tools.log_events import SOURCE, events
 
 
 @pytest.mark.parametrize("name", sorted(pages()))
@@ -31,6 +34,19 @@ def test_the_picture_has_every_move_and_nothing_else() -> None:
         for (before, kind), after in TRANSITIONS.items()
         if before is not after
     }
+
+
+def test_every_event_that_is_explained_is_one_that_is_logged() -> None:
+    names = {event.name for event in events(SOURCE)}
+    assert all(re.fullmatch(r"[a-z_]+\.[a-z_]+", name) for name in names)
+    logs = (FOLDER.parent / "operations.md").read_text(encoding="utf-8").partition("\n## Logs\n")[2]
+    explained = {
+        name
+        for row in re.findall(r"^\| (`.*?) \|", logs.partition("\n## ")[0], re.MULTILINE)
+        for name in re.findall(r"`([a-z_]+\.[a-z_]+)`", row)
+    }
+    assert "login.failed" in explained
+    assert explained - names == set()
 
 
 def _arrow(line: str) -> tuple[str, str, list[str]]:

@@ -107,7 +107,7 @@ async def wrong_address(ground: Ground) -> int:
             raise PermissionError(answer.detail)
         if answer.failed:
             raise PermissionError(answer.failed[0].detail)
-        await _settled(stage)
+        await settled(stage)
         return stage.placed_at_exchange()
 
 
@@ -116,7 +116,7 @@ async def flipped_word(ground: Ground) -> int:
     declaration.check(ground.settings("live", PAPER, declared="paper"), {})
     await postgres._check(ground.dsn, Env.LIVE, Limits())
     await ground.unseal(sealed_in=Env.PAPER, opened_in=Env.LIVE)
-    return await _placed_in_live()
+    return await placed_in_live()
 
 
 async def replayed_outbox(ground: Ground) -> int:
@@ -135,7 +135,7 @@ async def replayed_outbox(ground: Ground) -> int:
         stage.env = Env.LIVE
         await stage.start(ready=False)
         for _ in range(int(RECOVERY_S / SETTLE_S)):
-            await _settled(stage)
+            await settled(stage)
         return stage.placed_at_exchange()
     finally:
         await stage.crash()
@@ -160,18 +160,18 @@ async def tests_go_live(ground: Ground) -> int:
             if "a test may not reach" in str(fault):
                 raise
     declaration.check(ground.settings("live", LIVE, declared="paper"), {})
-    return await _placed_in_live()
+    return await placed_in_live()
 
 
-async def _placed_in_live() -> int:
-    """An account of live that nobody has enabled."""
-    async with Stage(env=Env.LIVE) as stage:
+async def placed_in_live(limits: Mapping[str, object] | None = None) -> int:
+    """An account of live that nobody has enabled, with the limits of its settings."""
+    async with Stage(env=Env.LIVE, limits=limits) as stage:
         answer = await place(stage, by=person("trader", stage.clock.now()))
         if isinstance(answer, Refusal):
             raise PermissionError(answer.detail)
         if answer.failed:
             raise PermissionError(answer.failed[0].detail)
-        await _settled(stage)
+        await settled(stage)
         return stage.placed_at_exchange()
 
 
@@ -180,19 +180,19 @@ async def _placed_in_paper_that_is_live() -> int:
     stage = Stage(expected="paper:PRACTICE")
     await stage.start(ready=False)
     try:
-        await _settled(stage)
+        await settled(stage)
         answer = await stage.place()
         if isinstance(answer, Refusal):
             raise PermissionError(answer.detail)
         if answer.failed:
             raise PermissionError(answer.failed[0].detail)
-        await _settled(stage)
+        await settled(stage)
         return stage.placed_at_exchange()
     finally:
         await stage.crash()
 
 
-async def _settled(stage: Stage) -> None:
+async def settled(stage: Stage) -> None:
     await let_run()
     await stage.clock.move(SETTLE_S)
     await let_run()

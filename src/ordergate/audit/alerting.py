@@ -90,5 +90,8 @@ class Alerting:
         again = None if wait is None else self._clock.now() + timedelta(seconds=wait)
         await self._store.failed(delivery, why, again)
         tell = log.error if again is None else log.warning
-        event, notice = "alert.dead" if again is None else "alert.not_taken", delivery.notice
-        tell(event, endpoint=delivery.endpoint, account=notice.account, seq=notice.seq, why=why)
+        notice = delivery.notice
+        tell(
+            "alert.dead" if again is None else "alert.not_taken",
+            endpoint=delivery.endpoint, account=notice.account, seq=notice.seq, why=why,
+        )  # fmt: skip

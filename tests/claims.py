@@ -1,0 +1,115 @@
+"""What is claimed about security, judged by how the tests that show it ended: run and passed, or no claim.
+
+    ORDERGATE_OUTCOMES=build/outcomes make test
+    python -m tests.claims build/outcomes
+
+A claim names files and tests, never a folder. One that was skipped shows nothing, unless its row says what
+part of a machine it needs and the skip names that part. A run of some tests is judged on those alone; `main`
+judges whole runs, where a test that did not run is as bad as one that failed.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final, NamedTuple
+
+ROOT: Final = Path(__file__).parents[1]
+CLAIMS: Final = ROOT / "docs" / "asvs.csv"
+THREATS: Final = ROOT / "docs" / "threat-model.md"
+NAMED: Final = re.compile(r"tests/[\w/]+(?:\.py)?(?:::\w+)?")
+_THREAT: Final = re.compile(r"^\| ((?:TM|PL)\d+) \|.*$", re.MULTILINE)
+
+
+class Claim(NamedTuple):
+    id: str
+    tests: tuple[str, ...]
+    needs: frozenset[str]
+
+
+class Outcome(NamedTuple):
+    """`passed`, `failed` or `skipped`, and why it was skipped."""
+
+    said: str
+    why: str = ""
+
+
+def rows() -> list[dict[str, str]]:
+    with CLAIMS.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def claims() -> list[Claim]:
+    """Those of the ASVS that apply, and every threat; whatever a requirement may need a threat may need."""
+    found = [
+        Claim(row["id"], tuple(row["tests"].split()), frozenset(row["needs"].split()))
+        for row in rows()
+        if row["applies"] == "yes"
+    ]
+    needs = frozenset[str]().union(*(claim.needs for claim in found))
+    text = THREATS.read_text(encoding="utf-8")
+    threats = [Claim(row[1], tuple(NAMED.findall(row[0])), needs) for row in _THREAT.finditer(text)]
+    return [*found, *threats]
+
+
+def judge(made: Iterable[Claim], outcomes: Mapping[str, Outcome], *, whole: bool) -> list[str]:
+    """Every claim that is not shown, with what its test did."""
+    by_test: dict[str, list[Outcome]] = {}
+    for node, outcome in outcomes.items():
+        test = node.partition("[")[0]
+        for name in (test, test.partition("::")[0]):
+            by_test.setdefault(name, []).append(outcome)
+    return [
+        f"{claim.id}: {named} {wrong}"
+        for claim in made
+        for named in claim.tests
+        if (wrong := _wrong(by_test.get(named, []), claim.needs, whole=whole))
+    ]
+
+
+def _wrong(found: list[Outcome], needs: frozenset[str], *, whole: bool) -> str | None:
+    if any(one.said == "failed" for one in found):
+        return "failed"
+    skipped = (one.why for one in found if one.said == "skipped")
+    unexcused = [why for why in skipped if not any(need in why for need in needs)]
+    if unexcused:
+        return f"was skipped, and its row does not say that it needs that: {unexcused[0]}"
+    return "did not run" if whole and not found else None
+
+
+def merged(reports: Iterable[Mapping[str, Outcome]]) -> dict[str, Outcome]:
+    """Of several runs: a failure stands, and what passed in one may be skipped in another."""
+    weight = {"skipped": 0, "passed": 1, "failed": 2}
+    found: dict[str, Outcome] = {}
+    for report in reports:
+        for node, outcome in report.items():
+            if node not in found or weight[outcome.said] > weight[found[node].said]:
+                found[node] = outcome
+    return found
+
+
+def read(folder: Path) -> list[dict[str, Outcome]]:
+    """What `tests/fixtures/outcomes.py` left there, a report of each run."""
+    return [
+        {node: Outcome(*said) for node, said in json.loads(file.read_text(encoding="utf-8")).items()}
+        for file in sorted(folder.glob("*.json"))
+    ]
+
+
+def main(folder: str) -> int:
+    outcomes, made = merged(read(Path(folder))), claims()
+    wrong = judge(made, outcomes, whole=True)
+    for line in wrong:
+        sys.stderr.write(f"{line}\n")
+    lacking = judge([claim._replace(needs=frozenset()) for claim in made], outcomes, whole=True)
+    if not wrong:
+        sys.stdout.write(f"{len(made)} claims are shown; for {len(lacking)} this machine lacks a part\n")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

@@ -1,0 +1,107 @@
+"""Passwords and whatever else somebody is known by: taken as given, and never to be guessed."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import msgspec
+import pytest
+
+from ordergate.core.ids import Env
+from ordergate.security.hashing import SECRET_LENGTH_MAX, hash_secret
+from ordergate.security.people.totp import SECRET_BYTES, Totp
+from ordergate.security.people.visits import COOKIE
+from ordergate.telemetry.secret import Secret
+from tests.security.visitor import Visitor, visitor
+from tests.security.world import FACTOR_KEY, world
+
+BITS_MIN = 128
+
+
+async def having(password: str) -> Visitor:
+    here = await world()
+    alice = await visitor(here)
+    person = here.security.directory.person("alice")
+    assert person is not None
+    hashed = hash_secret(Secret(password))
+    await here.security.people.put_person(msgspec.structs.replace(person, password_hash=hashed))
+    await here.security.directory.refresh()
+    return alice
+
+
+async def gets_in(alice: Visitor, password: str) -> bool:
+    pushed = json.loads((await alice.push()).body)
+    await alice.open(pushed["request_uri"])
+    before = alice.visit
+    await alice.log_in(password=password)
+    return alice.visit != before
+
+
+PASSWORDS = {
+    "small": "twelve chars",
+    "capital": "ALL IN CAPITALS",
+    "cyrillic": "пароль из слов",
+    "signs": "\"'<>&;%00\\ \t x",
+    "64 long": "x" * 64,
+    "as long as may be": "y" * SECRET_LENGTH_MAX,
+}
+
+
+@pytest.mark.parametrize("kind", PASSWORDS)
+async def test_any_composition_serves_and_nothing_but_itself(kind: str) -> None:
+    password = PASSWORDS[kind]
+    alice = await having(password)
+
+    assert await gets_in(alice, password)
+    for other in (password[:-1], f"{password} ", f" {password}", password.swapcase()):
+        assert not await gets_in(alice, other), repr(other)
+
+
+async def test_no_password_runs_out_by_itself() -> None:
+    alice = await having("a password that is old")
+    alice.here.clock.advance(3 * 365 * 86_400)
+
+    assert await gets_in(alice, "a password that is old")
+
+
+async def test_the_field_hides_what_is_typed_and_takes_what_a_manager_knows() -> None:
+    alice = await visitor(await world())
+    pushed = json.loads((await alice.push()).body)
+
+    page = (await alice.open(pushed["request_uri"])).body.decode()
+
+    (field,) = re.findall(r'<input name="password"[^>]*>', page)
+    assert 'type="password"' in field
+    assert 'autocomplete="current-password"' in field
+    assert "onpaste" not in page
+    assert "maxlength" not in field
+
+
+def bits(text: str) -> float:
+    """At most, of URL-safe base64: what a text of this length can hold."""
+    assert re.fullmatch(r"[\w-]+", text), text
+    return len(text) * math.log2(64)
+
+
+async def test_whatever_stands_for_a_login_is_new_each_time_and_beyond_guessing() -> None:
+    seen: list[str] = []
+    for _ in range(3):
+        alice = await visitor(await world())
+        pushed: dict[str, Any] = json.loads((await alice.push()).body)
+        await alice.open(pushed["request_uri"])
+        seen += [pushed["request_uri"].rpartition(":")[2], alice.visit]
+        seen += [alice.cookie.removeprefix(f"{COOKIE}=")]
+        tokens = await alice.tokens()
+        seen += [alice.visit, tokens["refresh_token"].rpartition(".")[2]]
+    assert len(set(seen)) == len(seen)
+    assert min(map(bits, seen)) >= BITS_MIN
+
+
+def test_a_second_factor_is_drawn_by_chance_of_160_bits() -> None:
+    totp = Totp(Env.PAPER, FACTOR_KEY)
+    told = {totp.fresh("alice")[1].reveal().partition("secret=")[2].partition("&")[0] for _ in range(100)}
+    assert len(told) == 100
+    assert {len(secret) * 5 for secret in told} == {SECRET_BYTES * 8}
