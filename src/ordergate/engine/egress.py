@@ -249,8 +249,9 @@ def _child(held: _Held, seat: Seat, order: Order, terms: Terms) -> Withheld | No
     if terms.symbol != parent.symbol or (asked is not None and asked.side is not terms.side):
         return Withheld(f"{leg.role} of {parent.symbol}", f"{terms.side} {terms.symbol}")
     most = _filled_at_most(seat, group_id, order, leg.role) + terms.quantity
-    if most > parent.quantity:
-        return Withheld(f"{text(parent.quantity)} in all for {group_id}", f"{text(most)} with {order.id}")
+    approved = max(parent.quantity, _entered(seat, group_id)) if leg.role in EXITS else parent.quantity
+    if most > approved:
+        return Withheld(f"{text(approved)} in all for {group_id}", f"{text(most)} with {order.id}")
     return None
 
 
@@ -276,6 +277,15 @@ def _closing(
             f"{leg.role} {terms.side} {text(terms.quantity)} {terms.symbol}",
         )
     return None
+
+
+def _entered(seat: Seat, group_id: GroupId) -> Decimal:
+    """What the entry has filled: more than was asked for, where the broker gave too much of it."""
+    groups = seat.lane.books.groups
+    group = groups.get(group_id)
+    released = () if group is None else group.released
+    entries = [groups.orders.get(one.order_id) for one in released if one.role is Role.ENTRY]
+    return sum((one.cum_qty for one in entries if one is not None), ZERO)
 
 
 def _filled_at_most(seat: Seat, group_id: GroupId, order: Order, role: Role) -> Decimal:

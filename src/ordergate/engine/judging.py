@@ -13,6 +13,7 @@ import msgspec
 
 from ordergate.core import admission
 from ordergate.core.accounts.events import OverrideUsed
+from ordergate.core.contingent.tally import wrong_quantity
 from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import ENTROPY_BITS, Env, OrderId, Symbol, order_id
@@ -30,7 +31,7 @@ from ordergate.core.orders.events import (
     ReplaceRequested,
 )
 from ordergate.core.orders.lifecycle import Status
-from ordergate.core.orders.order import Order
+from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import Verdict
@@ -111,6 +112,8 @@ class Judging:
         asked = decide_replace(order, command)
         if isinstance(asked, Refusal):
             return asked
+        if (no := _groups_to_say(seat, order, asked)) is not None:
+            return no
         view = self._view_of(seat, order)
         event: ReplaceRequested | HeldReplaced | ReplaceDenied
         if kept:
@@ -250,6 +253,15 @@ class Judging:
     def _view_of(self, seat: Seat, order: Order) -> RiskView:
         terms = order.terms
         return self.view(seat, terms.symbol, user=order.actor, strategy=terms.strategy, order=order.id)
+
+
+def _groups_to_say(seat: Seat, order: Order, asked: Replacement) -> Refusal | None:
+    """What a group has to exit no hand changes: it would only be put back, or be more than was approved."""
+    groups = seat.lane.books.groups
+    group_id = groups.of_order.get(order.id)
+    group = None if group_id is None else groups.get(group_id)
+    wrong = None if group is None else wrong_quantity(group, order, asked.quantity)
+    return None if wrong is None else Refusal(Code.INVALID, wrong, {"quantity": wrong})
 
 
 def unroutable(seat: Seat, terms: Terms) -> Refusal | None:

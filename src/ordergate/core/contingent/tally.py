@@ -90,6 +90,15 @@ def worst_leaves(order: Order) -> Decimal:
     return max(order.leaves_qty, asked.quantity - order.cum_qty)
 
 
+def wrong_quantity(group: Group, order: Order, quantity: Decimal) -> str | None:
+    """Why a person may not make an order of the group one for so much; None where that is theirs to say."""
+    role = next((one.role for one in group.released if one.order_id == order.id), None)
+    if role is Role.ENTRY:
+        too_much = quantity > max(group.terms.quantity, order.terms.quantity)
+        return f"the entry of {group.id} is for {group.terms.quantity} at most" if too_much else None
+    return None if quantity == order.terms.quantity else f"how much it is for {group.id} decides"
+
+
 def setbacks(group: Group, orders: Mapping[OrderId, Order]) -> tuple[int, datetime | None]:
     """How many orders in a row were refused with nothing filled, and when the last of them was.
 
