@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from ordergate.api.deps import GENEROUS, Bounds
@@ -9,8 +11,9 @@ from ordergate.api.meter import Meter
 from ordergate.api.quotas import Kind, Quotas, Rate
 from tests.api.asking import a_key, an_order
 from tests.api.books import Books
-from tests.api.people import EVERYTHING, READER, TRADER, Directory, deps_of, principal
-from tests.api.served import Served, Talk, serving
+from tests.api.ledger import OTHER_ACCOUNT
+from tests.api.people import EVERYTHING, READER, STRANGER, TRADER, Directory, deps_of, principal
+from tests.api.served import PATIENCE_S, Served, Talk, serving
 
 TWO = Rate(per_s=0.001, burst=2)
 MANY = Rate(per_s=0.001, burst=5)
@@ -77,3 +80,33 @@ def test_a_client_over_its_quota_takes_nothing_from_its_tenant() -> None:
     assert not meter.is_spent(other, Kind.ORDERS, 0.0)
     assert [meter.take(other, Kind.ORDERS, 0.0) == 0.0 for _ in range(3)] == [True, True, False]
     assert meter.take(one, Kind.CANCELS, 0.0) == 0.0
+
+
+async def test_tm20_a_clients_storm_is_decided_by_nobody_and_the_next_clients_order_at_once(
+    books: Books,
+) -> None:
+    """Its quota is spent and as much is unanswered as may be; not one of its answers is there yet."""
+    books.decides_at_once = True
+    books.kept = asyncio.Queue()
+    bounds = Bounds(of_client=quotas(orders=MANY), stream_commands_in_flight_max=3)
+    async with (
+        serving(deps_of(books, bounds=bounds)) as served,
+        served.stream() as storm,
+        served.stream(STRANGER) as quiet,
+    ):
+        for number in range(50):
+            key = a_key()["idempotency-key"]
+            await storm.send(type="place", id=str(number), idempotency_key=key, order=an_order())
+        refused = [await storm.until("answer") for _ in range(47)]
+        assert {one["status"] for one in refused} == {429}
+        assert books.decided_at_once == 3
+
+        key = a_key()["idempotency-key"]
+        await quiet.send(type="place", id="q", idempotency_key=key, order=an_order(account_id=OTHER_ACCOUNT))
+        async with asyncio.timeout(PATIENCE_S):
+            answers = [await books.kept.get() for _ in range(4)]
+        answers[3]()
+        assert (await quiet.until("answer", id="q"))["status"] == 201
+        for answer in answers[:3]:
+            answer()
+        assert (await storm.until("answer"))["status"] == 201

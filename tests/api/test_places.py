@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from websockets.exceptions import InvalidStatus
 
 from ordergate.api.deps import Bounds
-from ordergate.api.stream.places import (
+from ordergate.api.places import (
     FULL,
     FULL_OF_STRANGERS,
     OF_ADDRESS,

@@ -16,7 +16,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from ordergate.api.deps import Bounds
-from ordergate.api.stream.places import Room
+from ordergate.api.places import Room
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.ports.views import Snapshot
 from tests.api.asking import a_key, an_order

@@ -11,7 +11,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from ordergate.api.deps import Bounds
-from ordergate.api.stream.places import Room
+from ordergate.api.places import Room
 from ordergate.api.stream.tickets import LIFE_S, OF_ONE_MAX, Tickets
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Code, Refusal

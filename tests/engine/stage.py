@@ -206,6 +206,9 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         ourselves: SeenNode | None = None,
         env: Env = Env.PAPER,
         hours: Hours = always_unknown,
+        room: int = 16_384,
+        questions_max: int = 20_000,
+        others: Sequence[AccountId] = (),
     ) -> None:
         """`limits` change the ordinary ones. Orders in `hidden` are not found by questions."""
         self.env = env
@@ -214,12 +217,9 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self.clock = HandClock()
         self.chance = CountingChance()
         # A test may mix environments as only a mistake could: the types are told that it is always paper.
-        self.journal = MemoryJournal(cast("Paper", env))
+        self.journal = MemoryJournal(cast("Paper", env), queued_units_max=room)
         self.views = MemoryViews(self.journal)
-        self.exchange = PaperExchange(
-            now=self.clock.now, instruments={ES: INSTRUMENT}, dedups=dedup is DedupClass.A
-        )
-        self.exchange.mark(ES, Decimal(4800))
+        self.exchange = self._exchange(dedups=dedup is DedupClass.A)
         self.last_price = Decimal(4800)
         self.listener = Listener()
         self._fate = fate
@@ -247,6 +247,8 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self.unproved: str | None = None
         self.registered: dict[str, Registered] = {}
         self._keys = count()
+        self._pace = Pace(questions_max=questions_max)
+        self._others = others
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -293,13 +295,21 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             strategies=self.registered.get,
         )
         served = [Served(self.account, self.broker, self._limits, self._expected, login="paper-login")]
+        for other in self._others:
+            broker = PaperBroker(self._exchange(), env=cast("Paper", self.env), clock=self.clock)
+            served.append(Served(other, broker, self._limits, login=f"login-of-{other}"))
         self.node = Node(
-            world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self.snapshots, trips=self._trips
+            world, served, rhythm=Rhythm(), pace=self._pace, snapshots=self.snapshots, trips=self._trips
         )
         self.price(self.last_price)
         self.node.start()
         if ready:
             await self.until(lambda: not self.gate.readiness())
+
+    def _exchange(self, *, dedups: bool = True) -> PaperExchange:
+        exchange = PaperExchange(now=self.clock.now, instruments={ES: INSTRUMENT}, dedups=dedups)
+        exchange.mark(ES, Decimal(4800))
+        return exchange
 
     async def crash(self) -> None:
         """Stop without a word: what is durable is all that is left."""

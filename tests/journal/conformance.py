@@ -257,10 +257,13 @@ class JournalConformance:
     async def test_a_full_queue_refuses_at_once_and_takes_more_when_it_has_drained(self, twin: Twin) -> None:
         journal = await twin.cramped(3)
         owner = await taken(journal)
+        assert journal.room == 3
         waiting = [journal.append(owner.place(number)) for number in range(1, 4)]
+        assert journal.room == 0
         with pytest.raises(JournalUnavailable):
             journal.append(owner.place(4))
         await asyncio.gather(*waiting)
+        assert journal.room == 3
         owner.head = 3
         await journal.append(owner.place(5))
         assert [stored.seq for stored in await read(journal)] == [1, 2, 3, 4]

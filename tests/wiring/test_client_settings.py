@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from ordergate.api.deps import GENEROUS, Bounds
+from ordergate.api.places import Room
 from ordergate.api.quotas import Rate
-from ordergate.api.stream.places import Room
 from ordergate.wiring.client_settings import bounds_of
 from ordergate.wiring.settings import CannotStart, Settings, parse
 

@@ -12,9 +12,9 @@ import msgspec
 
 from ordergate.api.administration import AccessLike, ProgramsLike, StrategiesLike
 from ordergate.api.json_bodies import BYTES_MAX
+from ordergate.api.places import Room
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.api.stored_credentials import Credentials
-from ordergate.api.stream.places import Room
 from ordergate.core.access import Principal
 from ordergate.core.accounts.breaks import Action
 from ordergate.core.approvals import Change

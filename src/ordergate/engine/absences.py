@@ -89,7 +89,7 @@ class Absences:
                 return
             case Next.RESEND:
                 log.warning("order.resent", order=order_id, account=seat.lane.account)
-                self._dispatcher.ask(order_id, self._dispatcher.place_again(seat, order_id))
+                self._dispatcher.ask(seat, order_id, self._dispatcher.place_again(seat, order_id))
             case Next.GIVE_UP:
                 self.found(order_id)
                 evidence = (

@@ -144,7 +144,7 @@ class Contingent:
         books = seat.lane.books
         flattens = group.terms.kind is GroupKind.FLATTEN
         stopped = self._is_stopped(seat, group, group.terms.symbol)
-        blocked = stopped or self._dispatcher.is_full or not seat.limits_known
+        blocked = stopped or self._dispatcher.is_full_for(seat.lane.account) or not seat.limits_known
         can = seat.broker.capabilities
         may_resize = can.replaces and not any(one.order_id in self._fixed for one in group.released)
         held = {} if books.account is None or not flattens else books.account.positions

@@ -19,7 +19,7 @@ from ordergate.core.accounts.breaks import SEVERITY, Nature, break_id
 from ordergate.core.accounts.events import AnyAccountEvent, BreakOpened
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault
-from ordergate.core.ids import ClOrdId, OrderId
+from ordergate.core.ids import AccountId, ClOrdId, OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import absorb
@@ -31,6 +31,7 @@ from ordergate.engine.holding import Held, until_free
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
+from ordergate.engine.shares import Shares
 from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected, Unknown, Unsent
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints
@@ -76,10 +77,10 @@ class Dispatcher:
         self._metrics = metrics
         self._pace = pace
         self._last_question: dict[OrderId, asyncio.Task[None]] = {}
+        self._asking = Shares(pace.questions_max)
 
-    @property
-    def is_full(self) -> bool:
-        return len(self._last_question) >= self._pace.questions_max
+    def is_full_for(self, account: AccountId) -> bool:
+        return self._asking.is_full_for(account)
 
     def is_speaking_of(self, order_id: OrderId) -> bool:
         return order_id in self._last_question
@@ -94,26 +95,28 @@ class Dispatcher:
         self._egress.committed(event, written)
         match event:
             case e.OrderAccepted(order_id=order_id):
-                self.ask(order_id, self.place(seat, order_id, self._clock.monotonic()))
+                self.ask(seat, order_id, self.place(seat, order_id, self._clock.monotonic()))
             case e.CancelRequested(order_id=order_id):
-                self.ask(order_id, self.cancel(seat, order_id))
+                self.ask(seat, order_id, self.cancel(seat, order_id))
             case e.ReplaceRequested(order_id=order_id):
-                self.ask(order_id, self._replace(seat, order_id))
+                self.ask(seat, order_id, self._replace(seat, order_id))
             case e.OrderAcknowledged(order_id=order_id):
                 order = lane.books.order(order_id)
                 # A cancel asked while the order was unknown could not reach it before; one asked
                 # while it was being placed is in turn already, and the order is pending_cancel.
                 if order is not None and order.cancel_requested and order.status is Status.WORKING:
-                    self.ask(order_id, self.cancel_again(seat, order_id))
+                    self.ask(seat, order_id, self.cancel_again(seat, order_id))
             case _:
                 return
 
-    def ask(self, order_id: OrderId, question: Coroutine[None, None, None]) -> None:
+    def ask(self, seat: Seat, order_id: OrderId, question: Coroutine[None, None, None]) -> None:
         """Ask once the questions before it on the same order are answered."""
         before = self._last_question.get(order_id)
+        if before is None:
+            self._asking.take(seat.lane.account)
         task = asyncio.create_task(question if before is None else _in_turn(before, question))
         self._last_question[order_id] = task
-        task.add_done_callback(lambda done: self._answered(order_id, done))
+        task.add_done_callback(lambda done: self._answered(seat.lane.account, order_id, done))
 
     async def drain(self, timeout_s: float) -> None:
         """Wait for the questions under way, for so long at most."""
@@ -390,9 +393,10 @@ class Dispatcher:
         if not seat.lane.ready.is_set():
             await asyncio.wait_for(seat.lane.ready.wait(), self._pace.lane_wait_s_max)
 
-    def _answered(self, order_id: OrderId, task: asyncio.Task[None]) -> None:
+    def _answered(self, account: AccountId, order_id: OrderId, task: asyncio.Task[None]) -> None:
         if self._last_question.get(order_id) is task:
             del self._last_question[order_id]
+            self._asking.give_back(account)
             self._egress.forget(order_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("dispatch.failed", order=order_id, error=repr(error))

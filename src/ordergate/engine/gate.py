@@ -44,6 +44,7 @@ from ordergate.engine.limits_desk import LimitsDesk
 from ordergate.engine.once import NOT_KNOWN, Decided, Once, until_ready
 from ordergate.engine.questions import preview_of, reasons_not_ready
 from ordergate.engine.resolving import Resolving
+from ordergate.engine.shares import TOO_MUCH_WAITS
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
 
@@ -191,6 +192,8 @@ class Gate(KillGate):
             return seat
         if (unproved := self._audit()) is not None:
             return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
+        if seat.lane.is_crowded:
+            return TOO_MUCH_WAITS
         fields = {
             "id": str(order_id),
             "quantity": written(quantity),
@@ -360,8 +363,8 @@ class Gate(KillGate):
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
         if (unproved := self._audit()) is not None:
             return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
-        if self._dispatcher.is_full:
-            return Refusal(Code.UNAVAILABLE, "too many orders await their broker; try again")
+        if seat.lane.is_crowded or self._dispatcher.is_full_for(terms.account):
+            return TOO_MUCH_WAITS
         return seat
 
     def _seat(self, principal: Principal, scope: Scope, account: AccountId) -> Seat | Refusal:

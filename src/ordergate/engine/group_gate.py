@@ -48,6 +48,7 @@ from ordergate.engine.key_guard import KeyGuard
 from ordergate.engine.lane import Recorded
 from ordergate.engine.lanes import Lanes, Seat
 from ordergate.engine.once import ATTEMPTS_MAX, Once, until_ready
+from ordergate.engine.shares import TOO_MUCH_WAITS
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.journal import Journal
 from ordergate.ports.views import Page
@@ -103,6 +104,8 @@ class GroupGate:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
         if (unproved := self._audit()) is not None:
             return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
+        if seat.lane.is_crowded:
+            return TOO_MUCH_WAITS
         asker = Asker(principal, key, correlation)
         request = envelopes.request(
             self._env, asker, envelopes.PLACE_GROUP, terms.account, group_fields(terms)

@@ -32,6 +32,7 @@ from ordergate.core.orders.order import Order
 from ordergate.engine.books import Books, order_from
 from ordergate.engine.receipts import Receipts
 from ordergate.engine.recovery import Recovery, named
+from ordergate.engine.shares import is_too_much
 from ordergate.engine.units import UnitBuilder, kind_of
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Clock
@@ -106,12 +107,18 @@ class Lane:
         self.epoch = 0
         self._head = 0
         self._told = -1
+        self._unwritten = 0
         self._last_commit: Committed | None = None
         self._watchers: dict[OrderId, list[asyncio.Future[OrderRow | None]]] = {}
 
     @property
     def head(self) -> int:
         return self._head
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether too much of this account waits for the journal, of which others have to find room too."""
+        return is_too_much(self._unwritten, self._journal.room)
 
     def record(
         self,
@@ -151,6 +158,7 @@ class Lane:
         asked_at = self._clock.monotonic()
         committed.add_done_callback(partial(self._on_commit, unit, reached, asked_at))
         self._last_commit = committed
+        self._unwritten += 1
         return Recorded(unit, committed)
 
     @property
@@ -247,6 +255,7 @@ class Lane:
     def _on_commit(
         self, unit: Unit, reached: Sequence[Status], asked_at: float, committed: Committed
     ) -> None:
+        self._unwritten -= 1
         if unit.receipt is not None:
             self.receipts.end(unit.receipt, kept=not _failed(committed))
         if committed.cancelled():

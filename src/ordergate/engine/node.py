@@ -150,7 +150,7 @@ class Node:
             world.clock,
             admits=lambda seat, order: (
                 world.audit() is None
-                and not self._dispatcher.is_full
+                and not self._dispatcher.is_full_for(seat.lane.account)
                 and keys.refuse_strategy(seat.tenant, order.terms) is None
             ),
         )

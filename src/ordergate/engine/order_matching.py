@@ -212,7 +212,7 @@ class OrderMatching:
         """A cancel that found the order still working is asked again: cancels are harmless."""
         overdue = order.cancel_requested and self.is_suspect(order)
         if overdue and not self._dispatcher.is_speaking_of(order.id):
-            self._dispatcher.ask(order.id, self._dispatcher.cancel_again(seat, order.id))
+            self._dispatcher.ask(seat, order.id, self._dispatcher.cancel_again(seat, order.id))
 
     def is_suspect(self, order: Order) -> bool:
         """An order with a question open for longer than an answer takes."""

@@ -56,6 +56,10 @@ class MemoryJournal(Generic[E]):
     def queued(self) -> int:
         return len(self._waiting)
 
+    @property
+    def room(self) -> int:
+        return self._queued_units_max - len(self._waiting)
+
     async def take(self, account: AccountId) -> Taken:
         self._commit()
         taken, last_hash = self.store.take(account)

@@ -86,6 +86,10 @@ class PostgresJournal(Generic[E]):
         """How many units wait to be written."""
         return self._writer.queued
 
+    @property
+    def room(self) -> int:
+        return self._writer.room
+
     async def take(self, account: AccountId) -> Taken:
         return await self._writer.take(account)
 

@@ -105,6 +105,10 @@ class Writer:
     def queued(self) -> int:
         return len(self._waiting)
 
+    @property
+    def room(self) -> int:
+        return self._limits.queued_units_max - len(self._waiting)
+
     async def start(self) -> None:
         """Get the fence and begin. Raises JournalUnavailable, also when another gateway holds it."""
         self._begin(await self._open(None))

@@ -161,6 +161,11 @@ class Journal(Protocol):
         """
         ...
 
+    @property
+    def room(self) -> int:
+        """How many units more it would take now."""
+        ...
+
     def read(self, account: AccountId, *, after: int, upto: int | None = None) -> AsyncIterator[Stored]:
         """The account's events after a sequence number, in order, verified link by link."""
         ...

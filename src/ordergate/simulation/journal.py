@@ -40,6 +40,10 @@ class SimJournal:
         """Whether the writer has its connection and the fence."""
         return self._writer.connected
 
+    @property
+    def room(self) -> int:
+        return self._writer.room
+
     async def take(self, account: AccountId) -> Taken:
         return await self._writer.take(account)
 

@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import msgspec
 
 from ordergate.api.deps import GENEROUS, Bounds
+from ordergate.api.places import Room
 from ordergate.api.quotas import Quotas, Rate
-from ordergate.api.stream.places import Room
 from ordergate.core.hooks.template import Found, Template
 from ordergate.core.ids import AccountId, Env
 from ordergate.wiring.secret_sources import SecretSource

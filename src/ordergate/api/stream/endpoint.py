@@ -13,12 +13,12 @@ from ordergate.api.door import Door
 from ordergate.api.edge import peer_of
 from ordergate.api.exchange import CORRELATION_KEY, HEADERS_KEY, refused
 from ordergate.api.measures import Measures
+from ordergate.api.places import Place, Places
 from ordergate.api.protocols import SOCKET_KEY
 from ordergate.api.stream.actions import Limits, Send
 from ordergate.api.stream.connection import Connection
 from ordergate.api.stream.guest import Guest
 from ordergate.api.stream.hub import Hub
-from ordergate.api.stream.places import Place, Places
 from ordergate.api.stream.session import Session
 from ordergate.api.stream.tickets import Tickets
 from ordergate.core.access import Principal
