@@ -27,6 +27,7 @@ from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.venue.faces.admin import AccountLedger
 from ordergate.venue.faults import Fault, FaultState
 from ordergate.wiring import demo
+from tests.dose import dose
 from tests.e2e.pacing import PACE
 
 ADMIN_TOKEN: Final = "a-token-for-tests-only"
@@ -35,7 +36,7 @@ ACCOUNT: Final = str(demo.ACCOUNT)
 CASH: Final = "100000000"
 START_S_MAX: Final = 60.0
 STOP_S_MAX: Final = 20.0
-COMMAND_S_MAX: Final = 60.0
+COMMAND_S_MAX: Final = dose(60, 600)  # a long dose leaves a long journal to verify
 LOGIN_EVERY_S: Final = 0.75
 POLL_S: Final = 0.02
 
