@@ -39,6 +39,7 @@ from ordergate.api.routes import tickets
 from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
+from ordergate.core.refusals import Code
 from ordergate.engine import (
     access_desk,
     answers,
@@ -284,6 +285,18 @@ async def test_the_docs_page_lists_every_route_and_loads_nothing(
     assert "unsafe" not in policy
     for path in app.openapi()["paths"]:
         assert f"<code>{path}</code>" in answer.text
+
+
+async def test_the_docs_page_says_how_to_begin_what_fields_may_be_and_every_code(
+    client: httpx.AsyncClient,
+) -> None:
+    page = (await client.get("/docs", headers={"authorization": ""})).text
+    assert "grant_type=client_credentials" in page
+    assert "Exact, as a string; like " in page
+    assert "such as 4800.25" in page
+    assert "<code>Idempotency-Key</code>" in page
+    for code in Code:
+        assert f"<code>{code.value}</code>" in page
 
 
 async def test_the_metrics_count_requests_by_route_and_never_by_path(client: httpx.AsyncClient) -> None:
