@@ -1,4 +1,4 @@
-"""The first order that anybody places: it waits in the recorded queue, fills in parts, and outlasts a restart."""
+"""The first order that anybody places: it joins the recorded queue, fills in parts, outlasts a restart."""
 
 from __future__ import annotations
 
