@@ -4,12 +4,16 @@ import asyncio
 import io
 import json
 import logging
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import uvicorn
+from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from ordergate.telemetry import log
 from ordergate.telemetry.secret import Secret
@@ -117,6 +121,23 @@ def test_lines_of_libraries_are_json_and_redacted_too(stream: io.StringIO) -> No
     (line,) = lines(stream)
     assert line["logger"] == "some.library"
     assert CANARY not in stream.getvalue()
+
+
+async def test_a_stream_that_is_refused_is_no_error_of_the_server(stream: io.StringIO) -> None:
+    async def refuses(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.http.response.start", "status": 401, "headers": []})
+            await send({"type": "websocket.http.response.body", "body": b"no"})
+
+    config = uvicorn.Config(refuses, log_config=None, lifespan="off", ws="websockets-sansio")
+    server = uvicorn.Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        serving = asyncio.create_task(server.serve([listening]))
+        with pytest.raises(InvalidStatus):
+            await connect(f"ws://127.0.0.1:{listening.getsockname()[1]}/")
+        server.should_exit = True
+        await serving
+    assert [line for line in lines(stream) if line["level"] == "error"] == []
 
 
 def test_what_json_cannot_hold_does_not_lose_the_line(stream: io.StringIO) -> None:

@@ -33,6 +33,8 @@ _LEVELS: Final[dict[str, int]] = {
 }
 # These write whole requests and tokens at debug level, which we never want formatted at all.
 _CHATTY: Final = ("authlib", "httpx", "httpcore", "aiohttp", "asyncio", "websockets", "uvicorn.access")
+# uvicorn says so at level error of every stream that is refused, after the refusal has been sent whole.
+_UNTRUE: Final = "ASGI callable returned without completing handshake."
 
 
 class _Stderr(io.TextIOBase):
@@ -65,6 +67,11 @@ def configure(level: Level = "info", stream: TextIO | None = None) -> None:
     root.setLevel(_LEVELS[level])
     for name in _CHATTY:
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("uvicorn.error").addFilter(_is_true)
+
+
+def _is_true(record: logging.LogRecord) -> bool:
+    return record.msg != _UNTRUE
 
 
 def _configure_ours(level: Level, target: TextIO) -> None:
