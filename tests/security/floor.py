@@ -162,6 +162,10 @@ class Floor(Everybody):
             await self.clock.move(STEP_S)
         raise AssertionError("it never came true")
 
+    def look_again(self) -> None:
+        """What has happened so far to what is not acme's was meant."""
+        self.heads = self._heads()
+
     def untouched(self) -> bool:
         """Nothing has happened to what is not acme's."""
         return self._heads() == self.heads
@@ -244,9 +248,12 @@ class Floor(Everybody):
         )
         assert isinstance(edited, Edited), edited
         assert edited.change is not None
-        role = Assignment(owner.tenant, f"newcomer-{target}", Role.VIEWER, Reach.ACCOUNT, account)
-        asked = await self.access.ask(owner, role, reason="floor", correlation="floor")
-        assert isinstance(asked, Change), asked
+        looser = msgspec.structs.replace(standing, limits={**standing.limits, "max_open_orders": 3_000})
+        again = await self.node.limits.edit(
+            owner, [Edit(rule, standing.version, looser)], reason="floor", correlation="floor"
+        )
+        assert isinstance(again, Edited), again
+        assert again.change is not None
         return {
             "account": account,
             "login": f"login-{target}",
@@ -255,9 +262,20 @@ class Floor(Everybody):
             "group": group.group_id,
             "rule": rule,
             "change": edited.change.id,
-            "role_change": asked.id,
+            "unwanted": again.change.id,
+            "newcomer": f"newcomer-{target}",
+            "role_change": await self._asked_for(Role.VIEWER, f"newcomer-{target}", target),
+            "unwanted_role": await self._asked_for(Role.TRADER, f"newcomer-{target}", target),
             "break": await self._broken(target),
         }
+
+    async def _asked_for(self, role: Role, who: str, target: str) -> str:
+        """A role that waits for another person."""
+        owner = self.owner(target)
+        wish = Assignment(owner.tenant, who, role, Reach.ACCOUNT, self.accounts[target])
+        asked = await self.access.ask(owner, wish, reason="floor", correlation="floor")
+        assert isinstance(asked, Change), asked
+        return asked.id
 
     async def _broken(self, target: str) -> str:
         """A break: the broker has money of which the books know nothing."""
@@ -286,7 +304,10 @@ class Floor(Everybody):
             "group": _another(there["group"]),
             "rule": f"settings:{nothing}",
             "change": "chg-000000000000-00000000",
-            "role_change": "chg-000000000000-00000000",
+            "unwanted": "chg-000000000000-00000001",
+            "newcomer": "newcomer-of-nobody",
+            "role_change": "chg-000000000000-00000002",
+            "unwanted_role": "chg-000000000000-00000003",
             "break": _another(there["break"]),
         }
 

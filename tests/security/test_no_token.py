@@ -24,7 +24,7 @@ from ordergate.wiring.serving import free_port
 from tests.api.served import serving
 from tests.dose import dose
 from tests.security.floor import Floor, floor
-from tests.security.test_matrix import PUBLIC
+from tests.security.matrix import PUBLIC
 
 PATIENCE_S: Final = 60.0
 OPEN: Final = PUBLIC | {

@@ -17,7 +17,7 @@ from ordergate.api.quotas import Rate
 from ordergate.core.access import Role
 from ordergate.core.ids import Env
 from tests.security.floor import OWN, SISTER, THEIRS, Floor, floor
-from tests.security.test_matrix import MATRIX
+from tests.security.matrix import MATRIX
 
 TESTS: Final = Path(__file__).resolve().parents[1]
 CELLS: Final = "security/test_matrix.py::test_every_cell_answers_as_the_matrix_says"

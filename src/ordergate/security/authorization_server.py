@@ -1,9 +1,10 @@
-"""The embedded OAuth 2 authorization server: tokens for programs with a client secret.
+"""The embedded OAuth 2 authorization server: what programs ask for, for themselves or in a person's name.
 
 Knows no web framework: every endpoint takes body, headers and the caller's address and returns
 an answer. Authlib runs the protocol in a worker thread, because checking a secret takes tens of
-milliseconds on purpose. There is one grant (client credentials), there are no refresh tokens,
-no passwords of people, and no token without an expiry.
+milliseconds on purpose. There are three grants: client credentials, a code, and a refresh token that
+stands for a person's login. People's passwords are never seen here (`people.login` has them), and no
+token is without an expiry.
 """
 
 from __future__ import annotations
