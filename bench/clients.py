@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from collections.abc import Callable
 from typing import Final, Self, cast
 
@@ -54,8 +55,8 @@ class RestClient(Client):
     """One keep-alive connection. The next request follows the answer to the one before."""
 
     @classmethod
-    async def connect(cls, port: int) -> Self:
-        _, client = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port)
+    async def connect(cls, port: int, tls: ssl.SSLContext | None = None) -> Self:
+        _, client = await asyncio.get_running_loop().create_connection(cls, "127.0.0.1", port, ssl=tls)
         return client
 
     def data_received(self, data: bytes) -> None:
@@ -81,9 +82,9 @@ class StreamClient(Client):
         self.opened: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @classmethod
-    async def connect(cls, port: int, token: str) -> Self:
+    async def connect(cls, port: int, token: str, tls: ssl.SSLContext | None = None) -> Self:
         _, client = await asyncio.get_running_loop().create_connection(
-            lambda: cls(token), "127.0.0.1", port
+            lambda: cls(token), "127.0.0.1", port, ssl=tls
         )
         async with asyncio.timeout(10):
             await client.opened

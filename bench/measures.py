@@ -48,14 +48,14 @@ class Share(msgspec.Struct, frozen=True):
 async def rest_orders(stand: Stand, seconds: float) -> Rate:
     """Durable, acknowledged orders a second through REST."""
     clients = [await RestClient.connect(stand.port) for _ in range(REST_CONNECTIONS)]
-    return await _orders(stand, ClosedLoop(clients, Orders(stand.token).request), clients, seconds)
+    return await taken(stand, ClosedLoop(clients, Orders(stand.token).request), clients, seconds)
 
 
 async def stream_orders(stand: Stand, seconds: float) -> Rate:
     """Durable, acknowledged orders a second through WebSockets."""
     clients = [await StreamClient.connect(stand.port, stand.token) for _ in range(STREAMS)]
     loop = ClosedLoop(clients, Orders(stand.token).frame, deep=DEEP)
-    return await _orders(stand, loop, clients, seconds)
+    return await taken(stand, loop, clients, seconds)
 
 
 async def echoes(port: int, seconds: float) -> float:
@@ -88,7 +88,7 @@ async def own_share(stand: Stand, *, rate: float, seconds: float, through: str) 
     )
 
 
-async def _orders(
+async def taken(
     stand: Stand, loop: ClosedLoop, clients: Sequence[RestClient] | Sequence[StreamClient], seconds: float
 ) -> Rate:
     """Until the last order is acknowledged, and that is durable too."""

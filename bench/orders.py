@@ -18,7 +18,7 @@ _ORDER: Final = (
 )
 _REQUEST: Final = (
     b"POST /v1/orders HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-    b"Authorization: Bearer %b\r\nIdempotency-Key: key-%b-%08d\r\nContent-Length: %d\r\n\r\n%b"
+    b"Authorization: %b\r\nIdempotency-Key: key-%b-%08d\r\nContent-Length: %d\r\n\r\n%b"
 )
 _FRAME: Final = b'{"type":"place","id":"%d","idempotency_key":"key-%b-%08d","order":%b}'
 
@@ -31,14 +31,21 @@ class Orders:
     """Numbered orders of one measurement, with keys unlike those of every other."""
 
     def __init__(self, token: str) -> None:
-        self._token = token.encode()
+        self._credential = b"Bearer " + token.encode()
         self._run = secrets.token_hex(4).encode()
 
     def request(self) -> bytes:
         """The next order as an HTTP request."""
         number = next(_numbers)
         body = self._order(number)
-        return _REQUEST % (self._token, self._run, number, len(body), body)
+        return _REQUEST % (self._credential, self._run, number, len(body), body)
+
+    def proven(self, proof: bytes) -> bytes:
+        """The same with a proof of its own, for a token that is bound to a key (RFC 9449)."""
+        number = next(_numbers)
+        body = self._order(number)
+        credential = self._credential.replace(b"Bearer", b"DPoP", 1) + b"\r\nDPoP: " + proof
+        return _REQUEST % (credential, self._run, number, len(body), body)
 
     def frame(self) -> bytes:
         """The next order as a WebSocket frame of a client."""

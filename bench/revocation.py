@@ -102,16 +102,22 @@ async def rounds(told: dict[str, Any], folder: Path) -> list[tuple[float, float]
     return [await one_round(told, folder, number) for number in range(ROUNDS)]
 
 
-def main() -> None:
+async def measure() -> dict[str, list[float]]:
+    """Seconds of every round: until REST refuses, and until an open stream is closed."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        process, told = started(folder)
+        process, told = await asyncio.to_thread(started, folder)
         try:
-            measured = asyncio.run(rounds(told, folder))
+            measured = await rounds(told, folder)
         finally:
             process.terminate()
-            process.wait(PATIENCE_S)
-    for what, taken in zip(("REST", "an open stream"), zip(*measured, strict=True), strict=True):
+            await asyncio.to_thread(process.wait, PATIENCE_S)
+    by_way = zip(("rest", "stream"), zip(*measured, strict=True), strict=True)
+    return {what: [round(one, 3) for one in taken] for what, taken in by_way}
+
+
+def main() -> None:
+    for what, taken in asyncio.run(measure()).items():
         longest, median = max(taken), statistics.median(taken)
         print(f"{what:16} longest {longest:5.2f} s   median {median:5.2f} s")  # what it is for
 

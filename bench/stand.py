@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,17 @@ async def stand(
     broker: Broker,
     samples: Path | None = None,
     requests_per_minute: int = 0,
+    tls: Mapping[str, str] | None = None,
 ) -> AsyncIterator[Stand]:
-    """A gateway called `name`, whose state is in `folder` and in the database `dsn`."""
+    """A gateway called `name`, whose state is in `folder` and in the database `dsn`.
+
+    With `tls` it is spoken to over that; whoever asks gets a token himself then.
+    """
     port = _free_port()
     plain = subject.settings_plain(folder / name, port=port, broker_url=broker.url, key=name)
     plain["brokers"]["counterparty"]["requests_per_minute"] = requests_per_minute
+    if tls is not None:
+        plain["tls"] = dict(tls)
     settings = folder / f"{name}.yaml"
     settings.write_text(yaml.safe_dump(plain), encoding="utf-8")
     await migrate_all(dsn)
@@ -86,7 +92,7 @@ async def stand(
         async with running(
             "bench.subject", str(settings), on=cores.subject, errors=errors, **environment
         ) as process:
-            token = await _token(port, process.said["client_secret"])
+            token = "" if tls is not None else await _token(port, process.said["client_secret"])
             yield Stand(
                 port=port, token=token, key=name, broker=broker, process=process, database=database
             )

@@ -18,7 +18,7 @@ from typing import Any, Final
 import msgspec
 from rich.console import Console
 
-from bench import recovery, risk_catalogue, rotation, stream_fanout
+from bench import recovery, revocation, risk_catalogue, rotation, senders, stream_fanout
 from bench.figures import RESULTS, Values, report
 from bench.measures import Rate, Share, echoes, own_share, rest_orders, stream_orders
 from bench.past import write_past
@@ -52,7 +52,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 PARTS: Final = ("rates", "latency", "past", "fanout", "risk")
-ON_REQUEST: Final = ("recovery", "rotation")
+ON_REQUEST: Final = ("recovery", "rotation", "senders", "revocation")
 """Parts that take minutes by themselves, and are measured only when they are named."""
 
 
@@ -91,6 +91,8 @@ class Suite:
             self._risk()
         if "rotation" in self._plan.only:
             await self._rotations()
+        if "revocation" in self._plan.only:
+            await self._revocations()
         folder, described = self._plan.results, self._cores.described()
         return report(
             self._values,
@@ -115,6 +117,8 @@ class Suite:
             await self._pasts(folder, server, counterparty)
         if "recovery" in self._plan.only:
             await self._recoveries(folder, server, counterparty)
+        if "senders" in self._plan.only:
+            await self._senders(folder, await server.database("senders"), counterparty)
 
     async def _rounds(self, folder: Path, server: EmbeddedPostgres, fresh: Stand) -> None:
         single_rows = await server.database("single_rows")
@@ -219,6 +223,29 @@ class Suite:
         found = await stream_fanout.measure(list(self._plan.rates), 1, self._cores)
         self._values["rates"]["fan_out_to_1000"] = found["sustained_messages_per_s"]
         self._details["fan_out"] = found
+
+    async def _senders(self, folder: Path, dsn: str, counterparty: Broker) -> None:
+        found = await senders.measure(
+            self._cores,
+            folder,
+            dsn,
+            counterparty,
+            rounds=self._plan.rounds,
+            seconds=self._plan.seconds,
+            say=self._say,
+        )
+        self._details["senders"] = found
+        self._values["rates"] |= {f"{name}_over_tls": way["orders_per_s"] for name, way in found.items()}
+        self._values["cost_us"] |= {f"{name}_over_tls": way["cpu_us"] for name, way in found.items()}
+
+    async def _revocations(self) -> None:
+        self._say(f"a right is taken, {revocation.ROUNDS} times")
+        with _everywhere(self._cores):
+            found = await revocation.measure()
+        self._details["revocation_s"] = found
+        self._values["revocation"] = {
+            f"{what}_longest_s": round(max(taken), 2) for what, taken in found.items()
+        }
 
     async def _rotations(self) -> None:
         with tempfile.TemporaryDirectory(prefix="og-rotation-") as name, _everywhere(self._cores):

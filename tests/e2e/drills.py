@@ -16,12 +16,13 @@ import asyncpg
 
 from ordergate.wiring import demo
 from tests.e2e.floor import ACCOUNT, CLIENT_ID
-from tests.e2e.ground import ROLE, Ground, pair
+from tests.e2e.ground import PASSPHRASE, ROLE, Ground, pair
 from tests.e2e.pacing import PACE
 
 EMERGENCY_S_MAX: Final = 300.0
 LOOK_S: Final = 0.02
 BACK_S_MAX: Final = 60.0
+RETRY_S: Final = 0.25
 
 Told = dict[str, Any]
 
@@ -100,6 +101,20 @@ async def webhook_secret(here: Ground) -> Told:
     return {"s": took, "messages": here.receiver.believed}
 
 
+async def hook_secret(here: Ground) -> Told:
+    """Both are accepted; then, at a rotation without an overlap, only the newest."""
+    words = [PASSPHRASE]
+    began = time.monotonic()
+    words.append((await here.told("secrets", "rotate-hook", "trend"))["secret"])
+    await _until_alerted(here, words[1])
+    took = time.monotonic() - began
+    assert await _alerted(here, words[0]) == 201
+    words.append((await here.told("secrets", "rotate-hook", "trend", "--overlap", "0"))["secret"])
+    await _until_alerted(here, words[2])
+    assert [await _alerted(here, word) for word in words[:2]] == [401, 401]
+    return {"s": took}
+
+
 async def signing_key(here: Ground) -> Told:
     old = dict(here.rest.headers)
     began = time.monotonic()
@@ -141,6 +156,7 @@ DRILLS: Final[Mapping[str, Callable[[Ground], Awaitable[Told]]]] = {
     "database_password": database_password,
     "client_secret": client_secret,
     "webhook_secret": webhook_secret,
+    "hook_secret": hook_secret,
     "signing_key": signing_key,
     "signing_key_in_an_emergency": signing_key_in_an_emergency,
     "wrapping_key": wrapping_key,
@@ -157,6 +173,19 @@ async def _token_status(here: Ground, secret: str) -> int:
     form = {"grant_type": "client_credentials"}
     async with here.it.http.post(f"{here.it.base_url}/oauth/token", data=form, headers=headers) as answer:
         return answer.status
+
+
+async def _alerted(here: Ground, word: str) -> int:
+    """The answer to an alert that is proved by the passphrase."""
+    alert = {"word": word, "at": int(time.time()), "id": time.monotonic_ns()}
+    async with here.it.http.post(f"{here.it.base_url}/v1/hooks/trend", json=alert) as answer:
+        return answer.status
+
+
+async def _until_alerted(here: Ground, word: str) -> None:
+    async with asyncio.timeout(BACK_S_MAX):
+        while await _alerted(here, word) != 201:
+            await PACE.sleep(RETRY_S)
 
 
 async def _status(here: Ground, headers: dict[str, str]) -> int:

@@ -34,6 +34,14 @@ LOGIN_S_MAX: Final = 300.0
 SETTLE_S_MAX: Final = 60.0
 NEWS_S_MAX: Final = 60.0
 ROLE: Final = "rotating"
+PASSPHRASE: Final = "a passphrase of before any rotation"
+ALERTED: Final[dict[str, Any]] = {
+    "symbol": "AAPL",
+    "side": "buy",
+    "type": "limit",
+    "limit_price": "171.00",
+    "quantity": "1",
+}
 SETTLED: Final = {"working", "partially_filled", "filled"}
 STORED: Final[dict[str, Any]] = {
     "kind": "alpaca",
@@ -156,7 +164,12 @@ async def ground(base: Path) -> AsyncIterator[Ground]:
     """Everything, under load for as long as the block lasts; afterwards the load is over and answered."""
     secret = f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
     receiver = Receiver(secret)
-    for name, content in (("hook-now", secret), ("hook-before", secret), ("pass", "*:*:*:*:before\n")):
+    for name, content in (
+        ("hook-now", secret),
+        ("hook-before", secret),
+        ("alert-now", PASSPHRASE),
+        ("pass", "*:*:*:*:before\n"),
+    ):
         (base / name).write_text(content, encoding="utf-8")
         (base / name).chmod(0o600)
     async with (
@@ -172,10 +185,13 @@ async def ground(base: Path) -> AsyncIterator[Ground]:
             "secrets": [{"file": str(base / "hook-now")}, {"file": str(base / "hook-before")}],
             "streams": ["drop_copy"],
         }
+        files = [{"file": str(base / name)} for name in ("alert-now", "alert-before")]
+        told = {"field": "word", "time": "at", "id": "id", "secrets": files}
         gateway = {
             "brokers": {"venue": broker},
             "database_url": {"file": str(base / "address")},
             "surveillance": [endpoint],
+            "hooks": {"trend": {"account": ACCOUNT, "order": ALERTED, "passphrase": told}},
         }
 
         def plan(it: Floor) -> None:

@@ -23,4 +23,5 @@ async def test_no_order_fails_while_a_secret_is_rotated(tmp_path: Path, drill: s
         await PACE.sleep(AROUND_S)
         await DRILLS[drill](here)
         await PACE.sleep(AROUND_S)
+    assert (here.load.logins > 0) == (drill == "signing_key_in_an_emergency"), "whose token ended"
     assert here.load.answers["201"] == len(set(here.load.orders)) == len(here.load.orders) > 0

@@ -1,16 +1,25 @@
 """A hook has no token that could end: whether it and its owner may go on is asked at every alert."""
 
+from typing import Any
+
+import httpx
 import msgspec
 import pytest
 
+from ordergate.api.app import create_app
 from ordergate.api.routes.hooks import sender_of
 from ordergate.core.access import KeyBounds, Principal, Role, Scope
 from ordergate.core.hooks.hook import Hook, Signed
 from ordergate.core.hooks.template import Template
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.tenancy import AccountPlace, Assignment, Reach
+from ordergate.core.webhook_signatures import signature
 from ordergate.security.memory import MemoryStore
 from ordergate.security.persons import Person
+from tests.api.asking import an_order
+from tests.api.books import Books
+from tests.api.ledger import ACCOUNT
+from tests.api.people import StillClock, deps_of
 from tests.security.world import World, world
 
 ALPHA = AccountId("P-alpha")
@@ -108,3 +117,38 @@ async def test_an_owner_whom_nobody_knows_answers_for_nothing() -> None:
 async def test_a_hook_of_another_tenant_s_account_is_not_admitted() -> None:
     here, _ = await place()
     assert not here.bearer.admits(msgspec.structs.replace(SENDER, tenant="other"), None)
+
+
+@pytest.mark.parametrize("kept_out", ["desk", "hook:trend"])
+async def test_an_alert_that_is_proved_is_refused_once_whoever_answers_for_it_is_kept_out(
+    kept_out: str,
+) -> None:
+    """The whole route, over a real directory."""
+    store, clock = MemoryStore(Env.PAPER), StillClock()
+    await store.place_accounts([AccountPlace(ACCOUNT, "acme")])
+    here = await world(store=store)
+    client = here.security.directory.client("desk")
+    assert client is not None
+    accounts = frozenset({ACCOUNT})
+    await here.security.directory.put_client(msgspec.structs.replace(client, accounts=accounts))
+    order = {name: str(value) for name, value in an_order(account_id=None).items()}
+    hook = msgspec.structs.replace(HOOK, account=ACCOUNT, owner="desk", template=Template(order))
+    deps = msgspec.structs.replace(
+        deps_of(Books(), clock=clock), identity=here.bearer, hooks={"trend": hook}
+    )
+    transport = httpx.ASGITransport(create_app(deps), raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as sender:
+        assert (await sender.post("/v1/hooks/trend", **alert("one", clock))).status_code == 201
+        await here.security.directory.keep_out("acme", kept_out, {})
+        assert (await sender.post("/v1/hooks/trend", **alert("two", clock))).status_code == 401
+
+
+def alert(name: str, clock: StillClock) -> dict[str, Any]:
+    at, body = int(clock.now().timestamp()), b"{}"
+    headers = {
+        "content-type": "application/json",
+        "webhook-id": name,
+        "webhook-timestamp": str(at),
+        "webhook-signature": signature(name, at, body, b"s"),
+    }
+    return {"content": body, "headers": headers}
