@@ -43,6 +43,7 @@ class Code(StrEnum):
     KEY_NETWORK = "key-network", "The program's key is not for the address that the request came from."
     STRATEGY_UNKNOWN = "strategy-unknown", "The tenant has registered strategies, and this is none of them."
     STRATEGY_DISABLED = "strategy-disabled", "The strategy may not trade."
+    COOL_DOWN = "cool-down", "Whoever loosened a limit places nothing for 15 minutes."
     # Idempotency
     IDEMPOTENCY_KEY_MISSING = "idempotency-key-missing", "A mutating request needs a key."
     IDEMPOTENCY_KEY_INVALID = (

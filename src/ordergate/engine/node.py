@@ -143,7 +143,7 @@ class Node:
             chance=world.chance,
             hours=world.hours,
         )
-        keys = KeyGuard(world.instruments, judging, world.strategies)
+        keys = KeyGuard(world.instruments, judging, world.strategies, self.limits.book, world.clock)
         self._session_queue = SessionQueue(
             self.lanes,
             judging,
