@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from ordergate.audit.order_records import COLUMNS, OrderRecords, Origin
-from ordergate.core.orders.terms import Side
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.risk.view import MarketHours
+from ordergate.engine.trips import TripPolicy
 from ordergate.journal.memory_store import stored
 from ordergate.wiring import exports
 from tests.engine.groups import bracket, placed
-from tests.engine.stage import ACCOUNT, TRADER, Stage
+from tests.engine.stage import ACCOUNT, ES, START, TRADER, Stage
 
 ORIGIN = Origin(tenant="test", environment="paper", account=ACCOUNT, firm="LEI", capacity="AOTC")
 
@@ -93,6 +95,52 @@ async def test_a_record_says_who_what_when_and_why(day: Stage) -> None:
     denied = next(row for row in rows if row["event_type"] == "order_denied")
     assert "R06" in denied["reject_reason"]
     assert {row["parent_id"] for row in rows if row["parent_id"]} == set(day.lane.books.groups.active)
+
+
+async def test_a_record_has_every_time_of_an_order_and_what_it_was_judged_by(day: Stage) -> None:
+    rows = rows_of(day)
+    first = rows[0]
+    assert first["event_type"] == "order_accepted"
+    assert START <= first["received_time"] <= first["decided_time"] == first["accepted_time"]
+    assert first["decision_us"] == 0  # the stage's clock stands still
+    assert first["monotonic_us"] >= 0
+    assert (first["reference_price"], first["reference_source"]) == (Decimal(4800), "quote")
+    assert first["reference_time"] == START
+    assert (first["position"], first["open_buys"], first["open_sells"]) == (0, 0, 0)
+    left = next(row for row in rows if row["sent_time"])
+    assert first["decided_time"] <= left["committed_time"] <= left["sent_time"] <= left["event_time"]
+    asked = next(row for row in rows if row["event_type"] == "replace_requested")
+    assert (asked["position"], asked["open_buys"]) == (Decimal(1), Decimal(2))
+    denied = next(row for row in rows if row["event_type"] == "order_denied")
+    assert (denied["reference_price"], denied["position"]) == (Decimal(4800), Decimal(1))
+    assert denied["decided_time"] == denied["event_time"]
+
+
+async def test_an_order_for_the_day_says_until_when_and_how_far_the_clock_was_off() -> None:
+    closes = START + timedelta(hours=5)
+    limits = {"hours": "session"}
+    hours = MarketHours(is_open=True, until=closes)
+    policy = TripPolicy(clock_every_s=10)
+    async with Stage(limits=limits, hours=lambda *_: hours, offset=_Off(), trips=policy) as stage:
+        for _ in range(3):
+            await stage.clock.move(1)
+        terms = Terms(
+            account=ACCOUNT,
+            symbol=ES,
+            side=Side.BUY,
+            type=OrderType.LIMIT,
+            quantity=Decimal(1),
+            limit_price=Decimal(4700),
+            time_in_force=TimeInForce.DAY,
+        )
+        await stage.gate.place(TRADER, terms, key=stage.key(), correlation="test")
+        (row,) = (row for row in rows_of(stage) if row["event_type"] == "order_accepted")
+        assert (row["expiry_time"], row["clock_offset_us"]) == (closes, -1250)
+
+
+class _Off:
+    async def offset_ms(self) -> float:
+        return -1.25
 
 
 async def test_parquet_and_csv_say_the_same(day: Stage, tmp_path: Path) -> None:

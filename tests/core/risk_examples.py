@@ -61,6 +61,10 @@ LIMITS: Final[Mapping[str, object]] = {
 }
 
 
+SAID_OF_PRICE: Final = {"reference_price": "100", "reference_age_s": "0.0", "reference_source": "quote"}
+"""What a refusal says of the price in these examples."""
+
+
 def limits(
     changes: Mapping[str, object] | None = None,
     *,

@@ -2,20 +2,30 @@
 
 import ast
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 import ordergate
 from ordergate.core.admission import admit, admit_replace, preview
+from ordergate.core.money import ZERO
 from ordergate.core.orders.commands import ReplaceOrder
 from ordergate.core.orders.content import content_hash
-from ordergate.core.orders.events import OrderAccepted, OrderDenied, ReplaceDenied, ReplaceRequested
+from ordergate.core.orders.events import (
+    Basis,
+    OrderAccepted,
+    OrderDenied,
+    ReplaceDenied,
+    ReplaceRequested,
+)
 from ordergate.core.orders.order import as_replaced
+from ordergate.core.orders.terms import Side
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.limits import config_hash
 from ordergate.core.risk.trading_state import Grade, Stop
-from tests.core.examples import NOW, ids, later, place, terms, working
+from ordergate.core.risk.view import MarketHours
+from tests.core.examples import NOW, SHARE, account, ids, later, place, terms, working
 from tests.core.risk_examples import limits, replacement, spoiled, view
 
 REPLACE = ReplaceOrder(
@@ -33,7 +43,23 @@ def test_an_accepted_order_names_the_limits_and_the_price_that_it_was_judged_by(
         config_hash=config_hash(limits()),
         reference_price=seen.reference.price if seen.reference else None,
         content_hash=content_hash(ids(), 1, terms()),
+        basis=Basis(ZERO, ZERO, ZERO, reference_at=NOW, reference_source="quote", received_at=NOW),
     )
+
+
+def test_a_decision_keeps_what_it_was_made_by_and_how_long_it_took() -> None:
+    standing = [working(terms(Side.BUY, 3), 1), working(terms(Side.SELL, 4, 101), 2)]
+    timed = {"took_us": lambda: 41, "began_us": 7, "offset_us": -12, "hours": MarketHours(True, later(60))}
+    seen = spoiled(view(holding=account(10_000, {SHARE: (5, 100)}), orders=standing), **timed)
+    kept = Basis(
+        Decimal(5), Decimal(3), Decimal(4), NOW, "quote", took_us=41, monotonic_us=7, offset_us=-12
+    )
+    event = admit(place(terms()), seen)
+    assert isinstance(event, OrderAccepted)
+    assert (event.basis, event.expires_at) == (kept, later(60))
+    denied = admit(place(terms(quantity=100_000)), seen)
+    assert isinstance(denied, OrderDenied)
+    assert (denied.basis, denied.reference_price) == (kept, Decimal(100))
 
 
 def test_a_denied_order_carries_every_failure_and_the_limits_that_denied_it() -> None:
@@ -63,6 +89,8 @@ def test_a_replacement_is_requested_under_its_own_version() -> None:
         actor="trader",
         config_hash=config_hash(limits()),
         content_hash=content_hash(order.id, 2, as_replaced(order.terms, replacement(20, 101))),
+        reference_price=Decimal(100),
+        basis=Basis(ZERO, Decimal(10), ZERO, NOW, "quote", NOW),
     )
 
 

@@ -21,6 +21,7 @@ OrderDenied          !        !        !        !        !        !        !    
 OrderAdopted         !        !        !        !        !        !        !        !        !        !
 DispatchStarted      accepted unknown  !        cancel*  replace* !        !        !        !        !
 OrderAcknowledged    working  working  working  cancel*  replace* !        working  !        !        !
+OrderSent            accepted unknown  working  cancel*  replace* !        rejected filled   canceled expired
 OutcomeUnknown       unknown  unknown  working  cancel*  replace* !        rejected filled   canceled expired
 OrderQuarantined     !        unknown  !        cancel*  !        !        !        !        !        !
 OrderResolved        !        unknown  !        cancel*  !        !        !        !        !        !

@@ -20,6 +20,7 @@ from ordergate.core.risk.view import RiskView
 from tests.core.examples import FUTURE, NOW, SHARE, account, later, share, terms, working
 from tests.core.risk_examples import (
     INSTRUMENTS,
+    SAID_OF_PRICE,
     failures,
     limits,
     replace_failures,
@@ -46,7 +47,7 @@ def test_r12_gross_counts_what_is_held_open_and_asked_for(quantity: int, passes:
     assert (no is None) is passes
     if no is not None:
         assert (no.reason, no.limit, no.value, no.headroom) == ("gross-exposure", "2000", "2100", "-100")
-        assert no.inputs == {"scope": "account", "gross": "1000", "added": "1100"}
+        assert no.inputs == SAID_OF_PRICE | {"scope": "account", "gross": "1000", "added": "1100"}
 
 
 def test_r12_gross_adds_up_over_symbols_and_directions_and_net_takes_off() -> None:
@@ -203,7 +204,7 @@ def test_r19_no_more_of_one_thing_than_a_part_of_what_the_account_is_worth(
     assert (no is None) is passes
     if no is not None:
         assert (no.reason, no.limit, no.value) == ("concentration", "2000", "2100")
-        assert no.inputs == {"worth": "10000", "percent": "20"}
+        assert no.inputs == SAID_OF_PRICE | {"worth": "10000", "percent": "20"}
     assert "R19" not in failures(terms(Side.SELL, 10), seen)
 
 

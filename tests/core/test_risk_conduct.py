@@ -32,6 +32,7 @@ from tests.core.examples import (
 )
 from tests.core.risk_examples import (
     INSTRUMENTS,
+    SAID_OF_PRICE,
     failures,
     limits,
     replace_failures,
@@ -274,7 +275,7 @@ def test_r27_a_new_version_may_do_a_part_of_each_limit(
     assert failures(newcomer(10), view(limited, orders=orders)) == {}
     no = failures(newcomer(11), view(limited, orders=orders))["R27"]
     assert (no.reason, no.value, no.limit) == ("canary", value, most)
-    assert no.inputs == {"percent": "10", "days": "5"}
+    assert no.inputs == SAID_OF_PRICE | {"percent": "10", "days": "5"}
 
 
 def test_r27_short_positions_are_held_to_their_own_limit() -> None:

@@ -20,6 +20,7 @@ from tests.core.examples import (
 )
 from tests.core.risk_examples import (
     HOPELESS,
+    SAID_OF_PRICE,
     failures,
     hopeless,
     limits,
@@ -145,7 +146,7 @@ def test_r07_value_of_a_limit_order_above_the_market(limit: str, passes: bool) -
     if not passes:
         no = failed["R07"]
         assert (no.reason, no.limit, no.value, no.headroom) == ("order-notional", "1000", "1000.1", "-0.1")
-        assert no.inputs == {"quantity": "10", "price": "100.01", "reference_price": "90"}
+        assert no.inputs == SAID_OF_PRICE | {"quantity": "10", "price": "100.01", "reference_price": "90"}
 
 
 @pytest.mark.parametrize(("price", "passes"), [("99.99", True), ("100", True), ("100.01", False)])
@@ -189,7 +190,7 @@ def test_r08_collar_in_percent(side: Side, limit: str, passes: bool) -> None:
         no = failed["R08"]
         bound = "105" if side is Side.BUY else "95"
         assert (no.reason, no.limit, no.value, no.headroom) == ("price-too-aggressive", bound, limit, "-0.01")
-        assert no.inputs == {"reference_price": "100"}
+        assert no.inputs == SAID_OF_PRICE
 
 
 @pytest.mark.parametrize(("limit", "passes"), [("100.05", True), ("100.06", False)])

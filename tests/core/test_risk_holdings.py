@@ -13,7 +13,7 @@ from tests.core.examples import (
     terms,
     working,
 )
-from tests.core.risk_examples import failures, limits, replace_failures, replacement, view
+from tests.core.risk_examples import SAID_OF_PRICE, failures, limits, replace_failures, replacement, view
 
 
 @pytest.mark.parametrize(
@@ -206,4 +206,4 @@ def test_r14_value_of_open_orders_in_one_instrument(limit: str, passes: bool) ->
     if not passes:
         told = failed["R14"]
         assert told.detail == f"the value of open orders in {SHARE} 1500.1 is over the limit 1500"
-        assert told.inputs == {"open": "500", "added": "1000.1"}
+        assert told.inputs == SAID_OF_PRICE | {"open": "500", "added": "1000.1"}

@@ -15,7 +15,15 @@ from ordergate.core.risk.limit_parts import TradingDay
 from ordergate.core.risk.memories import GRAINS, PricesSeen
 from ordergate.core.risk.view import MarketHours, ReferencePrice, RiskView, Top
 from tests.core.examples import NOW, SHARE, account, later, place, terms, working
-from tests.core.risk_examples import failures, limits, replace_failures, replacement, spoiled, view
+from tests.core.risk_examples import (
+    SAID_OF_PRICE,
+    failures,
+    limits,
+    replace_failures,
+    replacement,
+    spoiled,
+    view,
+)
 
 WINDOW = timedelta(seconds=60)
 DRIFT = limits({"drift_window_s": "60", "duplicate_window_s": "0"}, share={"drift_percent": "4"})
@@ -37,7 +45,7 @@ def test_r09_a_buy_is_held_against_the_lowest_price_of_the_window(limit: str, pa
     if not passes:
         no = failed["R09"]
         assert (no.reason, no.limit, no.value, no.headroom) == ("price-drift", "104", "104.01", "-0.01")
-        assert no.inputs == {
+        assert no.inputs == SAID_OF_PRICE | {
             "reference_price": "103", "anchor": "100", "since": NOW.isoformat(), "window_s": "60.0",
         }  # fmt: skip
 

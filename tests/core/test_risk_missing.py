@@ -19,6 +19,7 @@ from ordergate.core.risk.view import BuyingPower, Proposal, ReferencePrice, Risk
 from tests.core.examples import FUTURE, NOW, SHARE, account, future, later, share, terms, working
 from tests.core.risk_examples import (
     INSTRUMENTS,
+    SAID_OF_PRICE,
     failures,
     limits,
     replace_failures,
@@ -63,7 +64,7 @@ def test_a_reference_price_must_be_a_price(price: str) -> None:
 def test_a_stale_price_says_how_old_it_is_and_where_it_came_from() -> None:
     no = failures(terms(), spoiled(view(), now=later(7)))["R07"]
     assert "7.0 s old" in no.detail
-    assert no.inputs == {"reference_source": "quote", "reference_at": NOW.isoformat()}
+    assert no.inputs == SAID_OF_PRICE | {"reference_age_s": "7.0", "reference_at": NOW.isoformat()}
 
 
 @pytest.mark.parametrize(("holding", "instrument"), [("EUR", "USD"), ("USD", "EUR")])

@@ -13,7 +13,7 @@ from ordergate.core.orders.events import FailedControl, Severity
 from ordergate.core.orders.terms import Side, Terms
 from ordergate.core.risk.view import RiskView
 from tests.core.examples import ACCOUNT, FUTURE, NOW, SHARE, account, later, terms, working
-from tests.core.risk_examples import failures, limits, spoiled, view
+from tests.core.risk_examples import SAID_OF_PRICE, failures, limits, spoiled, view
 
 
 def told(control: str, reason: str, detail: str, **more: object) -> FailedControl:
@@ -121,7 +121,7 @@ CASES = [
             limit="899.1",
             value="1000",
             headroom="-100.9",
-            inputs={"own": "999", "source": "own less haircut", "cash": "999"},
+            inputs=SAID_OF_PRICE | {"own": "999", "source": "own less haircut", "cash": "999"},
         ),
     ),
     (
@@ -146,7 +146,7 @@ CASES = [
             limit="999",
             value="1000",
             headroom="-1",
-            inputs={"open": "0", "added": "1000"},
+            inputs=SAID_OF_PRICE | {"open": "0", "added": "1000"},
         ),
     ),
     (

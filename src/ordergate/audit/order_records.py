@@ -65,15 +65,28 @@ COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("last_quantity", AMOUNT, "of this execution"),
     ("last_price", AMOUNT, "of this execution"),
     ("fee", AMOUNT, "of this execution"),
+    ("expiry_time", TIME, "RTS 24 art. 5: validity; the session's end of an order for the day"),
     ("reference_price", AMOUNT, "of the market, as risk saw it"),
+    ("reference_time", TIME, "when the gateway learned that price"),
+    ("reference_source", TEXT, "from what"),
+    ("position", AMOUNT, "held when risk decided"),
+    ("open_buys", AMOUNT, "quantity reserved by open orders to buy, before this one"),
+    ("open_sells", AMOUNT, "quantity reserved by open orders to sell, before this one"),
     ("limits_hash", TEXT, "the limits that decided"),
     ("content_hash", TEXT, "of what was approved"),
     ("external", FLAG, "placed elsewhere and adopted"),
-    ("accepted_time", TIME, "received and decided"),
-    ("dispatched_time", TIME, "sent again; a first send follows the commit at once"),
+    ("received_time", TIME, "CAT: receipt; the gateway took the request"),
+    ("decided_time", TIME, "risk's answer to it"),
+    ("decision_us", NUMBER, "how long risk took, in microseconds"),
+    ("accepted_time", TIME, "of the order, its decision"),
+    ("committed_time", TIME, "the decision was durable"),
+    ("sent_time", TIME, "CAT: route; the first send left"),
+    ("dispatched_time", TIME, "it was about to be sent again"),
     ("acknowledged_time", TIME, "the broker's acknowledgement arrived"),
     ("broker_time", TIME, "by the broker's clock"),
     ("final_time", TIME, "the order ended"),
+    ("monotonic_us", NUMBER, "the process's own clock at the decision"),
+    ("clock_offset_us", NUMBER, "RTS 25: how far the machine's clock was off when last measured"),
 )
 
 
@@ -175,7 +188,33 @@ def _of_event(event: e.OrderEvent) -> dict[str, Any]:
         found["reject_reason"] = "; ".join(f"{one.control} {one.reason}" for one in event.failed)
     if isinstance(event, e.DispatchStarted):
         found["dispatched_time"] = event.at
-    return found
+    return found | _of_decision(event)
+
+
+def _of_decision(event: e.OrderEvent) -> dict[str, Any]:
+    """What risk judged by, and when. What was written before this was kept has only its own time."""
+    if not isinstance(event, _DECISIONS):
+        return {}
+    found: dict[str, Any] = {"decided_time": event.at}
+    basis = event.basis
+    if basis is None:
+        return found
+    return found | {
+        "received_time": basis.received_at or event.at,
+        "decision_us": basis.took_us,
+        "reference_time": basis.reference_at,
+        "reference_source": basis.reference_source,
+        "position": basis.position,
+        "open_buys": basis.open_buys,
+        "open_sells": basis.open_sells,
+        "monotonic_us": basis.monotonic_us,
+        "clock_offset_us": basis.offset_us,
+    }
+
+
+_DECISIONS: Final = (
+    e.OrderAccepted, e.OrderHeld, e.HeldReplaced, e.OrderDenied, e.ReplaceRequested, e.ReplaceDenied,
+)  # fmt: skip
 
 
 _SAME: Final = {
@@ -188,6 +227,9 @@ _SAME: Final = {
     "fee": "fee",
     "broker_at": "broker_time",
     "reason": "reject_reason",
+    "expires_at": "expiry_time",
+    "committed_at": "committed_time",
+    "sent_at": "sent_time",
 }
 
 

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from decimal import Decimal
 
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.commands import PlaceOrder, ReplaceOrder
 from ordergate.core.orders.content import content_hash
 from ordergate.core.orders.events import (
+    Basis,
     FailedControl,
     HeldReplaced,
     OrderAccepted,
@@ -24,7 +26,7 @@ from ordergate.core.orders.events import (
     ReplaceRequested,
 )
 from ordergate.core.orders.order import Order, Replacement, as_replaced
-from ordergate.core.orders.terms import Terms
+from ordergate.core.orders.terms import Terms, TimeInForce
 from ordergate.core.risk.conduct import in_the_way
 from ordergate.core.risk.judge import (
     Approved,
@@ -54,7 +56,7 @@ def admit(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
     if view.limits is not None:
         view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
         _remember_price(answer, view)
-    return _accepted(answer, view, command.terms, _waits_for(command.terms, view))
+    return _accepted(answer, view, command, _waits_for(command.terms, view))
 
 
 def admit_overridden(
@@ -68,7 +70,7 @@ def admit_overridden(
     if view.limits is not None:
         view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
     waits_for = () if "R21" in controls else _waits_for(command.terms, view)
-    return _accepted(answer, view, command.terms, waits_for), answer.lifted
+    return _accepted(answer, view, command, waits_for), answer.lifted
 
 
 def admit_held(command: PlaceOrder, view: RiskView, until: datetime) -> OrderHeld | OrderDenied:
@@ -89,6 +91,7 @@ def admit_held(command: PlaceOrder, view: RiskView, until: datetime) -> OrderHel
         until=until,
         reference_price=answer.reference_price,
         noted=answer.noted,
+        basis=_basis(view, command.asked_at),
     )
 
 
@@ -99,7 +102,7 @@ def admit_held_replace(
     answer = judge_held_replace(order, asked, as_closed(view))
     view.buckets.order_sent(view.now)
     if isinstance(answer, Denied):
-        return _replace_denied(order, answer, command.actor, view)
+        return _replace_denied(order, answer, command, view)
     return HeldReplaced(
         order_id=order.id,
         at=view.now,
@@ -109,6 +112,7 @@ def admit_held_replace(
         actor=command.actor,
         config_hash=answer.config_hash,
         noted=answer.noted,
+        basis=_basis(view, command.asked_at),
     )
 
 
@@ -124,7 +128,7 @@ def admit_release(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderD
     if isinstance(answer, Denied):
         return _denied(command, answer, view)
     _remember_price(answer, view)
-    return _accepted(answer, view, command.terms)
+    return _accepted(answer, view, command)
 
 
 def admit_leg(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
@@ -134,7 +138,7 @@ def admit_leg(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenie
     if isinstance(answer, Denied):
         return _denied(command, answer, view)
     _remember_price(answer, view)
-    return _accepted(answer, view, command.terms)
+    return _accepted(answer, view, command)
 
 
 def admit_leg_resize(
@@ -159,18 +163,20 @@ def _replace_answered(
     order: Order, answer: Approved[Replacement] | Denied, command: ReplaceOrder, view: RiskView
 ) -> ReplaceRequested | ReplaceDenied:
     if isinstance(answer, Denied):
-        return _replace_denied(order, answer, command.actor, view)
-    return _requested(order, answer, command.actor, view)
+        return _replace_denied(order, answer, command, view)
+    return _requested(order, answer, command, view)
 
 
-def _replace_denied(order: Order, answer: Denied, actor: str, view: RiskView) -> ReplaceDenied:
+def _replace_denied(order: Order, answer: Denied, command: ReplaceOrder, view: RiskView) -> ReplaceDenied:
     return ReplaceDenied(
         order_id=order.id,
         at=view.now,
-        actor=actor,
+        actor=command.actor,
         config_hash=answer.config_hash,
         failed=answer.failed,
         noted=answer.noted,
+        reference_price=_price(view),
+        basis=_basis(view, command.asked_at),
     )
 
 
@@ -203,29 +209,35 @@ def _denied(command: PlaceOrder, answer: Denied, view: RiskView) -> OrderDenied:
         config_hash=answer.config_hash,
         failed=answer.failed,
         noted=answer.noted,
+        reference_price=_price(view),
+        basis=_basis(view, command.asked_at),
     )
 
 
 def _accepted(
-    approved: Approved[PlaceOrder], view: RiskView, asked: Terms, waits_for: tuple[OrderId, ...] = ()
+    approved: Approved[PlaceOrder], view: RiskView, asked: PlaceOrder, waits_for: tuple[OrderId, ...] = ()
 ) -> OrderAccepted:
-    converted = approved.what.terms.type is not asked.type
+    terms = approved.what.terms
     return OrderAccepted(
         order_id=approved.what.order_id,
         at=view.now,
-        terms=approved.what.terms,
+        terms=terms,
         actor=approved.what.actor,
         config_hash=approved.config_hash,
         reference_price=approved.reference_price,
         noted=approved.noted,
-        content_hash=content_hash(approved.what.order_id, 1, approved.what.terms),
-        converted_from=asked.type if converted else None,
+        content_hash=content_hash(approved.what.order_id, 1, terms),
+        converted_from=asked.terms.type if terms.type is not asked.terms.type else None,
         waits_for=waits_for,
         fx={} if view.fx is None else view.fx.said(view.now),
+        basis=_basis(view, asked.asked_at),
+        expires_at=_expires_at(terms, view),
     )
 
 
-def _requested(order: Order, approved: Approved[Replacement], actor: str, view: RiskView) -> ReplaceRequested:
+def _requested(
+    order: Order, approved: Approved[Replacement], command: ReplaceOrder, view: RiskView
+) -> ReplaceRequested:
     asked = approved.what
     return ReplaceRequested(
         order_id=order.id,
@@ -234,8 +246,37 @@ def _requested(order: Order, approved: Approved[Replacement], actor: str, view: 
         quantity=asked.quantity,
         limit_price=asked.limit_price,
         stop_price=asked.stop_price,
-        actor=actor,
+        actor=command.actor,
         config_hash=approved.config_hash,
         noted=approved.noted,
         content_hash=content_hash(order.id, asked.version, as_replaced(order.terms, asked)),
+        reference_price=approved.reference_price,
+        basis=_basis(view, command.asked_at),
     )
+
+
+def _basis(view: RiskView, asked_at: datetime) -> Basis:
+    symbol, reference = view.instrument.symbol, view.reference
+    opened = view.exposure.of(symbol)
+    return Basis(  # by place: every decision makes one
+        view.account.position(symbol).quantity,
+        opened.buy_quantity,
+        opened.sell_quantity,
+        None if reference is None else reference.at,
+        None if reference is None else reference.source,
+        asked_at if asked_at < view.now else None,
+        0 if view.took_us is None else view.took_us(),
+        view.began_us,
+        view.offset_us,
+    )
+
+
+def _price(view: RiskView) -> Decimal | None:
+    return None if view.reference is None else view.reference.price
+
+
+def _expires_at(terms: Terms, view: RiskView) -> datetime | None:
+    """The end of the session that an order for the day is good for; None where it is not known."""
+    if terms.time_in_force is not TimeInForce.DAY or view.hours is None or not view.hours.is_open:
+        return None
+    return view.hours.until

@@ -21,8 +21,6 @@ from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, ClOrdId, OrderId
 from ordergate.core.orders import events as e
-from ordergate.core.orders import reports as r
-from ordergate.core.orders.absorb import absorb
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.engine.alarms import Alarms
@@ -31,6 +29,7 @@ from ordergate.engine.holding import Held, until_free
 from ordergate.engine.kill_guard import KillGuard
 from ordergate.engine.lane import Lane
 from ordergate.engine.lanes import Lanes, Seat
+from ordergate.engine.sendings import Sending, answered, unknown
 from ordergate.engine.shares import Shares
 from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected, Unknown, Unsent
 from ordergate.ports.clock import Clock
@@ -146,7 +145,8 @@ class Dispatcher:
             await self._mark_started(seat, order)
         await self._egress.prepare(seat, order_id)
         await self._still_ours(seat, order)
-        outcome = await self._place_until_sent(seat, order)
+        sending = Sending(self._clock, committed_at)
+        outcome = await self._place_until_sent(seat, order, sending)
         if isinstance(outcome, Withheld):
             await self._withhold(seat, order, outcome)
             return
@@ -156,7 +156,7 @@ class Dispatcher:
             return  # a refused repeat says nothing about the first; the reconciler goes on asking
         failpoints.reach("C8")
         await self._until_ready(seat)
-        self._note_placed(seat, order_id, order.cl_ord_id, outcome)
+        self._note_placed(seat, order_id, order.cl_ord_id, outcome, sending)
 
     def lets_out(self, seat: Seat, order: Order) -> bool:
         """False under a stop: what could not leave is not to be marked as if it did."""
@@ -208,7 +208,7 @@ class Dispatcher:
                         seat, order, e.CancelRejected(order_id=order_id, at=self._clock.now(), reason=reason)
                     )
             case Unsent(why=why) | Unknown(why=why):
-                self._record(seat, order, self._unknown(order, e.Asked.CANCEL, why))
+                self._record(seat, order, unknown(order, e.Asked.CANCEL, why, self._clock.now()))
 
     async def _replace(self, seat: Seat, order_id: OrderId) -> None:
         await self._kill_guard.until_heard()
@@ -236,7 +236,7 @@ class Dispatcher:
                 event = e.ReplaceRejected(order_id=order_id, at=now, version=asked.version, reason=reason)
                 self._record(seat, order, event)
             case Unknown(why=why):
-                self._record(seat, order, self._unknown(order, e.Asked.REPLACE, why))
+                self._record(seat, order, unknown(order, e.Asked.REPLACE, why, now))
 
     async def _is_free(self, seat: Seat, order: Order) -> bool:
         """Whether the orders before it are gone. If not, it ends here without having been sent."""
@@ -247,7 +247,9 @@ class Dispatcher:
             await self._never_sent(seat, order, SELF_MATCH)
         return held is Held.FREE
 
-    async def _place_until_sent(self, seat: Seat, order: Order) -> Outcome | Withheld | None:
+    async def _place_until_sent(
+        self, seat: Seat, order: Order, sending: Sending
+    ) -> Outcome | Withheld | None:
         """The outcome, or None when the order ended here without having been sent."""
         pace, veto = self._pace, partial(self._veto, seat, order)
         outcome: Outcome | Withheld = Unsent("not tried")
@@ -256,7 +258,7 @@ class Dispatcher:
                 await self._never_sent(seat, order, KILL_SWITCH)
                 return None
             started = self._clock.monotonic()
-            outcome = await self._egress.place(seat, order, veto)
+            outcome = await self._egress.place(seat, order, sending.timed(veto))
             self._metrics.broker.observe(self._clock.monotonic() - started)
             if not isinstance(outcome, Unsent) or attempt == pace.unsent_attempts_max:
                 break
@@ -278,41 +280,17 @@ class Dispatcher:
             return KILL_SWITCH
         return None if self._is_proven_ours(seat) else NOT_OURS
 
-    def _note_placed(self, seat: Seat, order_id: OrderId, cl_ord: ClOrdId, outcome: Outcome) -> None:
+    def _note_placed(
+        self, seat: Seat, order_id: OrderId, cl_ord: ClOrdId, outcome: Outcome, sending: Sending
+    ) -> None:
         order = seat.lane.books.order(order_id)
         if order is None:
             return
-        now = self._clock.now()
-        match outcome:
-            case Acknowledged(broker_order_id=broker_order_id, broker_at=broker_at):
-                report = r.AcknowledgedReport(
-                    cl_ord_id=cl_ord,
-                    version=order.version,
-                    broker_order_id=broker_order_id,
-                    broker_at=broker_at,
-                )
-                event = absorb(order, report, now)
-                if event is not None:
-                    self._record(seat, order, event)
-                if seat.withheld:
-                    seat.suspect("what was kept back may be this order's")
-            case Rejected(reason=reason):
-                if not order.is_final and order.broker_order_id is None:
-                    evidence = f"the broker's answer to {cl_ord}"
-                    self._record(
-                        seat,
-                        order,
-                        e.OrderRejected(order_id=order_id, at=now, reason=reason, evidence=evidence),
-                    )
-            case Unsent(why=why):
-                if not order.is_final and order.broker_order_id is None:
-                    evidence = f"{cl_ord} was never sent"
-                    self._record(
-                        seat, order, e.OrderRejected(order_id=order_id, at=now, reason=why, evidence=evidence)
-                    )
-            case Unknown(why=why):
-                if not order.is_final and order.broker_order_id is None:
-                    self._record(seat, order, self._unknown(order, e.Asked.PLACE, why))
+        events = answered(order, cl_ord, outcome, sending.sent(order), self._clock.now())
+        if events:
+            self._record(seat, order, *events)
+        if isinstance(outcome, Acknowledged) and seat.withheld:
+            seat.suspect("what was kept back may be this order's")
 
     async def _withhold(self, seat: Seat, order: Order, withheld: Withheld) -> None:
         """What is not what was approved is not sent, and the account opens nothing more."""
@@ -377,13 +355,9 @@ class Dispatcher:
         event = e.DispatchStarted(order_id=order.id, at=self._clock.now(), cl_ord_id=order.cl_ord_id)
         await seat.lane.record([event], correlation=f"dispatch.{order.cl_ord_id}").committed
 
-    def _unknown(self, order: Order, asked: e.Asked, why: str) -> e.OutcomeUnknown:
-        log.warning("outcome.unknown", order=order.id, asked=asked, why=why)
-        return e.OutcomeUnknown(order_id=order.id, at=self._clock.now(), asked=asked, why=why)
-
-    def _record(self, seat: Seat, order: Order, event: e.AnyOrderEvent) -> None:
+    def _record(self, seat: Seat, order: Order, *events: e.AnyOrderEvent) -> None:
         try:
-            seat.lane.record([event], correlation=f"dispatch.{order.cl_ord_id}")
+            seat.lane.record(events, correlation=f"dispatch.{order.cl_ord_id}")
             failpoints.reach_soon("C9")
         except Fault as fault:
             # The lane recovers, and the reconciler then asks the broker what became of it.

@@ -7,6 +7,7 @@ the same request is the same whether it came by REST or by the stream.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from decimal import Decimal
 from typing import Final, NamedTuple
 
@@ -21,12 +22,13 @@ from ordergate.core.orders.terms import Terms
 
 
 class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One command's envelope: who asks, under which key, and what to call it in the journal."""
+    """One command's envelope: who asks, since when, under which key, and its name in the journal."""
 
     scope: idempotency.Scope
     fingerprint: bytes
     actor: str
     correlation: str
+    received_at: datetime | None = None
 
 
 class Route(NamedTuple):
@@ -55,7 +57,13 @@ class Asker(NamedTuple):
 
 
 def request(
-    env: Env, asker: Asker, route: Route, account: AccountId, fields: Mapping[str, str | None]
+    env: Env,
+    asker: Asker,
+    route: Route,
+    account: AccountId,
+    fields: Mapping[str, str | None],
+    *,
+    received_at: datetime | None = None,
 ) -> Request:
     who = asker.principal
     where = f"{route.method} {route.path}"
@@ -64,6 +72,7 @@ def request(
         fingerprint=idempotency.fingerprint(route.method, where, account, fields),
         actor=who.subject,
         correlation=asker.correlation,
+        received_at=received_at,
     )
 
 

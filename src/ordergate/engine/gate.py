@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from decimal import Decimal
 from functools import partial
 from typing import Final
@@ -99,6 +100,7 @@ class Gate(KillGate):
         deadline_s: float = DEADLINE_S,
     ) -> Answer | Refusal:
         """Accept a new order, or say why not. A denial by risk is an Answer with `failed`."""
+        received = self._clock.now()
         if not wait_s and deadline_s == DEADLINE_S:
             soon: asyncio.Future[Answer | Refusal | None] = asyncio.get_running_loop().create_future()
             tell = partial(_tell_once, soon)
@@ -109,7 +111,8 @@ class Gate(KillGate):
         seat = self._seat_for(principal, terms)
         if isinstance(seat, Refusal):
             return seat
-        request = self._request(Asker(principal, key, correlation), envelopes.PLACE, seat, fields_of(terms))
+        asker = Asker(principal, key, correlation)
+        request = self._request(asker, envelopes.PLACE, seat, fields_of(terms), received)
         used_before = await self._once.has_client_order_id(seat, terms)
 
         def decide() -> Decided | Refusal:
@@ -141,7 +144,8 @@ class Gate(KillGate):
         label = terms.client_order_id
         if label is not None and seat.lane.books.may_have_client_order_id(label):
             return False
-        request = self._request(Asker(principal, key, correlation), envelopes.PLACE, seat, fields_of(terms))
+        asker = Asker(principal, key, correlation)
+        request = self._request(asker, envelopes.PLACE, seat, fields_of(terms))
         begun = self._once.begin(seat, request, lambda: self._place(seat, terms, request, principal))
         if begun is None:
             return False
@@ -187,6 +191,7 @@ class Gate(KillGate):
         deadline_s: float = DEADLINE_S,
     ) -> Answer | Refusal:
         """Change a working order; risk judges the worst case of old and new."""
+        received = self._clock.now()
         seat = await self._seat_of(principal, order_id)
         if isinstance(seat, Refusal):
             return seat
@@ -209,7 +214,7 @@ class Gate(KillGate):
                 limit_price=limit_price,
                 stop_price=stop_price,
                 actor=principal.subject,
-                asked_at=self._clock.now(),
+                asked_at=received,
             )
             order = seat.lane.books.order(order_id)
             no = self._keys.refuse_replacement(principal, order, command)
@@ -392,8 +397,15 @@ class Gate(KillGate):
                     return seat
         return Refusal(Code.NOT_FOUND, f"there is no order {order_id}")
 
-    def _request(self, asker: Asker, route: Route, seat: Seat, fields: Mapping[str, str | None]) -> Request:
-        return envelopes.request(self._env, asker, route, seat.lane.account, fields)
+    def _request(
+        self,
+        asker: Asker,
+        route: Route,
+        seat: Seat,
+        fields: Mapping[str, str | None],
+        received_at: datetime | None = None,
+    ) -> Request:
+        return envelopes.request(self._env, asker, route, seat.lane.account, fields, received_at=received_at)
 
 
 def _tell_once(soon: asyncio.Future[Answer | Refusal | None], answer: Answer | Refusal | None) -> None:

@@ -74,6 +74,11 @@ class Judging:
         self._instruments = instruments
         self._clock = clock
         self._chance = chance
+        self._offset_us: int | None = None
+
+    def take_offset(self, milliseconds: float | None) -> None:
+        """How far the machine's clock is off, as far as anything can tell: decisions are kept with it."""
+        self._offset_us = None if milliseconds is None else round(milliseconds * 1000)
 
     def place(self, seat: Seat, terms: Terms, request: Request) -> Decided | Refusal:
         """Raises Fault when the decision could not be recorded; nothing was decided then."""
@@ -86,7 +91,8 @@ class Judging:
             at_ms=int(now.timestamp() * 1000),
             entropy=self._chance.bits(ENTROPY_BITS),
         )
-        command = PlaceOrder(order_id=new_id, terms=terms, actor=request.actor, asked_at=now)
+        asked_at = request.received_at or now
+        command = PlaceOrder(order_id=new_id, terms=terms, actor=request.actor, asked_at=asked_at)
         events: list[Placed]
         until = kept_until(terms, view)
         if until is not None:
@@ -219,7 +225,8 @@ class Judging:
         books = seat.lane.books
         if books.account is None:
             raise Fault(f"{seat.lane.account} has not been opened yet")
-        now = self._clock.now()
+        now, monotonic = self._clock.now(), self._clock.monotonic
+        began = monotonic()
         reference = self._prices.reference(symbol)
         if reference is not None:
             books.valuation.mark(symbol, reference.price)
@@ -248,6 +255,9 @@ class Judging:
             rivals=tuple(lane.books.resting for lane in seat.own_lanes),
             grouped=books.groups.of_order.keys(),
             fx=fx,
+            began_us=int(began * 1_000_000),
+            took_us=lambda: int((monotonic() - began) * 1_000_000),
+            offset_us=self._offset_us,
         )
 
     def _view_of(self, seat: Seat, order: Order) -> RiskView:

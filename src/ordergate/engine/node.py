@@ -192,6 +192,7 @@ class Node:
             flags=world.kill_flags,
             shared=world.shared_stops,
             offset=world.offset,
+            tell_offset=judging.take_offset,
             nodes=world.nodes,
             ourselves=world.ourselves,
         )

@@ -45,6 +45,7 @@ class Stops:
         flags: Sequence[KillFlags],
         shared: SharedFlags | None,
         offset: ClockOffset | None,
+        tell_offset: Callable[[float | None], None],
         nodes: Nodes | None,
         ourselves: Node | None,
     ) -> None:
@@ -76,6 +77,7 @@ class Stops:
             metrics=metrics,
             policy=policy,
             offset=offset,
+            tell_offset=tell_offset,
             nodes=nodes,
             ourselves=ourselves,
         )

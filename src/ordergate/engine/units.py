@@ -42,6 +42,7 @@ _EXECUTIONS: Final = (
 
 
 # What a person decides by is shown whole: the order as it stands does not say why.
+_PATIENT: Final = frozenset({e.OrderAcknowledged, e.OrderSent})
 _TOLD_WHOLE: Final = frozenset(
     {
         e.OutcomeUnknown,
@@ -81,7 +82,7 @@ class UnitBuilder:
 
     def add(self, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent, change: Change) -> None:
         """The next event and what folding it did."""
-        self._patient = self._patient and type(event) is e.OrderAcknowledged
+        self._patient = self._patient and type(event) in _PATIENT
         seq = self._head + len(self._entries) + 1
         parts = [
             b'{"type":"event","account_id":"%b","seq":%d,"kind":"%b","at":%b,"correlation_id":"%b"'

@@ -45,6 +45,7 @@ class Watches:
         metrics: Metrics,
         policy: TripPolicy,
         offset: ClockOffset | None,
+        tell_offset: Callable[[float | None], None],
         nodes: Nodes | None,
         ourselves: Node | None,
     ) -> None:
@@ -57,6 +58,7 @@ class Watches:
         self._metrics = metrics
         self._policy = policy
         self._offset = offset
+        self._tell_offset = tell_offset
         self._nodes = nodes
         self._ourselves = ourselves
         self._due: dict[str, float] = {}
@@ -114,6 +116,7 @@ class Watches:
         """The machine's clock against its time servers."""
         policy = self._policy
         offset = None if self._offset is None else await self._offset.offset_ms()
+        self._tell_offset(offset)
         self._metrics.clock_offset.set(float("nan") if offset is None else offset / 1000)
         if offset is None:
             if self._clock_known:

@@ -32,11 +32,14 @@ VERSIONS: Final[Mapping[str, int]] = {
     "kill_released": 2,
     "limit_rule_set": 2,
     "order_adopted": 4,
-    "order_accepted": 4,
-    "order_denied": 3,
+    "order_accepted": 5,
+    "order_acknowledged": 2,
+    "order_denied": 4,
+    "order_held": 2,
+    "held_replaced": 2,
     "override_granted": 2,
-    "replace_requested": 2,
-    "replace_denied": 2,
+    "replace_requested": 3,
+    "replace_denied": 3,
     "group_accepted": 2,
     "group_denied": 2,
 }
@@ -72,6 +75,14 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("order_accepted", 2): dict,  # as it was asked for, and waiting for no other
     ("order_accepted", 3): dict,  # in one currency, at no venue by name
     ("order_adopted", 3): dict,
+    # Without what risk judged by, when it was asked, and how long it took.
+    ("order_accepted", 4): dict,
+    ("order_denied", 3): dict,
+    ("order_held", 1): dict,
+    ("held_replaced", 1): dict,
+    ("replace_requested", 2): dict,
+    ("replace_denied", 2): dict,
+    ("order_acknowledged", 1): dict,  # without when it was committed and sent
     ("order_denied", 2): dict,
     ("override_granted", 1): dict,
     ("order_denied", 1): dict,

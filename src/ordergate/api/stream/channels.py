@@ -57,6 +57,7 @@ MASK_OF_KIND: Final[Mapping[str, Mask]] = {
     "order_completed": ORDERS,
     "order_reopened": ORDERS,
     "order_rejected": ORDERS,
+    "order_sent": ORDERS,
     "order_canceled": ORDERS,
     "order_expired": ORDERS,
     "cancel_requested": ORDERS,

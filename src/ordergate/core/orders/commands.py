@@ -1,4 +1,7 @@
-"""What may be asked, and refused. Imperative; nothing has happened yet."""
+"""What may be asked, and refused. Imperative; nothing has happened yet.
+
+`asked_at` is when the gateway took the request.
+"""
 
 from __future__ import annotations
 

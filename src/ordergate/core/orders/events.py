@@ -51,6 +51,26 @@ class FailedControl(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_de
     severity: Severity = Severity.HARD
 
 
+class Basis(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What a decision of risk was made by, besides the limits and the price, and how long it took.
+
+    What was held and open on each side is as it was before the order itself counted. `received_at` is when
+    the gateway took the request, where that is earlier than the event's own time, which is that of the
+    decision. `monotonic_us` is the process's own clock then, and `offset_us` how far the
+    machine's was off when it was last measured, None where nothing can tell.
+    """
+
+    position: Decimal
+    open_buys: Decimal
+    open_sells: Decimal
+    reference_at: datetime | None = None
+    reference_source: str | None = None
+    received_at: datetime | None = None
+    took_us: int = 0
+    monotonic_us: int = 0
+    offset_us: int | None = None
+
+
 class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted"):
     """Durable and approved by risk. `config_hash` names the limits that approved it.
 
@@ -58,7 +78,8 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     reserved at it. `noted` is what controls in shadow would have refused. `content_hash` is of what
     risk approved, and nothing else may be sent. `converted_from` is the type that was asked for, where
     the limits made it another. The orders that it `waits_for` are canceled, and
-    gone before it leaves. `fx` are the rates that risk converted by, with their age and source.
+    gone before it leaves. `fx` are the rates that risk converted by, with their age and source. `expires_at`
+    is when the session ends that an order for the day is good for, where its hours are known.
     """
 
     terms: Terms
@@ -70,6 +91,8 @@ class OrderAccepted(OrderEvent, frozen=True, kw_only=True, tag="order_accepted")
     converted_from: OrderType | None = None
     waits_for: tuple[OrderId, ...] = ()
     fx: dict[str, str] = {}
+    basis: Basis | None = None
+    expires_at: datetime | None = None
 
 
 class OrderHeld(OrderEvent, frozen=True, kw_only=True, tag="order_held"):
@@ -85,6 +108,7 @@ class OrderHeld(OrderEvent, frozen=True, kw_only=True, tag="order_held"):
     until: datetime
     reference_price: Decimal | None = None
     noted: tuple[FailedControl, ...] = ()
+    basis: Basis | None = None
 
 
 class HeldReplaced(OrderEvent, frozen=True, kw_only=True, tag="held_replaced"):
@@ -96,6 +120,7 @@ class HeldReplaced(OrderEvent, frozen=True, kw_only=True, tag="held_replaced"):
     actor: str
     config_hash: str
     noted: tuple[FailedControl, ...] = ()
+    basis: Basis | None = None
 
 
 class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag="order_denied"):
@@ -106,6 +131,8 @@ class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag="order_denied"):
     config_hash: str
     failed: tuple[FailedControl, ...]
     noted: tuple[FailedControl, ...] = ()
+    reference_price: Decimal | None = None
+    basis: Basis | None = None
 
 
 class DispatchStarted(OrderEvent, frozen=True, kw_only=True, tag="dispatch_started"):
@@ -118,10 +145,25 @@ class DispatchStarted(OrderEvent, frozen=True, kw_only=True, tag="dispatch_start
 
 
 class OrderAcknowledged(OrderEvent, frozen=True, kw_only=True, tag="order_acknowledged"):
-    """The broker has it."""
+    """The broker has it. `committed_at` and `sent_at` are as in `OrderSent`, where its answer was the first
+
+    that was heard of it.
+    """
 
     broker_order_id: str
     broker_at: datetime | None = None
+    committed_at: datetime | None = None
+    sent_at: datetime | None = None
+
+
+class OrderSent(OrderEvent, frozen=True, kw_only=True, tag="order_sent"):
+    """It left at `sent_at`, as far as this process knows, `committed_at` having become durable here.
+
+    Written when the broker's answer came, where that made no `OrderAcknowledged` to say it in.
+    """
+
+    sent_at: datetime
+    committed_at: datetime | None = None
 
 
 class OutcomeUnknown(OrderEvent, frozen=True, kw_only=True, tag="outcome_unknown"):
@@ -288,6 +330,8 @@ class ReplaceRequested(OrderEvent, frozen=True, kw_only=True, tag="replace_reque
     config_hash: str
     noted: tuple[FailedControl, ...] = ()
     content_hash: str = ""
+    reference_price: Decimal | None = None
+    basis: Basis | None = None
 
 
 class ReplaceDenied(OrderEvent, frozen=True, kw_only=True, tag="replace_denied"):
@@ -297,6 +341,8 @@ class ReplaceDenied(OrderEvent, frozen=True, kw_only=True, tag="replace_denied")
     config_hash: str
     failed: tuple[FailedControl, ...]
     noted: tuple[FailedControl, ...] = ()
+    reference_price: Decimal | None = None
+    basis: Basis | None = None
 
 
 class OrderReplaced(OrderEvent, frozen=True, kw_only=True, tag="order_replaced"):
@@ -337,6 +383,7 @@ AnyOrderEvent = (
     | OrderDenied
     | DispatchStarted
     | OrderAcknowledged
+    | OrderSent
     | OutcomeUnknown
     | OrderQuarantined
     | OrderResolved

@@ -72,6 +72,7 @@ def _late(status: Status) -> dict[tuple[Status, Kind], Status]:
         e.CancelRejected,
         e.ReplaceRejected,
         e.OutcomeUnknown,
+        e.OrderSent,
     )
     return dict.fromkeys(((status, kind) for kind in kinds), status)
 
@@ -92,6 +93,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
     **_from(
         S.ACCEPTED,
         {
+            e.OrderSent: S.ACCEPTED,
             e.DispatchStarted: S.ACCEPTED,
             e.OrderAcknowledged: S.WORKING,
             e.OutcomeUnknown: S.UNKNOWN,
@@ -104,6 +106,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
     **_from(
         S.UNKNOWN,
         {
+            e.OrderSent: S.UNKNOWN,
             e.OrderAcknowledged: S.WORKING,  # found by the reconciler, or a late answer
             e.OutcomeUnknown: S.UNKNOWN,
             e.DispatchStarted: S.UNKNOWN,  # sent again, where that is harmless
@@ -119,6 +122,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
     **_from(
         S.WORKING,
         {
+            e.OrderSent: S.WORKING,
             e.OrderAcknowledged: S.WORKING,  # a broker may restate its own order id
             e.OutcomeUnknown: S.WORKING,  # real world: the stream answered before the call gave up
             e.OrderPartiallyFilled: S.WORKING,
@@ -137,6 +141,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
     **_from(
         S.PENDING_CANCEL,
         {
+            e.OrderSent: S.PENDING_CANCEL,
             e.DispatchStarted: S.PENDING_CANCEL,
             e.OrderAcknowledged: S.PENDING_CANCEL,
             e.OutcomeUnknown: S.PENDING_CANCEL,  # still asked, still unanswered
@@ -155,6 +160,7 @@ TRANSITIONS: Final[Mapping[tuple[Status, Kind], Status]] = {
     **_from(
         S.PENDING_REPLACE,
         {
+            e.OrderSent: S.PENDING_REPLACE,
             e.DispatchStarted: S.PENDING_REPLACE,
             e.OrderAcknowledged: S.PENDING_REPLACE,
             e.OutcomeUnknown: S.PENDING_REPLACE,

@@ -291,7 +291,7 @@ def _changed(order: Order, event: e.AnyOrderEvent) -> Order:
             return _settled(_replace(order, replacement=None))
         case e.DispatchStarted():
             return _replace(order, dispatched_at=event.at, doubted_at=event.at)
-        case e.ReplaceDenied() | e.OrderResolved() | e.OrderReopened():
+        case e.ReplaceDenied() | e.OrderResolved() | e.OrderReopened() | e.OrderSent():
             return order
         case e.OrderAccepted() | e.OrderHeld() | e.HeldReplaced() | e.OrderDenied() | e.OrderAdopted():
             raise IllegalTransition(f"{order.id} began already")

@@ -33,12 +33,14 @@ from ordergate.core.risk.marketable import as_limit
 from ordergate.core.risk.overrides import lifted
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.reducing import reduces, reduces_as_replaced
-from ordergate.core.risk.view import InputMissing, Proposal, RiskView
+from ordergate.core.risk.view import InputMissing, Proposal, RiskView, reference_said
 
 Check = Callable[[Proposal, RiskView], FailedControl | None]
 
 T = TypeVar("T")
 _NONE: Final = frozenset[str]()
+_PRICES: Final = frozenset({"R07", "R08", "R09", "R12", "R13", "R14", "R19", "R27"})
+_COUNTED: Final = frozenset({Reason.OPEN_ORDERS, Reason.VOLUME_SHARE, Reason.VOLUME_UNKNOWN})
 _CONVERTS: Final = frozenset({"R07", "R12", "R13", "R14", "R18", "R19", "R27"})
 
 
@@ -206,6 +208,8 @@ def evaluate(control: Control, proposal: Proposal, view: RiskView) -> FailedCont
             reason=Reason.CONTROL_ERROR,
             detail=f"the control could not be evaluated ({type(fault).__name__})",
         )
+    if failed is not None and control.id in _PRICES and failed.reason not in _COUNTED:
+        failed = msgspec.structs.replace(failed, inputs={**reference_said(view), **failed.inputs})
     if failed is not None and view.fx is not None and control.id in _CONVERTS:
         failed = msgspec.structs.replace(failed, inputs={**failed.inputs, **view.fx.said(view.now)})
     if failed is not None and failed.severity is Severity.HARD and _is_soft(control, proposal, view):

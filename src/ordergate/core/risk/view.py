@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Callable, Set
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -12,7 +12,7 @@ import msgspec
 from ordergate.core.accounts.account import Account
 from ordergate.core.ids import OrderId
 from ordergate.core.instruments import Instrument
-from ordergate.core.money import ZERO
+from ordergate.core.money import ZERO, text
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.core.orders.terms import Terms
@@ -72,8 +72,9 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     `exposure`, `buckets`, `recent` and what follows `freshness` are the lane's own; no control changes
     them. `rivals` are the resting orders of every account of the same owner, this one's first, and
     `grouped` this one's orders that belong to groups. `fx` is there where anything is in another currency
-    than the limits. What several controls ask for is worked out once and
-    kept beside the fields.
+    than the limits. `began_us` is the process's own clock when all this was put together, `took_us` says how
+    long ago that is, and `offset_us` how far the machine's clock was off of late. What several
+    controls ask for is worked out once and kept beside the fields.
     """
 
     now: datetime
@@ -96,6 +97,9 @@ class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     rivals: tuple[Resting, ...] = ()
     grouped: Set[OrderId] = frozenset()
     fx: Fx | None = None
+    began_us: int = 0
+    took_us: Callable[[], int] | None = None
+    offset_us: int | None = None
 
 
 class Booked(Protocol):
@@ -182,6 +186,18 @@ def _fresh_reference(view: RiskView) -> Decimal:
             {"reference_source": reference.source, "reference_at": reference.at.isoformat()},
         )
     return reference.price
+
+
+def reference_said(view: RiskView) -> dict[str, str]:
+    """The price that was judged by, its age and its source, as inputs of a refusal."""
+    reference = view.reference
+    if reference is None:
+        return {}
+    return {
+        "reference_price": text(reference.price),
+        "reference_age_s": str((view.now - reference.at).total_seconds()),
+        "reference_source": reference.source,
+    }
 
 
 def home_of(seen: Booked) -> str:

@@ -1,0 +1,97 @@
+"""When an order left, and what the broker's answer to it comes to.
+
+A send is timed by the process's own clock, at the last question before the wire; the time of day is
+worked out afterwards, so nothing is added on the way out. The acknowledgement that follows keeps both
+moments; where the broker's stream was quicker than its answer, or the answer is no acknowledgement, they
+are an event of their own. Decides nothing about sending.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import msgspec
+
+from ordergate.core.ids import ClOrdId
+from ordergate.core.orders import events as e
+from ordergate.core.orders import reports as r
+from ordergate.core.orders.absorb import absorb
+from ordergate.core.orders.order import Order
+from ordergate.ports.broker import Acknowledged, Outcome, Rejected, Unknown, Unsent, Veto
+from ordergate.ports.clock import Clock
+from ordergate.telemetry.log import logger
+
+log = logger("dispatcher")
+
+
+class Sending:
+    """One order on its way. `committed` is a monotonic second, None where the commit was another's."""
+
+    def __init__(self, clock: Clock, committed: float | None) -> None:
+        self._clock = clock
+        self._committed = committed
+        self._left: float | None = None
+
+    def timed(self, veto: Veto) -> Veto:
+        """The same veto, which an adapter asks last of all; what it lets pass leaves then."""
+
+        def ask() -> str | None:
+            no = veto()
+            if no is None:
+                self._left = self._clock.monotonic()
+            return no
+
+        return ask
+
+    def sent(self, order: Order) -> e.OrderSent | None:
+        """What to keep of it; None where it did not leave."""
+        if self._left is None:
+            return None
+        now, monotonic = self._clock.now(), self._clock.monotonic()
+        committed = self._committed
+        return e.OrderSent(
+            order_id=order.id,
+            at=now,
+            sent_at=now - timedelta(seconds=monotonic - self._left),
+            committed_at=None if committed is None else now - timedelta(seconds=monotonic - committed),
+        )
+
+
+def answered(
+    order: Order, cl_ord: ClOrdId, outcome: Outcome, sent: e.OrderSent | None, now: datetime
+) -> tuple[e.AnyOrderEvent, ...]:
+    """The events that the answer to a new order proves, with when it was sent."""
+    event = _proven(order, cl_ord, outcome, now)
+    if sent is None or isinstance(outcome, Unsent):
+        return () if event is None else (event,)
+    if isinstance(event, e.OrderAcknowledged):
+        times = {"sent_at": sent.sent_at, "committed_at": sent.committed_at}
+        return (msgspec.structs.replace(event, **times),)
+    return (sent,) if event is None else (sent, event)
+
+
+def _proven(order: Order, cl_ord: ClOrdId, outcome: Outcome, now: datetime) -> e.AnyOrderEvent | None:
+    if isinstance(outcome, Acknowledged):
+        report = r.AcknowledgedReport(
+            cl_ord_id=cl_ord,
+            version=order.version,
+            broker_order_id=outcome.broker_order_id,
+            broker_at=outcome.broker_at,
+        )
+        return absorb(order, report, now)
+    if order.is_final or order.broker_order_id is not None:
+        return None
+    match outcome:
+        case Rejected(reason=reason):
+            evidence = f"the broker's answer to {cl_ord}"
+            return e.OrderRejected(order_id=order.id, at=now, reason=reason, evidence=evidence)
+        case Unsent(why=why):
+            evidence = f"{cl_ord} was never sent"
+            return e.OrderRejected(order_id=order.id, at=now, reason=why, evidence=evidence)
+        case Unknown(why=why):
+            return unknown(order, e.Asked.PLACE, why, now)
+
+
+def unknown(order: Order, asked: e.Asked, why: str, now: datetime) -> e.OutcomeUnknown:
+    log.warning("outcome.unknown", order=order.id, asked=asked, why=why)
+    return e.OutcomeUnknown(order_id=order.id, at=now, asked=asked, why=why)
