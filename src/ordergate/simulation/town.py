@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -28,6 +29,7 @@ from ordergate.simulation.database import Server
 from ordergate.simulation.epilogue import CALM_S, Epilogue
 from ordergate.simulation.gateway import Gateway, WallClock
 from ordergate.simulation.ground import START, Ground
+from ordergate.simulation.invariants.groups import unsettled
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.invariants.table import checkers_of
 from ordergate.simulation.invariants.venue import differences, untold
@@ -207,7 +209,7 @@ class Town:
         serving = self.serving
         if not quiet or serving is None or serving.recovering:
             return False
-        return next(differences(self.sight), None) is None
+        return next(chain(differences(self.sight), unsettled(self.sight)), None) is None
 
     def _tick(self) -> None:
         try:
