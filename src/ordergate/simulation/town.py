@@ -47,6 +47,7 @@ HEAL_S_MAX: Final = 120.0
 _TICK_S: Final = 1.0
 _SETTLED_TICKS: Final = 3
 _PRICE_S: Final = 1.0
+_TRADES_ON_S_MAX: Final = 10.0
 _READ_S: Final = 0.01
 _READS_MAX: Final = 100
 
@@ -183,7 +184,7 @@ class Town:
         epilogue = Epilogue(self)
         epilogue.begin()
         until = self.ground.loop.time() + CALM_S + self.ground.plan.setting.news_lag_s
-        while self.ground.loop.time() < until and not self._spins:
+        while (self.ground.loop.time() < until or self._trades_on(until)) and not self._spins:
             self._tick()
         for what in untold(self.sight):
             self.ground.witness.say("I23", f"told in a calm and not in the journal: {what}")
@@ -191,6 +192,13 @@ class Town:
         self._settle(until + HEAL_S_MAX)
         if not self.ground.witness.violations and self._is_settled() and epilogue.stop():
             self._settle(self.ground.loop.time() + HEAL_S_MAX)
+
+    def _trades_on(self, until: float) -> bool:
+        """A group may trade at the end of a calm, and the news of that still be on its way."""
+        setting, now = self.ground.plan.setting, self.ground.loop.time()
+        if not setting.grouped or now >= until + _TRADES_ON_S_MAX:
+            return False
+        return any(now - one.traded_s < setting.news_lag_s + CALM_S / 2 for one in self.brokerages)
 
     def _let_followers_read(self) -> None:
         """What was told a moment ago is still on its way to the stream clients."""
@@ -231,10 +239,10 @@ class Town:
 
     def _tell_prices(self) -> None:
         for gateway in self.gateways:
-            if gateway.serves and gateway.node is not None:
+            if gateway.serves:
                 for symbol, price in self.market.prices.items():
                     tick = INSTRUMENTS[symbol].tick
-                    gateway.node.prices.take(
+                    gateway.take_price(
                         Quote(
                             symbol=symbol,
                             bid=price - tick,
