@@ -113,12 +113,13 @@ class HandClock:
     """Time that stands still until it is moved."""
 
     def __init__(self) -> None:
+        self.wrong_by = timedelta(0)
         self._moved = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
         self._ticket = count()
 
     def now(self) -> datetime:
-        return START + timedelta(seconds=self._moved)
+        return START + timedelta(seconds=self._moved) + self.wrong_by
 
     def monotonic(self) -> float:
         return self._moved

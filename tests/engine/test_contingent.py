@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 from functools import partial
 
 import msgspec
+import pytest
 
 from ordergate.brokers.paper import fates
 from ordergate.brokers.paper.orders import PaperOrder
@@ -322,6 +324,44 @@ async def test_a_fill_after_the_proof_of_a_cancel_is_bought_back() -> None:
         account = stage.lane.books.account
         assert account is not None
         assert f"group_overrun:{group_id}" in account.alarms
+
+
+async def completed(stage: Stage) -> GroupId:
+    """A bracket that is over; its entry is the first order at the exchange."""
+    group_id = await placed(stage, bracket())
+    await stage.until(lambda: at_exchange(stage, Side.SELL))
+    move_market(stage, "4779")
+    await stage.until(lambda: has_ended(stage, group_id))
+    return group_id
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_an_entry_taken_back_under_a_stop_is_evened_out_once_it_is_released(*, dies: bool) -> None:
+    async with Stage() as stage:
+        group_id = await completed(stage)
+        await stage.gate.engage_kill(TRADER, grade="block_new", reason="test", correlation="test")
+        stage.exchange.bust("exec-000000000001")
+        await stage.until(lambda: stage.held(ES) == -4)
+        if dies:
+            await stage.restart()
+        await stage.clock.move(5)
+        assert Role.EVENING not in {one.role for one in group(stage, group_id).released}
+        await stage.gate.release_kill(RISK, reason="test", correlation="test")
+        await stage.until(lambda: stage.held(ES) == 0)
+        assert {one.role for one in group(stage, group_id).released} >= {Role.EVENING}
+
+
+async def test_a_clock_that_was_an_hour_fast_makes_no_group_wait_for_an_hour() -> None:
+    script = fates.Script()
+    async with Stage(fate=script) as stage:
+        script.add(fates.Call.PLACE, fates.DELIVERED, fates.TurnedAway("no"))
+        stage.clock.wrong_by = timedelta(hours=1)
+        stage.price(Decimal(4800))
+        group_id = await placed(stage, bracket())
+        await stage.until(lambda: len(group(stage, group_id).released) == 2)
+        stage.clock.wrong_by = timedelta(0)
+        stage.price(Decimal(4800))
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))], within_s=90)
 
 
 async def test_a_leg_whose_answer_is_lost_is_not_placed_twice() -> None:

@@ -22,17 +22,18 @@ from ordergate.simulation.plan import draw
 from ordergate.simulation.town import run
 from ordergate.telemetry import log
 log.configure("critical")
-print([run(draw(seed)).digest for seed in (3, 7, 12)])
+print([run(draw(seed)).digest for seed in range(1, 21)])
 """
 
 
 def _digests(hash_seed: str) -> str:
     environment = {**os.environ, "PYTHONHASHSEED": hash_seed}
     command = [sys.executable, "-c", _SCRIPT]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True, env=environment)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True, env=environment)
     return done.stdout
 
 
+@pytest.mark.timeout(600)
 def test_a_seed_gives_the_same_run_whatever_the_hash_seed() -> None:
     assert _digests("1") == _digests("4242")
 

@@ -11,7 +11,10 @@ from ordergate.cli.exits import ExitCode
 from ordergate.cli.main import app
 from ordergate.simulation.catalogue import FAULTS, WITH_SUBJECT
 from ordergate.simulation.drill import drill
+from ordergate.simulation.invariants.streams import StreamsWhole
 from ordergate.simulation.invariants.table import INVARIANTS
+from ordergate.simulation.plan import draw
+from ordergate.simulation.town import run
 from tests.dose import LONG, dose
 
 SEEDS = dose(120, 20_000)
@@ -61,6 +64,15 @@ def test_the_drill_speaks_to_programs_and_keeps_its_figures(tmp_path: Path) -> N
     assert (told["seeds"], told["first_seed"], told["violations"]) == (2, 3, 0)
     (kept,) = tmp_path.glob("drill-*.json")
     assert msgspec.json.decode(kept.read_bytes())["orders"] == told["orders"]
+
+
+def test_a_failure_is_told_with_the_hash_of_its_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StreamsWhole, "ended", lambda self: self.violated("planted"))
+    asked = ["drill", "--seeds", "1", "--seed", "3", "--faults", "C3"]
+    done = CliRunner().invoke(app, [*asked, "--json"])
+    (failure,) = msgspec.json.decode(done.stdout)["failures"]
+    assert failure["digest"] == run(draw(3, ("C3",))).digest
+    assert f"trace {failure['digest']}" in CliRunner().invoke(app, asked).output.replace("\n", "")
 
 
 def test_a_drill_that_hits_too_little_has_failed() -> None:

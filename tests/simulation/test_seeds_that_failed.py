@@ -23,6 +23,9 @@ from ordergate.simulation.town import run
         (301729, "a correction under the first id was booked beside what was known by its second"),
         (302446, "the checker took limits that bound the same for the same limits"),
         (300212, "limits that another owner had changed were not read when an account was taken again"),
+        (89, "a group waited for an hour, because the clock was set back by one"),
+        (259, "what a group had exited too much was not undone where its next order was held back"),
+        (651, "the same where the entry was taken back"),
         (101645, "the twin filled for a cut that was over, too late in the calm to be told of"),
     ],
 )

@@ -175,6 +175,7 @@ def _show_failure(failure: Failure, commit: str) -> None:
     """All that is needed to see it again: seed, commit, what was planned, and the least that fails."""
     console = people()
     console.print(f"\nseed {failure.seed} at commit {commit}", style="bold red")
+    console.print(f"  trace {failure.digest}", markup=False)
     for violation in failure.violations:
         console.print(f"  {violation.at:9.3f} s  {violation.invariant}  {violation.what}", markup=False)
     plan = failure.planned if failure.needed is None else failure.needed

@@ -21,10 +21,11 @@ from ordergate.core.accounts.events import AnyAccountEvent
 from ordergate.core.contingent import events as g
 from ordergate.core.contingent import flatten, steps
 from ordergate.core.contingent.group import Group
-from ordergate.core.contingent.tally import Situation
+from ordergate.core.contingent.tally import PAUSE_S_MAX, Situation, tally
 from ordergate.core.contingent.terms import GroupId, GroupKind, Role
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, OrderId, Symbol
+from ordergate.core.money import ZERO
 from ordergate.core.orders import events as e
 from ordergate.core.orders.commands import CancelOrder
 from ordergate.core.orders.decide import decide_cancel
@@ -45,6 +46,8 @@ log = logger("contingent")
 
 STEPS_MAX: Final = 64
 LOOK_AGAIN_S: Final = 1.0
+_LATER_MAX: Final = timedelta(seconds=PAUSE_S_MAX)
+"""Nothing waits for longer: what does was put off by a clock that has been set back since."""
 
 
 class Place(NamedTuple):
@@ -95,9 +98,14 @@ class Contingent:
             self._look_at(Place(lane.account, flattening))
 
     def carry_on(self, seat: Seat) -> None:
-        """The account was folded anew: every group goes on from where the journal left it."""
-        for group_id in seat.lane.books.groups.active:
-            self._look_at(Place(seat.lane.account, group_id))
+        """The account was folded anew: every group goes on from where the journal left it.
+
+        So does one that is over, and has exited more than there was: that was still to be undone.
+        """
+        groups = seat.lane.books.groups
+        for group in groups.kept():
+            if group.is_active or tally(group, groups.orders).need < ZERO:
+                self._look_at(Place(seat.lane.account, group.id))
 
     async def keep(self) -> None:
         """Look again at what had to wait: for a pause, a kill switch, or a part that was not ready."""
@@ -105,7 +113,7 @@ class Contingent:
             await self._clock.sleep(LOOK_AGAIN_S)
             now = self._clock.now()
             for place, at in tuple(self._later.items()):
-                if at <= now:
+                if at <= now or at - now > _LATER_MAX:
                     self._look_at(place)
 
     def stop(self) -> None:

@@ -1,7 +1,7 @@
 """An auditor's own books: what the journal says, folded by other rules than the engine's.
 
-Small on purpose. It knows orders, executions, positions, limits and what is stopped, from committed events
-alone.
+Small on purpose. It knows orders and groups of them, executions, positions, limits and what is stopped,
+from committed events alone.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ from typing import Any, Final
 import msgspec
 
 from ordergate.core.accounts import events as a
+from ordergate.core.contingent import events as g
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.orders import events as e
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.trading_state import Grade, KillEngaged, KillReleased, Level, Place
 from ordergate.journal.tails import Linked
+from ordergate.simulation.bundles import Bundles
 from ordergate.simulation.governance import Governance
 from ordergate.simulation.listing import ACCOUNTS, LOGIN, TENANT
 
 ZERO: Final = Decimal(0)
 _LIMITS: Final = AccountId("P-LIMITS")
+_BY_A_GROUP: Final = "group."
 
 
 class Live(msgspec.Struct):
@@ -132,6 +135,7 @@ class Audit:
         self.kills: dict[Place, Kill] = {}
         self.stopped_s: dict[Place, float] = {}
         self.by_key: dict[tuple[AccountId, str], list[OrderId]] = {}
+        self.bundles = Bundles()
         self._orders: dict[OrderId, Known] = {}
         self._by_broker_id: dict[tuple[AccountId, str], OrderId] = {}
 
@@ -186,6 +190,8 @@ class Audit:
                 self.stopped_s[event.place] = now
             case KillReleased():
                 self.kills.pop(event.place, None)
+            case g.GroupEvent():
+                self.bundles.fold(event)
             case a.AccountEvent():
                 _account(account, event, now)
             case _:
@@ -212,7 +218,7 @@ class Audit:
             for booked in event.executions:
                 order.executions[booked.exec_id] = Live(booked.revision, booked.quantity, booked.price)
             self._by_broker_id[account_id, event.broker_order_id] = order.id
-        if not order.external:
+        if not order.external and not correlation.startswith(_BY_A_GROUP):
             self.by_key.setdefault((account_id, correlation), []).append(order.id)
         account.orders[order.id] = self._orders[order.id] = order
 

@@ -58,6 +58,7 @@ class Brokerage:
         self.denied_falsely: set[str] = set()
         self.manners: dict[Call, Manner] = {}
         self.races = 0
+        self.traded_s = 0.0
         self.answered_badly = ""
         self.held_s: float | None = 0.0
         self.listed_late: set[str] = set()
@@ -229,6 +230,8 @@ class Brokerage:
         if moved.word in _FILLS and self.line_is_down:
             self.weather.seen("B10" if self.spell("B10") else "B16" if self.spell("B16") else "N1", "a fill")
         self.placed_s.setdefault(moved.order.id, self.time())
+        if moved.execution is not None:
+            self.traded_s = self.time()
         if moved.word in _AMENDED:
             self.amended.add(moved.order.id)
         self.witness.moved(self.account, moved)

@@ -16,7 +16,7 @@ from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, Level
-from ordergate.engine.answers import Answer, CancelAllAnswer
+from ordergate.engine.answers import Answer, CancelAllAnswer, GroupAnswer
 from ordergate.engine.gate import Gate
 from ordergate.engine.node import Node
 from ordergate.simulation.gateway import Gateway
@@ -32,7 +32,7 @@ _NOT_YET: Final = frozenset(
     {Code.NOT_READY, Code.UNAVAILABLE, Code.IDEMPOTENCY_KEY_IN_USE, Code.RATE_LIMITED}
 )
 
-Reply = Answer | CancelAllAnswer | Refusal
+Reply = Answer | CancelAllAnswer | GroupAnswer | Refusal
 Ask = Callable[[Gate], Awaitable[T]]
 
 
@@ -70,6 +70,12 @@ class Client:
 
     async def command(self, verb: str, key: str, ask: Ask[Reply], *, about: str = "") -> Reply:
         """Ask until there is a definite answer; `about` is the order that it concerns, if there is one."""
+        return await self.command_of(verb, key, lambda node: ask(node.gate), about=about)
+
+    async def command_of(
+        self, verb: str, key: str, ask: Callable[[Node], Awaitable[Reply]], *, about: str = ""
+    ) -> Reply:
+        """The same of any part of a gateway."""
         self.waiting += 1
         try:
             while True:
@@ -100,10 +106,12 @@ class Client:
             self._ground.witness.say("I24", f"{self.name} was answered with a defect: {error!r}")
         raise NoAnswer(str(error))
 
-    async def _tried(self, verb: str, key: str, ask: Ask[Reply], about: str) -> Reply | None:
+    async def _tried(
+        self, verb: str, key: str, ask: Callable[[Node], Awaitable[Reply]], about: str
+    ) -> Reply | None:
         asked_s = self._ground.loop.time()
         try:
-            reply = await self.once(ask)
+            reply = await self.once_of(ask)
         except NoAnswer:
             return None
         if isinstance(reply, Refusal) and reply.code in _NOT_YET:
@@ -149,6 +157,16 @@ def _answered(client: Client, verb: str, key: str, reply: Reply) -> Answered:
             )
         case CancelAllAnswer():
             return Answered(account=client.account, client=client.name, verb=verb, key=key, order="")
+        case GroupAnswer(failed=failed, replayed=replayed):
+            return Answered(
+                account=client.account,
+                client=client.name,
+                verb=verb,
+                key=key,
+                order="",
+                denied=bool(failed),
+                replayed=replayed,
+            )
         case _:
             return Answered(
                 account=client.account,

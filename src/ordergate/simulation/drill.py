@@ -30,9 +30,13 @@ class UnknownFault(ValueError):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """One failing seed. `needed` are the strikes that the failure needs, `trace` the run with those alone."""
+    """One failing seed. `needed` are the strikes that the failure needs, `trace` the run with those alone.
+
+    `digest` is of the trace of the run as it was planned: whoever repeats it, elsewhere, must get the same.
+    """
 
     seed: int
+    digest: str
     violations: tuple[Violation, ...]
     planned: Plan
     needed: Plan | None = None
@@ -140,12 +144,15 @@ def _explained(failed: Sequence[Result], faults: tuple[str, ...]) -> Iterator[Fa
     for number, result in enumerate(failed):
         planned = draw(result.seed, faults)
         if number >= MINIMISED_MAX:
-            yield Failure(seed=result.seed, violations=result.violations, planned=planned)
+            yield Failure(
+                seed=result.seed, digest=result.digest, violations=result.violations, planned=planned
+            )
             continue
         needed = minimise(planned, result.violations[0].invariant)
         trace = run(needed, keep_trace=True).trace
         yield Failure(
             seed=result.seed,
+            digest=result.digest,
             violations=result.violations,
             planned=planned,
             needed=needed,

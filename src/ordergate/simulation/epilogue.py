@@ -21,6 +21,7 @@ from ordergate.core.risk.trading_state import Grade
 from ordergate.ports.broker import DedupClass
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.ground import Ground
+from ordergate.simulation.group_epilogue import GroupEpilogue
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.manners import FALSE, HIDDEN, LATE, SILENT, UNCLEAR, Manner
 from ordergate.simulation.market import Market
@@ -65,9 +66,15 @@ class Epilogue:
     def __init__(self, town: Place) -> None:
         self._town = town
         self._ground = town.ground
+        self._groups = [
+            GroupEpilogue(town.ground, town.sight, brokerage, trader)
+            for brokerage, trader in zip(town.brokerages, town.traders, strict=True)
+        ]
 
     def begin(self) -> None:
         """While every line stands."""
+        for group in self._groups:
+            group.begin()
         for brokerage, trader in zip(self._town.brokerages, self._town.traders, strict=True):
             dice = self._ground.chance(f"epilogue {brokerage.number}")
             ours = [one for one in brokerage.exchange.executions if self._is_ours(one)]
@@ -138,11 +145,18 @@ class Epilogue:
         brokerage.fill_some(brokerage.order_of(brokerage.answered_badly), 0.5)
 
     def _working(self, brokerage: Brokerage) -> Sequence[PaperOrder]:
-        known = self._town.sight.order_id_of
-        return [one for one in brokerage.exchange.orders() if one.is_open and known(one.cl_ord_id)]
+        """Those that nobody but their application asks about: a group minds its own."""
+        known, grouped = self._town.sight.order_id_of, self._town.sight.audit.bundles.of
+        return [
+            one
+            for one in brokerage.exchange.orders()
+            if one.is_open and (order := known(one.cl_ord_id)) and grouped(order) is None
+        ]
 
     def cut(self) -> None:
         """The line is lost for a moment, in which trades happen that nothing but the lists can tell."""
+        for group in self._groups:
+            group.cut()
         for brokerage in self._town.brokerages:
             for stream in brokerage.streams.values():
                 stream.cut("epilogue")

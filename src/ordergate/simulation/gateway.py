@@ -205,6 +205,11 @@ class Gateway:
         task.add_done_callback(served, context=self._context)
         return answer
 
+    def take_price(self, quote: Quote) -> None:
+        """The market's word reaches the process, and what comes of it dies with the process."""
+        if self.node is not None:
+            self._context.run(self.node.prices.take, quote)
+
     def run(self, what: Callable[[], Coroutine[None, None, None]]) -> None:
         """Something else that goes on inside this process."""
         task = self._ground.loop.create_task(what(), context=self._context)

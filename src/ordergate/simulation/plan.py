@@ -21,6 +21,8 @@ NEWS_LAGS_S: Final = (0.0, 0.0, 0.3, 1.5)
 NAMELESS: Final = 0.12
 GOVERNED: Final = 0.35
 """How many worlds have a risk officer, who changes limits while they run."""
+GROUPED: Final = 0.3
+"""In how many worlds orders belong together: brackets, trailing stops, and what is closed at once."""
 LIKELY: Final[Mapping[str, float]] = {"B13": 0.9}
 """How likely a world has a fault for which there is seldom an occasion, however rough it is."""
 DEATHS: Final = tuple(fault for fault in WITH_SUBJECT if fault.startswith("C"))
@@ -53,6 +55,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     orders: int
     tight_limits: bool
     governed: bool
+    grouped: bool = False
     sessions: bool = False
     volatility: float
     roughness: float
@@ -74,7 +77,10 @@ def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT, *, sessions: bool =
     lag_s = random.Random(f"{seed} news").choice(NEWS_LAGS_S)
     governed = random.Random(f"{seed} governed").random() < GOVERNED
     drawn = _setting(random.Random(f"{seed} setting"))
-    setting = msgspec.structs.replace(drawn, news_lag_s=lag_s, governed=governed, sessions=sessions)
+    grouped = random.Random(f"{seed} grouped").random() < GROUPED
+    setting = msgspec.structs.replace(
+        drawn, news_lag_s=lag_s, governed=governed, grouped=grouped, sessions=sessions
+    )
     strikes: list[Strike] = []
     for fault_id in WITH_SUBJECT:
         chance = random.Random(f"{seed} {fault_id}")

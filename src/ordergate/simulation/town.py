@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
+from itertools import chain
 from typing import Final
 
 import msgspec
@@ -28,6 +29,7 @@ from ordergate.simulation.database import Server
 from ordergate.simulation.epilogue import CALM_S, Epilogue
 from ordergate.simulation.gateway import Gateway, WallClock
 from ordergate.simulation.ground import START, Ground
+from ordergate.simulation.invariants.groups import unsettled
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.invariants.table import checkers_of
 from ordergate.simulation.invariants.venue import differences, untold
@@ -45,6 +47,7 @@ HEAL_S_MAX: Final = 120.0
 _TICK_S: Final = 1.0
 _SETTLED_TICKS: Final = 3
 _PRICE_S: Final = 1.0
+_TRADES_ON_S_MAX: Final = 10.0
 _READ_S: Final = 0.01
 _READS_MAX: Final = 100
 
@@ -181,7 +184,7 @@ class Town:
         epilogue = Epilogue(self)
         epilogue.begin()
         until = self.ground.loop.time() + CALM_S + self.ground.plan.setting.news_lag_s
-        while self.ground.loop.time() < until and not self._spins:
+        while (self.ground.loop.time() < until or self._trades_on(until)) and not self._spins:
             self._tick()
         for what in untold(self.sight):
             self.ground.witness.say("I23", f"told in a calm and not in the journal: {what}")
@@ -189,6 +192,13 @@ class Town:
         self._settle(until + HEAL_S_MAX)
         if not self.ground.witness.violations and self._is_settled() and epilogue.stop():
             self._settle(self.ground.loop.time() + HEAL_S_MAX)
+
+    def _trades_on(self, until: float) -> bool:
+        """A group may trade at the end of a calm, and the news of that still be on its way."""
+        setting, now = self.ground.plan.setting, self.ground.loop.time()
+        if not setting.grouped or now >= until + _TRADES_ON_S_MAX:
+            return False
+        return any(now - one.traded_s < setting.news_lag_s + CALM_S / 2 for one in self.brokerages)
 
     def _let_followers_read(self) -> None:
         """What was told a moment ago is still on its way to the stream clients."""
@@ -207,7 +217,7 @@ class Town:
         serving = self.serving
         if not quiet or serving is None or serving.recovering:
             return False
-        return next(differences(self.sight), None) is None
+        return next(chain(differences(self.sight), unsettled(self.sight)), None) is None
 
     def _tick(self) -> None:
         try:
@@ -229,10 +239,10 @@ class Town:
 
     def _tell_prices(self) -> None:
         for gateway in self.gateways:
-            if gateway.serves and gateway.node is not None:
+            if gateway.serves:
                 for symbol, price in self.market.prices.items():
                     tick = INSTRUMENTS[symbol].tick
-                    gateway.node.prices.take(
+                    gateway.take_price(
                         Quote(
                             symbol=symbol,
                             bid=price - tick,

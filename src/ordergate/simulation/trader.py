@@ -19,6 +19,7 @@ from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.engine.answers import Answer
 from ordergate.simulation.clients import Client, NoAnswer, Reply
 from ordergate.simulation.ground import Ground
+from ordergate.simulation.grouping import Grouping
 from ordergate.simulation.market import Market
 
 STRATEGY: Final = "drill"
@@ -53,6 +54,7 @@ class Trader:
         ground.weather.on("U3", lambda strike: self._repeat_soon(strike.account))
         self._number = number
         self._repeats = 0
+        self._grouping = Grouping(ground, client, market, instruments, number=number)
 
     @property
     def is_quiet(self) -> bool:
@@ -61,6 +63,8 @@ class Trader:
 
     def begin(self) -> None:
         self._do(self._trade())
+        if self._grouping.is_wanted:
+            self._do(self._group())
 
     def close(self) -> None:
         """Ask for nothing new; what was asked is asked until it is answered."""
@@ -74,6 +78,13 @@ class Trader:
             if not self._trading:
                 return
             self._act(self._chance.random())
+
+    async def _group(self) -> None:
+        while True:
+            await asyncio.sleep(self._grouping.pause_s())
+            if not self._trading:
+                return
+            self._do(self._grouping.next())
 
     def _act(self, dice: float) -> None:
         if dice < 0.62:
@@ -126,6 +137,10 @@ class Trader:
             time_in_force=TimeInForce.GTC,
         )
         self._do(self._ask_to_place(terms, self._key()))
+
+    def group_one(self) -> None:
+        """One more bracket, so far from the market that nothing fills it by itself."""
+        self._do(self._grouping.place_one())
 
     def replace_one(self, order: OrderId, quantity: Decimal) -> None:
         self._do(self._ask_to_replace(order, quantity))

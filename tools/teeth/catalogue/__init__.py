@@ -9,6 +9,7 @@ from tools.teeth.catalogue import (
     controls,
     durability,
     executions,
+    groups,
     outcomes,
     requests,
     risk,
@@ -26,6 +27,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     *requests.MUTATIONS,
     *risk.MUTATIONS,
     *controls.MUTATIONS,
+    *groups.MUTATIONS,
     *accounts.MUTATIONS,
     *streams.MUTATIONS,
 )

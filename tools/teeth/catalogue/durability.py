@@ -150,4 +150,23 @@ MUTATIONS: Final = (
         find="        await self._write(event, correlation)\n        self._was_written(event)\n\n    def hold",
         put="        self._was_written(event)\n\n    def hold",
     ),
+    Mutation(
+        id="stop-recorded-twice",
+        p0=False,
+        what="an engagement is written down a second time",
+        file=_KILL,
+        find="        await self._write(event, correlation)\n        self._was_written(event)\n\n    def hold",
+        put=(
+            "        await self._write(event, correlation)\n        await self._write(event, correlation)\n"
+            "        self._was_written(event)\n\n    def hold"
+        ),
+    ),
+    Mutation(
+        id="checkpoint-without-the-latest",
+        p0=False,
+        what="a checkpoint leaves the last record of each account out",
+        file="audit/checkpointer.py",
+        find="            for seal in seals:\n                tree.add(seal)",
+        put="            for seal in seals[:-1]:\n                tree.add(seal)",
+    ),
 )

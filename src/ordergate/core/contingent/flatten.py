@@ -13,7 +13,7 @@ from decimal import Decimal
 from ordergate.core.contingent.events import End
 from ordergate.core.contingent.group import Group
 from ordergate.core.contingent.steps import Finish, Release, Step, Wait, recall_all
-from ordergate.core.contingent.tally import SETBACKS_MAX, Situation, pause
+from ordergate.core.contingent.tally import SETBACKS_MAX, Situation, has_passed, pause
 from ordergate.core.contingent.terms import Role, closing_terms
 from ordergate.core.ids import Symbol
 from ordergate.core.money import ZERO
@@ -47,7 +47,8 @@ def _in_symbol(group: Group, symbol: Symbol, seen: Situation) -> Iterator[Step]:
     failed = _refused(group, symbol, seen)
     if failed >= SETBACKS_MAX:
         return
-    if failed and (last := _last_refused_at(group, symbol, seen)) + pause(failed) > seen.now:
+    last = _last_refused_at(group, symbol, seen) if failed else None
+    if last is not None and not has_passed(last, pause(failed), seen.now):
         yield Wait(last + pause(failed))
         return
     side = Side.SELL if position > ZERO else Side.BUY

@@ -27,6 +27,7 @@ from ordergate.core.contingent.tally import (
     SETBACKS_MAX,
     Situation,
     Tally,
+    has_passed,
     pause,
     setbacks,
     tally,
@@ -49,6 +50,7 @@ from ordergate.core.orders.terms import OrderType, Side, Terms
 
 MARK_EVERY: Final = timedelta(seconds=1)
 SETTLE: Final = timedelta(seconds=5)
+LOOK_AGAIN: Final = timedelta(seconds=1)
 
 _CLOSING: Final = {End.CANCELED, End.LEG_CANCELED, End.LEG_EXPIRED, End.LEG_REFUSED}
 
@@ -169,10 +171,9 @@ def _follow_market(group: Group, sums: Tally, seen: Situation) -> tuple[Step, ..
         return ()
     for leg in group.terms.exits:
         if leg.type is LegType.TRAILING_STOP and prices.is_better(leg, seen.price, group.mark):
-            next_mark = None if group.marked_at is None else group.marked_at + MARK_EVERY
-            if next_mark is None or next_mark <= seen.now:
+            if group.marked_at is None or has_passed(group.marked_at, MARK_EVERY, seen.now):
                 return (MoveMark(leg.role, seen.price),)
-            return (*_exit(group, sums, seen), Wait(next_mark))
+            return (*_exit(group, sums, seen), Wait(group.marked_at + MARK_EVERY))
         if leg.role is group.triggered or not prices.is_touched(leg, seen.price, group.mark):
             continue
         if leg is _wanted(group, seen) and (not leg.type.stops or sums.live_in(leg.role)):
@@ -230,15 +231,17 @@ def _grow(
 def _even_out(group: Group, overrun: Decimal, seen: Situation) -> tuple[Step, ...]:
     """Undo what the exits traded beyond what there was to exit."""
     symbol = group.terms.symbol
-    if symbol is None or not seen.may_place:
+    if symbol is None:
         return ()
+    if not seen.may_place:
+        return (Wait(seen.now + LOOK_AGAIN),)  # also of a group that is over
     side = Side.BUY if group.terms.exits[0].side is Side.SELL else Side.SELL
     return _release(group, Role.EVENING, closing_terms(group.terms, symbol, side, overrun), seen)
 
 
 def _release(group: Group, role: Role, terms: Terms, seen: Situation) -> tuple[Step, ...]:
     failed, last = setbacks(group, seen.orders)
-    if last is not None and last + pause(failed) > seen.now:
+    if last is not None and not has_passed(last, pause(failed), seen.now):
         return (Wait(last + pause(failed)),)
     return (Release(role, group.next_order_id(role, terms.symbol), terms),)
 
@@ -250,8 +253,10 @@ def recall_all(group: Group, orders: Sequence[Order], seen: Situation) -> tuple[
         if order.cancel_requested:
             continue
         before = group.recalled.get(order.id)
-        again = None if before is None else before.at + pause(before.times)
-        steps.append(Recall(order.id) if again is None or again <= seen.now else Wait(again))
+        if before is None or has_passed(before.at, pause(before.times), seen.now):
+            steps.append(Recall(order.id))
+        else:
+            steps.append(Wait(before.at + pause(before.times)))
     return tuple(steps)
 
 
@@ -276,6 +281,6 @@ def _unsettled(group: Group, seen: Situation) -> datetime | None:
         order = seen.orders.get(one.order_id)
         if order is None or not order.is_final or order.replacement is None or order.final_at is None:
             continue
-        if order.replacement.quantity > order.cum_qty and order.final_at + SETTLE > seen.now:
+        if order.replacement.quantity > order.cum_qty and not has_passed(order.final_at, SETTLE, seen.now):
             return order.final_at + SETTLE
     return None

@@ -132,6 +132,11 @@ def was_turned_away(order: Order) -> bool:
     return order.status in (Status.DENIED, Status.REJECTED)
 
 
+def has_passed(since: datetime, wait: timedelta, now: datetime) -> bool:
+    """True after so long; and when the clock was set back meanwhile, so that nobody knows how long it was."""
+    return not timedelta(0) <= now - since < wait
+
+
 def pause(times: int) -> timedelta:
     """How long to wait after so many failures in a row: 1 s, 2 s, 4 s, up to a minute."""
     return timedelta(seconds=min(2 ** max(times - 1, 0), PAUSE_S_MAX))

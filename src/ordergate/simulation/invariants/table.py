@@ -10,6 +10,7 @@ from ordergate.simulation.invariants import (
     before_sending,
     clients,
     controls,
+    groups,
     histories,
     journal,
     kills,
@@ -33,6 +34,13 @@ class Invariant(msgspec.Struct, frozen=True):
 _OF_PRINCIPALS: Final = "principals are given: tests/security, tests/api"
 _BY_FOLLOWERS: Final = "every frame is checked by the stream clients of the run, as they hear it"
 
+_OF_PARITY: Final = (
+    before_sending.NoMoreThanApproved,
+    venue.Children,
+    groups.OneLegAtATime,
+    groups.NoMoreThanEntered,
+)
+
 INVARIANTS: Final = (
     Invariant("I1", "intent before send", (before_sending.IntentBeforeSend,)),
     Invariant("I2", "risk before send", (before_sending.RiskBeforeSend,)),
@@ -43,7 +51,7 @@ INVARIANTS: Final = (
     Invariant("I7", "legal transitions", (journal.LegalSteps,)),
     Invariant("I8", "quantities", (journal.Quantities,)),
     Invariant("I9", "every execution once", (journal.ExecutionsOnce, journal.ExecutionsNotTwice)),
-    Invariant("I10", "no more than was approved", (before_sending.NoMoreThanApproved, venue.Children)),
+    Invariant("I10", "no more than was approved", _OF_PARITY),
     Invariant("I11", "limits", (journal.WithinLimits, controls.WithinControls)),
     Invariant("I12", "environment", (before_sending.RightEnvironment,)),
     Invariant("I13", "a stream without gaps", (streams.StreamsWhole,), elsewhere=_BY_FOLLOWERS),
@@ -56,7 +64,7 @@ INVARIANTS: Final = (
     Invariant("I20", "secrets", elsewhere="no secret enters a run: tests/telemetry, tests/security"),
     Invariant("I21", "bounded", (clients.Bounded,)),
     Invariant("I22", "authorisation", (controls.TwoPersons,), elsewhere=_OF_PRINCIPALS),
-    Invariant("I23", "convergence", (venue.Convergence,)),
+    Invariant("I23", "convergence", (venue.Convergence, groups.GroupsSettled)),
     Invariant("I24", "liveness", (clients.Liveness,)),
     Invariant("I25", "linearizability", (histories.Linearizable,)),
     Invariant("I26", "determinism", elsewhere="the trace's hash: tests/simulation"),
