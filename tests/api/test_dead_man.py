@@ -15,7 +15,7 @@ from ordergate.api.stream.dead_man import DeadManOfStream
 from ordergate.core.access import Principal
 from tests.api.people import EVERYTHING, NobodyArmed, principal
 from tests.api.served import Served
-from tests.api.test_session import a_session
+from tests.api.sessions import a_session
 
 TRADER = principal("trader", EVERYTHING)
 

@@ -19,7 +19,7 @@ from tests.api.books import Books
 from tests.api.ledger import ACCOUNT, OTHER_ACCOUNT
 from tests.api.people import EVERYTHING, READER, TRADER, Directory, StillClock, deps_of, principal
 from tests.api.served import serving
-from tests.api.test_session import a_session
+from tests.api.sessions import a_session
 
 CONTROL, LIMITS = AccountId("P-CONTROL"), AccountId("P-LIMITS")
 CHIEF = "token-of-the-chief"

@@ -1,0 +1,117 @@
+"""How much a group exits: never more than there is, whoever changes or overfills its orders."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from ordergate.core.contingent.terms import GroupId, Role
+from ordergate.core.orders.terms import Side
+from ordergate.core.refusals import Code, Refusal
+from ordergate.engine.answers import Answer
+from tests.engine.groups import (
+    at_exchange,
+    bracket,
+    group,
+    has_ended,
+    move_market,
+    placed,
+    position,
+)
+from tests.engine.stage import ES, RISK, TRADER, Stage
+
+
+def open_at(stage: Stage) -> list[PaperOrder]:
+    return [one for one in stage.exchange.orders() if one.is_open]
+
+
+async def replaced(
+    stage: Stage, side: Side, *, quantity: Decimal | None = None, stop_price: Decimal | None = None
+) -> Answer | Refusal:
+    """What comes of replacing the group's open order on that side."""
+    order = next(one for one in stage.lane.books.open_orders() if one.terms.side is side)
+    return await stage.node.gate.replace(
+        TRADER,
+        order.id,
+        quantity=quantity,
+        limit_price=None,
+        stop_price=stop_price,
+        key=stage.key(),
+        correlation="test",
+    )
+
+
+async def test_how_much_an_exit_is_for_is_its_group_to_say_and_its_price_is_not() -> None:
+    async with Stage() as stage:
+        await placed(stage, bracket())
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+        for quantity in (Decimal(3), Decimal(5)):
+            refused = await replaced(stage, Side.SELL, quantity=quantity)
+            assert isinstance(refused, Refusal)
+            assert (refused.code, list(refused.fields)) == (Code.INVALID, ["quantity"])
+        moved = await replaced(stage, Side.SELL, stop_price=Decimal(4785))
+        assert isinstance(moved, Answer)
+        await stage.until(lambda: [one.terms.stop_price for one in open_at(stage)] == [Decimal(4785)])
+
+
+async def test_an_entry_may_be_made_smaller_and_not_larger_than_its_group() -> None:
+    async with Stage() as stage:
+        await placed(stage, bracket(4, entry="4790"))
+        await stage.until(lambda: at_exchange(stage, Side.BUY))
+        refused = await replaced(stage, Side.BUY, quantity=Decimal(5))
+        assert isinstance(refused, Refusal)
+        assert (refused.code, list(refused.fields)) == (Code.INVALID, ["quantity"])
+        assert isinstance(await replaced(stage, Side.BUY, quantity=Decimal(3)), Answer)
+        await stage.until(lambda: at_exchange(stage, Side.BUY) == [("limit", Decimal(3))])
+
+
+async def test_what_a_broker_fills_of_an_entry_beyond_its_quantity_is_guarded_too() -> None:
+    async with Stage() as stage:
+        await placed(stage, bracket(4, entry="4790"))
+        await stage.until(lambda: at_exchange(stage, Side.BUY))
+        entry = next(stage.exchange.orders())
+        stage.exchange.fill_beyond(entry.id, Decimal(5), Decimal(4790))
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(5))])
+
+
+async def test_a_fill_after_the_proof_of_a_cancel_is_bought_back() -> None:
+    async with Stage() as stage:
+        group_id = await placed(stage, bracket())
+        await stage.until(lambda: at_exchange(stage, Side.SELL))
+        stage.price(Decimal(4820))
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("limit", Decimal(4))])
+        stop, profit = (one for one in stage.exchange.orders() if one.terms.side is Side.SELL)
+        stage.exchange.fill_beyond(stop.id, Decimal(4), Decimal(4780))
+        stage.exchange.fill(profit.id, Decimal(4), Decimal(4820))
+        await stage.until(lambda: Role.EVENING in {one.role for one in group(stage, group_id).released})
+        await stage.until(lambda: has_ended(stage, group_id))
+        assert position(stage) == stage.held(ES) == 0
+        account = stage.lane.books.account
+        assert account is not None
+        assert f"group_overrun:{group_id}" in account.alarms
+
+
+async def completed(stage: Stage) -> GroupId:
+    """A bracket that is over; its entry is the first order at the exchange."""
+    group_id = await placed(stage, bracket())
+    await stage.until(lambda: at_exchange(stage, Side.SELL))
+    move_market(stage, "4779")
+    await stage.until(lambda: has_ended(stage, group_id))
+    return group_id
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_an_entry_taken_back_under_a_stop_is_evened_out_once_it_is_released(*, dies: bool) -> None:
+    async with Stage() as stage:
+        group_id = await completed(stage)
+        await stage.gate.engage_kill(TRADER, grade="block_new", reason="test", correlation="test")
+        stage.exchange.bust("exec-000000000001")
+        await stage.until(lambda: stage.held(ES) == -4)
+        if dies:
+            await stage.restart()
+        await stage.clock.move(5)
+        assert Role.EVENING not in {one.role for one in group(stage, group_id).released}
+        await stage.gate.release_kill(RISK, reason="test", correlation="test")
+        await stage.until(lambda: stage.held(ES) == 0)
+        assert {one.role for one in group(stage, group_id).released} >= {Role.EVENING}
