@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.contingent.terms import GroupId, Role
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
