@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +69,13 @@ async def stand(
     broker: Broker,
     samples: Path | None = None,
     requests_per_minute: int = 0,
+    besides: Mapping[str, Any] = {},
 ) -> AsyncIterator[Stand]:
-    """A gateway called `name`, whose state is in `folder` and in the database `dsn`."""
+    """A gateway called `name`, its state in `folder` and in the database `dsn`. `besides` are settings."""
     port = _free_port()
     plain = subject.settings_plain(folder / name, port=port, broker_url=broker.url, key=name)
     plain["brokers"]["counterparty"]["requests_per_minute"] = requests_per_minute
+    plain |= besides
     settings = folder / f"{name}.yaml"
     settings.write_text(yaml.safe_dump(plain), encoding="utf-8")
     await migrate_all(dsn)
@@ -86,7 +88,7 @@ async def stand(
         async with running(
             "bench.subject", str(settings), on=cores.subject, errors=errors, **environment
         ) as process:
-            token = await _token(port, process.said["client_secret"])
+            token = await _token(port, subject.CLIENT, process.said["client_secret"])
             yield Stand(
                 port=port, token=token, key=name, broker=broker, process=process, database=database
             )
@@ -94,12 +96,17 @@ async def stand(
         await database.close()
 
 
-async def _token(port: int, secret: str) -> str:
+async def neighbours_token(stand: Stand) -> str:
+    """Of another client, which may do the same."""
+    return await _token(stand.port, subject.NEIGHBOUR, stand.process.said["neighbours_secret"])
+
+
+async def _token(port: int, client_id: str, secret: str) -> str:
     async with httpx.AsyncClient() as client:
         answer = await client.post(
             f"http://127.0.0.1:{port}/oauth/token",
             data={"grant_type": "client_credentials"},
-            auth=(subject.CLIENT, secret),
+            auth=(client_id, secret),
         )
     return str(json.loads(answer.content)["access_token"])
 
