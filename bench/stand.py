@@ -70,14 +70,16 @@ async def stand(
     samples: Path | None = None,
     requests_per_minute: int = 0,
     tls: Mapping[str, str] | None = None,
+    besides: Mapping[str, Any] = {},
 ) -> AsyncIterator[Stand]:
-    """A gateway called `name`, whose state is in `folder` and in the database `dsn`.
+    """A gateway called `name`, whose state is in `folder` and in the database `dsn`. `besides` are settings.
 
     With `tls` it is spoken to over that; whoever asks gets a token himself then.
     """
     port = _free_port()
     plain = subject.settings_plain(folder / name, port=port, broker_url=broker.url, key=name)
     plain["brokers"]["counterparty"]["requests_per_minute"] = requests_per_minute
+    plain |= besides
     if tls is not None:
         plain["tls"] = dict(tls)
     settings = folder / f"{name}.yaml"
@@ -92,7 +94,8 @@ async def stand(
         async with running(
             "bench.subject", str(settings), on=cores.subject, errors=errors, **environment
         ) as process:
-            token = "" if tls is not None else await _token(port, process.said["client_secret"])
+            secret = process.said["client_secret"]
+            token = "" if tls is not None else await _token(port, subject.CLIENT, secret)
             yield Stand(
                 port=port, token=token, key=name, broker=broker, process=process, database=database
             )
@@ -100,12 +103,17 @@ async def stand(
         await database.close()
 
 
-async def _token(port: int, secret: str) -> str:
+async def neighbours_token(stand: Stand) -> str:
+    """Of another client, which may do the same."""
+    return await _token(stand.port, subject.NEIGHBOUR, stand.process.said["neighbours_secret"])
+
+
+async def _token(port: int, client_id: str, secret: str) -> str:
     async with httpx.AsyncClient() as client:
         answer = await client.post(
             f"http://127.0.0.1:{port}/oauth/token",
             data={"grant_type": "client_credentials"},
-            auth=(subject.CLIENT, secret),
+            auth=(client_id, secret),
         )
     return str(json.loads(answer.content)["access_token"])
 

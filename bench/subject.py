@@ -24,6 +24,7 @@ from ordergate.wiring.settings import load
 ACCOUNT: Final = AccountId("P-BENCH")
 SYMBOL: Final = Symbol("ESH4")
 CLIENT: Final = "bench"
+NEIGHBOUR: Final = "neighbour"
 POLL_S: Final = 0.02
 
 # Every control judges every order; none of them is what ends a measurement.
@@ -94,10 +95,14 @@ def settings_plain(folder: Path, *, port: int, broker_url: str, key: str) -> dic
 
 async def tell(gateway: Gateway) -> None:
     """Say how to log in as soon as orders are taken."""
-    secret = await gateway.identity.register(CLIENT, tenant="default", scopes=Scope, accounts=[ACCOUNT])
+    secret, neighbours = [
+        await gateway.identity.register(client, tenant="default", scopes=Scope, accounts=[ACCOUNT])
+        for client in (CLIENT, NEIGHBOUR)
+    ]
     while gateway.node.gate.readiness() or gateway.node.prices.quote(SYMBOL) is None:
         await asyncio.sleep(POLL_S)
-    print(json.dumps({"client_secret": secret.reveal()}), flush=True)
+    told = {"client_secret": secret.reveal(), "neighbours_secret": neighbours.reveal()}
+    print(json.dumps(told), flush=True)
 
 
 def main() -> None:
