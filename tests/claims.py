@@ -21,8 +21,10 @@ from typing import Final, NamedTuple
 ROOT: Final = Path(__file__).parents[1]
 CLAIMS: Final = ROOT / "docs" / "asvs.csv"
 THREATS: Final = ROOT / "docs" / "threat-model.md"
+SECURITY: Final = ROOT / "docs" / "security.md"
 NAMED: Final = re.compile(r"tests/[\w/]+(?:\.py)?(?:::\w+)?")
 _THREAT: Final = re.compile(r"^\| ((?:TM|PL)\d+) \|.*$", re.MULTILINE)
+_OF_FAPI: Final = re.compile(r"^\| (5\.[\d.]+) \|.*$", re.MULTILINE)
 
 
 class Claim(NamedTuple):
@@ -44,7 +46,10 @@ def rows() -> list[dict[str, str]]:
 
 
 def claims() -> list[Claim]:
-    """Those of the ASVS that apply, and every threat; whatever a requirement may need a threat may need."""
+    """Those of the ASVS that apply, every threat, and what FAPI requires.
+
+    Whatever a requirement of the ASVS may need the others may need.
+    """
     found = [
         Claim(row["id"], tuple(row["tests"].split()), frozenset(row["needs"].split()))
         for row in rows()
@@ -53,7 +58,9 @@ def claims() -> list[Claim]:
     needs = frozenset[str]().union(*(claim.needs for claim in found))
     text = THREATS.read_text(encoding="utf-8")
     threats = [Claim(row[1], tuple(NAMED.findall(row[0])), needs) for row in _THREAT.finditer(text)]
-    return [*found, *threats]
+    text = SECURITY.read_text(encoding="utf-8")
+    fapi = [Claim(f"FAPI {row[1]}", tuple(NAMED.findall(row[0])), needs) for row in _OF_FAPI.finditer(text)]
+    return [*found, *threats, *fapi]
 
 
 def judge(made: Iterable[Claim], outcomes: Mapping[str, Outcome], *, whole: bool) -> list[str]:

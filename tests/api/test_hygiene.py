@@ -50,6 +50,7 @@ async def test_every_answer_names_the_environment_a_correlation_id_and_loads_not
         assert len(answer.headers["x-correlation-id"]) >= 8
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["strict-transport-security"] == "max-age=31536000"
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert "server" not in answer.headers
         assert "access-control-allow-origin" not in answer.headers

@@ -79,6 +79,7 @@ def test_every_cipher_suite_is_authenticated_and_has_forward_secrecy(context: ss
         assert suite["name"].startswith(FORWARD_SECRET), suite["name"]
         assert "Mac=AEAD" in suite["description"], suite["name"]
         assert suite["strength_bits"] >= 128, suite["name"]
+        assert suite["protocol"] == "TLSv1.3" or "AESGCM" in suite["description"], suite["name"]
 
 
 async def test_a_weak_cipher_suite_is_not_agreed_on(served: Served, authority: Authority) -> None:

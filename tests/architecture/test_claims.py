@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from tests.claims import NAMED, ROOT, THREATS, Claim, Outcome, judge, merged, rows
+from tests.claims import NAMED, ROOT, SECURITY, THREATS, Claim, Outcome, judge, merged, rows
 
 LEVELS: Final = ("1", "2", "3")
 
@@ -140,3 +140,11 @@ def test_the_build_judges_both_halves_of_its_run() -> None:
         )
     )
     assert clean < kept < first < second < judged
+
+
+def test_every_requirement_of_fapi_names_tests_that_are_there() -> None:
+    table = SECURITY.read_text(encoding="utf-8").partition("## FAPI 2.0\n")[2].partition("\n## ")[0]
+    told = [NAMED.findall(row.split("|")[-2]) for row in table.splitlines() if row.startswith("| 5.")]
+    assert len(told) > 20
+    assert all(told)
+    assert not [no for named in told for no in map(missing, named) if no]
