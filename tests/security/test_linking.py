@@ -175,6 +175,7 @@ async def test_a_token_is_refreshed_in_time_and_the_old_one_is_worth_nothing_as_
 ) -> None:
     await place.office(database)
     row, before = await place.linked(), await place.tokens()
+    linked = await place.in_use()
     assert not await place.refresher.look(row)
 
     place.clock.advance(TOKEN_S - REFRESH_BEFORE.total_seconds() + 1)
@@ -183,7 +184,9 @@ async def test_a_token_is_refreshed_in_time_and_the_old_one_is_worth_nothing_as_
     after = await place.tokens()
     assert after.access_token != before.access_token
     assert await opened(place.venue, after)
-    assert not await place.refresher.look(await place.in_use())
+    fresh = await place.in_use()
+    assert fresh.changed_at > linked.changed_at, "its age begins anew"
+    assert not await place.refresher.look(fresh)
     with pytest.raises(GrantRefused, match="invalid_grant"):
         await place.grants.refresh(before)
     with pytest.raises(BrokerUnavailable):

@@ -52,6 +52,7 @@ async def test_sec_4_a_rewrap_that_was_interrupted_is_gone_on_with(office: Offic
     await office.keys.rotate(Purpose.SECRETS)
     envelope = office.desk._envelope
 
+    changed = {row.row_id: row.changed_at for row in await office.store.sealed_rows()}
     first = await rewrap(office.keys, envelope, office.store, at_most=2)
     assert (first.done, first.left, first.disabled) == (2, 1, ())
     assert await versions(office) == [1, 2, 2]
@@ -63,6 +64,7 @@ async def test_sec_4_a_rewrap_that_was_interrupted_is_gone_on_with(office: Offic
     envelope.forget()
     for row in await office.store.sealed_rows():
         assert (await office.desk.open(row)).kind == "api_keys"
+        assert row.changed_at == changed[row.row_id], "the same secret, wrapped anew"
     with pytest.raises(KeysRefused):
         await office.keys.disable(Purpose.SECRETS, 2)
 

@@ -77,7 +77,8 @@ class SecretAges:
                 found[f"key {purpose}"] = float(version.created_at)
         for row in await self._credentials.rows():
             if row.state is State.ACTIVE:
-                found[f"broker {row.broker}"] = row.created_at.timestamp()
+                since = row.created_at if row.expires_at is None else row.changed_at  # when it was refreshed
+                found[f"broker {row.broker}"] = since.timestamp()
                 if row.expires_at is not None:
                     left = row.expires_at - self._clock.now()
                     self._metrics.credential_expires(row.broker).set(left.total_seconds())
