@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import tracemalloc
 from collections.abc import AsyncIterator
 from itertools import product
 from pathlib import Path
@@ -16,6 +18,7 @@ from ordergate.api.app import create_app
 from ordergate.api.quotas import Rate
 from ordergate.core.access import Role
 from ordergate.core.ids import Env
+from tests.dose import dose
 from tests.security.floor import OWN, SISTER, THEIRS, Floor, floor
 from tests.security.matrix import MATRIX
 
@@ -48,6 +51,9 @@ SHOWN_BY: Final = {
     "API4 unrestricted resource consumption": [
         f"{HERE}::test_api4_and_api6_whoever_asks_too_often_waits_and_may_still_cancel",
         f"{HERE}::test_api4_a_page_has_a_bound",
+        f"{HERE}::test_api4_a_flood_leaves_nothing_in_memory",
+        "api/test_outbox_and_wire.py::test_a_client_that_does_not_read_overflows_at_the_bound_of_bytes",
+        "security/test_throttle.py::test_memory_is_bounded_whatever_comes",
         "api/test_hygiene.py::test_a_body_over_64_kib_is_too_large_however_it_comes",
         "api/test_json_bodies.py::test_the_bound_on_depth_is_exact",
     ],
@@ -84,6 +90,7 @@ SHOWN_BY: Final = {
         "brokers/test_http.py::test_anything_unclear_is_unknown",
         "brokers/test_documents.py::test_any_json_document_passes",
         "brokers/test_alpaca_translate.py::test_news_that_cannot_be_true_is_refused",
+        "engine/test_hostile_answers.py::test_api10_nothing_follows_from_what_a_hostile_broker_answers",
         "security/test_external_issuer.py::test_a_key_set_that_is_not_one_gives_no_trust",
     ],
 }
@@ -164,6 +171,32 @@ async def test_api4_a_page_has_a_bound(here: Floor) -> None:
                 "GET", f"{path}?limit={limit}", token=await good(here, Role.VIEWER)
             )
             assert (status, told["code"]) == (400, "invalid"), (path, limit)
+
+
+async def flood(here: Floor, rounds: range) -> None:
+    """Each round another stranger: a token nobody gave out, a body too large, a path that is nowhere."""
+    big = {"x": "y" * 100_000}
+    for number in rounds:
+        stranger = f"{number:08d}" * 40
+        for path in ("/v1/orders", f"/v1/{stranger}", "/v1/stream/tickets"):
+            status, _ = await here.ask("POST", path, token=stranger, body=big, headers={"x-n": stranger})
+            assert status in (401, 404, 405, 413, 429), (path, status)
+
+
+async def test_api4_a_flood_leaves_nothing_in_memory(here: Floor) -> None:
+    """What is remembered of strangers has bounds, so a longer flood takes no more than a shorter one."""
+    few = 200
+    await flood(here, range(few))
+    gc.collect()
+    tracemalloc.start()
+    try:
+        await flood(here, range(few, few + dose(500, 20_000, short=50)))
+        gc.collect()
+        kept, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2**20, f"{kept} bytes of the flood are kept"
+    assert most < 2**24, f"{most} bytes were held at once"
 
 
 async def test_api4_and_api6_whoever_asks_too_often_waits_and_may_still_cancel(here: Floor) -> None:
