@@ -11,7 +11,7 @@ from ordergate.core.ids import Symbol
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from tests.engine.groups import at_exchange, bracket, group, has_ended, placed, position, shown
-from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 
 
 async def flattened(stage: Stage, *, symbol: Symbol | None = None, key: str | None = None) -> GroupId:
@@ -69,6 +69,19 @@ async def test_nothing_is_closed_before_the_cancels_are_proven() -> None:
         await stage.until(lambda: has_ended(stage, group_id))
         assert position(stage) == 0, "the order that would not go away closed the position by itself"
         assert stage.placed_at_exchange() == 2
+
+
+async def test_a_flatten_of_everything_goes_on_when_an_instrument_is_let_trade_again() -> None:
+    async with Stage() as stage:
+        await hold(stage)
+        stopped = {"level": "instrument", "target": ES, "reason": "test", "correlation": "test"}
+        await stage.gate.engage_kill(TRADER, grade="block_new", **stopped)
+        group_id = await flattened(stage)
+        await stage.clock.move(5)
+        assert not group(stage, group_id).released
+        await stage.gate.release_kill(RISK, **stopped)
+        await stage.until(lambda: has_ended(stage, group_id), within_s=20)
+        assert position(stage) == stage.held(ES) == 0
 
 
 async def test_a_flatten_of_a_bracket_leaves_no_leg_and_no_position() -> None:

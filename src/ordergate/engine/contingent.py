@@ -144,8 +144,8 @@ class Contingent:
                 self._later[place] = min(step.until, self._later.get(place, step.until))
             else:
                 done = self._take(seat, group, step) or done
-        if not done and group.is_active and not seen.may_place:
-            self._look_later(place)
+        if not done and group.is_active and (seen.in_doubt or not seen.may_place):
+            self._look_later(place)  # no event of the account may say that it is over
         return done
 
     def _situation(self, seat: Seat, group: Group) -> Situation:
