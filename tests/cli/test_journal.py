@@ -38,6 +38,20 @@ def test_both_checks_pass_beside_a_running_gateway(desk: Desk) -> None:
         assert "P-CONTROL" not in shown.out
 
 
+def test_an_order_and_what_one_request_did_are_found(desk: Desk) -> None:
+    order = desk.filled("AAPL", "buy", "1")
+    data_dir = str(desk.home.data_dir)
+    life = ordergate("journal", "find", order["id"], "--data-dir", data_dir, "--json").json["events"]
+    told = desk.get("orders", "events", order["id"])["events"]
+    assert [(one["seq"], one["kind"]) for one in life] == [(one["seq"], one["kind"]) for one in told]
+    said = ordergate("journal", "find", life[0]["correlation"], "--data-dir", data_dir)
+    assert said.code == 0
+    assert order["id"] in said.out
+    assert "order_accepted" in said.out
+    nothing = ordergate("journal", "find", "never-there", "--data-dir", data_dir)
+    assert (nothing.code, nothing.out.strip()) == (1, "the journal has no event of it")
+
+
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house that has traded and was stopped."""

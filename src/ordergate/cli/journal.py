@@ -66,6 +66,34 @@ def replay(
 
 
 @app.command()
+def find(
+    sought: Annotated[
+        str, typer.Argument(metavar="ID", help="An order's id, or the correlation id of an answer.")
+    ],
+    config: ConfigFile = None,
+    data_dir: DataDir = DATA_DIR,
+    as_json: AsJson = False,
+) -> None:
+    """Find what an order went through, or what one request did, in every account."""
+    from ordergate.wiring import databases, records
+
+    place = databases.of(databases.settings_of(config, data_dir))
+    with waiting("looking through the journal"):
+        found = records.find(place, sought)
+    if as_json:
+        to_programs({"events": [msgspec.to_builtins(one) for one in found]})
+    else:
+        head = ("account", "number", "at", "kind", "order", "correlation")
+        rows = [
+            (one.account, str(one.seq), one.at.isoformat(), one.kind, one.order_id or "", one.correlation)
+            for one in found
+        ]
+        people().print(tables.plain(head, rows) if rows else "the journal has no event of it")
+    if not found:
+        raise typer.Exit(ExitCode.REFUSED)
+
+
+@app.command()
 def drop_snapshots(config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
     """Throw away what accounts were folded to: the next start folds every event."""
     from ordergate.wiring import databases, records

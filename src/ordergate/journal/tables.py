@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -34,6 +35,22 @@ def digest(body: bytes) -> bytes:
 async def heads(pool: ReadPool) -> dict[AccountId, int]:
     """How many events every stream says it has."""
     return {AccountId(row["account"]): row["head"] for row in await pool.fetch(_SQL["heads"])}
+
+
+class Trace(msgspec.Struct, frozen=True):
+    """Where an event stands, and what it is about; `order_id` where it is about an order."""
+
+    account: str
+    seq: int
+    at: datetime
+    kind: str
+    order_id: str | None
+    correlation: str
+
+
+async def find(pool: ReadPool, sought: str, most: int) -> list[Trace]:
+    """The events of this order, or of this correlation id, which are not indexed: all are looked through."""
+    return [Trace(*row) for row in await pool.fetch(_SQL["find"], sought, most)]
 
 
 async def tables(pool: ReadPool, account: AccountId) -> Moment:

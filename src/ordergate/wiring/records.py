@@ -17,16 +17,17 @@ from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument, by_any_name
 from ordergate.core.orders.events import OrderEvent
 from ordergate.engine.recreation import Recreation
-from ordergate.journal import snapshots
+from ordergate.journal import snapshots, tables
 from ordergate.journal import verify as seals
 from ordergate.journal.pool import ReadPool
 from ordergate.journal.reading import history, read
-from ordergate.journal.tables import TABLES, Digests, digest, heads, tables
+from ordergate.journal.tables import TABLES, Digests, Trace, digest, heads
 from ordergate.wiring.databases import Place, reached
 from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.settings import CannotStart
 
 DIFFERENCES_MAX: Final = 20
+FOUND_MAX: Final = 1_000
 TELL_EVERY: Final = 500
 STATEMENT_S_MAX: Final = 60.0
 
@@ -78,6 +79,15 @@ def drop_snapshots(place: Place) -> int:
     return _run(ask())
 
 
+def find(place: Place, sought: str) -> list[Trace]:
+    """The events of an order or of a correlation id, at most `FOUND_MAX`. Raises CannotStart."""
+
+    async def ask(pool: ReadPool) -> list[Trace]:
+        return await tables.find(pool, sought, FOUND_MAX)
+
+    return _on(place, ask)
+
+
 def replay(
     place: Place, instruments: Mapping[Symbol, Instrument], account: AccountId | None, told: Told
 ) -> list[Checked]:
@@ -113,7 +123,7 @@ async def _replayed(
 ) -> Checked:
     """The tables as of one head, against the fold of the events up to it, which nobody can change."""
     snapshot = await snapshots.snapshot(pool, account, fold_rules(instruments))
-    moment = await tables(pool, account)
+    moment = await tables.tables(pool, account)
     fold = Recreation(account, instruments, lambda order: history(pool, order), digest)
     problems: list[str] = []
     try:
