@@ -20,7 +20,7 @@ SCANNERS := .venv-scan/.made
 SCAN := .venv-scan/bin
 QUIET := --metrics off --disable-version-check --jobs 1
 
-.PHONY: help run test test-long asvs sim sim-teeth mutants bench lint scan sbom types docs fix lock clean
+.PHONY: help run test test-long asvs sim sim-teeth mutants risk-coverage bench lint scan sbom types docs fix lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ sim-teeth: $(DEVELOPMENT) ## plants known mistakes and hunts each with seeds (AR
 mutants: $(DEVELOPMENT) ## plants a mistake in every line of the risk controls, one at a time (ARGS="NAME*")
 	ORDERGATE_DOSE=short $(BIN)/mutmut run $(ARGS)
 	$(BIN)/python -m tools.mutants
+
+risk-coverage: $(DEVELOPMENT) ## lines and branches of the risk controls that tests go through: 95 % at least
+	ORDERGATE_DOSE=short $(BIN)/python -m tools.risk_coverage $(ARGS)
 
 bench: $(DEVELOPMENT) ## the performance suite; writes bench/results/
 	$(BIN)/python -m bench $(ARGS)

@@ -17,7 +17,7 @@ from ordergate.core.risk.exposure import Exposure, OpenInterest
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.valuation import Totals, Valuation
 from ordergate.core.risk.view import RiskView
-from tests.core.examples import FUTURE, NOW, SHARE, account, later, share, terms, working
+from tests.core.examples import ACCOUNT, FUTURE, NOW, SHARE, account, later, share, terms, working
 from tests.core.risk_examples import (
     INSTRUMENTS,
     SAID_OF_PRICE,
@@ -332,3 +332,27 @@ def test_who_has_left_the_sums_may_join_again() -> None:
     assert firm.gross == 0
     in_firm(seen, firm)
     assert firm.gross == 500
+
+
+def test_a_valuation_knows_its_symbols_and_a_price_that_stays_moves_nothing() -> None:
+    holding = account(0, {SHARE: (10, 100)})
+    valuation = view(holding=holding, price=110).valuation
+    assert valuation is not None
+    assert list(valuation.symbols()) == [SHARE]
+    before = valuation.own.worth
+    valuation.mark(SHARE, Decimal(110))
+    valuation.mark(FUTURE, Decimal(4800))  # nothing is held of it
+    assert valuation.own.worth == before == 1_100
+
+
+def test_a_sum_that_nobody_is_in_any_more_takes_the_next_currency() -> None:
+    firm = Totals()
+    valuation = view(holding=account(0, {SHARE: (10, 100)})).valuation
+    assert valuation is not None
+    valuation.express("EUR", {})  # joined nowhere yet: nothing to withdraw from
+    valuation.join(ACCOUNT, "EUR", {"firm": firm})
+    assert (firm.currency, firm.present) == ("EUR", {ACCOUNT})
+    valuation.express("USD", {})
+    assert (firm.currency, firm.present, firm.absent) == (None, set(), {ACCOUNT})
+    valuation.join(ACCOUNT, "USD", {"firm": firm})
+    assert (firm.currency, firm.present, firm.absent) == ("USD", {ACCOUNT}, set())

@@ -1,5 +1,6 @@
 """The controls of the order itself, below, at and above each limit, with the numbers of every no."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -12,8 +13,11 @@ from ordergate.core.risk.trading_state import Grade, Level, Stop
 from tests.core.examples import (
     ACCOUNT,
     FUTURE,
+    NOW,
     SHARE,
+    account,
     future,
+    later,
     share,
     terms,
     working,
@@ -248,3 +252,26 @@ def test_the_numbers_of_a_refusal_are_plain_decimal_strings() -> None:
 def test_the_account_of_the_examples_is_the_one_the_terms_are_for() -> None:
     assert view().account.id == ACCOUNT == terms().account
     assert future().symbol == FUTURE
+
+
+@pytest.mark.parametrize(("side", "passes"), [(Side.BUY, False), (Side.SELL, True)])
+def test_r02_past_the_moment_until_which_an_account_is_enabled_it_only_makes_smaller(
+    side: Side, passes: bool
+) -> None:
+    until = NOW + timedelta(minutes=5)
+    limited = limits({"enabled_until": until.isoformat()})
+    holding = account(100_000, {SHARE: (10, 100)})
+    assert "R02" not in failures(terms(side), view(limited, holding=holding, now=NOW))
+    failed = failures(terms(side), view(limited, holding=holding, now=until))
+    assert ("R02" not in failed) is passes
+    if not passes:
+        assert failed["R02"].detail == f"account {ACCOUNT} was enabled until {until.isoformat()}"
+
+
+def test_r02_in_live_an_account_without_such_a_moment_is_not_enabled() -> None:
+    books = msgspec.structs.replace(account(), id=AccountId("L-DEMO"))
+    asked = msgspec.structs.replace(terms(), account=books.id)
+    failed = failures(asked, view(holding=books))
+    assert (failed["R02"].reason, "two persons" in failed["R02"].detail) == ("not-enabled", True)
+    limited = limits({"enabled_until": later(60).isoformat()})
+    assert "R02" not in failures(asked, view(limited, holding=books))

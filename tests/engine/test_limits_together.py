@@ -9,14 +9,10 @@ ORDERGATE_RECORD names a folder.
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from enum import StrEnum
-from pathlib import Path
 from random import Random
 from typing import Final, NamedTuple
 
@@ -30,6 +26,7 @@ from ordergate.core.risk.recent import likeness
 from ordergate.engine.answers import Answer
 from tests.dose import dose
 from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, TRADER, Stage, let_run
+from tests.keeping import keep
 
 ORDERS: Final = 64
 TRIES_MAX: Final = 50
@@ -197,11 +194,7 @@ def kept() -> Iterator[list[dict[str, object]]]:
     """What each control came to; written down at the end where somebody wants it."""
     found: list[dict[str, object]] = []
     yield found
-    if folder := os.environ.get("ORDERGATE_RECORD"):
-        asked = ("git", "rev-parse", "--short", "HEAD")
-        commit = subprocess.run(asked, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-        told = {"commit": commit, "orders_per_trial": ORDERS, "controls": found}
-        Path(folder, f"together-{commit}.json").write_text(json.dumps(told, indent=2) + "\n")
+    keep("together", {"orders_per_trial": ORDERS, "controls": found})
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.control} up to {case.most}")

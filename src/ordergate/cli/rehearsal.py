@@ -25,6 +25,7 @@ POLL_S: Final = 0.02
 FEED_PAUSE_S: Final = 0.005
 WORKING_S_MAX: Final = 180.0
 SWEPT_S_MAX: Final = 180.0
+TOLD_S_MAX: Final = 30.0
 PAGE: Final = 500
 LEFT: Final = "rehearsal"
 
@@ -167,7 +168,7 @@ class Rehearsal:
             swept = await self._until_open(lambda _: False)
             flat = await self._until_flat() if asked.hold else None
             await clearing
-            _, told = await self._first.ask("GET", "/v1/kill-switch")
+            told = await self._once_swept()
         finally:
             for feeder in feeders:
                 feeder.cancel()
@@ -279,6 +280,15 @@ class Rehearsal:
                 return self._since()
             await asyncio.sleep(POLL_S)
         return None
+
+    async def _once_swept(self) -> Any:
+        """What the gateway says of its stop, once it has seen itself that nothing is left to sweep."""
+        deadline = time.monotonic() + TOLD_S_MAX
+        while True:
+            _, told = await self._first.ask("GET", "/v1/kill-switch")
+            if all(not stop["orders_left"] for stop in told["stops"]) or time.monotonic() > deadline:
+                return told
+            await asyncio.sleep(POLL_S)
 
     async def _until_flat(self) -> float | None:
         """Two persons ask, and everything held is closed."""
