@@ -27,6 +27,8 @@ WATCHED: Final = 0.25
 """In how many worlds trading stops by itself, after errors, losses and silence, and a client may go away."""
 LIKELY: Final[Mapping[str, float]] = {"B13": 0.9}
 """How likely a world has a fault for which there is seldom an occasion, however rough it is."""
+_NUMBERED_LAST: Final = frozenset({"B24"})
+"""A strike's number decides some of its details: these leave those of the others as they were before."""
 DEATHS: Final = tuple(fault for fault in WITH_SUBJECT if fault.startswith("C"))
 
 
@@ -95,7 +97,7 @@ def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT, *, sessions: bool =
         for one in _of(fault_id, chance, setting):
             if fault_id in allowed:
                 strikes.append(one)
-    ordered = sorted(strikes, key=lambda one: (one.at, one.fault))
+    ordered = sorted(strikes, key=lambda one: (one.fault in _NUMBERED_LAST, one.at, one.fault))
     numbered = [msgspec.structs.replace(one, number=number) for number, one in enumerate(ordered, 1)]
     return Plan(seed=seed, setting=setting, strikes=tuple(numbered))
 

@@ -55,7 +55,10 @@ MUTATIONS: Final = (
         p0=True,
         what="a client that went away keeps what it had open",
         file="engine/dead_man.py",
-        find="    return found.armed.gtc is Remaining.CANCEL or order.terms.time_in_force is not TimeInForce.GTC\n",
+        find=(
+            "    return found.armed.gtc is Remaining.CANCEL"
+            " or order.terms.time_in_force is not TimeInForce.GTC\n"
+        ),
         put="    return False\n",
     ),
     Mutation(
