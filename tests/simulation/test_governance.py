@@ -56,7 +56,15 @@ def test_the_auditor_and_the_compiler_read_the_same_rules_alike(what: tuple[str,
     assert ours.self_match == theirs.self_match_refused
     assert ours.daily_loss == (theirs.losses and theirs.losses.max_daily_loss)
     assert ours.restricted == ({} if theirs.restricted is None else theirs.restricted.symbols)
+    assert ours.messages == {one.seconds: one.count for one in theirs.message_windows}
+    assert float(ours.duplicate_s) == theirs.duplicate_window.total_seconds()
+    assert (ours.drift_s and float(ours.drift_s)) == (
+        theirs.drift_window and theirs.drift_window.total_seconds()
+    )
+    assert (ours.canary, ours.identity) == (theirs.canary and theirs.canary.percent, theirs.identity_required)
     for symbol, its in theirs.instruments.items():
+        assert ours.drift.get(symbol) == its.drift_percent
+        assert ours.spread.get(symbol) == its.market_spread_percent
         assert (ours.most[symbol, Side.BUY], ours.most[symbol, Side.SELL]) == (its.max_long, its.max_short)
         assert ours.percent.get(symbol) == its.max_concentration_percent
         assert ours.sides[symbol] == set(its.sides or Side)

@@ -66,6 +66,7 @@ class Known(msgspec.Struct, kw_only=True):
     end: str = ""
     turned_s: float = -1.0
     accepted_s: float = 0.0
+    at: datetime
     unknown_s: float = 0.0
 
     @property
@@ -208,6 +209,7 @@ class Audit:
             actor=getattr(event, "actor", ""),
             config_hash=getattr(event, "config_hash", ""),
             accepted_s=now,
+            at=event.at,
         )
         order.kept = isinstance(event, e.OrderHeld)
         if isinstance(event, e.OrderDenied):

@@ -59,6 +59,7 @@ class Brokerage:
         self.manners: dict[Call, Manner] = {}
         self.races = 0
         self.traded_s = 0.0
+        self.renames = False
         self.answered_badly = ""
         self.held_s: float | None = 0.0
         self.listed_late: set[str] = set()
@@ -76,6 +77,7 @@ class Brokerage:
             dedups=self.setting.dedup is DedupClass.A,
         )
         self.exchange.subscribe(self._moved)
+        self.weather.on("B24", self._rename)
         for fault in ("B10", "B16", "B20", "N1"):
             self.weather.on(fault, self._cut, self._restore)
 
@@ -245,6 +247,10 @@ class Brokerage:
             self.later(strike.lasts / 2, self._fill_untold)
         elif self.streams:
             self.weather.seen(strike.fault, "the stream was closed")
+
+    def _rename(self, strike: Strike) -> None:
+        """B24: what it tells has another name for an instrument, from now on and for good."""
+        self.renames = self.renames or strike.account == self.number
 
     def _fill_untold(self) -> None:
         """A fill that the stream misses: none when the line was healed meanwhile."""

@@ -73,7 +73,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault("B21", "the broker's clock is wrong", "reports carried a wrong time"),
     Fault("B22", "the account is another one", "the broker named another account", spell_s=(2, 15)),
     Fault("B23", "reports of holdings are stale or partial", "a figure was old or missing", spell_s=(1, 15)),
-    Fault("B24", "a symbol is renamed", absent="the venue twin does not rename symbols"),
+    Fault("B24", "a symbol is renamed", "the broker told of an instrument under another name"),
     Fault("B25", "one call becomes two orders", absent="no adapter here is without dedup and called twice"),
     Fault("B26", "a mass cancel done in part", "of one cancel-all some cancels were lost"),
     Fault("D1", "the connection is lost in COMMIT", "a statement was decided and not answered"),

@@ -10,7 +10,7 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from ordergate.api.stream.hub import Hub
 from ordergate.brokers.paper.broker import PaperBroker
@@ -22,6 +22,7 @@ from ordergate.engine.dispatcher import Pace
 from ordergate.engine.node import Node
 from ordergate.engine.rhythm import Rhythm
 from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.trips import TripPolicy
 from ordergate.engine.world import Served, World
 from ordergate.journal.session import FenceHeld
 from ordergate.ports.market_data import Quote, Trade
@@ -37,6 +38,19 @@ from ordergate.telemetry.metrics import Metrics
 
 T = TypeVar("T")
 
+TRIPS: Final = TripPolicy(
+    errors=5,
+    errors_window_s=6.0,
+    errors_pause_s=3.0,
+    errors_pause_s_max=12.0,
+    errors_probation_s=3.0,
+    executions=15,
+    executions_window_s=10.0,
+    stale_prices_s=4.0,
+    stale_stream_s=6.0,
+    loss_cancels=True,
+)
+"""When trading stops by itself, in a world where it does."""
 _RETRY_S = 1.0
 _QUEUED_UNITS_MAX = 512
 _PAGE_EVENTS = 10  # a stream client of the simulation holds 48 messages
@@ -248,7 +262,8 @@ class Gateway:
             Served(one.account, self._broker(one), self._limits, "paper:PAPER-1", login=LOGIN, tenant=TENANT)
             for one in self._brokerages
         ]
-        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self._snapshots)
+        trips = TRIPS if self._ground.plan.setting.watched else None
+        self.node = Node(world, served, rhythm=Rhythm(), pace=Pace(), snapshots=self._snapshots, trips=trips)
         self.node.start()
 
     def _broker(self, brokerage: Brokerage) -> PaperBroker[Paper]:

@@ -17,6 +17,7 @@ from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.orders.terms import OrderType, Side
 from ordergate.core.risk.compiling import Subject, compiled
 from ordergate.core.risk.limits import config_hash
+from ordergate.core.risk.overrides import OverrideGranted
 from ordergate.core.risk.policy import LimitRuleRemoved, LimitRuleSet
 from ordergate.core.risk.rules import Reach, Rule
 from ordergate.simulation.ground import START
@@ -40,6 +41,13 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
     types: Mapping[Symbol, frozenset[str]]
     restricted: Mapping[Symbol, str]
     self_match: bool
+    messages: Mapping[int, int] = {}
+    duplicate_s: Decimal = Decimal(0)
+    drift_s: Decimal | None = None
+    drift: Mapping[Symbol, Decimal] = {}
+    spread: Mapping[Symbol, Decimal] = {}
+    canary: Decimal | None = None
+    identity: bool = False
 
     def is_looser_than(self, other: Bounds) -> bool:
         """Whether anything at all is allowed here that was not there."""
@@ -57,6 +65,12 @@ class Bounds(msgspec.Struct, frozen=True, kw_only=True):
                 for symbol, why in other.restricted.items()
             )
             or (other.self_match and not self.self_match)
+            or any(self.messages.get(seconds, inf) > most for seconds, most in other.messages.items())
+            or self.duplicate_s < other.duplicate_s
+            or any(_more(self.drift.get(symbol), most) for symbol, most in other.drift.items())
+            or any(_more(self.spread.get(symbol), most) for symbol, most in other.spread.items())
+            or _more(self.canary, other.canary)
+            or (other.identity and not self.identity)
         )
 
 
@@ -74,6 +88,7 @@ class Governance:
 
     def __init__(self, accounts: Iterable[AccountId]) -> None:
         self.versions: dict[AccountId, list[Version]] = {account: [] for account in accounts}
+        self.overrides: dict[str, OverrideGranted] = {}
         self._rules: dict[str, Rule] = {}
 
     def fold(self, events: Sequence[object], now: float) -> None:
@@ -83,6 +98,8 @@ class Governance:
                 self._rules[event.rule.id] = event.rule
             elif isinstance(event, LimitRuleRemoved):
                 self._rules.pop(event.rule_id, None)
+            elif isinstance(event, OverrideGranted):
+                self.overrides[event.override_id] = event
         for account, versions in self.versions.items():
             rules = [one for one in self._rules.values() if one.scope is Reach.ACCOUNT and one.of == account]
             if not rules:
@@ -124,16 +141,36 @@ def _bounds(rules: Sequence[Rule]) -> Bounds:
         gross=_least(said, "max_gross_exposure"),
         net=_least(said, "max_net_exposure"),
         daily_loss=_least([each.get("losses", {}) for each in said], "max_daily_loss"),
-        percent={
-            symbol: least
-            for symbol, its in of.items()
-            if (least := _least(its, "max_concentration_percent")) is not None
-        },
+        percent=_of_each(of, "max_concentration_percent"),
         sides={symbol: _common(its, "sides", Side) for symbol, its in of.items()},
         types={symbol: _common(its, "order_types", OrderType) for symbol, its in of.items()},
         restricted=restricted,
         self_match=any(each.get("self_match_refused", False) for each in said),
+        messages=_messages(said),
+        duplicate_s=max(
+            (Decimal(each["duplicate_window_s"]) for each in said if "duplicate_window_s" in each),
+            default=Decimal(0),
+        ),
+        drift_s=_least(said, "drift_window_s"),  # one rule alone has one
+        drift=_of_each(of, "drift_percent"),
+        spread=_of_each(of, "market_spread_percent"),
+        canary=_least([each.get("canary", {}) for each in said], "percent"),
+        identity=any(each.get("identity_required", False) for each in said),
     )
+
+
+def _messages(said: Iterable[Mapping[str, Any]]) -> dict[int, int]:
+    """How many in so many seconds: of each length the fewest."""
+    fewest: dict[int, int] = {}
+    for each in said:
+        for count, seconds in each.get("message_windows", ()):
+            fewest[seconds] = min(count, fewest.get(seconds, count))
+    return fewest
+
+
+def _of_each(of: Mapping[Symbol, Sequence[Mapping[str, Any]]], name: str) -> dict[Symbol, Decimal]:
+    """The least of a field, of every symbol that has one."""
+    return {symbol: least for symbol, its in of.items() if (least := _least(its, name)) is not None}
 
 
 def _of_one(said: Iterable[Mapping[str, Any]], symbol: Symbol) -> list[Mapping[str, Any]]:

@@ -34,6 +34,7 @@ from ordergate.ports.broker import (
 )
 from ordergate.simulation.brokerage import Brokerage, order_of
 from ordergate.simulation.database import Process
+from ordergate.simulation.renaming import renamed, renamed_news
 from ordergate.simulation.witness import Sent
 
 T = TypeVar("T")
@@ -271,7 +272,7 @@ class BrokerLine:
         answer: asyncio.Future[T] = brokerage.ground.loop.create_future()
 
         def arrive() -> None:
-            found = self._as_told(question, read())
+            found = self._named(self._as_told(question, read()))
             brokerage.later(brokerage.trip_s(), lambda: _settle(answer, found))
 
         def give_up() -> None:
@@ -324,6 +325,13 @@ class BrokerLine:
         result: T = told
         return result
 
+    def _named(self, told: T) -> T:
+        named: T
+        named, changed = renamed(told) if self._brokerage.renames else (told, False)
+        if changed:
+            self._brokerage.weather.seen("B24")
+        return named
+
     def _listed_late(self, found: Any) -> Any:
         """A list that lags may show a younger execution before an older one."""
         brokerage = self._brokerage
@@ -356,6 +364,7 @@ class BrokerLine:
         """A report on its way: swallowed, doubled or overtaken."""
         brokerage, seen = self._brokerage, self._brokerage.weather.seen
         brokerage.note_clock()
+        news = renamed_news(news) if brokerage.renames else news
         if brokerage.spell("B17") is not None:
             seen("B17")
             return

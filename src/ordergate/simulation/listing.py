@@ -15,6 +15,7 @@ TENANT: Final = "default"
 
 ES: Final = Symbol("ESH4")
 SPY: Final = Symbol("SPY")
+SPY_RENAMED: Final = Symbol("SPYX")
 
 INSTRUMENTS: Final[Mapping[Symbol, Instrument]] = {
     ES: Instrument(
@@ -36,6 +37,7 @@ INSTRUMENTS: Final[Mapping[Symbol, Instrument]] = {
         lot=Decimal(1),
         multiplier=Decimal(1),
         calendar="XNYS",
+        aliases=(SPY_RENAMED,),
     ),
 }
 

@@ -10,24 +10,27 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
 from ordergate.core.access import Principal
 from ordergate.core.ids import AccountId
+from ordergate.core.orders.events import Severity
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Reach, Rule
 from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.engine.limits_desk import Edited
 from ordergate.engine.node import Node
+from ordergate.engine.override_desk import Asked
 from ordergate.simulation.clients import Client, NoAnswer, of_the_house
 from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.governance import HARD_TO_BORROW, RESTRICTED
 from ordergate.simulation.ground import START, Ground
 from ordergate.simulation.listing import ES, INSTRUMENTS, SPY
-from ordergate.simulation.trader import STRATEGY
+from ordergate.simulation.trader import STRATEGY, Trader
 from ordergate.simulation.witness import Answered
 
 _PAUSE_S: Final = 2.0
@@ -36,6 +39,11 @@ _APPROVED: Final = 0.6  # of what loosens; of the rest half is tried alone, and 
 _ALONE: Final = 0.8
 _WHO: Final = "officer"
 _STOPS: Final = 0.3
+_OVERRIDDEN: Final = 0.2
+_OVERRIDE_LIVES_S: Final = 6
+_LARGE: Final = Decimal(8)
+_SOFT: Final = 0.7
+_MAY_BE_SOFT: Final = {"position": "R11", "gross": "R12", "canary": "R27", "drift": "R09", "net": "R12"}
 _STOPPED_S: Final = (1.0, 4.0)
 _STOPPED: Final = ((Level.INSTRUMENT, SPY), (Level.INSTRUMENT, ES), (Level.STRATEGY, STRATEGY))
 _GRADES: Final = (Grade.REDUCE_ONLY, Grade.BLOCK_NEW, Grade.CANCEL_ALL)
@@ -46,7 +54,7 @@ def _listed(why: str) -> Mapping[str, Any]:
     return {"restricted": {"as_of": as_of, "source": "drill", "max_age_hours": 48, "symbols": {SPY: why}}}
 
 
-# Four lots of the future fit, and five do not.
+# Four lots of the future fit, and five do not. No quote of a run is as narrow as the spread that is allowed.
 MENU: Final[Mapping[str, Mapping[str, Any]]] = {
     "position": {"instruments": {symbol: {"max_long": "3", "max_short": "3"} for symbol in INSTRUMENTS}},
     "open": {"max_open_orders": 4},
@@ -58,6 +66,15 @@ MENU: Final[Mapping[str, Mapping[str, Any]]] = {
     "types": {"instruments": {ES: {"order_types": ["limit"]}}},
     "restricted": _listed(RESTRICTED),
     "borrow": _listed(HARD_TO_BORROW),
+    "messages": {"message_windows": [[6, 4]]},
+    "duplicate": {"duplicate_window_s": "20"},
+    "drift": {
+        "drift_window_s": "10",
+        "instruments": {symbol: {"drift_percent": "0.02"} for symbol in INSTRUMENTS},
+    },
+    "spread": {"instruments": {symbol: {"market_spread_percent": "0.003"} for symbol in INSTRUMENTS}},
+    "canary": {"canary": {"days": 1, "percent": "10"}},
+    "identity": {"identity_required": True},
     "losses": {"losses": {"max_daily_loss": "300"}, "trading_day": {"zone": "UTC", "ends_at": "00:00"}},
 }
 _OFTEN: Final = (*sorted(MENU), "losses", "losses")
@@ -66,11 +83,17 @@ _OFTEN: Final = (*sorted(MENU), "losses", "losses")
 
 class Officer:
     def __init__(
-        self, ground: Ground, accounts: Sequence[AccountId], serving: Callable[[], Gateway | None]
+        self,
+        ground: Ground,
+        accounts: Sequence[AccountId],
+        serving: Callable[[], Gateway | None],
+        traders: Sequence[Trader],
     ) -> None:
         self._ground = ground
         self._accounts = accounts
+        self._traders = traders
         self._chance = ground.chance("officer")
+        self._wishes = ground.chance("overrides")
         self._client = Client(ground, _WHO, accounts[0], serving)
         self._client.principal = self._person(_WHO)
         self._second = self._person("second")
@@ -95,6 +118,8 @@ class Officer:
             with suppress(NoAnswer):
                 if self._chance.random() < _STOPS:
                     await self._stop()
+                elif self._wishes.random() < _OVERRIDDEN:
+                    await self._override(self._wishes.choice(self._traders))
                 else:
                     account, what = self._chance.choice(self._accounts), self._chance.choice(_OFTEN)
                     await self._change(f"{_WHO}:{account}:{what}", account, MENU[what])
@@ -109,6 +134,37 @@ class Officer:
                 self._second, reason="drill", correlation=_WHO, level=level, target=target
             )
         )
+
+    async def _override(self, trader: Trader) -> None:
+        """One order is to pass what would refuse it, once: its application asks, the second person grants.
+
+        It comes as it was granted, and a second time; or another one comes, or it comes too late.
+        """
+        who = self._logged_in(trader.client.principal)
+        terms = msgspec.structs.replace(trader.terms(), quantity=_LARGE, client_order_id=None)
+        asked = Asked(
+            accounts=(trader.client.account,),
+            terms=terms,
+            controls=tuple(sorted(set(_MAY_BE_SOFT.values()))),
+            lives_s=_OVERRIDE_LIVES_S,
+        )
+        self._done += 1
+        correlation = f"{_WHO}-{self._done}"
+        asked_s = self._ground.loop.time()
+        change = await self._client.once_of(
+            lambda node: node.limits.ask_override(who, asked, reason="drill", correlation=correlation)
+        )
+        self._tell("limits", change, "override", asked_s, correlation)
+        if isinstance(change, Refusal):
+            return
+        dice = self._wishes.random()
+        await self._approve(change.id, self._second if dice < _ALONE else who, "override")
+        if dice < _APPROVED:
+            await asyncio.gather(trader.place_as(terms), trader.place_as(terms))
+        else:
+            await asyncio.sleep(_OVERRIDE_LIVES_S * dice)
+            more = int(dice * 10) % 2
+            await trader.place_as(msgspec.structs.replace(terms, quantity=terms.quantity + more))
 
     async def lift(self) -> None:
         """Take back everything, until that is so."""
@@ -140,7 +196,15 @@ class Officer:
         if standing is not None:
             await self._loosen(standing, self._chance.random())
             return
-        rule = Rule(id=rule_id, scope=Reach.ACCOUNT, of=account, limits=dict(limits), owner=_WHO)
+        soft = rule_id.rpartition(":")[2] in _MAY_BE_SOFT and self._wishes.random() < _SOFT
+        rule = Rule(
+            id=rule_id,
+            scope=Reach.ACCOUNT,
+            of=account,
+            limits=dict(limits),
+            severity=Severity.SOFT if soft else Severity.HARD,
+            owner=_WHO,
+        )
         await self._edit(Edit(rule_id, 0, rule))
 
     async def _loosen(self, rule: Rule, dice: float) -> None:

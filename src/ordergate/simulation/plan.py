@@ -23,8 +23,12 @@ GOVERNED: Final = 0.35
 """How many worlds have a risk officer, who changes limits while they run."""
 GROUPED: Final = 0.3
 """In how many worlds orders belong together: brackets, trailing stops, and what is closed at once."""
+WATCHED: Final = 0.25
+"""In how many worlds trading stops by itself, after errors, losses and silence, and a client may go away."""
 LIKELY: Final[Mapping[str, float]] = {"B13": 0.9}
 """How likely a world has a fault for which there is seldom an occasion, however rough it is."""
+_NUMBERED_LAST: Final = frozenset({"B24"})
+"""A strike's number decides some of its details: these leave those of the others as they were before."""
 DEATHS: Final = tuple(fault for fault in WITH_SUBJECT if fault.startswith("C"))
 
 
@@ -56,6 +60,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     tight_limits: bool
     governed: bool
     grouped: bool = False
+    watched: bool = False
     sessions: bool = False
     volatility: float
     roughness: float
@@ -79,7 +84,12 @@ def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT, *, sessions: bool =
     drawn = _setting(random.Random(f"{seed} setting"))
     grouped = random.Random(f"{seed} grouped").random() < GROUPED
     setting = msgspec.structs.replace(
-        drawn, news_lag_s=lag_s, governed=governed, grouped=grouped, sessions=sessions
+        drawn,
+        news_lag_s=lag_s,
+        governed=governed,
+        grouped=grouped,
+        watched=random.Random(f"{seed} watched").random() < WATCHED,
+        sessions=sessions,
     )
     strikes: list[Strike] = []
     for fault_id in WITH_SUBJECT:
@@ -87,7 +97,7 @@ def draw(seed: int, allowed: Collection[str] = WITH_SUBJECT, *, sessions: bool =
         for one in _of(fault_id, chance, setting):
             if fault_id in allowed:
                 strikes.append(one)
-    ordered = sorted(strikes, key=lambda one: (one.at, one.fault))
+    ordered = sorted(strikes, key=lambda one: (one.fault in _NUMBERED_LAST, one.at, one.fault))
     numbered = [msgspec.structs.replace(one, number=number) for number, one in enumerate(ordered, 1)]
     return Plan(seed=seed, setting=setting, strikes=tuple(numbered))
 

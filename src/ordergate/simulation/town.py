@@ -84,7 +84,7 @@ class Town:
         self.gateways: list[Gateway] = []
         self.traders = self._traders()
         self.crowd = Crowd(self.ground, self.server, ACCOUNTS, lambda: self.serving)
-        self.officer = Officer(self.ground, ACCOUNTS, lambda: self.serving)
+        self.officer = Officer(self.ground, ACCOUNTS, lambda: self.serving, self.traders)
         self.mishaps = Mishaps(self)
         self.operators = Operators(self)
         self.sight = Sight(

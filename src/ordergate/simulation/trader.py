@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Mapping
+from contextlib import suppress
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import msgspec
 
+from ordergate.core.access import Principal
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
-from ordergate.engine.answers import Answer
+from ordergate.core.refusals import Refusal
+from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.answers import Answer, DeadManView
+from ordergate.engine.node import Node
 from ordergate.simulation.clients import Client, NoAnswer, Reply
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.grouping import Grouping
@@ -24,6 +30,12 @@ from ordergate.simulation.market import Market
 
 STRATEGY: Final = "drill"
 _STRATEGIC: Final = 3  # every third order is of the strategy
+_ANSWERS: Final = "whoever answers for it"
+_AGAIN: Final = 0.1
+"""How often the same order comes a second time, under another key, where a risk officer may mind that."""
+DEAD_MAN_S: Final = 5
+SESSION: Final = "drill"
+_REFRESH_S: Final = 1.5
 _WATCHED_MAX: Final = 30
 _TIMES: Final = (TimeInForce.GTC, TimeInForce.GTC, TimeInForce.DAY, TimeInForce.IOC)
 
@@ -54,6 +66,9 @@ class Trader:
         ground.weather.on("U3", lambda strike: self._repeat_soon(strike.account))
         self._number = number
         self._repeats = 0
+        self._again = ground.chance(f"again {number}")
+        self._arms = 0
+        self.seen_s: float | None = None
         self._grouping = Grouping(ground, client, market, instruments, number=number)
 
     @property
@@ -63,6 +78,8 @@ class Trader:
 
     def begin(self) -> None:
         self._do(self._trade())
+        if self._ground.plan.setting.watched:
+            self._do(self._be_watched())
         if self._grouping.is_wanted:
             self._do(self._group())
 
@@ -78,6 +95,29 @@ class Trader:
             if not self._trading:
                 return
             self._act(self._chance.random())
+
+    async def _be_watched(self) -> None:
+        """Arm a dead man's switch and refresh it for a while; then go away, and come back to arm it anew."""
+        me, chance = self.client.principal, self._ground.chance(f"dead man {self._number}")
+        while self._trading:
+            await asyncio.sleep(chance.uniform(0.5, 3.0))
+            gtc, there_s = chance.choice(tuple(Remaining)), chance.uniform(0.0, 8.0)
+            self._arms += 1
+            correlation = f"{self.client.name} arms {self._arms}"
+            with suppress(NoAnswer):
+                armed = await self.client.once_of(
+                    partial(_arm, me, timeout_s=DEAD_MAN_S, gtc=gtc, correlation=correlation)
+                )
+                if isinstance(armed, Refusal):
+                    continue
+                until = self._ground.loop.time() + there_s
+                while self._ground.loop.time() < until:
+                    self.seen_s = self._ground.loop.time()
+                    await asyncio.sleep(_REFRESH_S)
+                    if isinstance(await self.client.once_of(partial(_refresh, me)), Refusal):
+                        break
+                self.seen_s = self._ground.loop.time()
+            await asyncio.sleep(DEAD_MAN_S + chance.uniform(0.0, 6.0))
 
     async def _group(self) -> None:
         while True:
@@ -105,7 +145,7 @@ class Trader:
 
     async def _place(self) -> None:
         self.placed += 1
-        terms, key = self._terms(), self._key()
+        terms, key = self.terms(), self._key()
         if self._repeats or self._chance.random() < 0.05:
             if self._repeats:
                 self._repeats -= 1
@@ -113,6 +153,8 @@ class Trader:
             await asyncio.gather(self._ask_to_place(terms, key), self._ask_to_place(terms, key))
         else:
             await self._ask_to_place(terms, key)
+        if self._ground.plan.setting.governed and self._again.random() < _AGAIN:
+            await self._ask_to_place(msgspec.structs.replace(terms, client_order_id=None), self._key())
 
     async def _ask_to_place(self, terms: Terms, key: str) -> None:
         me = self.client.principal
@@ -137,6 +179,10 @@ class Trader:
             time_in_force=TimeInForce.GTC,
         )
         self._do(self._ask_to_place(terms, self._key()))
+
+    async def place_as(self, terms: Terms) -> None:
+        """Place exactly that, under a key of its own. Raises NoAnswer never: it asks until it knows."""
+        await self._ask_to_place(terms, self._key())
 
     def group_one(self) -> None:
         """One more bracket, so far from the market that nothing fills it by itself."""
@@ -223,7 +269,8 @@ class Trader:
         recent = self._orders[-_WATCHED_MAX:]
         return self._chance.choice(recent) if recent else None
 
-    def _terms(self) -> Terms:
+    def terms(self) -> Terms:
+        """An order as it comes to mind."""
         chance = self._chance
         symbol = chance.choice(sorted(self._instruments))
         side = chance.choice((Side.BUY, Side.SELL))
@@ -240,7 +287,9 @@ class Trader:
             limit_price=None if is_market else price - price % tick,
             time_in_force=chance.choice(_TIMES),
             client_order_id=f"label-{self._keys}" if chance.random() < 0.3 else None,
-            strategy=STRATEGY if self._keys % _STRATEGIC == 0 else None,
+            strategy=STRATEGY if (is_strategic := self._keys % _STRATEGIC == 0) else None,
+            strategy_version="1" if is_strategic and self._ground.plan.setting.governed else None,
+            user=_ANSWERS if is_strategic and self._ground.plan.setting.governed else None,
         )
 
     def _key(self) -> str:
@@ -257,3 +306,13 @@ class Trader:
         task = self._ground.loop.create_task(doing(), context=self._ground.world)
         self._doing.add(task)
         task.add_done_callback(self._doing.discard)
+
+
+async def _arm(
+    me: Principal, node: Node, *, timeout_s: int, gtc: Remaining, correlation: str
+) -> DeadManView | Refusal:
+    return await node.dead_man.arm(me, SESSION, timeout_s=timeout_s, gtc=gtc, correlation=correlation)
+
+
+async def _refresh(me: Principal, node: Node) -> DeadManView | Refusal:
+    return node.dead_man.refresh(me, SESSION)

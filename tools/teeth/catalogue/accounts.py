@@ -82,4 +82,12 @@ MUTATIONS: Final = (
         find="        if after.broker_order_id is not None and after.broker_order_id != named:",
         put="        if after.broker_order_id is not None and named is None:",
     ),
+    Mutation(
+        id="other-names-unknown",
+        p0=True,
+        what="what a broker tells under another name is told so to everybody",
+        file="engine/node.py",
+        find="        broker = Renamed(one.broker, names) if names else one.broker",
+        put="        broker = one.broker",
+    ),
 )

@@ -28,6 +28,47 @@ MUTATIONS: Final = (
     _not_judged("R18", "losses", "losses.refuse_after_losses"),
     _not_judged("R19", "concentration", "aggregates.refuse_concentrated"),
     _not_judged("R21", "self-match", "conduct.refuse_self_match"),
+    _not_judged("R09", "price drift", "market.refuse_price_drift"),
+    _not_judged("R10", "market order", "market.refuse_blind_market_order"),
+    _not_judged("R15", "message rate", "checks.refuse_fast_messages"),
+    _not_judged("R16", "duplicate", "checks.refuse_duplicate"),
+    _not_judged("R27", "canary", "conduct.refuse_large_newcomer"),
+    _not_judged("R28", "identity", "permissions.refuse_unidentified"),
+    Mutation(
+        id="override-for-any-order",
+        p0=True,
+        what="an override lets any order of its owner past",
+        file="core/risk/overrides.py",
+        find="        return terms == self.terms\n",
+        put="        return True\n",
+    ),
+    Mutation(
+        id="override-used-again",
+        p0=True,
+        what="an override is not spent",
+        file="engine/judging.py",
+        find="one.is_for(terms, actor, now) and one.override_id not in used), None",
+        put="one.is_for(terms, actor, now)), None",
+    ),
+    Mutation(
+        id="dead-man-cancels-nothing",
+        p0=True,
+        what="a client that went away keeps what it had open",
+        file="engine/dead_man.py",
+        find=(
+            "    return found.armed.gtc is Remaining.CANCEL"
+            " or order.terms.time_in_force is not TimeInForce.GTC\n"
+        ),
+        put="    return False\n",
+    ),
+    Mutation(
+        id="dead-man-never-expires",
+        p0=True,
+        what="nobody notices that a client went away",
+        file="engine/dead_man.py",
+        find="            if found.expired_at is None and now >= found.expires:",
+        put="            if found.expired_at is None and now >= found.expires + 3600:",
+    ),
     Mutation(
         id="short-sale-of-hard-to-borrow",
         p0=True,

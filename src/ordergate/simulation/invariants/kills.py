@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Final
+
+import msgspec
 
 from ordergate.brokers.paper.fates import Call
 from ordergate.core.orders import events as e
+from ordergate.core.orders.terms import TimeInForce
+from ordergate.core.risk.trading_state import DeadManArmed, DeadManExpired, Remaining
 from ordergate.journal.tails import Linked
-from ordergate.simulation.audit import Kill
+from ordergate.simulation.audit import Kill, Known
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.controls import opens
+from ordergate.simulation.invariants.sight import Sight
+from ordergate.simulation.trader import DEAD_MAN_S
 from ordergate.simulation.witness import Sent
 
 KILL_PROPAGATES_S: Final = 1.0
 SWEPT_S_MAX: Final = 20.0
+_SETTLED_S: Final = 3.0
 
 
 class Killed(SightedChecker):
@@ -64,6 +73,67 @@ class Killed(SightedChecker):
 
     def _is_older(self, since: float | None, seconds: float) -> bool:
         return since is not None and self.sight.time() - since > seconds
+
+
+class _Gone(msgspec.Struct, frozen=True):
+    """A client that went away: since when, by the gateway's clock and by the run's."""
+
+    user: str
+    at: datetime
+    since: float
+    keeps_gtc: bool
+
+
+class DeadMen(SightedChecker):
+    """I17, of those who go away: it is noticed in time, and nothing that they had open is left soon after."""
+
+    id = "I17"
+
+    def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
+        super().__init__(sight, say)
+        self._armed: dict[str, DeadManArmed] = {}
+        self._gone: dict[str, _Gone] = {}
+
+    def committed(self, linked: Linked, by: str) -> None:
+        for entry in linked.unit.entries:
+            match entry.event:
+                case DeadManArmed() as armed:
+                    self._armed[armed.user] = armed
+                case DeadManExpired(user=user, at=at) if user in self._armed:
+                    keeps = self._armed.pop(user).gtc is Remaining.KEEP
+                    self._gone[user] = _Gone(user, at, self.sight.time(), keeps)
+                case _:
+                    continue
+
+    def ticked(self) -> None:
+        self._look(SWEPT_S_MAX)
+
+    def _look(self, patience_s: float) -> None:
+        calm_s, now = self.sight.ground.weather.healed_s, self.sight.time()
+        for gone in self._gone.values():
+            if now - max(gone.since, calm_s) <= patience_s:
+                continue
+            for account, brokerage in self.sight.brokerages.items():
+                for theirs in brokerage.exchange.orders():
+                    order, _ = self.sight.order_of(theirs.cl_ord_id)
+                    if order is not None and theirs.is_open and self._was_to_go(order, gone):
+                        self.violated(f"{order.id} of {account} is open, and {gone.user} has gone away")
+
+    def ended(self) -> None:
+        """Nothing is under way any more."""
+        self._look(_SETTLED_S)
+        now, calm_s = self.sight.time(), self.sight.ground.weather.healed_s
+        for trader in self.sight.traders:
+            user = trader.client.principal.subject
+            if trader.seen_s is None or user not in self._armed:
+                continue
+            if now - max(trader.seen_s, calm_s) > DEAD_MAN_S + SWEPT_S_MAX:
+                self.violated(f"{user} went away at {trader.seen_s:.3f} s, and nobody noticed")
+
+    def _was_to_go(self, order: Known, gone: _Gone) -> bool:
+        keeps = gone.keeps_gtc and order.terms.time_in_force is TimeInForce.GTC
+        is_grouped = self.sight.audit.bundles.of(order.id) is not None
+        return order.actor == gone.user and order.at <= gone.at and not keeps and not is_grouped
 
 
 def _any_of(due: list[Kill], stops: list[Kill]) -> bool:

@@ -9,6 +9,7 @@ import msgspec
 from ordergate.simulation.invariants import (
     before_sending,
     clients,
+    conduct,
     controls,
     groups,
     histories,
@@ -34,6 +35,12 @@ class Invariant(msgspec.Struct, frozen=True):
 _OF_PRINCIPALS: Final = "principals are given: tests/security, tests/api"
 _BY_FOLLOWERS: Final = "every frame is checked by the stream clients of the run, as they hear it"
 
+_OF_LIMITS: Final = (
+    journal.WithinLimits,
+    controls.WithinControls,
+    conduct.WithinConduct,
+    conduct.OverriddenOnce,
+)
 _OF_PARITY: Final = (
     before_sending.NoMoreThanApproved,
     venue.Children,
@@ -52,13 +59,13 @@ INVARIANTS: Final = (
     Invariant("I8", "quantities", (journal.Quantities,)),
     Invariant("I9", "every execution once", (journal.ExecutionsOnce, journal.ExecutionsNotTwice)),
     Invariant("I10", "no more than was approved", _OF_PARITY),
-    Invariant("I11", "limits", (journal.WithinLimits, controls.WithinControls)),
+    Invariant("I11", "limits", _OF_LIMITS),
     Invariant("I12", "environment", (before_sending.RightEnvironment,)),
     Invariant("I13", "a stream without gaps", (streams.StreamsWhole,), elsewhere=_BY_FOLLOWERS),
     Invariant("I14", "causality", elsewhere=_BY_FOLLOWERS),
     Invariant("I15", "the client's view is the server's state", (streams.ViewsEqual,), _BY_FOLLOWERS),
     Invariant("I16", "fencing", (before_sending.Fenced,)),
-    Invariant("I17", "kill", (kills.Killed,)),
+    Invariant("I17", "kill", (kills.Killed, kills.DeadMen)),
     Invariant("I18", "tenants apart", (clients.TenantsApart,)),
     Invariant("I19", "audit", (journal.Proven, records.RecordedOnce, records.SignedFor)),
     Invariant("I20", "secrets", elsewhere="no secret enters a run: tests/telemetry, tests/security"),
