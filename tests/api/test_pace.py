@@ -65,6 +65,25 @@ def test_every_frame_is_charged_as_what_it_is(frame: dict[str, Any], kind: Kind 
     assert charged == ([] if kind is None else [("trader", kind)])
 
 
+@pytest.mark.parametrize(
+    ("frame", "kind"),
+    [({**PLACE, "order": {"side": "hold"}}, Kind.ORDERS), ({**CANCEL, "order_id": 7}, Kind.CANCELS)],
+    ids=["place", "cancel"],
+)
+def test_a_mistyped_command_is_charged_like_one_that_is_not(frame: dict[str, Any], kind: Kind) -> None:
+    charged: list[Kind] = []
+    waits = [0.0, 2.5]
+
+    def charge(_: Principal, kind: Kind, __: float) -> float:
+        charged.append(kind)
+        return waits.pop(0)
+
+    session = a_session(charge=charge)
+    answers = [only(said(session, **frame)) for _ in range(2)]
+    assert [answer["problem"]["code"] for answer in answers] == ["invalid", "rate-limited"]
+    assert charged == [kind, kind]
+
+
 def test_a_spent_quota_is_told_in_the_words_of_rest_and_does_nothing() -> None:
     session = a_session(charge=lambda *_: 2.5)
     over = only(said(session, **PLACE))

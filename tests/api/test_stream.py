@@ -144,11 +144,11 @@ async def test_refusals_and_denials_are_answers_with_the_problem_that_rest_gives
 async def test_every_wrong_field_of_a_command_is_named(talk: Talk) -> None:
     wrong = an_order(side="hold", quantity="-1", limit_price="cheap")
     await talk.send(type="place", id="1", idempotency_key=KEY, order=wrong)
-    told = await talk.until("error", id="1")
+    told = (await talk.until("answer", id="1"))["problem"]
     assert {one["field"] for one in told["errors"]} == {"order.side", "order.quantity", "order.limit_price"}
     order = "P-000000000000000000"
     await talk.send(type="replace", id="2", idempotency_key=KEY, order_id=order, quantity="0", stop_price=1)
-    told = await talk.until("error", id="2")
+    told = (await talk.until("answer", id="2"))["problem"]
     assert {one["field"] for one in told["errors"]} == {"quantity", "stop_price"}
 
 

@@ -56,6 +56,10 @@ class Pace:
         kind = _KINDS.get(type(frame))
         return 0.0 if kind is None else self._charge(principal, kind, now)
 
+    def wait_s_mistyped(self, text: bytes, principal: Principal, now: float) -> float:
+        """The same of a command that cannot be read for its mistakes."""
+        return self._charge(principal, Kind.CANCELS if _takes_back(text) else Kind.ORDERS, now)
+
 
 def takes_back(frame: frames.AnyClientFrame) -> bool:
     """Whether the frame cancels, or keeps a dead man's switch."""

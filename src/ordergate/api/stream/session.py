@@ -114,7 +114,7 @@ class Session:
             return [_error(_TOO_FAST, _id_of(text))]
         frame = decode(text, frames.decoder)
         if isinstance(frame, Refusal):
-            return self._not_understood(frame, text)
+            return self._not_understood(frame, text, now)
         if isinstance(frame, frames.Ping):
             return [Send(frames.pong(frame.id))]
         if isinstance(frame, frames.Authenticate):
@@ -328,12 +328,13 @@ class Session:
         told = problems.problem(refusal, self._correlation())
         return Send(frames.answer_problem(frame_id, told), refusal.code)
 
-    def _not_understood(self, refusal: Refusal, text: bytes) -> Actions:
-        """A command with a mistake in it is answered, as by REST: people mistype orders."""
+    def _not_understood(self, refusal: Refusal, text: bytes, now: float) -> Actions:
+        """A command with a mistake in it is charged and answered, as by REST: people mistype orders."""
         asked = None if self.principal is None else frames.command_id(text)
-        if asked is not None:
-            return [self._refused(asked, refusal)]
-        return self._strike(refusal, _id_of(text))
+        if self.principal is None or asked is None:
+            return self._strike(refusal, _id_of(text))
+        wait_s = self._pace.wait_s_mistyped(text, self.principal, now)
+        return [self._refused(asked, too_soon(wait_s)[0] if wait_s else refusal)]
 
     def _strike(self, refusal: Refusal, frame_id: str | None) -> Actions:
         """A frame that no correct client sends. The third one ends the session."""
