@@ -125,6 +125,14 @@ class Keycloak:
     async def token(self, user: str) -> str:
         return (await self.tokens(user))["access_token"]
 
+    async def token_of_program(self) -> str:
+        """What a program gets for itself."""
+        asked = {"grant_type": "client_credentials", "client_id": "bot", "client_secret": "bot-secret"}
+        answer = await self._http.post(f"{self.issuer}/protocol/openid-connect/token", data=asked)
+        assert answer.status_code == 200, answer.text
+        token: str = answer.json()["access_token"]
+        return token
+
     async def replace_key(self) -> None:
         """A new signing key, and the first one is gone."""
         components = f"{self.base_url}/admin/realms/desk/components"
@@ -252,6 +260,11 @@ async def test_keycloaks_logins_roles_and_keys(installed: Path) -> None:
         assert alice.client_id.startswith("corp:app:")
         assert alice.client_id != walt.client_id, "two people at one program are two"
         assert here.bearer.stepped_up(alice), "Keycloak told when she logged in"
+
+        # A program of its own account is nobody who logged in.
+        bot = await seen(here, await keycloak.token_of_program())
+        assert isinstance(bot, Principal), bot
+        assert not here.bearer.stepped_up(bot)
 
         # Its other tokens are none for us.
         for other_token in (tokens["id_token"], tokens["refresh_token"]):
