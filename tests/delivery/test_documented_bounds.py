@@ -9,7 +9,7 @@ from typing import Final
 from ordergate.api import schemas
 from ordergate.audit import outbound
 from ordergate.security import hashing, passkeys, persons, pushed, throttle
-from ordergate.security.people import ceremonies, visits
+from ordergate.security.people import ceremonies, passwords, visits
 from tests.delivery.test_true_documents import WRITTEN, listed, rows
 from tools.log_events import SOURCE
 
@@ -46,6 +46,13 @@ def test_the_bounds_of_guessing_are_those_of_the_code() -> None:
     )
     clients = f"per client and address ({pair} a minute), per address ({address}) and per client ({name})"
     assert clients in WRITTEN[SECURITY]
+
+
+def test_the_words_that_make_no_password_are_those_of_the_code() -> None:
+    said = WRITTEN[SECURITY].partition("A password has ")[2].partition("\n\n")[0]
+    assert said.startswith(f"{passwords.LENGTH_MIN} to {hashing.SECRET_LENGTH_MAX} characters")
+    assert tuple(re.findall(r"`(\w+)`", said)) == passwords.CONTEXT
+    assert passwords.LEFT_MIN == 8, "the text has it as a word"
 
 
 def test_what_costs_much_is_listed_with_the_bounds_of_the_code() -> None:

@@ -91,6 +91,7 @@ SHOWN_BY: Final = {
         "brokers/test_documents.py::test_any_json_document_passes",
         "brokers/test_alpaca_translate.py::test_news_that_cannot_be_true_is_refused",
         "engine/test_hostile_answers.py::test_api10_nothing_follows_from_what_a_hostile_broker_answers",
+        "engine/test_hostile_news.py::test_api10_nothing_is_booked_of_what_a_hostile_stream_says",
         "security/test_external_issuer.py::test_a_key_set_that_is_not_one_gives_no_trust",
     ],
 }

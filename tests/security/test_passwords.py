@@ -12,6 +12,7 @@ import pytest
 
 from ordergate.core.ids import Env
 from ordergate.security.hashing import SECRET_LENGTH_MAX, hash_secret
+from ordergate.security.people.passwords import refuse_password
 from ordergate.security.people.totp import SECRET_BYTES, Totp
 from ordergate.security.people.visits import COOKIE
 from ordergate.telemetry.secret import Secret
@@ -58,6 +59,33 @@ async def test_any_composition_serves_and_nothing_but_itself(kind: str) -> None:
     assert await gets_in(alice, password)
     for other in (password[:-1], f"{password} ", f" {password}", password.swapcase()):
         assert not await gets_in(alice, other), repr(other)
+
+
+GUESSES = {
+    "short": "elevenchars",
+    "long": "y" * (SECRET_LENGTH_MAX + 1),
+    "the name": "alice-alice-alice",
+    "the name in capitals": "ALICEaliceALICE1",
+    "the tenant and the year": "acmetrading2026",
+    "what this is": "ordergate-gateway",
+    "password of the gateway": "Password-Ordergate1",
+    "one letter": "aaaaaaaaaaaaaaaa",
+    "two letters": "abababababababab",
+}
+
+
+@pytest.mark.parametrize("kind", GUESSES)
+def test_what_anybody_would_try_first_is_no_password(kind: str) -> None:
+    assert refuse_password(Secret(GUESSES[kind]), ("alice", "acme")) is not None
+
+
+@pytest.mark.parametrize("kind", [kind for kind in PASSWORDS if not kind.startswith(("64", "as long"))])
+def test_any_composition_is_taken(kind: str) -> None:
+    assert refuse_password(Secret(PASSWORDS[kind]), ("alice", "acme", "a")) is None
+
+
+def test_a_name_may_be_in_a_password_that_is_long_enough_without_it() -> None:
+    assert refuse_password(Secret("alice has a horse battery"), ("alice",)) is None
 
 
 async def test_no_password_runs_out_by_itself() -> None:

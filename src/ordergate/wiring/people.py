@@ -13,7 +13,8 @@ import msgspec
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
 from ordergate.security.factor_key import FactorKeyStore, factor_key
-from ordergate.security.hashing import SECRET_LENGTH_MAX, hash_secret
+from ordergate.security.hashing import hash_secret
+from ordergate.security.people.passwords import refuse_password
 from ordergate.security.people.postgres import PostgresPeople
 from ordergate.security.people.totp import Totp
 from ordergate.security.persons import Person
@@ -23,8 +24,6 @@ from ordergate.telemetry.secret import Secret
 from ordergate.wiring import key_service
 from ordergate.wiring.registry import CannotRegister, on_store
 from ordergate.wiring.settings import Settings
-
-PASSWORD_LENGTH_MIN = 12
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,8 +51,8 @@ def add(
     unknown = sorted(set(accounts) - settings.accounts.keys())
     if unknown:
         raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
-    if not PASSWORD_LENGTH_MIN <= len(password.reveal()) <= SECRET_LENGTH_MAX:
-        raise CannotRegister(f"a password has {PASSWORD_LENGTH_MIN} to {SECRET_LENGTH_MAX} characters")
+    if (no := refuse_password(password, (user_id, settings.tenant))) is not None:
+        raise CannotRegister(no)
     person = Person(
         user_id=user_id,
         tenant=settings.tenant,
