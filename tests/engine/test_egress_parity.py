@@ -10,17 +10,19 @@ import pytest
 
 from ordergate.core.contingent.events import GroupAccepted, LegReleased
 from ordergate.core.contingent.terms import GroupId, GroupKind, GroupTerms, Role, closing_terms
+from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import OrderId, Paper, Symbol
 from ordergate.core.orders.content import content_hash
 from ordergate.core.orders.events import OrderAccepted, ReplaceRequested
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, Replacement, as_replaced
 from ordergate.core.orders.terms import Side
+from ordergate.core.refusals import Refusal
 from ordergate.engine.egress import Egress, Withheld
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.broker import Acknowledged, Outcome, no_veto
 from ordergate.ports.journal import Stored
-from tests.engine.stage import ACCOUNT, ES, Stage
+from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 from tests.engine.test_egress import FLIPS
 
 _replace = msgspec.structs.replace
@@ -122,6 +124,40 @@ def _requested(order: Order, asked: Replacement, content: str) -> ReplaceRequest
 def _approve(egress: Egress, order: Order, asked: Replacement, content: str) -> None:
     event = _requested(order, asked, content)
     egress.committed(event, msgspec.json.encode(event))
+
+
+async def test_a_replacement_that_cannot_be_compared_is_refused_and_may_be_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Stage() as stage:
+        order_id = await stage.accepted()
+        await stage.until(lambda: stage.status(order_id) == "working")
+
+        async def away(order: OrderId) -> list[Stored]:
+            raise JournalUnavailable("the database is away")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(stage.journal, "history", away)
+            await _replaced(stage, order_id)
+            await stage.until(lambda: "replace_rejected" in stage.listener.kinds)
+        assert stage.status(order_id) == "working"
+        assert next(stage.exchange.orders()).terms.quantity == 1
+        await _replaced(stage, order_id)
+        await stage.until(lambda: "order_replaced" in stage.listener.kinds)
+        assert stage.lane.books.order(order_id).terms.quantity == 2  # type: ignore[union-attr]  # it is held
+
+
+async def _replaced(stage: Stage, order_id: OrderId) -> None:
+    answer = await stage.gate.replace(
+        TRADER,
+        order_id,
+        quantity=Decimal(2),
+        limit_price=Decimal(4701),
+        stop_price=None,
+        key=stage.key(),
+        correlation="test",
+    )
+    assert not isinstance(answer, Refusal)
 
 
 CLOSES: dict[str, dict[str, Any]] = {

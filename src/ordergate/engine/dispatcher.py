@@ -216,11 +216,7 @@ class Dispatcher:
         if order is None or order.replacement is None or order.broker_order_id is None:
             return
         asked = order.replacement
-        await self._egress.prepare(seat, order_id, replacing=True)
-        await self._still_ours(seat, order)
-        started = self._clock.monotonic()
-        outcome = await self._egress.replace(seat, order, asked, partial(self._veto, seat, order, asked))
-        self._metrics.broker.observe(self._clock.monotonic() - started)
+        outcome = await self._send_replacement(seat, order, asked)
         if isinstance(outcome, Withheld):
             self._break(seat, order_id, outcome)
             outcome = Unsent(EGRESS_PARITY)
@@ -237,6 +233,19 @@ class Dispatcher:
                 self._record(seat, order, event)
             case Unknown(why=why):
                 self._record(seat, order, unknown(order, e.Asked.REPLACE, why, now))
+
+    async def _send_replacement(self, seat: Seat, order: Order, asked: Replacement) -> Outcome | Withheld:
+        """What came of it; certainly unsent where nothing could be found to compare it with."""
+        try:
+            await self._egress.prepare(seat, order.id, replacing=True)
+        except Fault as fault:
+            log.error("replace.uncompared", order=order.id, why=str(fault))
+            return Unsent("what was approved could not be read")
+        await self._still_ours(seat, order)
+        started = self._clock.monotonic()
+        outcome = await self._egress.replace(seat, order, asked, partial(self._veto, seat, order, asked))
+        self._metrics.broker.observe(self._clock.monotonic() - started)
+        return outcome
 
     async def _is_free(self, seat: Seat, order: Order) -> bool:
         """Whether the orders before it are gone. If not, it ends here without having been sent."""
