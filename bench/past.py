@@ -14,8 +14,8 @@ from ordergate.core.ids import ENTROPY_BITS, AccountId, Env, OrderId, order_id
 from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders.events import AnyOrderEvent, OrderAccepted, OrderRejected
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
-from ordergate.engine.envelopes import PLACE
-from ordergate.engine.lane import Lane
+from ordergate.engine.accounts.lane import Lane
+from ordergate.engine.answering.envelopes import PLACE
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.ports.journal import Committed
 from ordergate.telemetry.metrics import Metrics

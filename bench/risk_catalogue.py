@@ -45,7 +45,7 @@ from ordergate.core.risk.view import (
     RiskView,
     Top,
 )
-from ordergate.engine.converting import converted
+from ordergate.engine.worth.converting import converted
 
 NOW: Final = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
 ACCOUNT: Final = AccountId("P-BENCH")

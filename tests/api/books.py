@@ -21,7 +21,7 @@ from ordergate.core.orders.order import Order
 from ordergate.core.orders.resolving import decide_resolve
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import (
+from ordergate.engine.answering.answers import (
     Answer,
     CancelAllAnswer,
     CancelResult,

@@ -19,7 +19,7 @@ from ordergate.core.instruments import AssetClass, Instrument
 from ordergate.core.orders import events as e
 from ordergate.core.orders.order import Order, evolve, first
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
-from ordergate.engine.answers import KillView
+from ordergate.engine.answering.answers import KillView
 from ordergate.ports.audience import Audience
 from ordergate.ports.views import BreakQuery, EventRow, OrderQuery, Page, Snapshot
 

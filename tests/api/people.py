@@ -21,14 +21,14 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Rule
 from ordergate.core.risk.trading_state import Remaining
-from ordergate.engine.access_desk import AccountView, SubjectView, TenantView
-from ordergate.engine.answers import BreakAnswer, DeadManView, GroupAnswer, RunAsked
-from ordergate.engine.limits_changes import Plan
-from ordergate.engine.limits_desk import Edited
-from ordergate.engine.programs_desk import Made, ProgramView
-from ordergate.engine.rehearsal import Rehearsed
-from ordergate.engine.runs import RunView
-from ordergate.engine.strategies_desk import StrategyView
+from ordergate.engine.accounts.runs import RunView
+from ordergate.engine.answering.answers import BreakAnswer, DeadManView, GroupAnswer, RunAsked
+from ordergate.engine.desks.access_desk import AccountView, SubjectView, TenantView
+from ordergate.engine.desks.programs_desk import Made, ProgramView
+from ordergate.engine.desks.strategies_desk import StrategyView
+from ordergate.engine.limits.changes import Plan
+from ordergate.engine.limits.desk import Edited
+from ordergate.engine.limits.rehearsal import Rehearsed
 from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.ports.identity import Shown
 from ordergate.ports.views import Page

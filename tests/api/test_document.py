@@ -40,16 +40,12 @@ from ordergate.core.accounts import views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
 from ordergate.core.refusals import Code
-from ordergate.engine import (
-    access_desk,
-    answers,
-    limits_use,
-    limits_views,
-    programs_desk,
-    rehearsal,
-    runs,
-    strategies_desk,
-)
+from ordergate.engine.accounts import runs
+from ordergate.engine.answering import answers
+from ordergate.engine.desks import access_desk, programs_desk, strategies_desk
+from ordergate.engine.limits import rehearsal
+from ordergate.engine.limits import use as limits_use
+from ordergate.engine.limits import views as limits_views
 from tests.api.asking import a_key, an_order
 from tests.api.people import ADMIN_URL
 

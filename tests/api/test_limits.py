@@ -15,7 +15,7 @@ from ordergate.api.app import ApiDeps, create_app
 from ordergate.api.stream.hub import Hub
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from tests.api.asking import a_key
 from tests.api.books import Books
 from tests.api.people import READER, STRANGER, TRADER, Directory, deps_of, principal

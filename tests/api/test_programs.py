@@ -13,7 +13,7 @@ from ordergate.api.app import ApiDeps, create_app
 from ordergate.core.approvals import Change
 from ordergate.core.programs import Program
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.programs_desk import Made, ProgramView
+from ordergate.engine.desks.programs_desk import Made, ProgramView
 from tests.api.people import READER, TRADER, NoPrograms
 
 BOUNDS = {

@@ -12,6 +12,7 @@ LINTER: Final = Path(sys.executable).with_name("lint-imports")
 CONTRACTS: Final = {
     "inward",
     "adapters-are-wired",
+    "engine-order",
     "core-order",
     "core-is-pure",
     "engine-has-no-vendor",

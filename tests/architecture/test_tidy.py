@@ -14,7 +14,7 @@ from tests.architecture.page import Page, pages
 from tests.architecture.tidy import Rule, unbroken
 
 CORE: Final = "src/ordergate/core/money.py"
-ENGINE: Final = "src/ordergate/engine/lanes.py"
+ENGINE: Final = "src/ordergate/engine/accounts/lanes.py"
 TEST: Final = "tests/engine/test_lanes.py"
 TRY: Final = "try:\n    f()\n"
 

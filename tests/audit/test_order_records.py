@@ -15,7 +15,7 @@ import pytest
 from ordergate.audit.order_records import COLUMNS, OrderRecords, Origin
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.view import MarketHours
-from ordergate.engine.trips import TripPolicy
+from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.journal.memory_store import stored
 from ordergate.wiring import exports
 from tests.engine.groups import bracket, placed

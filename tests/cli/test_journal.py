@@ -12,8 +12,8 @@ import pytest
 
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.instruments import by_any_name
-from ordergate.engine.pictures import lines
-from ordergate.engine.recovery import Recovery
+from ordergate.engine.accounts.pictures import lines
+from ordergate.engine.accounts.recovery import Recovery
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.ports.journal import Snapshot

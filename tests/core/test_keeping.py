@@ -21,7 +21,7 @@ from ordergate.core.risk.keeping import NOT_YET, as_closed, kept_until, not_yet
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.trading_state import Grade, Stop
 from ordergate.core.risk.view import MarketHours, RiskView, Top
-from ordergate.engine.books import Books
+from ordergate.engine.accounts.books import Books
 from ordergate.wiring.market_hours import of
 from tests.core.examples import FUTURE, NOW, SHARE, account, future, later, place, share, terms
 from tests.core.examples import working as working_order

@@ -26,7 +26,7 @@ from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.utilization import Standing, utilization
 from ordergate.core.risk.valuation import Totals, Valuation
 from ordergate.core.risk.view import ReferencePrice, RiskView
-from ordergate.engine.converting import converted
+from ordergate.engine.worth.converting import converted
 from tests.core.examples import FUTURE, NOW, SHARE, account, future, later, share, terms, working
 from tests.core.risk_examples import failures, limits, spoiled, view
 

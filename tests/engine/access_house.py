@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ordergate.core.ids import Env
-from ordergate.engine.access_desk import AccessDesk
+from ordergate.engine.desks.access_desk import AccessDesk
 from ordergate.engine.supervisor import Supervisor
 from ordergate.journal.memory import MemoryJournal
 from ordergate.security.directory import Directory

@@ -10,7 +10,7 @@ import msgspec
 from ordergate.core.contingent.group import Group
 from ordergate.core.contingent.terms import GroupId, GroupKind, GroupTerms, Leg, LegType, Role
 from ordergate.core.orders.terms import Side
-from ordergate.engine.answers import GroupAnswer
+from ordergate.engine.answering.answers import GroupAnswer
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 
 

@@ -9,7 +9,7 @@ import msgspec
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.trading_state import Grade, Level
-from ordergate.engine.answers import Answer, KillView
+from ordergate.engine.answering.answers import Answer, KillView
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 
 CONTROL = AccountId("P-CONTROL")

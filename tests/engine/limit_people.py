@@ -10,7 +10,7 @@ from ordergate.core.access import Principal, Scope
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Reach, Rule
-from ordergate.engine.limits_desk import Edited
+from ordergate.engine.limits.desk import Edited
 from tests.engine.stage import ACCOUNT, TRADER, Stage
 
 ANNA = msgspec.structs.replace(TRADER, subject="anna", client_id="anna", token_id="a")

@@ -25,7 +25,7 @@ from ordergate.core.faults import IllegalTransition, InvariantBroken
 from ordergate.core.ids import Symbol
 from ordergate.core.instruments import AssetClass, Instrument, by_any_name
 from ordergate.core.orders.events import AnyOrderEvent, Severity
-from ordergate.engine.books import Books
+from ordergate.engine.accounts.books import Books
 from tests.journal.making import ALICE, START, opened, order
 
 Event = Any

@@ -10,7 +10,7 @@ import msgspec
 from ordergate.core.accounts.breaks import Action, Break
 from ordergate.core.ids import OrderId
 from ordergate.core.refusals import Refusal
-from ordergate.engine.answers import Answer, BreakAnswer
+from ordergate.engine.answering.answers import Answer, BreakAnswer
 from tests.engine.stage import ES, TRADER, Stage
 
 

@@ -28,16 +28,16 @@ from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.limits import limits_of, mapping_of
 from ordergate.core.strategies import Registered
-from ordergate.engine.answers import Answer
-from ordergate.engine.dispatcher import Pace
-from ordergate.engine.gate import Gate
-from ordergate.engine.judging import Hours, always_unknown
-from ordergate.engine.lane import Lane
-from ordergate.engine.lanes import Seat
+from ordergate.engine.accounts.lane import Lane
+from ordergate.engine.accounts.lanes import Seat
+from ordergate.engine.accounts.snapshots import SnapshotPace
+from ordergate.engine.answering.answers import Answer
+from ordergate.engine.commands.gate import Gate
+from ordergate.engine.commands.judging import Hours, always_unknown
 from ordergate.engine.node import Node
-from ordergate.engine.rhythm import Rhythm
-from ordergate.engine.snapshots import SnapshotPace
-from ordergate.engine.trips import TripPolicy
+from ordergate.engine.reconciling.rhythm import Rhythm
+from ordergate.engine.stopping.trips import TripPolicy
+from ordergate.engine.wire.dispatcher import Pace
 from ordergate.engine.world import Served, World
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_views import MemoryViews

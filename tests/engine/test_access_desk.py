@@ -13,7 +13,7 @@ from ordergate.core.approvals import Change, State
 from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.tenancy import AccountPlace, Assignment, Reach
-from ordergate.engine.access_desk import SubjectView
+from ordergate.engine.desks.access_desk import SubjectView
 from ordergate.security.clients import StoreUnavailable
 from tests.engine.access_house import AccessHouse
 from tests.engine.stage import TRADER

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from tests.engine.groups import oco
 from tests.engine.stage import ACCOUNT, TRADER, Stage
 

@@ -12,7 +12,7 @@ import pytest
 from ordergate.core.ids import Env
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.trading_state import Grade
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from ordergate.journal.postgres import PostgresJournal
 from tests.engine.limit_people import edited, rule, setting
 from tests.engine.stage import TRADER, Stage

@@ -13,7 +13,7 @@ from ordergate.core.contingent.events import End
 from ordergate.core.contingent.terms import GroupId, Role
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import GroupAnswer
+from ordergate.engine.answering.answers import GroupAnswer
 from tests.engine.groups import (
     at_exchange,
     bracket,

@@ -10,7 +10,7 @@ from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.contingent.terms import GroupId, Role
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from tests.engine.groups import (
     at_exchange,
     bracket,

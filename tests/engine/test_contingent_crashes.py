@@ -11,7 +11,7 @@ import pytest
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.terms import Side
-from ordergate.engine.answers import GroupAnswer
+from ordergate.engine.answering.answers import GroupAnswer
 from tests.engine.groups import (
     at_exchange,
     bracket,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from ordergate.core.ids import AccountId, Env, Paper
-from ordergate.engine.control_stream import ControlStream
+from ordergate.engine.desks.control_stream import ControlStream
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.journal import AnyEvent, Taken
 from tests.engine.stage import Listener, let_run

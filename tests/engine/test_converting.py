@@ -12,8 +12,8 @@ import msgspec
 from ordergate.core.ids import Symbol
 from ordergate.core.orders import events as e
 from ordergate.core.orders.terms import Side
-from ordergate.engine.answers import Answer
-from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.accounts.snapshots import SnapshotPace
+from ordergate.engine.answering.answers import Answer
 from ordergate.ports.market_data import Quote
 from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, START, Stage, let_run
 

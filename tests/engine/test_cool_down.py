@@ -13,7 +13,7 @@ from ordergate.core.approvals import Change
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.policy import Edit
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from tests.engine.limit_people import ANNA, BEN, edited, rule, setting
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 

@@ -12,7 +12,7 @@ from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Remaining
-from ordergate.engine.answers import Answer, DeadManView
+from ordergate.engine.answering.answers import Answer, DeadManView
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 
 KINDS = ("dead_man_armed", "dead_man_disarmed", "dead_man_expired")

@@ -6,7 +6,7 @@ import asyncio
 import gc
 import weakref
 
-from ordergate.engine.durable import Durable
+from ordergate.engine.accounts.durable import Durable
 from ordergate.ports.journal import Committed
 
 

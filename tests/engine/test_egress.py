@@ -21,8 +21,8 @@ from ordergate.core.orders.events import DispatchStarted, OrderDenied
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
 from ordergate.core.refusals import Refusal
-from ordergate.engine.answers import Answer
-from ordergate.engine.egress import Egress, Withheld
+from ordergate.engine.answering.answers import Answer
+from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.ports.broker import Acknowledged, no_veto
 from ordergate.ports.journal import Unit

@@ -18,7 +18,7 @@ from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, Replacement, as_replaced
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Refusal
-from ordergate.engine.egress import Egress, Withheld
+from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.broker import Acknowledged, Outcome, no_veto
 from ordergate.ports.journal import Stored

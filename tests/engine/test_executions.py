@@ -13,7 +13,7 @@ from ordergate.core.accounts.ledger import Ledger, adjusted, traded
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.orders.events import OrderEvent
 from ordergate.core.orders.terms import Side
-from ordergate.engine.books import Books
+from ordergate.engine.accounts.books import Books
 from ordergate.ports.broker import Corrections, DedupClass, News
 from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, Stage, let_run
 from tests.engine.test_reconciliation import elsewhere, position

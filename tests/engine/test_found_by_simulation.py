@@ -14,8 +14,8 @@ from ordergate.core.orders.events import CancelRejected
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.reports import BrokerStatus, OrderSnapshot
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
-from ordergate.engine.answers import Answer
-from ordergate.engine.ingest import adopted_order_id
+from ordergate.engine.answering.answers import Answer
+from ordergate.engine.wire.ingest import adopted_order_id
 from ordergate.ports.broker import NotFound
 from tests.engine.stage import ACCOUNT, ES, START, TRADER, HandClock, Stage, let_run
 

@@ -8,8 +8,8 @@ from ordergate.brokers.paper.fates import Call, Delivered, Fate, LostCall, Scrip
 from ordergate.core.ids import OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.orders.terms import OrderType, Side
-from ordergate.engine.answers import Answer
-from ordergate.engine.holding import HELD_S_MAX
+from ordergate.engine.answering.answers import Answer
+from ordergate.engine.wire.holding import HELD_S_MAX
 from tests.engine.stage import ACCOUNT, TRADER, Stage, let_run
 
 YIELDING = {"self_match_refused": True, "self_match_cancels_oldest": True}

@@ -11,7 +11,7 @@ from ordergate.core.contingent.terms import GroupKind, GroupTerms, Leg, LegType,
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import Answer, GroupAnswer
+from ordergate.engine.answering.answers import Answer, GroupAnswer
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 
 SMALL = msgspec.structs.replace(TRADER, bounds=KeyBounds(notional_max=Decimal(4_800 * 50 * 2)))

@@ -10,8 +10,8 @@ from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.trading_state import Grade, KillEngaged, KillReleased, Level
-from ordergate.engine.answers import KillView
-from ordergate.engine.units import control_entry
+from ordergate.engine.accounts.units import control_entry
+from ordergate.engine.answering.answers import KillView
 from ordergate.ports.journal import Taken, Unit
 from tests.engine.killing import CONTROL, engage_anyhow, kinds, placed, working
 from tests.engine.stage import RISK, TRADER, Stage, let_run

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.risk.trading_state import Grade, Level
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from ordergate.ports.kill_flags import Flag
 from tests.engine.stage import START, Stage, let_run
 

@@ -9,7 +9,7 @@ import pytest
 from ordergate.core.ids import Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, KillEngaged, Level
-from ordergate.engine.answers import KillView
+from ordergate.engine.answering.answers import KillView
 from tests.security.floor import OWN, SISTER, THEIRS, Floor, floor
 
 

@@ -9,7 +9,7 @@ import pytest
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, KillEngaged, Level
-from ordergate.engine.answers import KillView
+from ordergate.engine.answering.answers import KillView
 from tests.engine.killing import doubled, engage, hold, placed, working
 from tests.engine.stage import ES, RISK, TRADER, Stage
 

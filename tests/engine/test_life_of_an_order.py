@@ -10,8 +10,8 @@ import pytest
 from ordergate.brokers.paper import fates
 from ordergate.core.orders.events import CancelRequested
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine import books
-from ordergate.engine.answers import Answer, CancelAllAnswer
+from ordergate.engine.accounts import books
+from ordergate.engine.answering.answers import Answer, CancelAllAnswer
 from ordergate.ports.broker import DedupClass
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage, let_run
 

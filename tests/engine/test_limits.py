@@ -15,8 +15,8 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import config_hash, limits_of, mapping_of
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Mode, Reach
-from ordergate.engine.answers import Answer
-from ordergate.engine.limits_desk import Edited
+from ordergate.engine.answering.answers import Answer
+from ordergate.engine.limits.desk import Edited
 from tests.engine.limit_people import ANNA, BEN, OWN, READER, STRANGER, edit, edited, rule, setting
 from tests.engine.stage import ACCOUNT, START, Stage, let_run
 

@@ -13,8 +13,8 @@ from ordergate.core.risk.compiling import Subject
 from ordergate.core.risk.limits import mapping_of
 from ordergate.core.risk.policy import Policy
 from ordergate.core.risk.rules import Reach, Rule
-from ordergate.engine.lanes import Lanes, Seat
-from ordergate.engine.limits_in_force import LimitsInForce
+from ordergate.engine.accounts.lanes import Lanes, Seat
+from ordergate.engine.limits.in_force import LimitsInForce
 from tests.engine.stage import ES, INSTRUMENT, LIMITS, HandClock, Stage
 
 LEFT, RIGHT = AccountId("P-LEFT"), AccountId("P-RIGHT")

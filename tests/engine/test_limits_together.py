@@ -23,7 +23,7 @@ from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.holdings import needs_of
 from ordergate.core.risk.recent import likeness
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from tests.dose import dose
 from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, TRADER, Stage, let_run
 from tests.keeping import keep

@@ -17,8 +17,8 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.limits import ADJUSTABLE
 from ordergate.core.risk.overrides import NEVER
-from ordergate.engine.answers import Answer
-from ordergate.engine.override_desk import Asked
+from ordergate.engine.answering.answers import Answer
+from ordergate.engine.limits.override_desk import Asked
 from tests.engine.limit_people import ANNA, BEN
 from tests.engine.stage import ACCOUNT, ES, START, Stage
 

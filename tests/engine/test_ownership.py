@@ -8,7 +8,7 @@ import pytest
 
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import Env, Paper
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from ordergate.journal.memory import MemoryJournal
 from ordergate.telemetry import failpoints
 from tests.engine.limit_people import edited, rule, setting

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 
 from ordergate.core.ids import Env, OrderId, Paper
-from ordergate.engine import books as books_module
-from ordergate.engine import pictures
-from ordergate.engine.books import Books
-from ordergate.engine.labels import Labels
-from ordergate.engine.pictures import Unreadable
-from ordergate.engine.recovery import Folded, Recovery
+from ordergate.engine.accounts import books as books_module
+from ordergate.engine.accounts import pictures
+from ordergate.engine.accounts.books import Books
+from ordergate.engine.accounts.labels import Labels
+from ordergate.engine.accounts.pictures import Unreadable
+from ordergate.engine.accounts.recovery import Folded, Recovery
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.journal import Snapshot
 from tests.dose import dose

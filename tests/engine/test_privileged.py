@@ -11,7 +11,7 @@ import pytest
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env, Paper
 from ordergate.core.privileged import GatewayStopped, IdentityChanged
-from ordergate.engine.privileged import PrivilegedRecord
+from ordergate.engine.desks.privileged import PrivilegedRecord
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.privileged import Change
 from tests.engine.stage import HandClock, Listener, let_run

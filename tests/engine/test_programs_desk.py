@@ -15,7 +15,7 @@ from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.programs import OVERLAP_S_MAX, Program
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.tenancy import AccountPlace
-from ordergate.engine.programs_desk import Made, ProgramView
+from ordergate.engine.desks.programs_desk import Made, ProgramView
 from ordergate.security.clients import Client, StoreUnavailable
 from ordergate.security.hashing import matches
 from tests.engine.access_house import AccessHouse

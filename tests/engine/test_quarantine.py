@@ -13,7 +13,7 @@ from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from ordergate.ports.broker import DedupClass
 from tests.engine.stage import ES, TRADER, HandClock, Stage, let_run
 from tests.engine.test_reconciliation import elsewhere, position

@@ -12,7 +12,7 @@ from ordergate.brokers.paper import fates
 from ordergate.core.ids import ClOrdId, Env
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.risk.trading_state import Grade, KillEngaged
-from ordergate.engine.kill_switch import KillSwitch
+from ordergate.engine.stopping.kill_switch import KillSwitch
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.broker import NotFound
 from ordergate.telemetry.metrics import Metrics

@@ -10,7 +10,7 @@ from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument, by_any_name
 from ordergate.core.orders.events import OrderEvent
 from ordergate.core.orders.terms import Side
-from ordergate.engine.recreation import Recreation
+from ordergate.engine.accounts.recreation import Recreation
 from ordergate.journal.memory_store import stored
 from tests.dose import dose
 from tests.engine.groups import bracket, placed

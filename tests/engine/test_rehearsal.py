@@ -11,7 +11,7 @@ from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import config_hash
 from ordergate.core.risk.rules import Mode, Reach, Rule
-from ordergate.engine.rehearsal import Rehearsed
+from ordergate.engine.limits.rehearsal import Rehearsed
 from tests.engine.limit_people import ANNA, OWN, STRANGER, edited, rule, setting
 from tests.engine.stage import ACCOUNT, Stage
 

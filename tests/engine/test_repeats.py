@@ -3,7 +3,7 @@
 import pytest
 
 from ordergate.brokers.paper import fates
-from ordergate.engine.answers import KillView
+from ordergate.engine.answering.answers import KillView
 from tests.engine.stage import TRADER, Stage
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ordergate.core.accounts.breaks import Difference, Nature
-from ordergate.engine.rereading import WAIT_S_MAX, Rereads
+from ordergate.engine.accounts.rereading import WAIT_S_MAX, Rereads
 
 
 def missing(theirs: str, subject: str = "ESH4") -> Difference:

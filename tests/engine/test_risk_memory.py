@@ -14,10 +14,10 @@ from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.profit import Sums
 from ordergate.core.risk.view import MarketHours
-from ordergate.engine.answers import Answer
-from ordergate.engine.dispatcher import Pace
+from ordergate.engine.answering.answers import Answer
 from ordergate.engine.node import Node
-from ordergate.engine.rhythm import Rhythm
+from ordergate.engine.reconciling.rhythm import Rhythm
+from ordergate.engine.wire.dispatcher import Pace
 from ordergate.engine.world import Served, World
 from tests.engine.stage import ACCOUNT, ES, LIMITS, TRADER, Stage
 

@@ -13,7 +13,7 @@ from ordergate.core.accounts.breaks import SEVERITY, Nature
 from ordergate.core.accounts.events import BreakOpened
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.judge import PRECEDENCE
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from tests.engine.killing import engage_anyhow
 from tests.engine.stage import ACCOUNT, ES, START, TRADER, Stage
 

@@ -10,7 +10,7 @@ import pytest
 
 from ordergate.brokers.paper import fates
 from ordergate.core.orders import events as e
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from tests.engine.stage import ACCOUNT, START, Stage, let_run
 
 

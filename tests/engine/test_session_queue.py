@@ -18,9 +18,9 @@ from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.core.risk.view import MarketHours
-from ordergate.engine.answers import Answer
-from ordergate.engine.snapshots import SnapshotPace
-from ordergate.engine.trips import TripPolicy
+from ordergate.engine.accounts.snapshots import SnapshotPace
+from ordergate.engine.answering.answers import Answer
+from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.wiring.market_hours import Sessions
 from tests.engine.killing import engage
 from tests.engine.stage import ACCOUNT, ES, START, TRADER, Stage, let_run

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from ordergate.core.accounts.breaks import Action, Severity, State
-from ordergate.engine.answers import BreakAnswer
+from ordergate.engine.answering.answers import BreakAnswer
 from tests.engine.settling import (
     code,
     drift,

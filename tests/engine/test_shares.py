@@ -11,8 +11,8 @@ import pytest
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
-from ordergate.engine.answers import Answer
-from ordergate.engine.shares import TOO_MUCH_WAITS, Shares
+from ordergate.engine.accounts.shares import TOO_MUCH_WAITS, Shares
+from ordergate.engine.answering.answers import Answer
 from tests.engine.groups import oco
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 

@@ -13,12 +13,12 @@ import pytest
 
 from ordergate.core.faults import JournalCorrupt
 from ordergate.core.ids import AccountId, Paper
-from ordergate.engine import pictures
-from ordergate.engine.answers import Answer
-from ordergate.engine.books import Books
-from ordergate.engine.pictures import Picture
-from ordergate.engine.recovery import Recovery
-from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.accounts import pictures
+from ordergate.engine.accounts.books import Books
+from ordergate.engine.accounts.pictures import Picture
+from ordergate.engine.accounts.recovery import Recovery
+from ordergate.engine.accounts.snapshots import SnapshotPace
+from ordergate.engine.answering.answers import Answer
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.journal import Snapshot, Stored
 from ordergate.telemetry import failpoints

@@ -14,8 +14,8 @@ from ordergate.core.ids import Env
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.strategies import Strategy, by_tenant
-from ordergate.engine.answers import Answer, GroupAnswer
-from ordergate.engine.strategies_desk import StrategiesDesk, StrategyView
+from ordergate.engine.answering.answers import Answer, GroupAnswer
+from ordergate.engine.desks.strategies_desk import StrategiesDesk, StrategyView
 from ordergate.security.clients import StoreUnavailable
 from ordergate.security.directory import Directory
 from ordergate.security.memory import MemoryStore
@@ -105,7 +105,7 @@ async def test_nonsense_and_a_store_that_is_away_are_told(
 
 
 async def test_there_is_a_bound(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ordergate.engine.strategies_desk.STRATEGIES_MAX", 1)
+    monkeypatch.setattr("ordergate.engine.desks.strategies_desk.STRATEGIES_MAX", 1)
     await house.add()
     assert code(await house.add(name="trend")) is Code.INVALID
 

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from ordergate.core.accounts.breaks import Difference, Nature
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.reports import AcknowledgedReport
-from ordergate.engine import stream_watch
-from ordergate.engine.sightings import Sightings
-from ordergate.engine.stream_watch import StreamWatch
+from ordergate.engine.accounts import stream_watch
+from ordergate.engine.accounts.sightings import Sightings
+from ordergate.engine.accounts.stream_watch import StreamWatch
 from tests.engine.stage import START
 
 

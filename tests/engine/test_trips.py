@@ -12,9 +12,9 @@ from ordergate.core.ids import OrderId
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, Level, Trip
-from ordergate.engine.answers import Answer, KillView, StopView
-from ordergate.engine.breakers import Window
-from ordergate.engine.trips import TripPolicy
+from ordergate.engine.answering.answers import Answer, KillView, StopView
+from ordergate.engine.stopping.breakers import Window
+from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.ports.nodes import Node
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 

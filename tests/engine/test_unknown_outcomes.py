@@ -16,10 +16,10 @@ from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.orders.events import AnyOrderEvent
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine import recovery as recovery_module
-from ordergate.engine.answers import Answer
-from ordergate.engine.books import Books, Change
-from ordergate.engine.unknowns import EACH_MAX
+from ordergate.engine.accounts import recovery as recovery_module
+from ordergate.engine.accounts.books import Books, Change
+from ordergate.engine.answering.answers import Answer
+from ordergate.engine.reconciling.unknowns import EACH_MAX
 from ordergate.ports.broker import DedupClass
 from ordergate.ports.journal import Taken
 from tests.engine.killing import engage_anyhow

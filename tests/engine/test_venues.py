@@ -8,7 +8,7 @@ import msgspec
 
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 
 ORDER = Terms(

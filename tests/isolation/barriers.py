@@ -16,8 +16,11 @@ from ordergate.brokers.alpaca import access
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId
 from ordergate.core.risk import checks
-from ordergate.engine import account_sync, egress, lanes, node
-from ordergate.engine.lanes import Lanes, Seat
+from ordergate.engine import node
+from ordergate.engine.accounts import lanes
+from ordergate.engine.accounts.lanes import Lanes, Seat
+from ordergate.engine.reconciling import account_sync
+from ordergate.engine.wire import egress
 from ordergate.journal import postgres
 from ordergate.security import bearer, senders
 from ordergate.security.bearer import Bearer

@@ -24,7 +24,7 @@ from ordergate.core.ids import AccountId, Env, Paper
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.core.webhook_signatures import signature
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from ordergate.journal import postgres
 from ordergate.journal.writer import Limits
 from ordergate.security import external

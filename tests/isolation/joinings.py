@@ -15,7 +15,7 @@ from ordergate.brokers.alpaca.prices import AlpacaPrices
 from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.core.ids import AccountId, Env, Live, Paper
 from ordergate.engine.node import Node
-from ordergate.engine.renamed import Renamed
+from ordergate.engine.wire.renamed import Renamed
 from ordergate.engine.world import Served, World
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.postgres import PostgresJournal

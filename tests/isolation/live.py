@@ -15,8 +15,8 @@ from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Reach
-from ordergate.engine.answers import Answer
-from ordergate.engine.limits_desk import Edited
+from ordergate.engine.answering.answers import Answer
+from ordergate.engine.limits.desk import Edited
 from tests.engine.limit_people import rule, setting
 from tests.engine.stage import ES, START, TRADER, Stage
 

@@ -14,9 +14,9 @@ from ordergate.core.ids import Env
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import mapping_of
-from ordergate.engine.answers import Answer
-from ordergate.engine.limits_desk import Edited
-from ordergate.engine.live_enabling import ENABLED_MAX
+from ordergate.engine.answering.answers import Answer
+from ordergate.engine.limits.desk import Edited
+from ordergate.engine.limits.live_enabling import ENABLED_MAX
 from ordergate.wiring.settings import CannotStart, parse
 from tests.engine.stage import LIMITS, Stage
 from tests.isolation.live import ENABLED_S, ask_to_enable, enabled, person, place

@@ -36,7 +36,7 @@ MISTAKES: Final = (
     Mistake("brokers/alpaca/live.py", "return Access(env=Env.LIVE,", "return Access(env=Env.PAPER,"),
     Mistake("brokers/alpaca/client.py", "self._access: Access[E] = access", "self._access: Access = access"),
     Mistake("brokers/alpaca/prices.py", "class AlpacaPrices(Generic[E])", "class AlpacaPrices"),
-    Mistake("engine/renamed.py", "self.env: E = broker.env", "self.env: E = Env.LIVE"),
+    Mistake("engine/wire/renamed.py", "self.env: E = broker.env", "self.env: E = Env.LIVE"),
     Mistake("engine/node.py", "served: Sequence[Served[E]],", "served: Sequence[Served],"),
     Mistake("engine/world.py", "    journal: JournalOf[E]\n", "    journal: JournalOf[Env]\n"),
     Mistake("ports/broker.py", "    env: E\n", "    env: Env\n"),

@@ -28,14 +28,14 @@ from ordergate.core.ids import Env, Paper
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.policy import Edit
 from ordergate.core.tenancy import Assignment, Reach
-from ordergate.engine.access_desk import AccessDesk
-from ordergate.engine.answers import Answer, GroupAnswer
-from ordergate.engine.dispatcher import Pace
-from ordergate.engine.limits_desk import Edited
+from ordergate.engine.answering.answers import Answer, GroupAnswer
+from ordergate.engine.desks.access_desk import AccessDesk
+from ordergate.engine.desks.strategies_desk import StrategiesDesk
+from ordergate.engine.limits.desk import Edited
 from ordergate.engine.node import Node
-from ordergate.engine.rhythm import Rhythm
-from ordergate.engine.strategies_desk import StrategiesDesk
+from ordergate.engine.reconciling.rhythm import Rhythm
 from ordergate.engine.supervisor import Supervisor
+from ordergate.engine.wire.dispatcher import Pace
 from ordergate.engine.world import Served, World
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_surveillance import MemorySurveillance

@@ -10,7 +10,7 @@ from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.core.ids import ClOrdId, Paper
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.trading_state import KillEngaged
-from ordergate.engine.kill_switch import KillSwitch
+from ordergate.engine.stopping.kill_switch import KillSwitch
 from ordergate.ports.broker import DedupClass, Outcome, Veto
 from ordergate.simulation.plan import Plan, draw
 from ordergate.simulation.town import run

@@ -12,7 +12,7 @@ from ordergate.core.risk.compiling import Subject, compiled
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.policy import LimitRuleRemoved, LimitRuleSet
 from ordergate.core.risk.rules import Reach, Rule, read
-from ordergate.engine.limits_settings import rule_from
+from ordergate.engine.limits.settings import rule_from
 from ordergate.simulation.governance import Governance
 from ordergate.simulation.ground import START
 from ordergate.simulation.listing import ACCOUNTS, INSTRUMENTS, TENANT

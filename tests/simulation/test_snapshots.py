@@ -8,9 +8,9 @@ import pytest
 
 from ordergate.core.accounts.events import AccountEvent
 from ordergate.core.orders.events import OrderEvent
-from ordergate.engine.books import Books
-from ordergate.engine.recovery import Folded, Recovery, Tell
-from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.accounts.books import Books
+from ordergate.engine.accounts.recovery import Folded, Recovery, Tell
+from ordergate.engine.accounts.snapshots import SnapshotPace
 from ordergate.simulation.journal import SimJournal
 from ordergate.simulation.plan import draw
 from ordergate.simulation.town import run

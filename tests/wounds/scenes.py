@@ -16,8 +16,8 @@ from ordergate.core.orders import reports as r
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.limits import Limits
-from ordergate.engine.answers import Answer
-from ordergate.engine.lanes import Seat
+from ordergate.engine.accounts.lanes import Seat
+from ordergate.engine.answering.answers import Answer
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.views import PostgresViews
 from ordergate.ports.broker import News

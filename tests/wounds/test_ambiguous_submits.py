@@ -9,7 +9,7 @@ import pytest
 from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers.paper import fates
 from ordergate.core.orders.terms import OrderType, TimeInForce
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from ordergate.ports.broker import Rejected, Unknown, no_veto
 from tests.brokers import alpaca_documents as documents
 from tests.brokers.alpaca_account import broker_of

@@ -10,7 +10,7 @@ import pytest
 
 from ordergate.brokers.paper import fates
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from tests.engine.stage import ES, TRADER, Stage, let_run
 from tests.wounds.scenes import (
     at_exchange,

@@ -15,7 +15,7 @@ from ordergate.brokers._shared.socket import Down, Up
 from ordergate.brokers.paper import fates
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.terms import Side
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from ordergate.ports.broker import News, StreamDown, StreamUp
 from ordergate.venue.faults import Fault
 from tests.api.books import Books

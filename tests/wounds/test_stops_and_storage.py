@@ -19,7 +19,7 @@ from ordergate.core.ids import Env
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import RateWindow
-from ordergate.engine.answers import Answer, CancelAllAnswer, GroupAnswer, KillView
+from ordergate.engine.answering.answers import Answer, CancelAllAnswer, GroupAnswer, KillView
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal

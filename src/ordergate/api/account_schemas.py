@@ -10,7 +10,7 @@ from ordergate.api.cursors import CURSOR_LENGTH_MAX
 from ordergate.api.requests import BREAK_ID
 from ordergate.api.schemas import PAGE_MAX, AccountId, Asked, Balance, Label, Reason
 from ordergate.core.accounts.breaks import Action, Nature, Severity, State
-from ordergate.engine.runs import RunResult
+from ordergate.engine.accounts.runs import RunResult
 
 BreakId = Annotated[str, Field(pattern=f"^{BREAK_ID}$", examples=["brk-019b8f0a3c41-5d1e09ab"])]
 

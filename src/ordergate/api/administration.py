@@ -9,9 +9,9 @@ from ordergate.core.approvals import Change
 from ordergate.core.programs import Program
 from ordergate.core.refusals import Refusal
 from ordergate.core.tenancy import Assignment
-from ordergate.engine.access_desk import SubjectView, TenantView
-from ordergate.engine.programs_desk import Made, ProgramView
-from ordergate.engine.strategies_desk import StrategyView
+from ordergate.engine.desks.access_desk import SubjectView, TenantView
+from ordergate.engine.desks.programs_desk import Made, ProgramView
+from ordergate.engine.desks.strategies_desk import StrategyView
 
 
 class AccessLike(Protocol):

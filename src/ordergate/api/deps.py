@@ -28,7 +28,8 @@ from ordergate.core.refusals import Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Rule
 from ordergate.core.risk.trading_state import Remaining
-from ordergate.engine.answers import (
+from ordergate.engine.accounts.runs import RunView
+from ordergate.engine.answering.answers import (
     Answer,
     BreakAnswer,
     CancelAllAnswer,
@@ -38,11 +39,10 @@ from ordergate.engine.answers import (
     Preview,
     RunAsked,
 )
-from ordergate.engine.limits_changes import Plan
-from ordergate.engine.limits_desk import Edited
-from ordergate.engine.override_desk import Asked as OverrideAsked
-from ordergate.engine.rehearsal import Rehearsed
-from ordergate.engine.runs import RunView
+from ordergate.engine.limits.changes import Plan
+from ordergate.engine.limits.desk import Edited
+from ordergate.engine.limits.override_desk import Asked as OverrideAsked
+from ordergate.engine.limits.rehearsal import Rehearsed
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.identity import Identity
 from ordergate.ports.surveillance import Copy

@@ -25,7 +25,7 @@ from ordergate.core.access import Principal
 from ordergate.core.idempotency import parse_key
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Refusal
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 
 CREATED: Final = 201
 

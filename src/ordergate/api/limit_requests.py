@@ -15,7 +15,7 @@ from ordergate.api.requests import AccountIdText, OrderFields, Reason, terms_of
 from ordergate.core.orders.events import Severity
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.rules import ID, Mode, Reach, Rule
-from ordergate.engine.override_desk import Asked
+from ordergate.engine.limits.override_desk import Asked
 
 RULES_AT_ONCE_MAX: Final = 500
 DRY_RUN_MAX: Final = 10_000

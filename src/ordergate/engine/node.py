@@ -19,40 +19,40 @@ from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
-from ordergate.engine.account_sync import AccountSync
-from ordergate.engine.alarms import Alarms
-from ordergate.engine.breaks_desk import BreakDesk
-from ordergate.engine.broker_dead_man import BrokerDeadMan
-from ordergate.engine.contingent import Contingent
-from ordergate.engine.dispatcher import Dispatcher, Pace
-from ordergate.engine.egress import Egress
-from ordergate.engine.gate import Gate
-from ordergate.engine.group_gate import GroupGate
-from ordergate.engine.health import show
-from ordergate.engine.ingest import Ingest
-from ordergate.engine.judging import Judging
-from ordergate.engine.key_guard import KeyGuard
-from ordergate.engine.kill_guard import KillGuard
-from ordergate.engine.kill_switch import KillSwitch
-from ordergate.engine.lane import Lane
-from ordergate.engine.lanes import Lanes, Seat
-from ordergate.engine.limits_room import desk_for
-from ordergate.engine.once import KEPT, Once
-from ordergate.engine.prices import PriceBoard
-from ordergate.engine.proving import Proving
-from ordergate.engine.quarantine import Quarantine
-from ordergate.engine.reconciler import Reconciler
-from ordergate.engine.renamed import Renamed
-from ordergate.engine.resolving import Resolving
-from ordergate.engine.rhythm import Rhythm
-from ordergate.engine.session_queue import SessionQueue
-from ordergate.engine.snapshots import SnapshotPace, Snapshots
-from ordergate.engine.stops import Stops
+from ordergate.engine.accounts.alarms import Alarms
+from ordergate.engine.accounts.health import show
+from ordergate.engine.accounts.lane import Lane
+from ordergate.engine.accounts.lanes import Lanes, Seat
+from ordergate.engine.accounts.proving import Proving
+from ordergate.engine.accounts.quarantine import Quarantine
+from ordergate.engine.accounts.snapshots import SnapshotPace, Snapshots
+from ordergate.engine.answering.once import KEPT, Once
+from ordergate.engine.commands.breaks_desk import BreakDesk
+from ordergate.engine.commands.contingent import Contingent
+from ordergate.engine.commands.gate import Gate
+from ordergate.engine.commands.group_gate import GroupGate
+from ordergate.engine.commands.judging import Judging
+from ordergate.engine.commands.key_guard import KeyGuard
+from ordergate.engine.commands.resolving import Resolving
+from ordergate.engine.commands.session_queue import SessionQueue
+from ordergate.engine.limits.room import desk_for
+from ordergate.engine.reconciling.account_sync import AccountSync
+from ordergate.engine.reconciling.reconciler import Reconciler
+from ordergate.engine.reconciling.rhythm import Rhythm
+from ordergate.engine.reconciling.unknowns import Unknowns
+from ordergate.engine.stopping.kill_guard import KillGuard
+from ordergate.engine.stopping.kill_switch import KillSwitch
+from ordergate.engine.stopping.stops import Stops
+from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.engine.supervisor import Supervisor
-from ordergate.engine.trips import TripPolicy
-from ordergate.engine.unknowns import Unknowns
-from ordergate.engine.valuing import Valuing
+from ordergate.engine.wire.broker_dead_man import BrokerDeadMan
+from ordergate.engine.wire.dispatcher import Dispatcher, Pace
+from ordergate.engine.wire.egress import Egress
+from ordergate.engine.wire.ingest import Ingest
+from ordergate.engine.wire.renamed import Renamed
 from ordergate.engine.world import AnyServed, AnyWorld, Served, World, require_one_environment, subjects
+from ordergate.engine.worth.prices import PriceBoard
+from ordergate.engine.worth.valuing import Valuing
 from ordergate.telemetry.log import logger
 
 log = logger("node")

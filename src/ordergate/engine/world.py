@@ -16,7 +16,7 @@ from ordergate.core.instruments import Instrument
 from ordergate.core.risk.compiling import Subject
 from ordergate.core.risk.limits import Limits
 from ordergate.core.strategies import Registered
-from ordergate.engine.judging import Hours, always_unknown
+from ordergate.engine.commands.judging import Hours, always_unknown
 from ordergate.ports.audience import Audience
 from ordergate.ports.broker import Broker
 from ordergate.ports.clock import Chance, Clock

@@ -16,8 +16,8 @@ from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, Level
-from ordergate.engine.answers import Answer, CancelAllAnswer, GroupAnswer
-from ordergate.engine.gate import Gate
+from ordergate.engine.answering.answers import Answer, CancelAllAnswer, GroupAnswer
+from ordergate.engine.commands.gate import Gate
 from ordergate.engine.node import Node
 from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.ground import Ground

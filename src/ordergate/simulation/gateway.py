@@ -18,11 +18,11 @@ from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env, Paper, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.limits import Limits
-from ordergate.engine.dispatcher import Pace
+from ordergate.engine.accounts.snapshots import SnapshotPace
 from ordergate.engine.node import Node
-from ordergate.engine.rhythm import Rhythm
-from ordergate.engine.snapshots import SnapshotPace
-from ordergate.engine.trips import TripPolicy
+from ordergate.engine.reconciling.rhythm import Rhythm
+from ordergate.engine.stopping.trips import TripPolicy
+from ordergate.engine.wire.dispatcher import Pace
 from ordergate.engine.world import Served, World
 from ordergate.journal.session import FenceHeld
 from ordergate.ports.market_data import Quote, Trade

@@ -18,7 +18,7 @@ from ordergate.core.contingent.terms import GroupKind, GroupTerms, Leg, LegType,
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import Side, TimeInForce
-from ordergate.engine.answers import GroupAnswer
+from ordergate.engine.answering.answers import GroupAnswer
 from ordergate.engine.node import Node
 from ordergate.simulation.clients import Client
 from ordergate.simulation.ground import Ground

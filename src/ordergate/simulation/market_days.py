@@ -10,7 +10,7 @@ from typing import Final
 
 from ordergate.core.ids import Symbol
 from ordergate.core.risk.view import MarketHours
-from ordergate.engine.judging import Hours, always_unknown
+from ordergate.engine.commands.judging import Hours, always_unknown
 from ordergate.simulation.ground import START
 from ordergate.simulation.plan import Setting
 

@@ -22,9 +22,9 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Reach, Rule
 from ordergate.core.risk.trading_state import Grade, Level
-from ordergate.engine.limits_desk import Edited
+from ordergate.engine.limits.desk import Edited
+from ordergate.engine.limits.override_desk import Asked
 from ordergate.engine.node import Node
-from ordergate.engine.override_desk import Asked
 from ordergate.simulation.clients import Client, NoAnswer, of_the_house
 from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.governance import HARD_TO_BORROW, RESTRICTED

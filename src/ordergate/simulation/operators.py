@@ -19,7 +19,7 @@ from ordergate.core.accounts.breaks import Action, Nature
 from ordergate.core.ids import AccountId, Env, OrderId, cl_ord_id
 from ordergate.core.orders.events import Resolution
 from ordergate.core.risk.trading_state import Grade, Level
-from ordergate.engine.gate import Gate
+from ordergate.engine.commands.gate import Gate
 from ordergate.engine.node import Node
 from ordergate.ports.broker import DedupClass
 from ordergate.simulation.audit import Known

@@ -18,7 +18,7 @@ import msgspec
 
 from ordergate.core.ids import AccountId
 from ordergate.core.risk.limits import Limits, limits_of
-from ordergate.engine.snapshots import SnapshotPace
+from ordergate.engine.accounts.snapshots import SnapshotPace
 from ordergate.journal.tails import Linked
 from ordergate.ports.market_data import Quote
 from ordergate.simulation.audit import Known

@@ -21,7 +21,7 @@ from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.trading_state import Remaining
-from ordergate.engine.answers import Answer, DeadManView
+from ordergate.engine.answering.answers import Answer, DeadManView
 from ordergate.engine.node import Node
 from ordergate.simulation.clients import Client, NoAnswer, Reply
 from ordergate.simulation.ground import Ground

@@ -18,7 +18,7 @@ from ordergate.core.access import Principal
 from ordergate.core.faults import Fault
 from ordergate.core.privileged import SCOPES, GatewayStarted, GatewayStopped, TokenIssued
 from ordergate.core.risk.limits import config_hash
-from ordergate.engine.privileged import PrivilegedRecord
+from ordergate.engine.desks.privileged import PrivilegedRecord
 from ordergate.journal.audit_log import PostgresAuditLog
 from ordergate.ports.keys import Keys
 from ordergate.security.keys import notes as note_keys

@@ -20,11 +20,11 @@ from ordergate.core.instruments import Instrument
 
 FOLDED_BY: Final = (
     "core",
-    "engine/books.py",
-    "engine/group_books.py",
-    "engine/labels.py",
-    "engine/pictures.py",
-    "engine/recovery.py",
+    "engine/accounts/books.py",
+    "engine/accounts/group_books.py",
+    "engine/accounts/labels.py",
+    "engine/accounts/pictures.py",
+    "engine/accounts/recovery.py",
     "journal/codec.py",
 )
 """Everything that is between a stored event and the books: folders whole, as more is better than less."""

@@ -25,14 +25,14 @@ from ordergate.api.stream.hub import Hub
 from ordergate.audit.checkpointer import Checkpointer
 from ordergate.core.faults import Fault
 from ordergate.core.ids import E, Env
-from ordergate.engine.access_desk import AccessDesk
-from ordergate.engine.dispatcher import Pace
-from ordergate.engine.judging import Hours, always_unknown
+from ordergate.engine.accounts.snapshots import SnapshotPace
+from ordergate.engine.commands.judging import Hours, always_unknown
+from ordergate.engine.desks.access_desk import AccessDesk
+from ordergate.engine.desks.privileged import PrivilegedRecord
+from ordergate.engine.desks.strategies_desk import StrategiesDesk
 from ordergate.engine.node import Node
-from ordergate.engine.privileged import PrivilegedRecord
-from ordergate.engine.rhythm import Rhythm
-from ordergate.engine.snapshots import SnapshotPace
-from ordergate.engine.strategies_desk import StrategiesDesk
+from ordergate.engine.reconciling.rhythm import Rhythm
+from ordergate.engine.wire.dispatcher import Pace
 from ordergate.engine.world import Served, World
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.fence import FencedViews, place_owners

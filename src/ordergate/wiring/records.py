@@ -16,7 +16,7 @@ from ordergate.core.faults import Fault, JournalCorrupt
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument, by_any_name
 from ordergate.core.orders.events import OrderEvent
-from ordergate.engine.recreation import Recreation
+from ordergate.engine.accounts.recreation import Recreation
 from ordergate.journal import snapshots, tables
 from ordergate.journal import verify as seals
 from ordergate.journal.pool import ReadPool

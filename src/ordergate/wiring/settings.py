@@ -21,7 +21,7 @@ from ordergate.core.hooks.hook import NAME
 from ordergate.core.ids import AccountId, Env, Symbol, is_account_id
 from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
-from ordergate.engine.trips import TripPolicy
+from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.security.profile import FOREIGN_S_MAX, check_url, is_loopback
 from ordergate.wiring.client_settings import HookSettings, QuotaSettings, StreamSettings
 from ordergate.wiring.secret_sources import CannotStart as CannotStart  # noqa: PLC0414  # said by settings

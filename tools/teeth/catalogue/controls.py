@@ -7,7 +7,7 @@ from typing import Final
 from tools.teeth.mutation import Mutation
 
 _JUDGE: Final = "core/risk/judge.py"
-_DESK: Final = "engine/kill_desk.py"
+_DESK: Final = "engine/stopping/kill_desk.py"
 
 
 def _not_judged(control: str, name: str, check: str) -> Mutation:
@@ -46,7 +46,7 @@ MUTATIONS: Final = (
         id="override-used-again",
         p0=True,
         what="an override is not spent",
-        file="engine/judging.py",
+        file="engine/commands/judging.py",
         find="one.is_for(terms, actor, now) and one.override_id not in used), None",
         put="one.is_for(terms, actor, now)), None",
     ),
@@ -54,7 +54,7 @@ MUTATIONS: Final = (
         id="dead-man-cancels-nothing",
         p0=True,
         what="a client that went away keeps what it had open",
-        file="engine/dead_man.py",
+        file="engine/stopping/dead_man.py",
         find=(
             "    return found.armed.gtc is Remaining.CANCEL"
             " or order.terms.time_in_force is not TimeInForce.GTC\n"
@@ -65,7 +65,7 @@ MUTATIONS: Final = (
         id="dead-man-never-expires",
         p0=True,
         what="nobody notices that a client went away",
-        file="engine/dead_man.py",
+        file="engine/stopping/dead_man.py",
         find="            if found.expired_at is None and now >= found.expires:",
         put="            if found.expired_at is None and now >= found.expires + 3600:",
     ),
@@ -97,7 +97,7 @@ MUTATIONS: Final = (
         id="loosened-alone",
         p0=True,
         what="one person loosens limits",
-        file="engine/limits_changes.py",
+        file="engine/limits/changes.py",
         find="            if await self._loosens(standing, after, at):",
         put="            if too_much:",
     ),
@@ -113,7 +113,7 @@ MUTATIONS: Final = (
         id="tightening-not-followed",
         p0=True,
         what="limits that were changed hold from the next start on",
-        file="engine/limits_book.py",
+        file="engine/limits/book.py",
         find="    def end(self) -> None:\n        if self.opened:\n",
         put="    def end(self) -> None:\n        if self.opened and not self._in_force._policy.rules:\n",
     ),
@@ -121,7 +121,7 @@ MUTATIONS: Final = (
         id="limits-of-people-forgotten-at-restart",
         p0=True,
         what="a gateway that starts anew knows the limits of its settings alone",
-        file="engine/control_stream.py",
+        file="engine/desks/control_stream.py",
         find="        for event in events:\n            self._fold.take(event)\n        self._epoch",
         put="        for event in events[:4]:\n            self._fold.take(event)\n        self._epoch",
     ),
@@ -129,7 +129,7 @@ MUTATIONS: Final = (
         id="stop-of-an-instrument-ignored",
         p0=True,
         what="a stop of one instrument reaches no order",
-        file="engine/kill_guard.py",
+        file="engine/stopping/kill_guard.py",
         find="                instrument=symbol,\n",
         put="                instrument=None,\n",
     ),
@@ -137,7 +137,7 @@ MUTATIONS: Final = (
         id="stop-of-a-strategy-ignored",
         p0=True,
         what="a stop of one strategy reaches no order",
-        file="engine/kill_guard.py",
+        file="engine/stopping/kill_guard.py",
         find="                strategy=strategy,\n                order=order,\n",
         put="                strategy=None,\n                order=order,\n",
     ),

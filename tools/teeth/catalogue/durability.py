@@ -10,9 +10,9 @@ from tools.teeth.mutation import Mutation
 
 _WRITER: Final = "journal/writer.py"
 _STORE: Final = "journal/memory_store.py"
-_LANE: Final = "engine/lane.py"
+_LANE: Final = "engine/accounts/lane.py"
 _TAILS: Final = "journal/tails.py"
-_KILL: Final = "engine/kill_switch.py"
+_KILL: Final = "engine/stopping/kill_switch.py"
 
 MUTATIONS: Final = (
     Mutation(
@@ -46,7 +46,7 @@ MUTATIONS: Final = (
         id="recovery-reads-half",
         p0=True,
         what="recovery folds all events but the last",
-        file="engine/recovery.py",
+        file="engine/accounts/recovery.py",
         find="after=min(begun.since, told), upto=head):",
         put="after=min(begun.since, told), upto=max(head - 1, 0)):",
     ),

@@ -10,8 +10,8 @@ from tools.teeth.mutation import Mutation
 
 _EXECUTIONS: Final = "core/orders/executions.py"
 _KNOWN: Final = "    if known is not None and (known.revision >= report.revision or known.gone):"
-_INGEST: Final = "engine/ingest.py"
-_MATCHING: Final = "engine/order_matching.py"
+_INGEST: Final = "engine/wire/ingest.py"
+_MATCHING: Final = "engine/reconciling/order_matching.py"
 
 MUTATIONS: Final = (
     Mutation(
@@ -76,7 +76,7 @@ MUTATIONS: Final = (
         id="repeat-under-a-new-id-booked",
         p0=True,
         what="an execution told again under another id is booked again",
-        file="engine/repeats.py",
+        file="engine/wire/repeats.py",
         find="    alike = looks_like(order, report)\n",
         put="    alike = None and looks_like(order, report)\n",
     ),
@@ -153,7 +153,7 @@ MUTATIONS: Final = (
         id="reconcile-reads-only-what-is-new",
         p0=True,
         what="an execution that sorts before the cursor is never read",
-        file="engine/reconciler.py",
+        file="engine/reconciling/reconciler.py",
         find="    return None if account is None else account.opening_cursor",
         put="    return None if account is None else account.cursor",
     ),

@@ -8,9 +8,9 @@ from typing import Final
 
 from tools.teeth.mutation import Mutation
 
-_DISPATCHER: Final = "engine/dispatcher.py"
-_ABSENCES: Final = "engine/absences.py"
-_MATCHING: Final = "engine/order_matching.py"
+_DISPATCHER: Final = "engine/wire/dispatcher.py"
+_ABSENCES: Final = "engine/reconciling/absences.py"
+_MATCHING: Final = "engine/reconciling/order_matching.py"
 _RECONCILE: Final = "core/orders/reconcile.py"
 
 MUTATIONS: Final = (

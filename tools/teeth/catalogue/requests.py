@@ -8,9 +8,9 @@ from typing import Final
 
 from tools.teeth.mutation import Mutation
 
-_ONCE: Final = "engine/once.py"
-_JUDGING: Final = "engine/judging.py"
-_RECEIPTS: Final = "engine/receipts.py"
+_ONCE: Final = "engine/answering/once.py"
+_JUDGING: Final = "engine/commands/judging.py"
+_RECEIPTS: Final = "engine/accounts/receipts.py"
 
 MUTATIONS: Final = (
     Mutation(
@@ -46,7 +46,7 @@ MUTATIONS: Final = (
         id="receipts-dropped-on-recovery",
         p0=True,
         what="a recovered account does not know which keys were used",
-        file="engine/lane.py",
+        file="engine/accounts/lane.py",
         find="        self.receipts = Receipts(await self._journal.key_digests(self.account))",
         put="        self.receipts = Receipts()",
     ),
@@ -62,7 +62,7 @@ MUTATIONS: Final = (
         id="scope-without-client",
         p0=True,
         what="a key is unique in the house, not for its client",
-        file="engine/envelopes.py",
+        file="engine/answering/envelopes.py",
         find="        scope=idempotency.Scope(env, who.tenant, who.client_id, where, asker.key),",
         put='        scope=idempotency.Scope(env, "", "", where, asker.key),',
     ),
@@ -91,7 +91,7 @@ MUTATIONS: Final = (
     Mutation(
         id="another-tenants-order-canceled",
         what="orders of other tenants can be canceled",
-        file="engine/gate.py",
+        file="engine/commands/gate.py",
         find="            for account in principal.accounts_for(scope):\n                seat = self._lanes.get(account)",
         put="            for account in [one.lane.account for one in self._lanes]:\n                seat = self._lanes.get(account)",
     ),

@@ -8,8 +8,8 @@ from typing import Final
 
 from tools.teeth.mutation import Mutation
 
-_DISPATCHER: Final = "engine/dispatcher.py"
-_LANE: Final = "engine/lane.py"
+_DISPATCHER: Final = "engine/wire/dispatcher.py"
+_LANE: Final = "engine/accounts/lane.py"
 
 MUTATIONS: Final = (
     Mutation(
@@ -46,7 +46,7 @@ MUTATIONS: Final = (
         id="resend-class-c",
         p0=True,
         what="an order in question is sent again where nothing tells the second from the first",
-        file="engine/order_matching.py",
+        file="engine/reconciling/order_matching.py",
         find="            await self._quarantine.examine(seat, order)\n",
         put=(
             "            await self._quarantine.examine(seat, order)\n"
@@ -101,7 +101,7 @@ MUTATIONS: Final = (
         id="nothing-asked-after-a-wait",
         p0=True,
         what="nothing is asked again once an order has waited for a connection",
-        file="engine/egress.py",
+        file="engine/wire/egress.py",
         find="seat.broker.place(name, terms, veto)",
         put="seat.broker.place(name, terms, lambda: None)",
     ),
@@ -136,7 +136,7 @@ MUTATIONS: Final = (
         id="wrong-version-sent",
         p0=True,
         what="a replacement is sent under the name of the version it replaces",
-        file="engine/egress.py",
+        file="engine/wire/egress.py",
         find="return await seat.broker.replace(order.broker_order_id, name, order.terms, asked, veto)",
         put=(
             "name = cl_ord_id(order.id, order.version)\n"
@@ -170,7 +170,7 @@ MUTATIONS: Final = (
     Mutation(
         id="lost-cancel-not-asked-again",
         what="a cancel that found no answer is not asked again",
-        file="engine/order_matching.py",
+        file="engine/reconciling/order_matching.py",
         find="        overdue = order.cancel_requested and self.is_suspect(order)",
         put="        overdue = False",
     ),

@@ -8,7 +8,7 @@ from typing import Final
 
 from tools.teeth.mutation import Mutation
 
-_LANE: Final = "engine/lane.py"
+_LANE: Final = "engine/accounts/lane.py"
 _FEED: Final = "api/stream/feed.py"
 _HUB: Final = "api/stream/hub.py"
 
@@ -35,7 +35,7 @@ MUTATIONS: Final = (
     Mutation(
         id="recovered-events-not-told",
         what="events whose commit was learnt of at recovery are not told",
-        file="engine/recovery.py",
+        file="engine/accounts/recovery.py",
         find="            if stored.seq > told:\n",
         put="            if stored.seq < told:\n",
     ),

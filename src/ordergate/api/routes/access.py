@@ -25,8 +25,8 @@ from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import SCOPES_OF, Principal, Role, Scope
 from ordergate.core.approvals import Change
 from ordergate.core.refusals import Refusal
-from ordergate.engine.access_desk import SubjectView
-from ordergate.engine.limits_views import change_view
+from ordergate.engine.desks.access_desk import SubjectView
+from ordergate.engine.limits.views import change_view
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -16,7 +16,7 @@ from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Scope
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Remaining
-from ordergate.engine.answers import DeadManView
+from ordergate.engine.answering.answers import DeadManView
 
 _fields: Final = msgspec.json.Decoder(DeadManFields)
 _encode: Final = msgspec.json.Encoder().encode

@@ -28,7 +28,7 @@ from ordergate.core.contingent.terms import GroupId, is_group_id
 from ordergate.core.idempotency import parse_key
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import GroupAnswer
+from ordergate.engine.answering.answers import GroupAnswer
 
 _ACCOUNT: Final = re.compile(ACCOUNT_ID)
 GroupPath = Annotated[str, Path(max_length=40, examples=["PG-01HZX3K9QW5V7M2N4B"])]

@@ -15,7 +15,7 @@ from ordergate.api.requests import EngageFields, ReleaseFields
 from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.refusals import Refusal
-from ordergate.engine.answers import KillView
+from ordergate.engine.answering.answers import KillView
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -36,9 +36,9 @@ from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import ID
-from ordergate.engine.limits_changes import Plan
-from ordergate.engine.limits_desk import Edited
-from ordergate.engine.limits_views import EditView, PlanView, change_view, rule_view
+from ordergate.engine.limits.changes import Plan
+from ordergate.engine.limits.desk import Edited
+from ordergate.engine.limits.views import EditView, PlanView, change_view, rule_view
 
 RulePath = Annotated[str, Path(max_length=64, examples=["desk-rates"])]
 ChangePath = Annotated[str, Path(max_length=40, examples=["chg-019b8f0a3c41-5d1e09ab"])]

@@ -27,7 +27,7 @@ from ordergate.core.idempotency import parse_key
 from ordergate.core.ids import AccountId, OrderId, Symbol, is_order_id
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 
 _WAIT: Final = re.compile(r'(?:^|,)\s*wait\s*=\s*"?([0-9]{1,4})"?\s*(?:$|[,;])', re.IGNORECASE)
 _ACCOUNT: Final = re.compile(ACCOUNT_ID)

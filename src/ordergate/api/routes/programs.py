@@ -34,8 +34,8 @@ from ordergate.api.routes.hot import HotRoute
 from ordergate.core.access import Principal, Scope
 from ordergate.core.approvals import Change
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.limits_views import change_view
-from ordergate.engine.programs_desk import Made, ProgramView
+from ordergate.engine.desks.programs_desk import Made, ProgramView
+from ordergate.engine.limits.views import change_view
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -29,7 +29,7 @@ from ordergate.core.access import Principal, Scope
 from ordergate.core.idempotency import parse_key
 from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import BreakAnswer
+from ordergate.engine.answering.answers import BreakAnswer
 from ordergate.ports.views import BreakQuery
 
 BreakPath = Annotated[str, Path(max_length=40, examples=["brk-019b8f0a3c41-5d1e09ab"])]

@@ -20,7 +20,7 @@ from ordergate.api.routes.hot import HotRoute
 from ordergate.api.strategy_schemas import disable_decoder, strategy_decoder
 from ordergate.core.access import Principal, Scope
 from ordergate.core.refusals import Refusal
-from ordergate.engine.strategies_desk import StrategyView
+from ordergate.engine.desks.strategies_desk import StrategyView
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -14,7 +14,7 @@ from ordergate.core.contingent.terms import GroupTerms
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import Answer, GroupAnswer
+from ordergate.engine.answering.answers import Answer, GroupAnswer
 from ordergate.telemetry.log import logger
 
 log = logger("stream")

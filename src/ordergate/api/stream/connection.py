@@ -45,7 +45,7 @@ from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answers import Answer
+from ordergate.engine.answering.answers import Answer
 from ordergate.telemetry.log import logger
 
 log = logger("stream")

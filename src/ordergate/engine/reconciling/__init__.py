@@ -1,0 +1,1 @@
+"""Whether our books and the broker's agree, and what nobody knows yet."""

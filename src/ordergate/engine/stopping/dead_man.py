@@ -1,0 +1,248 @@
+"""Dead man's switches: a client that armed one and goes away has its open orders canceled.
+
+One for each session that a client names, by REST or on the stream. Arming is journalled, refreshing is not;
+after a restart an armed one gets its whole time again, and one that had expired is carried on. What it
+cancels is every order that the client's user placed until then; whether orders that outlive the broker's
+own sessions (GTC) are among them, the client has to say. It never keeps a client from placing anything.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from datetime import datetime
+from functools import partial
+from typing import Final, NamedTuple
+
+import msgspec
+
+from ordergate.core.access import Principal, Scope
+from ordergate.core.faults import Fault
+from ordergate.core.orders.order import Order
+from ordergate.core.orders.terms import TimeInForce
+from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk.trading_state import (
+    AnyControlEvent,
+    DeadManArmed,
+    DeadManDisarmed,
+    DeadManEvent,
+    DeadManExpired,
+    Remaining,
+)
+from ordergate.engine.accounts.lanes import Lanes, Seat
+from ordergate.engine.answering.answers import DeadManView
+from ordergate.engine.stopping.kill_switch import KillSwitch
+from ordergate.engine.stopping.sweeps import Sweeps, Wanted
+from ordergate.ports.clock import Clock
+from ordergate.telemetry.log import logger
+
+log = logger("dead_man")
+
+ACTOR: Final = "dead-man"
+LOOK_S: Final = 0.5
+SESSIONS_MAX: Final = 64
+ARMED_MAX: Final = 10_000
+REFRESHES: Final = 3
+"""A client does well to refresh this often within the time."""
+
+
+class Key(NamedTuple):
+    tenant: str
+    client: str
+    session: str
+
+
+class Armed(msgspec.Struct):
+    """`expires` is a monotonic second; `expired_at` is set once it has come."""
+
+    armed: DeadManArmed
+    expires: float
+    expired_at: datetime | None = None
+
+
+class DeadMan:
+    def __init__(self, *, lanes: Lanes, kill_switch: KillSwitch, sweeps: Sweeps, clock: Clock) -> None:
+        self._lanes = lanes
+        self._kill_switch = kill_switch
+        self._sweeps = sweeps
+        self._clock = clock
+        self._armed: dict[Key, Armed] = {}
+        self._unnoted: deque[DeadManExpired] = deque(maxlen=ARMED_MAX)
+
+    async def arm(
+        self, principal: Principal, session: str, *, timeout_s: int, gtc: Remaining, correlation: str
+    ) -> DeadManView | Refusal:
+        """Arm it, or refresh it when it is armed so already. In force once durable."""
+        if not principal.may(Scope.ORDERS_WRITE):
+            return _FORBIDDEN
+        key = _key(principal, session)
+        found = self._armed.get(key)
+        if found is not None and found.expired_at is None:
+            if (found.armed.timeout_s, found.armed.gtc) == (timeout_s, gtc):
+                found.expires = self._clock.monotonic() + timeout_s
+                return self._view(key, found)
+        elif self._count(principal) >= SESSIONS_MAX or len(self._armed) >= ARMED_MAX:
+            return Refusal(Code.TOO_LARGE, f"at most {SESSIONS_MAX} sessions of a client can be armed")
+        event = DeadManArmed(
+            at=self._clock.now(),
+            tenant=key.tenant,
+            client=key.client,
+            session=session,
+            user=principal.subject,
+            timeout_s=timeout_s,
+            gtc=gtc,
+        )
+        try:
+            await self._kill_switch.note(event, correlation)
+        except Fault as fault:
+            log.error("dead_man.not_durable", client=key.client, why=str(fault))
+            return Refusal(Code.UNAVAILABLE, "not armed: it could not be written down")
+        return self._view(key, self._armed[key])
+
+    async def disarm(
+        self, principal: Principal, session: str, *, correlation: str
+    ) -> DeadManView | Refusal:
+        """The client will be away on purpose. What is not armed stays so."""
+        if not principal.may(Scope.ORDERS_WRITE):
+            return _FORBIDDEN
+        key = _key(principal, session)
+        found = self._armed.get(key)
+        if found is None or found.expired_at is not None:
+            return Refusal(Code.NOT_FOUND, f"no switch of the session {session} is armed")
+        event = DeadManDisarmed(
+            at=self._clock.now(),
+            tenant=key.tenant,
+            client=key.client,
+            session=session,
+            user=found.armed.user,
+        )
+        try:
+            await self._kill_switch.note(event, correlation)
+        except Fault as fault:
+            log.error("dead_man.not_durable", client=key.client, why=str(fault))
+            return Refusal(Code.UNAVAILABLE, "still armed: it could not be written down")
+        return msgspec.structs.replace(self._view(key, found), state="disarmed", expires_in_s=0.0)
+
+    def refresh(self, principal: Principal, session: str) -> DeadManView | Refusal:
+        """The client is there. Nothing is written."""
+        if not principal.may(Scope.ORDERS_WRITE):
+            return _FORBIDDEN
+        key = _key(principal, session)
+        found = self._armed.get(key)
+        if found is None or found.expired_at is not None:
+            return Refusal(Code.NOT_FOUND, f"no switch of the session {session} is armed")
+        found.expires = self._clock.monotonic() + found.armed.timeout_s
+        return self._view(key, found)
+
+    def gone(self, principal: Principal, session: str, why: str) -> None:
+        """The client's connection is lost, and it wanted that to count at once."""
+        key = _key(principal, session)
+        found = self._armed.get(key)
+        if found is not None and found.expired_at is None:
+            self._expire(key, found, why)
+
+    def of(self, principal: Principal) -> tuple[DeadManView, ...]:
+        return tuple(
+            self._view(key, found)
+            for key, found in self._armed.items()
+            if key[:2] == (principal.tenant, principal.client_id)
+        )
+
+    def follow(self, event: AnyControlEvent) -> None:
+        """Called for every event of the control stream; at start for all of the past."""
+        if not isinstance(event, DeadManEvent):
+            return
+        key = Key(event.tenant, event.client, event.session)
+        match event:
+            case DeadManArmed():
+                self._armed[key] = Armed(event, self._clock.monotonic() + event.timeout_s)
+            case DeadManExpired():
+                found = self._armed.get(key)
+                if found is not None and found.expired_at is None:
+                    self._begin(key, found, event.at)
+            case _:
+                self._armed.pop(key, None)
+
+    async def keep(self) -> None:
+        """Let expire what was not refreshed, and write that down."""
+        while True:
+            await self._clock.sleep(LOOK_S)
+            self.look()
+            while self._unnoted:
+                await self._kill_switch.note(self._unnoted[0], ACTOR)
+                self._unnoted.popleft()
+
+    def look(self) -> None:
+        now = self._clock.monotonic()
+        for key, found in tuple(self._armed.items()):
+            if found.expired_at is None and now >= found.expires:
+                self._expire(key, found, f"not refreshed for {found.armed.timeout_s} s")
+
+    def _expire(self, key: Key, found: Armed, why: str) -> None:
+        """The cancels come first; they are durable each by itself, and do not wait for this to be."""
+        at = self._clock.now()
+        log.warning("dead_man.expired", client=key.client, session=key.session, why=why)
+        self._begin(key, found, at)
+        self._sweeps.look()
+        self._unnoted.append(
+            DeadManExpired(
+                at=at,
+                tenant=key.tenant,
+                client=key.client,
+                session=key.session,
+                user=found.armed.user,
+                why=why,
+            )
+        )
+
+    def _begin(self, key: Key, found: Armed, at: datetime) -> None:
+        """What an earlier one left over is among what this one cancels."""
+        found.expired_at = at
+        wanted = Wanted(
+            actor=ACTOR,
+            orders=partial(_wants, found),
+            groups=lambda _, group: group.actor == found.armed.user and group.accepted_at <= at,
+        )
+        self._sweeps.end(_name(key))
+        self._sweeps.begin(_name(key), wanted, partial(self._swept, key, found))
+
+    def _swept(self, key: Key, found: Armed, cancels: int, took_s: float) -> None:
+        """Nothing of it works by our books; the broker is asked whether it sees that so."""
+        self._sweeps.end(_name(key))
+        if self._armed.get(key) is found:
+            del self._armed[key]
+        for seat in self._lanes:
+            if cancels:
+                seat.suspect(f"{cancels} orders of {key.client} were canceled: it had gone away")
+
+    def _count(self, principal: Principal) -> int:
+        return len(self.of(principal))
+
+    def _view(self, key: Key, found: Armed) -> DeadManView:
+        left = max(found.expires - self._clock.monotonic(), 0.0) if found.expired_at is None else 0.0
+        return DeadManView(
+            session=key.session,
+            state="armed" if found.expired_at is None else "expired",
+            timeout_s=found.armed.timeout_s,
+            refresh_s=max(found.armed.timeout_s // REFRESHES, 1),
+            gtc=found.armed.gtc,
+            expires_in_s=round(left, 3),
+            orders_left=self._sweeps.left(_name(key)),
+        )
+
+
+_FORBIDDEN: Final = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.ORDERS_WRITE}")
+
+
+def _key(principal: Principal, session: str) -> Key:
+    return Key(principal.tenant, principal.client_id, session)
+
+
+def _name(key: Key) -> str:
+    return f"dead-man {key.tenant} {key.client} {key.session}"
+
+
+def _wants(found: Armed, seat: Seat, order: Order) -> bool:
+    """Never an order that came after: the client is back then."""
+    if order.actor != found.armed.user or found.expired_at is None or order.accepted_at > found.expired_at:
+        return False
+    return found.armed.gtc is Remaining.CANCEL or order.terms.time_in_force is not TimeInForce.GTC
