@@ -134,10 +134,18 @@ def unsettled(sight: Sight) -> Iterator[str]:
             yield f"{bundle.id} is still to be {'flattened' if bundle.is_flatten else 'canceled'}"
             continue
         left = missing(sight, bundle)
+        if _is_denied(sight, bundle):
+            continue  # limits come first: it asks again and again, for longer than a run lasts
         if left < ZERO:
             yield f"{bundle.id} can exit {-left} more than it has"
         elif left > ZERO and rests(bundle):
             yield f"{left} of {bundle.id} is guarded by nothing"
+
+
+def _is_denied(sight: Sight, bundle: Bundle) -> bool:
+    """Whether risk refused what it wanted to do last."""
+    last = sight.audit.order(next(reversed(bundle.roles), None))
+    return last is not None and last.denied
 
 
 def rests(bundle: Bundle) -> bool:
