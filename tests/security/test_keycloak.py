@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import json
 import os
 import re
 import secrets
@@ -40,6 +41,9 @@ START_S: Final = 420
 OUTPUT_MAX: Final = 2**20
 BACK: Final = "http://127.0.0.1:9/back"
 AUDIENCE: Final = "urn:gateway:paper"
+OF_BOT: Final = secrets.token_urlsafe(32)
+"""What the program `bot` proves itself with."""
+
 ROLES: Final = {
     "trader": frozenset({Scope.ORDERS_READ, Scope.ORDERS_WRITE}),
     "watcher": frozenset({Scope.ORDERS_READ}),
@@ -76,7 +80,10 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         archive.extractall(folder)
     home = folder / f"keycloak-{VERSION}"
     (home / "data" / "import").mkdir(parents=True)
-    shutil.copy(SOURCE / "realm.json", home / "data" / "import" / "desk-realm.json")
+    realm = json.loads((SOURCE / "realm.json").read_bytes())
+    (bot,) = (client for client in realm["clients"] if client["clientId"] == "bot")
+    bot["secret"] = OF_BOT
+    (home / "data" / "import" / "desk-realm.json").write_text(json.dumps(realm), encoding="utf-8")
     return home
 
 
@@ -127,7 +134,7 @@ class Keycloak:
 
     async def token_of_program(self) -> str:
         """What a program gets for itself."""
-        asked = {"grant_type": "client_credentials", "client_id": "bot", "client_secret": "bot-secret"}
+        asked = {"grant_type": "client_credentials", "client_id": "bot", "client_secret": OF_BOT}
         answer = await self._http.post(f"{self.issuer}/protocol/openid-connect/token", data=asked)
         assert answer.status_code == 200, answer.text
         token: str = answer.json()["access_token"]
