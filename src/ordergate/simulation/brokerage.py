@@ -60,6 +60,7 @@ class Brokerage:
         self.races = 0
         self.traded_s = 0.0
         self.renames = False
+        self.chooses: Callable[[str], bool] = lambda subject: True
         self.answered_badly = ""
         self.held_s: float | None = 0.0
         self.listed_late: set[str] = set()
@@ -159,7 +160,7 @@ class Brokerage:
     @contextmanager
     def minding_manners(self, call: Call, subject: str) -> Iterator[Manner | None]:
         """How this call is answered, where that was chosen; what is told meanwhile is told accordingly."""
-        manner = self.manners.pop(call, None)
+        manner = self.manners.pop(call, None) if self.chooses(subject) else None
         if manner is None:
             yield None
             return

@@ -86,7 +86,7 @@ class BrokerLine:
                 await _never()
             return await answer
         brokerage.in_flight[subject] = brokerage.in_flight.get(subject, 0) + 1
-        manner = brokerage.manners.get(call)
+        manner = brokerage.manners.get(call) if brokerage.chooses(subject) else None
         way_s = self._way_s() + (0.0 if manner is None else manner.way_s)
         brokerage.later(way_s, lambda: self._arrive(call, subject, act, answer))
         if call is Call.PLACE and brokerage.strike("C7") is not None:

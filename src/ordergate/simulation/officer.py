@@ -66,7 +66,7 @@ MENU: Final[Mapping[str, Mapping[str, Any]]] = {
     "types": {"instruments": {ES: {"order_types": ["limit"]}}},
     "restricted": _listed(RESTRICTED),
     "borrow": _listed(HARD_TO_BORROW),
-    "messages": {"message_windows": [[6, 4]]},
+    "messages": {"message_windows": [[3, 6]]},
     "duplicate": {"duplicate_window_s": "20"},
     "drift": {
         "drift_window_s": "10",

@@ -95,6 +95,8 @@ class Town:
             traders=self.traders,
             followers=self.crowd.lasting,
         )
+        for brokerage in self.brokerages:
+            brokerage.chooses = self._is_alone
         self.ground.witness.bring(checkers_of(self.sight))
 
     @property
@@ -192,6 +194,11 @@ class Town:
         self._settle(until + HEAL_S_MAX)
         if not self.ground.witness.violations and self._is_settled() and epilogue.stop():
             self._settle(self.ground.loop.time() + HEAL_S_MAX)
+
+    def _is_alone(self, subject: str) -> bool:
+        """A group's order is answered in no chosen manner: it may trade at once, and that is to be told."""
+        order, _ = self.sight.order_of(subject)
+        return order is None or self.sight.audit.bundles.of(order.id) is None
 
     def _trades_on(self, until: float) -> bool:
         """A group may trade at the end of a calm, and the news of that still be on its way."""
