@@ -9,6 +9,7 @@ from typing import Final
 from tools.teeth.mutation import Mutation
 
 _DISPATCHER: Final = "engine/wire/dispatcher.py"
+_SENDINGS: Final = "engine/wire/sendings.py"
 _ABSENCES: Final = "engine/reconciling/absences.py"
 _MATCHING: Final = "engine/reconciling/order_matching.py"
 _RECONCILE: Final = "core/orders/reconcile.py"
@@ -18,54 +19,36 @@ MUTATIONS: Final = (
         id="unknown-is-rejected",
         p0=True,
         what="an unclear answer to a new order counts as a refusal",
-        file=_DISPATCHER,
-        find="                    self._record(seat, order, self._unknown(order, e.Asked.PLACE, why))",
-        put=(
-            "                    self._record(\n"
-            "                        seat,\n"
-            "                        order,\n"
-            '                        e.OrderRejected(order_id=order_id, at=now, reason=why, evidence="unclear"),\n'
-            "                    )"
-        ),
+        file=_SENDINGS,
+        find="            return unknown(order, e.Asked.PLACE, why, now)",
+        put='            return e.OrderRejected(order_id=order.id, at=now, reason=why, evidence="unclear")',
     ),
     Mutation(
         id="timeout-is-rejected",
         p0=True,
         what="an answer that did not come in time counts as a refusal",
-        file=_DISPATCHER,
-        find="            case Unknown(why=why):\n                if not order.is_final and order.broker_order_id is None:\n",
+        file=_SENDINGS,
+        find="        case Unknown(why=why):\n",
         put=(
-            '            case Unknown(why=why) if why == "no answer in time":\n'
-            "                if not order.is_final and order.broker_order_id is None:\n"
-            "                    self._record(\n"
-            "                        seat,\n"
-            "                        order,\n"
-            '                        e.OrderRejected(order_id=order_id, at=now, reason=why, evidence="late"),\n'
-            "                    )\n"
-            "            case Unknown(why=why):\n"
-            "                if not order.is_final and order.broker_order_id is None:\n"
+            '        case Unknown(why=why) if why == "no answer in time":\n'
+            '            return e.OrderRejected(order_id=order.id, at=now, reason=why, evidence="late")\n'
+            "        case Unknown(why=why):\n"
         ),
     ),
     Mutation(
         id="unknown-is-acknowledged",
         p0=True,
         what="an unclear answer to a new order counts as a yes",
-        file=_DISPATCHER,
-        find="                    self._record(seat, order, self._unknown(order, e.Asked.PLACE, why))",
-        put=(
-            "                    self._record(\n"
-            "                        seat,\n"
-            "                        order,\n"
-            "                        e.OrderAcknowledged(order_id=order_id, at=now, broker_order_id=cl_ord),\n"
-            "                    )"
-        ),
+        file=_SENDINGS,
+        find="            return unknown(order, e.Asked.PLACE, why, now)",
+        put="            return e.OrderAcknowledged(order_id=order.id, at=now, broker_order_id=cl_ord)",
     ),
     Mutation(
         id="unknown-replace-is-rejected",
         p0=True,
         what="an unclear answer to a replace counts as a refusal",
         file=_DISPATCHER,
-        find="                self._record(seat, order, self._unknown(order, e.Asked.REPLACE, why))",
+        find="                self._record(seat, order, unknown(order, e.Asked.REPLACE, why, now))",
         put=(
             "                event = e.ReplaceRejected(\n"
             "                    order_id=order_id, at=now, version=asked.version, reason=why\n"
@@ -78,7 +61,7 @@ MUTATIONS: Final = (
         p0=True,
         what="an unclear answer to a cancel counts as a yes",
         file=_DISPATCHER,
-        find="                self._record(seat, order, self._unknown(order, e.Asked.CANCEL, why))",
+        find="                self._record(seat, order, unknown(order, e.Asked.CANCEL, why, self._clock.now()))",
         put=(
             "                self._record(\n"
             "                    seat,\n"

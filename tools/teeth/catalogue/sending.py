@@ -17,9 +17,9 @@ MUTATIONS: Final = (
         p0=True,
         what="what follows a commit is started when it is asked for",
         file=_LANE,
-        find="        self._last_commit = committed\n        return Recorded(unit, committed)",
+        find="        self._unwritten += 1\n        return Recorded(unit, committed)",
         put=(
-            "        self._last_commit = committed\n"
+            "        self._unwritten += 1\n"
             "        for entry in unit.entries:\n"
             "            if isinstance(entry.event, OrderEvent):\n"
             "                self._follow(self, entry.event)\n"

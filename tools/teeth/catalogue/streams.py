@@ -17,9 +17,9 @@ MUTATIONS: Final = (
         id="told-before-commit",
         what="clients are told of events that are not durable",
         file=_LANE,
-        find="        self._last_commit = committed\n        return Recorded(unit, committed)",
+        find="        self._unwritten += 1\n        return Recorded(unit, committed)",
         put=(
-            "        self._last_commit = committed\n"
+            "        self._unwritten += 1\n"
             "        for entry in unit.entries:\n"
             "            self._tell(entry.seq, kind_of(entry.event), entry.frame)\n"
             "        return Recorded(unit, committed)"
