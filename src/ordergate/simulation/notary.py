@@ -38,9 +38,16 @@ class Notary:
     """Keeps the promises of `ports.audit.Sink` and `ports.audit.NoteKeys`, too: one place, and one key."""
 
     def __init__(self, seed: int, store: Store) -> None:
+        self._store = store
         self.log = MemoryAuditLog(store)
         self.key = NotaryKey(seed)
         self.published: list[str] = []
+
+    @property
+    def signed_for_all(self) -> bool:
+        """Whether the last checkpoint is of everything that is in the journal now."""
+        records = sum(len(books.events) for books in self._store.books.values())
+        return bool(self.log.kept) and self.log.kept[-1].size == records
 
     def checkpointer(self, clock: Clock) -> Checkpointer:
         return Checkpointer(ORIGIN, audit_log=self.log, sink=self, keys=self, clock=clock, pace=Pace())

@@ -50,6 +50,7 @@ _PRICE_S: Final = 1.0
 _TRADES_ON_S_MAX: Final = 10.0
 _READ_S: Final = 0.01
 _READS_MAX: Final = 100
+_RESTS_MAX: Final = 10
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What one run came to."""
@@ -146,8 +147,7 @@ class Town:
             self.healed_s = self._heal()
             self._calm()
         if not self._spins and self.healed_s:
-            self._let_followers_read()
-            self._sign_for_all()
+            self._come_to_rest()
             self.ground.witness.ended()
 
     healed_s = 0.0
@@ -213,6 +213,16 @@ class Town:
             if not any(one.is_behind for one in self.crowd.lasting):
                 return
             self.ground.loop.run_until(self.ground.loop.time() + _READ_S)
+
+    def _come_to_rest(self) -> None:
+        """Everything is read and signed for at one moment: a group that was refused tries again by itself."""
+        for _ in range(_RESTS_MAX):
+            self._let_followers_read()
+            self._sign_for_all()
+            if self._is_settled() and self.server.notary.signed_for_all:
+                return
+            if not self._settle(self.ground.loop.time() + HEAL_S_MAX):
+                return
 
     def _sign_for_all(self) -> None:
         if self.serving is not None:
