@@ -138,7 +138,9 @@ class WithinConduct(SightedChecker):
     ) -> bool:
         key = (account, event.config_hash, seconds)
         bucket = self._buckets.setdefault(key, _Bucket(float(most), event.at))
-        elapsed_s = max((event.at - bucket.at).total_seconds(), 0.0)
+        elapsed_s = (event.at - bucket.at).total_seconds()
+        if elapsed_s < 0:  # set back; what was denied since emptied the gateway's, which refills
+            elapsed_s = seconds
         bucket.left, bucket.at = min(bucket.left + elapsed_s * most / seconds, float(most)), event.at
         bucket.left -= 1
         if bucket.left > -_A_LITTLE:

@@ -42,10 +42,13 @@ class WithinControls(SightedChecker):
             if order is None or not isinstance(event, Approval) or len(entries) > 1:
                 continue
             version = self.sight.audit.governance.named(order.account, event.config_hash)
-            if version is not None:
-                account = self.sight.audit.account(order.account)
-                for what in _broken(account, order, event, version.bounds):
-                    self.violated(f"{order.id} was approved: {what}")
+            if version is None:
+                continue
+            account = self.sight.audit.account(order.account)
+            if self.sight.audit.bundles.of(order.id) is not None and not opens(account, order, event):
+                continue  # no limit of exposure keeps a group from growing the exit of what it holds
+            for what in _broken(account, order, event, version.bounds):
+                self.violated(f"{order.id} was approved: {what}")
 
 
 class TwoPersons(SightedChecker):
