@@ -207,3 +207,21 @@ def test_what_the_journal_knows_to_have_been_sent_counts_as_if_it_were_sent_now(
     assert again.orders.left(later(1)) == buckets.orders.left(later(1))
     assert again.orders.tokens(later(1)) == 98
     assert again.cancels.tokens(later(1)) == 100
+
+
+@given(WINDOWS, GAPS, GAPS, st.integers(0, 5_000_000))
+def test_a_restart_after_limits_were_given_lets_no_more_pass_than_before_it(
+    window: RateWindow, first: list[int], then: list[int], pause: int
+) -> None:
+    sent = _moments([*first, *then])
+    changed = sent[len(first) - 1] if first else NOW
+    restarted = (sent[-1] if sent else NOW) + pause * MICROSECOND
+    limited = limits({"message_windows": [[window.count, window.seconds]]})
+    before = MessageBuckets(None)
+    before.refit(limited, changed)
+    for moment in sent[len(first) :]:
+        before.order_sent(moment)
+    again = MessageBuckets(None)
+    again.refit(limited, restarted)
+    again.orders_sent(sent)
+    assert again.orders.tokens(restarted) <= before.orders.tokens(restarted)

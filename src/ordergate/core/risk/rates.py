@@ -59,6 +59,13 @@ class TokenBucket:
             cost = span if self._left(index, window, moment) >= 1 else 0
             self._full_at[index] = min(max(self._full_at[index], scaled) + cost, scaled + span * window.count)
 
+    def was_sent(self, moment: datetime) -> None:
+        """Count one of the past, also from an empty bucket: it may have passed under looser limits."""
+        scaled = _microseconds(moment)
+        for index, window in enumerate(self.windows):
+            span, now = window.seconds * 1_000_000, scaled * window.count
+            self._full_at[index] = min(max(self._full_at[index], now) + span, now + span * window.count)
+
     def carried_over(self, windows: tuple[RateWindow, ...], now: datetime | None = None) -> TokenBucket:
         """A bucket for changed windows; those that stay keep what they have spent.
 
@@ -111,9 +118,15 @@ class MessageBuckets:
         self.orders.spend(now)
 
     def orders_sent(self, moments: Iterable[datetime]) -> None:
-        """What the journal knows to have been asked for before a restart, oldest first."""
+        """All that the journal knows to have been asked for before a restart, oldest first.
+
+        Counted from nothing: limits that were read a moment ago begin with a full bucket now, and what was
+        sent before that would be counted against a bucket of the future. What is left afterwards is never
+        more than it was before the restart.
+        """
+        self.orders = TokenBucket(self.orders.windows)
         for moment in moments:
-            self.orders.spend(moment)
+            self.orders.was_sent(moment)
 
     def cancel_sent(self, now: datetime) -> None:
         self.cancels.spend(now)
