@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from decimal import Decimal
 
 import msgspec
 import pytest
@@ -16,6 +17,7 @@ from ordergate.engine.stopping.kill_switch import KillSwitch
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.broker import NotFound
 from ordergate.telemetry.metrics import Metrics
+from tests.engine.killing import doubled
 from tests.engine.stage import ACCOUNT, LIMITS, RISK, START, TRADER, HandClock, Listener, Stage, let_run
 
 
@@ -39,6 +41,28 @@ async def test_the_reconciler_neither_sends_nor_doubts_what_is_not_durable() -> 
         await placing
         await stage.until(lambda: stage.placed_at_exchange() == 1)
         assert stage.listener.kinds.count("outcome_unknown") == 0
+
+
+async def test_a_replacement_of_what_has_filled_meanwhile_is_not_sent() -> None:
+    called: list[fates.Call] = []
+
+    def fate(call: fates.Call) -> fates.Fate:
+        called.append(call)
+        return fates.Delivered()
+
+    async with Stage(fate=fate) as stage:
+        order = await stage.accepted(quantity=3, limit="4700")
+        await stage.until(lambda: stage.status(order) == "working")
+        (resting,) = stage.exchange.orders()
+        stage.journal.hold()
+        asking = asyncio.create_task(doubled(stage, order))
+        await let_run()
+        stage.exchange.fill(resting.id, Decimal(3), Decimal(4700))
+        await let_run()
+        stage.journal.release()
+        await asking
+        await stage.until(lambda: stage.status(order) == "filled")
+        assert fates.Call.REPLACE not in called
 
 
 async def test_an_order_under_way_at_a_crash_is_not_ended_by_the_refusal_of_its_repetition() -> None:

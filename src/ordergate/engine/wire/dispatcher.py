@@ -213,7 +213,7 @@ class Dispatcher:
     async def _replace(self, seat: Seat, order_id: OrderId) -> None:
         await self._kill_guard.until_heard()
         order = seat.lane.books.order(order_id)
-        if order is None or order.replacement is None or order.broker_order_id is None:
+        if order is None or not _may_change(order) or order.replacement is None:
             return
         asked = order.replacement
         outcome = await self._send_replacement(seat, order, asked)
@@ -242,8 +242,11 @@ class Dispatcher:
             log.error("replace.uncompared", order=order.id, why=str(fault))
             return Unsent("what was approved could not be read")
         await self._still_ours(seat, order)
+        now = seat.lane.books.order(order.id)
+        if now is None or not _may_change(now):
+            return Unsent("it has ended by now")
         started = self._clock.monotonic()
-        outcome = await self._egress.replace(seat, order, asked, partial(self._veto, seat, order, asked))
+        outcome = await self._egress.replace(seat, now, asked, partial(self._veto, seat, now, asked))
         self._metrics.broker.observe(self._clock.monotonic() - started)
         return outcome
 
@@ -383,6 +386,11 @@ class Dispatcher:
             self._egress.forget(order_id)
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("dispatch.failed", order=order_id, error=repr(error))
+
+
+def _may_change(order: Order) -> bool:
+    """News may have ended it since the replacement was asked for, even in the same commit."""
+    return order.broker_order_id is not None and not order.is_final
 
 
 def _is_at_broker(order: Order) -> bool:
