@@ -378,7 +378,7 @@ async def test_an_order_that_was_never_written_down_as_sent_was_never_sent(
 ) -> None:
     async with class_c() as stage:
         # It dies after the commit and before anything that follows from it.
-        monkeypatch.setattr(stage.node._dispatcher, "ask", lambda order_id, question: question.close())
+        monkeypatch.setattr(stage.node._dispatcher, "ask", lambda seat, order_id, question: question.close())
         order = await stage.accepted()
         await stage.restart()
         await stage.until(lambda: stage.status(order) == "rejected")

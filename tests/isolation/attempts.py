@@ -125,7 +125,7 @@ async def replayed_outbox(ground: Ground) -> int:
     stage = Stage()
     await stage.start()
     try:
-        with patch.object(stage.node._dispatcher, "ask", lambda order_id, question: question.close()):
+        with patch.object(stage.node._dispatcher, "ask", lambda seat, order_id, question: question.close()):
             answer = await stage.gate.place(TRADER, terms(PAPER), key=stage.key(), correlation="test")
             await let_run()
             await stage.crash()  # it is durable, and was not sent
