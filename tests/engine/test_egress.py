@@ -317,7 +317,7 @@ async def _alter(database: str, statement: str) -> None:
 def test_nobody_else_places_or_replaces_at_a_broker() -> None:
     """The last look is of use only where there is no way around it."""
     found = set()
-    for file in (Path(ordergate.__file__).parent / "engine").glob("*.py"):
+    for file in (Path(ordergate.__file__).parent / "engine").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if (
                 isinstance(node, ast.Attribute)

@@ -83,12 +83,11 @@ def find(
     if as_json:
         to_programs({"events": [msgspec.to_builtins(one) for one in found]})
     else:
-        head = ("account", "number", "at", "kind", "order", "correlation")
-        rows = [
-            (one.account, str(one.seq), one.at.isoformat(), one.kind, one.order_id or "", one.correlation)
-            for one in found
-        ]
-        people().print(tables.plain(head, rows) if rows else "the journal has no event of it")
+        for one in found:
+            where = f"{one.account} {one.seq} {one.at.isoformat()}"
+            people().print(Text(f"{where} {one.kind} {one.order_id or '-'} {one.correlation}"), soft_wrap=True)
+        if not found:
+            people().print("the journal has no event of it")
     if not found:
         raise typer.Exit(ExitCode.REFUSED)
 
