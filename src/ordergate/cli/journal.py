@@ -84,8 +84,8 @@ def find(
         to_programs({"events": [msgspec.to_builtins(one) for one in found]})
     else:
         for one in found:
-            where = f"{one.account} {one.seq} {one.at.isoformat()}"
-            people().print(Text(f"{where} {one.kind} {one.order_id or '-'} {one.correlation}"), soft_wrap=True)
+            where, order = f"{one.account} {one.seq} {one.at.isoformat()}", one.order_id or "-"
+            people().print(Text(f"{where} {one.kind} {order} {one.correlation}"), soft_wrap=True)
         if not found:
             people().print("the journal has no event of it")
     if not found:
