@@ -51,7 +51,7 @@ MUTATIONS: Final = (
         put=(
             "            await self._quarantine.examine(seat, order)\n"
             "            again = seat.broker.place(order.cl_ord_id, order.terms, lambda: None)\n"
-            "            self._dispatcher.ask(order.id, again)\n"
+            "            self._dispatcher.ask(seat, order.id, again)\n"
         ),
     ),
     Mutation(
@@ -152,7 +152,8 @@ MUTATIONS: Final = (
         put=(
             "                order = lane.books.order(order_id)\n"
             "                if order is not None:\n"
-            "                    self.ask(order_id, seat.broker.place(order.cl_ord_id, order.terms, lambda: None))\n"
+            "                    again = seat.broker.place(order.cl_ord_id, order.terms, lambda: None)\n"
+            "                    self.ask(seat, order_id, again)\n"
             "                # A cancel asked"
         ),
     ),
