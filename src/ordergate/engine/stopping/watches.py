@@ -103,7 +103,7 @@ class Watches:
         if not most:
             return
         now = self._clock.now()
-        for symbol in set(self._at_stake()):
+        for symbol in sorted(set(self._at_stake())):
             reference = self._prices.reference(symbol)
             age = None if reference is None else abs((now - reference.at).total_seconds())
             stale = age is None or age > most
