@@ -231,5 +231,6 @@ def _of(login: Login) -> Token:
 
 
 def _no_token(profile: Profile, told: Any) -> str:
-    why = told.get("error_description") or told.get("error") if isinstance(told, dict) else None
+    said = told if isinstance(told, dict) else {}
+    why = said.get("error_description") or said.get("error") or said.get("detail")
     return f"no token for client {profile.client_id!r} from {profile.token_url}: {why or 'no reason given'}"
