@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import Mock
 
-import msgspec
 import pytest
 
 from ordergate.core.ids import AccountId
@@ -14,18 +15,25 @@ from ordergate.core.risk.limits import mapping_of
 from ordergate.core.risk.policy import Policy
 from ordergate.core.risk.rules import Reach, Rule
 from ordergate.engine.accounts.lanes import Lanes, Seat
-from ordergate.engine.limits.in_force import LimitsInForce
+from ordergate.engine.limits import in_force
 from tests.engine.stage import ES, INSTRUMENT, LIMITS, HandClock, Stage
 
 LEFT, RIGHT = AccountId("P-LEFT"), AccountId("P-RIGHT")
 
 
-class Room(msgspec.Struct):
+class Room:
     """Two accounts of one tenant, and who was told of limits that changed."""
 
-    in_force: LimitsInForce
-    lanes: Lanes
-    told: list[AccountId]
+    def __init__(self, stage: Stage) -> None:
+        self.told: list[AccountId] = []
+        self.lanes = Lanes()
+        for account in (LEFT, RIGHT):
+            lane = cast("Any", SimpleNamespace(account=account))
+            self.lanes.add(Seat(lane, stage.seat.broker, None, stage.seat.freshness))
+        subjects = {account: Subject(account, "default") for account in (LEFT, RIGHT)}
+        self.in_force = in_force.LimitsInForce(
+            self.lanes, subjects, {ES: INSTRUMENT}, HandClock(), lambda seat: self.told.append(seat.lane.account)
+        )
 
     def follow(self, *rules: Rule) -> list[AccountId]:
         """Who is told once these are the rules."""
@@ -35,18 +43,9 @@ class Room(msgspec.Struct):
 
 
 @pytest.fixture
-async def room() -> Any:
+async def room() -> AsyncIterator[Room]:
     async with Stage() as stage:
-        lanes = Lanes()
-        for account in (LEFT, RIGHT):
-            lane = cast("Any", SimpleNamespace(account=account))
-            lanes.add(Seat(lane, stage.seat.broker, None, stage.seat.freshness))
-        subjects = {account: Subject(account, "default") for account in (LEFT, RIGHT)}
-        told: list[AccountId] = []
-        in_force = LimitsInForce(
-            lanes, subjects, {ES: INSTRUMENT}, HandClock(), lambda seat: told.append(seat.lane.account)
-        )
-        yield Room(in_force, lanes, told)
+        yield Room(stage)
 
 
 def own(account: AccountId, **more: Any) -> Rule:
@@ -74,6 +73,16 @@ async def test_what_is_said_for_all_reaches_all(room: Room) -> None:
     room.follow(own(LEFT), own(RIGHT))
     assert room.follow(own(LEFT), own(RIGHT), firm(max_open_orders=1)) == [LEFT, RIGHT]
     assert room.follow(own(LEFT), own(RIGHT)) == [LEFT, RIGHT]
+
+
+async def test_what_could_not_be_compiled_is_tried_again(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.follow(own(LEFT), own(RIGHT))
+    with monkeypatch.context() as broken, pytest.raises(ArithmeticError):
+        broken.setattr(in_force, "compiled", Mock(side_effect=ArithmeticError))
+        room.follow(own(LEFT, max_open_orders=1), own(RIGHT))
+    assert room.follow(own(LEFT, max_open_orders=1), own(RIGHT)) == [LEFT]
 
 
 async def test_who_loses_the_only_rule_of_the_accounts_own_has_no_limits(room: Room) -> None:

@@ -22,8 +22,8 @@ pre{overflow-x:auto}
 @media(prefers-color-scheme:dark){body{background:#0d1117;color:#e6edf3}a{color:#7ab7ff}}
 """
 START: Final = """\
-curl -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=client_credentials /oauth/token
-curl -H "Authorization: Bearer $TOKEN" /v1/accounts
+curl -u "$CLIENT_ID:$CLIENT_SECRET" -d grant_type=client_credentials "$GATEWAY/oauth/token"
+curl -H "Authorization: Bearer $TOKEN" "$GATEWAY/v1/accounts"
 """
 BOUNDS: Final = {
     "pattern": "like {}",

@@ -128,8 +128,8 @@ class LimitsInForce:
         for seat in self._lanes:
             its = (*own.get(seat.lane.account, ()), *shared)
             if its != self._rules_of.get(seat.lane.account):
-                self._rules_of[seat.lane.account] = its
                 self._limit(seat, its, now)
+                self._rules_of[seat.lane.account] = its  # last: what could not be put in force is tried again
 
     def _limit(self, seat: Seat, rules: tuple[Rule, ...], now: datetime) -> None:
         account = seat.lane.account
