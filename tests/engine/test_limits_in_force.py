@@ -32,7 +32,11 @@ class Room:
             self.lanes.add(Seat(lane, stage.seat.broker, None, stage.seat.freshness))
         subjects = {account: Subject(account, "default") for account in (LEFT, RIGHT)}
         self.in_force = in_force.LimitsInForce(
-            self.lanes, subjects, {ES: INSTRUMENT}, HandClock(), lambda seat: self.told.append(seat.lane.account)
+            self.lanes,
+            subjects,
+            {ES: INSTRUMENT},
+            HandClock(),
+            on_change=lambda seat: self.told.append(seat.lane.account),
         )
 
     def follow(self, *rules: Rule) -> list[AccountId]:
