@@ -10,6 +10,7 @@ import msgspec
 
 from ordergate.brokers.paper import fates
 from ordergate.core.contingent.events import End
+from ordergate.core.contingent.tally import SETBACKS_MAX
 from ordergate.core.contingent.terms import GroupId, Role
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
@@ -265,6 +266,21 @@ async def test_a_clock_that_was_an_hour_fast_makes_no_group_wait_for_an_hour() -
         stage.clock.wrong_by = timedelta(0)
         stage.price(Decimal(4800))
         await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))], within_s=90)
+
+
+async def test_exits_refused_after_the_clock_was_set_back_are_tried_with_pauses_and_given_up() -> None:
+    script = fates.Script()
+    async with Stage(fate=script) as stage:
+        script.add(fates.Call.PLACE, fates.DELIVERED, *[fates.TurnedAway("no")] * 100)
+        stage.clock.wrong_by = timedelta(hours=1)
+        stage.price(Decimal(4800))
+        group_id = await placed(stage, bracket())
+        await stage.until(lambda: len(group(stage, group_id).released) == 2)
+        stage.clock.wrong_by = timedelta(0)
+        stage.price(Decimal(4800))
+        await stage.until(lambda: has_ended(stage, group_id), within_s=600)
+        assert group(stage, group_id).reason is End.LEG_REFUSED
+        assert len(group(stage, group_id).released) <= 2 + SETBACKS_MAX
 
 
 async def test_a_leg_whose_answer_is_lost_is_not_placed_twice() -> None:

@@ -135,7 +135,7 @@ def _ending(group: Group, sums: Tally, seen: Situation) -> End | None:
             return End.LEG_CANCELED
         if order.status is Status.EXPIRED:
             return End.LEG_EXPIRED
-    gives_up = not sums.entry_open and setbacks(group, seen.orders)[0] >= SETBACKS_MAX
+    gives_up = not sums.entry_open and setbacks(group, seen.orders, seen.now)[0] >= SETBACKS_MAX
     return End.LEG_REFUSED if gives_up else None
 
 
@@ -147,7 +147,7 @@ def _close(group: Group, sums: Tally, seen: Situation, reason: End) -> tuple[Ste
         return recall_all(group, others, seen)
     if undoing:
         return recall_all(group, undoing, seen) if sums.need >= ZERO else ()
-    if sums.need < ZERO and setbacks(group, seen.orders)[0] < SETBACKS_MAX:
+    if sums.need < ZERO and setbacks(group, seen.orders, seen.now)[0] < SETBACKS_MAX:
         return _even_out(group, -sums.need, seen)
     return (Finish(reason),) if group.is_active else ()
 
@@ -240,7 +240,7 @@ def _even_out(group: Group, overrun: Decimal, seen: Situation) -> tuple[Step, ..
 
 
 def _release(group: Group, role: Role, terms: Terms, seen: Situation) -> tuple[Step, ...]:
-    failed, last = setbacks(group, seen.orders)
+    failed, last = setbacks(group, seen.orders, seen.now)
     if last is not None and not has_passed(last, pause(failed), seen.now):
         return (Wait(last + pause(failed)),)
     return (Release(role, group.next_order_id(role, terms.symbol), terms),)

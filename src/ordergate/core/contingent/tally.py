@@ -99,14 +99,18 @@ def wrong_quantity(group: Group, order: Order, quantity: Decimal) -> str | None:
     return None if quantity == order.terms.quantity else f"how much it is for {group.id} decides"
 
 
-def setbacks(group: Group, orders: Mapping[OrderId, Order]) -> tuple[int, datetime | None]:
+def setbacks(
+    group: Group, orders: Mapping[OrderId, Order], now: datetime
+) -> tuple[int, datetime | None]:
     """How many orders in a row were refused with nothing filled, and when the last of them was.
 
     What was refused while the entry was open is forgiven when it ends: there are brokers that take
-    no order against one that is open.
+    no order against one that is open. An end in the future was before the clock was set back, and says
+    nothing of what was refused since; nor does a refusal that is later than the one after it.
     """
-    count, last = 0, None
-    entered = max((one.final_at for one in _entries(group, orders) if one.final_at), default=None)
+    count, last, after = 0, None, None
+    ends = (one.final_at for one in _entries(group, orders) if one.final_at and one.final_at <= now)
+    entered = max(ends, default=None)
     for one in reversed(group.released):
         if one.role is Role.ENTRY:
             continue
@@ -115,8 +119,11 @@ def setbacks(group: Group, orders: Mapping[OrderId, Order]) -> tuple[int, dateti
             break
         if entered is not None and order.updated_at < entered:
             break
+        if after is not None and order.updated_at > after:
+            break
         count += 1
-        last = last or order.updated_at
+        after = order.updated_at
+        last = last or after
     return count, last
 
 
