@@ -26,6 +26,7 @@ from ordergate.simulation.town import run
         (89, "a group waited for an hour, because the clock was set back by one"),
         (259, "what a group had exited too much was not undone where its next order was held back"),
         (651, "the same where the entry was taken back"),
+        (687, "refused exits were tried without a pause after the clock was set back"),
         (408, "a replacement was sent of an exit that had filled in the same commit"),
         (526, "a restart counted messages against a bucket of the future"),
         (132, "the checker knew no clock that was set back"),

@@ -70,6 +70,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.steps = 0
         self._steps_max = STEPS_AT_ONCE_MAX
+        self._why: str | None = None
         self.complaints: list[BaseException] = []
         self._now = 0.0
         self._ready: deque[_Step] = deque()
@@ -106,6 +107,10 @@ class VirtualLoop(asyncio.BaseEventLoop):
         """What was to run meanwhile runs now, in its order."""
         self._ready.extend(self._frozen.pop(name, ()))
 
+    def give_up(self, why: str) -> None:
+        """It spins in a way that takes time: whoever runs the loop is told at the next step."""
+        self._why = why
+
     def run_until(self, when: float) -> None:
         """Do everything there is to do up to this time."""
         before = _get_running_loop()
@@ -130,6 +135,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def bury(self) -> None:
         """The run is over: let every task there ever was end in an orderly way, and close."""
+        self._why = None
         self._ended.clear()
         for name in tuple(self._frozen):
             self.thaw(name)
@@ -160,8 +166,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
                     frozen[name].append(step)
                     continue
             self.steps += 1
-            if self.steps > self._steps_max:
-                raise Spinning(f"{STEPS_AT_ONCE_MAX} steps at {self._now:.3f} s")
+            if self.steps > self._steps_max or self._why is not None:
+                raise Spinning(self._why or f"{STEPS_AT_ONCE_MAX} steps at {self._now:.3f} s")
             try:
                 context.run(step.call, *step.args)
             except (SystemExit, KeyboardInterrupt):

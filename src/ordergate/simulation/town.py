@@ -173,10 +173,14 @@ class Town:
     def _settle(self, until: float) -> bool:
         """Wait until nothing has differed for a while."""
         settled = 0
-        while settled < _SETTLED_TICKS and self.ground.loop.time() < until and not self._spins:
+        while settled < _SETTLED_TICKS and self.ground.loop.time() < until and not self._is_lost():
             self._tick()
             settled = settled + 1 if self._is_settled() else 0
         return settled >= _SETTLED_TICKS
+
+    def _is_lost(self) -> bool:
+        """Nothing that comes later could make it right."""
+        return self._spins or bool(self.ground.witness.violations)
 
     def _calm(self) -> None:
         """Now the stream alone must be enough: what it tells is in the journal before anybody asks."""

@@ -76,4 +76,11 @@ MUTATIONS: Final = (
         find="    if group.cancel_requested:\n        return End.CANCELED\n    if group.reason",
         put="    if group.reason",
     ),
+    Mutation(
+        id="refusals-forgiven-by-a-clock-that-was-fast",
+        what="refused exits are tried without a pause after the clock was set back",
+        file="core/contingent/tally.py",
+        find="if one.final_at and one.final_at <= now)",
+        put="if one.final_at)",
+    ),
 )

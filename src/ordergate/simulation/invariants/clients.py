@@ -9,12 +9,14 @@ from typing import Final
 from ordergate.core.ids import OrderId
 from ordergate.core.refusals import Code
 from ordergate.core.risk.trading_state import Level
+from ordergate.journal.tails import Linked
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
 from ordergate.simulation.witness import Answered
 
 TASKS_MAX: Final = 5_000
 STEPS_PER_S_MAX: Final = 100_000
+EVENTS_A_TICK_MAX: Final = 2_000
 
 
 class OneOrderPerKey(SightedChecker):
@@ -102,21 +104,27 @@ class TenantsApart(SightedChecker):
 
 
 class Bounded(SightedChecker):
-    """I21: tasks under their cap, and nothing that spins."""
+    """I21: tasks under their cap, and nothing that spins, whether in memory or by way of the journal."""
 
     id = "I21"
 
     def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
         super().__init__(sight, say)
         self._steps = 0
+        self._events = 0
         self._at = 0.0
+
+    def committed(self, linked: Linked, by: str) -> None:
+        self._events += len(linked.unit.entries)
+        if self._events > EVENTS_A_TICK_MAX:
+            self.sight.ground.loop.give_up(f"{self._events} events in one tick")
 
     def ticked(self) -> None:
         loop = self.sight.ground.loop
         done, elapsed = loop.steps - self._steps, loop.time() - self._at
         if done > STEPS_PER_S_MAX * max(elapsed, 1.0):
             self.violated(f"{done} steps in {elapsed:.1f} s")
-        self._steps, self._at = loop.steps, loop.time()
+        self._steps, self._events, self._at = loop.steps, 0, loop.time()
 
     def ended(self) -> None:
         tasks = len(asyncio.all_tasks(self.sight.ground.loop))
