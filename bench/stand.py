@@ -52,6 +52,15 @@ class Stand(msgspec.Struct, frozen=True, kw_only=True):
         )
         return int(found)
 
+    async def kinds(self, after: int) -> dict[str, int]:
+        """How many events of each kind the account has after this one."""
+        rows = await self.database.fetch(
+            "select kind, count(*) as events from event where account = $1 and seq > $2 group by kind",
+            subject.ACCOUNT,
+            after,
+        )
+        return {row["kind"]: row["events"] for row in rows}
+
 
 @contextlib.asynccontextmanager
 async def broker(cores: Cores, folder: Path) -> AsyncIterator[Broker]:
