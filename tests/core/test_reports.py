@@ -74,8 +74,13 @@ def replaced(version: int = 1) -> r.ReplacedReport:
     )
 
 
-def canceled(version: int = 1) -> r.CanceledReport:
-    return r.CanceledReport(cl_ord_id=cl_ord_id(ids(), version), version=version, broker_order_id="b-1")
+def canceled(version: int = 1, *, cum_qty: int | None = None) -> r.CanceledReport:
+    return r.CanceledReport(
+        cl_ord_id=cl_ord_id(ids(), version),
+        version=version,
+        broker_order_id="b-1",
+        cum_qty=None if cum_qty is None else Decimal(cum_qty),
+    )
 
 
 def seen(*parts: object) -> tuple[object, ...]:
@@ -119,6 +124,13 @@ def test_a_fill_that_beats_the_cancel_to_the_book_leaves_a_filled_order() -> Non
 
 def test_a_fill_told_after_the_cancel_still_counts_and_the_order_stays_canceled() -> None:
     order = hear(folded(accepted(), acknowledged(), CANCEL_REQUESTED), canceled(), fill(4))
+    assert seen(order.status, order.cum_qty, order.leaves_qty) == (Status.CANCELED, 4, 0)
+
+
+def test_an_end_counts_only_once_everything_that_the_broker_filled_is_booked() -> None:
+    order = hear(folded(accepted(), acknowledged(), CANCEL_REQUESTED), canceled(cum_qty=4))
+    assert seen(order.status, order.leaves_qty) == (Status.PENDING_CANCEL, 10)
+    order = hear(order, fill(4), canceled(cum_qty=4))
     assert seen(order.status, order.cum_qty, order.leaves_qty) == (Status.CANCELED, 4, 0)
 
 

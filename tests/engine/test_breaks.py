@@ -85,10 +85,10 @@ async def test_what_the_broker_counted_too_much_and_counts_no_more_is_no_break_a
         (missing,) = [item for item in held_breaks(stage) if item.nature is Nature.EXECUTION_MISSING]
         stage.broker.stream.copies = lambda report: 1
         stage.exchange.cancel(theirs)
-        await stage.until(lambda: stage.status(order) == "canceled")
         stage.broker.stream.copies = lambda report: 0
         stage.exchange.executions.append(execution)
         stage.exchange.bust(execution.exec_id)
+        await stage.until(lambda: stage.status(order) == "canceled")
         await stage.until(lambda: natures(stage) in ([], ["stream"]))
         assert shown(stage, missing.id)["rule"] == "counts-agree"
 

@@ -18,6 +18,7 @@ from ordergate.core.contingent.events import LegReleased
 from ordergate.core.contingent.terms import GroupId, Role
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.orders.events import DispatchStarted, OrderDenied
+from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
 from ordergate.core.refusals import Refusal
@@ -205,6 +206,26 @@ async def test_a_part_of_a_group_is_not_sent_for_more_than_the_whole() -> None:
         withheld = await egress.place(stage.seat, order, no_veto)
         assert isinstance(withheld, Withheld), other
         assert withheld.approved.startswith("4 in all")
+
+
+async def test_a_part_of_a_group_that_a_late_fill_left_no_room_for_is_not_sent_and_no_break() -> None:
+    async with Stage() as stage:
+
+        def fill_late() -> None:
+            order = stage.lane.books.order(newest(stage))
+            found = next(iter(stage.lane.books.groups.active.values()))
+            assert order is not None
+            other = _sibling(stage, found.id, order)
+            filled = _replace(other, status=Status.CANCELED, cum_qty=Decimal(1))
+            stage.lane.books.groups.orders[other.id] = filled
+
+        stage.listener.on("order_accepted", fill_late)
+        group_id = await placed(stage, oco(4))
+        first = group(stage, group_id).released[0].order_id
+        await stage.until(lambda: stage.status(first) == "rejected")
+        assert stage.listener.frames_of("order_rejected")[-1]["detail"]["reason"] == "overtaken"
+        assert stage.placed_at_exchange() == 0
+        assert natures(stage) == []
 
 
 def _sibling(stage: Stage, group_id: GroupId, order: Order) -> Order:

@@ -43,6 +43,21 @@ def cum_qty(stage: Stage, order_id: OrderId) -> Decimal:
     return order.cum_qty
 
 
+async def test_an_end_is_believed_after_the_executions_before_it_that_the_stream_lost() -> None:
+    async with Stage() as stage:
+        order, at_exchange = await working(stage)
+        stage.broker.stream.copies = lambda _: 0
+        stage.exchange.fill(at_exchange, Decimal(4), Decimal(4700))
+        stage.broker.stream.copies = lambda _: 1
+        stage.exchange.cancel(at_exchange)
+        await stage.until(lambda: stage.status(order) == "canceled")
+        assert cum_qty(stage, order) == 4
+        (filled,), (ended,) = (
+            stage.listener.frames_of(kind) for kind in ("order_partially_filled", "order_canceled")
+        )
+        assert filled["seq"] < ended["seq"]
+
+
 # -- one execution, two names; two executions, everything equal
 
 

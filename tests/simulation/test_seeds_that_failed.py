@@ -27,6 +27,8 @@ from ordergate.simulation.town import run
         (259, "what a group had exited too much was not undone where its next order was held back"),
         (651, "the same where the entry was taken back"),
         (687, "refused exits were tried without a pause after the clock was set back"),
+        (400517, "an order's end was believed before the executions that the stream had lost"),
+        (400857, "an exit that a fill told after a cancel left no room for was taken for a forged one"),
         (408, "a replacement was sent of an exit that had filled in the same commit"),
         (526, "a restart counted messages against a bucket of the future"),
         (132, "the checker knew no clock that was set back"),

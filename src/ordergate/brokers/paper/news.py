@@ -159,9 +159,9 @@ def report_of(moved: Moved, env: Env, *, delta: bool = False) -> r.AnyReport:
         case "new":
             return r.AcknowledgedReport(**head)
         case "canceled":
-            return r.CanceledReport(**head)
+            return r.CanceledReport(**head, cum_qty=order.cum_qty + order.filled_before)
         case "expired":
-            return r.ExpiredReport(**head)
+            return r.ExpiredReport(**head, cum_qty=order.cum_qty + order.filled_before)
         case "rejected":
             return r.RejectedReport(**head, reason=order.reason or "rejected")
         case "replaced":

@@ -23,6 +23,7 @@ from ordergate.core.orders.reports import (
     CancelRejectedReport,
     CompletedReport,
     CorrectedReport,
+    EndedReport,
     ExecutedReport,
     ExpiredReport,
     RejectedReport,
@@ -132,11 +133,18 @@ def _ended(
     evidence = f"broker order {report.broker_order_id}"
     if isinstance(report, CompletedReport):
         return e.OrderCompleted(order_id=order.id, at=at, evidence=evidence)
+    if comes_before_executions(order, report):
+        return None  # what is filled and not booked would be free to be ordered again
     if order.replacement is not None and not of_asked:
         return None  # a venue that replaces by canceling tells this too: the replacement decides
     if isinstance(report, ExpiredReport):
         return e.OrderExpired(order_id=order.id, at=at, evidence=evidence)
     return e.OrderCanceled(order_id=order.id, at=at, evidence=evidence)
+
+
+def comes_before_executions(order: Order, report: EndedReport) -> bool:
+    """Whether the broker had filled more, as the order ended, than our executions add up to."""
+    return report.cum_qty is not None and report.cum_qty > order.cum_qty
 
 
 def _rejected(order: Order, report: RejectedReport, at: datetime) -> e.AnyOrderEvent | None:

@@ -68,10 +68,16 @@ class CompletedReport(Report, frozen=True, kw_only=True):
     """The broker holds the order complete, whatever our executions add up to."""
 
 
-class CanceledReport(Report, frozen=True, kw_only=True): ...
+class EndedReport(Report, frozen=True, kw_only=True):
+    """The order works no more. At least `cum_qty` of it was filled, if the broker says."""
+
+    cum_qty: Decimal | None = None
 
 
-class ExpiredReport(Report, frozen=True, kw_only=True): ...
+class CanceledReport(EndedReport, frozen=True, kw_only=True): ...
+
+
+class ExpiredReport(EndedReport, frozen=True, kw_only=True): ...
 
 
 class RejectedReport(Report, frozen=True, kw_only=True):

@@ -40,6 +40,7 @@ from ordergate.telemetry.metrics import Metrics
 log = logger("dispatcher")
 
 EGRESS_PARITY: Final = "egress-parity"
+OVERTAKEN: Final = "overtaken"
 KILL_SWITCH: Final = "kill-switch"
 NOT_OURS: Final = "the account was not proven to be ours of late"
 SELF_MATCH: Final = "self-match"
@@ -218,8 +219,9 @@ class Dispatcher:
         asked = order.replacement
         outcome = await self._send_replacement(seat, order, asked)
         if isinstance(outcome, Withheld):
-            self._break(seat, order_id, outcome)
-            outcome = Unsent(EGRESS_PARITY)
+            if not outcome.overtaken:
+                self._break(seat, order_id, outcome)
+            outcome = Unsent(OVERTAKEN if outcome.overtaken else EGRESS_PARITY)
         await self._until_ready(seat)
         order = seat.lane.books.order(order_id)
         if order is None or order.replacement is None or order.is_final:
@@ -307,12 +309,16 @@ class Dispatcher:
     async def _withhold(self, seat: Seat, order: Order, withheld: Withheld) -> None:
         """What is not what was approved is not sent, and the account opens nothing more."""
         await self._until_ready(seat)
+        if withheld.overtaken:
+            log.warning("egress.overtaken", order=order.id, account=seat.lane.account, **withheld.sides)
+            await self._never_sent(seat, order, OVERTAKEN)
+            return
         self._break(seat, order.id, withheld)
         await self._never_sent(seat, order, EGRESS_PARITY)
 
     def _break(self, seat: Seat, order_id: OrderId, withheld: Withheld) -> None:
         now, account = self._clock.now(), seat.lane.account
-        facts = {"approved": withheld.approved, "leaving": withheld.leaving}
+        facts = withheld.sides
         log.critical("egress.withheld", order=order_id, account=account, **facts)
         books = seat.lane.books.account
         if books is None or any(

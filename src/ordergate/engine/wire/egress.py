@@ -39,10 +39,19 @@ _leg: Final = msgspec.json.Decoder(LegReleased)
 
 
 class Withheld(msgspec.Struct, frozen=True):
-    """Not sent, because it is not what was approved. Both sides, as evidence."""
+    """Not sent, because it is not what was approved. Both sides, as evidence.
+
+    What is `overtaken` leaves as it was approved, and is too much only since news came: a fill told
+    after the cancel, a position that another order closed. Nothing is wrong but the moment.
+    """
 
     approved: str
     leaving: str
+    overtaken: bool = False
+
+    @property
+    def sides(self) -> dict[str, str]:
+        return {"approved": self.approved, "leaving": self.leaving}
 
 
 class _Held(msgspec.Struct):
@@ -251,7 +260,11 @@ def _child(held: _Held, seat: Seat, order: Order, terms: Terms) -> Withheld | No
     most = _filled_at_most(seat, group_id, order, leg.role) + terms.quantity
     approved = max(parent.quantity, _entered(seat, group_id)) if leg.role in EXITS else parent.quantity
     if most > approved:
-        return Withheld(f"{text(approved)} in all for {group_id}", f"{text(most)} with {order.id}")
+        return Withheld(
+            f"{text(approved)} in all for {group_id}",
+            f"{text(most)} with {order.id}",
+            overtaken=_others_live(seat, group_id, order) == ZERO,
+        )
     return None
 
 
@@ -261,13 +274,7 @@ def _closing(
     """A flatten has no quantity: its measure is what is held now, less what its other orders may close."""
     account = seat.lane.books.account
     held = ZERO if account is None else account.position(terms.symbol).quantity
-    groups = seat.lane.books.groups
-    group = groups.get(leg.group_id)
-    own = () if group is None else (groups.orders.get(one.order_id) for one in group.released)
-    others = sum(
-        (worst_leaves(one) for one in own if one and one.id != order.id and one.terms.symbol == terms.symbol),
-        ZERO,
-    )
+    others = _others_live(seat, leg.group_id, order)
     may_close = -held * terms.side.sign - others
     fits = leg.role is Role.CLOSE and parent.symbol in (None, terms.symbol)
     if not fits or leg.symbol != terms.symbol or terms.quantity - order.cum_qty > may_close:
@@ -275,8 +282,18 @@ def _closing(
         return Withheld(
             f"a close within {scope}, of {text(held)} {terms.symbol} held with {text(others)} under way",
             f"{leg.role} {terms.side} {text(terms.quantity)} {terms.symbol}",
+            overtaken=fits and leg.symbol == terms.symbol and others == ZERO,
         )
     return None
+
+
+def _others_live(seat: Seat, group_id: GroupId, order: Order) -> Decimal:
+    """What the group's other orders in the same symbol may yet fill."""
+    groups = seat.lane.books.groups
+    group = groups.get(group_id)
+    own = () if group is None else (groups.orders.get(one.order_id) for one in group.released)
+    others = (one for one in own if one and one.id != order.id and one.terms.symbol == order.terms.symbol)
+    return sum((worst_leaves(one) for one in others), ZERO)
 
 
 def _entered(seat: Seat, group_id: GroupId) -> Decimal:

@@ -16,7 +16,7 @@ from ordergate.core.ids import AccountId, ClOrdId, Env, OrderId, order_id, parse
 from ordergate.core.money import ZERO
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
-from ordergate.core.orders.absorb import proven
+from ordergate.core.orders.absorb import comes_before_executions, proven
 from ordergate.core.orders.executions import as_told, is_out_of_turn, told_again
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, evolve
@@ -167,13 +167,16 @@ class Ingest:
 
     def _left_open(self, seat: Seat, report: r.AnyReport) -> str | None:
         """What the broker has to be asked because of news that proves nothing by itself."""
-        if not isinstance(report, r.CorrectedReport | r.RejectedReport):
+        if not isinstance(report, r.CorrectedReport | r.RejectedReport | r.EndedReport):
             return None
         ours = parse_cl_ord_id(self._env, report.cl_ord_id)
         books = seat.lane.books
         order = books.order_of_broker(report.broker_order_id) if ours is None else books.order(ours[0])
         if order is None:
             return None
+        if isinstance(report, r.EndedReport):
+            early = not order.is_final and comes_before_executions(order, report)
+            return "an order ended with executions that are not booked" if early else None
         if isinstance(report, r.RejectedReport) and is_of_asked(order, report):
             return "a replacement was refused, and may have been in force"
         return "a correction came before what it corrects" if is_out_of_turn(order, report) else None

@@ -41,9 +41,9 @@ def report(update: wire.Update, env: Env) -> r.AnyReport | None:
         case "partial_fill" | "fill":
             return _executed(update, head)
         case "canceled":
-            return r.CanceledReport(**head)
+            return r.CanceledReport(**head, cum_qty=Decimal(order.filled_qty))
         case "expired":
-            return r.ExpiredReport(**head)
+            return r.ExpiredReport(**head, cum_qty=Decimal(order.filled_qty))
         case "rejected":
             return r.RejectedReport(**head, reason=REJECTED)
         case "replaced":
