@@ -14,7 +14,7 @@ DESCRIPTION := pyproject.toml src/ordergate/__init__.py
 # Which tests, and how: make test TESTS=tests/core PYTEST_ARGS=-x
 TESTS ?= tests
 PYTEST_ARGS ?=
-PYTEST := $(BIN)/pytest -n auto --dist loadfile $(PYTEST_ARGS)
+PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 SCANNERS := .venv-scan/.made
 SCAN := .venv-scan/bin

@@ -27,6 +27,9 @@ settings.load_profile("long" if LONG else "short" if SHORT else "usual")
 
 NOT_RUN: Final = pytest.StashKey[int]()
 
+# Files here take a minute each. Begun last, one of them would keep one worker while the others have none.
+LONG_ONES: Final = ("teeth", "crash", "simulation", "e2e", "cli", "security")
+
 
 @pytest.fixture(scope="session")
 def shared_dir() -> Path:
@@ -38,7 +41,8 @@ def shared_dir() -> Path:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out, and count, what cannot run without the recordings."""
+    """Long files first; leave out, and count, what cannot run without the recordings."""
+    items.sort(key=lambda item: not set(LONG_ONES) & set(item.path.parts))
     config.stash[NOT_RUN] = 0
     if find_shared_dir() is not None:
         return

@@ -46,7 +46,7 @@ async def test_a_gateway_killed_again_and_again_beside_its_database_has_a_correc
     address.write_text(empty_database, encoding="utf-8")
     gateway = {"database_url": {"file": str(address)}}
     with repeatable("kill nine, beside") as seed:
-        await trade_through_kills(tmp_path, kills=dose(10, 150), seed=seed, gateway=gateway)
+        await trade_through_kills(tmp_path, kills=dose(24, 150), seed=seed, gateway=gateway)
 
 
 async def trade_through_kills(folder: Path, *, kills: int, seed: int, gateway: dict[str, Any]) -> None:

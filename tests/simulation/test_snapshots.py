@@ -18,7 +18,7 @@ from tests.dose import dose
 from tests.engine.test_pictures import everything
 
 OFTEN: Final = SnapshotPace(events=5, look_s=0.5, retry_s=1.0)
-SEEDS: Final = dose(30, 1_000)
+SEEDS: Final = dose(12, 1_000)
 
 
 @pytest.mark.timeout(1800)

@@ -38,10 +38,10 @@ def test_a_seed_is_remembered_for_every_grave_mistake_but_the_open_ones() -> Non
     assert known().keys() <= {one.id for one in MUTATIONS}
 
 
-@pytest.mark.timeout(4 * 3600 if LONG else 1200)
+@pytest.mark.timeout(4 * 3600 if LONG else 600)
 def test_what_could_lose_or_double_an_order_is_caught() -> None:
-    """Every grave mistake that is not open. The usual dose tries the seed first that caught it last."""
-    chosen = P0 if LONG else [one for one in P0 if one.id not in OPEN]
+    """One grave mistake in eight, each by the seed that caught it last; a build then hunts all of them."""
+    chosen = P0 if LONG else [one for one in P0 if one.id not in OPEN][::8]
     report = hunt(chosen, seeds=SEEDS, known=None if LONG else known())
     assert report.unsound == ()
     assert report.p0_missed == ()
