@@ -1,5 +1,6 @@
 """What every test may ask for: the recorded data's folder, and a dose."""
 
+import signal
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,9 @@ settings.register_profile(
 )
 settings.register_profile("short", deadline=None, max_examples=20, derandomize=True, database=None)
 settings.load_profile("long" if LONG else "short" if SHORT else "usual")
+
+# A run that a shell put into the background was told to ignore Ctrl-C, and so would the programs under test.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 NOT_RUN: Final = pytest.StashKey[int]()
 

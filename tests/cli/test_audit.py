@@ -86,9 +86,10 @@ def test_the_key_is_changed_and_a_witness_and_a_stranger_follow(desk: Desk, tmp_
     cosigned = tmp_path / "eye" / "cosigned"
     wait_until(lambda: ordergate(*eye).code == 0 and cosigned.exists(), "a cosignature")
 
-    made = ordergate("audit", "rotate-key", "--reason", "a drill", "--json", *where)
-    assert made.code == 0, made.err
-    assert ordergate("audit", "rotate-key", "--reason", "again", *where).code == 5
+    with desk.home.asleep():  # or it might have taken the key over before another is asked for
+        made = ordergate("audit", "rotate-key", "--reason", "a drill", "--json", *where)
+        assert made.code == 0, made.err
+        assert ordergate("audit", "rotate-key", "--reason", "again", *where).code == 5
     desk.filled("AAPL", "buy", "1")
     name = made.json["key"]
     wait_until(lambda: ordergate("audit", "key", *where).out.strip() == name, "the new key")
