@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ordergate.audit.order_records import COLUMNS, OrderRecords, Origin
+from ordergate.brokers.paper import fates
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.view import MarketHours
 from ordergate.engine.stopping.trips import TripPolicy
@@ -109,6 +110,16 @@ async def test_a_record_has_every_time_of_an_order_and_what_it_was_judged_by(day
     assert (first["position"], first["open_buys"], first["open_sells"]) == (0, 0, 0)
     left = next(row for row in rows if row["sent_time"])
     assert first["decided_time"] <= left["committed_time"] <= left["sent_time"] <= left["event_time"]
+    assert left["sent_request"] == "place"
+    for asks, proves, request in (
+        ("replace_requested", "order_replaced", "replace"),
+        ("cancel_requested", "order_canceled", "cancel"),
+    ):
+        requested = next(row for row in rows if row["event_type"] == asks)
+        proof = next(row for row in rows if row["event_type"] == proves)
+        assert proof["sent_request"] == request
+        assert requested["event_time"] <= proof["committed_time"] <= proof["sent_time"] <= proof["event_time"]
+    assert all((row["sent_time"] is None) == (row["sent_request"] is None) for row in rows)
     asked = next(row for row in rows if row["event_type"] == "replace_requested")
     assert (asked["position"], asked["open_buys"]) == (Decimal(1), Decimal(2))
     denied = next(row for row in rows if row["event_type"] == "order_denied")
@@ -136,6 +147,24 @@ async def test_an_order_for_the_day_says_until_when_and_how_far_the_clock_was_of
         await stage.gate.place(TRADER, terms, key=stage.key(), correlation="test")
         (row,) = (row for row in rows_of(stage) if row["event_type"] == "order_accepted")
         assert (row["expiry_time"], row["clock_offset_us"]) == (closes, -1250)
+
+
+async def test_a_replacement_that_left_without_an_answer_is_a_record_of_its_own_under_its_own_id() -> None:
+    script = fates.Script()
+    script.add(fates.Call.REPLACE, fates.LostCall())
+    async with Stage(fate=script) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        await stage.gate.replace(
+            TRADER, order, quantity=Decimal(2), limit_price=Decimal(4700), stop_price=None,
+            key=stage.key(), correlation="test",
+        )  # fmt: skip
+        await stage.until(lambda: any(row["event_type"] == "replace_rejected" for row in rows_of(stage)))
+        rows = {row["event_type"]: row for row in rows_of(stage)}
+        sent, rejected = rows["order_sent"], rows["replace_rejected"]
+        assert (sent["sent_request"], sent["version"]) == ("replace", 2)
+        assert sent["cl_ord_id"] == rejected["cl_ord_id"] != rows["order_accepted"]["cl_ord_id"]
+        assert rejected["sent_time"] is None
 
 
 class _Off:

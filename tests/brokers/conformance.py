@@ -217,10 +217,10 @@ class BrokerConformance:
 
     @pytest.mark.parametrize("by_broker_id", [True, False])
     async def test_a_cancel_ends_an_order(self, floor: Floor, by_broker_id: bool) -> None:
-        broker_order_id = await placed(floor.broker)
-        outcome = await floor.broker.cancel(our_id(1), broker_order_id if by_broker_id else None)
-        assert outcome == Acknowledged(broker_order_id)
-        assert (await found(floor.broker)).status is BrokerStatus.CANCELED
+        broker_order_id, left = await placed(floor.broker), list[str]()
+        asked = our_id(1), broker_order_id if by_broker_id else None
+        assert await floor.broker.cancel(*asked, lambda: left.append("now")) == Acknowledged(broker_order_id)
+        assert ((await found(floor.broker)).status, left) == (BrokerStatus.CANCELED, ["now"])
         assert await floor.broker.open_orders() == []
 
     async def test_one_cancel_for_everything_ends_every_order_or_is_refused(self, floor: Floor) -> None:

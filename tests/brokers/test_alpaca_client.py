@@ -307,10 +307,12 @@ async def test_a_partly_filled_order_is_not_replaced_until_that_is_proven_safe(
 ) -> None:
     """A broker that counts anew after a replacement would buy the filled part again."""
     server.play(says(200, documents.order(our_id(1), filled_qty="1", status="partially_filled")))
-    assert isinstance(
-        await broker.replace(documents.BROKER_ID, our_id(1, 2), terms(), DEARER, no_veto), Rejected
+    left: list[str] = []
+    outcome = await broker.replace(
+        documents.BROKER_ID, our_id(1, 2), terms(), DEARER, lambda: left.append("it leaves")
     )
-    assert len(server.seen) == 1
+    assert isinstance(outcome, Rejected)
+    assert (len(server.seen), left) == (1, [])
 
 
 async def test_an_unfilled_order_may_be_replaced(server: ByteServer, broker: Alpaca) -> None:

@@ -80,7 +80,8 @@ COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("decision_us", NUMBER, "how long risk took, in microseconds"),
     ("accepted_time", TIME, "of the order, its decision"),
     ("committed_time", TIME, "the decision was durable"),
-    ("sent_time", TIME, "CAT: route; the first send left"),
+    ("sent_time", TIME, "CAT: route; the order, cancel or replacement left"),
+    ("sent_request", TEXT, "which of them: place, cancel or replace"),
     ("dispatched_time", TIME, "it was about to be sent again"),
     ("acknowledged_time", TIME, "the broker's acknowledgement arrived"),
     ("broker_time", TIME, "by the broker's clock"),
@@ -176,10 +177,10 @@ def _of_event(event: e.OrderEvent) -> dict[str, Any]:
             found[column] = value
     if isinstance(event, e.OrderPartiallyFilled | e.OrderFilled | e.ExecutionCorrected):
         found |= {"last_quantity": event.quantity, "last_price": event.price}
+    if (version := _replacing(event)) is not None:
+        found |= {"version": version, "cl_ord_id": str(cl_ord_id(event.order_id, version))}
     if isinstance(event, e.ReplaceRequested):
         found |= {
-            "version": event.version,
-            "cl_ord_id": str(cl_ord_id(event.order_id, event.version)),
             "quantity": event.quantity,
             "limit_price": event.limit_price,
             "stop_price": event.stop_price,
@@ -188,7 +189,28 @@ def _of_event(event: e.OrderEvent) -> dict[str, Any]:
         found["reject_reason"] = "; ".join(f"{one.control} {one.reason}" for one in event.failed)
     if isinstance(event, e.DispatchStarted):
         found["dispatched_time"] = event.at
+    if (sent := getattr(event, "sent_at", None)) is not None:
+        found |= {"sent_time": sent, "sent_request": _sent_request(event)}
     return found | _of_decision(event)
+
+
+def _replacing(event: e.OrderEvent) -> int | None:
+    """The version of the replacement that the event is of, where the order is not that one yet, or never."""
+    if isinstance(event, e.ReplaceRequested | e.ReplaceRejected | e.OrderSent):
+        return event.version
+    return None
+
+
+def _sent_request(event: e.OrderEvent) -> str:
+    match event:
+        case e.OrderSent(asked=asked):
+            return asked.value
+        case e.OrderCanceled() | e.CancelRejected():
+            return e.Asked.CANCEL.value
+        case e.OrderReplaced() | e.ReplaceRejected():
+            return e.Asked.REPLACE.value
+        case _:
+            return e.Asked.PLACE.value
 
 
 def _of_decision(event: e.OrderEvent) -> dict[str, Any]:
@@ -229,7 +251,6 @@ _SAME: Final = {
     "reason": "reject_reason",
     "expires_at": "expiry_time",
     "committed_at": "committed_time",
-    "sent_at": "sent_time",
 }
 
 

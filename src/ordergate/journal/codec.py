@@ -26,6 +26,7 @@ VERSIONS: Final[Mapping[str, int]] = {
     "account_opened": 2,
     "break_opened": 2,
     "break_resolved": 2,
+    "cancel_rejected": 2,
     "execution_busted": 2,
     "execution_corrected": 3,
     "kill_engaged": 2,
@@ -34,8 +35,12 @@ VERSIONS: Final[Mapping[str, int]] = {
     "order_adopted": 4,
     "order_accepted": 5,
     "order_acknowledged": 2,
+    "order_canceled": 2,
     "order_denied": 4,
     "order_held": 2,
+    "order_replaced": 2,
+    "order_sent": 2,
+    "replace_rejected": 2,
     "held_replaced": 2,
     "override_granted": 2,
     "replace_requested": 3,
@@ -83,6 +88,11 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("replace_requested", 2): dict,
     ("replace_denied", 2): dict,
     ("order_acknowledged", 1): dict,  # without when it was committed and sent
+    ("order_canceled", 1): dict,  # without the same of the cancel
+    ("cancel_rejected", 1): dict,
+    ("order_replaced", 1): dict,  # and of the replacement
+    ("replace_rejected", 1): dict,
+    ("order_sent", 1): dict,  # only orders themselves were sent
     ("order_denied", 2): dict,
     ("override_granted", 1): dict,
     ("order_denied", 1): dict,

@@ -1,6 +1,6 @@
 """Mistakes in concluding what became of an order: guessed, believed too early, or never asked."""
 
-# ruff: noqa: E501 - the code that is replaced keeps its own lines
+
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ MUTATIONS: Final = (
         p0=True,
         what="an answer that did not come in time counts as a refusal",
         file=_SENDINGS,
-        find="        case Unknown(why=why):\n",
+        find="        case Unknown(why=why):\n            return unknown(order, e.Asked.PLACE",
         put=(
             '        case Unknown(why=why) if why == "no answer in time":\n'
             '            return e.OrderRejected(order_id=order.id, at=now, reason=why, evidence="late")\n'
-            "        case Unknown(why=why):\n"
+            "        case Unknown(why=why):\n            return unknown(order, e.Asked.PLACE"
         ),
     ),
     Mutation(
@@ -47,28 +47,17 @@ MUTATIONS: Final = (
         id="unknown-replace-is-rejected",
         p0=True,
         what="an unclear answer to a replace counts as a refusal",
-        file=_DISPATCHER,
-        find="                self._record(seat, order, unknown(order, e.Asked.REPLACE, why, now))",
-        put=(
-            "                event = e.ReplaceRejected(\n"
-            "                    order_id=order_id, at=now, version=asked.version, reason=why\n"
-            "                )\n"
-            "                self._record(seat, order, event)"
-        ),
+        file=_SENDINGS,
+        find="            return (unknown(order, e.Asked.REPLACE, why, now),)",
+        put="            return (e.ReplaceRejected(order_id=order.id, at=now, version=version, reason=why),)",
     ),
     Mutation(
         id="unknown-cancel-is-canceled",
         p0=True,
         what="an unclear answer to a cancel counts as a yes",
-        file=_DISPATCHER,
-        find="                self._record(seat, order, unknown(order, e.Asked.CANCEL, why, self._clock.now()))",
-        put=(
-            "                self._record(\n"
-            "                    seat,\n"
-            "                    order,\n"
-            "                    e.OrderCanceled(order_id=order_id, at=self._clock.now(), evidence=why),\n"
-            "                )"
-        ),
+        file=_SENDINGS,
+        find="            return (unknown(order, e.Asked.CANCEL, why, now),)",
+        put="            return (e.OrderCanceled(order_id=order.id, at=now, evidence=why),)",
     ),
     Mutation(
         id="refused-repeat-believed",
@@ -98,20 +87,9 @@ MUTATIONS: Final = (
         id="refused-cancel-is-canceled",
         p0=True,
         what="a cancel that the broker refuses ends the order",
-        file=_DISPATCHER,
-        find=(
-            "                    self._record(\n"
-            "                        seat, order, e.CancelRejected("
-            "order_id=order_id, at=self._clock.now(), reason=reason)\n"
-            "                    )"
-        ),
-        put=(
-            "                    self._record(\n"
-            "                        seat,\n"
-            "                        order,\n"
-            "                        e.OrderCanceled(order_id=order_id, at=self._clock.now(), evidence=reason),\n"
-            "                    )"
-        ),
+        file=_SENDINGS,
+        find="            rejected = e.CancelRejected(order_id=order.id, at=now, reason=reason)",
+        put="            rejected = e.OrderCanceled(order_id=order.id, at=now, evidence=reason)",
     ),
     Mutation(
         id="not-found-believed-at-once",

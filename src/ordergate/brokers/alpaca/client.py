@@ -51,6 +51,7 @@ from ordergate.ports.broker import (
     Unknown,
     Unsent,
     Veto,
+    no_veto,
 )
 from ordergate.ports.clock import Chance, Clock
 
@@ -165,7 +166,9 @@ class AlpacaBroker(Generic[E]):
             return reply
         return await self._placed(reply, cl_ord_id)
 
-    async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None) -> Outcome:
+    async def cancel(
+        self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto
+    ) -> Outcome:
         if broker_order_id is None:
             try:
                 found = await self._queries.find(cl_ord_id, need=Need.CANCEL)
@@ -174,7 +177,7 @@ class AlpacaBroker(Generic[E]):
             if isinstance(found, NotFound):
                 return Rejected("the broker knows no such order")
             broker_order_id = found.broker_order_id
-        reply = await self._http.ask("DELETE", order_path(broker_order_id), need=Need.CANCEL)
+        reply = await self._http.ask("DELETE", order_path(broker_order_id), need=Need.CANCEL, veto=veto)
         if not isinstance(reply, Answer):
             return reply
         if reply.status < 300:
@@ -195,8 +198,7 @@ class AlpacaBroker(Generic[E]):
         self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement, veto: Veto
     ) -> Outcome:
         """A yes says that the replacement was taken; the stream's `replaced` proves that it won."""
-        veto = partial(self._vetoed, veto)
-        if (why := veto()) is not None:
+        if (why := self._vetoed(no_veto)) is not None:
             return Unsent(why)
         held_qty = terms.quantity
         if asked.quantity != terms.quantity or not self._settings.replace_keeps_fills:
@@ -205,6 +207,7 @@ class AlpacaBroker(Generic[E]):
                 return held
             held_qty = held
         body = wire.ENCODER.encode(requests.replace_body(new_cl_ord_id, terms, asked, held_qty))
+        veto = partial(self._vetoed, veto)
         reply = await self._http.ask("PATCH", order_path(broker_order_id), body=body, veto=veto)
         if not isinstance(reply, Answer):
             return reply

@@ -159,11 +159,15 @@ class OrderAcknowledged(OrderEvent, frozen=True, kw_only=True, tag="order_acknow
 class OrderSent(OrderEvent, frozen=True, kw_only=True, tag="order_sent"):
     """It left at `sent_at`, as far as this process knows, `committed_at` having become durable here.
 
-    Written when the broker's answer came, where that made no `OrderAcknowledged` to say it in.
+    Written when the broker's answer came, where that made no `OrderAcknowledged` to say it in. `asked` is
+    what left: the order, also when it was sent again, a cancel of it, or its replacement by `version`. What
+    proves a cancel or a replacement says it in itself, if it was the order's next event.
     """
 
     sent_at: datetime
     committed_at: datetime | None = None
+    asked: Asked = Asked.PLACE
+    version: int | None = None
 
 
 class OutcomeUnknown(OrderEvent, frozen=True, kw_only=True, tag="outcome_unknown"):
@@ -304,11 +308,18 @@ class CancelRequested(OrderEvent, frozen=True, kw_only=True, tag="cancel_request
     actor: str
 
 
-class CancelRejected(OrderEvent, frozen=True, kw_only=True, tag="cancel_rejected"):
+class OfRequest(OrderEvent, frozen=True, kw_only=True):
+    """What may answer a cancel or a replacement. Both times are of what was asked, as in `OrderSent`."""
+
+    committed_at: datetime | None = None
+    sent_at: datetime | None = None
+
+
+class CancelRejected(OfRequest, frozen=True, kw_only=True, tag="cancel_rejected"):
     reason: str
 
 
-class OrderCanceled(OrderEvent, frozen=True, kw_only=True, tag="order_canceled"):
+class OrderCanceled(OfRequest, frozen=True, kw_only=True, tag="order_canceled"):
     evidence: str
 
 
@@ -345,12 +356,12 @@ class ReplaceDenied(OrderEvent, frozen=True, kw_only=True, tag="replace_denied")
     basis: Basis | None = None
 
 
-class OrderReplaced(OrderEvent, frozen=True, kw_only=True, tag="order_replaced"):
+class OrderReplaced(OfRequest, frozen=True, kw_only=True, tag="order_replaced"):
     version: int
     broker_order_id: str
 
 
-class ReplaceRejected(OrderEvent, frozen=True, kw_only=True, tag="replace_rejected"):
+class ReplaceRejected(OfRequest, frozen=True, kw_only=True, tag="replace_rejected"):
     version: int
     reason: str
 

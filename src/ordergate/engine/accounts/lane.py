@@ -15,6 +15,7 @@ import asyncio
 import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Final
 
@@ -26,7 +27,7 @@ from ordergate.core.faults import Fault, IllegalTransition, InvariantBroken, Sta
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument
-from ordergate.core.orders.events import AnyOrderEvent, OrderEvent
+from ordergate.core.orders.events import AnyOrderEvent, OrderEvent, OrderSent
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.engine.accounts.books import Books, order_from
@@ -34,6 +35,7 @@ from ordergate.engine.accounts.receipts import Receipts
 from ordergate.engine.accounts.recovery import Recovery, named
 from ordergate.engine.accounts.shares import is_too_much
 from ordergate.engine.accounts.units import UnitBuilder, kind_of
+from ordergate.engine.accounts.unsaid import Unsaid
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Clock
 from ordergate.ports.journal import Committed, Journal, OrderRow, Stored, Unit
@@ -110,6 +112,7 @@ class Lane:
         self._unwritten = 0
         self._last_commit: Committed | None = None
         self._watchers: dict[OrderId, list[asyncio.Future[OrderRow | None]]] = {}
+        self._unsaid = Unsaid()
 
     @property
     def head(self) -> int:
@@ -138,7 +141,7 @@ class Lane:
         reached: list[Status] = []
         event = None
         try:
-            for event in events:
+            for event in self._unsaid.said_with(events):
                 change = self.books.fold(event)
                 builder.add(event, change)
                 if (status := change.reached) is not None:
@@ -160,6 +163,25 @@ class Lane:
         self._last_commit = committed
         self._unwritten += 1
         return Recorded(unit, committed)
+
+    def note_sent(self, sent: OrderSent) -> None:
+        """Say with the order's next event that this left, or now where none may come.
+
+        Raises Fault as `record` does.
+        """
+        order = self.books.order(sent.order_id)
+        if order is not None and (order.is_final or not self._unsaid.keep(sent)):
+            self.record([sent], correlation=f"dispatch.{sent.order_id}")
+
+    def say_sent(self, by: datetime) -> None:
+        """Say now what left by then and had no event to go with, if the lane stands."""
+        overdue = self._unsaid.overdue(by) if self.ready.is_set() else []
+        if not overdue:
+            return
+        try:
+            self.record(overdue, correlation="dispatch.sent")
+        except Fault as fault:
+            log.error("sent.unrecorded", account=self.account, why=str(fault))
 
     @property
     def watched(self) -> int:
@@ -215,6 +237,7 @@ class Lane:
         self._told = self._told if self._told >= 0 else taken.head
         folded = await self._recovery.fold(taken.head, self._told, self._tell_stored)
         self.receipts = Receipts(await self._journal.key_digests(self.account))
+        self._unsaid.forget()  # it may be another's to speak of these orders by now
         self.books, self._head, self.epoch = folded.books, taken.head, taken.epoch
         self.folded_since = self.kept_at = folded.since
         self.trouble = None
@@ -300,12 +323,6 @@ class Lane:
     def _wake_all(self) -> None:
         for order_id in tuple(self._watchers):
             self._wake(order_id, None)
-
-
-def _named(event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | None) -> str:
-    if event is None:
-        return "nothing"
-    return f"{kind_of(event)} of {event.order_id}" if isinstance(event, OrderEvent) else kind_of(event)
 
 
 def _failed(future: Committed) -> bool:

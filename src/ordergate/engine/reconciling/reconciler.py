@@ -65,6 +65,7 @@ class Reconciler:
                 whole_at = self._clock.monotonic() + self._wait_after(seat, result)
             else:
                 await self._look_after_suspects(seat)
+            seat.lane.say_sent(self._clock.now() - timedelta(seconds=self._rhythm.suspicion_s))
             await self._wait_for_wake(seat, self._rhythm.suspicion_s)
 
     async def run(self, seat: Seat, tally: Tally) -> RunResult:

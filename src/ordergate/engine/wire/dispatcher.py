@@ -30,8 +30,8 @@ from ordergate.engine.accounts.shares import Shares
 from ordergate.engine.stopping.kill_guard import KillGuard
 from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.engine.wire.holding import Held, until_free
-from ordergate.engine.wire.sendings import Sending, answered, unknown
-from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected, Unknown, Unsent
+from ordergate.engine.wire.sendings import Sending, answered, of_cancel, of_replacement
+from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected, Unsent, no_veto
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints
 from ordergate.telemetry.log import logger
@@ -97,9 +97,9 @@ class Dispatcher:
             case e.OrderAccepted(order_id=order_id):
                 self.ask(seat, order_id, self.place(seat, order_id, self._clock.monotonic()))
             case e.CancelRequested(order_id=order_id):
-                self.ask(seat, order_id, self.cancel(seat, order_id))
+                self.ask(seat, order_id, self.cancel(seat, order_id, self._clock.monotonic()))
             case e.ReplaceRequested(order_id=order_id):
-                self.ask(seat, order_id, self._replace(seat, order_id))
+                self.ask(seat, order_id, self._replace(seat, order_id, self._clock.monotonic()))
             case e.OrderAcknowledged(order_id=order_id):
                 order = lane.books.order(order_id)
                 # A cancel asked while the order was unknown could not reach it before; one asked
@@ -119,10 +119,12 @@ class Dispatcher:
         task.add_done_callback(lambda done: self._answered(seat.lane.account, order_id, done))
 
     async def drain(self, timeout_s: float) -> None:
-        """Wait for the questions under way, for so long at most."""
+        """Wait for the questions under way, for so long at most, and say of each when it left."""
         waiting = tuple(self._last_question.values())
         if waiting:
             await asyncio.wait(waiting, timeout=timeout_s)
+        for seat in self._lanes:
+            seat.lane.say_sent(self._clock.now())
 
     def abandon(self) -> None:
         """Break off every question; what was asked stays unanswered."""
@@ -154,7 +156,10 @@ class Dispatcher:
         if outcome is None:
             return
         if order.unknown_since is not None and isinstance(outcome, Rejected | Unsent):
-            return  # a refused repeat says nothing about the first; the reconciler goes on asking
+            # A refused repeat says nothing about the first; the reconciler goes on asking.
+            await self._until_ready(seat)
+            self._record(seat, order, sent=sending.sent(order_id, outcome))
+            return
         failpoints.reach("C8")
         await self._until_ready(seat)
         self._note_placed(seat, order_id, order.cl_ord_id, outcome, sending)
@@ -182,7 +187,7 @@ class Dispatcher:
         await seat.lane.written()
         await self.cancel(seat, order_id)
 
-    async def cancel(self, seat: Seat, order_id: OrderId) -> None:
+    async def cancel(self, seat: Seat, order_id: OrderId, committed_at: float | None = None) -> None:
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or not order.cancel_requested:
             return
@@ -191,52 +196,41 @@ class Dispatcher:
             return
         if order.broker_order_id is None and not seat.broker.capabilities.cancels_by_client_id:
             return  # remembered; asked as soon as the order is found
+        sending = Sending(self._clock, committed_at, e.Asked.CANCEL)
         started = self._clock.monotonic()
-        outcome = await seat.broker.cancel(order.cl_ord_id, order.broker_order_id)
+        outcome = await seat.broker.cancel(order.cl_ord_id, order.broker_order_id, sending.timed(no_veto))
         self._metrics.broker.observe(self._clock.monotonic() - started)
         await self._until_ready(seat)
         order = seat.lane.books.order(order_id)
-        if order is None or order.is_final:
+        if order is None:
             return
-        match outcome:
-            case Acknowledged():
-                return  # received; the stream or a query will prove the cancel
-            case Rejected(reason=reason):
-                # "No such order" about one that the broker never showed says nothing yet: the
-                # question for its place is still open, and is the reconciler's.
-                if order.is_proven:
-                    self._record(
-                        seat, order, e.CancelRejected(order_id=order_id, at=self._clock.now(), reason=reason)
-                    )
-            case Unsent(why=why) | Unknown(why=why):
-                self._record(seat, order, unknown(order, e.Asked.CANCEL, why, self._clock.now()))
+        told = order.is_final or not order.cancel_requested  # the stream was quicker
+        events = () if told else of_cancel(order, outcome, self._clock.now())
+        self._record(seat, order, *events, sent=sending.sent(order_id, outcome))
 
-    async def _replace(self, seat: Seat, order_id: OrderId) -> None:
+    async def _replace(self, seat: Seat, order_id: OrderId, committed_at: float) -> None:
         await self._kill_guard.until_heard()
         order = seat.lane.books.order(order_id)
         if order is None or not _may_change(order) or order.replacement is None:
             return
         asked = order.replacement
-        outcome = await self._send_replacement(seat, order, asked)
+        sending = Sending(self._clock, committed_at, e.Asked.REPLACE, asked.version)
+        outcome = await self._send_replacement(seat, order, asked, sending)
         if isinstance(outcome, Withheld):
             if not outcome.overtaken:
                 self._break(seat, order_id, outcome)
             outcome = Unsent(OVERTAKEN if outcome.overtaken else EGRESS_PARITY)
         await self._until_ready(seat)
         order = seat.lane.books.order(order_id)
-        if order is None or order.replacement is None or order.is_final:
+        if order is None:
             return
-        now = self._clock.now()
-        match outcome:
-            case Acknowledged():
-                return  # a broker may take the request and lose it to a fill: wait for proof
-            case Rejected(reason=reason) | Unsent(why=reason):
-                event = e.ReplaceRejected(order_id=order_id, at=now, version=asked.version, reason=reason)
-                self._record(seat, order, event)
-            case Unknown(why=why):
-                self._record(seat, order, unknown(order, e.Asked.REPLACE, why, now))
+        told = order.is_final or order.replacement is None
+        events = () if told else of_replacement(order, asked.version, outcome, self._clock.now())
+        self._record(seat, order, *events, sent=sending.sent(order_id, outcome))
 
-    async def _send_replacement(self, seat: Seat, order: Order, asked: Replacement) -> Outcome | Withheld:
+    async def _send_replacement(
+        self, seat: Seat, order: Order, asked: Replacement, sending: Sending
+    ) -> Outcome | Withheld:
         """What came of it; certainly unsent where nothing could be found to compare it with."""
         try:
             await self._egress.prepare(seat, order.id, replacing=True)
@@ -248,7 +242,8 @@ class Dispatcher:
         if now is None or not _may_change(now):
             return Unsent("it has ended by now")
         started = self._clock.monotonic()
-        outcome = await self._egress.replace(seat, now, asked, partial(self._veto, seat, now, asked))
+        veto = sending.timed(partial(self._veto, seat, now, asked))
+        outcome = await self._egress.replace(seat, now, asked, veto)
         self._metrics.broker.observe(self._clock.monotonic() - started)
         return outcome
 
@@ -300,7 +295,7 @@ class Dispatcher:
         order = seat.lane.books.order(order_id)
         if order is None:
             return
-        events = answered(order, cl_ord, outcome, sending.sent(order), self._clock.now())
+        events = answered(order, cl_ord, outcome, sending.sent(order_id, outcome), self._clock.now())
         if events:
             self._record(seat, order, *events)
         if isinstance(outcome, Acknowledged) and seat.withheld:
@@ -373,10 +368,16 @@ class Dispatcher:
         event = e.DispatchStarted(order_id=order.id, at=self._clock.now(), cl_ord_id=order.cl_ord_id)
         await seat.lane.record([event], correlation=f"dispatch.{order.cl_ord_id}").committed
 
-    def _record(self, seat: Seat, order: Order, *events: e.AnyOrderEvent) -> None:
+    def _record(
+        self, seat: Seat, order: Order, *events: e.AnyOrderEvent, sent: e.OrderSent | None = None
+    ) -> None:
+        """With the events, or with the order's next one, when the question left that they answer."""
         try:
-            seat.lane.record(events, correlation=f"dispatch.{order.cl_ord_id}")
-            failpoints.reach_soon("C9")
+            if sent is not None:
+                seat.lane.note_sent(sent)
+            if events:
+                seat.lane.record(events, correlation=f"dispatch.{order.cl_ord_id}")
+                failpoints.reach_soon("C9")
         except Fault as fault:
             # The lane recovers, and the reconciler then asks the broker what became of it.
             log.error("outcome.unrecorded", order=order.id, why=str(fault))

@@ -3,7 +3,7 @@
 A send is timed by the process's own clock, at the last question before the wire; the time of day is
 worked out afterwards, so nothing is added on the way out. The acknowledgement that follows keeps both
 moments; where the broker's stream was quicker than its answer, or the answer is no acknowledgement, they
-are an event of their own. Decides nothing about sending.
+are an event of their own. Cancels and replacements are timed alike. Decides nothing about sending.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from ordergate.core.ids import ClOrdId
+from ordergate.core.ids import ClOrdId, OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import absorb
@@ -25,11 +25,22 @@ log = logger("dispatcher")
 
 
 class Sending:
-    """One order on its way. `committed` is a monotonic second, None where the commit was another's."""
+    """One order, cancel or replacement on its way.
 
-    def __init__(self, clock: Clock, committed: float | None) -> None:
+    `committed` is a monotonic second, None where the commit was another's; `version` a replacement's.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        committed: float | None,
+        asked: e.Asked = e.Asked.PLACE,
+        version: int | None = None,
+    ) -> None:
         self._clock = clock
         self._committed = committed
+        self._asked = asked
+        self._version = version
         self._left: float | None = None
 
     def timed(self, veto: Veto) -> Veto:
@@ -43,17 +54,19 @@ class Sending:
 
         return ask
 
-    def sent(self, order: Order) -> e.OrderSent | None:
+    def sent(self, order_id: OrderId, outcome: Outcome) -> e.OrderSent | None:
         """What to keep of it; None where it did not leave."""
-        if self._left is None:
+        if self._left is None or isinstance(outcome, Unsent):
             return None
         now, monotonic = self._clock.now(), self._clock.monotonic()
         committed = self._committed
         return e.OrderSent(
-            order_id=order.id,
+            order_id=order_id,
             at=now,
             sent_at=now - timedelta(seconds=monotonic - self._left),
             committed_at=None if committed is None else now - timedelta(seconds=monotonic - committed),
+            asked=self._asked,
+            version=self._version,
         )
 
 
@@ -62,7 +75,7 @@ def answered(
 ) -> tuple[e.AnyOrderEvent, ...]:
     """The events that the answer to a new order proves, with when it was sent."""
     event = _proven(order, cl_ord, outcome, now)
-    if sent is None or isinstance(outcome, Unsent):
+    if sent is None:
         return () if event is None else (event,)
     if isinstance(event, e.OrderAcknowledged):
         times = {"sent_at": sent.sent_at, "committed_at": sent.committed_at}
@@ -90,6 +103,33 @@ def _proven(order: Order, cl_ord: ClOrdId, outcome: Outcome, now: datetime) -> e
             return e.OrderRejected(order_id=order.id, at=now, reason=why, evidence=evidence)
         case Unknown(why=why):
             return unknown(order, e.Asked.PLACE, why, now)
+
+
+def of_cancel(order: Order, outcome: Outcome, now: datetime) -> tuple[e.AnyOrderEvent, ...]:
+    """What the answer to a cancel proves by itself."""
+    match outcome:
+        case Acknowledged():
+            return ()  # received; the stream or a query will prove the cancel
+        case Rejected(reason=reason):
+            # "No such order" about one that the broker never showed says nothing yet: the
+            # question for its place is still open, and is the reconciler's.
+            rejected = e.CancelRejected(order_id=order.id, at=now, reason=reason)
+            return (rejected,) if order.is_proven else ()
+        case Unsent(why=why) | Unknown(why=why):
+            return (unknown(order, e.Asked.CANCEL, why, now),)
+
+
+def of_replacement(
+    order: Order, version: int, outcome: Outcome, now: datetime
+) -> tuple[e.AnyOrderEvent, ...]:
+    """The same of a replacement."""
+    match outcome:
+        case Acknowledged():
+            return ()  # a broker may take the request and lose it to a fill: wait for proof
+        case Rejected(reason=reason) | Unsent(why=reason):
+            return (e.ReplaceRejected(order_id=order.id, at=now, version=version, reason=reason),)
+        case Unknown(why=why):
+            return (unknown(order, e.Asked.REPLACE, why, now),)
 
 
 def unknown(order: Order, asked: e.Asked, why: str, now: datetime) -> e.OutcomeUnknown:
