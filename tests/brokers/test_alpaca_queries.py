@@ -169,6 +169,7 @@ async def test_the_account_says_who_it_is(server: ByteServer, broker: Alpaca) ->
     assert account.fingerprint == "alpaca:e6fe16f3-64a4-4921-8928-cadf02f92f98:010203ABCD"
     assert (account.cash, account.buying_power) == (Decimal("-23140.2"), Decimal("262113.632"))
     assert account.blocked == "account_blocked"
+    assert (account.currency, account.foreign_cash) == ("USD", None)  # it tells of no other
 
 
 async def test_a_query_waits_for_the_limit_a_while(

@@ -90,6 +90,19 @@ async def test_an_open_break_is_listed_with_both_sides(house: House) -> None:
     assert (await house.ask("breaks", "list", "--state", "healed", "--json")).json == {"breaks": []}
 
 
+async def test_a_break_of_cash_is_shown_with_its_currency(house: House) -> None:
+    house.stage.exchange.ledger.foreign["EUR"] += Decimal("5.50")
+    await house.stage.until(lambda: natures(house.stage) == ["cash"])
+    said = await house.ask("breaks", "list")
+    for word in ("warning", "cash", "EUR", "5.5"):
+        assert word in said.out
+    (told,) = (await house.ask("breaks", "list", "--json")).json["breaks"]
+    assert (told["subject"], told["ours"], told["theirs"]) == ("EUR", "0", "5.5")
+    resolved = await house.ask("breaks", "resolve", told["id"], "adopt", "--reason", "interest")
+    assert resolved.code == 0, resolved.err
+    assert "EUR" in (await house.ask("breaks", "show", told["id"])).out
+
+
 async def test_a_break_is_assigned_resolved_and_shown_with_its_history(house: House) -> None:
     broken = await house.broken()
     assigned = await house.ask("breaks", "assign", broken, "anna", "--note", "your desk", "--json")

@@ -9,7 +9,7 @@ from ordergate.core.accounts import account as accounts
 from ordergate.core.accounts import events as a
 from ordergate.core.accounts import views
 from ordergate.core.accounts.account import Account
-from ordergate.core.accounts.breaks import Nature, cash_difference, position_differences
+from ordergate.core.accounts.breaks import Nature, cash_differences, position_differences
 from ordergate.core.accounts.positions import Lot
 from ordergate.core.ids import Symbol
 from ordergate.core.orders import events as e
@@ -174,10 +174,28 @@ def test_positions_differ_where_quantities_do_and_in_order_of_symbol() -> None:
 
 
 def test_cash_differs_to_the_last_digit_or_not_at_all() -> None:
-    assert cash_difference("USD", Decimal("10.00"), Decimal(10)) is None
-    found = cash_difference("USD", Decimal("10.01"), Decimal(10))
-    assert found is not None
+    assert cash_differences({"USD": Decimal("10.00")}, {"USD": Decimal(10)}) == []
+    (found,) = cash_differences({"USD": Decimal("10.01")}, {"USD": Decimal(10)})
     assert (found.nature, found.subject, found.ours, found.theirs) == (Nature.CASH, "USD", "10.01", "10")
+
+
+def test_each_currency_differs_for_itself_and_none_that_is_not_named_is_there() -> None:
+    ours = {"USD": Decimal(10), "EUR": Decimal(5), "CHF": Decimal(0)}
+    theirs = {"USD": Decimal(10), "JPY": Decimal(7)}
+    found = cash_differences(ours, theirs)
+    assert [(one.subject, one.ours, one.theirs) for one in found] == [("EUR", "5", "0"), ("JPY", "0", "7")]
+
+
+def test_cash_is_adjusted_in_the_currency_that_is_named_or_in_the_accounts_own() -> None:
+    before = account("10")
+    for currency in (None, "USD"):
+        event = a.CashAdjusted(account=ACCOUNT, at=NOW, amount=Decimal(2), why="w", currency=currency)
+        after = accounts.evolve(before, event)
+        assert (after.cash, after.foreign_cash) == (Decimal(12), {})
+    abroad = a.CashAdjusted(account=ACCOUNT, at=NOW, amount=Decimal(-2), why="w", currency="EUR")
+    after = accounts.evolve(accounts.evolve(before, abroad), abroad)
+    assert (after.cash, after.foreign_cash) == (Decimal(10), {"EUR": Decimal(-4)})
+    assert [after.cash_in(currency) for currency in ("USD", "EUR", "JPY")] == [10, -4, 0]
 
 
 def test_an_order_is_shown_in_plain_decimal_strings() -> None:

@@ -12,7 +12,16 @@ from hypothesis import strategies as st
 from ordergate.core.accounts import account as accounts
 from ordergate.core.accounts import events as a
 from ordergate.core.accounts.account import Account
-from ordergate.core.accounts.ledger import CASH, EQUITY, Ledger, adjusted, position_of, profit_of, traded
+from ordergate.core.accounts.ledger import (
+    CASH,
+    EQUITY,
+    Ledger,
+    adjusted,
+    cash_of,
+    position_of,
+    profit_of,
+    traded,
+)
 from ordergate.core.faults import InvariantBroken
 from ordergate.core.ids import Symbol
 from ordergate.core.instruments import Instrument
@@ -97,6 +106,17 @@ def test_a_holding_taken_over_comes_from_outside() -> None:
     ledger.post(adjusted(before, after, [share()]))
     ledger.require_agreement(after)
     assert seen(ledger.balances[position_of(SHARE)], ledger.balances[EQUITY]) == (60, -1_060)
+
+
+def test_cash_in_another_currency_comes_from_outside_as_well() -> None:
+    opened = msgspec.structs.replace(OPENED, foreign_cash={"EUR": Decimal(7)})
+    before, ledger = accounts.opened(opened), Ledger()
+    ledger.post(adjusted(None, before, []))
+    event = a.CashAdjusted(account=ACCOUNT, at=NOW, amount=Decimal(-2), why="a fee", currency="EUR")
+    after = accounts.evolve(before, event)
+    ledger.post(adjusted(before, after, []))
+    ledger.require_agreement(after)
+    assert seen(ledger.balances[cash_of("EUR")], ledger.balances[EQUITY]) == (5, -1_005)
 
 
 @pytest.mark.parametrize("instrument", [share(), future()], ids=["share", "future"])

@@ -22,6 +22,7 @@ BY_NAME: Final[dict[str, Any]] = {
     "resolution": "working",
     "inputs": {"last": "4800.25"},
     "fx": {"fx_rate_EURUSD": "1.25"},
+    "foreign_cash": {"EUR": "12.000000001"},
     "facts": {"asked": "½"},
     "summary": ["½ of everything"],
     "controls": ["R06"],

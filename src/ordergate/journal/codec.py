@@ -23,10 +23,11 @@ TYPES: Final[tuple[type[msgspec.Struct], ...]] = get_args(AnyEvent)
 
 # The current version of kinds that have changed since they were first written; all others are at 1.
 VERSIONS: Final[Mapping[str, int]] = {
-    "account_opened": 2,
+    "account_opened": 3,
     "break_opened": 2,
     "break_resolved": 2,
     "cancel_rejected": 2,
+    "cash_adjusted": 2,
     "execution_busted": 2,
     "execution_corrected": 3,
     "kill_engaged": 2,
@@ -64,6 +65,8 @@ def _with_actor(fields: Fields) -> Fields:
 # (kind, version) to the fields of the next version.
 UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("account_opened", 1): dict,  # without a cursor: nothing is known of what the figures contain
+    ("account_opened", 2): dict,  # in one currency, whatever others the broker told
+    ("cash_adjusted", 1): dict,  # in the account's own
     ("order_adopted", 1): dict,  # without executions from before the account was opened
     ("execution_busted", 1): dict,  # without a revision: gone for good
     ("execution_corrected", 1): dict,  # without the correction's own id

@@ -83,11 +83,16 @@ class NotFound(msgspec.Struct, frozen=True, gc=False):
 
 
 class BrokerAccount(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """What a session is really logged in to. `fingerprint` identifies the account there."""
+    """What a session is really logged in to. `fingerprint` identifies the account there.
+
+    `foreign_cash` is the cash in every other currency, one that is not named having none; None where the
+    broker tells the one currency alone, and nothing follows for others.
+    """
 
     fingerprint: str
     currency: str
     cash: Decimal
+    foreign_cash: Mapping[str, Decimal] | None = None
     buying_power: Decimal | None
     blocked: str | None
 

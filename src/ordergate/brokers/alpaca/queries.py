@@ -208,6 +208,7 @@ class Queries:
             fingerprint=holdings.fingerprint(account),
             currency=account.currency,
             cash=Decimal(account.cash),
+            foreign_cash=None,  # there is one figure, in the account's currency
             buying_power=None if power is None else Decimal(power),
             blocked=holdings.blocked(account),
         )

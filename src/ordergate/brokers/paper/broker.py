@@ -215,11 +215,12 @@ class PaperBroker(Generic[E]):
         return await self._carrier.ask("account", self._account)
 
     def _account(self) -> BrokerAccount:
-        cash = self._exchange.ledger.cash
+        cash, foreign = self._exchange.ledger.cash, dict(self._exchange.ledger.foreign)
         return BrokerAccount(
             fingerprint=f"paper:{self.account_number}",
             currency=HOME,
             cash=cash,
+            foreign_cash=foreign,
             buying_power=cash,
             blocked=None,
         )

@@ -34,7 +34,7 @@ OVERRIDES_KEPT_MAX: Final = 1_000
 
 
 class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """Cash is in `currency`, and what instruments in others moved in `foreign_cash`. `breaks` are
+    """Cash is in `currency`, and that in others in `foreign_cash`. `breaks` are
     the open and the dismissed ones, by id.
 
     `cursor` is how far the broker's list of executions has been read, `opening_cursor` how far
@@ -58,6 +58,9 @@ class Account(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     loss_locks: Mapping[str, a.LossLimitReached] = {}
     foreign_cash: Mapping[str, Decimal] = {}
 
+    def cash_in(self, currency: str) -> Decimal:
+        return self.cash if currency == self.currency else self.foreign_cash.get(currency, ZERO)
+
     def position(self, symbol: Symbol) -> Position:
         return self.positions.get(symbol) or Position(symbol=symbol)
 
@@ -69,6 +72,7 @@ def opened(event: a.AccountOpened) -> Account:
         broker_account=event.broker_account,
         currency=event.currency,
         cash=event.cash,
+        foreign_cash=event.foreign_cash,
         cursor=event.cursor,
         opening_cursor=event.cursor,
     )
@@ -82,7 +86,7 @@ def evolve(account: Account, event: a.AnyAccountEvent) -> Account:
         case a.AccountSynced():
             return _replace(account, cursor=event.cursor)
         case a.CashAdjusted():
-            return _replace(account, cash=account.cash + event.amount)
+            return _adjusted(account, event)
         case a.PositionAdjusted():
             side = Side.BUY if event.quantity > ZERO else Side.SELL
             before = account.position(event.symbol)
@@ -101,6 +105,14 @@ def evolve(account: Account, event: a.AnyAccountEvent) -> Account:
             return _replace(account, overrides_used=used[-OVERRIDES_KEPT_MAX:])
         case _:
             return _with_break(account, broken(account, event))
+
+
+def _adjusted(account: Account, event: a.CashAdjusted) -> Account:
+    currency = event.currency
+    if currency is None or currency == account.currency:
+        return _replace(account, cash=account.cash + event.amount)
+    foreign = {**account.foreign_cash, currency: account.cash_in(currency) + event.amount}
+    return _replace(account, foreign_cash=foreign)
 
 
 def broken(account: Account, event: a.AnyBreakEvent) -> Break:
@@ -196,7 +208,7 @@ def _moved(
     positions, currency = {**account.positions, instrument.symbol: after}, instrument.currency
     if currency == account.currency:
         return _replace(account, cash=account.cash + moved - fee, positions=positions)
-    foreign = {**account.foreign_cash, currency: account.foreign_cash.get(currency, ZERO) + moved}
+    foreign = {**account.foreign_cash, currency: account.cash_in(currency) + moved}
     return _replace(account, cash=account.cash - fee, foreign_cash=foreign, positions=positions)
 
 

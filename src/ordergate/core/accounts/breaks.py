@@ -301,7 +301,15 @@ def _nature_of(symbol: Symbol, listed: frozenset[Symbol] | None) -> Nature:
     return Nature.POSITION if listed is None or symbol in listed else Nature.UNLISTED_SYMBOL
 
 
-def cash_difference(currency: str, ours: Decimal, theirs: Decimal) -> Difference | None:
-    if ours == theirs:
-        return None
-    return Difference(nature=Nature.CASH, subject=currency, ours=text(ours), theirs=text(theirs))
+def cash_differences(ours: Mapping[str, Decimal], theirs: Mapping[str, Decimal]) -> list[Difference]:
+    """Every currency of which the two sides have not as much. What a side does not name it has none of."""
+    return [
+        Difference(
+            nature=Nature.CASH,
+            subject=currency,
+            ours=text(ours.get(currency, ZERO)),
+            theirs=text(theirs.get(currency, ZERO)),
+        )
+        for currency in sorted({*ours, *theirs})
+        if ours.get(currency, ZERO) != theirs.get(currency, ZERO)
+    ]

@@ -97,13 +97,17 @@ def _adopted(account: Account, item: Break, asked: ResolveBreak, facts: Facts) -
     if facts.theirs is None:
         return _changed("what the broker holds could not be compared now")
     cash = item.nature is Nature.CASH
-    ours = account.cash if cash else account.position(Symbol(item.subject)).quantity
-    missing = facts.theirs - ours
+    held = account.cash_in(item.subject) if cash else account.position(Symbol(item.subject)).quantity
+    missing = facts.theirs - held
     if missing == ZERO or text(missing) != item.gap:
-        return _changed(f"ours is {text(ours)} and theirs {text(facts.theirs)} by now")
+        return _changed(f"ours is {text(held)} and theirs {text(facts.theirs)} by now")
     why = f"break {item.id}, {asked.actor}: {asked.reason}"
     if cash:
-        return [a.CashAdjusted(account=account.id, at=asked.asked_at, amount=missing, why=why)]
+        return [
+            a.CashAdjusted(
+                account=account.id, at=asked.asked_at, amount=missing, why=why, currency=item.subject
+            )
+        ]
     symbol = Symbol(item.subject)
     return [
         a.PositionAdjusted(

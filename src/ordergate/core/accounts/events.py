@@ -21,7 +21,8 @@ class AccountEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_def
 class AccountOpened(AccountEvent, frozen=True, kw_only=True, tag="account_opened"):
     """The first event of every account's stream. `broker_account` is its fingerprint there.
 
-    Executions up to the broker's `cursor` are in the figures it was opened with.
+    Executions up to the broker's `cursor` are in the figures it was opened with. `foreign_cash` is what it
+    had in other currencies, where the broker told them.
     """
 
     broker: str
@@ -29,6 +30,7 @@ class AccountOpened(AccountEvent, frozen=True, kw_only=True, tag="account_opened
     currency: str
     cash: Decimal
     cursor: str | None = None
+    foreign_cash: dict[str, Decimal] = {}
 
 
 class BreakOpened(AccountEvent, frozen=True, kw_only=True, tag="break_opened"):
@@ -107,10 +109,14 @@ class SymbolRenamed(AccountEvent, frozen=True, kw_only=True, tag="symbol_renamed
 
 
 class CashAdjusted(AccountEvent, frozen=True, kw_only=True, tag="cash_adjusted"):
-    """Cash taken over from the broker to settle a break; `amount` is signed."""
+    """Cash taken over from the broker to settle a break; `amount` is signed, in the account's own currency
+
+    where no other is named.
+    """
 
     amount: Decimal
     why: str
+    currency: str | None = None
 
 
 class AccountSynced(AccountEvent, frozen=True, kw_only=True, tag="account_synced"):

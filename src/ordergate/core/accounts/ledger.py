@@ -70,6 +70,8 @@ def adjusted(before: Account | None, after: Account, instruments: Iterable[Instr
     """The entry of what came from outside: an opening balance, a holding taken over, a correction of cash."""
     cash = after.cash - (ZERO if before is None else before.cash)
     lines = [Line(CASH, cash)]
+    for currency, amount in after.foreign_cash.items():
+        lines.append(Line(cash_of(currency), amount - (ZERO if before is None else before.cash_in(currency))))
     for instrument in instruments:
         if instrument.moves_cash_on_trade:
             old = ZERO if before is None else before.position(instrument.symbol).cost

@@ -17,6 +17,7 @@ from ordergate.core.accounts.events import (
     AccountEvent,
     AnyAccountEvent,
     AnyAlarmEvent,
+    CashAdjusted,
     OverrideUsed,
     PositionAdjusted,
     SymbolRenamed,
@@ -154,10 +155,13 @@ class UnitBuilder:
             return b""
         position = self._position(change.account, symbol)
         balance = b',"balance":' + self._balance(change.account)
-        abroad = self._balances.get(self._instruments[symbol].currency)
-        if abroad is not None and abroad.key != change.account.currency:
-            balance += b',"foreign_balance":' + abroad.body
+        balance += self._abroad(change.account, self._instruments[symbol].currency)
         return b',"position":' + position + balance
+
+    def _abroad(self, account: Account, currency: str | None) -> bytes:
+        """The balance in a currency that is not the account's own; nothing where there is none."""
+        row = None if currency is None or currency == account.currency else self._balances.get(currency)
+        return b"" if row is None else b',"foreign_balance":' + row.body
 
     def _position(self, account: Account, symbol: Symbol) -> bytes:
         instrument = self._instruments[symbol]
@@ -198,6 +202,8 @@ class UnitBuilder:
                 parts.append(b',"position":' + self._position(change.account, event.symbol))
             case _:
                 parts.append(b',"balance":' + self._balance(change.account))
+                if isinstance(event, CashAdjusted):
+                    parts.append(self._abroad(change.account, event.currency))
 
 
 def order_row(order: Order) -> OrderRow:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Final
 
 import msgspec
@@ -32,7 +33,7 @@ from ordergate.engine.answering.answers import BreakAnswer, RunAsked
 from ordergate.engine.answering.cancels import until_durable
 from ordergate.engine.answering.envelopes import Asker, Request, Route
 from ordergate.engine.answering.once import Once, until_ready
-from ordergate.ports.broker import BrokerUnavailable, NotFound
+from ordergate.ports.broker import BrokerAccount, BrokerUnavailable, NotFound
 from ordergate.ports.clock import Clock
 from ordergate.ports.views import Views
 from ordergate.telemetry.log import logger
@@ -192,7 +193,7 @@ class BreakDesk:
             case Action.CONFIRM:
                 return Facts(fingerprint=(await seat.broker.account()).fingerprint)
             case Action.ADOPT if item.nature is Nature.CASH:
-                return Facts(theirs=(await seat.broker.account()).cash)
+                return Facts(theirs=_cash_in(item.subject, await seat.broker.account()))
             case Action.ADOPT:
                 held = (await seat.broker.positions()).get(Symbol(item.subject))
                 return Facts(theirs=ZERO) if held is None else Facts(theirs=held.quantity, price=held.avg_px)
@@ -224,6 +225,13 @@ class BreakDesk:
             if seat is not None:
                 return seat
         return Refusal(Code.NOT_FOUND, f"there is no break {break_id}")
+
+
+def _cash_in(currency: str, theirs: BrokerAccount) -> Decimal | None:
+    """What the broker has of it; None where it says nothing of any but another."""
+    if currency == theirs.currency:
+        return theirs.cash
+    return None if theirs.foreign_cash is None else theirs.foreign_cash.get(currency, ZERO)
 
 
 class _OfAccount(msgspec.Struct):

@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from ordergate.core.accounts import breaks
+from ordergate.core.accounts.account import Account
 from ordergate.core.accounts.events import (
     AccountOpened,
     AnyAccountEvent,
@@ -82,6 +83,7 @@ class AccountSync:
                 broker_account=theirs.fingerprint,
                 currency=theirs.currency,
                 cash=theirs.cash,
+                foreign_cash={at: cash for at, cash in (theirs.foreign_cash or {}).items() if cash != ZERO},
                 cursor=standing.cursor,
             )
         ]
@@ -147,12 +149,12 @@ class AccountSync:
             )
             if item.subject not in moving
         ]
-        still = not moving and before.cash == after.cash
-        cash = breaks.cash_difference(after.currency, after.cash, theirs.cash) if still else None
+        still = not moving and before.cash == after.cash and before.foreign_cash == after.foreign_cash
         return Compared(
-            differences=tuple(found) if cash is None else (*found, cash),
+            differences=(*found, *(_cash_differences(after, theirs) if still else ())),
             natures=_POSITIONS | {breaks.Nature.CASH} if still else _POSITIONS,
-            moving=frozenset((nature, symbol) for nature in _POSITIONS for symbol in moving),
+            moving=frozenset((nature, symbol) for nature in _POSITIONS for symbol in moving)
+            | _untold(after, theirs),
         )
 
     async def wrong_account(self, seat: Seat) -> breaks.Difference | None:
@@ -170,6 +172,26 @@ class AccountSync:
             ours=account.broker_account,
             theirs=theirs.fingerprint,
         )
+
+
+def _cash_differences(account: Account, theirs: BrokerAccount) -> list[breaks.Difference]:
+    """A broker that tells one currency alone is compared in that one."""
+    if theirs.foreign_cash is None:
+        ours = {theirs.currency: account.cash_in(theirs.currency)}
+        return breaks.cash_differences(ours, {theirs.currency: theirs.cash})
+    ours = {**account.foreign_cash, account.currency: account.cash}
+    return breaks.cash_differences(ours, {**theirs.foreign_cash, theirs.currency: theirs.cash})
+
+
+def _untold(account: Account, theirs: BrokerAccount) -> frozenset[tuple[str, str]]:
+    """Breaks of cash of which a broker that tells one currency alone says nothing, neither yes nor no."""
+    if theirs.foreign_cash is not None:
+        return frozenset()
+    return frozenset(
+        item.key
+        for item in account.breaks.values()
+        if item.nature is breaks.Nature.CASH and item.subject != theirs.currency
+    )
 
 
 def require_expected(expected: str | None, found: str) -> None:
