@@ -9,7 +9,7 @@ import pytest
 
 from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.ports.kill_flags import Flag
-from ordergate.wiring import kill_files
+from ordergate.wiring import kill_files, local_kill
 from ordergate.wiring.clock_offset import MachineOffset, kernel_offset_ms, offset_in
 from ordergate.wiring.kill_files import FlagFolderLost, KillFiles
 from tests.cli.asking import Desk, ordergate, resting, wait_until
@@ -56,11 +56,35 @@ async def test_a_folder_that_is_gone_is_a_fault_and_not_calm(tmp_path: Path) -> 
 
 
 def test_local_needs_no_gateway_no_database_and_no_login(tmp_path: Path) -> None:
+    KillFiles(tmp_path)  # a gateway has run there
     said = ordergate(
         "kill", "engage", "--local", "--data-dir", str(tmp_path), "--reason", "all is down", "--json"
     )
     assert (said.code, said.json["row"]) == (0, False)
     assert Path(said.json["file"]).parent == tmp_path / "kill"
+
+
+def test_local_beside_no_gateways_folder_stops_nothing_and_says_so(tmp_path: Path) -> None:
+    """Typed in another directory than the gateway's it would be a file that nobody reads."""
+    words = ("kill", "engage", "--local", "--data-dir", str(tmp_path), "--reason", "all is down")
+    said = ordergate(*words)
+    assert (said.code, said.out) == (5, "")
+    for word in ("nothing is stopped", "no gateway has run on", "--config"):
+        assert word in " ".join(said.err.split())
+    assert ordergate(*words, "--json").code == 5
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_local_is_a_row_where_there_can_be_no_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def written(*_: object) -> str | None:
+        return None
+
+    monkeypatch.setattr(local_kill, "raise_row", written)
+    said = ordergate("kill", "engage", "--local", "--data-dir", str(tmp_path), "--reason", "r", "--json")
+    assert (said.code, said.json["row"], said.json["file"]) == (0, True, None)
+    assert "no gateway has run on" in said.json["file_trouble"]
 
 
 def test_a_level_wants_a_target_and_global_none(tmp_path: Path) -> None:

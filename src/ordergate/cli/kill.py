@@ -152,25 +152,28 @@ def _engage_locally(
     data_dir: Path,
     as_json: bool,
 ) -> None:
-    """The file first: it needs nothing. The row reaches nodes on other machines."""
+    """The file first: it needs nothing. The row reaches nodes on other machines.
+
+    Raises Stopped where no gateway can see either: a stop that stops nothing is no success.
+    """
     from ordergate.wiring import kill_files
-    from ordergate.wiring.local_kill import folder_of, raise_row
+    from ordergate.wiring.local_kill import folder_of, raise_file, raise_row
 
     _place(level, target)
     flag = kill_files.flag_of(level, target or "", grade, reason, datetime.now(UTC))
-    folder = folder_of(config, data_dir)
-    try:
-        path = kill_files.put(folder, flag)
-    except OSError as error:
+    path, no_file = raise_file(folder_of(config, data_dir), flag)
+    no_row = asyncio.run(raise_row(config, data_dir, flag))
+    if no_file is not None and no_row is not None:
         raise Stopped(
-            ExitCode.CANNOT_START, f"no file could be written in {folder}: {error.strerror}"
-        ) from error
-    trouble = asyncio.run(raise_row(config, data_dir, flag))
-    told = {"file": str(path), "row": trouble is None, "row_trouble": trouble, "flag": flag.id}
+            ExitCode.CANNOT_START,
+            f"nothing is stopped. No file: {no_file}. No row: {no_row}. "
+            "Name the gateway's settings by --config, or its folder by --data-dir",
+        )
     if as_json:
-        to_programs(told)
+        told = {"file": path, "file_trouble": no_file, "row": no_row is None, "row_trouble": no_row}
+        to_programs({**told, "flag": flag.id})
         return
-    people().print(f"written to {path}: in force as soon as the gateway looks, and whenever it starts")
-    people().print(
-        "and to the database" if trouble is None else f"not to the database: {trouble}", markup=False
-    )
+    written = f"written to {path}: in force as soon as the gateway looks, and whenever it starts"
+    people().print(written if no_file is None else f"not to a file: {no_file}", markup=False)
+    written = "and to the database" if no_row is None else f"not to the database: {no_row}"
+    people().print(written, markup=False)

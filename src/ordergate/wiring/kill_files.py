@@ -80,10 +80,14 @@ def flag_of(level: Level, target: str, grade: Grade, reason: str, at: datetime) 
     )
 
 
+def is_watched(data_dir: Path) -> bool:
+    """Whether a gateway has ever looked there: it makes the folder at its start."""
+    return (data_dir / FOLDER).is_dir()
+
+
 def put(data_dir: Path, flag: Flag) -> Path:
     """Raise the flag; whole when it can be seen, and on the disk when this returns. Raises OSError."""
     folder = data_dir / FOLDER
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     unfinished = folder / f".{flag.id}"
     with unfinished.open("wb") as file:
         file.write(msgspec.json.encode(flag))

@@ -10,7 +10,7 @@ from pathlib import Path
 from ordergate.core.faults import Fault
 from ordergate.journal.kill_rows import KillRows
 from ordergate.ports.kill_flags import Flag
-from ordergate.wiring import databases
+from ordergate.wiring import databases, kill_files
 from ordergate.wiring.settings import CannotStart
 
 
@@ -19,6 +19,16 @@ def folder_of(config: Path | None, data_dir: Path) -> Path:
     if config is None:
         return data_dir.absolute()
     return databases.settings_of(config, data_dir).data_dir.absolute()
+
+
+def raise_file(folder: Path, flag: Flag) -> tuple[str | None, str | None]:
+    """Where the flag is now, or why no gateway would see it there."""
+    if not kill_files.is_watched(folder):
+        return None, f"no gateway has run on {folder}"
+    try:
+        return str(kill_files.put(folder, flag)), None
+    except OSError as error:
+        return None, f"{folder} cannot be written to: {error.strerror}"
 
 
 async def raise_row(config: Path | None, data_dir: Path, flag: Flag) -> str | None:
