@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
@@ -13,7 +13,9 @@ import pytest
 from ordergate.brokers.paper import fates
 from ordergate.core.ids import OrderId
 from ordergate.core.orders import events as e
+from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.engine.answering.answers import Answer
+from tests.engine.killing import engage
 from tests.engine.stage import ACCOUNT, START, TRADER, Stage, let_run
 
 
@@ -200,6 +202,24 @@ async def test_where_the_stream_was_quicker_the_request_is_an_event_of_its_own(o
         assert proof.sent_at is None
         assert (sent.order_id, sent.asked, sent.version) == (order, one.asked, one.version)
         assert sent.committed_at <= sent.sent_at <= proof.at < sent.at
+
+
+@pytest.mark.parametrize("latency_s", [0.0, 0.25], ids=["answer first", "stream first"])
+async def test_one_cancel_for_everything_left_for_each_of_its_orders(latency_s: float) -> None:
+    async with Stage(cancels_all=True, latency_s=latency_s) as stage:
+        orders = [await working(stage) for _ in range(3)]
+        await stage.until(lambda: not latency_s or len(kept(stage, e.OrderSent)) == 3)
+        began = stage.clock.now()
+        await engage(stage, Level.GLOBAL, "", Grade.CANCEL_ALL)
+        await stage.until(lambda: all(stage.status(order) == "canceled" for order in orders))
+        await stage.until(lambda: len(cancels_sent(stage)) == 3)
+        assert sorted(cancels_sent(stage)) == sorted(orders)
+        assert {sent >= began for sent in cancels_sent(stage).values()} == {True}
+
+
+def cancels_sent(stage: Stage) -> dict[OrderId, datetime]:
+    alone = [one for one in kept(stage, e.OrderSent) if one.asked is e.Asked.CANCEL]
+    return {one.order_id: one.sent_at for one in [*kept(stage, e.OrderCanceled), *alone] if one.sent_at}
 
 
 async def test_a_cancel_that_nothing_proves_is_said_with_the_next_event_or_soon_alone(

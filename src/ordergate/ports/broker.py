@@ -160,7 +160,7 @@ class Broker(Protocol[E]):
         """
         ...
 
-    async def cancel_all(self) -> Outcome:
+    async def cancel_all(self, veto: Veto = no_veto) -> Outcome:
         """One cancel for everything open at the broker; each order's end is told and found as any other.
 
         Rejected where the broker has no such thing. `Acknowledged` names no order.

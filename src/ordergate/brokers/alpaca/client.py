@@ -184,9 +184,9 @@ class AlpacaBroker(Generic[E]):
             return Acknowledged(broker_order_id)
         return _refused(reply)
 
-    async def cancel_all(self) -> Outcome:
+    async def cancel_all(self, veto: Veto = no_veto) -> Outcome:
         """207 with a row for each; what each row says, the stream and questions say more surely."""
-        reply = await self._http.ask("DELETE", "/v2/orders", need=Need.CANCEL)
+        reply = await self._http.ask("DELETE", "/v2/orders", need=Need.CANCEL, veto=veto)
         if not isinstance(reply, Answer):
             return reply
         return Acknowledged("") if reply.status < 300 else _refused(reply)

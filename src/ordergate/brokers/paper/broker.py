@@ -100,10 +100,10 @@ class PaperBroker(Generic[E]):
             f.Call.CANCEL, cl_ord_id, lambda: self._cancel(cl_ord_id, broker_order_id), veto
         )
 
-    async def cancel_all(self) -> Outcome:
+    async def cancel_all(self, veto: Veto = no_veto) -> Outcome:
         if not self.capabilities.cancels_all:
             return Rejected("the broker takes no cancel of everything")
-        return await self._carrier.carry(f.Call.CANCEL, "everything", self._cancel_all)
+        return await self._carrier.carry(f.Call.CANCEL, "everything", self._cancel_all, veto)
 
     async def dead_man(self, timeout_s: float) -> Outcome:
         if not self.capabilities.dead_man:

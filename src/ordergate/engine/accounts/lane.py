@@ -164,14 +164,18 @@ class Lane:
         self._unwritten += 1
         return Recorded(unit, committed)
 
-    def note_sent(self, sent: OrderSent) -> None:
-        """Say with the order's next event that this left, or now where none may come.
+    def note_sent(self, *left: OrderSent) -> None:
+        """Say of each with its order's next event that it left, or now where none may come.
 
         Raises Fault as `record` does.
         """
-        order = self.books.order(sent.order_id)
-        if order is not None and (order.is_final or not self._unsaid.keep(sent)):
-            self.record([sent], correlation=f"dispatch.{sent.order_id}")
+        alone: list[OrderSent] = []
+        for sent in left:
+            order = self.books.order(sent.order_id)
+            if order is not None and (order.is_final or not self._unsaid.keep(sent)):
+                alone.append(sent)
+        if alone:
+            self.record(alone, correlation="dispatch.sent")
 
     def say_sent(self, by: datetime) -> None:
         """Say now what left by then and had no event to go with, if the lane stands."""

@@ -17,11 +17,13 @@ import msgspec
 from ordergate.core.contingent.group import Group
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.orders.events import Asked, OrderSent
 from ordergate.core.orders.order import Order
 from ordergate.engine.accounts.lanes import Lanes, Seat
+from ordergate.engine.accounts.sending import Sending
 from ordergate.engine.answering import cancels
 from ordergate.engine.answering.answers import LeftOrder
-from ordergate.ports.broker import Acknowledged
+from ordergate.ports.broker import Acknowledged, no_veto
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
 
@@ -167,10 +169,23 @@ class Sweeps:
         return True
 
     async def _ask_for_all(self, seat: Seat) -> None:
-        outcome = await seat.broker.cancel_all()
+        there = [order.id for order in seat.lane.books.open_orders() if order.broker_order_id is not None]
+        sending = Sending(self._clock, None, Asked.CANCEL)
+        outcome = await seat.broker.cancel_all(sending.timed(no_veto))
         log.warning("sweep.all_at_once", account=seat.lane.account, outcome=type(outcome).__name__)
+        left = (sending.sent(order_id, outcome) for order_id in there)
+        self._note(seat, [sent for sent in left if sent is not None])
         if isinstance(outcome, Acknowledged):
             await self._clock.sleep(AFTER_ALL_S)
+
+    def _note(self, seat: Seat, left: list[OrderSent]) -> None:
+        """When the one cancel left, of each order that it was for."""
+        if not left or not seat.lane.ready.is_set():
+            return
+        try:
+            seat.lane.note_sent(*left)
+        except Fault as fault:
+            log.error("sent.unrecorded", account=seat.lane.account, why=str(fault))
 
     def _asked_for_all(self, account: AccountId, done: asyncio.Task[None]) -> None:
         del self._asking[account]

@@ -26,11 +26,12 @@ from ordergate.core.orders.order import Order, Replacement
 from ordergate.engine.accounts.alarms import Alarms
 from ordergate.engine.accounts.lane import Lane
 from ordergate.engine.accounts.lanes import Lanes, Seat
+from ordergate.engine.accounts.sending import Sending
 from ordergate.engine.accounts.shares import Shares
 from ordergate.engine.stopping.kill_guard import KillGuard
 from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.engine.wire.holding import Held, until_free
-from ordergate.engine.wire.sendings import Sending, answered, of_cancel, of_replacement
+from ordergate.engine.wire.sendings import answered, of_cancel, of_replacement
 from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected, Unsent, no_veto
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints

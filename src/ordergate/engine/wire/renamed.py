@@ -51,8 +51,8 @@ class Renamed(Generic[E]):
     ) -> Outcome:
         return await self._broker.cancel(cl_ord_id, broker_order_id, veto)
 
-    async def cancel_all(self) -> Outcome:
-        return await self._broker.cancel_all()
+    async def cancel_all(self, veto: Veto = no_veto) -> Outcome:
+        return await self._broker.cancel_all(veto)
 
     async def dead_man(self, timeout_s: float) -> Outcome:
         return await self._broker.dead_man(timeout_s)

@@ -1,73 +1,25 @@
-"""When an order left, and what the broker's answer to it comes to.
+"""What a broker's answer to an order, a cancel or a replacement comes to, and when that had left.
 
-A send is timed by the process's own clock, at the last question before the wire; the time of day is
-worked out afterwards, so nothing is added on the way out. The acknowledgement that follows keeps both
-moments; where the broker's stream was quicker than its answer, or the answer is no acknowledgement, they
-are an event of their own. Cancels and replacements are timed alike. Decides nothing about sending.
+The acknowledgement of an order keeps when it was durable and sent; where the broker's stream was quicker
+than its answer, or the answer is no acknowledgement, they are an event of their own. Decides nothing
+about sending.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import msgspec
 
-from ordergate.core.ids import ClOrdId, OrderId
+from ordergate.core.ids import ClOrdId
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import absorb
 from ordergate.core.orders.order import Order
-from ordergate.ports.broker import Acknowledged, Outcome, Rejected, Unknown, Unsent, Veto
-from ordergate.ports.clock import Clock
+from ordergate.ports.broker import Acknowledged, Outcome, Rejected, Unknown, Unsent
 from ordergate.telemetry.log import logger
 
 log = logger("dispatcher")
-
-
-class Sending:
-    """One order, cancel or replacement on its way.
-
-    `committed` is a monotonic second, None where the commit was another's; `version` a replacement's.
-    """
-
-    def __init__(
-        self,
-        clock: Clock,
-        committed: float | None,
-        asked: e.Asked = e.Asked.PLACE,
-        version: int | None = None,
-    ) -> None:
-        self._clock = clock
-        self._committed = committed
-        self._asked = asked
-        self._version = version
-        self._left: float | None = None
-
-    def timed(self, veto: Veto) -> Veto:
-        """The same veto, which an adapter asks last of all; what it lets pass leaves then."""
-
-        def ask() -> str | None:
-            no = veto()
-            if no is None:
-                self._left = self._clock.monotonic()
-            return no
-
-        return ask
-
-    def sent(self, order_id: OrderId, outcome: Outcome) -> e.OrderSent | None:
-        """What to keep of it; None where it did not leave."""
-        if self._left is None or isinstance(outcome, Unsent):
-            return None
-        now, monotonic = self._clock.now(), self._clock.monotonic()
-        committed = self._committed
-        return e.OrderSent(
-            order_id=order_id,
-            at=now,
-            sent_at=now - timedelta(seconds=monotonic - self._left),
-            committed_at=None if committed is None else now - timedelta(seconds=monotonic - committed),
-            asked=self._asked,
-            version=self._version,
-        )
 
 
 def answered(
