@@ -82,7 +82,14 @@ class Books(Ledger):
         return Answer(order_id=order, body=self.bodies[order], failed=failed)
 
     async def cancel(
-        self, principal: Principal, order_id: OrderId, *, key: str, correlation: str, wait_s: float = 0
+        self,
+        principal: Principal,
+        order_id: OrderId,
+        *,
+        key: str,
+        correlation: str,
+        wait_s: float = 0,
+        if_revision: int | None = None,
     ) -> Answer | Refusal:
         order = self._visible(principal, order_id)
         if isinstance(order, Refusal):
@@ -90,7 +97,7 @@ class Books(Ledger):
         used = self._used(principal, "cancel", key, order_id.encode())
         if used is not None:
             return used
-        command = CancelOrder(order_id=order_id, actor="a", asked_at=self.now())
+        command = CancelOrder(order_id=order_id, actor="a", asked_at=self.now(), if_revision=if_revision)
         event = decide_cancel(order, command)
         if isinstance(event, Refusal):
             return event
@@ -138,6 +145,7 @@ class Books(Ledger):
         key: str,
         correlation: str,
         wait_s: float = 0,
+        if_revision: int | None = None,
     ) -> Answer | Refusal:
         order = self._visible(principal, order_id)
         if isinstance(order, Refusal):
@@ -155,6 +163,7 @@ class Books(Ledger):
                 stop_price=stop_price,
                 actor="a",
                 asked_at=self.now(),
+                if_revision=if_revision,
             ),
         )
         if isinstance(asked, Refusal):

@@ -132,6 +132,31 @@ async def test_rest_and_the_stream_share_their_keys(served: Served, talk: Talk, 
     assert len(books.orders_by_id) == 1
 
 
+async def test_what_was_seen_goes_with_a_command_and_comes_with_every_order(talk: Talk, books: Books) -> None:
+    await talk.send(type="place", id="1", idempotency_key=KEY, order=an_order())
+    order = (await talk.until("answer", id="1"))["order"]
+    assert order["revision"] == 1
+    books.fill(order["id"], "1", "4800.25")
+    commands = {"replace": {"quantity": "5"}, "cancel": {}}
+    for kind, fields in commands.items():
+        key = f"stale-{kind}-00000000"
+        await talk.send(
+            type=kind, id=kind, idempotency_key=key, order_id=order["id"], if_revision=1, **fields
+        )
+        stale = await talk.until("answer", id=kind)
+        assert (stale["status"], stale["problem"]["code"]) == (412, "change-outdated")
+        assert stale["problem"]["errors"] == [{"field": "revision", "message": "2"}]
+    for seen, (kind, fields) in enumerate(commands.items(), start=2):
+        key = f"right-{kind}-00000000"
+        await talk.send(
+            type=kind, id=key, idempotency_key=key, order_id=order["id"], if_revision=seen, **fields
+        )
+        assert (await talk.until("answer", id=key))["status"] == 202
+    await talk.send(type="cancel", id="5", idempotency_key=KEY, order_id=order["id"], if_revision=0)
+    wrong = await talk.until("answer", id="5")
+    assert (wrong["status"], wrong["problem"]["errors"][0]["field"]) == (400, "if_revision")
+
+
 async def test_refusals_and_denials_are_answers_with_the_problem_that_rest_gives(talk: Talk) -> None:
     await talk.send(type="place", id="1", idempotency_key=KEY, order=an_order(quantity="1001"))
     denied = await talk.until("answer", id="1")

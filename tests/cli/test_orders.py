@@ -63,6 +63,18 @@ def test_a_replacement_changes_the_order(desk: Desk) -> None:
     assert desk.ask("orders", "cancel", placed["id"]).code == 0
 
 
+def test_an_order_that_has_moved_on_is_left_alone(desk: Desk) -> None:
+    placed = desk.place(*resting(), "--wait", "10")
+    seen = ("--if-match", str(placed["revision"]))
+    changed = desk.get("orders", "replace", placed["id"], "--quantity", "7", "--wait", "10", *seen)
+    assert changed["revision"] > placed["revision"]
+    for words in (("replace", placed["id"], "--quantity", "8"), ("cancel", placed["id"])):
+        told = desk.ask("orders", *words, *seen, "--json")
+        assert (told.code, told.json["code"]) == (1, "change-outdated")
+        assert told.json["errors"] == [{"field": "revision", "message": str(changed["revision"])}]
+    assert desk.ask("orders", "cancel", placed["id"], "--if-match", "*").code == 0
+
+
 def test_a_replacement_that_changes_nothing_is_a_usage_error(desk: Desk) -> None:
     said = desk.ask("orders", "replace", "P-000000000000000000")
     assert said.code == 2

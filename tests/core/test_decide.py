@@ -63,6 +63,36 @@ def test_anything_open_can_be_canceled_once(status: Status) -> None:
     assert again.code is Code.ORDER_PENDING
 
 
+@pytest.mark.parametrize("status", ORDERS, ids=str)
+def test_an_order_that_is_not_as_it_was_seen_says_so_before_anything_else(status: Status) -> None:
+    order = ORDERS[status]
+    for seen in (order.revision - 1, order.revision + 1):
+        for answer in (
+            decide_cancel(order, msgspec.structs.replace(CANCEL, if_revision=seen)),
+            decide_replace(order, msgspec.structs.replace(replace(5), if_revision=seen)),
+        ):
+            assert isinstance(answer, Refusal)
+            assert answer.code is Code.CHANGE_OUTDATED
+            assert answer.fields == {"revision": str(order.revision)}
+
+
+@pytest.mark.parametrize("status", ORDERS, ids=str)
+def test_an_order_that_is_as_it_was_seen_is_judged_as_ever(status: Status) -> None:
+    order = ORDERS[status]
+    cancel = msgspec.structs.replace(CANCEL, if_revision=order.revision)
+    assert decide_cancel(order, cancel) == decide_cancel(order, CANCEL)
+    asked = msgspec.structs.replace(replace(5), if_revision=order.revision)
+    assert decide_replace(order, asked) == decide_replace(order, replace(5))
+
+
+def test_every_event_is_another_revision() -> None:
+    order = working()
+    assert order.revision == 2
+    after = evolve(order, e.OrderSent(order_id=order.id, at=order.updated_at, sent_at=NOW))
+    assert after.revision == 3
+    assert msgspec.structs.replace(after, revision=2) == order
+
+
 def test_what_is_final_can_neither_be_canceled_nor_replaced() -> None:
     for answer in (
         decide_cancel(ORDERS[Status.CANCELED], CANCEL),

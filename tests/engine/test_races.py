@@ -10,9 +10,12 @@ import msgspec
 import pytest
 
 from ordergate.brokers.paper import fates
-from ordergate.core.ids import ClOrdId, Env
+from ordergate.core.ids import ClOrdId, Env, OrderId
+from ordergate.core.orders.order import Order
 from ordergate.core.orders.reports import OrderSnapshot
+from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, KillEngaged
+from ordergate.engine.answering.answers import Answer
 from ordergate.engine.stopping.kill_switch import KillSwitch
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.broker import NotFound
@@ -63,6 +66,90 @@ async def test_a_replacement_of_what_has_filled_meanwhile_is_not_sent() -> None:
         await asking
         await stage.until(lambda: stage.status(order) == "filled")
         assert fates.Call.REPLACE not in called
+
+
+async def test_a_fill_that_comes_before_a_replacement_of_what_was_seen_leaves_nothing_of_it() -> None:
+    called: list[fates.Call] = []
+
+    def fate(call: fates.Call) -> fates.Fate:
+        called.append(call)
+        return fates.Delivered()
+
+    async with Stage(fate=fate) as stage:
+        order = await stage.accepted(quantity=3, limit="4700")
+        await stage.until(lambda: stage.status(order) == "working")
+        seen = stage.lane.books.order(order)
+        assert seen is not None
+        (resting,) = stage.exchange.orders()
+        stage.journal.hold()
+        stage.exchange.fill(resting.id, Decimal(1), Decimal(4700))
+        await let_run()
+        head = stage.lane.head
+        both = (resized(stage, order, seen), gone(stage, order, seen))
+        asking = [asyncio.create_task(asked) for asked in both]
+        await let_run()
+        assert not any(task.done() for task in asking)  # the fill, on which they rest, is not durable yet
+        stage.journal.release()
+        for answer in await asyncio.gather(*asking):
+            assert isinstance(answer, Refusal)
+            assert answer.code is Code.CHANGE_OUTDATED
+            assert answer.fields == {"revision": str(seen.revision + 1)}
+        assert stage.lane.head == head
+        assert not {fates.Call.REPLACE, fates.Call.CANCEL} & set(called)
+
+
+async def test_a_key_that_bought_a_change_names_it_whatever_was_seen_and_whatever_came_after() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=3, limit="4700")
+        await stage.until(lambda: stage.status(order) == "working")
+        seen = stage.lane.books.order(order)
+        assert seen is not None
+        key = stage.key()
+        first = await resized(stage, order, seen, key)
+        assert isinstance(first, Answer)
+        await stage.until(lambda: stage.status(order) == "working")
+        again = await resized(stage, order, seen, key)
+        assert isinstance(again, Answer)
+        assert again.replayed
+        assert stage.body(again)["version"] == 2
+
+
+async def test_an_order_that_memory_let_go_is_at_the_revision_that_it_was() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=1, limit="4700")
+        await stage.until(lambda: stage.status(order) == "working")
+        (resting,) = stage.exchange.orders()
+        stage.exchange.fill(resting.id, Decimal(1), Decimal(4700))
+        await stage.until(lambda: stage.status(order) == "filled")
+        seen = stage.lane.books.order(order)
+        assert seen is not None
+        await stage.restart()
+        again = stage.lane.books.order(order)
+        assert again is not None
+        assert again.revision == seen.revision
+        del stage.lane.books._final[order]
+        told = await stage.lane.order(order)
+        assert told is not None
+        assert told.revision == seen.revision
+
+
+async def resized(stage: Stage, order: OrderId, seen: Order, key: str | None = None) -> Answer | Refusal:
+    return await stage.gate.replace(
+        TRADER,
+        order,
+        quantity=Decimal(5),
+        limit_price=None,
+        stop_price=None,
+        key=key or stage.key(),
+        correlation="test",
+        if_revision=seen.revision,
+    )
+
+
+async def gone(stage: Stage, order: OrderId, seen: Order) -> Answer | Refusal:
+    return await stage.gate.cancel(
+        TRADER, order, key=stage.key(), correlation="test", if_revision=seen.revision
+    )
 
 
 async def test_an_order_under_way_at_a_crash_is_not_ended_by_the_refusal_of_its_repetition() -> None:

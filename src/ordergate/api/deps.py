@@ -75,7 +75,14 @@ class GateLike(Protocol):
     ) -> bool: ...
 
     async def cancel(
-        self, principal: Principal, order_id: OrderId, *, key: str, correlation: str, wait_s: float = 0
+        self,
+        principal: Principal,
+        order_id: OrderId,
+        *,
+        key: str,
+        correlation: str,
+        wait_s: float = 0,
+        if_revision: int | None = None,
     ) -> Answer | Refusal: ...
 
     async def replace(
@@ -89,6 +96,7 @@ class GateLike(Protocol):
         key: str,
         correlation: str,
         wait_s: float = 0,
+        if_revision: int | None = None,
     ) -> Answer | Refusal: ...
 
     async def resolve(

@@ -36,6 +36,7 @@ _ONCE: Final = frozenset(
         b"dpop",
         b"host",
         b"idempotency-key",
+        b"if-match",
         b"transfer-encoding",
     }
 )

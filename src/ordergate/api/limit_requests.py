@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final
 
 import msgspec
 
+from ordergate.api.etags import number_in
 from ordergate.api.json_bodies import decode
 from ordergate.api.requests import AccountIdText, OrderFields, Reason, terms_of
 from ordergate.core.orders.events import Severity
@@ -148,7 +149,7 @@ def expected_in(if_match: str | None, if_none_match: str | None) -> int | Refusa
     if if_match is None or if_none_match is not None:
         words = "send If-Match with the ETag that you saw, or If-None-Match: * for a new rule"
         return Refusal(Code.PRECONDITION_REQUIRED, words)
-    version = if_match.strip().removeprefix('"').removesuffix('"')
-    if not version.isdecimal() or not version.isascii() or len(version) > 9 or int(version) < 1:
+    version = number_in(if_match)
+    if version is None:
         return Refusal(Code.INVALID, "If-Match is no ETag of a rule", {"If-Match": "must be an ETag"})
-    return int(version)
+    return version

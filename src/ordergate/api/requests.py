@@ -27,6 +27,7 @@ SYMBOL: Final = "[A-Z0-9][A-Z0-9./_-]{0,31}"
 BREAK_ID: Final = "(?:brk-[0-9a-f]{12}-[0-9a-f]{8}|[0-9a-f]{16})"
 LABEL: Final = "[A-Za-z0-9_.:-]{1,64}"
 AMOUNT: Final = "-?(?:0|[1-9][0-9]{0,17})(?:\\.[0-9]{1,9})?"
+REVISION_DIGITS_MAX: Final = 9
 
 _AMOUNT_WORDS: Final = 'a decimal string of at most 18 digits, such as "4800.25", and not a JSON number'
 
@@ -38,6 +39,9 @@ SymbolText = Annotated[str, msgspec.Meta(pattern=rf"\A{SYMBOL}\Z", description='
 Label = Annotated[
     str,
     msgspec.Meta(pattern=rf"\A{LABEL}\Z", description="1 to 64 characters of A-Z, a-z, 0-9 and _ . : -"),
+]
+Revision = Annotated[
+    int, msgspec.Meta(ge=1, lt=10**REVISION_DIGITS_MAX, description="a whole number, an order's revision")
 ]
 AmountText = Annotated[str, msgspec.Meta(max_length=20, description=_AMOUNT_WORDS)]
 Reason = Annotated[

@@ -97,7 +97,8 @@ class Order(BaseModel):
     """An order as it stands. `leaves_qty` is what may still fill. `converted_from` is the type that was asked
 
     for, where the limits have made it another; the orders that it `waits_for` are canceled, and gone before
-    it leaves. One that is `held` is kept until its market opens at `held_until`.
+    it leaves. One that is `held` is kept until its market opens at `held_until`. `version` counts its
+    replacements, `revision` everything that happened to it; its ETag is the latter.
     """
 
     id: OrderId
@@ -121,6 +122,7 @@ class Order(BaseModel):
     leaves_qty: Figure
     avg_px: Figure | None
     version: int
+    revision: int
     broker_order_id: str | None
     reason: str | None
     failed_controls: list[FailedControl]

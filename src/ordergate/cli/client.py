@@ -135,11 +135,14 @@ class GatewayClient:
         key: str | None = None,
         wait_s: int = 0,
         query: Mapping[str, str] | None = None,
+        if_match: str | None = None,
     ) -> Any:
-        """A request that acts once, however often it has to be sent."""
+        """A request that acts once, however often it has to be sent; `if_match` is an ETag that was seen."""
         headers = {"idempotency-key": key or secrets.token_hex(16)}
         if wait_s:
             headers["prefer"] = f"wait={wait_s}"
+        if if_match is not None:
+            headers["if-match"] = if_match
         return self._ask(method, path, body=body, headers=headers, params=query)
 
     def token(self) -> Token:

@@ -28,6 +28,10 @@ LimitPrice = Annotated[
 ]
 VenueOf = Annotated[str | None, typer.Option("--venue", help="Where, of what the broker offers.")]
 StopPrice = Annotated[str | None, typer.Option("--stop", help="Stop price.")]
+IfMatch = Annotated[
+    str | None,
+    typer.Option("--if-match", help="Only if the order is still at this revision, as it was shown."),
+]
 
 
 @app.command()
@@ -125,14 +129,18 @@ def events(order_id: OrderId, profile: ProfileFile = None, as_json: AsJson = Fal
 @app.command()
 def cancel(
     order_id: OrderId,
+    *,
     wait: WaitFor = 0,
+    if_match: IfMatch = None,
     key: Key = None,
     profile: ProfileFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Ask for an order to be canceled."""
     with gateway(profile) as client:
-        order = client.command("DELETE", f"/v1/orders/{order_id}", key=key, wait_s=wait)
+        order = client.command(
+            "DELETE", f"/v1/orders/{order_id}", key=key, wait_s=wait, if_match=_tag(if_match)
+        )
     show(order, as_json, tables.one_order(order))
 
 
@@ -162,6 +170,7 @@ def replace(
     limit: Annotated[str | None, typer.Option("--limit", help="The new limit price.")] = None,
     stop: Annotated[str | None, typer.Option("--stop", help="The new stop price.")] = None,
     wait: WaitFor = 0,
+    if_match: IfMatch = None,
     key: Key = None,
     profile: ProfileFile = None,
     as_json: AsJson = False,
@@ -171,7 +180,9 @@ def replace(
     if not changes:
         raise Stopped(ExitCode.USAGE, "say what to change: --quantity, --limit or --stop")
     with gateway(profile) as client:
-        order = client.command("PATCH", f"/v1/orders/{order_id}", changes, key=key, wait_s=wait)
+        order = client.command(
+            "PATCH", f"/v1/orders/{order_id}", changes, key=key, wait_s=wait, if_match=_tag(if_match)
+        )
     show(order, as_json, tables.one_order(order))
 
 
@@ -231,6 +242,11 @@ def terms_of(
         "stop_price": stop,
         "time_in_force": tif.value,
     }
+
+
+def _tag(revision: str | None) -> str | None:
+    """A revision as an ETag; what is one already, or `*`, as it is."""
+    return f'"{revision}"' if revision is not None and revision.isdecimal() else revision
 
 
 def _given(values: dict[str, Any]) -> dict[str, Any]:

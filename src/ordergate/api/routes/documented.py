@@ -70,6 +70,20 @@ REPLAYED: Final = {
         "schema": {"type": "string", "enum": ["true"]},
     }
 }
+TAG: Final = {
+    "ETag": {
+        "description": "The order's revision in quotes, for If-Match.",
+        "schema": {"type": "string", "pattern": '^"[1-9][0-9]*"$'},
+    }
+}
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        pattern=r'^(?:"[1-9][0-9]{0,8}"|\*)$',
+        description="The ETag of the order that you saw: one that has changed since is left alone (412).",
+    ),
+]
 _LOCATION: Final = {"Location": {"description": "Where the order is.", "schema": {"type": "string"}}}
 
 
@@ -98,7 +112,7 @@ def _document_orders(router: APIRouter) -> None:
         summary="Place an order",
         description="Answers once the order is durable and approved by risk.",
         responses=answers(
-            201, schemas.Order, "Durable.", {**_LOCATION, **REPLAYED}, 400, 403, 404, 409, 415, 422
+            201, schemas.Order, "Durable.", {**_LOCATION, **REPLAYED, **TAG}, 400, 403, 404, 409, 415, 422
         ),
     )
     def place(order: Annotated[schemas.OrderRequest, JSON], key: Key, prefer: Prefer = None) -> None: ...
@@ -116,21 +130,30 @@ def _document_orders(router: APIRouter) -> None:
         "/v1/orders/{order_id}",
         tags=["orders"],
         summary="One order",
-        responses=answers(200, schemas.Order, "As it stands.", {}, 403, 404),
+        responses=answers(200, schemas.Order, "As it stands.", TAG, 403, 404),
     )
     def show(order_id: OrderPath) -> None: ...
 
 
 def _document_changes(router: APIRouter) -> None:
+    asked = {**REPLAYED, **TAG}
+    outdated: Responses = {
+        412: {"model": schemas.Problem, "description": "Not as it was seen; its ETag now.", "headers": TAG}
+    }
+
     @router.patch(
         "/v1/orders/{order_id}",
         status_code=202,
         tags=["orders"],
         summary="Replace quantity or prices",
-        responses=answers(202, schemas.Order, "Asked.", REPLAYED, 400, 403, 404, 409, 415, 422),
+        responses=answers(202, schemas.Order, "Asked.", asked, 400, 403, 404, 409, 415, 422) | outdated,
     )
     def replace(
-        order_id: OrderPath, change: Annotated[schemas.ReplaceRequest, JSON], key: Key, prefer: Prefer = None
+        order_id: OrderPath,
+        change: Annotated[schemas.ReplaceRequest, JSON],
+        key: Key,
+        prefer: Prefer = None,
+        if_match: IfMatch = None,
     ) -> None: ...
 
     @router.delete(
@@ -138,16 +161,16 @@ def _document_changes(router: APIRouter) -> None:
         status_code=202,
         tags=["orders"],
         summary="Cancel an order",
-        responses=answers(202, schemas.Order, "Asked.", REPLAYED, 400, 403, 404, 409, 422),
+        responses=answers(202, schemas.Order, "Asked.", asked, 400, 403, 404, 409, 422) | outdated,
     )
-    def cancel(order_id: OrderPath, key: Key, prefer: Prefer = None) -> None: ...
+    def cancel(order_id: OrderPath, key: Key, prefer: Prefer = None, if_match: IfMatch = None) -> None: ...
 
     @router.post(
         "/v1/orders/{order_id}/resolve",
         tags=["orders"],
         summary="Say what became of an order in question",
         description="A person's word, with a reason, where no question to the broker can prove it.",
-        responses=answers(200, schemas.Order, "Written down.", REPLAYED, 400, 403, 404, 409, 415, 422),
+        responses=answers(200, schemas.Order, "Written down.", asked, 400, 403, 404, 409, 415, 422),
     )
     def resolve(
         order_id: OrderPath, resolution: Annotated[schemas.OrderResolveRequest, JSON], key: Key
@@ -273,7 +296,7 @@ def _document_hooks(router: APIRouter) -> None:
         " how it is read. The same alert again never acts twice.",
         openapi_extra={"security": []},
         responses=answers(
-            201, schemas.Order, "Durable.", {**_LOCATION, **REPLAYED}, 400, 403, 404, 409, 415, 422
+            201, schemas.Order, "Durable.", {**_LOCATION, **REPLAYED, **TAG}, 400, 403, 404, 409, 415, 422
         ),
     )
     def send(name: HookName, alert: Annotated[dict[str, Any], JSON]) -> None: ...

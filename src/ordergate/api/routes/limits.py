@@ -16,6 +16,7 @@ from ordergate.api import limit_schemas, schemas
 from ordergate.api.bearer import challenge
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
+from ordergate.api.etags import tagged
 from ordergate.api.exchange import Call, Headers, Reply, refused
 from ordergate.api.limit_requests import (
     apply_decoder,
@@ -193,7 +194,7 @@ class LimitRoutes:
         )
         headers: Headers = []
         if len(answer.rules) == 1 and answer.change is None:
-            headers.append((b"etag", b'"%d"' % answer.rules[0].version))
+            headers.append(tagged(answer.rules[0].version))
         return Reply(200 if answer.change is None else 202, _encode(told), headers)
 
     def _planned(self, call: Call, plan: Plan | Refusal) -> Reply:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
-from ordergate.api import problems
+from ordergate.api import etags, problems
 from ordergate.api.bearer import challenge
 from ordergate.api.deps import Bounds, Deps
 from ordergate.api.door import Door
@@ -93,13 +93,18 @@ class OrderRoutes:
             return principal
         order = self._order_id(call)
         body = None if order is None else await self._seen(principal).order(order, tuple(principal.accounts))
-        return refused(NO_SUCH_ORDER, call.correlation) if body is None else Reply(200, body)
+        if body is None:
+            return refused(NO_SUCH_ORDER, call.correlation)
+        return Reply(200, body, etags.of_order(body))
 
     async def replace(self, call: Call) -> Reply:
         found = await self._on_order(call)
         if isinstance(found, Reply):
             return found
         principal, order, key = found
+        seen_revision = etags.revision_in(call.header(b"if-match"))
+        if isinstance(seen_revision, Refusal):
+            return refused(seen_revision, call.correlation)
         changes = await self._changes(call)
         if isinstance(changes, Refusal):
             return refused(changes, call.correlation)
@@ -113,6 +118,7 @@ class OrderRoutes:
             key=key,
             correlation=call.correlation,
             wait_s=wait_s,
+            if_revision=seen_revision,
         )
         return told(answer, 202, call.correlation, wait_s)
 
@@ -121,9 +127,17 @@ class OrderRoutes:
         if isinstance(found, Reply):
             return found
         principal, order, key = found
+        seen_revision = etags.revision_in(call.header(b"if-match"))
+        if isinstance(seen_revision, Refusal):
+            return refused(seen_revision, call.correlation)
         wait_s = self._wait_s(call)
         answer = await self._gate.cancel(
-            principal, order, key=key, correlation=call.correlation, wait_s=wait_s
+            principal,
+            order,
+            key=key,
+            correlation=call.correlation,
+            wait_s=wait_s,
+            if_revision=seen_revision,
         )
         return told(answer, 202, call.correlation, wait_s)
 
@@ -149,7 +163,7 @@ class OrderRoutes:
         )
         if isinstance(answer, Refusal):
             return refused(answer, call.correlation, challenge(answer, Scope.OPERATIONS_WRITE))
-        return Reply(200, answer.body, _replayed(answer.replayed))
+        return Reply(200, answer.body, [*_replayed(answer.replayed), *etags.of_order(answer.body)])
 
     async def cancel_all(self, call: Call) -> Reply:
         principal = await self._door.enter(call, Scope.ORDERS_WRITE, cancels=True)
@@ -209,7 +223,8 @@ class OrderRoutes:
 def told(answer: Answer | Refusal, status: int, correlation: str, wait_s: int = 0) -> Reply:
     """What the gate answered about one order."""
     if isinstance(answer, Refusal):
-        return refused(answer, correlation, challenge(answer, Scope.ORDERS_WRITE))
+        headers = [*challenge(answer, Scope.ORDERS_WRITE), *etags.of_refusal(answer)]
+        return refused(answer, correlation, headers)
     headers = _replayed(answer.replayed)
     if answer.failed:
         denial = problems.denial(answer.failed, answer.order_id, answer.body, correlation)
@@ -219,6 +234,8 @@ def told(answer: Answer | Refusal, status: int, correlation: str, wait_s: int = 
         headers.append((b"location", f"/v1/orders/{answer.order_id}".encode()))
     if wait_s:
         headers.append((b"preference-applied", b"wait=%d" % wait_s))
+    is_new = status == 201 and not wait_s and not answer.replayed
+    headers += [etags.FIRST] if is_new else etags.of_order(answer.body)
     return Reply(status, answer.body, headers)
 
 

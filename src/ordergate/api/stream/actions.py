@@ -66,11 +66,13 @@ class Unwatch(Action, frozen=True):
 
 class CancelAsked(msgspec.Struct, frozen=True, gc=False):
     order_id: OrderId
+    if_revision: int | None = None
 
 
 class ReplaceAsked(msgspec.Struct, frozen=True, gc=False):
     order_id: OrderId
     changes: Changes
+    if_revision: int | None = None
 
 
 class CancelGroupAsked(msgspec.Struct, frozen=True, gc=False):

@@ -83,6 +83,7 @@ async def _asked(
                 key=command.key,
                 correlation=command.correlation,
                 wait_s=command.wait_s,
+                if_revision=asked.if_revision,
             )
         case ReplaceAsked():
             return await gate.replace(
@@ -94,4 +95,5 @@ async def _asked(
                 key=command.key,
                 correlation=command.correlation,
                 wait_s=command.wait_s,
+                if_revision=asked.if_revision,
             )

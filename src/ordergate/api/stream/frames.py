@@ -21,6 +21,7 @@ from ordergate.api.requests import (
     Label,
     OrderFields,
     OrderIdText,
+    Revision,
     SymbolText,
     impossible_amounts,
 )
@@ -113,7 +114,10 @@ class Place(CommandFrame, frozen=True, kw_only=True, tag="place"):
 
 
 class Cancel(CommandFrame, frozen=True, kw_only=True, tag="cancel"):
+    """With `if_revision` only an order that is still as it was seen, as REST's `If-Match` says it."""
+
     order_id: OrderIdText
+    if_revision: Revision | None = None
 
 
 class Replace(CommandFrame, Judged, frozen=True, kw_only=True, tag="replace"):
@@ -121,6 +125,7 @@ class Replace(CommandFrame, Judged, frozen=True, kw_only=True, tag="replace"):
     quantity: AmountText | None = None
     limit_price: AmountText | None = None
     stop_price: AmountText | None = None
+    if_revision: Revision | None = None
 
     @classmethod
     def impossible(cls, given: Mapping[str, Any]) -> dict[str, str]:

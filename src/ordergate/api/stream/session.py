@@ -232,9 +232,11 @@ class Session:
             return Refusal(Code.NOT_FOUND, "there is no such order")
         order_id = OrderId(frame.order_id)
         if isinstance(frame, frames.Cancel):
-            return CancelAsked(order_id)
+            return CancelAsked(order_id, frame.if_revision)
         changes = changes_of(frame.quantity, frame.limit_price, frame.stop_price)
-        return changes if isinstance(changes, Refusal) else ReplaceAsked(order_id, changes)
+        if isinstance(changes, Refusal):
+            return changes
+        return ReplaceAsked(order_id, changes, frame.if_revision)
 
     def _subscribe(self, frame: frames.Subscribe, principal: Principal) -> Actions:
         of_account = frame.account_id is not None and frame.channels is not None

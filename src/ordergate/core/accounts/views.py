@@ -40,6 +40,7 @@ class OrderView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     leaves_qty: str
     avg_px: str | None
     version: int
+    revision: int
     broker_order_id: str | None
     reason: str | None
     failed_controls: tuple[e.FailedControl, ...]
@@ -146,6 +147,7 @@ def order_view(order: Order) -> OrderView:
         leaves_qty=text(order.leaves_qty),
         avg_px=None if average is None else text(average),
         version=order.version,
+        revision=order.revision,
         broker_order_id=order.broker_order_id,
         reason=order.reason,
         failed_controls=order.failed,

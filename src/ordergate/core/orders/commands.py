@@ -1,6 +1,7 @@
 """What may be asked, and refused. Imperative; nothing has happened yet.
 
-`asked_at` is when the gateway took the request.
+`asked_at` is when the gateway took the request. `if_revision` says what the asker saw: the order is
+changed only if it is still at that revision.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ class CancelOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     order_id: OrderId
     actor: str
     asked_at: datetime
+    if_revision: int | None = None
 
 
 class ReplaceOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -39,6 +41,7 @@ class ReplaceOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     stop_price: Decimal | None
     actor: str
     asked_at: datetime
+    if_revision: int | None = None
 
 
 class ResolveOrder(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,6 +12,8 @@ from ordergate.core.refusals import Code, Refusal
 
 def decide_cancel(order: Order, command: CancelOrder) -> e.CancelRequested | Refusal:
     """A cancel of anything open is asked of the broker; asking twice is refused as pending."""
+    if (outdated := _outdated(order, command.if_revision)) is not None:
+        return outdated
     if order.is_final:
         return Refusal(Code.ORDER_FINAL, f"order {order.id} is {order.status}")
     if order.cancel_requested:
@@ -21,6 +23,8 @@ def decide_cancel(order: Order, command: CancelOrder) -> e.CancelRequested | Ref
 
 def decide_replace(order: Order, command: ReplaceOrder) -> Replacement | Refusal:
     """What the order would become. Risk has still to be asked."""
+    if (outdated := _outdated(order, command.if_revision)) is not None:
+        return outdated
     if order.is_final:
         return Refusal(Code.ORDER_FINAL, f"order {order.id} is {order.status}")
     if order.status is Status.UNKNOWN:
@@ -47,6 +51,14 @@ def decide_replace(order: Order, command: ReplaceOrder) -> Replacement | Refusal
     if wrong:
         return Refusal(Code.INVALID, "the replacement does not fit the order", wrong)
     return asked
+
+
+def _outdated(order: Order, seen: int | None) -> Refusal | None:
+    """What the asker saw is looked at first: what has moved on says so, whatever else it would say."""
+    if seen is None or seen == order.revision:
+        return None
+    words = f"order {order.id} is at revision {order.revision} by now, not {seen}"
+    return Refusal(Code.CHANGE_OUTDATED, words, {"revision": str(order.revision)})
 
 
 def _misplaced_prices(order: Order, asked: Replacement) -> dict[str, str]:

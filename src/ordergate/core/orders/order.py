@@ -60,13 +60,15 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     of executions, by which the broker's corrections named them, and `repeated` the ids of those
     told twice. `actor` is who asked for it, None where it was placed elsewhere. `converted_from` is
     the type that they asked for, where it has become another; the orders that it `waits_for` have to be
-    gone before it leaves. `held_until` is when the market opens that it is, or was, kept for.
+    gone before it leaves. `held_until` is when the market opens that it is, or was, kept for. `revision`
+    is how many events it has come to: two of the same are the same order, as it was at one moment.
     """
 
     id: OrderId
     terms: Terms
     status: Status
     version: int = 1
+    revision: int = 1
     broker_order_id: str | None = None
     cum_qty: Decimal = ZERO
     cum_notional: Decimal = ZERO
@@ -217,7 +219,7 @@ def _begun(event: e.OrderAccepted | e.OrderHeld | e.OrderDenied | e.OrderAdopted
 def evolve(order: Order, event: e.AnyOrderEvent) -> Order:
     """The order after `event`. A pair that the lifecycle table does not have is a fault."""
     status = step(order.status, type(event))
-    moved = _replace(order, status=status, updated_at=event.at)
+    moved = _replace(order, status=status, revision=order.revision + 1, updated_at=event.at)
     if status is not order.status:
         reason = None if order.is_final else order.reason  # what ended it was not so
         final_at = event.at if status in FINAL else None

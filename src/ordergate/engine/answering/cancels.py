@@ -11,24 +11,54 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
+import msgspec
+
 from ordergate.core.contingent.events import GroupCancelRequested
 from ordergate.core.contingent.group import Group
 from ordergate.core.contingent.terms import GroupKind
+from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.commands import CancelOrder
 from ordergate.core.orders.decide import decide_cancel
 from ordergate.core.orders.events import CancelRequested
 from ordergate.core.orders.order import Order
-from ordergate.core.refusals import Refusal
+from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.accounts.lane import Recorded
 from ordergate.engine.accounts.lanes import Seat
-from ordergate.engine.answering.answers import CancelResult
+from ordergate.engine.answering.answers import CancelAllAnswer, CancelResult
+from ordergate.engine.answering.envelopes import Request
+from ordergate.telemetry.log import logger
+
+log = logger("cancels")
 
 CANCEL_REQUESTED: Final = "cancel-requested"
 EVENTS_PER_UNIT_MAX: Final = 200
 
 Cancel = CancelRequested | GroupCancelRequested
+
+
+async def ask_all(
+    seat: Seat, request: Request, *, at: datetime, symbol: Symbol | None, within_s: float
+) -> CancelAllAnswer | Refusal:
+    """The whole of it, durable, under a key that has bought nothing yet."""
+    events, results = decide_all(seat, actor=request.actor, at=at, symbol=symbol)
+    receipt = Receipt(
+        scope=request.scope,
+        fingerprint=request.fingerprint,
+        account=seat.lane.account,
+        order=None,
+        status=207,
+        body=msgspec.json.encode(results).decode(),
+        at=at,
+    )
+    try:
+        recorded = record_all(seat, events, at=at, correlation=request.correlation, receipt=receipt)
+        await until_durable(recorded, within_s)
+    except (Fault, TimeoutError) as fault:
+        log.error("cancel_all.unrecorded", account=seat.lane.account, why=str(fault))
+        return Refusal(Code.UNAVAILABLE, "not known to be durable; ask again with this key")
+    return CancelAllAnswer(results=results)
 
 
 def decide_all(

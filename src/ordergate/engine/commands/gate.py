@@ -16,8 +16,6 @@ from typing import Final
 import msgspec
 
 from ordergate.core.access import Principal, Scope
-from ordergate.core.faults import Fault
-from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, is_order_id
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.commands import CancelOrder, ReplaceOrder, ResolveOrder
@@ -47,9 +45,6 @@ from ordergate.engine.stopping.kill_desk import KillDesk
 from ordergate.engine.stopping.kill_switch import KillSwitch
 from ordergate.engine.wire.dispatcher import Dispatcher
 from ordergate.ports.clock import Clock
-from ordergate.telemetry.log import logger
-
-log = logger("gate")
 
 DEADLINE_S: Final = 5.0
 
@@ -164,15 +159,25 @@ class Gate(KillGate):
         correlation: str,
         wait_s: float = 0,
         deadline_s: float = DEADLINE_S,
+        if_revision: int | None = None,
     ) -> Answer | Refusal:
-        """Ask the broker to cancel. Never refused by risk or the kill switch."""
+        """Ask the broker to cancel. Never refused by risk or the kill switch.
+
+        With `if_revision` only what the asker saw. It is a condition and no part of the request: a key that
+        was used names what it bought, whatever has become of that.
+        """
         seat = await self._seat_of(principal, order_id)
         if isinstance(seat, Refusal):
             return seat
         request = self._request(Asker(principal, key, correlation), envelopes.CANCEL, seat, {"id": order_id})
 
         def decide() -> Decided | Refusal:
-            command = CancelOrder(order_id=order_id, actor=principal.subject, asked_at=self._clock.now())
+            command = CancelOrder(
+                order_id=order_id,
+                actor=principal.subject,
+                asked_at=self._clock.now(),
+                if_revision=if_revision,
+            )
             return self._judging.cancel(seat, command, request)
 
         return await self._decided(seat, request, decide, wait_s, deadline_s)
@@ -189,8 +194,9 @@ class Gate(KillGate):
         correlation: str,
         wait_s: float = 0,
         deadline_s: float = DEADLINE_S,
+        if_revision: int | None = None,
     ) -> Answer | Refusal:
-        """Change a working order; risk judges the worst case of old and new."""
+        """Change a working order; risk judges the worst case of old and new. `if_revision` as in `cancel`."""
         received = self._clock.now()
         seat = await self._seat_of(principal, order_id)
         if isinstance(seat, Refusal):
@@ -215,6 +221,7 @@ class Gate(KillGate):
                 stop_price=stop_price,
                 actor=principal.subject,
                 asked_at=received,
+                if_revision=if_revision,
             )
             order = seat.lane.books.order(order_id)
             no = self._keys.refuse_replacement(principal, order, command)
@@ -285,7 +292,7 @@ class Gate(KillGate):
         if known is not None:
             results = msgspec.json.decode(known.body or "[]", type=tuple[CancelResult, ...])
             return CancelAllAnswer(results=results, replayed=True)
-        return await self._cancel_all(seat, request, symbol)
+        return await cancels.ask_all(seat, request, at=self._clock.now(), symbol=symbol, within_s=DEADLINE_S)
 
     def preview(self, principal: Principal, terms: Terms) -> Preview | Refusal:
         """What every control would say now. Changes and counts nothing."""
@@ -334,30 +341,6 @@ class Gate(KillGate):
         if isinstance(answer, Refusal) or wait_s <= 0 or answer.failed:
             return answer
         return await self._once.after_broker(seat, answer, wait_s)
-
-    async def _cancel_all(
-        self, seat: Seat, request: Request, symbol: Symbol | None
-    ) -> CancelAllAnswer | Refusal:
-        now = self._clock.now()
-        events, results = cancels.decide_all(seat, actor=request.actor, at=now, symbol=symbol)
-        receipt = Receipt(
-            scope=request.scope,
-            fingerprint=request.fingerprint,
-            account=seat.lane.account,
-            order=None,
-            status=207,
-            body=msgspec.json.encode(results).decode(),
-            at=now,
-        )
-        try:
-            recorded = cancels.record_all(
-                seat, events, at=now, correlation=request.correlation, receipt=receipt
-            )
-            await cancels.until_durable(recorded, DEADLINE_S)
-        except (Fault, TimeoutError) as fault:
-            log.error("cancel_all.unrecorded", account=seat.lane.account, why=str(fault))
-            return Refusal(Code.UNAVAILABLE, "not known to be durable; ask again with this key")
-        return CancelAllAnswer(results=results)
 
     def _seat_for(self, principal: Principal, terms: Terms) -> Seat | Refusal:
         """Where a new order belongs, if it can be taken at all."""
