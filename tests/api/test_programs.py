@@ -14,7 +14,8 @@ from ordergate.core.approvals import Change
 from ordergate.core.programs import Program
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.desks.programs_desk import Made, ProgramView
-from tests.api.people import READER, TRADER, NoPrograms
+from tests.api.desks import NoPrograms
+from tests.api.people import READER, TRADER
 
 BOUNDS = {
     "scopes": ["orders:read"],

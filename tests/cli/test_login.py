@@ -101,6 +101,7 @@ def test_a_person_logs_in_places_an_order_and_logs_out(desk: Desk, person: str, 
 
     assert (me["env"], me["subject"], me["client_id"]) == ("paper", person, f"cli:{person}")
     assert [one["account_id"] for one in me["accounts"]] == ["P-DEMO"]
+    assert me["roles"] == []
     assert me["token_expires_at"] > me["logged_in_at"]
     assert placed.code == 0, placed.err
     assert (token.code, token.out) == (1, "")

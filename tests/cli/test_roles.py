@@ -40,6 +40,7 @@ def test_whoever_is_demoted_places_no_more_orders_with_the_token_it_has(desk: De
     assert given.json["version"] == 2, given.err
     wait_until(lambda: code_of("orders", "cancel-all") != 0, "the demotion")
     assert code_of("accounts") == 0
+    assert "viewer of account P-DEMO" in ordergate("whoami", "--profile", str(profile)).out
 
     assert asked(desk, "roles", "take", name, "viewer", "--account", "P-DEMO").json["version"] == 3
     wait_until(lambda: not ordergate("accounts", "--profile", str(profile)).out.count("P-DEMO"), "no role")

@@ -72,7 +72,10 @@ class ScopesOfAccount(BaseModel):
 
 
 class Me(BaseModel):
-    """What the token at hand allows now."""
+    """What the token at hand allows now, and the roles of whoever it speaks for, of which it may be less.
+
+    Without any, `version` tells whether there have been: 0 for one whose token and key alone bound it.
+    """
 
     env: Literal["paper", "live"]
     tenant: str
@@ -80,6 +83,7 @@ class Me(BaseModel):
     client_id: str
     scopes: list[Scope]
     accounts: list[ScopesOfAccount]
+    roles: list[AssignmentOfSubject]
     version: int
 
 

@@ -9,7 +9,7 @@ from ordergate.core.approvals import Change
 from ordergate.core.programs import Program
 from ordergate.core.refusals import Refusal
 from ordergate.core.tenancy import Assignment
-from ordergate.engine.desks.access_desk import SubjectView, TenantView
+from ordergate.engine.desks.access_desk import AssignmentView, SubjectView, TenantView
 from ordergate.engine.desks.programs_desk import Made, ProgramView
 from ordergate.engine.desks.strategies_desk import StrategyView
 
@@ -20,6 +20,8 @@ class AccessLike(Protocol):
     def tenant(self, principal: Principal) -> TenantView: ...
 
     def subjects(self, principal: Principal) -> list[SubjectView]: ...
+
+    def roles_of(self, principal: Principal) -> tuple[AssignmentView, ...]: ...
 
     def changes(self, principal: Principal, *, only_pending: bool) -> list[Change]: ...
 

@@ -104,7 +104,7 @@ def logout(profile: ProfileFile = None, as_json: AsJson = False) -> None:
 
 
 def whoami(profile: ProfileFile = None, as_json: AsJson = False) -> None:
-    """Show whom the gateway takes us for, what that allows now, and how long the token is good."""
+    """Show whom the gateway takes us for, its roles, what that allows now, and how long the token is good."""
     with gateway(profile) as client:
         me = client.get("/v1/access/me")
         since = _moment(client.tokens.kept().since) if isinstance(client.tokens, PersonTokens) else None
@@ -155,9 +155,15 @@ def _seen(me: dict[str, Any]) -> dict[str, Any]:
         "tenant": me["tenant"],
         "subject": me["subject"],
         "program": me["client_id"],
+        "roles": ", ".join(map(_role, me["roles"])),
         "scopes": " ".join(me["scopes"]),
         "accounts": " ".join(one["account_id"] for one in me["accounts"]),
     }
+
+
+def _role(one: dict[str, Any]) -> str:
+    where = "everything" if one["reach"] == "tenant" else f"{one['reach']} {one['of']}"
+    return f"{one['role']} of {where}"
 
 
 def _moment(at: float) -> str:

@@ -120,7 +120,7 @@ def own_listings(deps: Deps, door: Door) -> APIRouter:
         "/v1/access/me",
         response_model=access_schemas.Me,
         responses=failing(400),
-        summary="What the token at hand allows now, account by account",
+        summary="What the token at hand allows now, account by account, and the roles behind it",
     )
     async def show_me(_: Nothing, principal: Principal = anybody) -> Response:
         accounts = [
@@ -135,6 +135,7 @@ def own_listings(deps: Deps, door: Door) -> APIRouter:
                 "client_id": principal.client_id,
                 "scopes": [scope for scope in Scope if principal.may(scope)],
                 "accounts": accounts,
+                "roles": deps.access.roles_of(principal),
                 "version": principal.version,
             }
         )

@@ -138,6 +138,13 @@ class AccessDesk:
         access = self._book.access
         return [_view(access, one) for one in access.subjects if one.tenant == principal.tenant]
 
+    def roles_of(self, principal: Principal) -> tuple[AssignmentView, ...]:
+        """Those that the principal has been given: a person, a program, or somebody of another issuer.
+
+        Nothing of a subject that never had any, whose token and key alone bound it.
+        """
+        return _roles(self._book.access, principal.tenant, principal.subject)
+
     # Changing it
 
     async def ask(
@@ -258,11 +265,15 @@ def _view(access: Access, subject: Subject) -> SubjectView:
         subject=subject.name,
         version=subject.version,
         enabled=subject.enabled,
-        roles=tuple(
-            AssignmentView(one.role, one.reach, one.of)
-            for one in access.assignments
-            if (one.tenant, one.subject) == (subject.tenant, subject.name)
-        ),
+        roles=_roles(access, subject.tenant, subject.name),
+    )
+
+
+def _roles(access: Access, tenant: str, subject: str) -> tuple[AssignmentView, ...]:
+    return tuple(
+        AssignmentView(one.role, one.reach, one.of)
+        for one in access.assignments
+        if (one.tenant, one.subject) == (tenant, subject)
     )
 
 
