@@ -49,7 +49,7 @@ from ordergate.engine.limits import views as limits_views
 from tests.api.asking import a_key, an_order
 from tests.api.people import ADMIN_URL
 
-NOT_DESCRIBED = {"/openapi.json", "/docs", "/metrics", "/v1/stream"}
+NOT_DESCRIBED = {"/", "/openapi.json", "/docs", "/metrics", "/v1/stream"}
 
 SAME = [
     (requests.OrderFields, schemas.OrderRequest),
@@ -308,8 +308,8 @@ async def test_the_metrics_count_requests_by_route_and_never_by_path(client: htt
     [
         (frozenset(OpenPage), set()),
         (frozenset({OpenPage.DOCUMENTATION}), {"/metrics"}),
-        (frozenset({OpenPage.METRICS}), {"/openapi.json", "/docs"}),
-        (frozenset(), {"/openapi.json", "/docs", "/metrics"}),
+        (frozenset({OpenPage.METRICS}), {"/", "/openapi.json", "/docs"}),
+        (frozenset(), {"/", "/openapi.json", "/docs", "/metrics"}),
     ],
 )
 @pytest.mark.parametrize("admin_url", [ADMIN_URL, None])
@@ -321,9 +321,9 @@ async def test_what_the_first_listener_does_not_show_is_at_the_second_or_nowhere
     async def found(face: FastAPI | None) -> set[str]:
         transport = httpx.ASGITransport(face, raise_app_exceptions=False)  # type: ignore[arg-type]  # as httpx has it
         async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as asking:
-            pages = ("/openapi.json", "/docs", "/metrics")
+            pages = ("/", "/openapi.json", "/docs", "/metrics")
             return {page for page in pages if (await asking.get(page)).status_code == 200}
 
-    assert await found(app) == {"/openapi.json", "/docs", "/metrics"} - there
+    assert await found(app) == {"/", "/openapi.json", "/docs", "/metrics"} - there
     if app.administration is not None:
         assert await found(app.administration) == there

@@ -222,7 +222,7 @@ async def test_a_strange_path_is_a_404_problem(served: Served, path: str) -> Non
         ("GET", "/v1/orders/preview", "POST"),
         ("PATCH", "/v1/orders/preview", "POST"),
         ("OPTIONS", "/v1/orders/preview", "POST"),
-        ("TRACE", "/livez", "GET"),
+        ("TRACE", "/livez", "GET, HEAD"),
         ("OPTIONS", "/v1/accounts", "GET"),
         ("GET", "/oauth/token", "POST"),
     ],

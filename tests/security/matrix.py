@@ -276,6 +276,8 @@ MATRIX: Final[dict[str, Row]] = {
 PUBLIC: Final = {
     "GET /livez",
     "GET /readyz",
+    "HEAD /livez",
+    "HEAD /readyz",
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/jwks.json",
 }

@@ -124,6 +124,12 @@ def _describe(app: Gateway, deps: Deps) -> None:
         200, docs_page(document), [(b"content-security-policy", POLICY.encode())], b"text/html; charset=utf-8"
     )
 
+    beginning = {"service": "ordergate", "env": deps.env.value, "docs": "/docs", "openapi": "/openapi.json"}
+    as_beginning = Reply(200, msgspec.json.encode(beginning))
+
+    async def begin(_: Call) -> Reply:
+        return as_beginning
+
     async def tell(_: Call) -> Reply:
         return as_json
 
@@ -134,7 +140,11 @@ def _describe(app: Gateway, deps: Deps) -> None:
         return Reply(200, deps.metrics.exposition(), None, CONTENT_TYPE.encode())
 
     pages = {
-        OpenPage.DOCUMENTATION: [HotRoute("/openapi.json", {"GET": tell}), HotRoute("/docs", {"GET": show})],
+        OpenPage.DOCUMENTATION: [
+            HotRoute("/", {"GET": begin}),
+            HotRoute("/openapi.json", {"GET": tell}),
+            HotRoute("/docs", {"GET": show}),
+        ],
         OpenPage.METRICS: [HotRoute("/metrics", {"GET": metrics})],
     }
     for page, routes in pages.items():

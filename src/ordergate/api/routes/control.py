@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.responses import Response
 
@@ -13,7 +15,14 @@ from ordergate.api.replies import plain
 def health(deps: Deps) -> APIRouter:
     """Spoken without a token, and without a word about who or what is inside."""
     router = APIRouter(tags=["operation"])
+    unheard: dict[int | str, dict[str, Any]] = {503: {"description": "Not ready; GET says why."}}
 
+    @router.head(
+        "/livez",
+        response_class=Response,
+        openapi_extra={"security": []},
+        summary="The same for who looks at the status alone",
+    )
     @router.get(
         "/livez",
         response_model=schemas.Alive,
@@ -23,6 +32,13 @@ def health(deps: Deps) -> APIRouter:
     async def livez() -> Response:
         return plain({"status": "alive"})
 
+    @router.head(
+        "/readyz",
+        response_class=Response,
+        responses=unheard,
+        openapi_extra={"security": []},
+        summary="The same for who looks at the status alone",
+    )
     @router.get(
         "/readyz",
         response_model=schemas.Ready,
