@@ -190,6 +190,9 @@ class Ledger:
 
     # The views
 
+    async def shows(self, account: AccountId) -> bool:
+        return account in self.accounts_by_id
+
     async def order(self, order: OrderId, accounts: Sequence[AccountId]) -> bytes | None:
         found = self.orders_by_id.get(order)
         if found is None or found.terms.account not in accounts:

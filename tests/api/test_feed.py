@@ -105,7 +105,13 @@ class Client:
             resume = Resume(self.replica.stream_id, self.replica.last_seq)
         self.joining = asyncio.create_task(
             self.hub.follow(
-                ACCOUNT, self.subscriber, self.outbox, channels=self.channels, resume=resume, frame_id=None
+                ACCOUNT,
+                self.subscriber,
+                self.outbox,
+                seen=self.hub._views,
+                channels=self.channels,
+                resume=resume,
+                frame_id=None,
             )
         )
 
@@ -211,7 +217,9 @@ async def follow(books: Books, hub: Hub, resume: Resume | None) -> list[dict[str
     subscriber = subscriber_of((Channel.ORDERS,), outbox)
     taken: list[bytes] = []
     joining = asyncio.create_task(
-        hub.follow(ACCOUNT, subscriber, outbox, channels=(Channel.ORDERS,), resume=resume, frame_id="f")
+        hub.follow(
+            ACCOUNT, subscriber, outbox, seen=books, channels=(Channel.ORDERS,), resume=resume, frame_id="f"
+        )
     )
     async with asyncio.timeout(10):
         while not joining.done():
@@ -290,7 +298,7 @@ async def test_what_is_read_before_it_is_told_is_told_only_once() -> None:
         outbox = Outbox(messages_max=100, bytes_max=1 << 20, wake=lambda now: None)
         subscriber = subscriber_of((Channel.ORDERS,), outbox)
         await hub.follow(
-            ACCOUNT, subscriber, outbox, channels=(Channel.ORDERS,), resume=resume, frame_id=None
+            ACCOUNT, subscriber, outbox, seen=books, channels=(Channel.ORDERS,), resume=resume, frame_id=None
         )
         outboxes.append(outbox)
     later.pass_on(1)

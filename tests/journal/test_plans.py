@@ -13,6 +13,7 @@ from tests.journal.making import ALICE, order
 ACCOUNTS = [ALICE]
 QUERY = (ACCOUNTS, _BEYOND, 100, "filled", False, "ESH4", "mine")
 VIEWS = {
+    "shows": (ALICE,),
     "order": (ACCOUNTS, order(1)),
     "order_by_client_id": (ALICE, "mine"),
     "orders_newest": QUERY,

@@ -9,6 +9,10 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from ordergate.api.stream.channels import Channel
+from ordergate.api.stream.frames import Resume
+from ordergate.api.stream.hub import CannotFollow, Hub, subscriber_of
+from ordergate.api.stream.outbox import Outbox
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env
 from ordergate.journal import sqlfiles
@@ -16,6 +20,7 @@ from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.fence import READER, FencedViews, place_owners
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
+from ordergate.journal.views import PostgresViews
 from ordergate.ports.views import BreakQuery, OrderQuery, Views
 from tests.journal.conformance import Twin
 from tests.journal.making import ALICE, BOB, order, row, taken
@@ -63,6 +68,7 @@ async def everything(views: Views) -> list[object]:
             *await views.balances(account),
             await views.order_by_client_id(account, "mine"),
             await views.snapshot(account),
+            await views.shows(account) or None,
             *await views.frames(account, after=0, upto=100, limit=100),
         ]
     return [one for one in found if one is not None]
@@ -105,6 +111,40 @@ async def test_what_one_looked_for_is_forgotten_before_the_next(database: str, f
             assert await views._pool.fetch("select from event") == []  # whoever forgets to say for whom
     finally:
         await views.close()
+
+
+@pytest.mark.parametrize("after", [None, 0, 1], ids=["afresh", "behind", "at the head"])
+async def test_a_stream_is_told_nothing_of_anothers_account_although_nobody_else_checks(
+    database: str, fenced: FencedViews, after: int | None
+) -> None:
+    """Not even what the hub already tells others: neither the past nor the present."""
+    owners_views = await PostgresViews.connect(database)
+    hub = Hub(owners_views)
+    try:
+        (stream_id,) = {one.stream_id for one in [await owners_views.snapshot(ALICE)] if one is not None}
+        resume = None if after is None else Resume(stream_id, after)
+        askers = (("acme", BOTH, True), ("zeta", BOTH, False), ("acme", (BOB,), False))
+        for seq, (tenant, accounts, told) in enumerate(askers, start=2):
+            outbox = Outbox(messages_max=100, bytes_max=1 << 20, wake=lambda now: None)
+            subscriber = subscriber_of((Channel.ORDERS,), outbox)
+            following = hub.follow(
+                ALICE,
+                subscriber,
+                outbox,
+                seen=fenced.seen_by(tenant, accounts),
+                channels=(Channel.ORDERS,),
+                resume=resume,
+                frame_id=None,
+            )
+            if told:
+                await following
+            else:
+                with pytest.raises(CannotFollow):
+                    await following
+            hub.tell(ALICE, seq, "order_accepted", b'{"type":"event","account_id":"P-alice","seq":%d}' % seq)
+            assert bool(outbox.take()) is told
+    finally:
+        await owners_views.close()
 
 
 async def test_the_reader_may_read_what_is_shown_and_nothing_else(database: str, fenced: FencedViews) -> None:

@@ -202,6 +202,8 @@ class ViewsConformance:
         assert snapshot.orders == (b'{"order":1}', b'{"order":2}')
         assert (snapshot.positions, snapshot.balances) == ((row("ES").body,), (row("USD").body,))
         assert await twin.views.snapshot(BOB) is None
+        assert await twin.views.shows(ALICE)
+        assert not await twin.views.shows(BOB)
 
     async def test_frames_continue_a_stream_where_a_client_left_it(self, twin: Twin) -> None:
         owner = await taken(twin.journal)

@@ -35,6 +35,9 @@ class MemoryViews:
         books = {account: books for account, books in self._journal.books.items() if account in accounts}
         return MemoryViews(_Seen(books))
 
+    async def shows(self, account: AccountId) -> bool:
+        return account in self._journal.books
+
     async def order(self, order: OrderId, accounts: Sequence[AccountId]) -> bytes | None:
         for account in accounts:
             books = self._journal.books.get(account)

@@ -33,6 +33,9 @@ class PostgresViews:
     async def close(self) -> None:
         await self._pool.close()
 
+    async def shows(self, account: AccountId) -> bool:
+        return await self._pool.fetchrow(_SQL["shows"], account) is not None
+
     async def order(self, order: OrderId, accounts: Sequence[AccountId]) -> bytes | None:
         row = await self._pool.fetchrow(_SQL["order"], list(accounts), order)
         return None if row is None else row["body"]

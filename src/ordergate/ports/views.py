@@ -62,6 +62,10 @@ class Page(msgspec.Struct, frozen=True):
 
 
 class Views(Protocol):
+    async def shows(self, account: AccountId) -> bool:
+        """Whether the account is there, and is shown to whoever looks."""
+        ...
+
     async def order(self, order: OrderId, accounts: Sequence[AccountId]) -> bytes | None: ...
 
     async def order_by_client_id(self, account: AccountId, client_order_id: str) -> bytes | None: ...

@@ -168,7 +168,13 @@ class Follower:
         self._leave = partial(hub.leave, self.account, subscriber)
         try:
             await hub.follow(
-                self.account, subscriber, outbox, channels=self._channels, resume=resume, frame_id=None
+                self.account,
+                subscriber,
+                outbox,
+                seen=gateway.views,
+                channels=self._channels,
+                resume=resume,
+                frame_id=None,
             )
         except (CannotFollow, TimeoutError, JournalUnavailable):
             outbox.close()

@@ -133,6 +133,7 @@ class Gateway:
         self.alive = True
         self.node: Node | None = None
         self.hub: Hub | None = None
+        self.views = SimViews(server)
         self._ground = ground
         self._server = server
         self._brokerages = brokerages
@@ -245,13 +246,13 @@ class Gateway:
                 await asyncio.sleep(_RETRY_S)
             except JournalUnavailable:
                 await asyncio.sleep(_RETRY_S)
-        self.hub = Hub(SimViews(self._server), page_events=_PAGE_EVENTS)
+        self.hub = Hub(self.views, page_events=_PAGE_EVENTS)
         world = World(
             env=Env.PAPER,
             clock=self._clock,
             chance=Dice(self._ground.chance(self.name)),
             journal=self._journal,
-            views=SimViews(self._server),
+            views=self.views,
             audience=Telling(self._ground, self, self.hub, [one.account for one in self._brokerages]),
             metrics=Metrics(),
             instruments=self._instruments,

@@ -21,7 +21,7 @@ import ordergate
 from ordergate.api.app import ApiDeps, create_app
 from ordergate.api.app import Gateway as Application
 from ordergate.api.deps import Asked, AuthorizationEndpoint, Bounds, Told
-from ordergate.api.stream.hub import Hub
+from ordergate.api.stream.hub import READERS_MAX, Hub
 from ordergate.audit.checkpointer import Checkpointer
 from ordergate.core.faults import Fault
 from ordergate.core.ids import E, Env
@@ -135,7 +135,7 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
     stack.push_async_callback(journal.close)
     views = await PostgresViews.connect(dsn)
     stack.push_async_callback(views.close)
-    fenced = await FencedViews.connect(dsn)
+    fenced = await FencedViews.connect(dsn, connections_max=READERS_MAX)  # as many as the stream may want
     stack.push_async_callback(fenced.close)
     rows = KillRows(dsn)
     ourselves = _ourselves(settings, chance)

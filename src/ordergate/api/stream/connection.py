@@ -274,12 +274,16 @@ class Connection:
 
     def _join(self, action: Join) -> None:
         self._leave(action.account)
+        principal = self._session.principal
+        if principal is None:
+            return
         subscriber = subscriber_of(action.channels, self._outbox)
         task = asyncio.create_task(
             self._hub.follow(
                 action.account,
                 subscriber,
                 self._outbox,
+                seen=self._deps.views.seen_by(principal.tenant, principal.accounts),
                 channels=action.channels,
                 resume=action.resume,
                 frame_id=action.frame_id,

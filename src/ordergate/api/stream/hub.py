@@ -1,7 +1,9 @@
 """Everybody who listens: told of each event after its commit, without ever being waited for.
 
-The hub knows the feeds of accounts and the watchers of prices. Joining an account reads its past
-through the views, a page at a time and no faster than the client takes it, while the present goes on.
+The hub knows the feeds of accounts and the watchers of prices. Joining an account reads its past a page at
+a time and no faster than the client takes it, while the present goes on. All that a client is told of the
+past it is told through its own views, which show it nothing of anybody else's, and no feed is joined that
+they do not show. The present comes from the engine, and the hub's own views tell it where that begins.
 """
 
 from __future__ import annotations
@@ -152,18 +154,24 @@ class Hub:
         subscriber: Subscriber,
         outbox: Outbox,
         *,
+        seen: Views,
         channels: Sequence[Channel],
         resume: frames.Resume | None,
         frame_id: str | None,
     ) -> None:
         """Tell the past, or a snapshot, and live in the present from then on.
 
-        Raises CannotFollow. May be cancelled at any time; `leave` is called in the end.
+        `seen` shows what the client may see. Raises CannotFollow. May be cancelled at any time; `leave` is
+        called in the end.
         """
+        async with asyncio.timeout(READ_TIMEOUT_S), self._readers:
+            is_shown = await seen.shows(account)
+        if not is_shown:
+            raise CannotFollow("the account is not shown to this client")
         feed = await self._feed(account)
         resumed = resume is not None and self._can_resume(feed, resume)
         if resume is None or not resumed:
-            await self._from_snapshot(feed, subscriber, channels, frame_id)
+            await self._from_snapshot(feed, subscriber, seen, channels, frame_id)
         else:
             subscriber.begin_at(resume.after_seq)
             hello = frames.subscribed(
@@ -175,8 +183,8 @@ class Hub:
                 resumed=True,
             )
             subscriber.sink.push(framed(hello))
-            if not await self._from_past(feed, subscriber, outbox):
-                await self._from_snapshot(feed, subscriber, channels, frame_id)
+            if not await self._from_past(feed, subscriber, seen, outbox):
+                await self._from_snapshot(feed, subscriber, seen, channels, frame_id)
         if feed.lacks_state:
             self._prove(feed)
 
@@ -198,11 +206,16 @@ class Hub:
         return resume.stream_id == feed.stream_id and 0 <= behind <= self._replay_events_max
 
     async def _from_snapshot(
-        self, feed: Feed, subscriber: Subscriber, channels: Sequence[Channel], frame_id: str | None
+        self,
+        feed: Feed,
+        subscriber: Subscriber,
+        seen: Views,
+        channels: Sequence[Channel],
+        frame_id: str | None,
     ) -> None:
         account = AccountId(feed.account)
         feed.begin(subscriber)
-        snapshot = await self._snapshot(account)
+        snapshot = await self._snapshot(seen, account)
         feed.stream_id = snapshot.stream_id
         subscriber.begin_at(snapshot.seq)
         hello = frames.subscribed(
@@ -227,19 +240,19 @@ class Hub:
             raise CannotFollow("more happened than can be held back")
         feed.enter(subscriber, after=snapshot.seq)
 
-    async def _from_past(self, feed: Feed, subscriber: Subscriber, outbox: Outbox) -> bool:
+    async def _from_past(self, feed: Feed, subscriber: Subscriber, seen: Views, outbox: Outbox) -> bool:
         """Tell what was missed and enter the present. False when the past is not whole."""
         read = subscriber.position
         for _ in range(ATTEMPTS_MAX):
             while feed.head - read > self._page_events:
-                page = await self._page(feed, subscriber, read, feed.head)
+                page = await self._page(feed, subscriber, seen, read, feed.head)
                 if page is None:
                     return False
                 read = page
                 await outbox.wait_drained()
             upto = feed.begin(subscriber)
             while read < upto:
-                page = await self._page(feed, subscriber, read, upto)
+                page = await self._page(feed, subscriber, seen, read, upto)
                 if page is None:
                     feed.give_up(subscriber)
                     return False
@@ -250,19 +263,21 @@ class Hub:
             feed.give_up(subscriber)
         raise CannotFollow("more happens than can be read")
 
-    async def _page(self, feed: Feed, subscriber: Subscriber, after: int, upto: int) -> int | None:
+    async def _page(
+        self, feed: Feed, subscriber: Subscriber, seen: Views, after: int, upto: int
+    ) -> int | None:
         """Tell one page of the past. The number it ends at, or None when a number is missing."""
         async with asyncio.timeout(READ_TIMEOUT_S), self._readers:
-            rows = await self._views.frames(
+            rows = await seen.frames(
                 AccountId(feed.account), after=after, upto=upto, limit=self._page_events
             )
         if not rows or not is_contiguous(rows, after):
             return None
         return subscriber.tell_past(rows)
 
-    async def _snapshot(self, account: AccountId) -> Snapshot:
+    async def _snapshot(self, views: Views, account: AccountId) -> Snapshot:
         async with asyncio.timeout(READ_TIMEOUT_S), self._readers:
-            snapshot = await self._views.snapshot(account)
+            snapshot = await views.snapshot(account)
         if snapshot is None:
             raise CannotFollow("the account has not been opened")
         return snapshot
@@ -285,7 +300,7 @@ class Hub:
         """The head is what a snapshot shows, or what was told while it was read, if that is newer."""
         self._unopened[account] = 0
         try:
-            snapshot = await self._snapshot(account)
+            snapshot = await self._snapshot(self._views, account)
         finally:
             told = self._unopened.pop(account)
         feed = Feed(account, snapshot.stream_id, max(snapshot.seq, told))
@@ -302,7 +317,7 @@ class Hub:
 
     async def _read_state(self, feed: Feed, noted: Noted) -> None:
         try:
-            snapshot = await self._snapshot(AccountId(feed.account))
+            snapshot = await self._snapshot(self._views, AccountId(feed.account))
         except (CannotFollow, TimeoutError):
             feed.give_up_state(noted)
             return

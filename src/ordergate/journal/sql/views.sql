@@ -1,5 +1,8 @@
 -- The read tables. Bodies are the exact bytes that were written with the event.
 
+-- name: shows
+select account from account_stream where account = $1
+
 -- name: order
 select convert_to(body, 'UTF8') as body from order_view where account = any($1::text[]) and id = $2
 
