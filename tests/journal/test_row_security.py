@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import asyncpg
@@ -20,7 +21,9 @@ from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.fence import READER, FencedViews, place_owners
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
+from ordergate.journal.surveillance import PostgresSurveillance
 from ordergate.journal.views import PostgresViews
+from ordergate.ports.surveillance import Notice
 from ordergate.ports.views import BreakQuery, OrderQuery, Views
 from tests.journal.conformance import Twin
 from tests.journal.making import ALICE, BOB, order, row, taken
@@ -28,9 +31,11 @@ from tests.journal.test_plans import PAGED, VIEWS, plan_of
 from tests.journal.views_conformance import ViewsConformance
 
 BOTH: Final = (ALICE, BOB)
+CONTROL: Final = AccountId("P-CONTROL")
 OWNERS: Final = {ALICE: "acme", BOB: "zeta"}
 BEHIND: Final = (
-    "account_stream", "balance_view", "break_view", "event", "execution_view", "order_view", "position_view",
+    "account_stream", "balance_view", "break_view", "drop_copy", "event", "execution_view", "order_view",
+    "position_view",
 )
 
 
@@ -145,6 +150,32 @@ async def test_a_stream_is_told_nothing_of_anothers_account_although_nobody_else
             assert bool(outbox.take()) is told
     finally:
         await owners_views.close()
+
+
+async def test_the_drop_copy_shows_its_own_to_each_and_what_concerns_everybody(
+    database: str, fenced: FencedViews
+) -> None:
+    """As if no service had checked anything; but nothing to whoever forgets to say for whom."""
+    streams = (ALICE, BOB, CONTROL)
+    store = await PostgresSurveillance.connect(database)
+    try:
+        copies = [Notice(account=one, seq=9, kind="order_filled", frame=b"{}") for one in streams]
+        await store.keep({}, copies, [], datetime(2026, 1, 5, tzinfo=UTC))
+        behind = fenced.copies(store.last_number)
+        found = {}
+        for who in (("acme", BOTH), ("zeta", BOTH), ("acme", (BOB,)), ("", BOTH)):
+            shown = await behind.seen_by(*who).copies_of(streams, 0, 100)
+            found[who] = {one.notice.account for one in shown}
+        assert await behind.last_number() == len(streams)
+    finally:
+        await store.close()
+    assert found == {
+        ("acme", BOTH): {ALICE, CONTROL},
+        ("zeta", BOTH): {BOB, CONTROL},
+        ("acme", (BOB,)): {CONTROL},
+        ("", BOTH): set(),
+    }
+    assert await fenced._pool.fetch("select from drop_copy") == []
 
 
 async def test_the_reader_may_read_what_is_shown_and_nothing_else(database: str, fenced: FencedViews) -> None:

@@ -10,11 +10,11 @@ from collections.abc import Collection, Sequence
 
 from ordergate.core.access import Principal
 from ordergate.core.ids import AccountId, Env
-from ordergate.ports.surveillance import Copies, Copy
+from ordergate.ports.surveillance import Copy, SeenCopies
 
 
 class DropCopy:
-    def __init__(self, copies: Copies, env: Env, accounts: Collection[AccountId]) -> None:
+    def __init__(self, copies: SeenCopies, env: Env, accounts: Collection[AccountId]) -> None:
         self._copies = copies
         self._accounts = frozenset(accounts)
         self._control = AccountId(f"{env.letter}-CONTROL")
@@ -25,7 +25,8 @@ class DropCopy:
         shown = {*principal.accounts, self._control}
         if self._accounts <= principal.accounts:
             shown.add(self._limits)
-        return await self._copies.copies_of(sorted(shown), after, most)
+        seen = self._copies.seen_by(principal.tenant, principal.accounts)
+        return await seen.copies_of(sorted(shown), after, most)
 
     async def newest(self) -> int:
         """The last number given, whoever may see it; 0 before the first. Raises JournalUnavailable."""

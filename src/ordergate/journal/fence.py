@@ -1,4 +1,4 @@
-"""The read tables behind the second fence: PostgreSQL itself shows only what is the tenant's and the asker's.
+"""What is read behind the second fence: PostgreSQL itself shows only what is the tenant's and the asker's.
 
 A connection here has a role that sees nothing until it is told for whom it looks, and forgets it when it goes
 back into the pool. The service's own checks come before; this holds where one of them is missing.
@@ -6,7 +6,7 @@ back into the pool. The service's own checks come before; this holds where one o
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final
 
 import asyncpg
@@ -15,11 +15,14 @@ from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId
 from ordergate.journal import session, sqlfiles
 from ordergate.journal.pool import ReadPool
+from ordergate.journal.surveillance import copy_in
 from ordergate.journal.views import PostgresViews
+from ordergate.ports.surveillance import Copy
 
 READER: Final = "ordergate_reader"
 
 _SQL: Final = sqlfiles.statements("fence")
+_COPIES_OF: Final = sqlfiles.statements("surveillance")["copies_of"]
 
 
 class FencedViews:
@@ -43,8 +46,39 @@ class FencedViews:
 
     def seen_by(self, tenant: str, accounts: Collection[AccountId]) -> PostgresViews:
         """The tables as they are for these accounts of this tenant; whoever asks for others finds nothing."""
-        who = (_SQL["look_as"], (tenant, " ".join(accounts)))
-        return PostgresViews(self._pool.saying_first(who))
+        return PostgresViews(_looking_as(self._pool, tenant, accounts))
+
+    def copies(self, last_number: Callable[[], Awaitable[int]]) -> FencedCopies:
+        """The drop copy, over the same connections."""
+        return FencedCopies(self._pool, last_number)
+
+
+class FencedCopies:
+    """Implements `ports.surveillance.SeenCopies`. How far the numbers go is no secret: the owner tells it."""
+
+    def __init__(self, pool: ReadPool, last_number: Callable[[], Awaitable[int]]) -> None:
+        self._pool = pool
+        self._last_number = last_number
+
+    async def last_number(self) -> int:
+        return await self._last_number()
+
+    def seen_by(self, tenant: str, accounts: Collection[AccountId]) -> _Copies:
+        return _Copies(_looking_as(self._pool, tenant, accounts))
+
+
+class _Copies:
+    """Implements `ports.surveillance.Copies`."""
+
+    def __init__(self, pool: ReadPool) -> None:
+        self._pool = pool
+
+    async def copies_of(self, accounts: Sequence[AccountId], after: int, most: int) -> Sequence[Copy]:
+        return [copy_in(row) for row in await self._pool.fetch(_COPIES_OF, list(accounts), after, most)]
+
+
+def _looking_as(pool: ReadPool, tenant: str, accounts: Collection[AccountId]) -> ReadPool:
+    return pool.saying_first((_SQL["look_as"], (tenant, " ".join(accounts))))
 
 
 async def place_owners(dsn: str, owners: Mapping[AccountId, str], *, timeout_s: float = 10.0) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
 import msgspec
@@ -88,6 +88,10 @@ class MemorySurveillance:
     async def copies(self, after: int, most: int) -> Sequence[Copy]:
         self._reach()
         return [one for one in self.kept if one.number > after][:most]
+
+    def seen_by(self, tenant: str, accounts: Collection[AccountId]) -> MemorySurveillance:
+        """The twin has no second fence."""
+        return self
 
     async def copies_of(self, accounts: Sequence[AccountId], after: int, most: int) -> Sequence[Copy]:
         self._reach()

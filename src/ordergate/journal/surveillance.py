@@ -104,12 +104,12 @@ class PostgresSurveillance:
     async def copies(self, after: int, most: int) -> Sequence[Copy]:
         async with self._connection() as connection:
             rows = await connection.fetch(_SQL["copies"], after, most)
-        return [Copy(number=row["number"], at=row["at"], notice=_notice(row)) for row in rows]
+        return [copy_in(row) for row in rows]
 
     async def copies_of(self, accounts: Sequence[AccountId], after: int, most: int) -> Sequence[Copy]:
         async with self._connection() as connection:
             rows = await connection.fetch(_SQL["copies_of"], list(accounts), after, most)
-        return [Copy(number=row["number"], at=row["at"], notice=_notice(row)) for row in rows]
+        return [copy_in(row) for row in rows]
 
     async def last_number(self) -> int:
         async with self._connection() as connection:
@@ -129,6 +129,10 @@ class PostgresSurveillance:
                 yield connection
         except session.WIRE_FAULTS as error:
             raise JournalUnavailable(f"notices cannot be kept: {session.said(error)}") from error
+
+
+def copy_in(row: asyncpg.Record) -> Copy:
+    return Copy(number=row["number"], at=row["at"], notice=_notice(row))
 
 
 def _notice(row: asyncpg.Record) -> Notice:

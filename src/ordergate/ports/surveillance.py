@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -44,11 +44,17 @@ class Forgotten(msgspec.Struct, frozen=True):
 
 
 class Copies(Protocol):
-    """The drop copy, for whoever reads it. Raises JournalUnavailable."""
+    """The drop copy, as somebody may see it. Raises JournalUnavailable."""
 
     async def copies_of(self, accounts: Sequence[AccountId], after: int, most: int) -> Sequence[Copy]:
         """Of these streams alone, in the order of their numbers."""
         ...
+
+
+class SeenCopies(Protocol):
+    """The drop copy as each reader sees it: whatever is asked for, nothing of another's account is found."""
+
+    def seen_by(self, tenant: str, accounts: Collection[AccountId]) -> Copies: ...
 
     async def last_number(self) -> int:
         """0 before the first."""

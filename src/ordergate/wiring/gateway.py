@@ -143,7 +143,7 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
 
     hub = Hub(views)
     watched = await surveillance.surveillance(
-        settings, dsn, hub, journal, clock=clock, chance=chance, stack=stack
+        settings, dsn, hub, journal, fenced, clock=clock, chance=chance, stack=stack
     )
     record = PrivilegedRecord(env, journal, watched.audience, clock)
     brokerages, credentials, office = await _brokerages(

@@ -16,6 +16,7 @@ from ordergate.audit.watching import Endpoint, Retention, Stream, Watching
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.webhook_signatures import secret_of
 from ordergate.journal.audit_log import PostgresAuditLog
+from ordergate.journal.fence import FencedViews
 from ordergate.journal.surveillance import PostgresSurveillance
 from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Chance, Clock
@@ -41,6 +42,7 @@ async def surveillance(
     dsn: str,
     audience: Audience,
     journal: Journal,
+    fenced: FencedViews,
     *,
     clock: Clock,
     chance: Chance,
@@ -68,7 +70,7 @@ async def surveillance(
     )
     alerting = Alerting(store, poster.post, clock, chance)
     parts = {"surveillance": watching.run, "surveillance-house": watching.keep_house}
-    drop_copy = DropCopy(store, settings.environment, settings.accounts)
+    drop_copy = DropCopy(fenced.copies(store.last_number), settings.environment, settings.accounts)
     return Surveillance(watching, drop_copy, {**parts, **alerting.parts(targets)})
 
 
