@@ -8,6 +8,8 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import httpx
+
 from tests.cli.asking import Desk, ordergate, wait_until
 from verifier import ordergate_verifier as verifier
 
@@ -74,6 +76,21 @@ def test_a_day_is_reported_and_exported(desk: Desk, tmp_path: Path) -> None:
     assert refused.code == 2
     copied = ordergate("audit", "drop-copy", *where)
     assert copied.code == 0, copied.err
+
+
+def test_the_drop_copy_is_told_by_the_gateway_to_whoever_may_see_it(desk: Desk) -> None:
+    order = desk.filled("AAPL", "buy", "1")
+    address = desk.home.running["base_url"] + "/v1/drop-copy"
+    headers = {"authorization": f"Bearer {desk.ask('token').out.strip()}"}
+
+    def told() -> bool:
+        answer = httpx.get(
+            address, headers=headers, params={"limit": 500}, timeout=10, trust_env=False
+        )
+        assert answer.status_code == 200, answer.text
+        return order["id"] in answer.text
+
+    wait_until(told, "the execution's copy")
 
 
 def test_the_key_is_changed_and_a_witness_and_a_stranger_follow(desk: Desk, tmp_path: Path) -> None:
