@@ -54,6 +54,13 @@ def test_the_type_follows_from_the_prices(desk: Desk) -> None:
         assert order["type"] == kind
 
 
+def test_an_order_may_work_outside_the_regular_session_and_is_previewed_so(desk: Desk) -> None:
+    terms = (*resting(), "--tif", "gtc", "--extended-hours")
+    assert desk.get("orders", "preview", *terms)["would_be_accepted"]
+    order = desk.place(*terms)
+    assert (order["extended_hours"], order["time_in_force"]) == (True, "gtc")
+
+
 def test_a_replacement_changes_the_order(desk: Desk) -> None:
     placed = desk.place(*resting(), "--wait", "10")
     changed = desk.get(

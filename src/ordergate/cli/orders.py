@@ -27,6 +27,10 @@ LimitPrice = Annotated[
     str | None, typer.Option("--limit", help="Limit price; without one it is a market order.")
 ]
 VenueOf = Annotated[str | None, typer.Option("--venue", help="Where, of what the broker offers.")]
+Tif = Annotated[TimeInForce, typer.Option(case_sensitive=False, help="Time in force.")]
+ExtendedHours = Annotated[
+    bool, typer.Option("--extended-hours", help="Outside the regular session as well.")
+]
 StopPrice = Annotated[str | None, typer.Option("--stop", help="Stop price.")]
 IfMatch = Annotated[
     str | None,
@@ -42,7 +46,8 @@ def place(
     *,
     limit: LimitPrice = None,
     stop: StopPrice = None,
-    tif: Annotated[TimeInForce, typer.Option(case_sensitive=False, help="Time in force.")] = TimeInForce.DAY,
+    tif: Tif = TimeInForce.DAY,
+    extended_hours: ExtendedHours = False,
     client_order_id: Annotated[str | None, typer.Option(help="Your own name for it, used once.")] = None,
     strategy: Annotated[str | None, typer.Option(help="Which strategy it belongs to.")] = None,
     strategy_version: Annotated[str | None, typer.Option(help="Which version of it decided.")] = None,
@@ -59,6 +64,7 @@ def place(
         terms = terms_of(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
         terms |= {"client_order_id": client_order_id, "strategy": strategy}
         terms |= {"strategy_version": strategy_version, "user": user, "venue": venue}
+        terms |= {"extended_hours": extended_hours or None}
         order = client.command("POST", "/v1/orders", _given(terms), key=key, wait_s=wait)
     show(order, as_json, tables.one_order(order))
 
@@ -71,6 +77,8 @@ def preview(
     *,
     limit: LimitPrice = None,
     stop: StopPrice = None,
+    tif: Tif = TimeInForce.DAY,
+    extended_hours: ExtendedHours = False,
     venue: VenueOf = None,
     account: Account = None,
     profile: ProfileFile = None,
@@ -78,10 +86,9 @@ def preview(
 ) -> None:
     """Ask what risk would say to an order. Nothing is sent."""
     with gateway(profile) as client:
-        terms = terms_of(
-            client, symbol, side, quantity, limit=limit, stop=stop, tif=TimeInForce.DAY, account=account
-        )
-        told = client.send("POST", "/v1/orders/preview", _given({**terms, "venue": venue}))
+        terms = terms_of(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
+        terms |= {"extended_hours": extended_hours or None, "venue": venue}
+        told = client.send("POST", "/v1/orders/preview", _given(terms))
     uses = tables.limit_uses(told.get("limits", ()))
     show(told, as_json, Group(tables.preview(told), Text(), uses))
     if not told["would_be_accepted"]:
