@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.brokers.world import WAIT_S
+
 Json = dict[str, Any] | list[Any]
 # What a server does with one request: it may write, hang until the test ends, or cut the line.
 Act = Callable[["Exchange"], Awaitable[None]]
@@ -159,3 +161,15 @@ async def hangs(exchange: Exchange) -> None:
 async def resets(exchange: Exchange) -> None:
     """Cut the line without an answer."""
     exchange.writer.transport.abort()
+
+
+async def all_ended(server: asyncio.Server) -> None:
+    """Wait for connections that nobody holds any more, also for one whose handshake is being refused.
+
+    One that has just come is no connection of the server's for its first turns.
+    """
+    still = 0
+    async with asyncio.timeout(WAIT_S):
+        while still < 10:
+            await asyncio.sleep(0)
+            still = 0 if getattr(server, "_active_count", 0) else still + 1

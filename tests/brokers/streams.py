@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -83,14 +84,15 @@ class StreamServer:
 
 
 @asynccontextmanager
-async def stream_server(*scenes: Scene) -> AsyncIterator[StreamServer]:
+async def stream_server(*scenes: Scene, tls: ssl.SSLContext | None = None) -> AsyncIterator[StreamServer]:
     server = StreamServer(list(scenes))
     app = web.Application()
     app.router.add_get("/{path:.*}", server.handle)
     runner = web.AppRunner(app, shutdown_timeout=1.0, access_log=None)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+    place = f"127.0.0.1:{runner.addresses[0][1]}"
+    server.url = f"http://{place}" if tls is None else f"https://localhost:{place.rpartition(':')[2]}"
     try:
         yield server
     finally:

@@ -41,7 +41,7 @@ MISTAKES: Final = (
     Mistake("engine/world.py", "    journal: JournalOf[E]\n", "    journal: JournalOf[Env]\n"),
     Mistake("ports/broker.py", "    env: E\n", "    env: Env\n"),
     Mistake("journal/postgres.py", "return cls(dsn, env,", "return cls(dsn, Env.PAPER,"),
-    Mistake("wiring/brokerages.py", "return live(credentials)", "return access.paper(credentials)"),
+    Mistake("wiring/brokerages.py", "(live(credentials), tls", "(access.paper(credentials), tls"),
     Mistake("wiring/credential_keeper.py", "        env: E,\n", "        env: Env,\n"),
     Mistake("wiring/gateway.py", "Brokerages(env, settings,", "Brokerages(Env.PAPER, settings,"),
 )

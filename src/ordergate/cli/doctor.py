@@ -17,6 +17,7 @@ from ordergate.cli.output import people, to_programs, waiting
 
 if TYPE_CHECKING:
     from ordergate.wiring.checkup import Finding, Subject
+    from ordergate.wiring.settings import Settings
 
 DEFAULT_URL: Final = "http://127.0.0.1:8700"
 DEFAULT_PORTS: Final = (8700, 8701, 8702)
@@ -33,15 +34,18 @@ def doctor(
     data_dir: DataDir = DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Check Python, packages, folder, ports, database, clock, disk and the gateway itself."""
-    from ordergate.wiring import checkup
+    """Check Python, packages, folder, ports, database, clock, disk, the gateway itself and brokers' pins."""
+    from ordergate.wiring import checkup, pin_checks
 
-    subject = _subject(config, data_dir, url)
+    settings = _settings(config, data_dir)
+    subject = _subject(settings, data_dir, url)
     if ready:
         raise typer.Exit(ExitCode.OK if checkup.is_ready(subject.base_url) else ExitCode.REFUSED)
     found: list[Finding] = []
     with waiting("looking"):
         found.extend(checkup.findings(subject))
+        if settings is not None:
+            found.extend(pin_checks.findings(settings))
     if as_json:
         to_programs({"findings": [msgspec.to_builtins(one) for one in found]})
     else:
@@ -51,14 +55,22 @@ def doctor(
         raise typer.Exit(ExitCode.REFUSED)
 
 
-def _subject(config: Path | None, data_dir: Path, url: str | None) -> Subject:
+def _settings(config: Path | None, data_dir: Path) -> Settings | None:
+    """None where no gateway has been set up yet."""
+    from ordergate.wiring import databases
+
+    if config is None and not (data_dir / "gateway.yaml").is_file():
+        return None
+    return databases.settings_of(config, data_dir)
+
+
+def _subject(settings: Settings | None, data_dir: Path, url: str | None) -> Subject:
     """A gateway by its settings; else what `run` has left in the folder; else what `run` would do."""
     from ordergate.wiring import checkup, databases
 
     base_url, place = url or DEFAULT_URL, None
     ports: tuple[int, ...] = DEFAULT_PORTS
-    if config is not None or (data_dir / "gateway.yaml").is_file():
-        settings = databases.settings_of(config, data_dir)
+    if settings is not None:
         data_dir, place = settings.data_dir, databases.of(settings)
         base_url, ports = url or _served_at(data_dir) or settings.base_url, (settings.port,)
     port = urlsplit(base_url).port

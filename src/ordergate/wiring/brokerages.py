@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from typing import Generic
 
+import msgspec
+
 from ordergate.brokers._shared.hosts import ForeignHost
 from ordergate.brokers.alpaca import access
 from ordergate.brokers.alpaca.client import AlpacaBroker, AlpacaSettings, Lease
@@ -17,6 +19,7 @@ from ordergate.brokers.alpaca.prices import AlpacaPrices, Feed
 from ordergate.core.ids import AccountId, E, Env, Live, Paper
 from ordergate.ports.market_data import MarketData
 from ordergate.security.credentials.documents import ApiKeys, Document
+from ordergate.wiring.pins import context_of
 from ordergate.wiring.settings import BrokerSettings, CannotStart, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
 
@@ -101,6 +104,7 @@ def access_of(login: BrokerSettings, env: E, credentials: access.Credentials[E])
     """Where the login is. Raises CannotStart."""
     if login.kind != "alpaca":
         raise CannotStart(f"there is no broker of the kind {login.kind!r}; known: alpaca")
+    tls = context_of(login.pins)
     if env is Env.LIVE:
         if login.url is not None:
             raise CannotStart("in live the broker's host follows from the environment: remove `url`")
@@ -108,12 +112,13 @@ def access_of(login: BrokerSettings, env: E, credentials: access.Credentials[E])
             from ordergate.brokers.alpaca.live import live
         except ImportError as error:
             raise CannotStart("this installation is for paper: it does not know the live host") from error
-        return live(credentials)
+        return msgspec.structs.replace(live(credentials), tls=tls)
     try:
         hosts = frozenset(login.allowed_hosts)
-        return access.paper(credentials, trading_url=login.url, allowed_hosts=hosts)
+        found = access.paper(credentials, trading_url=login.url, allowed_hosts=hosts)
     except ForeignHost as error:
         raise CannotStart(str(error)) from error
+    return msgspec.structs.replace(found, tls=tls)
 
 
 def credentials_of(env: E, document: Document) -> access.Credentials[E]:

@@ -25,6 +25,7 @@ from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.secret import Secret
 from ordergate.wiring import brokerages, databases, key_service
+from ordergate.wiring.pins import context_of
 from ordergate.wiring.secret_sources import Rereading
 from ordergate.wiring.settings import CannotStart, OAuthSettings, Settings
 from ordergate.wiring.system import SystemChance, SystemClock
@@ -52,7 +53,11 @@ async def opened(
     logins = _logins(settings)
     if logins and newest(await keys.describe(Purpose.SECRETS)) is None:
         await keys.rotate(Purpose.SECRETS)
-    grants = {name: _grants(its.oauth, clock, chance) for name, its in settings.brokers.items() if its.oauth}
+    grants = {
+        name: Grants(_described(its.oauth), clock, chance, tls=context_of(its.pins))
+        for name, its in settings.brokers.items()
+        if its.oauth
+    }
     envelope = Envelope(keys, clock.monotonic)
     async with store.connected(settings.environment, dsn) as rows:
         desk = CredentialDesk(
@@ -198,15 +203,14 @@ def _shown(row: Credential) -> CredentialView:
     )
 
 
-def _grants(asked: OAuthSettings, clock: SystemClock, chance: SystemChance) -> Grants:
-    described = GrantSettings(
+def _described(asked: OAuthSettings) -> GrantSettings:
+    return GrantSettings(
         base_url=asked.base_url.rstrip("/"),
         client_id=asked.client_id,
         client_secret=Rereading(asked.client_secret),
         redirect_uri=asked.redirect_uri,
         scope=asked.scope,
     )
-    return Grants(described, clock, chance)
 
 
 def _logins(settings: Settings) -> dict[str, LoginInfo]:

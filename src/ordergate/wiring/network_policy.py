@@ -107,7 +107,7 @@ def rules(
 
 def _brokers(settings: Settings) -> Iterator[Destination]:
     for name, login in settings.brokers.items():
-        trading, data = _asked(login, settings.environment)
+        trading, data = asked(login, settings.environment)
         yield _of_url(str(trading), f"broker {name}")
         if login.prices:
             yield _of_url(str(data), f"prices of {name}")
@@ -115,7 +115,7 @@ def _brokers(settings: Settings) -> Iterator[Destination]:
             yield _of_url(login.oauth.base_url, f"grants of {name}")
 
 
-def _asked(login: BrokerSettings, env: Env) -> tuple[URL, URL]:
+def asked(login: BrokerSettings, env: Env) -> tuple[URL, URL]:
     """Where the login's adapters would go, by the very rules that they are made by."""
     if env is Env.LIVE:
         real = access_of(login, env, access.Bearer(env, _NOBODY))

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 import yaml
@@ -24,6 +25,7 @@ from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.security.profile import FOREIGN_S_MAX, check_url, is_loopback
 from ordergate.wiring.client_settings import HookSettings, QuotaSettings, StreamSettings
+from ordergate.wiring.pins import PinSettings
 from ordergate.wiring.secret_sources import CannotStart as CannotStart  # noqa: PLC0414  # said by settings
 from ordergate.wiring.secret_sources import SecretSource as SecretSource  # noqa: PLC0414  # part of settings
 
@@ -73,10 +75,14 @@ class BrokerSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     replace_keeps_fills: bool = False
     prices: tuple[PriceFeed, ...] = ()
     oauth: OAuthSettings | None = None
+    pins: PinSettings | None = None
 
     def __post_init__(self) -> None:
         if (self.key is None) != (self.secret is None):
             raise ValueError("a broker has both `key` and `secret`, or neither where they are stored")
+        urls = (self.url, None if self.oauth is None else self.oauth.base_url)
+        if self.pins is not None and any(url and urlsplit(url).scheme != "https" for url in urls):
+            raise ValueError("`pins` are of certificates: give https in `url` and `base_url`, or remove them")
 
     @property
     def stored(self) -> bool:

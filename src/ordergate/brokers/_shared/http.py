@@ -10,6 +10,7 @@ proves nothing. Never retries, never follows a redirect, never leaves its origin
 from __future__ import annotations
 
 import re
+import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
@@ -60,12 +61,14 @@ class HttpClient:
         allowance: Allowance,
         limits: HttpLimits,
         closed: Callable[[], str | None] = _never,
+        tls: ssl.SSLContext | None = None,
     ) -> None:
-        """`closed` says why nothing may be asked now, or None."""
+        """`closed` says why nothing may be asked now, or None. `tls` is as in `Lines`."""
         self._origin = origin
         self._limits = limits
         self._allowance = allowance
         self._closed = closed
+        self._tls = tls
         self._use(headers)
         self._under_way: Counter[bytes] = Counter()
         self._lines: Lines | None = None
@@ -119,7 +122,7 @@ class HttpClient:
     def _open_lines(self) -> Lines:
         """Made at the first request, because connections belong to a running event loop."""
         if self._lines is None:
-            self._lines = Lines(self._origin, self._limits)
+            self._lines = Lines(self._origin, self._limits, self._tls)
         return self._lines
 
     def _request(self, method: str, target: str, body: bytes | None) -> bytes:

@@ -16,6 +16,7 @@ import httptools
 import msgspec
 from yarl import URL
 
+from ordergate.brokers._shared.trust import KeyNotPinned
 from ordergate.ports.broker import Veto
 from ordergate.telemetry import failpoints
 
@@ -63,10 +64,11 @@ class Response(msgspec.Struct, frozen=True, gc=False):
 class Lines:
     """The connections to one origin."""
 
-    def __init__(self, origin: URL, limits: HttpLimits) -> None:
+    def __init__(self, origin: URL, limits: HttpLimits, tls: ssl.SSLContext | None = None) -> None:
+        """Without `tls` whatever the machine trusts may vouch for the origin."""
         self._host = origin.host or ""
         self._port = origin.port or 0
-        self._tls = ssl.create_default_context() if origin.scheme == _TLS else None
+        self._tls = (tls or ssl.create_default_context()) if origin.scheme == _TLS else None
         self._limits = limits
         self._places = Places(limits.connections_max)
         self._idle: deque[_Line] = deque()
@@ -135,6 +137,8 @@ class Lines:
                 await loop.create_connection(lambda: line, self._host, self._port, ssl=self._tls)
         except TimeoutError:
             raise NotSent("no connection within the time allowed") from None
+        except KeyNotPinned as fault:
+            raise NotSent(f"no connection: {fault}") from fault
         except OSError as fault:
             raise NotSent(f"no connection: {type(fault).__name__}") from fault
         except BaseException:

@@ -10,6 +10,7 @@ which stayed up for a while resets: a server that accepts and drops at once is n
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from typing import Final, Literal, NoReturn, Protocol, TypeVar, cast
 
@@ -17,6 +18,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from ordergate.brokers._shared.trust import KeyNotPinned
 from ordergate.ports.clock import Chance, Clock
 from ordergate.telemetry.log import logger
 
@@ -145,12 +147,18 @@ async def _refuse_redirect(*_: object) -> NoReturn:
     raise Redirected
 
 
-def stream_session() -> aiohttp.ClientSession:
-    """A session for streams: no redirects, no cookies, no proxy of the environment."""
+def stream_session(tls: ssl.SSLContext | None = None) -> aiohttp.ClientSession:
+    """A session for streams: no redirects, no cookies, no proxy of the environment.
+
+    Without `tls` whatever the machine trusts may vouch for a host.
+    """
     trace = aiohttp.TraceConfig()
     trace.on_request_redirect.append(_refuse_redirect)
     return aiohttp.ClientSession(
-        trace_configs=[trace], cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+        connector=aiohttp.TCPConnector(ssl=tls or True),
+        trace_configs=[trace],
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trust_env=False,
     )
 
 
@@ -284,7 +292,9 @@ async def _dial(session: aiohttp.ClientSession, url: URL, patience: Patience) ->
     except TimeoutError:
         raise LinkLost("no connection within the time allowed") from None
     except (aiohttp.ClientError, OSError) as fault:
-        raise LinkLost(f"no connection: {type(fault).__name__}") from fault
+        beneath = fault.__cause__
+        why = beneath if isinstance(beneath, KeyNotPinned) else type(fault).__name__
+        raise LinkLost(f"no connection: {why}") from fault
     return Link(socket)
 
 

@@ -7,6 +7,7 @@ the operator named. No list can add a host of Alpaca's to that. The live host is
 
 from __future__ import annotations
 
+import ssl
 from typing import Final, Generic, TypeAlias, assert_never
 
 import msgspec
@@ -40,12 +41,16 @@ Credentials: TypeAlias = Keys[E] | Bearer[E]
 
 
 class Access(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
-    """Where one environment is, and how to be let in. Made by `paper`, or by the module `live`, alone."""
+    """Where one environment is, and how to be let in. Made by `paper`, or by the module `live`, alone.
+
+    Of every host, `tls` says whose certificate is believed; without it, whatever the machine trusts.
+    """
 
     env: E
     trading: URL
     data: URL
     credentials: Credentials[E]
+    tls: ssl.SSLContext | None = None
 
     @property
     def trading_stream(self) -> URL:

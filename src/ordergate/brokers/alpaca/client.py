@@ -119,6 +119,7 @@ class AlpacaBroker(Generic[E]):
             allowance=allowance,
             limits=settings.http,
             closed=self._ended,
+            tls=access.tls,
         )
         self._queries = Queries(
             self._http, self.env, account, clock=clock, wait_s_max=settings.query_wait_s_max
@@ -279,7 +280,7 @@ class AlpacaBroker(Generic[E]):
 
     async def news(self) -> AsyncIterator[BrokerNews]:
         if self._streams is None:
-            self._streams = stream_session()
+            self._streams = stream_session(self._access.tls)
         line = lifeline(
             self._streams,
             self._conversation,

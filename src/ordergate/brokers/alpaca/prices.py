@@ -86,7 +86,7 @@ class AlpacaPrices(Generic[E]):
 
     async def prices(self) -> AsyncIterator[Quote | Trade]:
         if self._session is None:
-            self._session = stream_session()
+            self._session = stream_session(self._access.tls)
         line = lifeline(
             self._session,
             self._conversation,
