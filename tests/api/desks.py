@@ -59,6 +59,7 @@ class NoPrograms:
         max_notional=None,
         networks=(),
         expires_at=None,
+        signed_requests=False,
         sender=Sender.ANY,
         has_secret=True,
         old_secret_until=None,

@@ -25,6 +25,7 @@ BOUNDS = {
     "max_notional": "1000.5",
     "networks": ["10.0.0.0/8"],
     "expires_at": "2030-01-01T00:00:00Z",
+    "signed_requests": True,
     "sender": "dpop",
     "reason": "new here",
 }
@@ -65,6 +66,7 @@ async def test_a_new_program_is_read_whole_and_its_secret_told_once(
     assert (asked.client_id, asked.tenant, asked.sender) == ("bot", "demo", "dpop")
     assert asked.bounds is not None
     assert (str(asked.bounds.notional_max), asked.bounds.expires_at) == ("1000.5", 1893456000)
+    assert asked.bounds.signed_requests
     for path in ("/v1/clients", "/v1/clients/bot"):
         assert "told this once" not in (await client.get(path)).text
 

@@ -21,6 +21,7 @@ BOUNDS = KeyBounds(
     notional_max=Decimal(1000),
     networks=(ip_network("10.0.0.0/8"), ip_network("2001:db8::/32")),
     expires_at=2_000,
+    signed_requests=True,
 )
 BOT = Program(
     client_id="bot",
@@ -60,9 +61,10 @@ def bounded(**changes: Any) -> Program:
         (bounded(expires_at=1_999), ()),
         (bounded(expires_at=2_001), ("end",)),
         (bounded(expires_at=None), ("end",)),
+        (bounded(signed_requests=False), ("signatures",)),
         (
             msgspec.structs.replace(BOT, bounds=None),
-            ("instruments", "strategies", "value of an order", "networks", "end"),
+            ("instruments", "strategies", "value of an order", "networks", "end", "signatures"),
         ),
         (msgspec.structs.replace(BOT, sender=Sender.ANY), ("tokens bound otherwise",)),
         (msgspec.structs.replace(BOT, sender=Sender.MTLS), ("tokens bound otherwise",)),

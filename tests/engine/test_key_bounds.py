@@ -109,3 +109,36 @@ async def test_groups_and_flattens_are_bounded_too() -> None:
         assert code(no) is Code.KEY_INSTRUMENT
         done = await groups.flatten(TRADER, ACCOUNT, key="key-of-a-test-flat-3", correlation="t")
         assert isinstance(done, GroupAnswer)
+
+
+async def test_orders_of_who_must_sign_are_taken_in_signed_requests_alone() -> None:
+    """Whatever door they came in by: the stream has no signatures, and so has no way past this."""
+    unsigned = msgspec.structs.replace(TRADER, bounds=KeyBounds(signed_requests=True))
+    signed = msgspec.structs.replace(unsigned, signed=True)
+    async with Stage() as stage:
+        gate, key = stage.gate, "key-of-a-test-signed"
+        no = [
+            await gate.place(unsigned, order(), key=key, correlation="t"),
+            await gate.place(unsigned, order(), key=key, correlation="t", wait_s=1),
+            await gate.cancel_all(unsigned, ACCOUNT, key=key, correlation="t"),
+            await stage.node.groups.flatten(unsigned, ACCOUNT, key=key, correlation="t"),
+        ]
+        placed = await gate.place(signed, order(), key=key, correlation="t")
+        assert isinstance(placed, Answer)
+        which = placed.order_id
+        await stage.until(lambda: stage.status(which) == "working")
+        no += [
+            await gate.place(unsigned, order(), key=key, correlation="t"),
+            await gate.replace(
+                unsigned,
+                which,
+                quantity=Decimal(2),
+                limit_price=None,
+                stop_price=None,
+                key=f"{key}-2",
+                correlation="t",
+            ),
+            await gate.cancel(unsigned, which, key=f"{key}-3", correlation="t"),
+        ]
+        assert {code(answer) for answer in no} == {Code.SIGNATURE_REQUIRED}
+        assert isinstance(await gate.cancel(signed, which, key=f"{key}-4", correlation="t"), Answer)

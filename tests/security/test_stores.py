@@ -315,6 +315,16 @@ async def test_the_bounds_of_a_key_come_back_as_they_were_put(store: ClientStore
         assert (await store.load(NOW)).clients[0].bounds == changed
 
 
+async def test_a_client_of_signed_requests_stays_one(store: ClientStore) -> None:
+    jwk = {**other_key().as_dict(private=False), "kid": "one"}
+    keys, bounds = json.dumps({"keys": [jwk]}), KeyBounds(signed_requests=True)
+    signing = client(secret_hash=None, keys=keys, sender=Sender.DPOP, bounds=bounds)
+    for changed in (bounds, None, bounds):
+        await store.put_client(msgspec.structs.replace(signing, bounds=changed))
+
+        assert (await store.load(NOW)).clients[0].bounds == changed
+
+
 async def test_a_strategy_is_kept_as_it_was_put_and_put_again(store: ClientStore) -> None:
     await settled(store)
     first = Strategy("acme", "mean", "1", "user:ann")

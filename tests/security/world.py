@@ -10,7 +10,7 @@ from typing import Any, Final, NamedTuple
 from urllib.parse import urlencode
 
 from joserfc import jwt
-from joserfc.jwk import ECKey, Key, KeySet
+from joserfc.jwk import ECKey, Key, KeySet, OKPKey
 from joserfc.jws import JWSRegistry
 
 from ordergate.core.access import Principal, Scope
@@ -31,6 +31,7 @@ from ordergate.security.people.totp import Totp
 from ordergate.security.profile import Profile, profile
 from ordergate.security.senders import Senders
 from ordergate.security.service import Security, start
+from ordergate.security.signed_requests import Note
 from ordergate.security.signing import published_key
 from ordergate.telemetry.secret import Secret
 
@@ -279,6 +280,7 @@ async def world(
     base_url: str | None = None,
     issuers: tuple[ExternalIssuer, ...] = (),
     noted: Noted | None = None,
+    signed: Note | None = None,
     programs_step_up: bool = False,
 ) -> World:
     clock = clock or SetClock()
@@ -296,6 +298,7 @@ async def world(
         keys=keys,
         issuers=issuers,
         noted=noted,
+        signed=signed,
         programs_step_up=programs_step_up,
     )
     made = World(security, described, keys, await own_key(keys), store=store, clock=clock)
@@ -306,7 +309,7 @@ async def world(
     return made
 
 
-def with_key(here: World, key: ECKey, **changes: Any) -> Client:
+def with_key(here: World, key: ECKey | OKPKey, **changes: Any) -> Client:
     """The client `desk` as one that proves itself with a key."""
     jwk = {**key.as_dict(private=False), "kid": "desk-1"}
     described = {"tenant": "acme", "scopes": SCOPES, "accounts": here.accounts, **changes}

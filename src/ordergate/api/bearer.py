@@ -21,6 +21,10 @@ TOKEN_LENGTH_MAX: Final = 8_192
 
 PROOF_ALGORITHMS: Final = "ES256 EdDSA PS256"
 _OF_PROOFS: Final = {Code.PROOF_INVALID: "invalid_dpop_proof", Code.PROOF_NONCE: "use_dpop_nonce"}
+_OF_SIGNATURES: Final = frozenset({Code.SIGNATURE_REQUIRED, Code.SIGNATURE_INVALID})
+SIGNED_PARTS: Final = (
+    b'sig=("@method" "@target-uri" "content-digest" "authorization" "idempotency-key");created;keyid;nonce'
+)
 
 MISSING: Final = Refusal(Code.UNAUTHENTICATED, "send an access token as a Bearer credential")
 OLD_LOGIN: Final = Refusal(Code.STEP_UP_REQUIRED, two_persons.OLD_LOGIN)
@@ -152,6 +156,8 @@ def challenge(refusal: Refusal, scope: Scope | None = None) -> Headers:
         value = f'Bearer realm="ordergate", error="insufficient_user_authentication", max_age={LOGIN_S_MAX}'
     elif refusal.code is Code.FORBIDDEN and scope is not None:
         value = f'Bearer realm="ordergate", error="insufficient_scope", scope="{scope}"'
+    elif refusal.code in _OF_SIGNATURES:
+        return [(b"www-authenticate", b'Bearer realm="ordergate"'), (b"accept-signature", SIGNED_PARTS)]
     elif refusal.code is not Code.UNAUTHENTICATED:
         return []
     elif refusal is MISSING:

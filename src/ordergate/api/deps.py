@@ -44,7 +44,7 @@ from ordergate.engine.limits.desk import Edited
 from ordergate.engine.limits.override_desk import Asked as OverrideAsked
 from ordergate.engine.limits.rehearsal import Rehearsed
 from ordergate.ports.clock import Chance, Clock
-from ordergate.ports.identity import Identity
+from ordergate.ports.identity import Identity, Signatures
 from ordergate.ports.surveillance import Copy
 from ordergate.ports.views import Page, SeenViews
 from ordergate.telemetry.metrics import Metrics
@@ -362,6 +362,7 @@ class OpenPage(StrEnum):
 class Deps(msgspec.Struct, frozen=True, kw_only=True):
     """What every part of the API may use. `instruments` may be a live mapping.
 
+    Without `signatures` no client may trade that has to sign.
     `admin_url` is the public address of the administration's listener; None where there is none. Of the pages
     those that are not `shown` at the gateway's own are there, or nowhere.
     """
@@ -380,6 +381,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     drop_copy: DropCopyLike
     views: SeenViews
     identity: Identity
+    signatures: Signatures | None = None
     instruments: Mapping[Symbol, Instrument]
     authorization: tuple[AuthorizationEndpoint, ...]
     metrics: Metrics

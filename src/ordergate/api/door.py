@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+import msgspec
+
 from ordergate.api.bearer import Bearer, allowed, challenge, token_in
 from ordergate.api.deps import Deps
 from ordergate.api.edge import peer_of
-from ordergate.api.exchange import Call, Reply, besides, rate_limited, refused
+from ordergate.api.exchange import ORIGIN_KEY, Call, Reply, besides, rate_limited, refused
 from ordergate.api.meter import Meter
 from ordergate.api.quotas import Kind
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId
+from ordergate.core.key_bounds import UNSIGNED, must_sign
 from ordergate.core.refusals import Refusal
+from ordergate.ports.identity import Whole
 
 
 class Door:
@@ -23,13 +27,15 @@ class Door:
         self._clock = deps.clock
         self._authenticate = deps.metrics.authenticate
         self.meter = Meter(deps.bounds.of_client, deps.bounds.of_tenant)
+        self._signatures = deps.signatures
+        self._bounds = deps.bounds
         self.bearer = Bearer(deps.env, deps.identity, deps.clock, deps.bounds)
 
     def known(self, authorization: bytes | None, peer: str, now: float) -> Principal | None:
         """The principal of a token that was verified before, within its quota; counts nothing."""
         token = token_in(authorization)
         found = None if isinstance(token, Refusal) else self.bearer.known_from(token, peer)
-        if found is None or self.meter.is_spent(found, Kind.ORDERS, now):
+        if found is None or must_sign(found) or self.meter.is_spent(found, Kind.ORDERS, now):
             return None
         return found
 
@@ -67,9 +73,31 @@ class Door:
         no = None if scope is None else allowed(found, scope, account)
         if no is None and privileged:
             no = self.bearer.stepped_up(found)
+        if no is None and scope is Scope.ORDERS_WRITE and must_sign(found) and call.scope["method"] != "GET":
+            signed = await self._signed(call, found)
+            found, no = (found, signed) if isinstance(signed, Refusal) else (signed, None)
         if no is not None:
             return refused(no, call.correlation, challenge(no, scope))
         return found.within(scope) if scope is not None and narrowed else found
+
+    async def _signed(self, call: Call, principal: Principal) -> Principal | Refusal:
+        """The same, of a request whose signature holds."""
+        body = await call.whole_body(self._bounds)
+        if isinstance(body, Refusal) or self._signatures is None:
+            return body if isinstance(body, Refusal) else UNSIGNED
+        scope = call.scope
+        path: bytes = scope.get("raw_path") or scope["path"].encode()
+        query: bytes = scope["query_string"]
+        whole = Whole(
+            method=scope["method"],
+            target=(path + (b"?" + query if query else b"")).decode("latin-1"),
+            headers=tuple(scope["headers"]),
+            body=body,
+            correlation=call.correlation,
+            origin=scope.get(ORIGIN_KEY),
+        )
+        no = await self._signatures.refuse(principal, whole)
+        return msgspec.structs.replace(principal, signed=True) if no is None else no
 
 
 def _kind_of(method: str, scope: Scope | None) -> Kind:

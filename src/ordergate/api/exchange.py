@@ -109,13 +109,14 @@ class Reply:
 class Call:
     """One request. Header names are lower-case bytes; of the headers that matter each came once."""
 
-    __slots__ = ("correlation", "headers", "receive", "scope")
+    __slots__ = ("_read", "correlation", "headers", "receive", "scope")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.scope = scope
         self.receive = receive
         self.headers: dict[bytes, bytes] = scope[HEADERS_KEY]
         self.correlation: str = scope[CORRELATION_KEY]
+        self._read: bytes | None = None
 
     def header(self, name: bytes) -> str | None:
         value = self.headers.get(name)
@@ -140,7 +141,16 @@ class Call:
             return body
         return decode(body, decoder)
 
+    async def whole_body(self, bounds: Bounds) -> bytes | Refusal:
+        """The body, for somebody before the one who asks for it by `body`."""
+        body = await self.body(bounds)
+        if not isinstance(body, Refusal):
+            self._read = body
+        return body
+
     async def body(self, bounds: Bounds) -> bytes | Refusal:
+        if self._read is not None:
+            return self._read
         if MARKS_KEY in self.scope:
             whole: Whole = self.scope["extensions"][WHOLE_KEY]
             arrived = whole.body()

@@ -27,6 +27,8 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.UNAUTHENTICATED: 401,
     Code.PROOF_INVALID: 401,
     Code.PROOF_NONCE: 401,
+    Code.SIGNATURE_REQUIRED: 401,
+    Code.SIGNATURE_INVALID: 401,
     Code.FORBIDDEN: 403,
     Code.NOT_FOUND: 404,
     Code.RATE_LIMITED: 429,

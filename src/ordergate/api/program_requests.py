@@ -41,6 +41,7 @@ class BoundsFields(Judged, frozen=True, kw_only=True, forbid_unknown_fields=True
     max_notional: AmountText | None = None
     networks: Networks = ()
     expires_at: Moment | None = None
+    signed_requests: bool = False
     sender: Sender = Sender.ANY
     reason: Reason
 
@@ -90,6 +91,7 @@ def program_of(
         notional_max=None if asked.max_notional is None else amount(asked.max_notional),
         networks=tuple(map(ip_network, asked.networks)),
         expires_at=None if expires is None else int(expires.timestamp()),
+        signed_requests=asked.signed_requests,
     )
     return Program(
         client_id=client_id,

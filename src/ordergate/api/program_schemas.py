@@ -31,6 +31,7 @@ class BoundsRequest(Asked):
     max_notional: Amount | None = None
     networks: Networks = Field(default_factory=list)
     expires_at: AwareDatetime | None = None
+    signed_requests: bool = False
     sender: Sender = Sender.ANY
     reason: Reason
 
@@ -68,6 +69,7 @@ class Program(BaseModel):
     max_notional: Figure | None
     networks: list[str]
     expires_at: AwareDatetime | None
+    signed_requests: bool
     sender: Sender
     has_secret: bool
     old_secret_until: AwareDatetime | None

@@ -77,6 +77,9 @@ def add(
     days: Annotated[
         int | None, typer.Option("--days", min=1, max=3_650, help="For so many days, and then no more.")
     ] = None,
+    signed_requests: Annotated[
+        bool, typer.Option("--signed-requests", help="Only orders in requests that it signs (RFC 9421).")
+    ] = False,
     replace: Annotated[bool, typer.Option("--replace", help="Give a known client a new secret.")] = False,
     overlap_s: Annotated[
         int,
@@ -111,7 +114,9 @@ def add(
             accounts=accounts,
             replace=replace,
             terms=terms,
-            bounds=_bounds(instrument, strategy, notional_max, network, days),
+            bounds=_bounds(
+                instrument, strategy, notional_max, network, days, signed_requests=signed_requests
+            ),
             overlap_s=overlap_s,
         )
     told: dict[str, Any] = {"client_id": client_id, "accounts": account}
@@ -186,8 +191,10 @@ def _bounds(
     notional_max: str | None,
     networks: list[str] | None,
     days: int | None,
+    *,
+    signed_requests: bool,
 ) -> KeyBounds | None:
-    if not (instruments or strategies or notional_max or networks or days):
+    if not (instruments or strategies or notional_max or networks or days or signed_requests):
         return None
     try:
         return KeyBounds(
@@ -196,6 +203,7 @@ def _bounds(
             notional_max=None if notional_max is None else Decimal(notional_max),
             networks=tuple(ip_network(network) for network in networks or ()),
             expires_at=None if days is None else int(time.time()) + days * DAY_S,
+            signed_requests=signed_requests,
         )
     except (ValueError, InvalidOperation) as wrong:
         raise Stopped(ExitCode.USAGE, f"a bound of the key makes no sense: {wrong}") from wrong

@@ -76,7 +76,8 @@ Network = IPv4Network | IPv6Network
 class KeyBounds(msgspec.Struct, frozen=True, kw_only=True):
     """How far the key of a program reaches besides its scopes and accounts; empty and None bound nothing.
 
-    `expires_at` is seconds since the epoch. `networks` are the addresses that it may be used from.
+    `expires_at` is seconds since the epoch. `networks` are the addresses that it may be used from. With
+    `signed_requests` it places, changes and cancels orders only by requests that it has signed.
     """
 
     instruments: frozenset[Symbol] = frozenset()
@@ -84,6 +85,7 @@ class KeyBounds(msgspec.Struct, frozen=True, kw_only=True):
     notional_max: Decimal | None = None
     networks: tuple[Network, ...] = ()
     expires_at: int | None = None
+    signed_requests: bool = False
 
 
 class Sender(StrEnum):
@@ -102,7 +104,7 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     no wildcard. Where roles differ from account to account, `by_account` has every pair that is allowed;
     None means every scope on each account. `version` counts the changes of what the subject may do.
     `bound_to` names the key or the certificate that must come with the token; None for a token that serves
-    whoever has it.
+    whoever has it. `signed` is of one request: its signature held.
     """
 
     env: Env
@@ -119,6 +121,7 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     by_account: frozenset[tuple[AccountId, Scope]] | None = None
     version: int = 0
     bounds: KeyBounds | None = None
+    signed: bool = False
 
     def may(self, scope: Scope) -> bool:
         """Somewhere, at least; whoever asks about an account asks `may_on`."""

@@ -9,11 +9,23 @@ from collections.abc import Iterable
 from decimal import Decimal
 from ipaddress import ip_address
 
-from ordergate.core.access import KeyBounds
+from ordergate.core.access import KeyBounds, Principal, Scope
 from ordergate.core.ids import Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import text
 from ordergate.core.refusals import Code, Refusal
+
+
+def refuse_scope(principal: Principal, scope: Scope) -> Refusal | None:
+    """A scope that it lacks, and orders in a request that is not signed where it should be."""
+    if not principal.may(scope):
+        return Refusal(Code.FORBIDDEN, f"the token lacks the scope {scope}")
+    return UNSIGNED if scope is Scope.ORDERS_WRITE and must_sign(principal) else None
+
+
+def must_sign(principal: Principal) -> bool:
+    """Whether its orders count only in signed requests, and this is none."""
+    return principal.bounds is not None and principal.bounds.signed_requests and not principal.signed
 
 
 def refuse_use(bounds: KeyBounds | None, symbol: Symbol | None, strategy: str | None) -> Refusal | None:
@@ -65,4 +77,5 @@ def refuse_address(bounds: KeyBounds | None, peer: str) -> Refusal | None:
     return None if any(mapped in network for network in bounds.networks) else _ELSEWHERE
 
 
+UNSIGNED = Refusal(Code.SIGNATURE_REQUIRED, "this client's orders come in requests that it signs (RFC 9421)")
 _ELSEWHERE = Refusal(Code.KEY_NETWORK, "the key is not for the address that this comes from")

@@ -59,6 +59,22 @@ class TokenIssued(PrivilegedEvent, frozen=True, kw_only=True, tag="token_issued"
     expires_at: int
 
 
+class RequestSigned(PrivilegedEvent, frozen=True, kw_only=True, tag="request_signed"):
+    """A request that its client has signed (RFC 9421); it is not carried out before this is durable.
+
+    Its correlation id is that of what it caused. `key` is the client's public key, a JWK; `signature` and
+    `body` are base64. That `signature` is `key`'s of `base`, whose content digest is that of `body`, anybody
+    can verify.
+    """
+
+    client_id: str
+    subject: str
+    key: str
+    base: str
+    signature: str
+    body: str
+
+
 class GatewayStarted(PrivilegedEvent, frozen=True, kw_only=True, tag="gateway_started"):
     """A process began: `limits` are the hashes that its decisions will name, by account."""
 
@@ -74,4 +90,4 @@ class GatewayStopped(PrivilegedEvent, frozen=True, kw_only=True, tag="gateway_st
     version: str
 
 
-AnyPrivilegedEvent = IdentityChanged | TokenIssued | GatewayStarted | GatewayStopped
+AnyPrivilegedEvent = IdentityChanged | TokenIssued | RequestSigned | GatewayStarted | GatewayStopped

@@ -82,6 +82,8 @@ def loosenings(standing: KeyBounds, wanted: KeyBounds) -> Iterator[str]:
         yield "networks"
     if _is_over(standing.expires_at, wanted.expires_at):
         yield "end"
+    if standing.signed_requests and not wanted.signed_requests:
+        yield "signatures"
 
 
 def beyond(principal: Principal, program: Program) -> Refusal | None:
@@ -113,6 +115,7 @@ def plain(program: Program) -> dict[str, Any]:
         "max_notional": None if reach.notional_max is None else text(reach.notional_max),
         "networks": [str(network) for network in reach.networks],
         "expires_at": reach.expires_at,
+        "signed_requests": reach.signed_requests,
         "sender": program.sender.value,
         "enabled": program.enabled,
         "keys": program.keys,
@@ -134,6 +137,7 @@ def of_plain(told: dict[str, Any]) -> Program:
             notional_max=None if notional is None else Decimal(notional),
             networks=tuple(map(ip_network, told["networks"])),
             expires_at=told["expires_at"],
+            signed_requests=told.get("signed_requests", False),
         ),
         sender=Sender(told["sender"]),
         enabled=told["enabled"],
@@ -149,6 +153,7 @@ def bounds_of(
     notional_max: Decimal | None,
     networks: tuple[Network, ...],
     expires_at: int | None,
+    signed_requests: bool,
 ) -> KeyBounds | None:
     """None where nothing is bounded."""
     bounds = KeyBounds(
@@ -157,6 +162,7 @@ def bounds_of(
         notional_max=notional_max,
         networks=networks,
         expires_at=expires_at,
+        signed_requests=signed_requests,
     )
     return None if bounds == UNBOUNDED else bounds
 

@@ -34,6 +34,8 @@ class Code(StrEnum):
     UNAUTHENTICATED = "unauthenticated", "No valid access token came with the request."
     PROOF_INVALID = "invalid-dpop-proof", "The token is bound to a key, and the proof of it does not hold."
     PROOF_NONCE = "use-dpop-nonce", "The proof must contain the nonce of the header DPoP-Nonce."
+    SIGNATURE_REQUIRED = "signature-required", "The client signs its requests, and this one is not signed."
+    SIGNATURE_INVALID = "signature-invalid", "The request's signature does not hold, or was used before."
     FORBIDDEN = "forbidden", "The token lacks the scope that the route needs."
     NOT_FOUND = "not-found", "There is no such thing, or it is not visible to this client."
     RATE_LIMITED = "rate-limited", "Too many requests; Retry-After says when to try again."

@@ -26,6 +26,23 @@ class Shown(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     origin: str | None = None
 
 
+class Whole(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A request as it arrived: every header in its order, `target` as it was asked for, with its query."""
+
+    method: str
+    target: str
+    headers: tuple[tuple[bytes, bytes], ...]
+    body: bytes
+    correlation: str
+    origin: str | None = None
+
+
+class Signatures(Protocol):
+    async def refuse(self, principal: Principal, whole: Whole) -> Refusal | None:
+        """Why this is no request that the principal's client has signed; None is recorded, and holds once."""
+        ...
+
+
 class Identity(Protocol):
     def known(self, token: str) -> Principal | None:
         """The principal of a token that was verified before, still stands, and serves whoever has it.

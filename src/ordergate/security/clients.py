@@ -25,6 +25,8 @@ from ordergate.security.verify import verify_key
 
 CLIENT_KEYS_MAX: Final = 10
 REDIRECT_LENGTH_MAX: Final = 512
+SIGNING: Final = frozenset({("OKP", "Ed25519"), ("EC", "P-256")})
+"""Kinds of keys that sign requests."""
 
 _CLIENT_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -167,6 +169,8 @@ def check_client(env: Env, client: Client) -> None:
         raise ValueError("only a secret takes another one's place")
     if client.keys is not None:
         check_keys(client.keys)
+    if client.bounds is not None and client.bounds.signed_requests:
+        check_signer(client)
     if client.is_public and not client.redirect_uris:
         raise ValueError("a client has a secret or keys, or it acts for people at its redirect URIs")
     for uri in client.redirect_uris:
@@ -174,6 +178,15 @@ def check_client(env: Env, client: Client) -> None:
     strange = sorted(account for account in client.accounts if not is_account_id(env, account))
     if strange:
         raise ValueError(f"not accounts of the {env.value} environment: {', '.join(strange)}")
+
+
+def check_signer(client: Client) -> None:
+    """ValueError when the client cannot sign requests, or its token would be worth something in a record."""
+    listed = [] if client.keys is None else json.loads(client.keys)["keys"]
+    if not any((key.get("kty"), key.get("crv")) in SIGNING for key in listed):
+        raise ValueError("a client of signed requests has keys, one of which is of Ed25519 or P-256")
+    if client.sender is Sender.ANY:
+        raise ValueError("a client of signed requests has tokens that are bound: give it a `sender`")
 
 
 def check_keys(keys: str) -> None:

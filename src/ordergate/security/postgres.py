@@ -275,6 +275,7 @@ def _bounds(row: asyncpg.Record) -> KeyBounds:
         notional_max=row["notional_max"],
         networks=tuple(ip_network(network) for network in row["networks"]),
         expires_at=row["expires_at"],
+        signed_requests=row["signed_requests"],
     )
 
 
@@ -285,6 +286,7 @@ def _plain(bounds: KeyBounds) -> tuple[object, ...]:
         bounds.notional_max,
         [str(network) for network in bounds.networks],
         bounds.expires_at,
+        bounds.signed_requests,
     )
 
 

@@ -30,6 +30,7 @@ from ordergate.security.persons import LIFE_S
 from ordergate.security.profile import Profile
 from ordergate.security.pushed import Requests
 from ordergate.security.senders import Senders
+from ordergate.security.signed_requests import Note, SignedRequests
 from ordergate.security.signing import Signer
 from ordergate.telemetry import log
 from ordergate.telemetry.secret import Secret
@@ -46,6 +47,7 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     directory: Directory
     signer: Signer
     bearer: Bearer
+    signatures: SignedRequests
     server: AuthorizationServer
     login: Login
     passkeys: PasskeyLogin
@@ -125,6 +127,7 @@ async def start(
     keys: Keys,
     issuers: Sequence[ExternalIssuer] = (),
     noted: Noted | None = None,
+    signed: Note | None = None,
     programs_step_up: bool = False,
 ) -> Security:
     """Read the store, publish the keys, and be ready to answer. Raises StoreUnavailable,
@@ -152,6 +155,7 @@ async def start(
         directory=directory,
         signer=signer,
         bearer=bearer,
+        signatures=SignedRequests(profile, directory, clock, signed),
         server=server,
         login=login,
         passkeys=passkeys,

@@ -16,12 +16,13 @@ from ordergate.audit.checkpointer import Checkpointer, Pace
 from ordergate.audit.folder import FolderSink
 from ordergate.core.access import Principal
 from ordergate.core.faults import Fault
-from ordergate.core.privileged import SCOPES, GatewayStarted, GatewayStopped, TokenIssued
+from ordergate.core.privileged import SCOPES, GatewayStarted, GatewayStopped, RequestSigned, TokenIssued
 from ordergate.core.risk.limits import config_hash
 from ordergate.engine.desks.privileged import PrivilegedRecord
 from ordergate.journal.audit_log import PostgresAuditLog
 from ordergate.ports.keys import Keys
 from ordergate.security.keys import notes as note_keys
+from ordergate.security.signed_requests import Held
 from ordergate.telemetry.log import logger
 from ordergate.wiring.settings import Settings
 from ordergate.wiring.system import SystemClock
@@ -78,6 +79,11 @@ async def note_token(record: PrivilegedRecord, clock: SystemClock, principal: Pr
         expires_at=principal.expires_at,
     )
     await record.record(event, f"token-{principal.token_id}")
+
+
+async def note_signed(record: PrivilegedRecord, clock: SystemClock, held: Held, correlation: str) -> None:
+    """A signed request. Raises Fault."""
+    await record.record(RequestSigned(at=clock.now(), **msgspec.structs.asdict(held)), correlation)
 
 
 async def _end(record: PrivilegedRecord, clock: SystemClock) -> None:

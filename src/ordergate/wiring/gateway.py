@@ -230,6 +230,7 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
             drop_copy=watched.drop_copy,
             views=fenced,
             identity=identity.bearer,
+            signatures=identity.signatures,
             hub=hub,
             instruments=settings.symbols,
             authorization=_endpoints(settings, identity),
@@ -288,6 +289,7 @@ async def _identity(
         keys=keys,
         issuers=issuers,
         noted=partial(auditing.note_token, record, clock),
+        signed=partial(auditing.note_signed, record, clock),
         programs_step_up=not settings.kill_switch.two_persons,
     )
     running = asyncio.create_task(identity.run(), name="identity")

@@ -18,6 +18,7 @@ import msgspec
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, is_order_id
 from ordergate.core.instruments import Instrument
+from ordergate.core.key_bounds import refuse_scope
 from ordergate.core.orders.commands import CancelOrder, ReplaceOrder, ResolveOrder
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Terms
@@ -356,8 +357,8 @@ class Gate(KillGate):
         return seat
 
     def _seat(self, principal: Principal, scope: Scope, account: AccountId) -> Seat | Refusal:
-        if not principal.may(scope):
-            return _forbidden(scope)
+        if (no := refuse_scope(principal, scope)) is not None:
+            return no
         seat = self._lanes.get(account)
         if seat is None or not principal.may_on(scope, account):
             return Refusal(Code.NOT_FOUND, f"there is no account {account}")
@@ -367,8 +368,8 @@ class Gate(KillGate):
         self, principal: Principal, order_id: OrderId, scope: Scope = Scope.ORDERS_WRITE
     ) -> Seat | Refusal:
         """The account of an order that the principal may change."""
-        if not principal.may(scope):
-            return _forbidden(scope)
+        if (no := refuse_scope(principal, scope)) is not None:
+            return no
         if is_order_id(self._env, order_id):
             for account in principal.accounts_for(scope):
                 seat = self._lanes.get(account)
@@ -395,7 +396,3 @@ def _tell_once(soon: asyncio.Future[Answer | Refusal | None], answer: Answer | R
     """Nobody waits any more where the future is done: its request was cancelled."""
     if not soon.done():
         soon.set_result(answer)
-
-
-def _forbidden(scope: Scope) -> Refusal:
-    return Refusal(Code.FORBIDDEN, f"the token lacks the scope {scope}")

@@ -33,6 +33,7 @@ from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import ENTROPY_BITS, AccountId, Env, OrderId, Symbol
 from ordergate.core.instruments import Instrument
+from ordergate.core.key_bounds import refuse_scope
 from ordergate.core.orders.commands import CancelOrder
 from ordergate.core.orders.decide import decide_cancel
 from ordergate.core.orders.events import AnyOrderEvent, FailedControl
@@ -327,8 +328,8 @@ class GroupGate:
         )
 
     async def _find(self, principal: Principal, scope: Scope, group: str) -> tuple[Seat, Group] | Refusal:
-        if not principal.may(scope):
-            return Refusal(Code.FORBIDDEN, f"the token lacks the scope {scope}")
+        if (no := refuse_scope(principal, scope)) is not None:
+            return no
         if is_group_id(self._env, group):
             for account in principal.accounts_for(scope):
                 seat = self._lanes.get(account)
@@ -364,8 +365,8 @@ class GroupGate:
         return group_id(self._env, at_ms=at_ms, entropy=self._chance.bits(ENTROPY_BITS))
 
     def _seat(self, principal: Principal, scope: Scope, account: AccountId) -> Seat | Refusal:
-        if not principal.may(scope):
-            return Refusal(Code.FORBIDDEN, f"the token lacks the scope {scope}")
+        if (no := refuse_scope(principal, scope)) is not None:
+            return no
         seat = self._lanes.get(account)
         if seat is None or not principal.may_on(scope, account):
             return Refusal(Code.NOT_FOUND, f"there is no account {account}")

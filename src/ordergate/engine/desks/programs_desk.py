@@ -82,6 +82,7 @@ class ProgramView(msgspec.Struct, frozen=True, kw_only=True):
     max_notional: str | None
     networks: tuple[str, ...]
     expires_at: datetime | None
+    signed_requests: bool
     sender: Sender
     has_secret: bool
     old_secret_until: datetime | None
@@ -303,6 +304,7 @@ def view(program: Program) -> ProgramView:
         max_notional=None if reach.notional_max is None else text(reach.notional_max),
         networks=tuple(map(str, reach.networks)),
         expires_at=moment(reach.expires_at),
+        signed_requests=reach.signed_requests,
         sender=program.sender,
         has_secret=program.has_secret,
         old_secret_until=moment(program.old_secret_until),
