@@ -47,7 +47,8 @@ async def test_a_server_stopped_and_started_has_everything_again(tmp_path: Path)
         await journal.close()
     assert processes_in(server.folder / "pgdata") == []
     async with EmbeddedPostgres(tmp_path / "server") as server:
-        assert await migrate(await server.database("paper")) == []
+        database = await server.database("paper")
+        assert await migrate(database) == []
         journal = await PostgresJournal.connect(database, Env.PAPER)
         assert [one.event for one in await read(journal)] == [opened(ALICE)]
         await journal.close()
@@ -126,6 +127,16 @@ async def test_a_server_that_does_not_start_says_why_in_its_own_words(tmp_path: 
 async def test_a_folder_with_a_long_name_works(tmp_path: Path) -> None:
     async with EmbeddedPostgres(tmp_path / ("long" * 20) / "server") as server:
         assert await ask(await server.database("paper"), "select 1") == 1
+
+
+async def test_the_socket_of_a_folder_with_a_long_name_leaves_no_folder_of_its_own(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / ("long" * 20) / "server")
+    for _ in range(2):
+        async with server:
+            elsewhere = server.socket.parent
+            assert not elsewhere.is_relative_to(tmp_path)
+            assert await ask(server.dsn("postgres"), "select 1") == 1
+        assert not elsewhere.exists()
 
 
 async def test_a_database_name_is_taken_literally(postgres: EmbeddedPostgres) -> None:

@@ -16,6 +16,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -72,6 +73,7 @@ class EmbeddedPostgres:
         self._data = self.folder / "pgdata"
         self._log = self.folder / "postgres.log"
         self._socket_dir = self.folder / "socket"
+        self._is_lodging = False
         self._lock: IO[str] | None = None
         self.user: ServerUser = server_user(self._data)
 
@@ -152,6 +154,7 @@ class EmbeddedPostgres:
             self.user.give(self.folder)
             if len(os.fsencode(self._socket_dir)) > _SOCKET_PATH_MAX - len("/.s.PGSQL.5432"):
                 self._socket_dir = Path(tempfile.mkdtemp(prefix="ordergate-"))
+                self._is_lodging = True
             self._socket_dir.mkdir(mode=0o700, exist_ok=True)
             self.user.give(self._socket_dir)
         except OSError as error:
@@ -172,6 +175,10 @@ class EmbeddedPostgres:
         return lock
 
     def _release(self) -> None:
+        if self._is_lodging:
+            with suppress(OSError):  # a socket is in it while a server that will not stop lives
+                self._socket_dir.rmdir()
+            self._socket_dir, self._is_lodging = self.folder / "socket", False
         if self._lock is not None:
             self._lock.close()
             self._lock = None
