@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordergate.core.admission import admit, admit_leg
+from ordergate.core.admission import admit, admit_leg, admit_overridden
 from ordergate.core.orders.events import OrderAccepted
 from ordergate.core.orders.terms import Side
 from ordergate.core.risk.limit_parts import TradingDay
@@ -90,6 +90,28 @@ def test_r09_every_accepted_order_is_remembered_by_the_price_of_the_market() -> 
     highest = moved.prices_seen.strictest(SHARE, Side.SELL, NOW, WINDOW)
     assert highest is not None
     assert highest.price == 105
+
+
+def test_r09_an_order_that_is_let_past_by_an_override_is_remembered_too() -> None:
+    seen = view(DRIFT, price=100)
+    event, _ = admit_overridden(place(terms()), seen, ["R06"])
+    assert isinstance(event, OrderAccepted)
+    assert "R09" in failures(
+        terms(limit=105), spoiled(seen, reference=ReferencePrice(Decimal(105), NOW, "quote"))
+    )
+
+
+def test_r09_who_trades_under_a_short_window_takes_no_price_from_who_looks_further_back() -> None:
+    memory = PricesSeen(WINDOW)
+    memory.remember(SHARE, Decimal(100), NOW, timedelta(seconds=1))
+    memory.remember(SHARE, Decimal(105), NOW + WINDOW, timedelta())
+    assert memory.strictest(SHARE, Side.BUY, NOW + WINDOW, WINDOW) == (NOW, Decimal(100))
+
+
+def test_r09_where_nobody_has_a_window_nothing_is_kept() -> None:
+    memory = PricesSeen()
+    memory.remember(SHARE, Decimal(100), NOW, timedelta())
+    assert len(memory) == 0
 
 
 @given(st.lists(st.tuples(st.integers(0, 90), st.integers(1, 200)), min_size=1, max_size=80))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import Mock
@@ -63,6 +64,14 @@ def firm(**limits: Any) -> Rule:
 
 def user(**limits: Any) -> Rule:
     return Rule(id="ann", scope=Reach.USER, of="ann", limits=limits, owner="risk")
+
+
+async def test_a_user_who_looks_further_back_lengthens_the_memory_of_the_account(room: Room) -> None:
+    room.follow(own(LEFT, drift_window_s="10"), own(RIGHT))
+    assert room.follow(own(LEFT, drift_window_s="10"), own(RIGHT), user(drift_window_s="60")) == [LEFT, RIGHT]
+    assert [seat.drift_window for seat in room.lanes] == [timedelta(seconds=60)] * 2
+    assert room.follow(own(LEFT, drift_window_s="10"), own(RIGHT)) == [LEFT, RIGHT]
+    assert [seat.drift_window for seat in room.lanes] == [timedelta(seconds=10), timedelta()]
 
 
 async def test_one_accounts_change_compiles_no_other_account_again(room: Room) -> None:

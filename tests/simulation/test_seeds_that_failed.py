@@ -34,6 +34,7 @@ from ordergate.simulation.town import run
         (132, "the checker knew no clock that was set back"),
         (272, "the checker held an exit that grows to a limit of exposure"),
         (900023, "a world ended while a refused group was about to try again"),
+        (1273, "an order that an override let past left no trace of the market's price"),
         (101645, "the twin filled for a cut that was over, too late in the calm to be told of"),
     ],
 )

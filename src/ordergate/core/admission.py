@@ -9,8 +9,9 @@ order is remembered so that an equal one can be questioned. Nothing is sent and 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Final
 
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.commands import PlaceOrder, ReplaceOrder
@@ -46,6 +47,8 @@ from ordergate.core.risk.judge import (
 from ordergate.core.risk.keeping import as_closed, kept_until, not_yet
 from ordergate.core.risk.view import RiskView
 
+_NO_TIME: Final = timedelta()
+
 
 def admit(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
     """Ask risk about a new order."""
@@ -69,6 +72,7 @@ def admit_overridden(
         return _denied(command, answer, view), ()
     if view.limits is not None:
         view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
+        _remember_price(answer, view)
     waits_for = () if "R21" in controls else _waits_for(command.terms, view)
     return _accepted(answer, view, command, waits_for), answer.lifted
 
@@ -196,8 +200,9 @@ def _waits_for(terms: Terms, view: RiskView) -> tuple[OrderId, ...]:
 def _remember_price(approved: Approved[PlaceOrder], view: RiskView) -> None:
     """What the market said when the order was accepted, for as long as a run of it is watched."""
     window = None if view.limits is None else view.limits.drift_window
-    if window is not None and view.prices_seen is not None and approved.reference_price is not None:
-        view.prices_seen.remember(view.instrument.symbol, approved.reference_price, view.now, window)
+    if view.prices_seen is not None and approved.reference_price is not None:
+        price = approved.reference_price
+        view.prices_seen.remember(view.instrument.symbol, price, view.now, window or _NO_TIME)
 
 
 def _denied(command: PlaceOrder, answer: Denied, view: RiskView) -> OrderDenied:

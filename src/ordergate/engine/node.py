@@ -352,15 +352,13 @@ class Node:
 
     def _remember_recent(self, seat: Seat) -> None:
         """What risk calls recent is what is durable: a decision that was lost never happened."""
-        seat.recent, seat.prices_seen = RecentOrders(), PricesSeen()
+        seat.recent, seat.prices_seen = RecentOrders(), PricesSeen(seat.drift_window)
         if seat.limits is None:
             return
         now = self._world.clock.now()
-        window, run = seat.limits.duplicate_memory, seat.limits.drift_window
+        window, run = seat.limits.duplicate_memory, seat.drift_window
         for order in seat.lane.books.orders_accepted_since(now - window):
             seat.recent.remember(order.said, order.accepted_at, window)
-        if run is None:
-            return
         listed = by_any_name(self._world.instruments)
         for order in seat.lane.books.orders_accepted_since(now - run):
             if order.reference_price is not None and order.terms.symbol in listed:

@@ -28,17 +28,23 @@ class PricesSeen:
 
     Prices closer together than a thousandth of the window are kept as one, the more extreme one for the
     longer time: never more than a thousand are kept of a side, and what is merged is only stricter.
+    Of the windows that it is told, the longest counts: who trades under a short one takes nothing from
+    another who looks further back. While nobody has one, nothing is kept.
     """
 
-    __slots__ = ("_seen",)
+    __slots__ = ("_longest", "_seen")
 
-    def __init__(self) -> None:
+    def __init__(self, longest: timedelta = timedelta()) -> None:
         self._seen: dict[tuple[Symbol, Side], deque[Seen]] = {}
+        self._longest = longest
 
     def __len__(self) -> int:
         return sum(len(each) for each in self._seen.values())
 
     def remember(self, symbol: Symbol, price: Decimal, at: datetime, window: timedelta) -> None:
+        self._longest = window = max(self._longest, window)
+        if not window:
+            return
         for side in Side:
             kept = self._seen.setdefault((symbol, side), deque())
             while kept and kept[0].at < at - window:

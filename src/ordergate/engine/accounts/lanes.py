@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final, Protocol
 
 import msgspec
@@ -31,6 +31,9 @@ CURRENT: Final = Freshness(None)
 
 class Narrower(Protocol):
     """Limits that are tighter for some who ask."""
+
+    @property
+    def drift_window(self) -> timedelta: ...
 
     def limits(self, user: str | None, strategy: str | None) -> Limits | None: ...
 
@@ -94,6 +97,13 @@ class Seat(msgspec.Struct):
         """Judge by these from now on; what has been counted stays counted."""
         self.limits = limits
         self.buckets.refit(limits, now)
+
+    @property
+    def drift_window(self) -> timedelta:
+        """How far back the market's prices count for anyone who trades here; zero where for nobody."""
+        own = None if self.limits is None else self.limits.drift_window
+        others = None if self.narrower is None else self.narrower.drift_window
+        return max(own or timedelta(), others or timedelta())
 
     @property
     def buying_power(self) -> BuyingPower | None:

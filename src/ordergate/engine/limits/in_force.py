@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from ordergate.core.ids import AccountId, Symbol
@@ -48,6 +48,11 @@ class ByWhoAsks:
         self._users = {rule.of for rule in rules if rule.scope is Reach.USER}
         self._strategies = {rule.of for rule in rules if rule.scope is Reach.STRATEGY}
         self._found: dict[tuple[str | None, str | None], Limits | None] = {}
+
+    @property
+    def drift_window(self) -> timedelta:
+        """The longest that any rule asks for."""
+        return timedelta(seconds=max(float(rule.limits.get("drift_window_s") or 0) for rule in self._rules))
 
     def limits(self, user: str | None, strategy: str | None) -> Limits | None:
         """Compiled when it is first asked for; there are as many as rules name users and strategies."""
@@ -137,9 +142,12 @@ class LimitsInForce:
         found = compiled(rules, subject, self.instruments, now)
         narrows = any(rule.scope in OF_ONE_WHO_ASKS for rule in rules)
         self._compiled[account] = found
+        looked_back = seat.drift_window
         seat.narrower = ByWhoAsks(rules, subject, self.instruments, now) if narrows else None
         seat.limits_known = True
         if found.limits == seat.limits:
+            if seat.drift_window != looked_back:
+                self._on_change(seat)
             return
         before, after = config_hash(seat.limits), config_hash(found.limits)
         seat.limited_by(found.limits, now)
