@@ -56,6 +56,7 @@ def test_a_cross_goes_through_the_base_and_is_as_old_as_the_older_of_the_two() -
     cross = rate("EUR", "CHF")
     assert cross is not None
     assert (cross.up, cross.down) == (Decimal("0.416666666666666667"), Decimal("0.416666666666666666"))
+    assert cross.source == "desk"
 
 
 def test_what_the_table_lacks_has_no_rate_and_home_needs_none() -> None:
@@ -70,6 +71,9 @@ def test_a_rate_may_be_the_price_of_a_symbol_with_that_price_s_age() -> None:
     prices = {Symbol("BTC/USD"): Quoted(Decimal(60_000), OLDER, "quote")}
     found = rates_of(TABLE, prices.get, "USD", ["BTC"])["BTC"]
     assert found == Rate(Decimal(60_000), Decimal(60_000), OLDER, "quote BTC/USD")
+    home = rates_of(TABLE, prices.get, "BTC", ["USD", "GBP"])
+    assert home["USD"].source == "quote BTC/USD"
+    assert (home["GBP"].up, home["GBP"].at) == (Decimal("0.000025"), OLDER)
     for useless in (Decimal(0), Decimal(-1), Decimal("NaN"), Decimal("Infinity")):
         assert rates_of(TABLE, lambda _: Quoted(useless, NOW, "quote"), "USD", ["BTC"]) == {}  # noqa: B023
     assert rates_of(TABLE, no_prices, "USD", ["BTC"]) == {}

@@ -12,9 +12,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordergate.core.admission import admit_held, admit_release
+from ordergate.core.admission import admit_held, admit_held_replace, admit_release, preview
 from ordergate.core.ids import Symbol
-from ordergate.core.orders.events import FailedControl, OrderAccepted, OrderDenied, OrderHeld
+from ordergate.core.orders.commands import ReplaceOrder
+from ordergate.core.orders.events import (
+    FailedControl,
+    HeldReplaced,
+    OrderAccepted,
+    OrderDenied,
+    OrderHeld,
+    ReplaceDenied,
+)
+from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Side, TimeInForce
 from ordergate.core.risk.judge import OF_A_HELD, OF_A_RELEASE, PRECEDENCE
 from ordergate.core.risk.keeping import NOT_YET, as_closed, kept_until, not_yet
@@ -25,7 +34,7 @@ from ordergate.engine.accounts.books import Books
 from ordergate.wiring.market_hours import of
 from tests.core.examples import FUTURE, NOW, SHARE, account, future, later, place, share, terms
 from tests.core.examples import working as working_order
-from tests.core.risk_examples import limits, spoiled, view
+from tests.core.risk_examples import limits, replacement, spoiled, view
 
 QUEUE = {"hours": "session", "outside_session": "queue"}
 CLOSED = MarketHours(is_open=False, until=later(3600))
@@ -90,6 +99,43 @@ def test_an_order_by_an_old_price_is_kept_and_one_by_no_price_is_not() -> None:
 def test_its_limits_hold_when_it_comes(quantity: int) -> None:
     answer = admit_held(place(terms(quantity=quantity, limit=1)), closed({}), later(3600))
     assert isinstance(answer, OrderHeld if quantity == 1000 else OrderDenied)
+
+
+def replaced(order: Order, quantity: int) -> ReplaceOrder:
+    return ReplaceOrder(
+        order_id=order.id,
+        actor="anna",
+        quantity=Decimal(quantity),
+        limit_price=None,
+        stop_price=None,
+        asked_at=NOW,
+    )
+
+
+def test_other_terms_for_one_that_is_kept_are_judged_like_those_of_a_new_order() -> None:
+    order = working_order(terms(quantity=10, limit=100), 1)
+    seen = spoiled(closed({"duplicate_window_s": "60"}), now=later(4))
+    command = replaced(order, 11)
+    assert seen.limits is not None
+    seen.recent.remember(terms(quantity=11, limit=100), later(4), seen.limits.duplicate_memory)
+    event = admit_held_replace(order, replacement(11, 100), command, seen)
+    assert isinstance(event, HeldReplaced)
+    assert (event.order_id, event.quantity, event.limit_price) == (order.id, Decimal(11), Decimal(100))
+    refused = admit_held_replace(order, replacement(1001, 100), command, seen)
+    assert isinstance(refused, ReplaceDenied)
+    assert "R06" in {one.control for one in refused.failed}
+
+
+def test_a_preview_of_one_that_would_be_kept_asks_everything_but_the_hours() -> None:
+    seen = spoiled(closed({"shadow": ["R07"]}), now=later(4))
+    told = preview(terms(quantity=1001), seen)
+    assert [one.control for one in told] == list(PRECEDENCE)
+    failed = {one.control.id: one.failed.reason for one in told if one.failed is not None}
+    assert failed["R06"] is Reason.ORDER_QUANTITY
+    assert "R22" not in failed
+    assert {one.control.id for one in told if one.shadow} == {"R07"}
+    unlimited = preview(terms(), spoiled(seen, limits=None))
+    assert not [one for one in unlimited if one.shadow]
 
 
 def no(reason: Reason) -> FailedControl:

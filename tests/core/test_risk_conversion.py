@@ -77,6 +77,14 @@ def test_what_is_accepted_is_the_limit_order_and_says_what_it_was() -> None:
     assert (plain.converted_from, first(plain).said) == (None, terms())
 
 
+def test_one_that_is_converted_waits_for_the_own_orders_that_it_would_meet() -> None:
+    yielding = converting(changes={"self_match_refused": True, "self_match_cancels_oldest": True})
+    own = [working(terms(Side.SELL, 1, 101), 1), working(terms(Side.SELL, 1, 102), 2)]
+    event = admit(place(asked()), quoted(yielding, orders=own))
+    assert isinstance(event, OrderAccepted), event
+    assert event.waits_for == (own[0].id,)
+
+
 def test_what_is_denied_is_denied_as_it_was_asked() -> None:
     event = admit(place(asked(quantity=2000)), quoted())
     assert isinstance(event, OrderDenied)

@@ -21,11 +21,13 @@ from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Side, Terms
 from ordergate.core.risk.exposure import Exposure
-from ordergate.core.risk.fx import FxRate, FxTable, Rate
+from ordergate.core.risk.fx import Fx, FxRate, FxTable, Rate
 from ordergate.core.risk.limits import Limits
+from ordergate.core.risk.losses import sums_in
+from ordergate.core.risk.profit import ProfitLog
 from ordergate.core.risk.utilization import Standing, utilization
 from ordergate.core.risk.valuation import Totals, Valuation
-from ordergate.core.risk.view import ReferencePrice, RiskView
+from ordergate.core.risk.view import InputMissing, ReferencePrice, RiskView
 from ordergate.engine.worth.converting import converted
 from tests.core.examples import FUTURE, NOW, SHARE, account, future, later, share, terms, working
 from tests.core.risk_examples import failures, limits, spoiled, view
@@ -213,6 +215,37 @@ def test_r18_what_was_lost_in_another_currency_counts(lost: str, passes: bool) -
     assert seen.profit is not None
     seen.profit.book_abroad(NOW, "EUR", -Decimal(lost))
     assert ("R18" in failures(terms(), seen)) is not passes
+
+
+def test_what_was_made_today_and_this_week_is_summed_over_every_currency() -> None:
+    limited = limits({**DAY, "losses": {"max_weekly_loss": "500"}})
+    today = NOW + timedelta(days=2)
+    log = ProfitLog()
+    log.book(NOW, Decimal(-1000), began=True)
+    log.book(today, Decimal(-100), began=False)
+    for currency, lost in (("GBP", -20), ("CHF", -3)):
+        log.book_abroad(NOW, currency, Decimal(lost) * 10)
+        log.book_abroad(today, currency, Decimal(lost))
+
+    def at(rate: str) -> Rate:
+        return Rate(Decimal(rate), Decimal(rate), today, "desk")
+
+    fx = Fx("EUR", {"USD": at("0.5"), "GBP": at("2"), "CHF": at("1.5")}, timedelta(days=1))
+    assert limited.trading_day is not None
+    sums = sums_in(spoiled(view(limited, now=today), fx=fx), log, limited.trading_day)
+    assert sums.day == (Decimal("-50") - 40 - Decimal("4.5"), 0)
+    assert sums.week == (Decimal(-550) - 440 - Decimal("49.5"), 1)
+
+
+def test_where_there_is_one_currency_alone_nothing_is_converted() -> None:
+    limited = limits({**DAY, "losses": {"max_daily_loss": "500"}})
+    log = ProfitLog()
+    log.book(NOW, Decimal(-100), began=True)
+    assert limited.trading_day is not None
+    assert sums_in(view(limited), log, limited.trading_day).day == (Decimal(-100), 1)
+    log.book_abroad(NOW, "GBP", Decimal(-1))
+    with pytest.raises(InputMissing, match="no rate from GBP to USD is known"):
+        sums_in(view(limited), log, limited.trading_day)
 
 
 def test_r18_what_an_open_position_lost_in_another_currency_counts() -> None:

@@ -59,7 +59,7 @@ def admit(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
     if view.limits is not None:
         view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
         _remember_price(answer, view)
-    return _accepted(answer, view, command, _waits_for(command.terms, view))
+    return _accepted(answer, view, command, _waits_for(answer.what.terms, view))
 
 
 def admit_overridden(
@@ -73,7 +73,7 @@ def admit_overridden(
     if view.limits is not None:
         view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
         _remember_price(answer, view)
-    waits_for = () if "R21" in controls else _waits_for(command.terms, view)
+    waits_for = () if "R21" in controls else _waits_for(answer.what.terms, view)
     return _accepted(answer, view, command, waits_for), answer.lifted
 
 
