@@ -48,6 +48,7 @@ from ordergate.ports.market_data import Quote, Trade
 from ordergate.ports.nodes import Node as SeenNode
 from ordergate.ports.nodes import Nodes
 from ordergate.telemetry.metrics import Metrics
+from tests.e2e.pacing import PACE
 from tests.engine.noting import NotingCarrier
 
 ACCOUNT = AccountId("P-TEST")
@@ -110,9 +111,10 @@ RISK = msgspec.structs.replace(TRADER, client_id="risk", subject="risk")
 
 
 class HandClock:
-    """Time that stands still until it is moved."""
+    """Time that stands still until it is moved. At each move `real_s` of ours pass, for what is real."""
 
-    def __init__(self) -> None:
+    def __init__(self, real_s: float = 0.0) -> None:
+        self._real_s = real_s
         self.wrong_by = timedelta(0)
         self._moved = 0.0
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
@@ -136,6 +138,8 @@ class HandClock:
             if not waiting.done():
                 waiting.set_result(None)
         await let_run()
+        if self._real_s:
+            await PACE.sleep(self._real_s)
 
 
 class CountingChance:
@@ -210,12 +214,13 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         room: int = 16_384,
         questions_max: int = 20_000,
         others: Sequence[AccountId] = (),
+        clock: HandClock | None = None,
     ) -> None:
         """`limits` change the ordinary ones. Orders in `hidden` are not found by questions."""
         self.env = env
         self.hours = hours
         self.account = AccountId(f"{env.letter}-TEST")
-        self.clock = HandClock()
+        self.clock = clock or HandClock()
         self.chance = CountingChance()
         # A test may mix environments as only a mistake could: the types are told that it is always paper.
         self.journal = MemoryJournal(cast("Paper", env), queued_units_max=room)

@@ -15,7 +15,7 @@ from ordergate.core.risk.trading_state import Grade
 from ordergate.engine.answering.answers import Answer
 from ordergate.journal.postgres import PostgresJournal
 from tests.engine.limit_people import edited, rule, setting
-from tests.engine.stage import TRADER, Stage
+from tests.engine.stage import TRADER, HandClock, Stage
 
 LIMIT = '"max_open_orders":3'
 CHANGES = {
@@ -29,7 +29,7 @@ CHANGES = {
 @asynccontextmanager
 async def gateway(database: str, *, ready: bool = True) -> AsyncIterator[Stage]:
     """The engine in memory, over the real journal."""
-    stage = Stage()
+    stage = Stage(clock=HandClock(real_s=0.01))
     stage.journal = cast(Any, await PostgresJournal.connect(database, Env.PAPER))
     try:
         await stage.start(ready=ready)

@@ -13,6 +13,7 @@ from ordergate.core.money import ZERO, text
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.terms import Side
 from ordergate.core.risk.checks import over
+from ordergate.core.risk.fx import Rate
 from ordergate.core.risk.holdings import holds, with_proposal, would_hold
 from ordergate.core.risk.limit_parts import ExposureLimit
 from ordergate.core.risk.limits import InstrumentLimits, Limits
@@ -86,7 +87,12 @@ def _work_out(proposal: Proposal, view: RiskView) -> Grown:
     value = view.account.position(symbol).quantity * price * view.instrument.multiplier
     opened = view.exposure.of(symbol)
     before, after = exposed(value, opened), exposed(value, with_proposal(opened, proposal, view))
-    return Grown(before, after) if rate is None else Grown(before.at_rate(rate), after.at_rate(rate))
+    return Grown(before, after) if rate is None else Grown(_converted(before, rate), _converted(after, rate))
+
+
+def _converted(share: Share, rate: Rate) -> Share:
+    """An exposure in another currency; what is only exposed has made nothing."""
+    return Share(rate.dear(share.gross), rate.dear(share.up), rate.cheap(share.down))
 
 
 def refuse_large_exposure(proposal: Proposal, view: RiskView) -> FailedControl | None:

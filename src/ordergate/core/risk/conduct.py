@@ -120,7 +120,6 @@ def refuse_large_newcomer(proposal: Proposal, view: RiskView) -> FailedControl |
     position, opened = view.account.position(symbol).quantity, view.exposure.of(symbol)
     added = would_hold(proposal, view).quantity - holds(proposal, view).quantity
     held = position + opened.buy_quantity if buys else opened.sell_quantity - position
-    since = {} if first is None else {"since": first.isoformat()}
     for what, value, most in (
         ("the quantity", quantity, its.max_order_quantity),
         (
@@ -131,6 +130,7 @@ def refuse_large_newcomer(proposal: Proposal, view: RiskView) -> FailedControl |
         ("the position", held + added, its.max_long if buys else its.max_short),
     ):
         if value * _HUNDRED > most * part:
+            since = {} if first is None else {"since": first.isoformat()}
             inputs = {"percent": text(part), "days": str(canary.days), **since}
             allowed = most * part / _HUNDRED
             return over("R27", Reason.CANARY, f"{what} of a newcomer", value, allowed, inputs=inputs)

@@ -125,15 +125,19 @@ def _needs_elsewhere(view: Booked, limits: Limits, here: Symbol | None) -> Needs
     if view.exposure.has_unpriced:
         raise InputMissing(Reason.UNPRICED_EXPOSURE, "an open order has no known value")
     for_positions = for_orders = ZERO
-    for symbol in {*view.account.positions, *view.exposure.symbols()} - {here}:
-        position = view.account.position(symbol)
-        open_now = view.exposure.of(symbol)
+    rates: dict[str, Rate | None] = {}
+    account, exposure = view.account, view.exposure
+    for symbol in {*account.positions, *exposure.symbols()} - {here}:
+        position, open_now = account.position(symbol), exposure.of(symbol)
         if position.quantity == ZERO and open_now.orders == 0:
             continue
-        instrument = view.exposure.instruments.get(symbol)
+        instrument = exposure.instruments.get(symbol)
         if instrument is None:
             raise InputMissing(Reason.UNPRICED_EXPOSURE, f"what {symbol} ties up is not known")
-        needs = needs_of(position, open_now, instrument, limits, rate_in(view, instrument.currency))
+        currency = instrument.currency
+        if currency not in rates:
+            rates[currency] = rate_in(view, currency)
+        needs = needs_of(position, open_now, instrument, limits, rates[currency])
         for_positions += needs.position
         for_orders += needs.orders
     return Needs(for_positions, for_orders)

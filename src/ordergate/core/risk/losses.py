@@ -19,7 +19,7 @@ from ordergate.core.money import ZERO, text
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.risk.aggregates import valuation_in
 from ordergate.core.risk.limit_parts import LossLimits, Span, TradingDay
-from ordergate.core.risk.profit import ProfitLog, Sums
+from ordergate.core.risk.profit import Made, ProfitLog, Sums
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.reducing import only_reduces
 from ordergate.core.risk.view import Booked, InputMissing, Proposal, RiskView, cheap, limits_in, rate_in
@@ -70,7 +70,8 @@ def sums_in(seen: Booked, profit: ProfitLog, rule: TradingDay) -> Sums:
         rate, there = rate_in(seen, currency), log.of(rule, seen.now)
         day += cheap(there.day.realised, rate)
         week += cheap(there.week.realised, rate)
-    return sums._replace(day=sums.day._replace(realised=day), week=sums.week._replace(realised=week))
+    made = Made(day, sums.day.trades), Made(week, sums.week.trades)
+    return Sums(sums.span, sums.rule, sums.week_begins, *made)
 
 
 def lock_on(loss: Loss, account: Account, now: datetime) -> LossLimitReached | None:

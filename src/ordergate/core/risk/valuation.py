@@ -111,7 +111,8 @@ class Valuation:
     """The shares of one account. Mutable, and owned by the account's lane.
 
     `marked_at` is when every price was last looked up, `unknown` the symbols held that have no usable one.
-    `shared` are the sums that it is part of. All is in `home`.
+    `shared` are the sums that it is part of, `abroad` the other currencies that something held or open is in.
+    All is in `home`.
     """
 
     def __init__(self) -> None:
@@ -125,12 +126,8 @@ class Valuation:
         self.home: str | None = None
         self._rates: Mapping[str, Rate] = {}
         self._abroad: dict[Symbol, str] = {}
+        self.abroad = _NOWHERE
         self._account: AccountId | None = None
-
-    @property
-    def abroad(self) -> frozenset[str]:
-        """The other currencies that something held or open is in."""
-        return frozenset(self._abroad.values()) if self._abroad else _NOWHERE
 
     @property
     def has_foreign(self) -> bool:
@@ -164,7 +161,7 @@ class Valuation:
         if position.quantity == ZERO and opened.orders == 0:
             self._lines.pop(symbol, None)
             self._foreign.discard(symbol)
-            self._abroad.pop(symbol, None)
+            self._is_in(symbol, None)
             self._move(before, NOTHING)
             return
         if instrument is None:
@@ -189,11 +186,10 @@ class Valuation:
         """The line at what its price and its rate are now, in the place of what it was."""
         rate, currency = None, line.instrument.currency
         if currency == self.home:
-            if self._abroad:
-                self._abroad.pop(symbol, None)
+            self._is_in(symbol, None)
             self._foreign.discard(symbol)
         else:
-            self._abroad[symbol] = currency
+            self._is_in(symbol, currency)
             rate = self._rates.get(currency)
             if rate is None:
                 self._foreign.add(symbol)
@@ -203,6 +199,16 @@ class Valuation:
             self._foreign.discard(symbol)
         self._lines[symbol] = after = line.at(self._marks.get(symbol), rate)
         self._move(line.share, after.share)
+
+    def _is_in(self, symbol: Symbol, currency: str | None) -> None:
+        """The symbol is in that other currency; None where it is in none, or gone."""
+        if self._abroad.get(symbol) == currency:
+            return
+        if currency is None:
+            del self._abroad[symbol]
+        else:
+            self._abroad[symbol] = currency
+        self.abroad = frozenset(self._abroad.values())
 
     def express(self, home: str, rates: Mapping[str, Rate]) -> None:
         """Everything is in `home` from now on, at these rates. In another currency it is in no common sum."""

@@ -211,9 +211,7 @@ def rate_in(seen: Booked, currency: str) -> Rate | None:
     too old. Raises InputMissing.
     """
     fx = seen.fx
-    if fx is None and currency == seen.account.currency:
-        return None  # as nearly always
-    home = home_of(seen)
+    home = seen.account.currency if fx is None else fx.home
     if currency == home:
         return None
     rate = None if fx is None else fx.rates.get(currency)
@@ -242,5 +240,8 @@ def cash_in(seen: Booked) -> Decimal:
     account = seen.account
     if seen.fx is None and not account.foreign_cash:
         return account.cash
+    cash = cheap(account.cash, rate_in(seen, account.currency))
+    if not account.foreign_cash:
+        return cash
     abroad = (cheap(amount, rate_in(seen, currency)) for currency, amount in account.foreign_cash.items())
-    return cheap(account.cash, rate_in(seen, account.currency)) + sum(abroad, ZERO)
+    return cash + sum(abroad, ZERO)
