@@ -259,7 +259,7 @@ class Suite:
 
     def _risk(self) -> None:
         best, median = risk_catalogue.whole_catalogue()
-        self._values["cost_us"]["risk_catalogue"] = round(best, 1)
+        self._values["cost_us"]["risk_catalogue"] = round(median, 1)
         self._details["risk_catalogue_us"] = {"best": round(best, 1), "median": round(median, 1)}
         best, median = risk_catalogue.whole_catalogue("USD")
         self._details["risk_catalogue_in_one_currency_us"] = {

@@ -208,11 +208,13 @@ def evaluate(control: Control, proposal: Proposal, view: RiskView) -> FailedCont
             reason=Reason.CONTROL_ERROR,
             detail=f"the control could not be evaluated ({type(fault).__name__})",
         )
-    if failed is not None and control.id in _PRICES and failed.reason not in _COUNTED:
+    if failed is None:
+        return None  # as nearly always
+    if control.id in _PRICES and failed.reason not in _COUNTED:
         failed = msgspec.structs.replace(failed, inputs={**reference_said(view), **failed.inputs})
-    if failed is not None and view.fx is not None and control.id in _CONVERTS:
+    if view.fx is not None and control.id in _CONVERTS:
         failed = msgspec.structs.replace(failed, inputs={**failed.inputs, **view.fx.said(view.now)})
-    if failed is not None and failed.severity is Severity.HARD and _is_soft(control, proposal, view):
+    if failed.severity is Severity.HARD and _is_soft(control, proposal, view):
         return msgspec.structs.replace(failed, severity=Severity.SOFT)
     return failed
 
