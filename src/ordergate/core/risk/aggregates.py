@@ -86,7 +86,7 @@ def _work_out(proposal: Proposal, view: RiskView) -> Grown:
     symbol = view.instrument.symbol
     value = view.account.position(symbol).quantity * price * view.instrument.multiplier
     opened = view.exposure.of(symbol)
-    before, after = exposed(value, opened), exposed(value, with_proposal(opened, proposal, view))
+    before, after = exposed(value, opened), exposed(value, with_proposal(proposal, view))
     return Grown(before, after) if rate is None else Grown(_converted(before, rate), _converted(after, rate))
 
 

@@ -80,7 +80,7 @@ def refuse_without_funds(proposal: Proposal, view: RiskView) -> FailedControl | 
     reference_in(view)
     position = view.account.position(instrument.symbol)
     before = view.exposure.of(instrument.symbol)
-    after = with_proposal(before, proposal, view)
+    after = with_proposal(proposal, view)
     needs = needs_of(position, after, instrument, limits, rate)
     if needs.orders <= needs_of(position, before, instrument, limits, rate).orders:
         return None
@@ -233,10 +233,16 @@ def _too_much(value: Decimal, added: Decimal, most: Decimal, where: str) -> Fail
     return over("R14", Reason.OPEN_NOTIONAL, what, value + added, most, inputs=inputs)
 
 
-def with_proposal(opened: OpenInterest, proposal: Proposal, view: RiskView) -> OpenInterest:
+def with_proposal(proposal: Proposal, view: RiskView) -> OpenInterest:
     """What would be open in the symbol with what is proposed."""
+    kept: tuple[RiskView, OpenInterest] | None = proposal.__dict__.get("opened")
+    if kept is not None and kept[0] is view:
+        return kept[1]
     after, now = would_hold(proposal, view), holds(proposal, view)
-    return opened.plus(proposal.terms.side, after.quantity - now.quantity, _value(after) - _value(now), 0)
+    quantity, value = after.quantity - now.quantity, _value(after) - _value(now)
+    opened = view.exposure.of(view.instrument.symbol).plus(proposal.terms.side, quantity, value, 0)
+    proposal.__dict__["opened"] = (view, opened)
+    return opened
 
 
 def would_hold(proposal: Proposal, view: RiskView) -> Held:
