@@ -28,9 +28,13 @@ _numbers: Final = itertools.count()
 
 
 class Orders:
-    """Numbered orders of one measurement, with keys unlike those of every other."""
+    """Numbered orders of one measurement, with keys unlike those of every other.
 
-    def __init__(self, token: str) -> None:
+    `beside` are those of another process at the same time, which counts for itself: of other quantities.
+    """
+
+    def __init__(self, token: str, *, beside: bool = False) -> None:
+        self._skipped = _QUANTITIES // 2 if beside else 0
         self._credential = b"Bearer " + token.encode()
         self._run = secrets.token_hex(4).encode()
 
@@ -54,7 +58,7 @@ class Orders:
 
     def _order(self, number: int) -> bytes:
         ticks = number % _TICKS
-        quantity = 1 + number // _TICKS % _QUANTITIES
+        quantity = 1 + (number // _TICKS + self._skipped) % _QUANTITIES
         return _ORDER % (quantity, 4700 + ticks // 4, ticks % 4 * 25, self._run, number)
 
 

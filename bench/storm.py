@@ -46,7 +46,7 @@ class Hail(StreamClient):
 async def hail(port: int, token: str, rate: float) -> None:
     """Orders at this rate, evenly, until somebody ends it."""
     clients = [await Hail.connect(port, token) for _ in range(STREAMS)]
-    ask = Orders(token).frame
+    ask = Orders(token, beside=True).frame
     print("{}", flush=True)
     loop = asyncio.get_running_loop()
     began, sent = loop.time(), 0
