@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from ordergate.core.ids import Env
+from ordergate.journal import embedded
 from ordergate.journal.embedded import EmbeddedFault, EmbeddedPostgres
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
@@ -52,6 +53,28 @@ async def test_a_server_stopped_and_started_has_everything_again(tmp_path: Path)
         journal = await PostgresJournal.connect(database, Env.PAPER)
         assert [one.event for one in await read(journal)] == [opened(ALICE)]
         await journal.close()
+
+
+async def test_a_server_that_is_just_ending_by_itself_is_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes its file away some time before the process is gone; whom to stop is not known then."""
+    server = EmbeddedPostgres(tmp_path / "server")
+    await server.start()
+    looked: list[bool] = []
+
+    def ends_meanwhile(pid: int, data: Path) -> bool:
+        if not looked:  # found alive, and gone by the time that it is asked
+            os.kill(pid, signal.SIGINT)
+            while server.pid is not None:
+                os.sched_yield()
+        looked.append(len(looked) < 3 or is_server_of(pid, data))
+        return looked[-1]
+
+    monkeypatch.setattr(embedded, "is_server_of", ends_meanwhile)
+    await server.stop()
+    assert looked[:3] == [True, True, True]
+    assert looked[-1] is False
 
 
 async def test_a_second_gateway_on_the_same_folder_is_told_so(tmp_path: Path) -> None:

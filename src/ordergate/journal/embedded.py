@@ -143,8 +143,9 @@ class EmbeddedPostgres:
 
     def _stop(self) -> None:
         try:
-            if self.pid is not None and is_server_of(self.pid, self._data):
-                self._stop_server()
+            pid = self.pid
+            if pid is not None and is_server_of(pid, self._data):
+                self._stop_server(pid)
         finally:
             self._release()
 
@@ -207,7 +208,7 @@ class EmbeddedPostgres:
         if pid is None:
             return
         if is_server_of(pid, self._data):
-            self._stop_server()
+            self._stop_server(pid)
         # Or the server died, and its number may be another program's by now. Its children end by themselves;
         # to start beside one of them would ruin the data.
         deadline = time.monotonic() + _ORPHANS_S_MAX
@@ -238,11 +239,16 @@ class EmbeddedPostgres:
                 said = self._log.read_bytes()[begun:].decode(errors="replace") or said
             raise EmbeddedFault(f"PostgreSQL does not start on {self._data}: {_last_lines(said)}")
 
-    def _stop_server(self) -> None:
-        pid = self.pid
+    def _stop_server(self, pid: int) -> None:
         code, said = self._run("pg_ctl", "stop", "-D", self._data, "-m", "fast", "-w", "-t", _WAIT_S)
-        if code != 0 and pid is not None and is_server_of(pid, self._data):
-            raise EmbeddedFault(f"PostgreSQL process {pid} on {self._data} does not stop: {said}")
+        if code == 0:
+            return
+        # One that was ending by itself takes its file away first, and there is nobody to be asked then.
+        deadline = time.monotonic() + _ORPHANS_S_MAX
+        while is_server_of(pid, self._data):
+            if self.pid is not None or time.monotonic() > deadline:
+                raise EmbeddedFault(f"PostgreSQL process {pid} on {self._data} does not stop: {said}")
+            time.sleep(_POLL_S)
 
     def _run(self, program: str, *arguments: str | Path) -> tuple[int, str]:
         command = [str(self.programs / program), *map(str, arguments)]
