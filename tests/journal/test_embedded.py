@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import asyncpg
@@ -66,7 +67,9 @@ async def test_a_server_that_is_just_ending_by_itself_is_waited_for(
     def ends_meanwhile(pid: int, data: Path) -> bool:
         if not looked:  # found alive, and gone by the time that it is asked
             os.kill(pid, signal.SIGINT)
+            give_up_at = time.monotonic() + 30
             while server.pid is not None:
+                assert time.monotonic() < give_up_at, "the server does not end"
                 os.sched_yield()
         looked.append(len(looked) < 3 or is_server_of(pid, data))
         return looked[-1]
