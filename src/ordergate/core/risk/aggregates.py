@@ -45,6 +45,13 @@ class Grown(NamedTuple):
 
 def valuation_in(view: Booked) -> Valuation:
     """What everything is worth, if that is known as of now. Raises InputMissing."""
+    found: Valuation | None = view.__dict__.get("fresh_valuation")
+    if found is None:
+        found = view.__dict__["fresh_valuation"] = _fresh_valuation(view)
+    return found
+
+
+def _fresh_valuation(view: Booked) -> Valuation:
     valuation = view.valuation
     if valuation is None or not _is_fresh(valuation.marked_at, view.now):
         raise InputMissing(Reason.VALUATION_STALE, "the account has not been valued of late")

@@ -161,8 +161,8 @@ def needs_of(
     if its is None or its.initial_margin is None:
         raise InputMissing(Reason.NO_INITIAL_MARGIN, f"{instrument.symbol} has no initial margin")
     quantity = position.quantity
-    worst = max(abs(quantity + opened.buy_quantity), abs(quantity - opened.sell_quantity))
     held = abs(quantity)
+    worst = max(quantity + opened.buy_quantity, opened.sell_quantity - quantity)
     kept = its.initial_margin if its.maintenance_margin is None else its.maintenance_margin
     return Needs(kept * held, its.initial_margin * (worst - held))
 

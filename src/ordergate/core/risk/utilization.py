@@ -66,7 +66,7 @@ CONTROL: Final[Mapping[str, str]] = {
 """Which control compares each limit, by the first part of its name."""
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
+class Standing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """One account at one moment, as its lane holds it."""
 
     now: datetime

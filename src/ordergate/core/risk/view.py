@@ -214,6 +214,14 @@ def rate_in(seen: Booked, currency: str) -> Rate | None:
     home = seen.account.currency if fx is None else fx.home
     if currency == home:
         return None
+    checked: dict[str, Rate] = seen.__dict__.setdefault("checked_rates", {})
+    rate = checked.get(currency)
+    if rate is None:
+        rate = checked[currency] = _usable_rate(seen, fx, currency, home)
+    return rate
+
+
+def _usable_rate(seen: Booked, fx: Fx | None, currency: str, home: str) -> Rate:
     rate = None if fx is None else fx.rates.get(currency)
     if fx is None or rate is None:
         raise InputMissing(Reason.NO_FX_RATE, f"no rate from {currency} to {home} is known")
