@@ -124,4 +124,5 @@ def test_a_command_line_that_makes_no_sense_is_json_for_programs(words: Sequence
 
 def test_an_unknown_command_ends_with_two() -> None:
     assert ordergate("orders", "plaice").code == 2
-    assert ordergate("version", "--json").json["version"]
+    told = ordergate("version", "--json").json
+    assert told["build"].startswith(f"{told['version']}+")

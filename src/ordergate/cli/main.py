@@ -38,6 +38,7 @@ from ordergate.cli import (
 from ordergate.cli.exits import EPILOG, ExitCode, Stopped
 from ordergate.cli.options import JSON_KEY, AsJson
 from ordergate.cli.output import complaints, people, to_programs
+from ordergate.wiring.build import build
 from ordergate.wiring.settings import CannotStart
 
 ASKED_FOR_JSON: Final = "ordergate.asked-for-json"
@@ -123,8 +124,8 @@ app.add_typer(drill.app, name="drill")
 
 @app.command()
 def version(as_json: AsJson = False) -> None:
-    """Which release this is."""
+    """Which release this is, and which build: every change of its code makes another."""
     if as_json:
-        to_programs({"version": ordergate.__version__})
+        to_programs({"version": ordergate.__version__, "build": build()})
     else:
-        people().print(f"ordergate {ordergate.__version__}")
+        people().print(f"ordergate {build()}")

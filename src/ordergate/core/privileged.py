@@ -76,12 +76,16 @@ class RequestSigned(PrivilegedEvent, frozen=True, kw_only=True, tag="request_sig
 
 
 class GatewayStarted(PrivilegedEvent, frozen=True, kw_only=True, tag="gateway_started"):
-    """A process began: `limits` are the hashes that its decisions will name, by account."""
+    """A process began: `limits` are the hashes that its decisions will name, by account.
+
+    `build` names the code by its digest: what is decided before the next start is decided by it.
+    """
 
     version: str
     environment: str
     settings_hash: str
     limits: dict[str, str] = {}
+    build: str = ""
 
 
 class GatewayStopped(PrivilegedEvent, frozen=True, kw_only=True, tag="gateway_stopped"):

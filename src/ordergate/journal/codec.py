@@ -30,6 +30,7 @@ VERSIONS: Final[Mapping[str, int]] = {
     "cash_adjusted": 2,
     "execution_busted": 2,
     "execution_corrected": 3,
+    "gateway_started": 2,
     "kill_engaged": 2,
     "kill_released": 2,
     "limit_rule_set": 2,
@@ -73,6 +74,7 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("execution_corrected", 2): dict,  # without the execution's own time
     ("break_opened", 1): _with_severity,
     ("break_resolved", 1): _with_actor,
+    ("gateway_started", 1): dict,  # by its release alone, whatever code that was
     ("kill_engaged", 1): dict,  # there was one level, global
     ("kill_released", 1): dict,
     ("limit_rule_set", 1): dict,  # every rule was hard

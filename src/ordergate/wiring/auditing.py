@@ -24,6 +24,7 @@ from ordergate.ports.keys import Keys
 from ordergate.security.keys import notes as note_keys
 from ordergate.security.signed_requests import Held
 from ordergate.telemetry.log import logger
+from ordergate.wiring.build import build
 from ordergate.wiring.settings import Settings
 from ordergate.wiring.system import SystemClock
 
@@ -59,6 +60,7 @@ async def begin(
     started = GatewayStarted(
         at=clock.now(),
         version=ordergate.__version__,
+        build=build(),
         environment=settings.environment.value,
         settings_hash=hashlib.sha256(whole).hexdigest(),
         limits={account: config_hash(its.parsed_limits()) for account, its in settings.accounts.items()},

@@ -7,16 +7,15 @@ traded, makes the next start fold everything once. Never looks into a snapshot.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping
 from importlib.resources import files
-from importlib.resources.abc import Traversable
 from typing import Final
 
 import msgspec
 
 from ordergate.core.ids import Symbol
 from ordergate.core.instruments import Instrument
+from ordergate.wiring.build import digest, texts
 
 FOLDED_BY: Final = (
     "core",
@@ -32,10 +31,7 @@ FOLDED_BY: Final = (
 
 def fold_rules(instruments: Mapping[Symbol, Instrument]) -> str:
     """The same for the same code and instruments, whatever their order and the names they are found by."""
-    hashed = hashlib.sha256()
-    for text in (*_sources(), *_listed(instruments)):
-        hashed.update(len(text).to_bytes(8, "big") + text)
-    return hashed.hexdigest()
+    return digest((*_sources(), *_listed(instruments)))
 
 
 def _listed(instruments: Mapping[Symbol, Instrument]) -> list[bytes]:
@@ -45,15 +41,4 @@ def _listed(instruments: Mapping[Symbol, Instrument]) -> list[bytes]:
 def _sources() -> Iterator[bytes]:
     root = files("ordergate")
     for name in FOLDED_BY:
-        yield from _texts(root.joinpath(name), name)
-
-
-def _texts(place: Traversable, name: str) -> Iterator[bytes]:
-    """Every module's path and text."""
-    if place.is_dir():
-        for inside in sorted(place.iterdir(), key=lambda one: one.name):
-            if inside.is_dir() or inside.name.endswith(".py"):
-                yield from _texts(inside, f"{name}/{inside.name}")
-        return
-    yield name.encode()
-    yield place.read_bytes()
+        yield from texts(root.joinpath(name), name)

@@ -59,6 +59,7 @@ from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring import auditing, credentials_desk, declaration, key_service, market_hours, surveillance
 from ordergate.wiring.brokerages import Brokerages
+from ordergate.wiring.build import build
 from ordergate.wiring.client_settings import bounds_of
 from ordergate.wiring.clock_offset import MachineOffset
 from ordergate.wiring.credential_keeper import CredentialKeeper
@@ -332,7 +333,7 @@ def _issuer(one: IssuerFile) -> IssuerSettings:
 
 
 def _ourselves(settings: Settings, chance: SystemChance) -> nodes.Node:
-    """What other nodes of the database must run as well: this release, and all of these settings.
+    """What other nodes of the database must run as well: this code, and all of these settings.
 
     Where each listens and keeps its files may differ.
     """
@@ -342,7 +343,7 @@ def _ourselves(settings: Settings, chance: SystemChance) -> nodes.Node:
     plain = msgspec.json.encode(alike, enc_hook=str)
     return nodes.Node(
         name=f"{socket.gethostname()}-{os.getpid()}-{chance.bits(32):08x}",
-        build=ordergate.__version__,
+        build=build(),
         config=hashlib.sha256(plain).hexdigest(),
     )
 
