@@ -49,6 +49,21 @@ def _served_at(desk: Desk, profile: Path) -> None:
     profile.write_text(json.dumps(told), encoding="utf-8")
 
 
+def test_a_program_trades_and_does_nothing_else_unless_it_is_said(desk: Desk, name: str) -> None:
+    back = ("--public", "--redirect-uri", "https://app.example/back")
+    for which, words in (("", ()), ("-risk", ("--scope", "risk:write")), ("-app", back)):
+        said = clients(desk, "add", name + which, "--account", "P-DEMO", *words)
+        assert said.code == 0, said.err
+    listed = clients(desk, "list", "--json").json["clients"]
+    scopes = {one["client_id"]: set(one["scopes"]) for one in listed}
+    assert scopes[name] == {
+        "orders:read", "orders:write", "accounts:read", "market-data:read", "risk:read",
+    }  # fmt: skip
+    assert scopes[f"{name}-risk"] == {"risk:write"}
+    assert {"risk:write", "operations:write"} <= scopes[f"{name}-app"]
+    assert not any(scope.startswith("access:") for scope in scopes[f"{name}-app"])
+
+
 def test_the_secret_is_shown_once_and_a_client_is_not_replaced_by_mistake(desk: Desk, name: str) -> None:
     added = clients(desk, "add", name, "--account", "P-DEMO", "--scope", "orders:read", "--json")
     assert len(added.json["client_secret"]) >= 40

@@ -2,12 +2,16 @@
 
 import asyncio
 
+import msgspec
 import pytest
 
-from ordergate.core.ids import Env
+from ordergate.core.access import SCOPES_OF, Role, Scope
+from ordergate.core.ids import AccountId, Env
+from ordergate.core.tenancy import AccountPlace, Assignment, Reach
 from ordergate.security.clients import Snapshot, StoreUnavailable
 from ordergate.security.directory import REFRESH_S, Directory
 from ordergate.security.memory import MemoryStore
+from ordergate.security.persons import Person
 from ordergate.security.profile import Profile, profile
 from tests.security.world import SetClock, world
 
@@ -129,3 +133,31 @@ def test_paper_and_live_differ_even_at_the_same_address() -> None:
 
     assert at(Env.PAPER).audience != at(Env.LIVE).audience
     assert (at(Env.PAPER).lifetime_s, at(Env.LIVE).lifetime_s) == (900, 300)
+
+
+ANN = Person(
+    user_id="ann",
+    tenant="acme",
+    password_hash="-",
+    scopes=frozenset(),
+    accounts=frozenset({AccountId("P-A")}),
+)
+
+
+async def test_whoever_was_given_no_scopes_is_at_most_a_trader_until_they_have_a_role() -> None:
+    store = MemoryStore(Env.PAPER)
+    store.people["ann"] = ANN
+    await store.place_accounts([AccountPlace(AccountId("P-A"), "acme")])
+    directory = Directory(Env.PAPER, store, SetClock())
+
+    async def at_most() -> frozenset[Scope]:
+        await directory.refresh()
+        found = directory.person("ann")
+        assert found is not None
+        return found.scopes
+
+    assert await at_most() == SCOPES_OF[Role.TRADER]
+    await store.assign(Assignment("acme", "ann", Role.RISK_MANAGER, Reach.ACCOUNT, AccountId("P-A")))
+    assert await at_most() == frozenset(Scope)
+    store.people["ann"] = msgspec.structs.replace(ANN, scopes=frozenset({Scope.ORDERS_READ}))
+    assert await at_most() == {Scope.ORDERS_READ}

@@ -19,7 +19,7 @@ from ordergate.cli.loopback import REDIRECT
 from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
 from ordergate.cli.output import people, show, to_programs, waiting
 from ordergate.cli.profiles import Profile
-from ordergate.core.access import OF_ACCESS, KeyBounds, Scope, Sender
+from ordergate.core.access import OF_ACCESS, SCOPES_OF, KeyBounds, Role, Scope, Sender
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.programs import OVERLAP_S_MAX
 
@@ -39,7 +39,7 @@ def add(
     ],
     scope: Annotated[
         list[Scope] | None,
-        typer.Option("--scope", help="What it may do; may be repeated. All about trading, if not given."),
+        typer.Option("--scope", help="What it may do; may be repeated. Trading, if not given."),
     ] = None,
     public_keys: Annotated[
         Path | None,
@@ -110,7 +110,7 @@ def add(
         secret = registry.add(
             settings,
             client_id,
-            scopes=scope or sorted(set(Scope) - OF_ACCESS),
+            scopes=scope or _usual(acts_for_people=cli or bool(redirect_uri)),
             accounts=accounts,
             replace=replace,
             terms=terms,
@@ -144,6 +144,11 @@ def add(
     people().print(tables.sheet({**told, "accounts": ", ".join(account)}), soft_wrap=True)
     if write_profile is None:
         people().print("The secret is not kept here and cannot be shown again.", style="dim")
+
+
+def _usual(*, acts_for_people: bool) -> list[Scope]:
+    """People bring their own bounds to the program that they use; a program has none but these."""
+    return sorted(set(Scope) - OF_ACCESS if acts_for_people else SCOPES_OF[Role.TRADER])
 
 
 @app.command("list")

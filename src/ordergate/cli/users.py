@@ -33,7 +33,7 @@ def add(
     ],
     scope: Annotated[
         list[Scope] | None,
-        typer.Option("--scope", help="What they may do; may be repeated. All, if not given."),
+        typer.Option("--scope", help="What they may do at most. If not given, as their roles say."),
     ] = None,
     password_file: Annotated[
         Path | None, typer.Option(help="Read the password from a file instead of asking for it.")
@@ -59,7 +59,7 @@ def add(
             settings,
             user_id,
             password,
-            scopes=scope or list(Scope),
+            scopes=scope or (),
             accounts=[AccountId(one) for one in account],
             second_factor=second_factor,
             replace=replace,
@@ -89,7 +89,7 @@ def list_(config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJs
             "enabled" if one.enabled else "disabled",
             "two factors" if one.second_factor else "password",
             " ".join(one.accounts),
-            " ".join(one.scopes),
+            " ".join(one.scopes) or "by roles",
         )
         for one in found
     ]

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+import msgspec
+
+from ordergate.core.access import SCOPES_OF, Role, Scope
 from ordergate.core.ids import Env
 from ordergate.core.strategies import Registered, Strategy
 from ordergate.core.tenancy import Access, Assignment
@@ -22,6 +25,8 @@ from ordergate.telemetry import log
 
 REFRESH_S: Final = 2.0
 PRUNE_EVERY: Final = 300
+
+EVERY_SCOPE: Final = frozenset(Scope)
 
 Changed = Callable[[str | None], None]
 
@@ -48,7 +53,13 @@ class Directory:
         return self._clients.get(client_id)
 
     def person(self, user_id: str) -> Person | None:
-        return self._people.get(user_id)
+        """With what they may do at most, their roles aside."""
+        found = self._people.get(user_id)
+        if found is None or found.scopes:
+            return found
+        has_had_roles = self.registry.rights(found.tenant, user_id) is not None
+        at_most = EVERY_SCOPE if has_had_roles else SCOPES_OF[Role.TRADER]
+        return msgspec.structs.replace(found, scopes=at_most)
 
     def clients(self) -> tuple[Client, ...]:
         return tuple(self._clients.values())

@@ -23,7 +23,11 @@ _USER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class Person(msgspec.Struct, frozen=True, kw_only=True):
-    """Somebody who may log in. `totp` is the sealed secret of their second factor."""
+    """Somebody who may log in. `totp` is the sealed secret of their second factor.
+
+    With no `scopes` of their own they may do what their roles come to, and until they have had one, what a
+    trader may.
+    """
 
     user_id: str
     tenant: str
