@@ -127,8 +127,8 @@ class Directory:
             self.seen.add(token)
         return found
 
-    def admits(self, sender: Principal, owner: str | None) -> bool:
-        return not {sender.subject, owner} & self.kept_out
+    def admitted(self, sender: Principal, owner: str | None, peer: str) -> Principal | None:
+        return None if {sender.subject, owner} & self.kept_out else sender
 
     def still_valid(self, principal: Principal) -> bool:
         return principal.token_id not in self.revoked

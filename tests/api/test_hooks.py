@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from ordergate.api.app import ApiDeps, create_app
-from ordergate.api.deps import Bounds
+from ordergate.api.deps import GENEROUS, Bounds
 from ordergate.api.quotas import Rate
 from ordergate.core.hooks.hook import Hook, Passphrase
 from ordergate.core.hooks.template import Found, Template
@@ -157,6 +157,15 @@ async def test_a_hook_has_a_rate_of_its_own(sender: httpx.AsyncClient, clock: St
     answers = [await sender.post("/v1/hooks/tv", json=alert(clock, n=number)) for number in range(1, 6)]
     assert [answer.status_code for answer in answers] == [201, 201, 201, 201, 429]
     assert int(answers[-1].headers["retry-after"]) > 0
+
+
+async def test_alerts_spend_the_quota_of_the_hooks_tenant(deps: ApiDeps, clock: StillClock) -> None:
+    two = msgspec.structs.replace(GENEROUS, orders=Rate(per_s=0.001, burst=2))
+    app = create_app(msgspec.structs.replace(deps, hooks={"tv": hook()}, bounds=Bounds(of_tenant=two)))
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as sender:
+        answers = [await sender.post("/v1/hooks/tv", json=alert(clock, n=number)) for number in range(1, 4)]
+    assert [answer.status_code for answer in answers] == [201, 201, 429]
 
 
 @pytest.mark.parametrize(

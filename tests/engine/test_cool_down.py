@@ -102,3 +102,11 @@ async def test_what_only_tightens_cools_nobody_down_nor_what_the_second_person_r
 async def test_whoever_cools_down_under_one_program_does_so_under_every_other(stage: Stage) -> None:
     elsewhere = msgspec.structs.replace(ANNA, client_id="another-app", token_id="x")
     assert isinstance(await place(stage, elsewhere), Refusal)
+
+
+async def test_a_hook_cools_down_with_whoever_answers_for_it(stage: Stage) -> None:
+    hook = msgspec.structs.replace(TRADER, client_id="hook:trend", subject="hook:trend")
+    assert isinstance(await place(stage, hook), Answer)
+    refused = await place(stage, msgspec.structs.replace(hook, owner=ANNA.subject))
+    assert isinstance(refused, Refusal)
+    assert refused.code is Code.COOL_DOWN

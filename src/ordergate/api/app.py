@@ -67,7 +67,7 @@ def create_app(deps: ApiDeps) -> Gateway:
         *OrderRoutes(deps, door).routes(),
         *KillSwitchRoutes(deps, door).routes(),
         *DeadManRoutes(deps, door).routes(),
-        *HookRoutes(deps).routes(),
+        *HookRoutes(deps, door).routes(),
         *TicketRoutes(deps, door, tickets).routes(),
     ]
     app.edge = Edge(ShortCut(hot, super(Face, app).__call__), deps, measures)

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
-from ipaddress import IPv4Network, IPv6Network
 from typing import Final
 
 import msgspec
 
 from ordergate.core.ids import AccountId, Env, Symbol
+from ordergate.core.networks import Network
 
 LOGIN_S_MAX: Final = 300
 """How old the login may be for what is privileged."""
@@ -70,9 +70,6 @@ SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
 _INCLUDED_IN: Final[Mapping[Scope, Scope]] = {Scope.OPERATIONS_WRITE: Scope.RISK_WRITE}
 """Whoever may change limits may also stop; clients from before the two were apart have only the one."""
 
-Network = IPv4Network | IPv6Network
-
-
 class KeyBounds(msgspec.Struct, frozen=True, kw_only=True):
     """How far the key of a program reaches besides its scopes and accounts; empty and None bound nothing.
 
@@ -104,7 +101,8 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     no wildcard. Where roles differ from account to account, `by_account` has every pair that is allowed;
     None means every scope on each account. `version` counts the changes of what the subject may do.
     `bound_to` names the key or the certificate that must come with the token; None for a token that serves
-    whoever has it. `signed` is of one request: its signature held.
+    whoever has it. `signed` is of one request: its signature held. `owner` answers for a sender that has no
+    token, and what keeps the owner from placing keeps such a sender from it.
     """
 
     env: Env
@@ -122,6 +120,7 @@ class Principal(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     version: int = 0
     bounds: KeyBounds | None = None
     signed: bool = False
+    owner: str | None = None
 
     def may(self, scope: Scope) -> bool:
         """Somewhere, at least; whoever asks about an account asks `may_on`."""

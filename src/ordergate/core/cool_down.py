@@ -33,13 +33,18 @@ def loosened(changes: Changes, now: datetime) -> Loosened:
 
 
 def refuse_cooling(by: Loosened, principal: Principal, now: datetime) -> Refusal | None:
-    """Why this principal does not place now, if so."""
-    asks = person(principal)
-    untils = [until for one, until in by if now < until and not asks.is_other_than(one)]
+    """Why this principal does not place now, if so: it, or whoever answers for it."""
+    asks, owner = person(principal), principal.owner
+    behind = asks if owner is None else Person(owner, owner, principal.tenant)
+    untils = [
+        until
+        for one, until in by
+        if now < until and not (asks.is_other_than(one) and behind.is_other_than(one))
+    ]
     if not untils:
         return None
     from_then = max(untils).isoformat(timespec="seconds")
-    return Refusal(Code.COOL_DOWN, f"{asks.subject} loosened a limit, and may place from {from_then} on")
+    return Refusal(Code.COOL_DOWN, f"{behind.subject} loosened a limit, and may place from {from_then} on")
 
 
 def _until(change: Change) -> datetime | None:

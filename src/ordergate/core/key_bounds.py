@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from decimal import Decimal
-from ipaddress import ip_address
 
 from ordergate.core.access import KeyBounds, Principal, Scope
 from ordergate.core.ids import Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import text
+from ordergate.core.networks import is_within
 from ordergate.core.refusals import Code, Refusal
 
 
@@ -69,12 +69,7 @@ def refuse_address(bounds: KeyBounds | None, peer: str) -> Refusal | None:
     """Of a connection from this address."""
     if bounds is None or not bounds.networks:
         return None
-    try:
-        address = ip_address(peer)
-    except ValueError:
-        return _ELSEWHERE
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return None if any(mapped in network for network in bounds.networks) else _ELSEWHERE
+    return None if is_within(peer, bounds.networks) else _ELSEWHERE
 
 
 UNSIGNED = Refusal(Code.SIGNATURE_REQUIRED, "this client's orders come in requests that it signs (RFC 9421)")

@@ -15,9 +15,10 @@ from typing import Any, Final
 import msgspec
 
 from ordergate.core import two_persons
-from ordergate.core.access import OF_ACCESS, KeyBounds, Network, Principal, Scope, Sender
+from ordergate.core.access import OF_ACCESS, KeyBounds, Principal, Scope, Sender
 from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.money import text
+from ordergate.core.networks import Network
 from ordergate.core.refusals import Code, Refusal
 
 OVERLAP_S_MAX: Final = 86_400

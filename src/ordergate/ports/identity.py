@@ -70,8 +70,11 @@ class Identity(Protocol):
         """Whether the login behind the token is young and strong enough for what is privileged."""
         ...
 
-    def admits(self, sender: Principal, owner: str | None) -> bool:
-        """Whether a sender without a token may do now what it is for, and whoever answers for it, too."""
+    def admitted(self, sender: Principal, owner: str | None, peer: str) -> Principal | None:
+        """A sender without a token, at this address, with the bounds of whoever answers for it.
+
+        None unless both may do now what it is for.
+        """
         ...
 
     def nonce(self) -> str:

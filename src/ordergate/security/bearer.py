@@ -136,8 +136,8 @@ class Bearer:
     def stepped_up(self, principal: Principal) -> bool:
         return principal.logged_in_lately(self._now())
 
-    def admits(self, sender: Principal, owner: str | None) -> bool:
-        return answering.admits(self._directory, sender, owner, self._now())
+    def admitted(self, sender: Principal, owner: str | None, peer: str) -> Principal | None:
+        return answering.admitted(self._directory, sender, owner, peer, self._now())
 
     def nonce(self) -> str:
         return self._senders.proofs.nonce()

@@ -1,8 +1,8 @@
 """The route of alerts that become orders: no token, but a proof in the alert itself.
 
 What an alert asks for passes the same gate as what a client asks for: the key, the account's limits, the
-journal; and the rights that its owner has now. An address that keeps failing at a hook is slowed down there,
-and nowhere else: senders share theirs.
+journal; and the rights, the bounds and the tenant's quota that its owner has now. An address that keeps
+failing at a hook is slowed down there, and nowhere else: senders share theirs.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ from typing import Final
 import msgspec
 
 from ordergate.api.deps import Deps
+from ordergate.api.door import Door
 from ordergate.api.edge import peer_of
 from ordergate.api.exchange import Call, Reply, rate_limited, refused
 from ordergate.api.json_bodies import repeated_key
-from ordergate.api.quotas import Buckets
+from ordergate.api.quotas import Buckets, Kind
 from ordergate.api.requests import terms_in
 from ordergate.api.routes.hot import HotRoute
 from ordergate.api.routes.orders import told
@@ -34,7 +35,8 @@ NEVER: Final = 2**62
 
 
 class HookRoutes:
-    def __init__(self, deps: Deps) -> None:
+    def __init__(self, deps: Deps, door: Door) -> None:
+        self._charge = door.meter.take
         self._env = deps.env
         self._hooks = deps.hooks
         self._gate = deps.gate
@@ -61,7 +63,7 @@ class HookRoutes:
             self._refused.take(at, now)
             return refused(UNKNOWN_SENDER, call.correlation)
         sender, key, fields = admitted
-        wait_s = self._alerts.take(hook.name, now)
+        wait_s = self._alerts.take(hook.name, now) or self._charge(sender, Kind.ORDERS, now)
         if wait_s:
             return rate_limited(wait_s, call.correlation)
         terms = fields if isinstance(fields, Refusal) else terms_in(msgspec.json.encode(fields))
@@ -85,8 +87,8 @@ class HookRoutes:
         name = named(hook, call.headers, body, alert, self._clock.now())
         if isinstance(name, Refusal):
             return name
-        sender = sender_of(hook, self._env)
-        if not self._identity.admits(sender, hook.owner):
+        sender = self._identity.admitted(sender_of(hook, self._env), hook.owner, peer)
+        if sender is None:
             log.warning("hook.kept_out", hook=hook.name, owner=hook.owner)
             return UNKNOWN_SENDER
         return sender, key_of(hook, name), hook.template.order(hook.account, alert)

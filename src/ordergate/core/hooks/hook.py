@@ -13,13 +13,13 @@ import hmac
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_address
 from typing import Any, Final
 
 import msgspec
 
 from ordergate.core.hooks.template import Template, text_at
 from ordergate.core.ids import AccountId
+from ordergate.core.networks import Network, is_within
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.webhook_signatures import is_signed
 
@@ -69,17 +69,11 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
     proof: Signed | Passphrase
     template: Template
     owner: str | None = None
-    networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    networks: tuple[Network, ...] = ()
     window: timedelta = timedelta(seconds=300)
 
     def is_open_to(self, peer: str) -> bool:
-        if not self.networks:
-            return True
-        try:
-            address = ip_address(peer)
-        except ValueError:
-            return False
-        return any(address in network for network in self.networks)
+        return not self.networks or is_within(peer, self.networks)
 
 
 def named(
