@@ -233,6 +233,27 @@ async def test_every_limit_is_shown_with_its_use(
     assert other.status_code == 404
 
 
+async def test_what_is_tighter_for_a_user_or_a_strategy_is_shown_as_theirs(
+    client: httpx.AsyncClient, app: FastAPI, stage: Stage
+) -> None:
+    await stage.accepted(quantity=3)
+    for name, its in {
+        "mm-7": {"scope": "strategy", "of": "mm-7", "limits": {"max_open_orders": 1}},
+        "anna": {"scope": "user", "of": "anna", "limits": {"max_open_orders": 2}},
+        "loose": {"scope": "strategy", "of": "slow", "limits": {"max_open_orders": 9_999}},
+    }.items():
+        made = await client.put(f"{RULES}/{name}", json=a_rule(**its), headers=NEW)
+        assert made.status_code == 200, made.text
+    told = (await client.get("/v1/risk/utilization")).json()
+    fits(app, "Utilization", told)
+    rows = [use for use in told["accounts"][0]["limits"] if use["user"] or use["strategy"]]
+    shown = [[use[name] for name in ("limit", "user", "strategy", "used", "value", "rule")] for use in rows]
+    assert shown == [
+        ["max_open_orders", "anna", None, "1", "2", "anna"],
+        ["max_open_orders", None, "mm-7", "1", "1", "mm-7"],
+    ]
+
+
 async def test_a_soft_rule_says_so_wherever_it_is_shown_and_refuses_softly(
     client: httpx.AsyncClient, app: FastAPI, stage: Stage
 ) -> None:

@@ -204,7 +204,8 @@ class ControlResult(BaseModel):
 class LimitUse(BaseModel):
     """One limit. `used` is null for a limit on one order, and where the use is not known; `value` is, where
 
-    the limit itself is a part of something that is not. `severity` is what a no of it would be.
+    the limit itself is a part of something that is not. `severity` is what a no of it would be. With a `user`
+    or a `strategy` it is theirs alone, and tighter than the account's.
     """
 
     limit: str
@@ -217,6 +218,8 @@ class LimitUse(BaseModel):
     percent: Figure | None
     rule: str
     severity: Severity
+    user: str | None
+    strategy: str | None
 
 
 class Preview(BaseModel):

@@ -151,7 +151,8 @@ def limit_uses(rows: Iterable[Row]) -> Table:
         name = row["limit"] if row["window_s"] is None else f"{row['limit']} {row['window_s']} s"
         amounts = (_text(row[each]) for each in ("used", "value", "headroom", "percent"))
         rule = row["rule"] if row["severity"] == "hard" else f"{row['rule']} ({row['severity']})"
-        table.add_row(_text(name), _text(row["symbol"]), *amounts, _text(rule))
+        whose = next((f", {each} {row[each]}" for each in ("user", "strategy") if row[each]), "")
+        table.add_row(_text(name), _text(row["symbol"]), *amounts, _text(rule + whose))
     return table
 
 

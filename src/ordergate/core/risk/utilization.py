@@ -83,7 +83,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     """One limit. `used` is None for a limit on one order, and where the use is not known; `value` is, where
 
     the limit itself is a part of something that is not. `rule` names the rule that the limit comes from,
-    and `severity` is what a no of it would be.
+    and `severity` is what a no of it would be. With a `user` or a `strategy` it is theirs alone, and tighter.
     """
 
     limit: str
@@ -96,6 +96,8 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     percent: str | None = None
     rule: str = ""
     severity: Severity = Severity.HARD
+    user: str | None = None
+    strategy: str | None = None
 
 
 OfAccount = Callable[[Limits, Standing], Iterator[tuple[str, Amounts]]]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -11,6 +11,7 @@ import msgspec
 
 from ordergate.core.ids import AccountId
 from ordergate.core.orders.reports import OrderSnapshot
+from ordergate.core.risk.compiling import Compiled
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.overrides import OverrideGranted
@@ -34,6 +35,13 @@ class Narrower(Protocol):
 
     @property
     def drift_window(self) -> timedelta: ...
+
+    @property
+    def named(self) -> Sequence[tuple[str | None, str | None]]:
+        """Each user and each strategy that some limits are tighter for, by itself."""
+        ...
+
+    def of(self, user: str | None, strategy: str | None) -> Compiled: ...
 
     def limits(self, user: str | None, strategy: str | None) -> Limits | None: ...
 

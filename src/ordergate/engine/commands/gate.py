@@ -306,7 +306,7 @@ class Gate(KillGate):
             return Refusal(Code.NOT_READY, trouble)
         if (no := unroutable(seat, terms)) is not None:
             return no
-        limits = self._limits.uses(terms.account, terms.symbol)
+        limits = self._limits.uses(terms, principal.subject)
         return preview_of(self._judging.preview(seat, terms, user=principal.subject), limits)
 
     def limits_of(self, account: AccountId) -> bytes | None:

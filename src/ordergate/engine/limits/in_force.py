@@ -47,14 +47,22 @@ class ByWhoAsks:
         self._at = at
         self._users = {rule.of for rule in rules if rule.scope is Reach.USER}
         self._strategies = {rule.of for rule in rules if rule.scope is Reach.STRATEGY}
-        self._found: dict[tuple[str | None, str | None], Limits | None] = {}
+        self._found: dict[tuple[str | None, str | None], Compiled] = {}
 
     @property
     def drift_window(self) -> timedelta:
         """The longest that any rule asks for."""
         return timedelta(seconds=max(float(rule.limits.get("drift_window_s") or 0) for rule in self._rules))
 
-    def limits(self, user: str | None, strategy: str | None) -> Limits | None:
+    @property
+    def named(self) -> Sequence[tuple[str | None, str | None]]:
+        """Each user and each strategy that a rule names, by itself."""
+        return (
+            *((user, None) for user in sorted(self._users)),
+            *((None, strategy) for strategy in sorted(self._strategies)),
+        )
+
+    def of(self, user: str | None, strategy: str | None) -> Compiled:
         """Compiled when it is first asked for; there are as many as rules name users and strategies."""
         key = (
             user if user in self._users else None,
@@ -64,9 +72,13 @@ class ByWhoAsks:
             asking = Subject(
                 self._subject.account, self._subject.tenant, self._subject.desk, user=key[0], strategy=key[1]
             )
-            found = compiled(self._rules, asking, self._instruments, self._at, shadows=self._shadows)
-            self._found[key] = found.limits
+            self._found[key] = compiled(
+                self._rules, asking, self._instruments, self._at, shadows=self._shadows
+            )
         return self._found[key]
+
+    def limits(self, user: str | None, strategy: str | None) -> Limits | None:
+        return self.of(user, strategy).limits
 
 
 class LimitsInForce:

@@ -5,15 +5,17 @@ Looks at the lanes' own figures and changes nothing.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Final
 
 import msgspec
 
-from ordergate.core.ids import AccountId, Symbol
+from ordergate.core.ids import AccountId
+from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.limits import config_hash
 from ordergate.core.risk.utilization import Standing, Use, utilization
-from ordergate.engine.accounts.lanes import Lanes
+from ordergate.engine.accounts.lanes import Lanes, Narrower
 from ordergate.engine.limits.in_force import LimitsInForce
 from ordergate.engine.worth.converting import References, converted
 from ordergate.ports.clock import Clock
@@ -59,10 +61,16 @@ class LimitsUse:
         self._told[account] = (now, view, _encode(view))
         return self._told[account][2]
 
-    def around(self, account: AccountId, symbol: Symbol) -> list[Use]:
-        """What bears on an order in the symbol, as it is now."""
-        view = self.of(account)
-        return [] if view is None else [use for use in view.limits if use.symbol in (None, symbol)]
+    def around(self, terms: Terms, user: str) -> list[Use]:
+        """What bears on an order of this user, as it is now."""
+        view = self.of(terms.account)
+        return [
+            use
+            for use in (() if view is None else view.limits)
+            if use.symbol in (None, terms.symbol)
+            and use.user in (None, user)
+            and use.strategy in (None, terms.strategy)
+        ]
 
     def of(self, account: AccountId) -> UseView | None:
         seat = self._lanes.get(account)
@@ -83,6 +91,8 @@ class LimitsUse:
                 fx=converted(books.account, books.valuation, seat.limits, self._references),
             )
             uses = utilization(seat.limits, standing, found.origins, found.soft)
+            if seat.narrower is not None:
+                uses += _of_who_asks(seat.narrower, standing, uses)
         return UseView(
             account_id=account,
             config_hash=config_hash(seat.limits),
@@ -90,3 +100,15 @@ class LimitsUse:
             why_none=found.why or None,
             limits=tuple(uses),
         )
+
+
+def _of_who_asks(narrower: Narrower, standing: Standing, of_all: Iterable[Use]) -> Iterator[Use]:
+    """The limits of users and strategies that are other than everybody's."""
+    known = {(use.limit, use.symbol, use.window_s, use.value) for use in of_all}
+    for user, strategy in narrower.named:
+        found = narrower.of(user, strategy)
+        if found.limits is None:
+            continue
+        for use in utilization(found.limits, standing, found.origins, found.soft):
+            if (use.limit, use.symbol, use.window_s, use.value) not in known:
+                yield msgspec.structs.replace(use, user=user, strategy=strategy)
