@@ -12,11 +12,19 @@ from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Side, Terms
 from ordergate.core.risk.exposure import Exposure
-from ordergate.core.risk.judge import PRECEDENCE, Control, evaluate
+from ordergate.core.risk.judge import (
+    PRECEDENCE,
+    Approved,
+    Control,
+    Denied,
+    evaluate,
+    judge_leg,
+    judge_place,
+)
 from ordergate.core.risk.limits import RateWindow
 from ordergate.core.risk.rates import TokenBucket
 from ordergate.core.risk.view import BuyingPower, Proposal, ReferencePrice, RiskView
-from tests.core.examples import FUTURE, NOW, SHARE, account, future, later, share, terms, working
+from tests.core.examples import FUTURE, NOW, SHARE, account, future, later, place, share, terms, working
 from tests.core.risk_examples import (
     INSTRUMENTS,
     SAID_OF_PRICE,
@@ -154,6 +162,23 @@ def test_a_control_that_breaks_has_not_passed_and_says_only_what_kind_of_fault_i
     assert list(failed) == ["R14"]
     assert failed["R14"].reason == "control-error"
     assert failed["R14"].detail == "the control could not be evaluated (InvariantBroken)"
+
+
+@pytest.mark.parametrize(("took_us", "refused"), [(50_000, []), (50_001, ["judged-too-slowly"])])
+def test_an_answer_that_took_longer_than_50_ms_is_a_no_whatever_is_in_shadow(
+    took_us: int, refused: list[str]
+) -> None:
+    limited = msgspec.structs.replace(limits(), shadow=frozenset({"R25"}))
+    slow = spoiled(view(limited), took_us=lambda: took_us)
+    assert [no.reason for no in failures(terms(), slow).values()] == refused
+
+
+def test_a_leg_that_only_closes_what_is_held_is_not_lost_to_a_slow_answer() -> None:
+    held = account(10_000, {SHARE: (10, 100)})
+    seen = spoiled(view(holding=held), took_us=lambda: 60_000)
+    leg = place(terms(Side.SELL, 10))
+    assert isinstance(judge_leg(leg, seen), Approved)
+    assert isinstance(judge_place(leg, seen), Denied)
 
 
 def test_one_control_that_breaks_leaves_the_others_their_say() -> None:

@@ -3,7 +3,8 @@
 All controls are evaluated, in the order of PRECEDENCE, and every failure is returned, the hard
 ones first. A control that cannot be answered has failed, and so has one that breaks: this is the
 one place that sees to it. What the limits keep in shadow is evaluated and noted, and refuses
-nothing. `Approved` is made here and nowhere else, so holding one proves that risk was asked.
+nothing. An answer that took too long is a no. `Approved` is made here and nowhere else, so holding
+one proves that risk was asked.
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ from ordergate.core.risk.view import InputMissing, Proposal, RiskView, reference
 Check = Callable[[Proposal, RiskView], FailedControl | None]
 
 T = TypeVar("T")
+
+WITHIN_US: Final = 50_000
+"""From when the view was put together; what it shows is not taken for the present after that."""
+
 _NONE: Final = frozenset[str]()
 _PRICES: Final = frozenset({"R07", "R08", "R09", "R12", "R13", "R14", "R19", "R27"})
 _COUNTED: Final = frozenset({Reason.OPEN_ORDERS, Reason.VOLUME_SHARE, Reason.VOLUME_UNKNOWN})
@@ -258,11 +263,25 @@ def _judge(
 ) -> Approved[T] | Denied:
     failed = [no for control in controls if (no := evaluate(control, proposal, view)) is not None]
     refusing, noted = enforced(failed, view) if failed else ((), ())
+    took_us = 0 if view.took_us is None else view.took_us()
+    if took_us > WITHIN_US and controls is not OF_A_REDUCING_LEG:
+        refusing = (_too_late(took_us), *refusing)
     let_pass = lifted(refusing, lifting) if lifting else ()
     if len(refusing) > len(let_pass):
         return Denied(refusing, config_hash(view.limits), noted)
     price = None if view.reference is None else view.reference.price
     return Approved(what, config_hash(view.limits), price, noted, let_pass)
+
+
+def _too_late(took_us: int) -> FailedControl:
+    return FailedControl(
+        control="R25",
+        reason=Reason.JUDGED_TOO_SLOWLY,
+        detail=f"it took {took_us} us to judge; what it was judged by may have changed",
+        limit=str(WITHIN_US),
+        value=str(took_us),
+        headroom=str(WITHIN_US - took_us),
+    )
 
 
 def _replacing(order: Order, asked: Replacement) -> Proposal:

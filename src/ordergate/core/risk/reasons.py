@@ -59,6 +59,7 @@ class Reason(StrEnum):
     # R25
     STALE_ACCOUNT = "stale-account", "The broker's stream is down, or not caught up with, for too long."
     OPEN_BREAK = "open-break", "A severe break of the account is open."
+    JUDGED_TOO_SLOWLY = "judged-too-slowly", "Until it was judged, what it was judged by may have changed."
     FRESHNESS_UNKNOWN = "freshness-unknown", "How current the account's picture is, is not known."
     # R09, R10
     PRICE_DRIFT = "price-drift", "The market, or the price, has run too far within the window."
