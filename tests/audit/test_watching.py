@@ -176,6 +176,7 @@ BREACHES = (
     "replace_denied",
     "group_denied",
     "loss_limit_reached",
+    "use_refused",
     "alarm_raised",
     "break_opened",
     "break_reopened",

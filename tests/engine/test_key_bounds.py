@@ -35,9 +35,9 @@ def code(answer: object) -> Code | None:
     return answer.code if isinstance(answer, Refusal) else None
 
 
-async def test_an_order_beyond_the_key_is_refused_and_nothing_is_journalled() -> None:
+async def test_an_order_beyond_the_key_is_refused_before_risk_is_asked_and_that_alone_is_journalled() -> None:
     async with Stage() as stage:
-        heads = len(stage.listener.seqs)
+        before = len(stage.listener.kinds)
         for number, (who, terms, expected) in enumerate(
             [
                 (SMALL, order(3), Code.KEY_NOTIONAL),
@@ -51,7 +51,21 @@ async def test_an_order_beyond_the_key_is_refused_and_nothing_is_journalled() ->
                     who, terms, key=f"key-of-a-test-{number}-{wait_s}", correlation="t", wait_s=wait_s
                 )
                 assert code(answer) is expected
-        assert len(stage.listener.seqs) == heads
+        await stage.until(lambda: len(stage.listener.kinds) == before + 8)
+        assert set(stage.listener.kinds[before:]) == {"use_refused"}
+        assert stage.placed_at_exchange() == 0
+
+
+async def test_what_was_refused_says_who_asked_for_what_and_why() -> None:
+    async with Stage() as stage:
+        hook = msgspec.structs.replace(SMALL, subject="hook:trend", client_id="hook:trend", owner="desk")
+        answer = await stage.gate.place(hook, order(3), key=stage.key(), correlation="an-alert")
+        assert isinstance(answer, Refusal)
+        await stage.until(lambda: stage.listener.kinds[-1:] == ["use_refused"])
+        (told,) = stage.listener.frames_of("use_refused")
+        event = told["detail"]
+        assert (event["code"], event["detail"]) == ("key-notional", answer.detail)
+        assert (event["actor"], event["owner"], event["symbol"]) == ("hook:trend", "desk", ES)
 
 
 async def test_what_the_idempotency_key_bought_is_told_again_whatever_the_bounds_are_now() -> None:

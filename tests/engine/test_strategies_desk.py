@@ -135,10 +135,10 @@ async def place(stage: Stage, terms: Terms, wait_s: float = 0) -> Answer | Refus
     return await stage.gate.place(TRADER, terms, key=stage.key(), correlation="t", wait_s=wait_s)
 
 
-async def test_an_order_of_a_strategy_that_is_not_registered_is_refused_and_nothing_is_journalled() -> None:
+async def test_an_order_of_a_strategy_that_is_not_registered_is_refused_before_risk_is_asked() -> None:
     async with Stage() as stage:
         stage.registered.update(LISTED)
-        heads = len(stage.listener.seqs)
+        before = len(stage.listener.kinds)
         for terms, expected in (
             (order("pairs"), Code.STRATEGY_UNKNOWN),
             (order("mean", "2"), Code.STRATEGY_UNKNOWN),
@@ -147,7 +147,8 @@ async def test_an_order_of_a_strategy_that_is_not_registered_is_refused_and_noth
         ):
             for wait_s in (0, 1):  # the short way and the long one
                 assert code(await place(stage, terms, wait_s)) is expected
-        assert len(stage.listener.seqs) == heads
+        await stage.until(lambda: len(stage.listener.kinds) == before + 8)
+        assert set(stage.listener.kinds[before:]) == {"use_refused"}
 
         assert isinstance(await place(stage, order("mean")), Answer)
         assert isinstance(await place(stage, order(None)), Answer)

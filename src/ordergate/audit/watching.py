@@ -81,6 +81,7 @@ ALERTING: Final = frozenset(
         "kill_flatten_confirmed",
         "dead_man_expired",
         "loss_limit_reached",
+        "use_refused",
         "order_resolved",
         "break_resolved",
         "identity_changed",

@@ -86,6 +86,7 @@ MASK_OF_KIND: Final[Mapping[str, Mask]] = {
     "symbol_renamed": ACCOUNT | POSITIONS,
     "high_water_raised": ACCOUNT,
     "loss_limit_reached": ACCOUNT,
+    "use_refused": ACCOUNT,
     "position_adjusted": ACCOUNT | POSITIONS,
     "group_accepted": ORDERS,
     "group_denied": ORDERS,

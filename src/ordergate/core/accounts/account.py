@@ -100,6 +100,8 @@ def evolve(account: Account, event: a.AnyAccountEvent) -> Account:
             return _replace(account, loss_locks={**account.loss_locks, event.reason: event})
         case a.AlarmRaised() | a.AlarmCleared():
             return _replace(account, alarms=alarms.evolve(account.alarms, event))
+        case a.UseRefused():
+            return account  # nothing has happened to it
         case a.OverrideUsed():
             used = (*account.overrides_used, event.override_id)
             return _replace(account, overrides_used=used[-OVERRIDES_KEPT_MAX:])

@@ -170,6 +170,21 @@ class OverrideUsed(AccountEvent, frozen=True, kw_only=True, tag="override_used")
     lifted: tuple[FailedControl, ...]
 
 
+class UseRefused(AccountEvent, frozen=True, kw_only=True, tag="use_refused"):
+    """Something was asked for that is not for this key, this strategy or this person; risk was not asked.
+
+    `code` is the refusal's. `owner` answers for a sender that has no token.
+    """
+
+    code: str
+    detail: str
+    actor: str
+    client: str
+    owner: str | None = None
+    symbol: Symbol | None = None
+    strategy: str | None = None
+
+
 AnyAlarmEvent = AlarmRaised | AlarmCleared
 
 AnyBreakEvent = BreakOpened | BreakNoted | BreakAssigned | BreakHealed | BreakResolved | BreakReopened
@@ -185,4 +200,5 @@ AnyAccountEvent = (
     | SymbolRenamed
     | HighWaterRaised
     | LossLimitReached
+    | UseRefused
 )

@@ -21,6 +21,7 @@ from ordergate.core.accounts.events import (
     OverrideUsed,
     PositionAdjusted,
     SymbolRenamed,
+    UseRefused,
 )
 from ordergate.core.accounts.positions import Position
 from ordergate.core.contingent.events import AnyGroupEvent, GroupEvent
@@ -193,7 +194,7 @@ class UnitBuilder:
             self._breaks[change.broken.id] = Row(key=change.broken.id, body=body)
             parts.append(b',"break":' + body)
             return
-        if isinstance(event, AnyAlarmEvent | OverrideUsed):
+        if isinstance(event, AnyAlarmEvent | OverrideUsed | UseRefused):
             return
         match event:
             case SymbolRenamed():

@@ -37,7 +37,7 @@ from ordergate.engine.answering.answers import (
 from ordergate.engine.answering.envelopes import Asker, Request, Route, fields_of, written
 from ordergate.engine.answering.once import NOT_KNOWN, Decided, Once, until_ready
 from ordergate.engine.commands.judging import Judging, unroutable
-from ordergate.engine.commands.key_guard import KeyGuard
+from ordergate.engine.commands.key_guard import Asked, KeyGuard
 from ordergate.engine.commands.kill_gate import KillGate
 from ordergate.engine.commands.questions import preview_of, reasons_not_ready
 from ordergate.engine.commands.resolving import Resolving
@@ -225,7 +225,8 @@ class Gate(KillGate):
                 if_revision=if_revision,
             )
             order = seat.lane.books.order(order_id)
-            no = self._keys.refuse_replacement(principal, order, command)
+            asked = Asked(seat.lane, principal, correlation)
+            no = self._keys.refuse_replacement(asked, order, command)
             return self._judging.replace(seat, command, request) if no is None else no
 
         return await self._decided(seat, request, decide, wait_s, deadline_s)
@@ -327,7 +328,7 @@ class Gate(KillGate):
     def _place(
         self, seat: Seat, terms: Terms, request: Request, principal: Principal
     ) -> Decided | Refusal:
-        no = self._keys.refuse_order(principal, terms)
+        no = self._keys.refuse_order(Asked(seat.lane, principal, request.correlation), terms)
         return self._judging.place(seat, terms, request) if no is None else no
 
     async def _decided(

@@ -49,7 +49,7 @@ from ordergate.engine.answering.envelopes import Asker, Request, Route, group_fi
 from ordergate.engine.answering.once import ATTEMPTS_MAX, Once, until_ready
 from ordergate.engine.commands.contingent import Contingent, release
 from ordergate.engine.commands.judging import Judging
-from ordergate.engine.commands.key_guard import KeyGuard
+from ordergate.engine.commands.key_guard import Asked, KeyGuard
 from ordergate.ports.clock import Chance, Clock
 from ordergate.ports.journal import Journal
 from ordergate.ports.views import Page
@@ -113,7 +113,7 @@ class GroupGate:
         )
 
         def decide() -> tuple[GroupId, Recorded] | Refusal:
-            no = self._keys.refuse_group(principal, terms)
+            no = self._keys.refuse_group(Asked(seat.lane, principal, correlation), terms)
             return self._place(seat, terms, request) if no is None else no
 
         return await self._decided(seat, request, decide)
@@ -149,7 +149,7 @@ class GroupGate:
         request = self._request(asker, envelopes.FLATTEN, seat, {"symbol": symbol})
 
         def decide() -> tuple[GroupId, Recorded] | Refusal:
-            no = self._keys.refuse_flatten(principal, symbol)
+            no = self._keys.refuse_flatten(Asked(seat.lane, principal, correlation), symbol)
             return self._flatten(seat, symbol, request) if no is None else no
 
         return await self._decided(seat, request, decide)
