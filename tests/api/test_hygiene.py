@@ -162,6 +162,37 @@ async def test_what_is_not_well_formed_http_is_a_400_and_the_end_of_the_connecti
         assert (await client.get("/v1/orders")).json()["orders"] == []
 
 
+HANDSHAKE = (b"GET /v1/stream HTTP/1.1", b"Host: localhost", b"Connection: Upgrade", b"Upgrade: websocket")
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"garbage\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: a\r\nX-Large: " + b"a" * 40_000,
+        b"\r\n".join((*HANDSHAKE, b"Sec-WebSocket-Version: 13", b"Sec-WebSocket-Key: short")) + b"\r\n\r\n",
+        b"\r\n".join((*HANDSHAKE, b"Sec-WebSocket-Version: 99")) + b"\r\n\r\n",
+    ],
+    ids=["no request", "an endless head", "a handshake with a bad key", "a handshake of another version"],
+)
+async def test_an_answer_to_what_no_route_ever_sees_is_marked_as_every_other(
+    served: Served, raw: bytes
+) -> None:
+    answer = await served.raw(raw)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    status, *lines = head.decode().split("\r\n")
+    assert status.startswith("HTTP/1.1 400 ")
+    headers = dict(line.split(": ", 1) for line in lines)
+    async with served.client() as client:
+        usual = (await client.get("/nope")).headers
+    marks = set(usual) - {"date", "content-length", "x-correlation-id"}
+    assert {name: headers.get(name) for name in marks} == {name: usual[name] for name in marks}
+    assert headers["x-ordergate-env"] == "paper"
+    assert headers["x-content-type-options"] == "nosniff"
+    assert len(headers["x-correlation-id"]) >= 8
+    assert json.loads(body)["correlation_id"] == headers["x-correlation-id"]
+
+
 async def test_garbage_after_a_pipelined_request_does_not_change_its_answer(served: Served) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", served.port)
     writer.write(request(*head(), body=BODY) + b"\x00\x01garbage\r\n\r\n")

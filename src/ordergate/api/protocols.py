@@ -8,12 +8,12 @@ blocked by a client that does not read.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
-from websockets.exceptions import InvalidState
+from websockets.exceptions import InvalidHandshake, InvalidState
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
@@ -34,15 +34,36 @@ PING_S: Final = 15.0
 SOCKET_KEY: Final = "ordergate.socket"
 CLOSE_TIMEOUT_S: Final = 5.0
 
-_MALFORMED: Final = problems.encode(
-    problems.problem(Refusal(Code.MALFORMED, "this is not a well-formed HTTP request"), "none")
-)
+_MALFORMED: Final = Refusal(Code.MALFORMED, "this is not a well-formed HTTP request")
+_NO_HANDSHAKE: Final = Refusal(Code.MALFORMED, "this is not a well-formed WebSocket handshake")
 
 
 class Express(Protocol):
     """The short way of a new order (`api.express`), where the application has one."""
 
     def take(self, request: ClientRequest, peer: str, write: Callable[[int, bytes, bytes], None]) -> bool: ...
+
+
+class Marks(Protocol):
+    """What the application puts on every answer (`api.edge`), where it has one."""
+
+    def correlation(self, headers: Mapping[bytes, bytes]) -> str: ...
+
+    def marks(self, correlation: str) -> bytes: ...
+
+
+def bad_request(refusal: Refusal, marks: Marks | None) -> bytes:
+    """A whole answer to what no application is asked about, marked as every other; the connection ends."""
+    correlation = "none" if marks is None else marks.correlation({})
+    body = problems.encode(problems.problem(refusal, correlation))
+    lines = (
+        b"HTTP/1.1 400 Bad Request",
+        b"content-type: " + problems.MEDIA_TYPE.encode(),
+        b"content-length: %d" % len(body),
+        b"connection: close",
+    )
+    marked = b"" if marks is None else marks.marks(correlation)
+    return b"\r\n".join(lines) + b"\r\n" + marked + b"\r\n" + body
 
 
 class BoundedHttp(HttpToolsProtocol):
@@ -163,13 +184,7 @@ class BoundedHttp(HttpToolsProtocol):
             self.cycle.keep_alive = False
             self.flow.pause_reading()
             return
-        lines = (
-            b"HTTP/1.1 400 Bad Request",
-            b"content-type: " + problems.MEDIA_TYPE.encode(),
-            b"content-length: %d" % len(_MALFORMED),
-            b"connection: close",
-        )
-        self.transport.write(b"\r\n".join(lines) + b"\r\n\r\n" + _MALFORMED)
+        self.transport.write(bad_request(_MALFORMED, getattr(self.config.app, "edge", None)))
         self.transport.close()
 
     def _time_head(self) -> None:
@@ -283,6 +298,14 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
         return at
 
     def handle_connect(self, event: Request) -> None:
+        try:
+            self.conn.process_request(event)
+        except InvalidHandshake:
+            # What websockets itself would say to it has none of our marks.
+            self.handshake_complete = self.close_sent = True
+            self.transport.write(bad_request(_NO_HANDSHAKE, getattr(self.config.app, "edge", None)))
+            self.transport.close()
+            return
         super().handle_connect(event)
         scope: Any = getattr(self, "scope", None)
         if scope is not None:
