@@ -1,6 +1,7 @@
 """A secret is handed on and never shown."""
 
 import copy
+import hmac
 import json
 import pickle
 
@@ -51,3 +52,18 @@ def test_secrets_compare_by_value() -> None:
     assert Secret(CANARY) == Secret(CANARY)
     assert Secret(CANARY) != Secret("other")
     assert Secret(CANARY) != CANARY
+
+
+def test_two_secrets_are_compared_in_constant_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    compared: list[tuple[object, object]] = []
+
+    def compare(one: bytes, other: bytes) -> bool:
+        compared.append((one, other))
+        return True
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
+
+    assert Secret(CANARY) == Secret("other"), "what it says is what is answered"
+    assert compared == [(CANARY.encode(), b"other")]
