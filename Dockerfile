@@ -12,7 +12,7 @@ RUN python -m venv /opt/ordergate
 # The locked requirements change seldom and have a layer of their own.
 WORKDIR /build
 COPY requirements.txt ./
-RUN /opt/ordergate/bin/pip install --require-hashes -r requirements.txt
+RUN /opt/ordergate/bin/pip install --only-binary :all: --require-hashes -r requirements.txt
 
 COPY pyproject.toml README.md ./
 COPY src ./src

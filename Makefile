@@ -65,7 +65,8 @@ lint: $(DEVELOPMENT) ## style and import contracts
 
 $(SCANNERS): requirements-scan.txt
 	rm -rf $(@D) && $(BIN)/python -m venv $(@D)
-	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-scan.txt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+		--only-binary :all: --require-hashes -r requirements-scan.txt
 	@touch $@
 
 scan: $(DEVELOPMENT) $(SCANNERS) ## rules of our own (semgrep), and whether a secret was written down

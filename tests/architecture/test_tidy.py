@@ -27,6 +27,7 @@ UNBOUNDED: Final = "queue without a bound: pass maxsize, decide what full means"
 FORMATTED: Final = "formatted log line: a noun, and fields beside it"
 NO_REASON: Final = "unexplained ignore: write `# type: ignore[rule]  # why`"
 FLOAT_DECIMAL: Final = 'Decimal(<float>) in core: write the digits, Decimal("0.1")'
+NOT_AS_LOCKED: Final = "install from a lock with --require-hashes and --only-binary :all:, on one line"
 NO_DOCSTRING: Final = "module without a docstring: say what it decides and what it will never do"
 
 BAD: Final[tuple[tuple[Rule, str, str, str], ...]] = (
@@ -64,6 +65,10 @@ BAD: Final[tuple[tuple[Rule, str, str, str], ...]] = (
      "a lock file names a host: make it with `make lock`"),
     (tidy.no_file_names_a_machine_or_a_registry, "tests/package-lock.json", '"url": "https://host.example/a"',
      "a lock file names a host: make it with `make lock`"),
+    (tidy.an_installation_runs_nothing_of_what_it_installs, "Dockerfile",
+     "RUN pip install --require-hashes -r requirements.txt", NOT_AS_LOCKED),
+    (tidy.an_installation_runs_nothing_of_what_it_installs, "tools/environment",
+     'install --only-binary :all: -r "$lock"', NOT_AS_LOCKED),
     (tidy.a_test_waits_for_conditions_not_for_time, TEST, "time.sl·eep(0.01)", SLEEPS),
     (tidy.a_test_waits_for_conditions_not_for_time, TEST, "asyncio.sl·eep(2)", SLEEPS),
     (tidy.a_file_is_one_thing, ENGINE, "x = 1\n" * 421, "421 lines, 420 at most: two things in one"),
@@ -84,6 +89,8 @@ GOOD: Final[tuple[tuple[Rule, str, str], ...]] = (
     (tidy.a_test_waits_for_conditions_not_for_time, TEST, "asyncio.sleep(0)"),
     (tidy.a_test_waits_for_conditions_not_for_time, TEST, "async def sleep(self, s): await asyncio.sleep(s)"),
     (tidy.a_file_is_one_thing, ENGINE, "x = 1\n" * 420),
+    (tidy.an_installation_runs_nothing_of_what_it_installs, "Makefile",
+     "\tpip install --only-binary :all: --require-hashes -r requirements.txt"),
 )  # fmt: skip
 
 
@@ -118,3 +125,10 @@ def test_every_place_allowed_to_catch_everything_still_does() -> None:
 def _catches_all(page: Page) -> bool:
     handlers = [node for node in page.nodes if isinstance(node, ast.ExceptHandler)]
     return any(tidy.catches_everything(handler) for handler in handlers)
+
+
+def test_every_place_that_installs_from_a_lock_is_under_the_rule() -> None:
+    rule = tidy.an_installation_runs_nothing_of_what_it_installs
+    bare = [Page(page.path, page.text.replace("--only-binary :all:", "")) for page in pages()]
+    found = {str(finding.path) for page in bare for finding in rule(page)}
+    assert found == {"Makefile", "Dockerfile", "tools/environment"}

@@ -246,6 +246,19 @@ def a_file_is_one_thing(page: Page) -> Iterator[Finding]:
         yield page.finding(LINES_MAX, f"{len(page.lines)} lines, {LINES_MAX} at most: two things in one")
 
 
+_FROM_A_LOCK: Final = re.compile(r"(?:^|\s)-r\s+\S*(?:requirements|lock)")
+_AS_LOCKED: Final = ("--require-hashes", "--only-binary :all:")
+
+
+def an_installation_runs_nothing_of_what_it_installs(page: Page) -> Iterator[Finding]:
+    """By hash, and wheels alone: whoever builds a source distribution runs its code."""
+    if page.path.suffix:
+        return
+    for number, line in enumerate(page.lines, 1):
+        if _FROM_A_LOCK.search(line) and not all(word in line for word in _AS_LOCKED):
+            yield page.finding(number, f"install from a lock with {' and '.join(_AS_LOCKED)}, on one line")
+
+
 RULES: Final[tuple[Rule, ...]] = (
     the_core_asks_no_clock_and_no_chance,
     the_core_counts_without_floats,
@@ -260,4 +273,5 @@ RULES: Final[tuple[Rule, ...]] = (
     no_file_names_a_machine_or_a_registry,
     a_test_waits_for_conditions_not_for_time,
     a_file_is_one_thing,
+    an_installation_runs_nothing_of_what_it_installs,
 )
