@@ -18,8 +18,9 @@ from ordergate.api.face import Face
 from ordergate.core.access import SCOPES_OF, Role
 from ordergate.core.ids import Env
 from tests.api.test_document import NOT_DESCRIBED
+from tests.engine.stage import let_run
 from tests.security.doors import Doors
-from tests.security.floor import OWN, Floor, floor, let_run
+from tests.security.floor import OWN, Floor, floor
 from tests.security.inside import asked
 from tests.security.matrix import MATRIX, PUBLIC
 

@@ -47,6 +47,19 @@ def test_a_secret_of_aws_is_read_whole_or_by_field_and_again_after_it_was_replac
     assert "two" not in str(found.value)
 
 
+def test_aws_tells_when_the_version_in_force_was_made(aws: tuple[str, Any]) -> None:
+    url, client = aws
+    client.create_secret(Name="gateway/dated", SecretString='{"key": "one"}')
+    asked = source(url, name="gateway/dated", field="key").aws
+    assert asked is not None
+    first = client.get_secret_value(SecretId="gateway/dated")["CreatedDate"]
+    assert asked.since() == first
+    client.put_secret_value(SecretId="gateway/dated", SecretString='{"key": "two"}')
+    assert asked.since() == client.get_secret_value(SecretId="gateway/dated")["CreatedDate"]
+    with pytest.raises(CannotStart, match="ResourceNotFoundException"):
+        msgspec.structs.replace(asked, name="gateway/nothing").since()
+
+
 def test_aws_that_knows_no_such_secret_or_is_away_is_a_sentence(aws: tuple[str, Any]) -> None:
     url, _ = aws
     with pytest.raises(CannotStart, match="ResourceNotFoundException"):

@@ -1,13 +1,14 @@
 """Where a secret is: an environment variable, a file, or AWS Secrets Manager. The settings never hold one.
 
 A file and AWS's service are read again by whoever asks again, so that a secret replaced there (as Kubernetes
-replaces a mounted one) is found without a restart.
+replaces a mounted one) is found without a restart. Both know since when it is what it is.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,14 @@ class AwsSecret(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         if self.endpoint_url is not None:
             check_url(self.endpoint_url)
+
+    def since(self) -> datetime:
+        """When the version in force was made. Raises CannotStart. Asks AWS over the network: for a thread.
+
+        It takes the same right as reading the secret, and no other.
+        """
+        made: datetime = _asked(self, "CreatedDate")
+        return made
 
 
 class SecretSource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -87,6 +96,12 @@ class Rereading:
 
 
 def _of_aws(asked: AwsSecret) -> Secret:
+    text: str = _asked(asked, "SecretString")
+    return Secret(text if asked.field is None else _field(text, asked.field, asked.name))
+
+
+def _asked(asked: AwsSecret, what: str) -> Any:
+    """One field of what AWS answers to whoever asks for the secret."""
     try:
         from botocore.config import Config
         from botocore.exceptions import BotoCoreError, ClientError
@@ -100,14 +115,13 @@ def _of_aws(asked: AwsSecret) -> Secret:
         client = get_session().create_client(
             "secretsmanager", region_name=asked.region, endpoint_url=asked.endpoint_url, config=config
         )
-        text = client.get_secret_value(SecretId=asked.name)["SecretString"]
+        return client.get_secret_value(SecretId=asked.name)[what]
     except ClientError as error:
         why = error.response.get("Error", {}).get("Code", "")
         raise CannotStart(f"cannot read the secret {asked.name} of AWS: {why}") from error
     except (BotoCoreError, OSError, KeyError) as error:
         why = type(error).__name__
         raise CannotStart(f"cannot read the secret {asked.name} of AWS: {why}") from error
-    return Secret(text if asked.field is None else _field(text, asked.field, asked.name))
 
 
 def _field(text: str, field: str, name: str) -> str:

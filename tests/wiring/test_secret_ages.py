@@ -1,0 +1,175 @@
+"""How old is what AWS keeps: by its own word, for every place of the settings that may name it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import botocore.session
+import pytest
+
+from ordergate.telemetry.metrics import Metrics
+from ordergate.wiring import secret_ages
+from ordergate.wiring.secret_sources import AwsSecret
+from ordergate.wiring.settings import CannotStart, Settings, parse
+from tests.security import kms
+
+NAME = "ages/venue"
+ADDRESS = "ages/address"
+PASSFILE = "ages/passfile"
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Any]]:
+    for name, value in kms.ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    with kms.moto_server() as url:
+        client = botocore.session.get_session().create_client(
+            "secretsmanager", region_name=kms.REGION, endpoint_url=url
+        )
+        yield url, client
+
+
+def at(url: str, name: str = NAME) -> dict[str, Any]:
+    return {"aws": {"region": kms.REGION, "name": name, "endpoint_url": url}}
+
+
+class Later:
+    """The machine's clock, so many seconds ahead."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+
+    def now(self) -> datetime:
+        return datetime.now(UTC) + timedelta(seconds=self.ahead_s)
+
+    def monotonic(self) -> float:
+        return 1_000.0 + self.ahead_s
+
+
+class Nothing:
+    """A key service, a store of credentials and one of clients that know of nothing."""
+
+    async def describe(self, purpose: object) -> tuple[()]:
+        return ()
+
+    async def rows(self) -> list[object]:
+        return []
+
+    async def client_secrets_since(self, most: int) -> dict[str, datetime]:
+        return {}
+
+
+def ages_of(settings: Settings, metrics: Metrics, clock: Later) -> secret_ages.SecretAges:
+    nothing: Any = Nothing()
+    machine: Any = clock
+    return secret_ages.SecretAges(settings, nothing, nothing, nothing, metrics, clock=machine)
+
+
+def test_every_secret_that_aws_keeps_is_named_by_what_it_is_for(aws: tuple[str, Any], tmp_path: Path) -> None:
+    url, client = aws
+    client.create_secret(Name=ADDRESS, SecretString="postgresql://x:word@127.0.0.1/y")
+    order = {"symbol": "AAPL", "side": "buy", "type": "market", "quantity": "1"}
+    settings = settings_of(
+        tmp_path,
+        brokers={"venue": {"key": at(url), "secret": at(url)}},
+        accounts={"P-ONE": {"broker": "venue"}},
+        hooks={"trend": {"account": "P-ONE", "order": order, "signed": [at(url)]}},
+        keys={"kind": "pkcs11", "module": "/m.so", "token": "t", "pin": at(url)},
+        surveillance=[{"name": "desk", "url": "https://desk.example/in", "secrets": [at(url)]}],
+        database_url=at(url, ADDRESS),
+        kill_switch={"shared_database_url": at(url, ADDRESS)},
+    )
+    found = secret_ages.of_aws(settings)
+    assert {name: secret.name for name, secret in found.items()} == {
+        "broker venue": NAME,
+        "database": ADDRESS,
+        "hook trend": NAME,
+        "module pin": NAME,
+        "shared database": ADDRESS,
+        "webhook desk": NAME,
+    }
+    assert secret_ages.files_of(settings) == {}
+
+
+def test_an_address_that_names_a_passfile_is_as_old_as_the_passfile(
+    aws: tuple[str, Any], tmp_path: Path
+) -> None:
+    url, client = aws
+    client.create_secret(Name=PASSFILE, SecretString="postgresql://x@127.0.0.1/y?passfile=/run/pass")
+    settings = settings_of(tmp_path, database_url=at(url, PASSFILE))
+    assert secret_ages.of_aws(settings) == {}
+    assert secret_ages.files_of(settings) == {"database": Path("/run/pass")}
+
+
+def with_a_broker(folder: Path, url: str) -> Settings:
+    broker = {"venue": {"key": at(url), "secret": at(url)}}
+    return settings_of(folder, brokers=broker, accounts={"P-ONE": {"broker": "venue"}})
+
+
+async def test_the_age_of_what_aws_keeps_is_told(aws: tuple[str, Any], tmp_path: Path) -> None:
+    url, client = aws
+    client.create_secret(Name=NAME, SecretString="canary-of-aws")
+    metrics, clock = Metrics(), Later()
+    ages = ages_of(with_a_broker(tmp_path, url), metrics, clock)
+    await ages.look()
+    assert age(metrics, "broker venue") == pytest.approx(0, abs=60)
+    clock.ahead_s = 7 * 86_400.0
+    await ages.look()
+    assert age(metrics, "broker venue") == pytest.approx(7 * 86_400, abs=60)
+    assert "canary" not in metrics.exposition().decode()
+
+
+async def test_the_age_begins_anew_with_the_next_version_and_grows_while_aws_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    metrics, clock, made = Metrics(), Later(), [datetime.now(UTC) - timedelta(days=90), datetime.now(UTC)]
+
+    def since(_: AwsSecret) -> datetime:
+        if not made:
+            raise CannotStart("away")
+        return made.pop(0)
+
+    monkeypatch.setattr(AwsSecret, "since", since)
+    ages = ages_of(with_a_broker(tmp_path, "http://127.0.0.1:9"), metrics, clock)
+    told = []
+    for _ in range(3):
+        await ages.look()
+        told.append(age(metrics, "broker venue"))
+        clock.ahead_s += secret_ages.AWS_EVERY_S
+    every = secret_ages.AWS_EVERY_S
+    assert told == [pytest.approx(age_s, abs=60) for age_s in (90 * 86_400, every, 2 * every)]
+
+
+async def test_aws_is_not_asked_at_every_look(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = 0
+
+    def since(_: AwsSecret) -> datetime:
+        nonlocal asked
+        asked += 1
+        return datetime.now(UTC)
+
+    monkeypatch.setattr(AwsSecret, "since", since)
+    clock = Later()
+    ages = ages_of(with_a_broker(tmp_path, "http://127.0.0.1:9"), Metrics(), clock)
+    for _ in range(5):
+        await ages.look()
+        clock.ahead_s += secret_ages.EVERY_S
+    assert asked == 1
+
+
+def age(metrics: Metrics, secret: str) -> float | None:
+    return metrics.registry.get_sample_value("ordergate_secret_age_seconds", {"secret": secret})
+
+
+def settings_of(folder: Path, **more: Any) -> Settings:
+    plain = {
+        "environment": "paper",
+        "data_dir": str(folder),
+        "instruments": [],
+        "brokers": {},
+        "accounts": {},
+    }
+    return parse({**plain, **more}, "test")
