@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA1
+from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from ordergate.core.ids import Env
 from ordergate.ports.keys import KeysRefused, Purpose
 from ordergate.security.factor_key import FactorKeyStore, factor_key
 from ordergate.security.keys.software import SoftwareKeys
+from ordergate.security.people.totp import Totp
 from ordergate.security.postgres import connected
 from ordergate.security.sealing.envelope import Envelope
 from ordergate.security.sealing.rewrapping import Several, rewrap
+from ordergate.telemetry.secret import Secret
 from tests.security.world import SetClock, keys_of
 
 CLOCK = SetClock()
@@ -64,3 +70,27 @@ async def test_a_rotation_wraps_it_anew_and_it_stays_the_same(
 
     assert (told.done, told.left, told.disabled) == (1, 0, (1,))
     assert await factor_key(Env.PAPER, keys, envelope(keys), store) == made
+
+
+async def test_where_it_was_taken_away_another_is_made_and_no_code_of_before_serves(
+    store: FactorKeyStore, keys: SoftwareKeys
+) -> None:
+    """As the runbook has it for a key that leaked."""
+    before = Totp(Env.PAPER, await factor_key(Env.PAPER, keys, envelope(keys), store))
+    sealed, told = before.fresh("alice")
+    now = float(CLOCK.epoch)
+    assert before.step_of("alice", sealed, code_of(told, CLOCK.epoch), now) is not None
+
+    async with store._pool.acquire() as owner:
+        await owner.execute("delete from factor_key where env = 'paper'")
+    after = Totp(Env.PAPER, await factor_key(Env.PAPER, keys, envelope(keys), store))
+
+    assert after.step_of("alice", sealed, code_of(told, CLOCK.epoch), now) is None
+    sealed, told = after.fresh("alice")
+    assert after.step_of("alice", sealed, code_of(told, CLOCK.epoch), now) is not None
+
+
+def code_of(told: Secret, at: int) -> str:
+    secret = parse_qs(urlsplit(told.reveal()).query)["secret"][0]
+    raw = base64.b32decode(secret + "=" * (-len(secret) % 8))
+    return TOTP(raw, 6, SHA1(), 30).generate(at).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import botocore.session
 import pytest
 
+from ordergate.ports.keys import Purpose
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring import secret_ages
 from ordergate.wiring.secret_sources import AwsSecret
 from ordergate.wiring.settings import CannotStart, Settings, parse
+from tests.delivery.test_true_documents import WRITTEN
 from tests.security import kms
 
 NAME = "ages/venue"
@@ -102,6 +105,44 @@ def test_an_address_that_names_a_passfile_is_as_old_as_the_passfile(
     settings = settings_of(tmp_path, database_url=at(url, PASSFILE))
     assert secret_ages.of_aws(settings) == {}
     assert secret_ages.files_of(settings) == {"database": Path("/run/pass")}
+
+
+def test_what_each_takes_is_documented_by_its_name_in_the_metric(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The table of docs/security.md; its links are looked at with all others."""
+    rows = [
+        line
+        for line in WRITTEN["docs/security.md"].splitlines()
+        if line.startswith("| [") and "runbooks/secrets.md#" in line
+    ]
+    told = {name for row in rows for name in re.findall(r"`([a-z ]+?)(?: [A-Z]+)?`", row.split("|")[2])}
+    monkeypatch.setenv("ADDRESS", "postgresql://x@127.0.0.1/y?passfile=/run/pass")
+    order = {"symbol": "AAPL", "side": "buy", "type": "market", "quantity": "1"}
+    oauth = {
+        "client_id": "o",
+        "client_secret": {"file": "/a"},
+        "redirect_uri": "http://127.0.0.1:9/back",
+        "base_url": "http://127.0.0.1:9",
+    }
+    settings = settings_of(
+        tmp_path,
+        brokers={
+            "venue": {"key": {"file": "/k"}, "secret": {"file": "/s"}},
+            "house": {"oauth": oauth},
+        },
+        accounts={"P-ONE": {"broker": "venue"}},
+        hooks={"trend": {"account": "P-ONE", "order": order, "signed": [{"file": "/h"}]}},
+        keys={"kind": "pkcs11", "module": "/m.so", "token": "t", "pin": {"file": "/pin"}},
+        surveillance=[{"name": "desk", "url": "https://desk.example/in", "secrets": [{"file": "/w"}]}],
+        database_url={"environment": "ADDRESS"},
+        kill_switch={"shared_database_url": {"environment": "ADDRESS"}},
+        tls={"certificate": "/c.pem", "key": "/k.pem"},
+    )
+    of_settings = set(secret_ages.files_of(settings))
+    assert len(of_settings) == 8
+    bare = {re.sub(r" (venue|house|trend|desk)$", "", name) for name in of_settings}
+    assert bare | {"client"} | {f"key {purpose}" for purpose in Purpose} == told
 
 
 def with_a_broker(folder: Path, url: str) -> Settings:
