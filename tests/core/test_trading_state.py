@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
 from ordergate.core.risk.trading_state import (
     EVERYWHERE,
+    TRIPS_KEPT_MAX,
     AnyControlEvent,
     DeadManArmed,
     DeadManDisarmed,
     Grade,
     Kill,
     KillEngaged,
+    KillEvent,
     KillFlattenAsked,
     KillFlattenConfirmed,
     KillReleased,
@@ -25,6 +27,7 @@ from ordergate.core.risk.trading_state import (
     Subject,
     TradingState,
     Trip,
+    Tripped,
     evolve,
     harder,
 )
@@ -187,6 +190,11 @@ def test_what_is_about_no_stop_that_is_there_changes_nothing(event: AnyControlEv
     assert evolve(TradingState(), event) == TradingState()
 
 
+def test_an_event_that_nobody_knows_is_a_fault_and_never_nothing() -> None:
+    with pytest.raises(AssertionError):
+        evolve(TradingState(), KillEvent(at=NOW))  # type: ignore[arg-type]  # the base of all of them
+
+
 def test_stops_are_listed_the_widest_first_and_the_widest_is_the_one_to_show() -> None:
     order = [(Level.TENANT, "a"), (Level.ACCOUNT, "a"), (Level.ACCOUNT, "b"), (Level.ORDER, "a")]
     state = folded(*(engaged(level, target) for level, target in reversed(order)))
@@ -209,3 +217,73 @@ def test_every_trip_says_how_it_is_lifted() -> None:
         "error-rate", "repeated-execution", "loss-limit", "stale-market-data", "stream-stale", "clock-offset",
         "config-mismatch",
     }  # fmt: skip
+
+
+ONE = (Level.ACCOUNT, "P-ONE")
+
+
+def tripped(at: datetime = NOW, trip: Trip = Trip.ERROR_RATE, **more: object) -> KillEngaged:
+    return engaged(*ONE, Grade.REDUCE_ONLY, at=at, actor="gateway", trip=trip, **more)
+
+
+def lifted(at: datetime = LATER, actor: str = "anna") -> KillReleased:
+    return KillReleased(at=at, level=Level.ACCOUNT, target="P-ONE", actor=actor, reason="over")
+
+
+def errors_of(state: TradingState) -> tuple[Tripped, ...]:
+    return state.trips[ONE, Trip.ERROR_RATE]
+
+
+def test_what_tripped_is_remembered_when_it_is_lifted_and_by_whom() -> None:
+    state = folded(tripped(), lifted(), tripped(at=LATER))
+    assert errors_of(state) == (Tripped(NOW, LATER, "anna"), Tripped(LATER))
+    assert [one.turned_at for one in errors_of(state)] == [LATER, LATER]
+    assert errors_of(folded(tripped())) == (Tripped(NOW),)
+    assert Tripped(NOW).turned_at == NOW
+
+
+def test_a_persons_stop_is_no_trip() -> None:
+    assert folded(engaged(*ONE), lifted()).trips == {}
+
+
+def test_what_trips_while_it_is_in_force_is_one_trip() -> None:
+    assert errors_of(folded(tripped(), tripped(at=LATER))) == (Tripped(LATER),)
+
+
+def test_whatever_tripped_at_a_place_is_lifted_with_the_stop_there_and_nothing_elsewhere() -> None:
+    elsewhere = engaged(Level.ACCOUNT, "P-TWO", trip=Trip.ERROR_RATE)
+    state = folded(tripped(), tripped(trip=Trip.LOSS_LIMIT), elsewhere, lifted(), lifted(at=NOW, actor="ben"))
+    once = (Tripped(NOW, LATER, "anna"),)
+    assert state.trips == {
+        (ONE, Trip.ERROR_RATE): once,
+        (ONE, Trip.LOSS_LIMIT): once,
+        ((Level.ACCOUNT, "P-TWO"), Trip.ERROR_RATE): (Tripped(NOW),),
+    }
+
+
+def test_nothing_is_lifted_before_it_was_engaged_however_the_clock_was_set() -> None:
+    assert errors_of(folded(tripped(at=LATER), lifted(at=NOW))) == (Tripped(LATER, LATER, "anna"),)
+
+
+def test_only_the_latest_trips_are_remembered() -> None:
+    many = [NOW + timedelta(seconds=number) for number in range(TRIPS_KEPT_MAX + 2)]
+    row = errors_of(folded(*(event for at in many for event in (tripped(at), lifted(at)))))
+    assert [one.at for one in row] == many[2:]
+
+
+def test_trips_are_remembered_whatever_else_happens_there() -> None:
+    cancels = engaged(*ONE, Grade.CANCEL_ALL)
+    asked, confirmed = (
+        kind(at=NOW, level=Level.ACCOUNT, target="P-ONE", actor="anna", reason="out")
+        for kind in (KillFlattenAsked, KillFlattenConfirmed)
+    )
+    assert folded(tripped(), cancels, asked, confirmed, engaged()).trips == folded(tripped()).trips
+
+
+def test_whoever_engages_a_stop_that_is_about_somebody_does_not_take_that_back() -> None:
+    about = engaged(*ONE, trip=Trip.REPEATED_EXECUTION, concerns="mean")
+    again = folded(about, engaged(*ONE, actor="mean")).kills[ONE]
+    assert again.concerns == "mean"
+    other = folded(about, engaged(*ONE, trip=Trip.REPEATED_EXECUTION, concerns="ben")).kills[ONE]
+    assert other.concerns == "ben"
+    assert folded(about, lifted(), engaged(*ONE)).kills[ONE].concerns is None

@@ -1,7 +1,8 @@
 """What may still be sent, as folded from the control stream: every stop in force, at every level.
 
-Decides which stop is the hardest for one order; cancels are never asked about. Reads no clock, keeps no
-history and knows nothing of how a stop is spread or carried out.
+Decides which stop is the hardest for one order; cancels are never asked about. Remembers the latest stops
+that no person decided, so that what was lifted is not engaged again for the same thing. Reads no clock and
+knows nothing of how a stop is spread or carried out.
 """
 
 from __future__ import annotations
@@ -71,6 +72,7 @@ Place = tuple[Level, str]
 """Where a stop is: its level, and its target. There is one stop at a place."""
 
 EVERYWHERE: Final[Place] = (Level.GLOBAL, "")
+TRIPS_KEPT_MAX: Final = 16
 
 
 class ControlEvent(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaults=True, tag_field="kind"):
@@ -226,8 +228,24 @@ class Kill(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         return self.level, self.target
 
 
+class Tripped(msgspec.Struct, frozen=True, gc=False):
+    """When a stop was engaged that no person decided, and when and by whom it was lifted."""
+
+    at: datetime
+    lifted_at: datetime | None = None
+    lifted_by: str | None = None
+
+    @property
+    def turned_at(self) -> datetime:
+        """When it was last engaged or lifted."""
+        return self.lifted_at or self.at
+
+
 class TradingState(msgspec.Struct, frozen=True, gc=False):
+    """`trips` are the latest of each kind at each place, in force or lifted, oldest first."""
+
     kills: Mapping[Place, Kill] = {}
+    trips: Mapping[tuple[Place, Trip], tuple[Tripped, ...]] = {}
 
     @property
     def kill(self) -> Kill | None:
@@ -257,26 +275,26 @@ def evolve(state: TradingState, event: AnyControlEvent) -> TradingState:
     """Engaging again never loosens; what is released is gone, whatever its grade had become."""
     if isinstance(event, DeadManEvent):
         return state
-    kills = dict(state.kills)
+    kills, trips = dict(state.kills), state.trips
     before = kills.get(event.place)
     match event:
         case KillEngaged():
             kills[event.place] = _engaged(before, event)
+            trips = trips if event.trip is None else _tripped(trips, event.place, event.trip, event.at)
         case KillReleased():
             kills.pop(event.place, None)
-        case KillFlattenAsked():
-            if before is not None:
-                kills[event.place] = msgspec.structs.replace(before, flatten_asked=event)
-        case KillFlattenConfirmed():
-            if before is not None:
-                kills[event.place] = msgspec.structs.replace(
-                    before, grade=Grade.FLATTEN, flatten_asked=None, flattened_at=event.at
-                )
-        case KillSwept():
+            trips = _lifted(trips, event)
+        case KillFlattenAsked() if before is not None:
+            kills[event.place] = msgspec.structs.replace(before, flatten_asked=event)
+        case KillFlattenConfirmed() if before is not None:
+            kills[event.place] = msgspec.structs.replace(
+                before, grade=Grade.FLATTEN, flatten_asked=None, flattened_at=event.at
+            )
+        case KillFlattenAsked() | KillFlattenConfirmed() | KillSwept():
             return state
         case _:
             assert_never(event)
-    return TradingState(kills)
+    return TradingState(kills, trips)
 
 
 def _engaged(before: Kill | None, event: KillEngaged) -> Kill:
@@ -289,10 +307,30 @@ def _engaged(before: Kill | None, event: KillEngaged) -> Kill:
         since=event.at if before is None else before.since,
         again_at=event.at,
         trip=event.trip,
-        concerns=event.concerns,
+        concerns=event.concerns or (None if before is None else before.concerns),
         flattened_at=None if before is None else before.flattened_at,
     )
 
 
+def _tripped(trips: _Trips, place: Place, trip: Trip, at: datetime) -> _Trips:
+    """One that is in force is engaged anew, and stays one."""
+    row = trips.get((place, trip), ())
+    if row and row[-1].lifted_at is None:
+        row = row[:-1]
+    return {**trips, (place, trip): (*row, Tripped(at))[-TRIPS_KEPT_MAX:]}
+
+
+def _lifted(trips: _Trips, event: KillReleased) -> _Trips:
+    """Whatever tripped there. Never before it was engaged, however the clock was set."""
+    after = dict(trips)
+    for trip in Trip:
+        row = trips.get((event.place, trip), ())
+        if row and row[-1].lifted_at is None:
+            at = max(event.at, row[-1].at)
+            after[event.place, trip] = (*row[:-1], Tripped(row[-1].at, at, event.actor))
+    return after
+
+
+_Trips = Mapping[tuple[Place, Trip], tuple[Tripped, ...]]
 _RANK: Final = {grade: rank for rank, grade in enumerate(Grade)}
 _WIDTH: Final = {level: width for width, level in enumerate(Level)}
