@@ -16,7 +16,7 @@ from ordergate.core.orders.order import evolve
 from ordergate.core.orders.terms import Side
 from ordergate.core.risk.limit_parts import LossLimits, TradingDay
 from ordergate.core.risk.limits import Limits
-from ordergate.core.risk.losses import STEPS, higher_water, lock_until, losses
+from ordergate.core.risk.losses import STEPS, higher_water, lock_until, locks, losses
 from ordergate.core.risk.profit import QUARTERS_KEPT, ProfitLog
 from ordergate.core.risk.view import RiskView
 from tests.core.examples import ACCOUNT, FUTURE, NOW, SHARE, account, completed, filled, later, terms, working
@@ -161,6 +161,18 @@ def test_r18_a_limit_that_was_reached_stays_reached_until_the_day_is_over() -> N
 @pytest.mark.parametrize(("limit", "passes"), [("499", False), ("500", False), ("501", True)])
 def test_r18_only_a_looser_limit_lifts_what_was_reached(limit: str, passes: bool) -> None:
     assert (no_of(view(losing(max_daily_loss=limit), holding=reached())) is None) is passes
+
+
+@pytest.mark.parametrize(
+    ("limit", "at", "holds"),
+    [("500", NOW, True), ("500", later(3600), False), ("501", NOW, False), (None, NOW, False)],
+)
+def test_a_breach_holds_whatever_the_account_is_worth_until_its_time_or_a_looser_limit(
+    limit: str | None, at: datetime, holds: bool
+) -> None:
+    told = LossLimits(max_daily_loss=None if limit is None else Decimal(limit), max_weekly_loss=Decimal(100))
+    locked = reached()
+    assert list(locks(told, locked, at)) == ([locked.loss_locks["daily-loss"]] if holds else [])
 
 
 def test_a_week_that_has_lost_enough_is_over_when_its_last_day_is() -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from ordergate.brokers.paper import fates
+from ordergate.core.accounts.events import LossLimitReached
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
@@ -288,8 +289,23 @@ async def test_a_loss_over_its_limit_cancels_what_is_open_and_waits_for_a_person
     async with Stage() as stage:
         order = (await placed(stage)).order_id
         await stage.until(lambda: stage.status(order) == "working")
-        stage.node.trips.lost_too_much(stage.seat, "1300 lost today, 1000 allowed")
+        now = stage.clock.now()
+        lock = LossLimitReached(
+            account=ACCOUNT, at=now, reason="daily-loss", limit=Decimal(1000), lost=Decimal(1300), until=now
+        )
+        stage.node.trips.lost_too_much(stage.seat, lock, "1300 lost today, 1000 allowed")
         assert (stops(stage)[0].level, stops(stage)[0].grade) == (Level.ACCOUNT, Grade.CANCEL_ALL)
         await stage.until(lambda: stage.status(order) == "canceled")
         await passes(stage, 60)
         assert len(stops(stage)) == 1
+
+
+async def test_a_trip_does_not_keep_back_what_two_persons_flatten() -> None:
+    place = (Level.ACCOUNT, ACCOUNT)
+    async with Stage() as stage:
+        desk = stage.node.kill_desk
+        await desk.engage(TRADER, place, Grade.CANCEL_ALL, "out", "test")
+        for person in (TRADER, RISK):
+            await desk.flatten(person, place, "out", "test")
+        stage.node.trips.engage(place, Trip.LOSS_LIMIT, Grade.CANCEL_ALL, "1300 lost today, 1000 allowed")
+        assert [(one.grade, one.trip) for one in stops(stage)] == [("flatten", None)]

@@ -127,13 +127,6 @@ class Node:
             world, self.lanes, subjects(served), self._remember_recent, self.prices.reference
         )
         self._acquaint(served)
-        self._valuing = Valuing(
-            self.lanes,
-            self.prices,
-            alarms,
-            world.clock,
-            stop=self._stop_losing,
-        )
         judging = Judging(
             world.env,
             prices=self.prices,
@@ -200,6 +193,13 @@ class Node:
             self._stops.desk,
             self._stops.dead_man,
             self._stops.trips,
+        )
+        self._valuing = Valuing(
+            self.lanes,
+            self.prices,
+            alarms,
+            world.clock,
+            stop=self.trips.lost_too_much,
         )
         self.breaks = BreakDesk(world.env, lanes=self.lanes, once=once, views=world.views, clock=world.clock)
         self.gate = Gate(
@@ -333,9 +333,6 @@ class Node:
     async def _keep_limits(self) -> None:
         await self.limits.open(self._said)
         await self.limits.keep()
-
-    def _stop_losing(self, seat: Seat, why: str) -> None:
-        self.trips.lost_too_much(seat, why)
 
     def _carry_on_names(self, seat: Seat) -> None:
         """A position under an old name is shown under its present one from now on."""

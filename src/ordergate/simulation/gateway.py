@@ -48,7 +48,6 @@ TRIPS: Final = TripPolicy(
     executions_window_s=10.0,
     stale_prices_s=4.0,
     stale_stream_s=6.0,
-    loss_cancels=True,
 )
 """When trading stops by itself, in a world where it does."""
 _RETRY_S = 1.0

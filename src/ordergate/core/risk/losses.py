@@ -76,10 +76,24 @@ def sums_in(seen: Booked, profit: ProfitLog, rule: TradingDay) -> Sums:
 
 def lock_on(loss: Loss, account: Account, now: datetime) -> LossLimitReached | None:
     """The breach that holds still, unless the limit is looser now than the one that was reached."""
-    locked = account.loss_locks.get(loss.reason)
-    if locked is None or now >= locked.until or loss.limit > locked.limit:
-        return None
-    return locked
+    return _lock(account, loss.reason, loss.limit, now)
+
+
+def locks(limits: LossLimits, account: Account, now: datetime) -> Iterator[LossLimitReached]:
+    """Every breach that holds still, whatever the account is worth by now."""
+    for reason, limit in (
+        (Reason.DAILY_LOSS, limits.max_daily_loss),
+        (Reason.DRAWDOWN, limits.max_drawdown),
+        (Reason.WEEKLY_LOSS, limits.max_weekly_loss),
+    ):
+        locked = None if limit is None else _lock(account, reason, limit, now)
+        if locked is not None:
+            yield locked
+
+
+def _lock(account: Account, reason: Reason, limit: Decimal, now: datetime) -> LossLimitReached | None:
+    locked = account.loss_locks.get(reason)
+    return None if locked is None or now >= locked.until or limit > locked.limit else locked
 
 
 def losses(limits: LossLimits, sums: Sums, unrealised: Decimal, account: Account) -> Iterator[Loss]:

@@ -7,10 +7,12 @@ nobody but a person lifts what only a person may. What engages each is in the mo
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Final
 
 import msgspec
 
+from ordergate.core.accounts.events import LossLimitReached
 from ordergate.core.ids import Symbol
 from ordergate.core.risk.trading_state import (
     GATEWAY,
@@ -19,6 +21,7 @@ from ordergate.core.risk.trading_state import (
     Level,
     Place,
     Trip,
+    Tripped,
     harder,
 )
 from ordergate.engine.accounts.lanes import Seat
@@ -56,7 +59,6 @@ class TripPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     clock_unknown_stops: bool = False
     clock_stops: bool = False
     nodes_every_s: float = 0.0
-    loss_cancels: bool = False
 
     def __post_init__(self) -> None:
         if any(value < 0 for value in msgspec.structs.astuple(self)):
@@ -74,18 +76,38 @@ class Trips:
         self._clock = clock
         self._metrics = metrics
 
+    @property
+    def are_known(self) -> bool:
+        """False until it is known what tripped before the start."""
+        return self._kill_switch.is_known
+
+    def past(self, place: Place, trip: Trip) -> tuple[Tripped, ...]:
+        """The latest of this kind at the place, in force or lifted, oldest first."""
+        return self._kill_switch.state.trips.get((place, trip), ())
+
     def engage(
-        self, place: Place, trip: Trip, grade: Grade, reason: str, *, concerns: str | None = None
+        self,
+        place: Place,
+        trip: Trip,
+        grade: Grade,
+        reason: str,
+        *,
+        concerns: str | None = None,
+        since: datetime | None = None,
     ) -> None:
-        """In force when this returns, unless a stop there does as much already. Harmless to repeat."""
+        """In force when this returns, unless a stop there does as much already. Harmless to repeat.
+
+        `since` is when that happened which it is for: it is not engaged before, whatever the clock says.
+        """
         standing = self._kill_switch.state.kills.get(place)
-        if standing is not None and harder(standing.grade, grade) is standing.grade:
-            return
+        if standing is not None and standing.grade in (harder(standing.grade, grade), Grade.FLATTEN):
+            return  # the closing orders of a flatten are all that it lets pass: nothing harder is meant
         level, target = place
         self._metrics.tripped(trip)
         log.error("trip.engaged", trip=trip, level=level, target=target, why=reason, lift=trip.lift)
+        now = self._clock.now()
         event = KillEngaged(
-            at=self._clock.now(),
+            at=now if since is None else max(now, since),
             level=level,
             target=target,
             grade=grade,
@@ -113,6 +135,14 @@ class Trips:
         if self.stands(place, trip) and await self._kill_desk.lift(place, GATEWAY, reason, CORRELATION):
             log.warning("trip.lifted", trip=trip, level=place[0], target=place[1], why=reason)
 
-    def lost_too_much(self, seat: Seat, detail: str) -> None:
-        """A loss limit is reached, and the limits say that the account's orders are canceled then."""
-        self.engage((Level.ACCOUNT, seat.lane.account), Trip.LOSS_LIMIT, Grade.CANCEL_ALL, detail)
+    def lost_too_much(self, seat: Seat, lock: LossLimitReached, detail: str) -> None:
+        """A loss limit is reached, and the limits say that the account's orders are canceled then.
+
+        Harmless to repeat: a stop that was in force when it was reached, or came after it, was for it. Once
+        a person has released that it does not come back.
+        """
+        place = (Level.ACCOUNT, seat.lane.account)
+        past = self.past(place, Trip.LOSS_LIMIT)
+        answered = past and (past[-1].lifted_at is None or lock.at <= past[-1].lifted_at)
+        if self.are_known and not answered:
+            self.engage(place, Trip.LOSS_LIMIT, Grade.CANCEL_ALL, detail, since=lock.at)

@@ -2,14 +2,14 @@
 
 The highest profit of the day and every loss limit that is reached become events. Between two looks risk
 judges by the price of the instrument that is asked about, and by the others as of the last look. Decides
-about no order, and closes nothing; where the limits say so everything open is canceled.
+about no order, and closes nothing; where the limits say so everything open is canceled. What has to follow
+from a limit that was reached is looked for every time, so that a crash right after it loses nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from decimal import Decimal
 from typing import Final
 
 from ordergate.core.accounts.account import Account
@@ -21,7 +21,8 @@ from ordergate.core.money import text
 from ordergate.core.risk.aggregates import valuation_in
 from ordergate.core.risk.fx import Fx
 from ordergate.core.risk.limits import Limits
-from ordergate.core.risk.losses import higher_water, lock_until, losses, sums_in
+from ordergate.core.risk.losses import higher_water, lock_on, lock_until, locks, losses, sums_in
+from ordergate.core.risk.trading_state import Trip
 from ordergate.core.risk.utilization import Standing
 from ordergate.core.risk.valuation import Valuation
 from ordergate.core.risk.view import InputMissing
@@ -36,12 +37,12 @@ log = logger("valuing")
 
 LOOK_S: Final = 1.0
 
-Stop = Callable[[Seat, str], None]
+Stop = Callable[[Seat, LossLimitReached, str], None]
 
 
 class Valuing:
     def __init__(self, lanes: Lanes, prices: PriceBoard, alarms: Alarms, clock: Clock, *, stop: Stop) -> None:
-        """`stop` cancels everything open of an account, and lets nothing new pass."""
+        """`stop` cancels everything open of an account, and lets nothing new pass: once for a breach."""
         self._lanes = lanes
         self._prices = prices
         self._alarms = alarms
@@ -68,6 +69,7 @@ class Valuing:
         valuation.looked_up(now, frozenset(unknown))
         if seat.limits is not None and not unknown and not valuation.has_foreign:
             self._write_down(seat, account, seat.limits, now, fx)
+        self._follow_locks(seat, now)
 
     def _join(self, seat: Seat, account: Account, valuation: Valuation) -> None:
         before = self._joined.get(account.id)
@@ -112,7 +114,7 @@ class Valuing:
         if higher is not None:
             events.append(HighWaterRaised(account=account.id, at=now, day=sums.span.day, profit=higher))
         for loss in losses(limits.losses, sums, unrealised, account):
-            if not loss.is_reached or _is_locked(account, loss.reason, loss.limit, now):
+            if not loss.is_reached or lock_on(loss, account, now) is not None:
                 continue
             until = lock_until(loss, limits.trading_day).ends
             events.append(
@@ -133,17 +135,19 @@ class Valuing:
             seat.lane.record(events, correlation="losses")
         except Fault as fault:  # risk judges by the figures themselves until it can be written
             log.error("losses.unrecorded", account=seat.lane.account, why=str(fault))
+
+    def _follow_locks(self, seat: Seat, now: datetime) -> None:
+        """The alarm and the stop of every breach that holds, unless they were there already."""
+        limits, account = seat.limits, seat.lane.books.account
+        if limits is None or limits.losses is None or account is None or not seat.lane.ready.is_set():
             return
-        for event in events:
-            if isinstance(event, LossLimitReached):
-                detail = f"{event.reason}: {text(event.lost)} lost, the limit is {text(event.limit)}"
-                facts = {"until": event.until.isoformat(), "limit": text(event.limit)}
-                subject = f"{event.reason} until {event.until.isoformat()}"
-                self._alarms.sound(seat, AlarmNature.LOSS_LIMIT, subject, detail, facts)
-                if seat.limits is not None and seat.limits.losses_cancel_all:
-                    self._stop(seat, detail)
-
-
-def _is_locked(account: Account, reason: str, limit: Decimal, now: datetime) -> bool:
-    locked = account.loss_locks.get(reason)
-    return locked is not None and now < locked.until and limit <= locked.limit
+        for lock in locks(limits.losses, account, now):
+            until, limit = lock.until.isoformat(), text(lock.limit)
+            detail = f"{lock.reason}: {text(lock.lost)} lost, the limit is {limit}"
+            lift = f"Until {until}, or a looser limit is set, only what makes a position smaller passes."
+            if limits.losses_cancel_all:
+                lift = f"{lift} The stop of the account: {Trip.LOSS_LIMIT.lift}"
+            facts = {"until": until, "limit": limit, "lift": lift}
+            self._alarms.sound(seat, AlarmNature.LOSS_LIMIT, f"{lock.reason} until {until}", detail, facts)
+            if limits.losses_cancel_all:
+                self._stop(seat, lock, detail)
