@@ -78,8 +78,12 @@ def of_replacement(
     match outcome:
         case Acknowledged():
             return ()  # a broker may take the request and lose it to a fill: wait for proof
-        case Rejected(reason=reason) | Unsent(why=reason):
+        case Rejected(reason=reason):
             return (e.ReplaceRejected(order_id=order.id, at=now, version=version, reason=reason),)
+        case Unsent(why=why):
+            return (
+                e.ReplaceRejected(order_id=order.id, at=now, version=version, reason=why, unsent=True),
+            )
         case Unknown(why=why):
             return (unknown(order, e.Asked.REPLACE, why, now),)
 
