@@ -19,6 +19,7 @@ import httpx
 import msgspec
 
 from ordergate.cli.profiles import Profile
+from ordergate.core.risk.trading_state import REHEARSAL
 
 PLACERS: Final = 8
 POLL_S: Final = 0.02
@@ -27,7 +28,7 @@ WORKING_S_MAX: Final = 180.0
 SWEPT_S_MAX: Final = 180.0
 TOLD_S_MAX: Final = 30.0
 PAGE: Final = 500
-LEFT: Final = "rehearsal"
+LEFT: Final = REHEARSAL
 
 SCENES: Final = ("calm", "rate-limited", "broker-down")
 

@@ -17,6 +17,9 @@ from ordergate.core.orders.terms import Terms
 
 DOMAIN: Final = b"ordergate/order/content/v1"
 
+EGRESS_PARITY: Final = "egress-parity"
+"""Why an order or a replacement was not sent that is not what was approved."""
+
 _encode: Final = msgspec.json.Encoder(decimal_format="string").encode
 
 

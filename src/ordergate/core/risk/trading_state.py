@@ -17,6 +17,12 @@ import msgspec
 GATEWAY: Final = "gateway"
 """Who engages and lifts what no person decided."""
 
+SWITCH: Final = "kill-switch"
+"""Who asks for the cancels and the flattens that a stop brings with it."""
+
+REHEARSAL: Final = "rehearsal"
+"""The reason of a stop that is only practised; a report tells those apart by it."""
+
 
 class Grade(StrEnum):
     """How hard a stop bites, the mildest first.

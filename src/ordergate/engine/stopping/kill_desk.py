@@ -24,6 +24,7 @@ from ordergate.core.orders.order import Order
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import (
     EVERYWHERE,
+    SWITCH,
     AnyControlEvent,
     Grade,
     Kill,
@@ -49,7 +50,7 @@ from ordergate.telemetry.log import logger
 
 log = logger("kill_desk")
 
-ACTOR: Final = "kill-switch"
+ACTOR: Final = SWITCH
 LOOK_S: Final = 0.5
 KILLS_MAX: Final = 1_000
 UNNOTED_MAX: Final = 1_000

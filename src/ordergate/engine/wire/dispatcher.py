@@ -21,6 +21,7 @@ from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, ClOrdId, OrderId
 from ordergate.core.orders import events as e
+from ordergate.core.orders.content import EGRESS_PARITY
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.engine.accounts.alarms import Alarms
@@ -40,7 +41,6 @@ from ordergate.telemetry.metrics import Metrics
 
 log = logger("dispatcher")
 
-EGRESS_PARITY: Final = "egress-parity"
 OVERTAKEN: Final = "overtaken"
 KILL_SWITCH: Final = "kill-switch"
 NOT_OURS: Final = "the account was not proven to be ours of late"
