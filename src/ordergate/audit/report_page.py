@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+import base64
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime, timedelta
 from html import escape
 from typing import Final
 
 import msgspec
 
-from ordergate.audit.daily import SECTIONS, Line, Tally
+from ordergate.audit.catalogue import CATALOGUE, UNSEEN, Listed
+from ordergate.audit.daily import Tally
+from ordergate.audit.daily_lines import KILL, SECTIONS, Line, place_words
+from ordergate.audit.stop_figures import Figures
 
 _STYLE: Final = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1b1f24}
 h1{font-size:1.6rem;margin:0}h2{font-size:1.15rem;margin:2rem 0 .5rem;border-bottom:1px solid #d0d7de}
+h3{font-size:1rem;margin:1rem 0 .3rem}
 p.sub{color:#57606a;margin:.2rem 0 1rem}table{border-collapse:collapse;width:100%;font-size:.9rem}
 td,th{text-align:left;padding:.25rem .6rem .25rem 0;vertical-align:top;border-bottom:1px solid #eaeef2}
 td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.85em;word-break:break-all}
@@ -22,6 +28,9 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}code{font-size:.85em;wor
 .sign div{border-top:1px solid #1b1f24}
 svg text{font:11px system-ui,sans-serif;fill:#57606a}@media print{body{margin:0}}
 """
+_STYLE_HASH: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+_POLICY: Final = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
+"""Nothing is fetched or run, whatever a text in the report says."""
 _BLUE: Final = "#2f6fb2"
 _RED: Final = "#c4432b"
 
@@ -33,7 +42,6 @@ class Cover(msgspec.Struct, frozen=True, kw_only=True):
     environment: str
     tenant: str
     accounts: tuple[str, ...]
-    controls: Mapping[str, str]
     made_at: datetime
     version: str
     records: int
@@ -53,15 +61,23 @@ def page(cover: Cover, tally: Tally) -> str:
         _counts(tally),
         _hours(tally),
         "<h2>Controls that fired</h2>",
-        _fired(cover, tally),
+        _fired(tally),
+        _controls(tally),
+        _reasons(tally),
         "<h2>Limits in force</h2>",
         _limits(tally),
-        *[_section(name, tally) for name in SECTIONS],
+        _section(KILL, tally),
+        "<h3>How stops that cancel were carried out</h3>",
+        _stops(one for one in tally.stops if not one.is_drill and one.engaged.grade.cancels),
+        "<h2>Kill drills</h2>",
+        _stops(one for one in tally.stops if one.is_drill),
+        *[_section(name, tally) for name in SECTIONS if name != KILL],
         '<div class="sign"><div>Name and function</div><div>Date</div><div>Signature</div></div>',
     ]
     title = f"Controls report {cover.day.isoformat()}"
     return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
+        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}"><title>{title}</title>'
         f"<style>{_STYLE}</style></head><body>\n" + "\n".join(parts) + "\n</body></html>\n"
     )
 
@@ -102,22 +118,94 @@ def _hours(tally: Tally) -> str:
     return f'<svg viewBox="0 0 810 160" role="img" aria-label="Orders by hour, UTC">{drawn}</svg>'
 
 
-def _fired(cover: Cover, tally: Tally) -> str:
+def _fired(tally: Tally) -> str:
     """A bar for every control, those that did not fire included: that is a finding, too."""
-    most = max([*tally.fired.values(), 1])
+    fired = tally.fired
+    most = max([*fired.refused.values(), *fired.noted.values(), 1])
     lines = []
-    names = {**cover.controls, **{one: cover.controls.get(one, "") for one in tally.fired}}
-    for row, (control, name) in enumerate(sorted(names.items())):
-        y, width = 20 * row, 480 * tally.fired[control] / most
-        lines.append(
-            f'<text x="0" y="{y + 13}">{escape(control)} {escape(name)}</text>'
-            f'<rect x="220" y="{y + 3}" width="{width:.1f}" height="13" fill="{_RED}"/>'
-            f'<text x="{226 + width:.1f}" y="{y + 13}">{tally.fired[control]}</text>'
+    for row, control in enumerate(CATALOGUE):
+        y = 20 * row
+        lines.append(f'<text x="0" y="{y + 13}">{escape(control.id)} {escape(control.name)}</text>')
+        for shift, counts, colour in ((3, fired.refused, _RED), (10, fired.noted, _BLUE)):
+            width = 480 * counts[control.id] / most
+            lines.append(
+                f'<rect x="220" y="{y + shift}" width="{width:.1f}" height="6" fill="{colour}">'
+                f"<title>{escape(control.id)}: {counts[control.id]}</title></rect>"
+            )
+    y = 20 * len(CATALOGUE)
+    key = (
+        f'<rect x="220" y="{y + 6}" width="10" height="10" fill="{_RED}"/>'
+        f'<text x="236" y="{y + 15}">refused</text>'
+        f'<rect x="310" y="{y + 6}" width="10" height="10" fill="{_BLUE}"/>'
+        f'<text x="326" y="{y + 15}">only noted, in shadow</text>'
+    )
+    drawn = "".join(lines) + key
+    return f'<svg viewBox="0 0 780 {y + 20}" role="img" aria-label="Controls">{drawn}</svg>'
+
+
+def _controls(tally: Tally) -> str:
+    """Each control's numbers apart: a refusal, a note in shadow, a failure that was lifted, another act."""
+    head = ("control", "refused", "noted in shadow", "lifted", "acted", "what its acts are")
+    fired = tally.fired
+    rows = [
+        (
+            escape(f"{one.id} {one.name}"),
+            fired.refused[one.id],
+            fired.noted[one.id],
+            fired.lifted[one.id],
+            _acted(one, tally),
+            escape(one.acts),
         )
-    drawn, high = "".join(lines), 20 * len(lines)
-    chart = f'<svg viewBox="0 0 780 {high}" role="img" aria-label="Controls">{drawn}</svg>'
-    rows = [(escape(reason), count) for reason, count in tally.reasons.most_common()]
-    return chart + (_table(("control and reason", "how often"), rows) if rows else "")
+        for one in CATALOGUE
+    ]
+    return _table(head, rows)
+
+
+def _acted(control: Listed, tally: Tally) -> int | str:
+    """Nothing where there is nothing to count: that is no zero."""
+    return tally.fired.acted[control.id] if control.acts and control.id not in UNSEEN else ""
+
+
+def _reasons(tally: Tally) -> str:
+    fired = tally.fired
+    rows = [
+        (escape(reason), fired.reasons[reason], fired.noted_reasons[reason])
+        for reason, _ in (fired.reasons + fired.noted_reasons).most_common()
+    ]
+    return _table(("control and reason", "refused", "noted in shadow"), rows) if rows else ""
+
+
+def _stops(stops: Iterable[Figures]) -> str:
+    """When, of what and by whom, and how soon what was under it was gone."""
+    head = (
+        "engaged (UTC)", "what", "who", "orders under it", "cancels", "until the last was gone",
+        "until swept", "until flat", "what failed", "released",
+    )  # fmt: skip
+    rows = [tuple(map(escape, _figures(one))) for one in stops]
+    return _table(head, rows) if rows else "<p>None.</p>"
+
+
+def _figures(one: Figures) -> tuple[str, ...]:
+    engaged, released = one.engaged, one.released
+    became = f"{len(one.orders)}: {one.canceled} canceled, {one.ended_otherwise} ended otherwise"
+    cancels = f"{one.asked} asked for, {one.sent} left, {one.canceled} proven, {one.refused} refused"
+    by = "" if released is None else f"{_time(released.at)} by {released.actor}"
+    return (
+        _time(engaged.at),
+        f"{engaged.grade} of {place_words(engaged.place)}",
+        engaged.actor,
+        became if engaged.grade.cancels else "it cancels none",
+        cancels if engaged.grade.cancels else "",
+        _span(one.last_cancel),
+        "" if one.swept is None else _span(timedelta(milliseconds=one.swept.took_ms)),
+        _span(one.flat),
+        "; ".join((*(f"{order} still worked" for order in one.left), *one.not_flat)) or "nothing",
+        by or "not yet",
+    )
+
+
+def _span(took: timedelta | None) -> str:
+    return "" if took is None else f"{took // timedelta(milliseconds=1) / 1000:.3f} s"
 
 
 def _limits(tally: Tally) -> str:

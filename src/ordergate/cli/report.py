@@ -38,6 +38,6 @@ def day(
     with waiting("reading and proving the journal"):
         tally = reports.write_day(settings, chosen, file, now)
     if as_json:
-        to_programs({"file": str(file), "counts": dict(tally.counts), "fired": dict(tally.fired)})
+        to_programs({"file": str(file), "counts": dict(tally.counts), "fired": dict(tally.fired.refused)})
     else:
         people().print(f"the report of {chosen.isoformat()} is in {file}")

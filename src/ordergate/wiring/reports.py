@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import suppress
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Final
 
 import ordergate
-from ordergate.audit import daily
-from ordergate.audit.daily import Tally
+from ordergate.audit.daily import Day, Tally, house_first
 from ordergate.audit.report_page import Cover, page
 from ordergate.core.faults import Fault, JournalCorrupt
-from ordergate.core.risk.judge import PRECEDENCE
+from ordergate.core.ids import AccountId
+from ordergate.core.risk.trading_state import Level, Place
 from ordergate.journal.pool import ReadPool
 from ordergate.journal.reading import read
 from ordergate.journal.tables import heads
@@ -36,7 +36,6 @@ def write_day(settings: Settings, day: date, file: Path, now: datetime) -> Tally
         environment=settings.environment.value,
         tenant=settings.tenant,
         accounts=tuple(settings.accounts),
-        controls={one.id: one.name for one in PRECEDENCE},
         made_at=now,
         version=ordergate.__version__,
         records=found.records,
@@ -49,17 +48,28 @@ def write_day(settings: Settings, day: date, file: Path, now: datetime) -> Tally
 
 
 async def _tally(settings: Settings, day: date) -> Tally:
-    tally = Tally()
+    told = Day(day, _wide(settings))
     async with reached(of(settings)) as dsn:
         pool = await ReadPool.connect(dsn, connections_max=2, statement_s_max=STATEMENT_S_MAX)
         try:
-            for account in sorted(await heads(pool)):
+            for account in house_first(await heads(pool)):
                 with suppress(JournalCorrupt):  # the page says so already, and shows what came before
                     async for stored in read(pool, account, after=0, upto=None):
-                        if stored.at.astimezone(UTC).date() == day:
-                            daily.add(tally, account, stored)
+                        told.add(account, stored)
         finally:
             await pool.close()
-    for lines in tally.sections.values():
-        lines.sort(key=lambda one: one.at)
-    return tally
+    return told.made()
+
+
+def _wide(settings: Settings) -> dict[AccountId, frozenset[Place]]:
+    """Of each account, the places whose stop is one of the whole account."""
+    return {
+        AccountId(account): frozenset(
+            {
+                (Level.BROKER, its.broker),
+                (Level.TENANT, its.tenant or settings.tenant),
+                (Level.ENVIRONMENT, settings.environment.value),
+            }
+        )
+        for account, its in settings.accounts.items()
+    }
