@@ -115,3 +115,9 @@ async def test_a_rule_on_a_person_narrows_while_it_is_there(room: Room) -> None:
     assert narrowed.far_passive_refused
     room.follow(own(LEFT), own(RIGHT))
     assert seat.limits_for("ann", None) == seat.limits
+
+
+def test_how_far_back_prices_count_is_said_by_the_accounts_own_rules_alone(room: Room) -> None:
+    rules = [own(LEFT, drift_window_s="60"), own(RIGHT, drift_window_s="3600")]
+    found = [room.in_force.by_who_asks(LEFT, some).drift_window for some in (rules, ())]
+    assert found == [timedelta(seconds=60), timedelta(0)]

@@ -181,12 +181,17 @@ def _alone(command: PlaceOrder, view: RiskView) -> tuple[PlaceOrder, Proposal]:
 
 def verdicts_of_held(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
     """How each control would judge an order that is to be kept; the hours are what it is kept for."""
-    proposal = Proposal(terms=terms)
-    shadow = _NONE if view.limits is None else view.limits.shadow
-    return tuple(
-        Verdict(one, evaluate(one, proposal, view) if one in OF_A_HELD else None, one.id in shadow)
-        for one in PRECEDENCE
-    )
+    return _verdicts(Proposal(terms=terms), view, OF_A_HELD)
+
+
+def verdicts_of_release(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
+    """How each control would judge one that was kept, at the moment it is to leave."""
+    return _verdicts(Proposal(terms=terms), view, OF_A_RELEASE)
+
+
+def verdicts_of_leg(terms: Terms, view: RiskView) -> tuple[Verdict, ...]:
+    """How each control would judge an order of a group, at the moment it is to leave."""
+    return _verdicts(Proposal(terms=terms), view, _of_a_leg(reduces(terms, view)))
 
 
 def verdicts(terms: Terms, view: RiskView, *, asked_as: Terms | None = None) -> tuple[Verdict, ...]:
@@ -194,11 +199,14 @@ def verdicts(terms: Terms, view: RiskView, *, asked_as: Terms | None = None) -> 
     converted = as_limit(terms, view)
     if converted is not None:
         terms, asked_as = converted, terms
-    proposal = Proposal(terms=terms, asked_as=asked_as, may_wait=True)
+    return _verdicts(Proposal(terms=terms, asked_as=asked_as, may_wait=True), view, PRECEDENCE)
+
+
+def _verdicts(proposal: Proposal, view: RiskView, asked: tuple[Control, ...]) -> tuple[Verdict, ...]:
+    """What is not asked passes."""
     shadow = _NONE if view.limits is None else view.limits.shadow
-    return tuple(
-        Verdict(control, evaluate(control, proposal, view), control.id in shadow) for control in PRECEDENCE
-    )
+    said = {one.id: evaluate(one, proposal, view) for one in asked}
+    return tuple(Verdict(one, said.get(one.id), one.id in shadow) for one in PRECEDENCE)
 
 
 def evaluate(control: Control, proposal: Proposal, view: RiskView) -> FailedControl | None:

@@ -10,7 +10,7 @@ from typing import Protocol
 import msgspec
 
 from ordergate.core.accounts.account import Account
-from ordergate.core.ids import OrderId
+from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import ZERO, text
 from ordergate.core.orders.events import FailedControl
@@ -64,6 +64,10 @@ class MarketHours(msgspec.Struct, frozen=True, gc=False):
 
     is_open: bool
     until: datetime | None = None
+
+
+HoursOf = Callable[[Symbol, datetime], MarketHours | None]
+"""Those of an instrument's market at a moment; None where no calendar says."""
 
 
 class RiskView(msgspec.Struct, frozen=True, kw_only=True, dict=True):

@@ -5,7 +5,7 @@ Nothing here waits, so nothing can change between looking and deciding.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
 
@@ -38,7 +38,7 @@ from ordergate.core.risk.judge import Verdict
 from ordergate.core.risk.keeping import kept_until
 from ordergate.core.risk.limit_parts import Hours as AnyTime
 from ordergate.core.risk.overrides import OverrideGranted
-from ordergate.core.risk.view import MarketHours, RiskView
+from ordergate.core.risk.view import HoursOf, MarketHours, RiskView
 from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.answering.envelopes import Request
 from ordergate.engine.answering.once import Decided
@@ -48,7 +48,7 @@ from ordergate.engine.worth.prices import PriceBoard
 from ordergate.ports.clock import Chance, Clock
 
 Placed = OrderAccepted | OrderHeld | OrderDenied | OverrideUsed | CancelRequested
-Hours = Callable[[Symbol, datetime], MarketHours | None]
+Hours = HoursOf
 
 
 def always_unknown(symbol: Symbol, now: datetime) -> None:

@@ -52,7 +52,8 @@ class ByWhoAsks:
     @property
     def drift_window(self) -> timedelta:
         """The longest that any rule asks for."""
-        return timedelta(seconds=max(float(rule.limits.get("drift_window_s") or 0) for rule in self._rules))
+        windows = (float(rule.limits.get("drift_window_s") or 0) for rule in self._rules)
+        return timedelta(seconds=max(windows, default=0.0))
 
     @property
     def named(self) -> Sequence[tuple[str | None, str | None]]:
@@ -121,7 +122,9 @@ class LimitsInForce:
     def by_who_asks(self, account: AccountId, rules: Iterable[Rule], *, shadows: bool = False) -> ByWhoAsks:
         """The account's limits as these rules would have them now; in force or not."""
         now = self._clock.now()
-        return ByWhoAsks(tuple(rules), self.subjects[account], self.instruments, now, shadows=shadows)
+        own, shared = _apart(rules)
+        its = (*own.get(account, ()), *shared)
+        return ByWhoAsks(its, self.subjects[account], self.instruments, now, shadows=shadows)
 
     def follow(self, policy: Policy, overrides: Sequence[OverrideGranted]) -> None:
         """These rules hold from now on, but for the orders that have an override."""

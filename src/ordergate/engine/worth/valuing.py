@@ -22,6 +22,7 @@ from ordergate.core.risk.aggregates import valuation_in
 from ordergate.core.risk.fx import Fx
 from ordergate.core.risk.limits import Limits
 from ordergate.core.risk.losses import higher_water, lock_on, lock_until, locks, losses, sums_in
+from ordergate.core.risk.profit import ProfitLog
 from ordergate.core.risk.trading_state import Trip
 from ordergate.core.risk.utilization import Standing
 from ordergate.core.risk.valuation import Valuation
@@ -91,9 +92,6 @@ class Valuing:
         return reference is not None and (oldest is None or abs(now - reference.at) <= oldest)
 
     def _write_down(self, seat: Seat, account: Account, limits: Limits, now: datetime, fx: Fx | None) -> None:
-        """Nothing where a rate of exchange is missing or old: what is lost is not known then."""
-        if limits.losses is None or limits.trading_day is None:
-            return
         books = seat.lane.books
         seen = Standing(
             now=now,
@@ -104,29 +102,7 @@ class Valuing:
             profit=books.profit,
             fx=fx,
         )
-        try:
-            unrealised = valuation_in(seen).own.unrealised
-            sums = sums_in(seen, books.profit, limits.trading_day)
-        except InputMissing:
-            return
-        events: list[AnyAccountEvent] = []
-        higher = higher_water(limits.losses, sums, unrealised, account)
-        if higher is not None:
-            events.append(HighWaterRaised(account=account.id, at=now, day=sums.span.day, profit=higher))
-        for loss in losses(limits.losses, sums, unrealised, account):
-            if not loss.is_reached or lock_on(loss, account, now) is not None:
-                continue
-            until = lock_until(loss, limits.trading_day).ends
-            events.append(
-                LossLimitReached(
-                    account=account.id,
-                    at=now,
-                    reason=loss.reason,
-                    limit=loss.limit,
-                    lost=loss.lost,
-                    until=until,
-                )
-            )
+        events = to_write_down(seen, books.profit, limits)
         if events:
             self._record(seat, events)
 
@@ -151,3 +127,38 @@ class Valuing:
             self._alarms.sound(seat, AlarmNature.LOSS_LIMIT, f"{lock.reason} until {until}", detail, facts)
             if limits.losses_cancel_all:
                 self._stop(seat, lock, detail)
+
+
+def to_write_down(
+    seen: Standing, profit: ProfitLog, limits: Limits
+) -> list[HighWaterRaised | LossLimitReached]:
+    """The day's highest profit, if it is a new one, and every loss limit that is reached and not held yet.
+
+    Nothing where a rate of exchange is missing or old: what is lost is not known then.
+    """
+    account, now = seen.account, seen.now
+    if limits.losses is None or limits.trading_day is None:
+        return []
+    try:
+        unrealised = valuation_in(seen).own.unrealised
+        sums = sums_in(seen, profit, limits.trading_day)
+    except InputMissing:
+        return []
+    events: list[HighWaterRaised | LossLimitReached] = []
+    higher = higher_water(limits.losses, sums, unrealised, account)
+    if higher is not None:
+        events.append(HighWaterRaised(account=account.id, at=now, day=sums.span.day, profit=higher))
+    for loss in losses(limits.losses, sums, unrealised, account):
+        if not loss.is_reached or lock_on(loss, account, now) is not None:
+            continue
+        events.append(
+            LossLimitReached(
+                account=account.id,
+                at=now,
+                reason=loss.reason,
+                limit=loss.limit,
+                lost=loss.lost,
+                until=lock_until(loss, limits.trading_day).ends,
+            )
+        )
+    return events
