@@ -328,10 +328,26 @@ async def test_a_dry_run_says_what_the_last_orders_would_have_got(
     assert told.json()["would_refuse"] == 1
     assert told.json()["differences"][0]["order_id"] == order
     assert told.json()["differences"][0]["quantity"] == "7"
+    assert (told.json()["unlisted"], told.json()["not_judged"]) == (0, [])
     no = await client.post(f"{RULES}/dry-run", json=asked, headers=as_(STRANGER))
     assert no.status_code == 404
     no = await client.post(f"{RULES}/dry-run", json={**asked, "orders": 0})
     assert (no.status_code, no.json()["code"]) == (400, "invalid")
+
+
+async def test_a_dry_run_says_what_it_could_not_judge(
+    client: httpx.AsyncClient, app: FastAPI, stage: Stage
+) -> None:
+    await stage.accepted(limit=None, quantity=7)
+    its = {"max_order_quantity": "5", "market_spread_percent": "5"}
+    listed = {"id": "firm", "scope": "firm", "owner": "risk", "limits": {"instruments": {"ESH4": its}}}
+    asked = {"account_id": ACCOUNT, "rules": [listed]}
+    told = await client.post(f"{RULES}/dry-run", json=asked, headers=as_(WATCHER))
+    assert told.status_code == 200, told.text
+    fits(app, "DryRun", told.json())
+    assert told.json()["not_judged"] == [{"control": "R10", "orders": 1}]
+    (one,) = told.json()["differences"]
+    assert ([no["control"] for no in one["newly"]], one["not_judged"]) == (["R06"], ["R10"])
 
 
 async def test_an_override_is_asked_for_granted_and_used(

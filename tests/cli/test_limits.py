@@ -198,6 +198,17 @@ async def test_a_dry_run_tells_which_orders_the_file_would_have_refused(office: 
     assert "R14" in told.out
 
 
+async def test_a_dry_run_tells_what_it_could_not_judge(office: Office) -> None:
+    await office.stage.accepted(limit=None)
+    file = office.folder / "spread.yaml"
+    its = "{instruments: {ESH4: {market_spread_percent: '5'}}}"
+    file.write_text(f"rules: [{{id: firm, scope: firm, owner: risk, limits: {its}}}]", encoding="utf-8")
+    told = await office.ask("anna", "dry-run", str(file))
+    assert told.code == 0, told.err
+    assert "of the last 1 orders 0 would be refused" in told.out
+    assert "R10 not judged for 1: the journal does not say" in told.out
+
+
 async def test_an_override_is_asked_for_by_one_and_granted_by_another(office: Office) -> None:
     order = ("ESH4", "buy", "101", "--limit", "4700")
     why = ("--control", "R06", "--reason", "a large client order", "--json")

@@ -150,7 +150,8 @@ class Plan(BaseModel):
 class Difference(BaseModel):
     """One order on which the rules differ. `recorded` is what it got; `newly` are the controls that would
 
-    refuse it and do not now, `no_longer` those that do now and would not.
+    refuse it and do not now, `no_longer` those that do now and would not. `not_judged` are those of which
+    the journal does not say.
     """
 
     order_id: OrderId
@@ -161,15 +162,29 @@ class Difference(BaseModel):
     recorded: Literal["accepted", "denied"]
     newly: list[FailedControl]
     no_longer: list[str]
+    not_judged: list[str]
+
+
+class NotJudged(BaseModel):
+    """A control, and for how many of the orders the journal lacks what it asks for."""
+
+    control: str
+    orders: int
 
 
 class DryRun(BaseModel):
-    """`would_refuse` counts accepted orders, `would_accept` denied ones. The latest differences are shown."""
+    """`would_refuse` counts accepted orders, `would_accept` denied ones. The latest differences are shown.
+
+    `unlisted` of the orders are in what is not listed any more: no control judged them. What is
+    `not_judged` counts as no refusal.
+    """
 
     account_id: AccountId
     orders: int
     would_refuse: int
     would_accept: int
+    unlisted: int
+    not_judged: list[NotJudged]
     differences: list[Difference]
 
 

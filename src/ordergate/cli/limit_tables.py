@@ -68,7 +68,14 @@ def dry_run(told: Row) -> Group:
         f"of the last {told['orders']} orders {told['would_refuse']} would be refused that were accepted, "
         f"and {told['would_accept']} accepted that were denied"
     )
-    names = ("order", "judged", "symbol", "side", "quantity", "was", "refused by", "no longer by")
+    lines = [Text(words)]
+    if told["unlisted"]:
+        lines.append(Text(f"{told['unlisted']} of them are in what is not listed any more", style="yellow"))
+    lines += [
+        Text(f"{one['control']} not judged for {one['orders']}: the journal does not say", style="yellow")
+        for one in told["not_judged"]
+    ]
+    names = ("order", "judged", "symbol", "side", "quantity", "was", "refused by", "no longer by", "unjudged")
     rows = (
         (
             row["order_id"],
@@ -79,10 +86,11 @@ def dry_run(told: Row) -> Group:
             row["recorded"],
             "; ".join(f"{failed['control']} {failed['detail']}" for failed in row["newly"]),
             ", ".join(row["no_longer"]),
+            ", ".join(row["not_judged"]),
         )
         for row in told["differences"]
     )
-    return Group(Text(words), plain(names, rows)) if told["differences"] else Group(Text(words))
+    return Group(*lines, plain(names, rows)) if told["differences"] else Group(*lines)
 
 
 def edited(told: Row) -> Group:

@@ -216,7 +216,8 @@ class LimitsDesk:
         now = self.in_force.by_who_asks(account, policy.rules.values())
         after = policies.applied(policy, edits)
         would = self.in_force.by_who_asks(account, after.values(), shadows=shadows)
-        return await self._rehearsal.of(account, now, would, orders=orders)
+        asked_at = self._clock.now()
+        return await self._rehearsal.of(account, now, would, orders=orders, asked_at=asked_at)
 
     def _carried_out(
         self, principal: Principal, change: Change, approved: ChangeApproved

@@ -8,6 +8,7 @@ from typing import Protocol
 from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.compiling import Subject
+from ordergate.core.risk.view import HoursOf
 from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.desks.changes_desk import change_id
 from ordergate.engine.desks.control_stream import ControlStream
@@ -15,6 +16,7 @@ from ordergate.engine.limits.book import LimitsBook
 from ordergate.engine.limits.changes import Planner
 from ordergate.engine.limits.desk import LimitsDesk
 from ordergate.engine.limits.in_force import LimitsInForce
+from ordergate.engine.limits.past import Others
 from ordergate.engine.limits.rehearsal import Rehearsal
 from ordergate.engine.limits.use import LimitsUse
 from ordergate.engine.worth.converting import References
@@ -38,6 +40,8 @@ class Outside(Protocol):
     def audience(self) -> Audience: ...
     @property
     def instruments(self) -> Mapping[Symbol, Instrument]: ...
+    @property
+    def hours(self) -> HoursOf: ...
 
 
 def stream_of(env: Env) -> AccountId:
@@ -56,6 +60,14 @@ def desk_for(
 
     `on_change` is told of every seat whose limits are others now.
     """
+
+    def others(account: AccountId) -> Others:
+        seat = lanes.get(account)
+        if seat is None:
+            return Others(has_kin=False, alone_in=frozenset())
+        alone_in = (name for name, sums in seat.groups.items() if sums.absent | sums.present == {account})
+        return Others(has_kin=len(seat.own_lanes) > 1, alone_in=frozenset(alone_in))
+
     in_force = LimitsInForce(lanes, subjects, outside.instruments, outside.clock, on_change)
     book = LimitsBook(in_force)
     stream = ControlStream(stream_of(outside.env), outside.journal, outside.audience, book)
@@ -64,7 +76,7 @@ def desk_for(
         book=book,
         in_force=in_force,
         planner=Planner(book, in_force, lambda: change_id(outside.clock, outside.chance)),
-        rehearsal=Rehearsal(outside.journal, outside.instruments),
+        rehearsal=Rehearsal(outside.journal, outside.instruments, outside.hours, others),
         use=LimitsUse(lanes, in_force, references, outside.clock),
         clock=outside.clock,
         chance=outside.chance,
