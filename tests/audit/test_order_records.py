@@ -7,21 +7,27 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+import msgspec
 import pyarrow.parquet as pq
 import pytest
 
+from ordergate.audit.group_records import RECORDED
 from ordergate.audit.order_records import COLUMNS, OrderRecords, Origin
 from ordergate.brokers.paper import fates
+from ordergate.core.orders.events import OrderEvent
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.risk.limits import ADJUSTABLE, mapping_of
 from ordergate.core.risk.view import MarketHours
 from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.journal.memory_store import stored
 from ordergate.wiring import exports
-from tests.engine.groups import bracket, placed
-from tests.engine.stage import ACCOUNT, ES, START, TRADER, Stage
+from tests.engine import test_overrides as overrides
+from tests.engine.groups import bracket, has_ended, placed
+from tests.engine.stage import ACCOUNT, ES, LIMITS, START, TRADER, Stage
 
+LIMITS_OF_ES = cast("dict[str, dict[str, object]]", mapping_of(LIMITS)["instruments"])["ESH4"]
 ORIGIN = Origin(tenant="test", environment="paper", account=ACCOUNT, firm="LEI", capacity="AOTC")
 
 
@@ -59,7 +65,7 @@ async def day() -> AsyncIterator[Stage]:
 async def test_every_event_of_every_order_is_a_record_in_order(day: Stage) -> None:
     rows = rows_of(day)
     events = [stored(*one) for one in day.journal.books[ACCOUNT].events]
-    expected = [one.seq for one in events if hasattr(one.event, "order_id") and b'"order":' in one.frame]
+    expected = [one.seq for one in events if isinstance(one.event, (OrderEvent, *RECORDED))]
     assert [row["event_seq"] for row in rows] == expected
     assert all(set(row) == {name for name, _, _ in COLUMNS} for row in rows)
     kinds = [row["event_type"] for row in rows]
@@ -69,6 +75,7 @@ async def test_every_event_of_every_order_is_a_record_in_order(day: Stage) -> No
         "replace_requested",
         "order_replaced",
         "order_denied",
+        "group_accepted",
     ):
         assert kind in kinds
 
@@ -172,16 +179,124 @@ class _Off:
         return -1.25
 
 
+async def test_a_group_is_the_parent_that_its_orders_name() -> None:
+    async with Stage() as stage:
+        group = await placed(stage, bracket(2, entry="4790"))
+        await stage.until(lambda: any(row["parent_id"] for row in rows_of(stage)))
+        rows = rows_of(stage)
+        (parent,) = (row for row in rows if row["event_type"] == "group_accepted")
+        assert parent["order_id"] == group
+        assert {row["parent_id"] for row in rows if row["event_type"] == "order_accepted"} == {group}
+        assert (parent["group_kind"], parent["symbol"], parent["quantity"]) == ("bracket", "ESH4", Decimal(2))
+        assert (parent["actor"], parent["account"]) == ("trader", ACCOUNT)
+        assert parent["decided_time"] == parent["accepted_time"] == parent["event_time"]
+        assert parent["limits_hash"]
+        assert parent["venue"]
+        legs = msgspec.json.decode(parent["legs"])
+        assert [leg["role"] for leg in legs] == ["entry", "take_profit", "stop_loss"]
+        assert legs[0] == {
+            "role": "entry", "side": "buy", "type": "limit", "limit_price": "4790",
+        }  # fmt: skip
+
+
+async def test_a_group_that_risk_refused_is_a_record_with_what_it_would_have_been() -> None:
+    async with Stage() as stage:
+        await stage.node.groups.place(TRADER, bracket(101), key=stage.key(), correlation="test")
+        (row,) = rows_of(stage)
+        assert (row["event_type"], row["quantity"]) == ("group_denied", Decimal(101))
+        assert row["reject_reason"] == "R06 order-quantity"
+        assert row["decided_time"] == row["final_time"] == row["event_time"]
+        assert len(msgspec.json.decode(row["legs"])) == 3
+
+
+async def test_a_group_that_is_canceled_says_by_whom_and_how_it_ended() -> None:
+    async with Stage() as stage:
+        group = await placed(stage, bracket(2, entry="4790"))
+        await stage.node.groups.cancel(TRADER, group, key=stage.key(), correlation="test")
+        await stage.until(lambda: has_ended(stage, group))
+        rows = {row["event_type"]: row for row in rows_of(stage) if row["order_id"] == group}
+        assert list(rows) == ["group_accepted", "group_cancel_requested", "group_ended"]
+        assert rows["group_cancel_requested"]["actor"] == "trader"
+        ended = rows["group_ended"]
+        assert (ended["end_reason"], ended["final_time"]) == ("canceled", ended["event_time"])
+        assert (ended["group_kind"], ended["quantity"]) == ("bracket", Decimal(2))
+        assert ended["accepted_time"] == rows["group_accepted"]["event_time"]
+
+
+async def test_a_flatten_has_neither_a_quantity_nor_legs() -> None:
+    async with Stage() as stage:
+        await stage.node.groups.flatten(TRADER, ACCOUNT, key=stage.key(), correlation="test")
+        row = rows_of(stage)[0]
+        assert (row["group_kind"], row["quantity"], row["legs"]) == ("flatten", None, None)
+
+
+async def test_a_quantity_that_was_replaced_stands_beside_the_first(day: Stage) -> None:
+    told = {
+        row["event_type"]: (row["original_quantity"], row["quantity"], row["displayed_quantity"])
+        for row in rows_of(day)
+        if row["client_order_id"] == "label"
+    }
+    assert told["order_accepted"] == (Decimal(3), Decimal(3), Decimal(3))
+    assert told["replace_requested"] == told["order_replaced"] == (Decimal(3), Decimal(4), Decimal(4))
+    assert told["order_canceled"] == (Decimal(3), Decimal(4), Decimal(4))
+
+
+async def test_a_market_order_that_left_as_a_limit_says_so_in_each_of_its_records() -> None:
+    its = {**LIMITS_OF_ES, "market_to_limit_percent": "1"}
+    async with Stage(limits={"instruments": {"ESH4": its}}) as stage:
+        order = await stage.accepted(limit=None)
+        await stage.until(lambda: stage.status(order) == "filled")
+        rows = rows_of(stage)
+        assert {row["converted_from"] for row in rows} == {"market"}
+        assert {row["order_type"] for row in rows} == {"limit"}
+
+
+async def test_what_only_its_shadow_let_pass_is_in_the_record_of_the_decision() -> None:
+    async with Stage(limits={"shadow": ["R06"]}) as stage:
+        await stage.accepted(quantity=101)
+        accepted, *others = rows_of(stage)
+        assert accepted["noted_controls"] == "R06 order-quantity"
+        assert {row["noted_controls"] for row in others} <= {None}
+        assert accepted["lifted_controls"] is None
+
+
+async def test_what_an_override_lifted_is_in_the_record_of_the_order_that_it_let_pass() -> None:
+    async with Stage(limits={"soft": sorted(ADJUSTABLE)}) as stage:
+        change = await overrides.granted(stage, "R06")
+        assert await overrides.placed(stage) == []
+        row = rows_of(stage)[0]
+        assert (row["event_type"], row["override_id"]) == ("order_accepted", change.id)
+        assert row["lifted_controls"] == "R06 order-quantity"
+
+
+async def test_every_record_says_the_currency_and_an_orders_whether_it_goes_beyond_the_session(
+    day: Stage,
+) -> None:
+    rows = rows_of(day)
+    assert {row["currency"] for row in rows} == {"USD"}
+    assert {row["extended_hours"] for row in rows if row["side"]} == {False}
+
+
+def test_every_column_has_its_place_in_the_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text(encoding="utf-8")
+    table = page.partition("### The columns")[2].partition("### ")[0]
+    told = [cell.strip(" `") for line in table.splitlines() for cell in line.split("|")[1:2]]
+    assert told[2:] == [name for name, _, _ in COLUMNS]
+
+
 async def test_parquet_and_csv_say_the_same(day: Stage, tmp_path: Path) -> None:
     rows = rows_of(day)
     exports.write_parquet(tmp_path / "a.parquet", rows)
     exports.write_csv(tmp_path / "a.csv", rows)
     table = pq.read_table(tmp_path / "a.parquet")
+    assert table.schema.names == [name for name, _, _ in COLUMNS]
     assert table.schema.field("limit_price").metadata == {b"asked_by": b"RTS 24 art. 9"}
     back = table.to_pylist()
     assert back == rows
     with (tmp_path / "a.csv").open(encoding="utf-8", newline="") as file:
-        told = list(csv.DictReader(file))
+        reader = csv.DictReader(file)
+        told = list(reader)
+    assert reader.fieldnames == table.schema.names
     assert len(told) == len(rows)
     assert told[0]["limit_price"] == "4700"
     assert told[0]["event_time"] == "2026-01-05T15:00:00.000000Z" or told[0]["event_time"].endswith("Z")

@@ -1,19 +1,22 @@
 """Order events as records for a regulator: the union of what MiFID II RTS 24, CAT and CFTC 1.35 ask. Pure.
 
-One row for each event of an order, made of what the journal holds and nothing else; a field that
-is not known is empty, and never guessed. Amounts stay exact decimals, times are UTC to the microsecond.
+One row for each event of an order, and of a group of orders as a whole, made of what the journal holds
+and nothing else; a field that is not known is empty, and never guessed. Amounts stay exact decimals,
+times are UTC to the microsecond.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
 import msgspec
 
-from ordergate.core.accounts.events import AccountOpened
-from ordergate.core.contingent.events import LegReleased
+from ordergate.audit.group_records import GroupRecords
+from ordergate.core.accounts.events import AccountOpened, OverrideUsed
+from ordergate.core.contingent.events import GroupEvent, LegReleased
 from ordergate.core.ids import AccountId, cl_ord_id
 from ordergate.core.orders import events as e
 from ordergate.ports.journal import Stored
@@ -36,11 +39,13 @@ COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("event_type", TEXT, "RTS 24 art. 6: order event"),
     ("event_time", TIME, "RTS 24 art. 4: date and time"),
     ("correlation_id", TEXT, "the request or report that caused it"),
-    ("order_id", TEXT, "RTS 24 art. 7"),
+    ("order_id", TEXT, "RTS 24 art. 7; of a group its own id"),
     ("cl_ord_id", TEXT, "as sent to the broker"),
     ("client_order_id", TEXT, "the client's own label"),
     ("broker_order_id", TEXT, "as the broker calls it"),
-    ("parent_id", TEXT, "the group that the order is a part of"),
+    ("parent_id", TEXT, "CAT parent order: the group that the order is a part of, by its order_id"),
+    ("group_kind", TEXT, "of a group: bracket, oco, oto, trailing_stop or flatten"),
+    ("legs", TEXT, "of a group: its orders as asked for, as JSON"),
     ("version", NUMBER, "of the order's terms"),
     ("actor", TEXT, "RTS 24 art. 3: who decided and who executed; CAT"),
     ("algorithm", TEXT, "RTS 24 art. 3: algorithm; strategy"),
@@ -50,8 +55,12 @@ COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("symbol", TEXT, "RTS 24 art. 8"),
     ("side", TEXT, "RTS 24 art. 10"),
     ("order_type", TEXT, "RTS 24 art. 9"),
+    ("converted_from", TEXT, "the type as asked for, where the limits made it another"),
     ("time_in_force", TEXT, "RTS 24 art. 5: validity"),
-    ("quantity", AMOUNT, "RTS 24 art. 10: initial quantity"),
+    ("extended_hours", FLAG, "CAT: trading session"),
+    ("currency", TEXT, "of the account, and of its fees"),
+    ("original_quantity", AMOUNT, "RTS 24 art. 10: initial quantity, before any replacement"),
+    ("quantity", AMOUNT, "RTS 24 art. 10: as it is now, or is asked to become"),
     ("displayed_quantity", AMOUNT, "RTS 24 art. 10; whole: nothing is hidden"),
     ("leaves_quantity", AMOUNT, "RTS 24 art. 10: remaining quantity"),
     ("cumulative_quantity", AMOUNT, "RTS 24 art. 10: traded quantity"),
@@ -60,6 +69,10 @@ COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("average_price", AMOUNT, "of what has traded"),
     ("status", TEXT, "RTS 24 art. 11"),
     ("reject_reason", TEXT, "CAT; why it was refused, every failed control"),
+    ("noted_controls", TEXT, "what controls in shadow would have refused, at this decision"),
+    ("lifted_controls", TEXT, "RTS 6 art. 15(6): what an override let pass, at this decision"),
+    ("override_id", TEXT, "the override that did"),
+    ("end_reason", TEXT, "of a group: why nothing of it is left to do"),
     ("execution_id", TEXT, "RTS 24 art. 12: trading venue transaction id"),
     ("execution_revision", NUMBER, "of a correction"),
     ("last_quantity", AMOUNT, "of this execution"),
@@ -108,36 +121,70 @@ class OrderRecords:
         self._origin = origin
         self._venue: str | None = None
         self._broker_account: str | None = None
+        self._currency: str | None = None
         self._parents: dict[str, str] = {}
+        self._quantities: dict[str, Decimal] = {}
+        self._groups = GroupRecords()
+        self._latest: dict[str, Any] | None = None
 
     def add(self, stored: Stored) -> dict[str, Any] | None:
-        """The row of an event; None where the event is not of an order."""
+        """The row of an event; None where the event is not of an order, or of a group as a whole.
+
+        An override that was used is the event after the acceptance that it made possible, in the same
+        unit: it has no row, and is written into that one.
+        """
         event = stored.event
         if isinstance(event, LegReleased):
             self._parents[event.order_id] = event.group_id
         if isinstance(event, AccountOpened):
             self._venue, self._broker_account = event.broker, event.broker_account
-        if not isinstance(event, e.OrderEvent):
+            self._currency = event.currency
+        if isinstance(event, OverrideUsed):
+            self._lift(event)
+        known = self._of_order(stored) if isinstance(event, e.OrderEvent) else None
+        if isinstance(event, GroupEvent):
+            known = self._groups.add(event)
+        if known is None:
             return None
-        shown = msgspec.json.decode(stored.frame).get("order", {})
         row: dict[str, Any] = dict.fromkeys(name for name, _, _ in COLUMNS)
-        row.update(self._common(stored, event, shown))
-        row.update(_of_event(event))
+        row.update(self._common(stored))
+        row.update(known)
+        self._latest = row
         return row
 
-    def _common(self, stored: Stored, event: e.OrderEvent, shown: dict[str, Any]) -> dict[str, Any]:
-        version = shown.get("version")
+    def _lift(self, used: OverrideUsed) -> None:
+        row = self._latest
+        if row is not None and row["order_id"] == used.order_id:
+            row.update(lifted_controls=_controls(used.lifted), override_id=used.override_id)
+
+    def _of_order(self, stored: Stored) -> dict[str, Any]:
+        event: Any = stored.event
+        shown = msgspec.json.decode(stored.frame).get("order", {})
+        if isinstance(event, _BEGINNINGS):
+            self._quantities.setdefault(event.order_id, event.terms.quantity)
+        return self._shown(event, shown) | _of_event(event)
+
+    def _common(self, stored: Stored) -> dict[str, Any]:
         return {
             "firm": self._origin.firm,
             "tenant": self._origin.tenant,
             "environment": self._origin.environment,
             "account": self._origin.account,
-            "venue": shown.get("venue") or self._venue,
+            "venue": self._venue,
             "broker_account": self._broker_account,
             "event_seq": stored.seq,
-            "event_type": str(type(event).__struct_config__.tag),
+            "event_type": str(type(stored.event).__struct_config__.tag),
             "event_time": stored.at,
             "correlation_id": stored.correlation,
+            "capacity": self._origin.capacity,
+            "currency": self._currency,
+        }
+
+    def _shown(self, event: e.OrderEvent, shown: dict[str, Any]) -> dict[str, Any]:
+        """The order as it stands after the event."""
+        version = shown.get("version")
+        return {
+            "venue": shown.get("venue") or self._venue,
             "order_id": event.order_id,
             "cl_ord_id": None if version is None else str(cl_ord_id(event.order_id, version)),
             "client_order_id": shown.get("client_order_id"),
@@ -147,11 +194,13 @@ class OrderRecords:
             "algorithm": shown.get("strategy"),
             "algorithm_version": shown.get("strategy_version"),
             "decision_maker": shown.get("user"),
-            "capacity": self._origin.capacity,
             "symbol": shown.get("symbol"),
             "side": shown.get("side"),
             "order_type": shown.get("type"),
+            "converted_from": shown.get("converted_from"),
             "time_in_force": shown.get("time_in_force"),
+            "extended_hours": shown.get("extended_hours"),
+            "original_quantity": self._quantities.get(event.order_id),
             "quantity": _amount(shown.get("quantity")),
             "displayed_quantity": _amount(shown.get("quantity")),
             "leaves_quantity": _amount(shown.get("leaves_qty")),
@@ -182,11 +231,12 @@ def _of_event(event: e.OrderEvent) -> dict[str, Any]:
     if isinstance(event, e.ReplaceRequested):
         found |= {
             "quantity": event.quantity,
+            "displayed_quantity": event.quantity,
             "limit_price": event.limit_price,
             "stop_price": event.stop_price,
         }
     if isinstance(event, e.OrderDenied | e.ReplaceDenied):
-        found["reject_reason"] = "; ".join(f"{one.control} {one.reason}" for one in event.failed)
+        found["reject_reason"] = _controls(event.failed)
     if isinstance(event, e.DispatchStarted):
         found["dispatched_time"] = event.at
     if (sent := getattr(event, "sent_at", None)) is not None:
@@ -217,7 +267,7 @@ def _of_decision(event: e.OrderEvent) -> dict[str, Any]:
     """What risk judged by, and when. What was written before this was kept has only its own time."""
     if not isinstance(event, _DECISIONS):
         return {}
-    found: dict[str, Any] = {"decided_time": event.at}
+    found: dict[str, Any] = {"decided_time": event.at, "noted_controls": _controls(event.noted) or None}
     basis = event.basis
     if basis is None:
         return found
@@ -239,6 +289,8 @@ _DECISIONS: Final = (
 )  # fmt: skip
 
 
+_BEGINNINGS: Final = (e.OrderAccepted, e.OrderHeld, e.OrderDenied, e.OrderAdopted)
+
 _SAME: Final = {
     "actor": "actor",
     "config_hash": "limits_hash",
@@ -252,6 +304,10 @@ _SAME: Final = {
     "expires_at": "expiry_time",
     "committed_at": "committed_time",
 }
+
+
+def _controls(failed: Iterable[e.FailedControl]) -> str:
+    return "; ".join(f"{one.control} {one.reason}" for one in failed)
 
 
 def _amount(value: str | None) -> Decimal | None:
