@@ -15,6 +15,7 @@ import pytest
 from ordergate.audit.daily import Tally
 from ordergate.audit.daily_lines import KILL, LIMITS, SECTIONS
 from ordergate.audit.report_page import Cover, page
+from ordergate.core.risk.rules import Reach
 from ordergate.core.risk.trading_state import Grade, Level
 from tests.audit.days import tally_of
 from tests.engine.killing import engage, hold, kinds, working
@@ -167,6 +168,21 @@ async def test_a_stop_that_is_no_drill_has_the_same_figures_under_the_kill_switc
     assert stop[1] == "cancel_all of the account P-TEST"
     assert (stop[7], stop[9]) == ("", "not yet")
     assert "<h2>Kill drills</h2>\n<p>None.</p>" in made
+
+
+async def test_what_people_wrote_is_text_in_every_table() -> None:
+    async with Stage() as stage:
+        await engage(stage, Level.STRATEGY, "<b>trend", Grade.CANCEL_ALL)
+        await stage.gate.engage_kill(TRADER, grade="cancel_all", reason="rehearsal <i>", correlation="test")
+        odd = rule({"max_open_orders": 9}, name="odd", scope=Reach.STRATEGY, of="<u>trend")
+        await edited(stage, setting(odd))
+        made = page(COVER, tally_of(stage))
+    reader = Reader()
+    reader.feed(made)
+    assert reader.open == []
+    assert not {"b", "i", "u"} & reader.seen
+    assert made.count("&lt;b&gt;trend") == 2
+    assert "&lt;u&gt;trend" in made
 
 
 async def test_refusals_and_notes_in_shadow_stand_apart_on_the_page() -> None:

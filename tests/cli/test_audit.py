@@ -67,6 +67,7 @@ def test_a_day_is_reported_and_exported(desk: Desk, tmp_path: Path) -> None:
     said = ordergate("report", "day", "--to", str(tmp_path / "day.html"), "--json", *where)
     assert said.code == 0, said.err
     assert said.json["counts"]["executions"] >= 1
+    assert {"fired", "noted", "lifted", "acted"} <= said.json.keys()
     assert "The record holds." in (tmp_path / "day.html").read_text(encoding="utf-8")
     today = datetime.now(UTC).date().isoformat()
     written = ordergate("audit", "records", "--day", today, "--to", str(tmp_path), "--json", *where)

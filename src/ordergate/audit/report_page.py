@@ -57,7 +57,7 @@ def page(cover: Cover, tally: Tally) -> str:
         f"<h1>Controls report, {cover.day.isoformat()}</h1>",
         f'<p class="sub">{escape(about)} · {escape(made)}</p>',
         _ground(cover),
-        "<h2>Orders</h2>",
+        "<h2>Orders and stops</h2>",
         _counts(tally),
         _hours(tally),
         "<h2>Controls that fired</h2>",

@@ -38,6 +38,9 @@ def day(
     with waiting("reading and proving the journal"):
         tally = reports.write_day(settings, chosen, file, now)
     if as_json:
-        to_programs({"file": str(file), "counts": dict(tally.counts), "fired": dict(tally.fired.refused)})
+        fired = tally.fired
+        told = {"fired": fired.refused, "noted": fired.noted, "lifted": fired.lifted, "acted": fired.acted}
+        counts = {name: dict(counter) for name, counter in {"counts": tally.counts, **told}.items()}
+        to_programs({"file": str(file), **counts})
     else:
         people().print(f"the report of {chosen.isoformat()} is in {file}")
