@@ -33,6 +33,7 @@ from tests.audit.days import tally_of
 from tests.engine import test_access_desk as access
 from tests.engine import test_dead_man as dead_man
 from tests.engine import test_egress as egress
+from tests.engine import test_key_bounds as bounds
 from tests.engine import test_overrides as overrides
 from tests.engine import test_trips as trips
 from tests.engine.killing import engage, kinds, working
@@ -214,6 +215,19 @@ async def test_an_alarm_says_what_there_is_to_decide_by() -> None:
         assert alarm.what.startswith("alarm raised: egress withheld, P-")
         assert "approved " in alarm.why
         assert "leaving " in alarm.why
+
+
+async def test_what_a_key_refuses_says_to_whom_and_why() -> None:
+    async with Stage() as stage:
+        hook = msgspec.structs.replace(bounds.SMALL, subject="hook:trend", client_id="hook", owner="desk")
+        answer = await stage.gate.place(hook, bounds.order(3), key=stage.key(), correlation="an-alert")
+        assert isinstance(answer, Refusal)
+        await stage.until(lambda: "use_refused" in stage.listener.kinds)
+        (line,) = said(stage, lines.REFUSED)
+        assert line.what.startswith("refused of ESH4")
+        assert line.what.endswith(": key-notional")
+        assert (line.who, line.why) == ("hook:trend, by hook; desk answers for it", answer.detail)
+        assert tally_of(stage).counts["refused before risk was asked"] == 1
 
 
 async def test_a_role_that_two_gave_is_a_privileged_act_with_its_words() -> None:

@@ -23,6 +23,7 @@ from ordergate.core.risk.view import MarketHours
 from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.journal.memory_store import stored
 from ordergate.wiring import exports
+from tests.engine import test_egress as egress
 from tests.engine import test_overrides as overrides
 from tests.engine.groups import bracket, has_ended, placed
 from tests.engine.stage import ACCOUNT, ES, LIMITS, START, TRADER, Stage
@@ -172,6 +173,22 @@ async def test_a_replacement_that_left_without_an_answer_is_a_record_of_its_own_
         assert (sent["sent_request"], sent["version"]) == ("replace", 2)
         assert sent["cl_ord_id"] == rejected["cl_ord_id"] != rows["order_accepted"]["cl_ord_id"]
         assert rejected["sent_time"] is None
+        assert rejected["unsent"] is False
+        assert sent["unsent"] is None
+
+
+async def test_a_replacement_that_never_left_says_so() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        stage.listener.on("replace_requested", lambda: egress.change_terms(stage, order, strategy="another"))
+        await stage.gate.replace(
+            TRADER, order, quantity=Decimal(2), limit_price=Decimal(4700), stop_price=None,
+            key=stage.key(), correlation="test",
+        )  # fmt: skip
+        await stage.until(lambda: "replace_rejected" in stage.listener.kinds)
+        (rejected,) = (row for row in rows_of(stage) if row["event_type"] == "replace_rejected")
+        assert (rejected["unsent"], rejected["reject_reason"]) == (True, "egress-parity")
 
 
 class _Off:

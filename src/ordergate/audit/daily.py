@@ -17,6 +17,7 @@ from ordergate.audit.catalogue import Fired
 from ordergate.audit.daily_lines import Line, Lines
 from ordergate.audit.stop_figures import Figures, Stops, is_of
 from ordergate.audit.watching import HOUSE
+from ordergate.core.accounts.events import UseRefused
 from ordergate.core.contingent.events import GroupAccepted, GroupDenied
 from ordergate.core.ids import AccountId
 from ordergate.core.orders import events as e
@@ -43,6 +44,7 @@ _COUNTED: Final = {
     e.OutcomeUnknown: "outcomes unknown",
     e.OrderQuarantined: "orders quarantined",
     e.OrderAdopted: "orders placed elsewhere and adopted",
+    UseRefused: "refused before risk was asked",
 }
 _DENIED: Final = (e.OrderDenied, e.ReplaceDenied, GroupDenied)
 

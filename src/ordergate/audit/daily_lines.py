@@ -40,11 +40,12 @@ from ordergate.core.two_persons import OVERRIDE as OVERRIDE_KIND
 KILL: Final = "Kill switch"
 LIMITS: Final = "Limit changes"
 OVERRIDES: Final = "Overrides"
+REFUSED: Final = "Refused before risk was asked"
 BREAKS: Final = "Breaks"
 ALARMS: Final = "Alarms"
 DECISIONS: Final = "Decided by people"
 PRIVILEGED: Final = "Privileged acts"
-SECTIONS: Final = (KILL, LIMITS, OVERRIDES, BREAKS, ALARMS, DECISIONS, PRIVILEGED)
+SECTIONS: Final = (KILL, LIMITS, OVERRIDES, REFUSED, BREAKS, ALARMS, DECISIONS, PRIVILEGED)
 
 UNKNOWN: Final = "of which no event tells"
 
@@ -106,6 +107,8 @@ class Lines:
                 return _of_grant(event)
             case a.OverrideUsed():
                 return self._of_use(event)
+            case a.UseRefused():
+                return _of_refusal(event)
             case policies.LimitEvent():
                 return self._of_limits(event)
             case ChangeEvent():
@@ -240,6 +243,13 @@ def _of_grant(event: OverrideGranted) -> Said:
         f"once, until {_time(event.expires_at)}"
     )
     return Said(OVERRIDES, what, of_people(event.by, event.approved_by), event.reason)
+
+
+def _of_refusal(event: a.UseRefused) -> Said:
+    of = "".join(f" of {name}" for name in (event.symbol, event.strategy) if name)
+    who = of_person(approvals.Person(event.actor, event.client))
+    answers = "" if event.owner is None else f"; {event.owner} answers for it"
+    return Said(REFUSED, f"refused{of}: {_plain(event.code)}", f"{who}{answers}", event.detail)
 
 
 def _of_decision(event: e.OrderResolved | a.CashAdjusted) -> Said:

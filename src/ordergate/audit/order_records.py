@@ -95,6 +95,7 @@ COLUMNS: Final[tuple[tuple[str, str, str], ...]] = (
     ("committed_time", TIME, "the decision was durable"),
     ("sent_time", TIME, "CAT: route; the order, cancel or replacement left"),
     ("sent_request", TEXT, "which of them: place, cancel or replace"),
+    ("unsent", FLAG, "of a replacement that was rejected: it never left the gateway"),
     ("dispatched_time", TIME, "it was about to be sent again"),
     ("acknowledged_time", TIME, "the broker's acknowledgement arrived"),
     ("broker_time", TIME, "by the broker's clock"),
@@ -237,6 +238,8 @@ def _of_event(event: e.OrderEvent) -> dict[str, Any]:
         }
     if isinstance(event, e.OrderDenied | e.ReplaceDenied):
         found["reject_reason"] = _controls(event.failed)
+    if isinstance(event, e.ReplaceRejected):
+        found["unsent"] = event.unsent
     if isinstance(event, e.DispatchStarted):
         found["dispatched_time"] = event.at
     if (sent := getattr(event, "sent_at", None)) is not None:
