@@ -3,8 +3,9 @@
     ORDERGATE_OUTCOMES=build/outcomes make test
     python -m tests.claims build/outcomes
 
-A claim names files and tests, never a folder. One that was skipped shows nothing, unless its row says what
-part of a machine it needs and the skip names that part. A run of some tests is judged on those alone; `main`
+A requirement applies (`yes`), does not apply (`no`), or applies and is `not met`; the last two say why. A
+claim names files and tests, never a folder. One that was skipped shows nothing, unless its row says what part
+of a machine it needs and the skip names that part. A run of some tests is judged on those alone; `main`
 judges whole runs, where a test that did not run is as bad as one that failed.
 """
 
@@ -25,6 +26,10 @@ SECURITY: Final = ROOT / "docs" / "security.md"
 NAMED: Final = re.compile(r"tests/[\w/]+(?:\.py)?(?:::\w+)?")
 _THREAT: Final = re.compile(r"^\| ((?:TM|PL)\d+) \|.*$", re.MULTILINE)
 _OF_FAPI: Final = re.compile(r"^\| (5\.[\d.]+) \|.*$", re.MULTILINE)
+YES: Final = "yes"
+NO: Final = "no"
+NOT_MET: Final = "not met"
+LEVELS: Final = ("1", "2", "3")
 
 
 class Claim(NamedTuple):
@@ -45,6 +50,30 @@ def rows() -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+def flaws(row: Mapping[str, str]) -> list[str]:
+    """What is wrong with a row by itself."""
+    found = []
+    if row["applies"] not in (YES, NO, NOT_MET) or row["level"] not in LEVELS:
+        found.append(f"{row['id']}: what it is")
+    if row["applies"] == YES and not row["tests"].split():
+        found.append(f"{row['id']}: nothing shows it")
+    if row["applies"] == NO and not row["note"]:
+        found.append(f"{row['id']}: why not")
+    if row["applies"] == NOT_MET and not row["note"]:
+        found.append(f"{row['id']}: not met at level {row['level']}, and not said what is lacking")
+    return found
+
+
+def unmet(found: Iterable[Mapping[str, str]]) -> str:
+    """How many apply and are not met, by level, each by its id."""
+    of_level: dict[str, list[str]] = {level: [] for level in LEVELS}
+    for row in found:
+        if row["applies"] == NOT_MET:
+            of_level[row["level"]].append(row["id"])
+    told = [f"level {level}: {', '.join(ids) or 'none'}" for level, ids in of_level.items()]
+    return f"{sum(map(len, of_level.values()))} apply and are not met ({'; '.join(told)})"
+
+
 def claims() -> list[Claim]:
     """Those of the ASVS that apply, every threat, and what FAPI requires.
 
@@ -53,7 +82,7 @@ def claims() -> list[Claim]:
     found = [
         Claim(row["id"], tuple(row["tests"].split()), frozenset(row["needs"].split()))
         for row in rows()
-        if row["applies"] == "yes"
+        if row["applies"] == YES
     ]
     needs = frozenset[str]().union(*(claim.needs for claim in found))
     text = THREATS.read_text(encoding="utf-8")
@@ -109,12 +138,13 @@ def read(folder: Path) -> list[dict[str, Outcome]]:
 
 def main(folder: str) -> int:
     outcomes, made = merged(read(Path(folder))), claims()
-    wrong = judge(made, outcomes, whole=True)
+    wrong = [flaw for row in rows() for flaw in flaws(row)] + judge(made, outcomes, whole=True)
     for line in wrong:
         sys.stderr.write(f"{line}\n")
     lacking = judge([claim._replace(needs=frozenset()) for claim in made], outcomes, whole=True)
     if not wrong:
         sys.stdout.write(f"{len(made)} claims are shown; for {len(lacking)} this machine lacks a part\n")
+    sys.stdout.write(f"{unmet(rows())}\n")
     return 1 if wrong else 0
 
 

@@ -11,9 +11,20 @@ from typing import Final
 
 import pytest
 
-from tests.claims import NAMED, ROOT, SECURITY, THREATS, Claim, Outcome, judge, merged, rows
-
-LEVELS: Final = ("1", "2", "3")
+from tests.claims import (
+    NAMED,
+    ROOT,
+    SECURITY,
+    THREATS,
+    Claim,
+    Outcome,
+    flaws,
+    judge,
+    main,
+    merged,
+    rows,
+    unmet,
+)
 
 
 def missing(named: str) -> str | None:
@@ -29,15 +40,47 @@ def missing(named: str) -> str | None:
 def test_every_claim_that_applies_is_shown_by_tests_and_every_other_says_why_not() -> None:
     wrong = []
     for row in rows():
-        tests = row["tests"].split()
-        if row["applies"] not in ("yes", "no") or row["level"] not in LEVELS:
-            wrong.append(f"{row['id']}: what it is")
-        if row["applies"] == "yes" and not tests:
-            wrong.append(f"{row['id']}: nothing shows it")
-        if row["applies"] == "no" and not row["note"]:
-            wrong.append(f"{row['id']}: why not")
-        wrong += [f"{row['id']}: {no}" for no in map(missing, tests) if no]
+        wrong += flaws(row)
+        wrong += [f"{row['id']}: {no}" for no in map(missing, row["tests"].split()) if no]
     assert not wrong, "\n".join(wrong)
+
+
+ROW: Final = {"id": "1.1.1", "level": "1", "applies": "yes", "tests": "tests/a.py", "note": "why"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wrong"),
+    [
+        ({}, []),
+        ({"tests": ""}, ["1.1.1: nothing shows it"]),
+        ({"applies": "perhaps"}, ["1.1.1: what it is"]),
+        ({"level": "4"}, ["1.1.1: what it is"]),
+        ({"applies": "no"}, []),
+        ({"applies": "no", "note": ""}, ["1.1.1: why not"]),
+        ({"applies": "not met"}, []),
+        ({"applies": "not met", "note": ""}, ["1.1.1: not met at level 1, and not said what is lacking"]),
+        (
+            {"applies": "not met", "note": "", "level": "3"},
+            ["1.1.1: not met at level 3, and not said what is lacking"],
+        ),
+    ],
+)
+def test_what_does_not_apply_and_what_is_not_met_each_say_why(
+    changes: dict[str, str], wrong: list[str]
+) -> None:
+    assert flaws(ROW | changes) == wrong
+
+
+def test_what_is_not_met_is_counted_by_level() -> None:
+    lacking = ROW | {"applies": "not met"}
+    found = [ROW, lacking, lacking | {"id": "1.1.2"}, lacking | {"id": "2.1.1", "level": "3"}]
+    told = "3 apply and are not met (level 1: 1.1.1, 1.1.2; level 2: none; level 3: 2.1.1)"
+    assert unmet(found) == told
+
+
+def test_a_judged_run_says_what_is_not_met(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(str(tmp_path))
+    assert f"{unmet(rows())}\n" in capsys.readouterr().out
 
 
 def test_no_requirement_is_claimed_twice_and_they_are_in_order() -> None:
