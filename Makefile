@@ -18,9 +18,10 @@ PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_
 
 SCANNERS := .venv-scan/.made
 SCAN := .venv-scan/bin
+LOCKS := requirements.txt requirements-dev.txt requirements-scan.txt
 QUIET := --metrics off --disable-version-check --jobs 1
 
-.PHONY: help run test test-long asvs sim sim-teeth mutants risk-coverage bench lint scan sbom types docs fix lock clean
+.PHONY: help run test test-long asvs sim sim-teeth mutants risk-coverage bench lint scan advisories sbom types docs fix lock clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-18s %s\n", $$1, $$2}'
@@ -75,6 +76,11 @@ scan: $(DEVELOPMENT) $(SCANNERS) ## rules of our own (semgrep), and whether a se
 		--exclude samples.py $(QUIET) src bench tools verifier
 	git ls-files -z -- . ':!requirements*.txt' ':!*package-lock.json' ':!bench/results' \
 		| xargs -0 $(SCAN)/detect-secrets-hook --baseline tools/scan/not-secrets.json
+
+advisories: $(SCANNERS) ## whether anything that is locked has a published advisory (asks the package index)
+	@failed=0; for each in $(LOCKS); do \
+		$(SCAN)/pip-audit --strict --disable-pip --require-hashes --progress-spinner off -r $$each || failed=1; \
+	done; exit $$failed
 
 sbom: $(SCANNERS) ## what the product is made of, as CycloneDX, in build/sbom.json
 	mkdir -p build

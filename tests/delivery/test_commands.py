@@ -108,3 +108,20 @@ def test_the_locks_name_no_host_and_pin_every_package_by_hash() -> None:
         assert packages
         assert all("==" in line and line.endswith("\\") for line in packages)
         assert text.count("\\\n    --hash=sha256:") >= len(packages)
+
+
+def test_every_lock_is_compared_with_advisories_and_one_that_fails_fails_them_all(checkout: Path) -> None:
+    locks = sorted(file.name for file in REPOSITORY.glob("requirements*.txt"))
+    scanners = checkout / ".venv-scan"
+    (scanners / "bin").mkdir(parents=True)
+    shutil.copy(REPOSITORY / "requirements-scan.txt", checkout)
+    audit = scanners / "bin" / "pip-audit"
+    said = 'echo "$@" >> audited; case "$*" in *-dev.txt*) exit 1;; esac'
+    audit.write_text(f"#!/bin/sh\n{said}\n", encoding="utf-8")
+    audit.chmod(0o755)
+    (scanners / ".made").touch()
+    told = make(checkout, "advisories")
+    audited = (checkout / "audited").read_text(encoding="utf-8").splitlines()
+    assert sorted(line.rpartition(" ")[2] for line in audited) == locks
+    assert all("--strict" in line and "--require-hashes" in line for line in audited)
+    assert told.returncode != 0

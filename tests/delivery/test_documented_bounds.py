@@ -64,6 +64,14 @@ def test_what_costs_much_is_listed_with_the_bounds_of_the_code() -> None:
     assert costs["a webhook"].startswith(f"{outbound.TIMEOUT_S:.0f} seconds")
 
 
+def test_how_soon_a_component_is_replaced_is_said_for_every_severity_and_the_worst_is_first() -> None:
+    days = {row[0]: int(row[1].partition(" day")[0]) for row in rows(SECURITY, "severity")}
+    named = [severity.partition(",")[0] for severity in days]
+    assert named == ["critical", "high", "medium", "low", "no advisory", "no advisory"]
+    mended = list(days.values())[:4]
+    assert mended == sorted(set(mended))
+
+
 def test_what_is_looked_at_most_closely_is_a_package_that_is_asked_for() -> None:
     packages = listed_plain("docs/dependencies.md", "package")
     watched = [name for row in rows("docs/dependencies.md", "risky") for name in row[0].split(", ")]
