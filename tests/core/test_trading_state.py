@@ -222,8 +222,8 @@ def test_every_trip_says_how_it_is_lifted() -> None:
 ONE = (Level.ACCOUNT, "P-ONE")
 
 
-def tripped(at: datetime = NOW, trip: Trip = Trip.ERROR_RATE, **more: object) -> KillEngaged:
-    return engaged(*ONE, Grade.REDUCE_ONLY, at=at, actor="gateway", trip=trip, **more)
+def tripped(at: datetime = NOW, trip: Trip = Trip.ERROR_RATE) -> KillEngaged:
+    return engaged(*ONE, Grade.REDUCE_ONLY, at=at, actor="gateway", trip=trip)
 
 
 def lifted(at: datetime = LATER, actor: str = "anna") -> KillReleased:

@@ -82,7 +82,7 @@ MUTATIONS: Final = (
         p0=True,
         what="a loss limit that was reached binds only while the loss lasts",
         file="core/risk/losses.py",
-        find="    if locked is None or now >= locked.until or loss.limit > locked.limit:",
+        find="    if locked is None or now >= locked.until or limit > locked.limit:",
         put="    if locked is None or now >= locked.at:",
     ),
     Mutation(

@@ -362,11 +362,9 @@ class OrderReplaced(OfRequest, frozen=True, kw_only=True, tag="order_replaced"):
 
 
 class ReplaceRejected(OfRequest, frozen=True, kw_only=True, tag="replace_rejected"):
-    """Refused by the broker, proven never to have reached it, or `unsent`: it never left the gateway."""
-
     version: int
     reason: str
-    unsent: bool = False
+    unsent: bool = False  # it certainly never left
 
 
 class BookedExecution(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -93,7 +93,9 @@ def locks(limits: LossLimits, account: Account, now: datetime) -> Iterator[LossL
 
 def _lock(account: Account, reason: Reason, limit: Decimal, now: datetime) -> LossLimitReached | None:
     locked = account.loss_locks.get(reason)
-    return None if locked is None or now >= locked.until or limit > locked.limit else locked
+    if locked is None or now >= locked.until or limit > locked.limit:
+        return None
+    return locked
 
 
 def losses(limits: LossLimits, sums: Sums, unrealised: Decimal, account: Account) -> Iterator[Loss]:
