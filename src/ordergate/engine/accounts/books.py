@@ -38,6 +38,7 @@ from ordergate.core.risk.exposure import Exposure
 from ordergate.core.risk.memories import Strategies
 from ordergate.core.risk.profit import ProfitLog
 from ordergate.core.risk.resting import Resting
+from ordergate.core.risk.tally import Executed, Tally, is_error
 from ordergate.core.risk.valuation import Valuation
 from ordergate.engine.accounts.group_books import GroupBooks
 from ordergate.engine.accounts.labels import Labels
@@ -76,6 +77,7 @@ class Books:
         self.profit = ProfitLog()
         self.strategies = Strategies()
         self.messages: deque[datetime] = deque(maxlen=MESSAGES_KEPT_MAX)
+        self.tally = Tally()
         self.groups = GroupBooks()
         self._instruments = instruments
         self._open: dict[OrderId, Order] = {}
@@ -155,6 +157,7 @@ class Books:
 
     def picture(self) -> Picture:
         """All that they know now, as values; the next event changes none of them."""
+        errors, executions = self.tally.kept()
         return Picture(
             account=self.account,
             old_names=dict(self.old_names),
@@ -173,6 +176,8 @@ class Books:
             untraded=tuple(sorted(self.profit.untraded)),
             strategies=self.strategies.kept(),
             messages=tuple(self.messages),
+            errors=errors,
+            executions=executions,
         )
 
     def show(self, picture: Picture) -> None:
@@ -199,6 +204,7 @@ class Books:
             self.profit.abroad.setdefault(currency, ProfitLog()).show(quarters, ())
         self.strategies.show(picture.strategies)
         self.messages.extend(picture.messages)
+        self.tally.show(picture.errors, picture.executions)
 
     def fold(self, event: e.AnyOrderEvent | AnyAccountEvent | AnyGroupEvent) -> Change:
         """Apply one event. Raises IllegalTransition or InvariantBroken and changes nothing."""
@@ -210,9 +216,18 @@ class Books:
         self._keep(before, after)
         if isinstance(event, _MESSAGES):
             self.messages.append(event.at)
+        elif isinstance(event, _COUNTED):
+            self._count(after, event)
         if type(event) is e.OrderAccepted:
             self.strategies.saw(event.terms, event.at)
         return Change(before, after, account)
+
+    def _count(self, order: Order, event: e.AnyOrderEvent) -> None:
+        """What breakers count: nothing that others placed, nor by which a flatten closes what is held."""
+        if is_error(event):
+            self.tally.failed(event.at)
+        elif isinstance(event, e.Fill) and not (order.external or self.groups.closes(order.id)):
+            self.tally.executed(Executed(event.at, order.terms.strategy, order.actor))
 
     def _fold_account(self, event: AnyAccountEvent | AnyGroupEvent) -> Change:
         if isinstance(event, GroupEvent):
@@ -333,6 +348,8 @@ _MESSAGES: Final = (
     e.ReplaceRequested,
     e.ReplaceDenied,
 )
+
+_COUNTED: Final = (e.Fill, e.OutcomeUnknown, e.OrderRejected, e.ReplaceRejected)
 
 _MOVES_BOOKS: Final = (
     e.OrderPartiallyFilled,

@@ -36,6 +36,12 @@ class GroupBooks:
     def get(self, group_id: GroupId) -> Group | None:
         return self.active.get(group_id) or self._ended.get(group_id)
 
+    def closes(self, order_id: OrderId) -> bool:
+        """True of an order by which a flatten closes what is held."""
+        group_id = self.of_order.get(order_id)
+        group = None if group_id is None else self.get(group_id)
+        return group is not None and group.terms.kind is GroupKind.FLATTEN
+
     def all(self) -> Iterator[Group]:
         """Every group in memory, newest first."""
         yield from reversed(tuple(self.active.values()))

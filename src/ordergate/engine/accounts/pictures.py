@@ -20,6 +20,7 @@ from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.orders.order import Order
 from ordergate.core.risk.memories import Met
 from ordergate.core.risk.profit import Made
+from ordergate.core.risk.tally import Executed
 
 ITEMS_OF_A_LINE: Final = 100
 BYTES_OF_A_LINE: Final = 65_536
@@ -34,7 +35,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
 
     What is reserved for open orders is not in it: it follows from them. `labels` are `Labels`, packed;
     `groups` the active ones first. `made`, `made_abroad`, `untraded`, `strategies` and `messages` are
-    what risk remembers.
+    what risk remembers, `errors` and `executions` what breakers count.
     """
 
     account: Account | None = None
@@ -54,9 +55,13 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     untraded: tuple[OrderId, ...] = ()
     strategies: tuple[Met, ...] = ()
     messages: tuple[datetime, ...] = ()
+    errors: tuple[datetime, ...] = ()
+    executions: tuple[Executed, ...] = ()
 
 
-_EXACT: Final = ("account", "old_names", "labels", "made", "made_abroad", "strategies", "messages")
+_EXACT: Final = (
+    "account", "old_names", "labels", "made", "made_abroad", "strategies", "messages", "errors", "executions",
+)  # fmt: skip
 _encode: Final = msgspec.json.Encoder().encode
 _decoder: Final = msgspec.json.Decoder(Picture)
 

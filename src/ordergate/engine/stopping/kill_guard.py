@@ -10,7 +10,6 @@ from decimal import Decimal
 from typing import Final, assert_never
 
 from ordergate.core.contingent.group import Group
-from ordergate.core.contingent.terms import GroupKind
 from ordergate.core.ids import Env, OrderId, Symbol
 from ordergate.core.money import ZERO
 from ordergate.core.orders.order import Order, Replacement
@@ -130,10 +129,7 @@ def is_account_of(place: Place, env: Env, seat: Seat) -> bool:
 
 def closes(seat: Seat, order_id: OrderId) -> bool:
     """True of an order by which a flatten closes what is held."""
-    groups = seat.lane.books.groups
-    group_id = groups.of_order.get(order_id)
-    group = None if group_id is None else groups.get(group_id)
-    return group is not None and group.terms.kind is GroupKind.FLATTEN
+    return seat.lane.books.groups.closes(order_id)
 
 
 def _still_reduces(seat: Seat, order: Order, asked: Replacement | None) -> bool:

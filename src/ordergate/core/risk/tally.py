@@ -1,0 +1,109 @@
+"""What breakers count of an account: errors, and executions by strategy, each with its time.
+
+Part of the account's books: folded from its events, so that a restart forgets nothing that a window still
+holds. Decides neither what too many are nor what follows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import chain
+from typing import Final, NamedTuple
+
+from ordergate.core.orders import events as e
+
+COUNTED_MAX: Final = 10_000
+COUNTED_FOR: Final = timedelta(hours=1)
+
+NEVER_SENT: Final = "was never sent"
+
+
+class Executed(NamedTuple):
+    """`actor` asked for the order; `strategy` is None where it named none."""
+
+    at: datetime
+    strategy: str | None
+    actor: str | None
+
+
+class Tally:
+    """Of errors and of each strategy's executions the latest ten thousand, for an hour at most.
+
+    Orders that name no strategy are counted together, as one.
+    """
+
+    __slots__ = ("_errors", "_executions")
+
+    def __init__(self) -> None:
+        self._errors: deque[datetime] = deque(maxlen=COUNTED_MAX)
+        self._executions: dict[str | None, deque[Executed]] = {}
+
+    def failed(self, at: datetime) -> None:
+        self._errors.append(at)
+        while self._errors[0] < at - COUNTED_FOR:
+            self._errors.popleft()
+
+    def executed(self, one: Executed) -> None:
+        """Whose latest execution is too old is let go whole: they are in the order of their latest."""
+        oldest = one.at - COUNTED_FOR
+        row = self._executions.pop(one.strategy, None) or deque(maxlen=COUNTED_MAX)
+        row.append(one)
+        while row[0].at < oldest:
+            row.popleft()
+        self._executions[one.strategy] = row
+        while (first := next(iter(self._executions.values())))[-1].at < oldest:
+            del self._executions[first[-1].strategy]
+
+    @property
+    def strategies(self) -> tuple[str | None, ...]:
+        return tuple(self._executions)
+
+    def latest(self, strategy: str | None) -> Executed | None:
+        row = self._executions.get(strategy)
+        return None if row is None else row[-1]
+
+    def errors(self) -> Iterator[datetime]:
+        """The latest first."""
+        return reversed(self._errors)
+
+    def executions(self, strategy: str | None) -> Iterator[datetime]:
+        """The latest first."""
+        return (one.at for one in reversed(self._executions.get(strategy, ())))
+
+    def kept(self) -> tuple[tuple[datetime, ...], tuple[Executed, ...]]:
+        """Errors and executions, the oldest first; `show` is its inverse."""
+        return tuple(self._errors), tuple(chain.from_iterable(self._executions.values()))
+
+    def show(self, errors: Iterable[datetime], executions: Iterable[Executed]) -> None:
+        """Count what another one counted; for one that has counted nothing yet."""
+        self._errors.extend(errors)
+        for one in executions:
+            self._executions.setdefault(one.strategy, deque(maxlen=COUNTED_MAX)).append(one)
+
+
+def is_error(event: object) -> bool:
+    """True of what an order or a replacement came to wrongly: refused by the broker, or without an answer.
+
+    What certainly never left is none, and neither is a cancel: that has to be asked again.
+    """
+    match event:
+        case e.OutcomeUnknown(asked=asked):
+            return asked is not e.Asked.CANCEL
+        case e.OrderRejected(evidence=evidence):
+            return NEVER_SENT not in evidence
+        case e.ReplaceRejected(unsent=unsent):
+            return not unsent
+        case _:
+            return False
+
+
+def many(times: Iterable[datetime], count: int, *, since: datetime, after: datetime | None) -> int:
+    """How many of these, the latest first, are within a window and after that moment; `count` at most."""
+    found = 0
+    for at in times:
+        if found == count or at < since or (after is not None and at <= after):
+            break
+        found += 1
+    return found
