@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -14,7 +15,6 @@ from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, Level, Trip
 from ordergate.engine.answering.answers import Answer, KillView, StopView
-from ordergate.engine.stopping.breakers import Window
 from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.ports.nodes import Node
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
@@ -22,7 +22,9 @@ from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 REFUSED = fates.TurnedAway("the broker has had enough")
 
 
-async def placed(stage: Stage, limit: str = "4700", *, side: Side = Side.BUY) -> Answer:
+async def placed(
+    stage: Stage, limit: str = "4700", *, side: Side = Side.BUY, strategy: str | None = "trend"
+) -> Answer:
     answer = await stage.gate.place(
         TRADER,
         Terms(
@@ -33,7 +35,7 @@ async def placed(stage: Stage, limit: str = "4700", *, side: Side = Side.BUY) ->
             quantity=Decimal(1),
             limit_price=Decimal(limit),
             time_in_force=TimeInForce.GTC,
-            strategy="trend",
+            strategy=strategy,
         ),
         key=stage.key(),
         correlation="test",
@@ -53,8 +55,8 @@ async def passes(stage: Stage, seconds: float) -> None:
         await stage.clock.move(0.25)
 
 
-async def filled(stage: Stage) -> None:
-    order = (await placed(stage, "4900")).order_id
+async def filled(stage: Stage, strategy: str | None = "trend") -> None:
+    order = (await placed(stage, "4900", strategy=strategy)).order_id
     await stage.until(lambda: stage.status(order) == "filled")
 
 
@@ -62,25 +64,50 @@ def stops(stage: Stage) -> list[StopView]:
     return list(stage.gate.kill_state().stops)
 
 
-class Answering:
-    """A broker that refuses orders while told to."""
+async def changed(stage: Stage, order: OrderId, price: int) -> None:
+    answer = await stage.gate.replace(
+        TRADER,
+        order,
+        quantity=None,
+        limit_price=Decimal(price),
+        stop_price=None,
+        key=stage.key(),
+        correlation="test",
+    )
+    assert isinstance(answer, Answer), answer
 
-    def __init__(self) -> None:
+
+class Answering:
+    """A broker that refuses, while told to, what it is asked."""
+
+    def __init__(self, *calls: fates.Call, fate: fates.Fate = REFUSED) -> None:
         self.refuses = True
+        self._calls = calls or (fates.Call.PLACE,)
+        self._fate = fate
 
     def __call__(self, call: fates.Call) -> fates.Fate:
-        return REFUSED if self.refuses and call is fates.Call.PLACE else fates.Delivered()
+        return self._fate if self.refuses and call in self._calls else fates.Delivered()
 
 
+EXECUTIONS = TripPolicy(executions=3, executions_window_s=60)
 ERRORS = TripPolicy(errors=3, errors_window_s=60, errors_pause_s=10, errors_probation_s=20)
 
 
 @pytest.mark.parametrize(
-    ("count", "apart_s", "over"), [(2, 0, False), (3, 0, True), (3, 30, True), (3, 31, False)]
+    ("wrong", "why"),
+    [
+        ({"errors": 10_001}, "not be over 10000"),
+        ({"executions": 10_001}, "not be over 10000"),
+        ({"errors_window_s": 3_601}, "3600 seconds"),
+        ({"errors_probation_s": 3_601}, "3600 seconds"),
+        ({"executions_window_s": 3_601}, "3600 seconds"),
+    ],
+    ids=str,
 )
-def test_a_window_is_over_at_its_count_within_its_time(count: int, apart_s: float, over: bool) -> None:
-    window = Window(3, 60)
-    assert [window.is_over(number * apart_s) for number in range(count)][-1] is over
+def test_a_policy_looks_no_further_back_than_a_restart_does(wrong: dict[str, Any], why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        TripPolicy(**wrong)
+    TripPolicy(**{name: value - 1 for name, value in wrong.items()})
 
 
 async def test_too_many_errors_let_the_account_only_reduce_and_say_how_that_ends() -> None:
@@ -132,6 +159,58 @@ async def test_without_a_probation_a_person_lifts_the_breaker() -> None:
         )
         assert isinstance(view, KillView)
         assert not view.engaged
+
+
+async def test_a_rejected_replacement_is_an_error_as_a_rejected_order_is() -> None:
+    broker = Answering(fates.Call.REPLACE)
+    async with Stage(fate=broker, trips=ERRORS) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        for price in (4701, 4702, 4703):
+            assert stops(stage) == []
+            await changed(stage, order, price)
+            await stage.until(lambda: stage.status(order) == "working")
+        (stop,) = stops(stage)
+        assert (stop.trip, "the last replacement rejected" in stop.reason) == ("error-rate", True)
+
+
+async def test_what_never_left_is_no_error() -> None:
+    unsent = Answering(fates.Call.PLACE, fates.Call.REPLACE, fate=fates.NotSent("no route"))
+    async with Stage(fate=unsent, trips=TripPolicy(errors=1)) as stage:
+        unsent.refuses = False
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        unsent.refuses = True
+        await changed(stage, order, 4701)
+        await stage.until(lambda: stage.status(order) == "working")
+        await rejected(stage)
+        assert stops(stage) == []
+
+
+async def test_executions_of_orders_that_name_no_strategy_are_throttled_by_their_account() -> None:
+    async with Stage(trips=EXECUTIONS) as stage:
+        await filled(stage)  # of a strategy
+        for _ in range(2):
+            await filled(stage, None)
+        assert stops(stage) == []
+        await filled(stage, None)
+        (stop,) = stops(stage)
+        assert (stop.level, stop.target, stop.grade) == ("account", ACCOUNT, "block_new")
+        assert (stop.trip, "no strategy" in stop.reason) == ("repeated-execution", True)
+        own = await stage.gate.release_kill(
+            TRADER, reason="all is well", correlation="test", level="account", target=ACCOUNT
+        )
+        assert isinstance(own, Refusal)
+        assert own.code is Code.SAME_PERSON
+
+
+async def test_what_a_flatten_closes_is_not_throttled() -> None:
+    async with Stage(trips=TripPolicy(executions=2)) as stage:
+        await filled(stage)
+        await stage.node.groups.flatten(TRADER, ACCOUNT, key=stage.key(), correlation="test")
+        await stage.until(lambda: stage.held(ES) == 0)
+        await filled(stage, None)
+        assert stops(stage) == []
 
 
 async def test_a_breaker_goes_on_after_a_restart() -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
+import msgspec
 import pytest
 
 from ordergate.core.accounts.events import LossLimitReached
-from ordergate.core.ids import OrderId
+from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Trip
-from ordergate.engine.answering.answers import KillView
-from tests.engine.stage import ACCOUNT, RISK, TRADER, Stage
-from tests.engine.test_trips import passes, stops
+from ordergate.engine.accounts.snapshots import SnapshotPace
+from ordergate.engine.answering.answers import Answer, KillView
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
+from tests.engine.test_trips import ERRORS, EXECUTIONS, Answering, filled, passes, rejected, stops
 
 LOSSES: Final = {
     "losses": {"max_daily_loss": "1000"},
@@ -164,3 +168,153 @@ async def test_the_alarm_of_a_loss_says_how_it_is_lifted(cancels: bool, says: st
         await losing(stage)
         (alarm,) = stage.listener.frames_of("alarm_raised")
         assert says in alarm["detail"]["facts"]["lift"]
+
+
+class Ending(NamedTuple):
+    """How a node ends and the next begins, and whether a snapshot is between them."""
+
+    snapshots: SnapshotPace | None = None
+
+    async def again(self, stage: Stage) -> None:
+        if self.snapshots is not None:
+            before = stage.lane.kept_at
+            await stage.until(lambda: stage.lane.kept_at > before)
+        await stage.restart()
+        assert bool(stage.lane.folded_since) is (self.snapshots is not None)
+
+
+either = pytest.mark.parametrize(
+    "ending", [Ending(), Ending(SnapshotPace(events=1))], ids=["journal", "snapshot"]
+)
+TREND: Final = ("strategy", "trend")
+
+
+@either
+async def test_executions_before_a_restart_are_counted_after_it(ending: Ending) -> None:
+    async with Stage(trips=EXECUTIONS, snapshots=ending.snapshots) as stage:
+        for _ in range(2):
+            await filled(stage)
+        await ending.again(stage)
+        assert stops(stage) == []
+        await filled(stage)
+        assert [(one.level, one.target, one.trip) for one in stops(stage)] == [(*TREND, "repeated-execution")]
+
+
+@either
+async def test_executions_without_a_strategy_are_counted_over_a_restart_too(ending: Ending) -> None:
+    async with Stage(trips=EXECUTIONS, snapshots=ending.snapshots) as stage:
+        for _ in range(2):
+            await filled(stage, None)
+        await ending.again(stage)
+        await filled(stage, None)
+        assert [(one.level, one.trip) for one in stops(stage)] == [("account", "repeated-execution")]
+
+
+@either
+async def test_errors_before_a_restart_are_counted_after_it(ending: Ending) -> None:
+    async with Stage(fate=Answering(), trips=ERRORS, snapshots=ending.snapshots) as stage:
+        for _ in range(2):
+            await rejected(stage)
+        await ending.again(stage)
+        assert stops(stage) == []
+        await rejected(stage)
+        assert [one.trip for one in stops(stage)] == ["error-rate"]
+
+
+async def test_what_is_older_than_its_window_is_not_counted_after_a_restart() -> None:
+    async with Stage(trips=EXECUTIONS) as stage:
+        for _ in range(2):
+            await filled(stage)
+        await passes(stage, 61)
+        await stage.restart()
+        await filled(stage)
+        assert stops(stage) == []
+
+
+async def test_a_crash_between_the_last_execution_and_its_stop_does_not_lose_the_stop() -> None:
+    async with Stage(trips=EXECUTIONS) as stage:
+        for _ in range(3):
+            await filled(stage)
+        assert not stops(stage)[0].durable
+        await stage.restart()
+        await stage.until(lambda: [one.trip for one in stops(stage)] == ["repeated-execution"])
+        own = await stage.gate.release_kill(
+            TRADER, reason="all is well", correlation="test", level="strategy", target="trend"
+        )
+        assert isinstance(own, Refusal)
+        assert own.code is Code.SAME_PERSON
+
+
+async def test_a_crash_between_the_last_error_and_its_stop_does_not_lose_the_stop() -> None:
+    async with Stage(fate=Answering(), trips=ERRORS) as stage:
+        for _ in range(3):
+            await rejected(stage)
+        assert not stops(stage)[0].durable
+        await stage.restart()
+        await stage.until(lambda: [one.trip for one in stops(stage)] == ["error-rate"])
+
+
+async def test_what_a_person_released_is_not_counted_again_after_a_restart() -> None:
+    async with Stage(trips=EXECUTIONS) as stage:
+        for _ in range(3):
+            await filled(stage)
+        await stage.until(lambda: stops(stage)[0].durable)
+        await passes(stage, 1)
+        await released(stage, *TREND)
+        await stage.restart()
+        await passes(stage, 2)
+        for _ in range(2):
+            await filled(stage)
+        assert stops(stage) == []
+        await filled(stage)
+        assert len(stops(stage)) == 1
+
+
+async def test_a_probation_and_the_length_of_the_next_pause_outlast_a_restart() -> None:
+    async with Stage(fate=Answering(), trips=ERRORS) as stage:
+        for _ in range(3):
+            await rejected(stage)
+        await stage.until(lambda: stops(stage)[0].durable)
+        await stage.until(lambda: not stops(stage))
+        await stage.restart()
+        await passes(stage, 1)
+        await rejected(stage)
+        assert "one error on probation" in stops(stage)[0].reason
+        await stage.until(lambda: stops(stage)[0].durable)
+        await stage.restart()
+        await passes(stage, 15)
+        assert len(stops(stage)) == 1
+        await passes(stage, 6)
+        assert stops(stage) == []
+
+
+async def test_executions_of_a_strategy_are_counted_over_all_accounts_after_a_restart() -> None:
+    other = AccountId("P-OTHER")
+    async with Stage(trips=EXECUTIONS, others=[other]) as stage:
+        await filled(stage)
+        await filled_in(stage, other)
+        await stage.restart()
+        assert stops(stage) == []
+        await filled(stage)
+        assert [(one.level, one.target) for one in stops(stage)] == [TREND]
+
+
+async def filled_in(stage: Stage, account: AccountId) -> None:
+    """In another account than the stage's own."""
+    anywhere = msgspec.structs.replace(TRADER, accounts=frozenset({account}))
+    terms = Terms(
+        account=account,
+        symbol=ES,
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        quantity=Decimal(1),
+        limit_price=Decimal(4900),
+        time_in_force=TimeInForce.GTC,
+        strategy="trend",
+    )
+    answer = await stage.gate.place(anywhere, terms, key=stage.key(), correlation="test")
+    assert isinstance(answer, Answer), answer
+    seat = stage.node.lanes.get(account)
+    assert seat is not None
+    books = seat.lane.books
+    await stage.until(lambda: (order := books.order(answer.order_id)) and order.status == "filled")

@@ -66,7 +66,7 @@ class Trip(StrEnum):
         return member
 
     ERROR_RATE = "error-rate", "By itself after the pause, on probation; or by a person."
-    REPEATED_EXECUTION = "repeated-execution", "By a person who is not the strategy's user."
+    REPEATED_EXECUTION = "repeated-execution", "By a person who is not the orders' user."
     LOSS_LIMIT = "loss-limit", "By a person, once the loss is understood."
     STALE_MARKET_DATA = "stale-market-data", "By itself when prices come again."
     STREAM_STALE = "stream-stale", "By itself when the account has caught up with its broker."

@@ -1,52 +1,23 @@
 """Breakers that count what brokers answer: too many errors of an account, too many executions of a strategy.
 
-R26 and R17 of the catalogue. They look at committed events and remember only what their windows hold; a
-stop that they engaged is in the journal, and after a restart its pause begins again. They speak to nobody.
+R26 and R17 of the catalogue. Each judges by what the accounts' books count and by what the control stream
+says has tripped before, and remembers nothing itself: after a restart all is as it was, and what was due
+when the gateway ended is done. They speak to nobody.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Final
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
 
-import msgspec
-
-from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.ids import AccountId
 from ordergate.core.orders import events as e
-from ordergate.core.risk.trading_state import Grade, Level, Place, Trip
+from ordergate.core.risk.tally import is_error, many
+from ordergate.core.risk.trading_state import GATEWAY, Grade, Level, Place, Trip, Tripped
 from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.stopping.trips import TripPolicy, Trips
 from ordergate.ports.clock import Clock
-
-STRATEGIES_MAX: Final = 10_000
-
-_NEW: Final = (e.Asked.PLACE, e.Asked.REPLACE)
-_COUNTED: Final = frozenset({e.OrderRejected, e.OutcomeUnknown, e.OrderPartiallyFilled, e.OrderFilled})
-
-
-class Window:
-    """Whether something happened so often within so many seconds. Keeps no more than that many times."""
-
-    def __init__(self, count: int, seconds: float) -> None:
-        self._seconds = seconds
-        self._times: deque[float] = deque(maxlen=count)
-
-    def is_over(self, now: float) -> bool:
-        """It happens now: True when it is the count-th within the window."""
-        self._times.append(now)
-        return len(self._times) == self._times.maxlen and now - self._times[0] <= self._seconds
-
-    def forget(self) -> None:
-        self._times.clear()
-
-
-class Breaker(msgspec.Struct):
-    """One account's. `tripped_at` and `probation_until` are monotonic seconds."""
-
-    window: Window
-    pause_s: float
-    tripped_at: float | None = None
-    probation_until: float | None = None
 
 
 class Breakers:
@@ -55,92 +26,116 @@ class Breakers:
         self._trips = trips
         self._clock = clock
         self._policy = policy
-        self._of_account: dict[AccountId, Breaker] = {}
-        self._of_strategy: dict[str, Window] = {}
+        self._caught_up: dict[AccountId, int] = {}
 
     def follow(self, seat: Seat, event: object) -> None:
         """Called for every committed event of an account."""
-        if type(event) not in _COUNTED:
-            return
-        match event:
-            case e.Fill(order_id=order_id):
-                self._executed(seat, order_id)
-            case e.OutcomeUnknown(asked=asked) if asked in _NEW:
-                self._failed(seat, f"no certain answer: {event.why}")
-            case e.OrderRejected() if not event.evidence.endswith("was never sent"):
-                self._failed(seat, f"rejected: {event.reason}")
-            case _:
-                return
+        if isinstance(event, e.Fill):
+            order = seat.lane.books.order(event.order_id)
+            if order is not None:
+                self._judge_executions(seat, order.terms.strategy)
+        elif is_error(event):
+            self._judge_errors(seat, _said(event))
 
     async def look(self) -> None:
-        """Half-open what has paused for long enough, and close what kept its probation."""
-        policy = self._policy
-        if not policy.errors:
-            return
-        now = self._clock.monotonic()
+        """Half-open what has paused for long enough, and catch up with what was counted before a start."""
         for seat in self._lanes:
-            place, breaker = _place(seat), self._breaker(seat)
-            if self._trips.stands(place, Trip.ERROR_RATE):
-                if breaker.tripped_at is None:
-                    breaker.tripped_at = now  # before a restart
-                if policy.errors_probation_s and now - breaker.tripped_at >= breaker.pause_s:
-                    breaker.tripped_at, breaker.probation_until = None, now + policy.errors_probation_s
-                    breaker.window.forget()
-                    await self._trips.lift(
-                        place, Trip.ERROR_RATE, f"on probation for {policy.errors_probation_s:g} s"
-                    )
-            elif breaker.probation_until is not None and now >= breaker.probation_until:
-                breaker.probation_until, breaker.pause_s = None, policy.errors_pause_s
+            if self._trips.are_known and seat.lane.ready.is_set():
+                self._catch_up(seat)
+                await self._half_open(seat)
 
-    def _failed(self, seat: Seat, what: str) -> None:
-        policy = self._policy
-        if not policy.errors:
+    def _catch_up(self, seat: Seat) -> None:
+        """Once for each time that the account was folded: it may have ended before it could trip."""
+        account, epoch = seat.lane.account, seat.lane.epoch
+        if self._caught_up.get(account) == epoch:
             return
-        now, breaker = self._clock.monotonic(), self._breaker(seat)
-        over = breaker.window.is_over(now)
-        on_probation = breaker.probation_until is not None and now < breaker.probation_until
-        if not (over or on_probation) or self._trips.stands(_place(seat), Trip.ERROR_RATE):
-            return
-        if on_probation:
-            breaker.pause_s = min(breaker.pause_s * 2, policy.errors_pause_s_max)
-        breaker.tripped_at, breaker.probation_until = now, None
-        many = "one error on probation" if on_probation else f"{policy.errors} errors"
-        self._trips.engage(
-            _place(seat),
-            Trip.ERROR_RATE,
-            Grade.REDUCE_ONLY,
-            f"{many} within {policy.errors_window_s:g} s, the last {what}; a pause of {breaker.pause_s:g} s",
-        )
+        self._caught_up[account] = epoch
+        self._judge_errors(seat, "before the account was folded")
+        for strategy in seat.lane.books.tally.strategies:
+            self._judge_executions(seat, strategy)
 
-    def _executed(self, seat: Seat, order_id: OrderId) -> None:
-        policy = self._policy
-        order = seat.lane.books.order(order_id) if policy.executions else None
-        if order is None or order.terms.strategy is None:
+    async def _half_open(self, seat: Seat) -> None:
+        policy, place = self._policy, _place(seat)
+        past = self._trips.past(place, Trip.ERROR_RATE)
+        if not (policy.errors and policy.errors_probation_s and past):
             return
-        strategy = order.terms.strategy
-        window = self._of_strategy.get(strategy)
-        if window is None:
-            if len(self._of_strategy) >= STRATEGIES_MAX:
-                del self._of_strategy[next(iter(self._of_strategy))]
-            window = self._of_strategy[strategy] = Window(policy.executions, policy.executions_window_s)
-        if window.is_over(self._clock.monotonic()):
-            window.forget()
-            self._trips.engage(
-                (Level.STRATEGY, strategy),
-                Trip.REPEATED_EXECUTION,
-                Grade.BLOCK_NEW,
-                f"{policy.executions} executions within {policy.executions_window_s:g} s",
-                concerns=order.actor,
+        pause = timedelta(seconds=_pause_s(policy, past))
+        if self._trips.stands(place, Trip.ERROR_RATE) and self._clock.now() - past[-1].at >= pause:
+            await self._trips.lift(
+                place, Trip.ERROR_RATE, f"on probation for {policy.errors_probation_s:g} s"
             )
 
-    def _breaker(self, seat: Seat) -> Breaker:
-        account = seat.lane.account
-        found = self._of_account.get(account)
-        if found is None:
-            policy = self._policy
-            window = Window(policy.errors, policy.errors_window_s)
-            found = self._of_account[account] = Breaker(window, policy.errors_pause_s)
-        return found
+    def _judge_errors(self, seat: Seat, what: str) -> None:
+        policy, place, now = self._policy, _place(seat), self._clock.now()
+        if not policy.errors or not self._trips.are_known:
+            return
+        past = self._trips.past(place, Trip.ERROR_RATE)
+        after = past[-1].turned_at if past else None
+        on_probation = bool(past) and _is_probation(policy, past[-1], now)
+        most = 1 if on_probation else policy.errors
+        since = now - timedelta(seconds=policy.errors_probation_s if on_probation else policy.errors_window_s)
+        if many(seat.lane.books.tally.errors(), most, since=since, after=after) < most:
+            return
+        how_many = "one error on probation" if on_probation else f"{policy.errors} errors"
+        pause_s = _pause_s(policy, (*past, Tripped(now)))
+        self._trips.engage(
+            place,
+            Trip.ERROR_RATE,
+            Grade.REDUCE_ONLY,
+            f"{how_many} within {policy.errors_window_s:g} s, the last {what}; a pause of {pause_s:g} s",
+        )
+
+    def _judge_executions(self, seat: Seat, strategy: str | None) -> None:
+        """Of a strategy wherever it trades; of orders that name none by their account."""
+        policy = self._policy
+        if not policy.executions or not self._trips.are_known:
+            return
+        place = _place(seat) if strategy is None else (Level.STRATEGY, strategy)
+        past = self._trips.past(place, Trip.REPEATED_EXECUTION)
+        after = past[-1].turned_at if past else None
+        since = self._clock.now() - timedelta(seconds=policy.executions_window_s)
+        left = policy.executions
+        for one in (seat,) if strategy is None else self._lanes:
+            left -= many(one.lane.books.tally.executions(strategy), left, since=since, after=after)
+        if left:
+            return
+        latest = seat.lane.books.tally.latest(strategy)
+        self._trips.engage(
+            place,
+            Trip.REPEATED_EXECUTION,
+            Grade.BLOCK_NEW,
+            f"{policy.executions} executions within {policy.executions_window_s:g} s"
+            + ("" if strategy is not None else " of orders that name no strategy"),
+            concerns=None if latest is None else latest.actor,
+        )
+
+
+def _is_probation(policy: TripPolicy, last: Tripped, now: datetime) -> bool:
+    """The gateway itself let go, and not for long enough."""
+    if last.lifted_at is None or last.lifted_by != GATEWAY:
+        return False
+    return now < last.lifted_at + timedelta(seconds=policy.errors_probation_s)
+
+
+def _pause_s(policy: TripPolicy, past: Sequence[Tripped]) -> float:
+    """Of the last of them: twice as long as before for each that came on probation."""
+    pause_s = policy.errors_pause_s
+    for before, after in pairwise(past):
+        again = _is_probation(policy, before, after.at)
+        pause_s = min(pause_s * 2, policy.errors_pause_s_max) if again else policy.errors_pause_s
+    return pause_s
+
+
+def _said(event: object) -> str:
+    match event:
+        case e.OutcomeUnknown(why=why):
+            return f"no certain answer: {why}"
+        case e.OrderRejected(reason=reason):
+            return f"rejected: {reason}"
+        case e.ReplaceRejected(reason=reason):
+            return f"replacement rejected: {reason}"
+        case _:
+            return type(event).__name__
 
 
 def _place(seat: Seat) -> Place:

@@ -14,6 +14,7 @@ import msgspec
 
 from ordergate.core.accounts.events import LossLimitReached
 from ordergate.core.ids import Symbol
+from ordergate.core.risk.tally import COUNTED_FOR, COUNTED_MAX
 from ordergate.core.risk.trading_state import (
     GATEWAY,
     Grade,
@@ -39,9 +40,11 @@ CORRELATION: Final = "trip"
 class TripPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """When to trip. A count or a number of seconds of 0 turns that one off.
 
-    `errors` rejected or unanswered orders of an account within `errors_window_s`; then a pause that
-    doubles from `errors_pause_s`, and where `errors_probation_s` is not 0 a probation of that length, in
-    which one more error is one too many. `executions` of a strategy within `executions_window_s`.
+    `errors` rejected or unanswered orders and replacements of an account within `errors_window_s`; then a
+    pause that doubles from `errors_pause_s`, and where `errors_probation_s` is not 0 a probation of that
+    length, in which one more error is one too many. `executions` of a strategy within
+    `executions_window_s`, and of an account's orders that name none. No more, and for no longer, than the
+    books count, so that a restart forgets nothing.
     """
 
     errors: int = 0
@@ -63,6 +66,13 @@ class TripPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     def __post_init__(self) -> None:
         if any(value < 0 for value in msgspec.structs.astuple(self)):
             raise ValueError("counts, seconds and milliseconds of trips must not be negative")
+        if max(self.errors, self.executions) > COUNTED_MAX:
+            raise ValueError(f"errors and executions must not be over {COUNTED_MAX}: no more are counted")
+        longest = max(self.errors_window_s, self.errors_probation_s, self.executions_window_s)
+        if longest > COUNTED_FOR.total_seconds():
+            raise ValueError(
+                f"windows and probation must not be over {COUNTED_FOR.total_seconds():g} seconds"
+            )
         if self.clock_stop_ms < self.clock_warn_ms:
             raise ValueError("clock_stop_ms must be at least clock_warn_ms")
 
