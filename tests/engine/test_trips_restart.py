@@ -49,8 +49,14 @@ async def locked(stage: Stage) -> OrderId:
 
 
 async def crashed_at_a_lock(stage: Stage) -> None:
+    await lock(stage)
+    await stage.crash()
+
+
+async def lock(stage: Stage) -> LossLimitReached:
+    """Durable, and nothing has followed from it yet."""
     now = stage.clock.now()
-    lock = LossLimitReached(
+    reached = LossLimitReached(
         account=ACCOUNT,
         at=now,
         reason="daily-loss",
@@ -58,8 +64,8 @@ async def crashed_at_a_lock(stage: Stage) -> None:
         lost=Decimal(1300),
         until=now + timedelta(hours=8),
     )
-    await stage.lane.record([lock], correlation="test").committed
-    await stage.crash()
+    await stage.lane.record([reached], correlation="test").committed
+    return reached
 
 
 async def released(stage: Stage, level: str = "account", target: str = ACCOUNT) -> None:
@@ -124,7 +130,18 @@ async def test_a_stop_that_a_person_released_does_not_come_back_for_the_same_loc
         assert stops(stage) == []
 
 
-async def test_a_lock_that_a_tighter_limit_makes_anew_has_a_stop_of_its_own() -> None:
+async def test_a_stop_that_was_released_before_it_was_written_does_not_come_back_either() -> None:
+    async with Stage(limits=LOSSES) as stage:
+        stage.node.trips.lost_too_much(stage.seat, await lock(stage), "1300 lost today, 1000 allowed")
+        assert not stops(stage)[0].durable
+        await released(stage)
+        assert stops(stage) == []
+        await stage.restart()
+        await passes(stage, 3)
+        assert stops(stage) == []
+
+
+async def test_another_limit_that_is_reached_later_has_a_stop_of_its_own() -> None:
     async with Stage(limits=limits(max_daily_loss="1000", max_weekly_loss="20000")) as stage:
         await losing(stage)
         await passes(stage, 2)

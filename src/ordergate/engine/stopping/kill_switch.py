@@ -198,7 +198,8 @@ class KillSwitch:
         """In force only once durable, and never against an engagement that came meanwhile.
 
         One from elsewhere is there before this is written, and then it is not. One from here waits its
-        turn behind it; it may be equal to what is released, if the clock has not moved.
+        turn behind it; it may be equal to what is released, if the clock has not moved. What tripped and
+        is not written yet is written before: whoever released it is to be known after a restart.
         """
         released = self._state.kills.get(event.place)
         waiting = [one for one in self._unwritten if one.place == event.place]
@@ -207,6 +208,10 @@ class KillSwitch:
             return self._state.kills.get(event.place) != released
 
         async with self._writing:
+            for tripped in waiting:
+                if tripped.trip is not None and any(one is tripped for one in self._unwritten):
+                    await self._append_surely(tripped, "kill-switch")
+                    self._was_written(tripped)
             await self._append_surely(event, correlation, unless=overtaken)
         if overtaken():
             log.warning("kill_switch.changed_meanwhile", actor=event.actor)
