@@ -26,7 +26,7 @@ from ordergate.core.refusals import Refusal
 from ordergate.core.risk.limits import ADJUSTABLE
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Reach
-from ordergate.core.risk.trading_state import Grade, Level
+from ordergate.core.risk.trading_state import Grade, Level, Trip
 from ordergate.core.tenancy import AccountPlace
 from ordergate.engine.stopping.trips import TripPolicy
 from tests.audit.days import tally_of
@@ -63,7 +63,8 @@ async def test_a_stop_that_nobody_decided_says_what_did_and_who_may_not_lift_it(
         (line,) = said(stage, lines.KILL)
         assert line.what == "kill engaged by the trip repeated-execution: block_new of the strategy trend"
         assert line.who == "gateway"
-        assert line.why.endswith("lifted: By a person who is not the strategy's user, but not by trader")
+        lift = Trip.REPEATED_EXECUTION.lift.rstrip(".")
+        assert line.why.endswith(f"; lifted: {lift}, but not by trader")
 
 
 async def test_what_was_swept_is_told_with_its_figures() -> None:

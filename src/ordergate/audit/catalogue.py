@@ -30,7 +30,7 @@ class Listed(NamedTuple):
 
 
 _ACTS: Final = {
-    "R17": "strategies stopped by the trip repeated-execution",
+    "R17": "strategies, and accounts for orders of none, stopped by the trip repeated-execution",
     "R18": "loss limits that were reached",
     "R20": "orders that were kept back, or whose replacement was",
     "R23": "orders let past a control",
