@@ -153,6 +153,7 @@ async def a_ticket(it: Floor, said: list[bytes]) -> dict[str, bytes]:
     unused = json.loads(
         await asked(it, "POST", "/v1/stream/tickets", json_body={"origin": ORIGIN}, token=token)
     )["ticket"]
+    told: list[str] = []
     for _ in range(2):
         async with it.http.ws_connect(f"{it.base_url}/v1/stream", origin=ORIGIN) as socket:
             await socket.send_json({"type": "authenticate", "ticket": ticket})

@@ -133,12 +133,9 @@ MUTATIONS: Final = (
         p0=True,
         what="a release is in force before it is durable",
         file=_KILL,
-        find=(
-            "        async with self._writing:\n"
-            "            await self._append_surely(event, correlation, unless=overtaken)\n"
-        ),
+        find="            await self._append_surely(event, correlation, unless=overtaken)\n",
         put=(
-            "        self._state = TradingState()\n        async with self._writing:\n"
+            "            self._state = TradingState()\n"
             "            await self._append_surely(event, correlation)\n"
         ),
     ),
