@@ -9,10 +9,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from zxcvbn.frequency_lists import FREQUENCY_LISTS
 
 from ordergate.core.ids import Env
 from ordergate.security.hashing import SECRET_LENGTH_MAX, hash_secret
-from ordergate.security.people.passwords import refuse_password
+from ordergate.security.people.passwords import LENGTH_MIN, refuse_password
 from ordergate.security.people.totp import SECRET_BYTES, Totp
 from ordergate.security.people.visits import COOKIE
 from ordergate.telemetry.secret import Secret
@@ -82,6 +83,39 @@ def test_what_anybody_would_try_first_is_no_password(kind: str) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in PASSWORDS if not kind.startswith(("64", "as long"))])
 def test_any_composition_is_taken(kind: str) -> None:
     assert refuse_password(Secret(PASSWORDS[kind]), ("alice", "acme", "a")) is None
+
+
+COMMON = [
+    "qwerty123456",
+    "1q2w3e4r5t6y",
+    "123456789012",
+    "iloveyou1234",
+    "letmein12345",
+    "qwertyuiopasdf",
+    "abc123abc123",
+    "Monkey123456",
+    "dragonmaster99",
+    "january2026!",
+    "iloveyouforever",
+    "1l0v3y0u1234",
+]
+
+
+@pytest.mark.parametrize("password", COMMON)
+def test_a_common_password_is_none_nor_is_what_is_made_of_one(password: str) -> None:
+    no = refuse_password(Secret(password), ("alice", "acme"))
+    assert no == "a password is not a common one, nor made of common ones, names, dates or neighbouring keys"
+
+
+def test_no_password_of_the_library_s_list_is_taken() -> None:
+    listed: Any = FREQUENCY_LISTS["passwords"]
+    long_enough = [word for word in listed if len(word) >= LENGTH_MIN]
+    assert len(long_enough) > 200
+    assert [word for word in long_enough if refuse_password(Secret(word), ()) is None] == []
+
+
+def test_of_a_long_password_only_so_much_is_looked_at() -> None:
+    assert refuse_password(Secret("a horse that has no battery " * 9), ()) is None
 
 
 def test_a_name_may_be_in_a_password_that_is_long_enough_without_it() -> None:
