@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Final
 
@@ -19,7 +20,7 @@ from ordergate.core.idempotency import Receipt, judge
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.lifecycle import Status
-from ordergate.core.orders.terms import Terms
+from ordergate.core.orders.terms import OrderType, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.accounts.lane import Recorded
 from ordergate.engine.accounts.lanes import Seat
@@ -37,6 +38,8 @@ ATTEMPTS_MAX: Final = 3
 READY_WAIT_S_MAX: Final = 2.0
 KEPT: Final = timedelta(days=7)
 _UNANSWERED: Final = frozenset({Status.ACCEPTED, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
+_UNENDED: Final = _UNANSWERED | {Status.WORKING}
+_AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
 NOT_KNOWN: Final = Refusal(
@@ -159,31 +162,42 @@ class Once:
         return await self._views.order_by_client_id(seat.lane.account, label) is not None
 
     async def after_broker(self, seat: Seat, answer: Answer, wait_s: float) -> Answer:
-        """The answer once the broker has spoken, or the one we have when it takes too long."""
+        """The answer once the broker has spoken, or as it is when that takes too long.
+
+        Of an order that does not rest the broker has spoken when it has ended.
+        """
+        placed = seat.lane.books.order(answer.order_id)
+        waiting = _UNENDED if placed is not None and _ends_at_once(placed.terms) else _UNANSWERED
+        latest = answer.body
         try:
             async with asyncio.timeout(wait_s):
                 while True:
                     changed = seat.lane.changed(answer.order_id)
                     try:
-                        body = await self._answered(seat, answer.order_id, changed)
+                        body = await self._answered(seat, answer.order_id, changed, waiting)
                     finally:
                         seat.lane.unwatch(answer.order_id, changed)
-                    if body is not None:
+                    latest = body or latest
+                    if body is not None and _status_in(body) not in waiting:
                         return _with_body(answer, body)
         except TimeoutError:
-            return answer
+            return _with_body(answer, latest)
 
     async def _answered(
-        self, seat: Seat, order_id: OrderId, changed: asyncio.Future[OrderRow | None]
+        self,
+        seat: Seat,
+        order_id: OrderId,
+        changed: asyncio.Future[OrderRow | None],
+        waiting: AbstractSet[Status],
     ) -> bytes | None:
-        """The order once the broker has spoken; None when what changed was something else."""
+        """The order when it has changed, or has changed before; None when that was something else."""
         order = seat.lane.books.order(order_id)
-        if order is not None and order.status not in _UNANSWERED:
+        if order is not None and order.status not in waiting:
             body = await self._shown(seat, order_id)
-            if body is not None and not _says_unanswered(body):
+            if body is not None and _status_in(body) not in waiting:
                 return body
         row = await changed
-        return row.body if row is not None and row.status not in _UNANSWERED else None
+        return None if row is None else row.body
 
     async def _again(self, seat: Seat, receipt: Receipt) -> Answer | Refusal:
         """The same request again: the order as it is now."""
@@ -264,5 +278,12 @@ class _Shown(msgspec.Struct):
     status: Status
 
 
-def _says_unanswered(body: bytes) -> bool:
-    return msgspec.json.decode(body, type=_Shown).status in _UNANSWERED
+def _status_in(body: bytes) -> Status:
+    return msgspec.json.decode(body, type=_Shown).status
+
+
+def _ends_at_once(terms: Terms) -> bool:
+    """Filled or canceled as soon as the market has it; a stop waits for its price first."""
+    if terms.type.needs_stop_price:
+        return False
+    return terms.type is OrderType.MARKET or terms.time_in_force in _AT_ONCE
