@@ -1,5 +1,6 @@
 """Sessions of real exchanges: by the wall clock in every season, on short days, not beyond what was read."""
 
+import asyncio
 from datetime import UTC, datetime
 
 import msgspec
@@ -7,9 +8,10 @@ import pytest
 
 from ordergate.core.ids import Symbol
 from ordergate.core.risk.view import MarketHours
-from ordergate.wiring.market_hours import ALWAYS_OPEN, NoCalendar, Sessions, of, read
+from ordergate.wiring.market_hours import ALWAYS_OPEN, NoCalendar, Sessions, WhenNeeded, of, read
 from tests.core.examples import share
-from tests.engine.stage import INSTRUMENT
+from tests.e2e.pacing import PACE
+from tests.engine.stage import INSTRUMENT, HandClock
 
 
 def at(text: str) -> datetime:
@@ -68,3 +70,30 @@ def test_a_calendar_that_nobody_knows_is_a_sentence() -> None:
     odd = msgspec.structs.replace(share(), calendar="XMARS")
     with pytest.raises(NoCalendar, match="no trading calendar 'XMARS'"):
         of({odd.symbol: odd}, at("2026-01-05T00:00:00Z"))
+
+
+async def test_the_calendars_are_read_once_a_rule_asks_for_them() -> None:
+    apple = msgspec.structs.replace(share(), symbol=Symbol("AAPL"), calendar="XNYS")
+    clock = HandClock()
+    hours = WhenNeeded({apple.symbol: apple}, clock)
+    assert hours(apple.symbol, clock.now()) is None
+    async with asyncio.timeout(60):
+        while hours(apple.symbol, clock.now()) is None:
+            await PACE.sleep(0.01)
+    known = of({apple.symbol: apple}, clock.now())
+    assert hours(apple.symbol, clock.now()) == known(apple.symbol, clock.now())
+
+
+async def test_a_calendar_that_nobody_knows_leaves_the_hours_unknown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    strange = msgspec.structs.replace(share(), calendar="NOWHERE")
+    clock = HandClock()
+    hours = WhenNeeded({strange.symbol: strange}, clock)
+    assert hours(strange.symbol, clock.now()) is None
+    told = ""
+    async with asyncio.timeout(60):
+        while "hours.unknown" not in told:
+            await PACE.sleep(0.01)
+            told += capsys.readouterr().err
+    assert hours(strange.symbol, clock.now()) is None

@@ -26,7 +26,7 @@ from ordergate.audit.checkpointer import Checkpointer
 from ordergate.core.faults import Fault
 from ordergate.core.ids import E, Env
 from ordergate.engine.accounts.snapshots import SnapshotPace
-from ordergate.engine.commands.judging import Hours, always_unknown
+from ordergate.engine.commands.judging import Hours
 from ordergate.engine.desks.access_desk import AccessDesk
 from ordergate.engine.desks.privileged import PrivilegedRecord
 from ordergate.engine.desks.strategies_desk import StrategiesDesk
@@ -315,10 +315,10 @@ async def _brokerages(
 
 
 def _hours(settings: Settings, clock: SystemClock) -> Hours:
-    """The trading hours of every instrument, where an account is bound by them."""
+    """The trading hours of every instrument: read now where the settings bind an account by them."""
     limits = [its.parsed_limits() for its in settings.accounts.values()]
     if all(one is None or one.hours is market_hours.ANY for one in limits):
-        return always_unknown
+        return market_hours.WhenNeeded(settings.symbols, clock)
     try:
         return market_hours.of(settings.symbols, clock.now())
     except market_hours.NoCalendar as error:

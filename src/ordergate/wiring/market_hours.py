@@ -6,6 +6,7 @@ hours are not known, and what is not known is refused by risk. Decides about no 
 
 from __future__ import annotations
 
+import asyncio
 from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,6 +16,10 @@ from ordergate.core.ids import Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.risk.limit_parts import Hours
 from ordergate.core.risk.view import MarketHours
+from ordergate.ports.clock import Clock
+from ordergate.telemetry.log import logger
+
+log = logger("hours")
 
 ANY: Final = Hours.ANY
 YEARS: Final = 2
@@ -57,6 +62,32 @@ def of(
         return None if name is None else sessions[name].at(moment)
 
     return hours
+
+
+class WhenNeeded:
+    """The same, read when it is first asked for: by a rule that was made while the gateway runs.
+
+    Until that is done, a second or two later, the hours are not known.
+    """
+
+    def __init__(self, instruments: Mapping[Symbol, Instrument], clock: Clock) -> None:
+        self._instruments = instruments
+        self._clock = clock
+        self._found: Callable[[Symbol, datetime], MarketHours | None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    def __call__(self, symbol: Symbol, moment: datetime) -> MarketHours | None:
+        if self._found is not None:
+            return self._found(symbol, moment)
+        if self._reading is None:
+            self._reading = asyncio.get_running_loop().create_task(self._read(), name="market-hours")
+        return None
+
+    async def _read(self) -> None:
+        try:
+            self._found = await asyncio.to_thread(of, self._instruments, self._clock.now())
+        except NoCalendar as error:
+            log.error("hours.unknown", why=str(error))
 
 
 def read(name: str, now: datetime) -> list[tuple[datetime, datetime]]:
