@@ -33,7 +33,8 @@ from ordergate.engine.answering.answers import BreakAnswer, RunAsked
 from ordergate.engine.answering.cancels import until_durable
 from ordergate.engine.answering.envelopes import Asker, Request, Route
 from ordergate.engine.answering.once import Once, until_ready
-from ordergate.ports.broker import BrokerAccount, BrokerUnavailable, NotFound
+from ordergate.engine.reconciling.asking import is_denied
+from ordergate.ports.broker import BrokerAccount, BrokerUnavailable
 from ordergate.ports.clock import Clock
 from ordergate.ports.views import Views
 from ordergate.telemetry.log import logger
@@ -206,8 +207,8 @@ class BreakDesk:
         order = await seat.lane.order(order_id)
         if order is None:
             return Facts()
-        found = await seat.broker.find(order.cl_ord_id)
-        return Facts(order=await seat.lane.order(order_id), broker_denies=isinstance(found, NotFound))
+        denies = await is_denied(seat, order)
+        return Facts(order=await seat.lane.order(order_id), broker_denies=denies)
 
     async def _seat_of(self, principal: Principal, break_id: str) -> Seat | Refusal:
         """The account of a break, in memory or long settled."""

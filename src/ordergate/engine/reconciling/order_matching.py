@@ -15,7 +15,7 @@ import msgspec
 
 from ordergate.core.accounts.breaks import NOT_FOUND, Difference, Nature
 from ordergate.core.accounts.events import AccountSynced
-from ordergate.core.ids import ClOrdId, OrderId, parse_cl_ord_id
+from ordergate.core.ids import OrderId, parse_cl_ord_id
 from ordergate.core.money import text
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
@@ -27,6 +27,7 @@ from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.accounts.quarantine import Quarantine
 from ordergate.engine.accounts.runs import Tally
 from ordergate.engine.reconciling.absences import Absences
+from ordergate.engine.reconciling.asking import find_version
 from ordergate.engine.reconciling.rhythm import Rhythm
 from ordergate.engine.wire.dispatcher import Dispatcher
 from ordergate.engine.wire.ingest import Ingest
@@ -166,42 +167,44 @@ class OrderMatching:
         if order.replacement is not None:
             found = await self._find_replaced(seat, order, order.replacement.version, picture)
         else:
-            found = await seat.broker.find(order.known_as(order.version))
-            if not isinstance(found, NotFound):
+            found = await find_version(seat, order, order.version)
+            if isinstance(found, r.OrderSnapshot):
                 self._absences.found(order.id)
-        if not isinstance(found, NotFound):
+        if isinstance(found, r.OrderSnapshot):
             return await self._prove(seat, found, picture)
         self._absences.of_order(seat, order.id)
         return self._denied(seat, order.id)
 
     async def _find_replaced(
         self, seat: Seat, order: Order, asked: int, picture: Picture
-    ) -> r.OrderSnapshot | NotFound:
+    ) -> r.OrderSnapshot | NotFound | None:
         """What the broker shows of an order that it may have replaced: the new version, or the old one.
 
         A new version that is refused may have been in force before. Then the old one says so, and goes first.
         """
-        new = await seat.broker.find(order.known_as(asked))
+        new = await find_version(seat, order, asked)
         if isinstance(new, r.OrderSnapshot) and new.status is not r.BrokerStatus.REJECTED:
             self._absences.found(order.id)
             return new
-        old = await seat.broker.find(order.known_as(order.version))
+        old = await find_version(seat, order, order.version)
         if isinstance(old, r.OrderSnapshot) and old.status is r.BrokerStatus.REPLACED:
             self._absences.found(order.id)
-            if isinstance(new, NotFound) or lacks_executions(order, old):
+            if not isinstance(new, r.OrderSnapshot) or lacks_executions(order, old):
                 return old
             await self._prove(seat, old, picture)
             return new
-        reason = "never-arrived" if isinstance(new, NotFound) else new.reason or "rejected by the broker"
+        reason = "never-arrived"
+        if isinstance(new, r.OrderSnapshot):
+            reason = new.reason or "rejected by the broker"
         self._absences.of_replacement(seat, order.id, asked, reason)
         return old
 
     async def _find_unnamed(self, seat: Seat, order: Order, picture: Picture) -> Difference | None:
         """Where the broker holds no client order ids it is asked by its own, once that is known."""
-        if order.broker_order_id is None:
+        found = await find_version(seat, order, order.version)
+        if found is None:
             await self._quarantine.examine(seat, order)
             return None
-        found = await seat.broker.find(ClOrdId(order.broker_order_id))
         if isinstance(found, NotFound):
             return self._denied(seat, order.id)
         if order.replacement is not None and found.status is not r.BrokerStatus.REPLACED:

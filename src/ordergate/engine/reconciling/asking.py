@@ -1,0 +1,34 @@
+"""Asks a broker for an order by the name that it has there.
+
+One of ours is known by our client order id, one that was placed elsewhere by its own, and a broker
+without client order ids (dedup class C) knows nothing but its own.
+"""
+
+from __future__ import annotations
+
+from ordergate.core.ids import ClOrdId
+from ordergate.core.orders import reports as r
+from ordergate.core.orders.order import Order
+from ordergate.engine.accounts.lanes import Seat
+from ordergate.ports.broker import DedupClass, NotFound
+
+
+async def find_version(seat: Seat, order: Order, version: int) -> r.OrderSnapshot | NotFound | None:
+    """What the broker shows of it; None where we know of no name to ask by. Raises BrokerUnavailable."""
+    if seat.broker.capabilities.dedup is not DedupClass.C:
+        return await seat.broker.find(order.known_as(version))
+    if order.broker_order_id is None or version != order.version:
+        return None
+    return await seat.broker.find(ClOrdId(order.broker_order_id))
+
+
+async def is_denied(seat: Seat, order: Order) -> bool:
+    """Whether the broker denies the order, and the replacement that may be in force instead of it.
+
+    Raises BrokerUnavailable.
+    """
+    if order.replacement is not None:
+        new = await find_version(seat, order, order.replacement.version)
+        if isinstance(new, r.OrderSnapshot) and new.status is not r.BrokerStatus.REJECTED:
+            return False
+    return isinstance(await find_version(seat, order, order.version), NotFound)
