@@ -8,9 +8,11 @@ from typing import Any
 import msgspec
 
 from ordergate.core.accounts.breaks import Action, Break
-from ordergate.core.ids import OrderId
+from ordergate.core.ids import OrderId, cl_ord_id
+from ordergate.core.orders import reports as r
 from ordergate.core.refusals import Refusal
 from ordergate.engine.answering.answers import Answer, BreakAnswer
+from ordergate.ports.broker import News
 from tests.engine.stage import ES, TRADER, Stage
 
 
@@ -72,3 +74,9 @@ async def working(stage: Stage, quantity: int = 1) -> tuple[OrderId, str]:
 def drift(stage: Stage, quantity: int) -> None:
     """The broker's position moves by itself; nothing is told."""
     stage.exchange.ledger.book(ES, Decimal(quantity), Decimal(4800))
+
+
+def canceled_news(order: OrderId, broker_order_id: str) -> News:
+    """What the stream says of an order that somebody canceled."""
+    told_as = cl_ord_id(order, 1)
+    return News(r.CanceledReport(cl_ord_id=told_as, version=1, broker_order_id=broker_order_id))

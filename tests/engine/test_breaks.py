@@ -8,10 +8,9 @@ import msgspec
 
 from ordergate.api.stream import channels
 from ordergate.core.accounts.breaks import Action, Nature, Severity, State
-from ordergate.core.ids import OrderId, Symbol, cl_ord_id
-from ordergate.core.orders import reports as r
-from ordergate.ports.broker import News
+from ordergate.core.ids import Symbol
 from tests.engine.settling import (
+    canceled_news,
     drift,
     held_breaks,
     natures,
@@ -139,11 +138,6 @@ async def test_a_denied_order_that_ends_after_all_heals_its_break() -> None:
         await stage.until(lambda: natures(stage) == [])
         assert stage.status(order) == "canceled"
         assert shown(stage, broken)["rule"] == "order-ended"
-
-
-def canceled_news(order: OrderId, broker_order_id: str) -> News:
-    told_as = cl_ord_id(order, 1)
-    return News(r.CanceledReport(cl_ord_id=told_as, version=1, broker_order_id=broker_order_id))
 
 
 async def test_an_order_that_is_final_with_us_and_open_there_is_a_severe_break_until_it_is_gone() -> None:

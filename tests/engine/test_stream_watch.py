@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
-
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -78,11 +76,11 @@ def test_a_difference_is_sure_when_it_is_seen_in_two_runs_far_enough_apart() -> 
     sure = []
     for second in (0, 3, 6):
         sightings.begin()
-        seen = sightings.see(item, now=START + timedelta(seconds=second), apart_s=5)
+        seen = sightings.see(item, now=START, steady_s=second, apart_s=5)
         sure.append(seen is not None)
         sightings.end()
     assert sure == [False, False, True]
     sightings.begin()
     sightings.end()  # a run that did not see it
     assert len(sightings) == 0
-    assert sightings.see(item, now=START + timedelta(minutes=1), apart_s=5) is None
+    assert sightings.see(item, now=START, steady_s=60, apart_s=5) is None

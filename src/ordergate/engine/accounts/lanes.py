@@ -19,6 +19,7 @@ from ordergate.core.risk.rates import MessageBuckets
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import BuyingPower, Freshness
+from ordergate.engine.accounts.ages import Ages
 from ordergate.engine.accounts.lane import Lane
 from ordergate.engine.accounts.rereading import Rereads
 from ordergate.engine.accounts.runs import Runs
@@ -56,7 +57,8 @@ class Seat(msgspec.Struct):
     `deaf` that it must be connected anew.
     `unplaced` are the broker's ids of orders that it told executions of and does not show.
     `withheld` is what a broker shows of orders that may be ours, by its ids; see `quarantine`.
-    `asked_last` is the order last asked for, so that each gets its turn.
+    `asked_last` is the order last asked for, so that each gets its turn. `ages` is how long orders have been
+    in question, or as they are.
     `buckets`, `recent` and `prices_seen` are risk's memory of the account's latest messages, orders and
     prices. `own_lanes` are those of all accounts of the same owner, this one's first, and `groups` the
     sums of exposure that the account is part of. Until `limits_known` there are no limits; `narrower` is
@@ -84,6 +86,7 @@ class Seat(msgspec.Struct):
     read_at: float | None = None
     watch: StreamWatch = msgspec.field(default_factory=StreamWatch)
     sightings: Sightings = msgspec.field(default_factory=Sightings)
+    ages: Ages = msgspec.field(default_factory=Ages)
     rereads: Rereads = msgspec.field(default_factory=Rereads)
     runs: Runs = msgspec.field(default_factory=Runs)
     buckets: MessageBuckets = msgspec.field(default_factory=lambda: MessageBuckets(None))

@@ -1,7 +1,8 @@
 """Differences that could still be news under way: sure only when they are seen again, later.
 
 A broker's answers lag behind each other. What was seen once is remembered; what is seen twice, far
-enough apart and after everything about it had time to settle, is a fact.
+enough apart and after everything about it had time to settle, is a fact. How far apart is told by the
+monotonic clock: the wall clock, which dates them, may jump.
 """
 
 from __future__ import annotations
@@ -14,9 +15,13 @@ from ordergate.core.accounts.breaks import Difference
 
 
 class Sighting(msgspec.Struct):
-    """`run` is the number of the latest reconciliation that saw it."""
+    """`run` is the number of the latest reconciliation that saw it; `first_s` is the monotonic second of the
+
+    first time.
+    """
 
     first_at: datetime
+    first_s: float
     last_at: datetime
     run: int
 
@@ -35,14 +40,14 @@ class Sightings:
         """A whole reconciliation begins."""
         self._run += 1
 
-    def see(self, item: Difference, *, now: datetime, apart_s: float) -> Sighting | None:
+    def see(self, item: Difference, *, now: datetime, steady_s: float, apart_s: float) -> Sighting | None:
         """Remember it; the sighting once it is sure, None before."""
         known = self._seen.get(item.key)
         if known is None:
-            self._seen[item.key] = Sighting(now, now, self._run)
+            self._seen[item.key] = Sighting(now, steady_s, now, self._run)
             return None
         known.last_at, known.run = now, self._run
-        return known if (now - known.first_at).total_seconds() >= apart_s else None
+        return known if steady_s - known.first_s >= apart_s else None
 
     def end(self) -> None:
         """What this run did not see was news under way."""

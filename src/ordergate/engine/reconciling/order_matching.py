@@ -309,18 +309,25 @@ class OrderMatching:
         """Sure when it is seen twice, apart, and after what is known of the order has settled."""
         if item is None:
             return
-        now = self._clock.now()
-        order = seat.lane.books.order(OrderId(item.subject))
-        settled = order is None or (now - order.updated_at).total_seconds() >= self._rhythm.settle_s
-        if item.nature is Nature.ORDER_STATUS and not settled:
+        if item.nature is Nature.ORDER_STATUS and not self._has_settled(seat, OrderId(item.subject)):
             picture.unsure.append(item)
             return
-        apart_s = max(seat.broker.capabilities.visibility_lag_s, self._rhythm.recheck_s)
-        sighting = seat.sightings.see(item, now=now, apart_s=apart_s)
+        sighting = seat.sightings.see(
+            item,
+            now=self._clock.now(),
+            steady_s=self._clock.monotonic(),
+            apart_s=max(seat.broker.capabilities.visibility_lag_s, self._rhythm.recheck_s),
+        )
         if sighting is None:
             picture.unsure.append(item)
         else:
             picture.sure.append(_dated(item, sighting.first_at, sighting.last_at))
+
+    def _has_settled(self, seat: Seat, order_id: OrderId) -> bool:
+        order = seat.lane.books.order(order_id)
+        if order is None:
+            return True
+        return seat.ages.seconds(order.id, order.updated_at, self._clock) >= self._rhythm.settle_s
 
     def _our_id(self, seat: Seat, seen: r.OrderSnapshot) -> OrderId | None:
         ours = parse_cl_ord_id(seat.broker.env, seen.cl_ord_id)

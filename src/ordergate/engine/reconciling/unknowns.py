@@ -7,7 +7,6 @@ an alarm. An answer that is merely a moment late is no alarm.
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
 from typing import Final
 
 from ordergate.core.accounts.alarms import AlarmNature, alarm_id
@@ -41,12 +40,13 @@ class Unknowns:
 
     def look(self, seat: Seat) -> None:
         """Count, raise and clear once."""
-        now = self._clock.now()
+        seat.ages.forget_past(seat.lane.books)
         doubtful = {order.id: order for order in seat.lane.books.waiting_orders() if _is_doubtful(order)}
-        ages = Counter(_age(order, now) for order in doubtful.values())
+        seconds = {order.id: self._seconds(seat, order) for order in doubtful.values()}
+        ages = Counter(map(_age, seconds.values()))
         for age in AGES:
             self._metrics.unknown(seat.lane.account, age).set(ages[age])
-        due = [order for order in doubtful.values() if _seconds(order, now) >= ALARM_AFTER_S]
+        due = [order for order in doubtful.values() if seconds[order.id] >= ALARM_AFTER_S]
         if len(due) > EACH_MAX:
             self._tell_many(seat, due)
         else:
@@ -55,6 +55,10 @@ class Unknowns:
         for order in [one for one in doubtful.values() if one.quarantined_at is not None][:EACH_MAX]:
             self._tell_quarantined(seat, order)
         self._clear(seat, doubtful, many=len(due) > EACH_MAX)
+
+    def _seconds(self, seat: Seat, order: Order) -> float:
+        since = order.unknown_since
+        return 0.0 if since is None else seat.ages.seconds(order.id, since, self._clock)
 
     def _tell_many(self, seat: Seat, due: list[Order]) -> None:
         account, oldest = (
@@ -94,12 +98,7 @@ def _is_doubtful(order: Order) -> bool:
     return order.unknown_since is not None
 
 
-def _seconds(order: Order, now: datetime) -> float:
-    return 0.0 if order.unknown_since is None else (now - order.unknown_since).total_seconds()
-
-
-def _age(order: Order, now: datetime) -> str:
-    seconds = _seconds(order, now)
+def _age(seconds: float) -> str:
     return next((age for age, below in AGES.items() if seconds < below), "")
 
 
