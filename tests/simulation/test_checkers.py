@@ -10,6 +10,7 @@ from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.core.ids import ClOrdId, Paper
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.trading_state import KillEngaged
+from ordergate.engine.accounts.alarms import Alarms
 from ordergate.engine.stopping.kill_switch import KillSwitch
 from ordergate.ports.broker import DedupClass, Outcome, Veto
 from ordergate.simulation.plan import Plan, draw
@@ -54,6 +55,13 @@ def test_a_replacement_reaches_the_venue_as_it_was_approved(monkeypatch: pytest.
 
     monkeypatch.setattr(PaperBroker, "replace", more)
     assert {"I2", "I10"} <= _found(_calm(DedupClass.A))
+
+
+def test_somebody_is_told_of_an_order_that_stays_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    doubtful = draw(1)
+    assert _found(doubtful) == set()
+    monkeypatch.setattr(Alarms, "sound", lambda *_: False)
+    assert "I6" in _found(doubtful)
 
 
 def test_a_stop_is_in_the_record_once(monkeypatch: pytest.MonkeyPatch) -> None:

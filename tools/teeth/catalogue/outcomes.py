@@ -13,6 +13,8 @@ _SENDINGS: Final = "engine/wire/sendings.py"
 _ABSENCES: Final = "engine/reconciling/absences.py"
 _MATCHING: Final = "engine/reconciling/order_matching.py"
 _RECONCILE: Final = "core/orders/reconcile.py"
+_AGES: Final = "engine/accounts/ages.py"
+_UNKNOWNS: Final = "engine/reconciling/unknowns.py"
 
 MUTATIONS: Final = (
     Mutation(
@@ -176,5 +178,19 @@ MUTATIONS: Final = (
         file="core/orders/absorb.py",
         find="            return _rejected(order, report, at)",
         put="            return None if order.is_proven else _rejected(order, report, at)",
+    ),
+    Mutation(
+        id="doubt-not-alarmed",
+        what="nobody is told of an order that stays unknown",
+        file=_UNKNOWNS,
+        find="            for order in due:\n                self._tell_unknown(seat, order)",
+        put="            for order in due:\n                _facts(order)",
+    ),
+    Mutation(
+        id="doubt-aged-by-the-wall-clock",
+        what="an order in question gets younger when the wall clock is set back, and is not alarmed",
+        file=_AGES,
+        find="        return max((clock.now() - since).total_seconds(), watched)",
+        put="        return (clock.now() - since).total_seconds() + 0 * watched",
     ),
 )
