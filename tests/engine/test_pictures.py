@@ -9,10 +9,11 @@ from typing import Any, Final
 import msgspec
 import pytest
 
-from ordergate.core.ids import Env, OrderId, Paper
+from ordergate.core.ids import Env, OrderId, Paper, order_id
 from ordergate.engine.accounts import books as books_module
 from ordergate.engine.accounts import pictures
 from ordergate.engine.accounts.books import Books
+from ordergate.engine.accounts.broker_ids import BrokerIds
 from ordergate.engine.accounts.labels import Labels
 from ordergate.engine.accounts.pictures import Unreadable
 from ordergate.engine.accounts.recovery import Folded, Recovery
@@ -87,6 +88,34 @@ def test_a_picture_that_does_not_fit_together_is_unreadable(wrong: dict[str, obj
     books.fold(opened(ALICE))
     with pytest.raises(Unreadable):
         Books(LISTED).show(msgspec.structs.replace(books.picture(), **wrong))
+
+
+def test_a_picture_without_the_ids_of_a_broker_that_knows_no_others_is_unreadable() -> None:
+    books = Books(LISTED)
+    books.fold(opened(ALICE))
+    picture = msgspec.structs.replace(books.picture(), by_broker_id={"broker-1": OrderId("PO-1")})
+    Books(LISTED).show(picture)
+    with pytest.raises(Unreadable):
+        Books(LISTED, nameless=True).show(picture)
+
+
+def test_an_id_of_a_broker_is_of_the_order_that_had_it_last() -> None:
+    ids = BrokerIds()
+    orders = [order_id(Env.PAPER, at_ms=number, entropy=number) for number in range(1_000)]
+    for number, order in enumerate(orders):
+        ids.add(f"broker-{number}", order)
+    ids.add("broker-1", orders[2])
+    again = BrokerIds(ids.pack())
+    found = [again.order_of(f"broker-{number}") for number in range(1_000)]
+    assert found == [orders[0], orders[2], *orders[2:]]
+    assert again.order_of("another") is None
+    assert (len(again), again.pack()) == (1_000, ids.pack())
+
+
+@pytest.mark.parametrize("packed", [b"short", b"x" * 29])
+def test_what_no_ids_were_packed_to_is_refused(packed: bytes) -> None:
+    with pytest.raises(ValueError, match="not whole entries"):
+        BrokerIds(packed)
 
 
 def test_labels_say_never_only_of_what_never_was() -> None:

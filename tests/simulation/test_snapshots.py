@@ -43,7 +43,7 @@ def test_no_world_is_violated_and_every_start_comes_to_the_books_of_all_events(
 
 def whole(recovery: Recovery, head: int) -> Books:
     """What all events make, read from the database's own memory."""
-    books = Books(recovery._instruments, reserves=False)
+    books = recovery._books()
     journal = recovery._journal
     assert isinstance(journal, SimJournal)
     for entry, _ in journal._server.store.books[recovery._account].events[:head]:

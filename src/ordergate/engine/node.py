@@ -53,6 +53,7 @@ from ordergate.engine.wire.renamed import Renamed
 from ordergate.engine.world import AnyServed, AnyWorld, Served, World, require_one_environment, subjects
 from ordergate.engine.worth.prices import PriceBoard
 from ordergate.engine.worth.valuing import Valuing
+from ordergate.ports.broker import DedupClass
 from ordergate.telemetry.log import logger
 
 log = logger("node")
@@ -403,6 +404,7 @@ class Node:
             clock=world.clock,
             metrics=world.metrics,
             rules=world.rules,
+            nameless=one.broker.capabilities.dedup is DedupClass.C,
         )
         stale = Freshness(world.clock.now(), "not reconciled since the start")
         names = names_of(world.instruments.values())

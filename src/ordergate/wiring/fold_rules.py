@@ -20,6 +20,7 @@ from ordergate.wiring.build import digest, texts
 FOLDED_BY: Final = (
     "core",
     "engine/accounts/books.py",
+    "engine/accounts/broker_ids.py",
     "engine/accounts/group_books.py",
     "engine/accounts/labels.py",
     "engine/accounts/pictures.py",

@@ -40,6 +40,7 @@ from ordergate.core.risk.profit import ProfitLog
 from ordergate.core.risk.resting import Resting
 from ordergate.core.risk.tally import Executed, Tally, is_error
 from ordergate.core.risk.valuation import Valuation
+from ordergate.engine.accounts.broker_ids import BrokerIds
 from ordergate.engine.accounts.group_books import GroupBooks
 from ordergate.engine.accounts.labels import Labels
 from ordergate.engine.accounts.pictures import Picture, Unreadable
@@ -67,8 +68,13 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 class Books:
     """The state of one account. Final orders are forgotten beyond a bound; the journal has them."""
 
-    def __init__(self, instruments: dict[Symbol, Instrument], *, reserves: bool = True) -> None:
-        """Where a long past is folded first, `reserves` is False until `reserve` is called."""
+    def __init__(
+        self, instruments: dict[Symbol, Instrument], *, reserves: bool = True, nameless: bool = False
+    ) -> None:
+        """Where a long past is folded first, `reserves` is False until `reserve` is called.
+
+        A `nameless` account's broker knows orders by its own ids alone: these are kept for ever.
+        """
         self.account: Account | None = None
         self._reserves = reserves
         self.exposure = Exposure(instruments)
@@ -89,14 +95,22 @@ class Books:
         self.old_names: dict[Symbol, Symbol] = {}
         self._by_broker_id: dict[str, OrderId] = {}
         self._earlier_broker_ids: dict[OrderId, list[str]] = {}
+        self._broker_ids: BrokerIds | None = BrokerIds() if nameless else None
 
     def order(self, order_id: OrderId) -> Order | None:
         return self._open.get(order_id) or self._final.get(order_id)
 
     def order_of_broker(self, broker_order_id: str) -> Order | None:
-        """An order by an id that the broker gave it; serves what carries no client order id of ours."""
+        """An order in memory by an id that the broker gave it; serves what carries no id of ours."""
         known = self._by_broker_id.get(broker_order_id)
         return None if known is None else self.order(known)
+
+    def id_of_broker(self, broker_order_id: str) -> OrderId | None:
+        """Which order the broker calls so, or called so: of a nameless account also when memory let it go."""
+        known = self._by_broker_id.get(broker_order_id)
+        if known is not None or self._broker_ids is None:
+            return known
+        return self._broker_ids.order_of(broker_order_id)
 
     def has_client_order_id(self, client_order_id: str) -> bool:
         """True when an order in memory carries it."""
@@ -168,6 +182,7 @@ class Books:
             by_broker_id=dict(self._by_broker_id),
             earlier_broker_ids={order: tuple(ids) for order, ids in self._earlier_broker_ids.items()},
             labels=self._labels.pack(),
+            broker_ids=b"" if self._broker_ids is None else self._broker_ids.pack(),
             groups=tuple(self.groups.kept()),
             group_of=dict(self.groups.of_order),
             group_orders=tuple(self.groups.orders.values()),
@@ -184,6 +199,8 @@ class Books:
         """Know what the picture knows; for books that know nothing yet. Raises Unreadable."""
         if picture.account is None:
             raise Unreadable("the picture is of no account")
+        if self._broker_ids is not None and picture.by_broker_id and not picture.broker_ids:
+            raise Unreadable("the picture is of books that did not keep the broker's ids")
         self.account = picture.account
         self.old_names.update(picture.old_names)
         self._open.update((order.id, order) for order in picture.open)
@@ -195,6 +212,8 @@ class Books:
         self._earlier_broker_ids.update((order, list(ids)) for order, ids in earlier.items())
         try:
             self._labels = Labels(picture.labels)
+            if self._broker_ids is not None:
+                self._broker_ids = BrokerIds(picture.broker_ids)
             self._waiting.update((order_id, self._open[order_id]) for order_id in picture.waiting)
         except (KeyError, ValueError) as error:
             raise Unreadable(f"the picture does not fit together: {error!r}") from error
@@ -304,6 +323,8 @@ class Books:
         named = None if before is None else before.broker_order_id
         if after.broker_order_id is not None and after.broker_order_id != named:
             self._by_broker_id[after.broker_order_id] = after.id
+            if self._broker_ids is not None:
+                self._broker_ids.add(after.broker_order_id, after.id)
             if named is not None:
                 self._earlier_broker_ids.setdefault(after.id, []).append(named)
         is_final, is_held = after.is_final, after.status is Status.HELD

@@ -86,10 +86,14 @@ class Lane:
         clock: Clock,
         metrics: Metrics,
         rules: str = "",
+        nameless: bool = False,
     ) -> None:
-        """`rules` names what the fold depends on besides the events: a snapshot of others is not used."""
+        """`rules` names what the fold depends on besides the events: a snapshot of others is not used.
+
+        `nameless` is the account whose broker knows no client order ids.
+        """
         self.account = account
-        self.books = Books(instruments)
+        self.books = Books(instruments, nameless=nameless)
         self.receipts = Receipts()
         self.ready = asyncio.Event()
         self.trouble: str | None = "starting"
@@ -100,7 +104,7 @@ class Lane:
         self.kept_at = self.folded_since = 0
         self._unfolded: Counter[str] = Counter()
         self._journal = journal
-        self._recovery = Recovery(account, journal, instruments, rules)
+        self._recovery = Recovery(account, journal, instruments, rules, nameless=nameless)
         self._instruments = instruments
         self._audience = audience
         self._follow = follow
@@ -264,6 +268,11 @@ class Lane:
             return held
         self.books.remember(found)
         return found
+
+    async def order_of_broker(self, broker_order_id: str) -> Order | None:
+        """The order that the broker calls so, or called so, from memory or from the journal."""
+        known = self.books.id_of_broker(broker_order_id)
+        return None if known is None else await self.order(known)
 
     def changed(self, order_id: OrderId) -> asyncio.Future[OrderRow | None]:
         """The order's row at its next commit; None when the lane recovered meanwhile."""

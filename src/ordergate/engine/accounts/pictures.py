@@ -33,9 +33,10 @@ class Unreadable(Exception):
 class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
     """Every sequence is in the order that the books have it in; `final` begins with the next to be let go.
 
-    What is reserved for open orders is not in it: it follows from them. `labels` are `Labels`, packed;
-    `groups` the active ones first. `made`, `made_abroad`, `untraded`, `strategies` and `messages` are
-    what risk remembers, `errors` and `executions` what breakers count.
+    What is reserved for open orders is not in it: it follows from them. `labels` are `Labels`, packed, and
+    `broker_ids` `BrokerIds`, where they are kept; `groups` the active ones first. `made`, `made_abroad`,
+    `untraded`, `strategies` and `messages` are what risk remembers, `errors` and `executions` what breakers
+    count.
     """
 
     account: Account | None = None
@@ -47,6 +48,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     by_broker_id: dict[str, OrderId] = {}
     earlier_broker_ids: dict[OrderId, tuple[str, ...]] = {}
     labels: bytes = b""
+    broker_ids: bytes = b""
     groups: tuple[Group, ...] = ()
     group_of: dict[OrderId, GroupId] = {}
     group_orders: tuple[Order, ...] = ()

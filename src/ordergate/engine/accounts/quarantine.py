@@ -48,7 +48,7 @@ class Quarantine:
     def look_anew(self, seat: Seat) -> None:
         """Keep back no longer what is known by now, or what no open question can be about."""
         for broker_order_id, seen in tuple(seat.withheld.items()):
-            if seat.lane.books.order_of_broker(broker_order_id) is not None:
+            if seat.lane.books.id_of_broker(broker_order_id) is not None:
                 del seat.withheld[broker_order_id]
             else:
                 self.holds(seat, seen)
@@ -62,7 +62,7 @@ class Quarantine:
         shown = {one.broker_order_id: one for one in seat.withheld.values()}
         recent = await seat.broker.recent_orders(shown_since(order))
         for seen in [*recent, *await seat.broker.open_orders()]:
-            if seat.lane.books.order_of_broker(seen.broker_order_id) is None:
+            if seat.lane.books.id_of_broker(seen.broker_order_id) is None:
                 shown[seen.broker_order_id] = seen
         self._looked_at[order.id] = now
         held = seat.lane.books.order(order.id)

@@ -40,12 +40,19 @@ class Recovery:
     """How one account is folded. `rules` names everything that the fold depends on besides the events."""
 
     def __init__(
-        self, account: AccountId, journal: Journal, instruments: dict[Symbol, Instrument], rules: str
+        self,
+        account: AccountId,
+        journal: Journal,
+        instruments: dict[Symbol, Instrument],
+        rules: str,
+        *,
+        nameless: bool = False,
     ) -> None:
         self._account: Final = account
         self._journal: Final = journal
         self._instruments: Final = instruments
         self._rules: Final = rules
+        self._nameless: Final = nameless
 
     async def fold(self, head: int, told: int, tell: Tell) -> Folded:
         """The books at `head`. `tell` is called with every event after `told`, each once.
@@ -111,7 +118,7 @@ class Recovery:
             books.remember(found)
 
     def _books(self) -> Books:
-        return Books(self._instruments, reserves=False)
+        return Books(self._instruments, reserves=False, nameless=self._nameless)
 
 
 def named(event: AnyOrderEvent | AnyAccountEvent | AnyGroupEvent | None) -> str:

@@ -118,7 +118,7 @@ def _taken(seat: Seat, order: Order, command: ResolveOrder) -> Refusal | None:
     """The broker's order can be one order of the books only."""
     if command.broker_order_id is None:
         return None
-    other = seat.lane.books.order_of_broker(command.broker_order_id)
-    if other is None or other.id == order.id:
+    other = seat.lane.books.id_of_broker(command.broker_order_id)
+    if other is None or other == order.id:
         return None
-    return Refusal(Code.INVALID, "it cannot be that order", {"broker_order_id": f"is order {other.id}"})
+    return Refusal(Code.INVALID, "it cannot be that order", {"broker_order_id": f"is order {other}"})

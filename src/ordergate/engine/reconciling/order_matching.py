@@ -335,7 +335,7 @@ class OrderMatching:
         known = seat.lane.books.order_of_broker(seen.broker_order_id)
         if ours is not None and (order is None or not is_another(order, seen, known)):
             return ours[0]
-        return None if known is None else known.id
+        return seat.lane.books.id_of_broker(seen.broker_order_id)
 
 
 def in_turn(seat: Seat, orders: list[Order]) -> list[Order]:

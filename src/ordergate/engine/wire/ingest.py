@@ -188,7 +188,7 @@ class Ingest:
         order = None if ours is None else await seat.lane.order(ours[0])
         if order is not None and report.broker_order_id == order.broker_order_id:
             return order
-        known = seat.lane.books.order_of_broker(report.broker_order_id)
+        known = await seat.lane.order_of_broker(report.broker_order_id)
         if order is not None:
             if not is_another(order, report, known):
                 return order
