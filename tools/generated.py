@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final, get_args
 
 from ordergate.core.access import SCOPES_OF, Role, Scope
+from ordergate.core.accounts.alarm_words import WORDS
 from ordergate.core.orders import events as e
 from ordergate.core.orders.lifecycle import BEGINNINGS, FINAL, TRANSITIONS, Status
 from ordergate.core.refusals import Code
@@ -85,6 +86,18 @@ in a tenant, on a desk's accounts or on one account; a token and a key narrow th
 """
 
 
+ALARMS: Final = """# Alarms
+
+Written from `core/accounts/alarm_words.py` by `python -m tools.generated`. `ordergate alarms` lists those
+that stand, and so do `GET /v1/alarms` and `GET /v1/accounts/{{account_id}}/alarms`. Nobody clears an alarm:
+what lasts ends with its cause, and everything else stands as a record that it happened.
+
+| alarm | about | means | do | ends |
+|---|---|---|---|---|
+{rows}
+"""
+
+
 LIMITS: Final = """# How limits meet
 
 Written from `core/risk/tightest.py` by `python -m tools.generated`. Where several rules say the same limit
@@ -108,12 +121,21 @@ person.
 def pages() -> Mapping[str, str]:
     """Every generated page: its name and its text."""
     return {
+        "alarms.md": alarms(),
         "lifecycle.md": lifecycle(),
         "limits.md": limits(),
         "log-events.md": log_events.page(),
         "refusals.md": refusals(),
         "roles.md": roles(),
     }
+
+
+def alarms() -> str:
+    rows = [
+        f"| `{nature}` | {str(words.about).replace('_', ' ')} | {words.means} | {words.do} | {words.ends} |"
+        for nature, words in WORDS.items()
+    ]
+    return ALARMS.format(rows="\n".join(rows))
 
 
 def roles() -> str:

@@ -21,6 +21,7 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Rule
 from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.accounts.alarms import Standing
 from ordergate.engine.accounts.runs import RunView
 from ordergate.engine.answering.answers import BreakAnswer, DeadManView, GroupAnswer, RunAsked
 from ordergate.engine.limits.changes import Plan
@@ -160,6 +161,13 @@ class NoBreaks:
 
     def runs(self, accounts: Sequence[AccountId]) -> list[RunView]:
         return []
+
+
+class NoAlarms:
+    """A house in which nothing is to be told."""
+
+    def of(self, accounts: Sequence[AccountId]) -> Standing:
+        return Standing(alarms=[], unread=[])
 
 
 class NoGroups:
@@ -309,6 +317,7 @@ def deps_of(
         version="0.0.0",
         gate=books,
         breaks=NoBreaks(),
+        alarms=NoAlarms(),
         groups=NoGroups(),
         limits=NoLimits(),
         access=NoAccess(),

@@ -19,6 +19,7 @@ from ordergate.api import (
     access_requests,
     access_schemas,
     account_schemas,
+    alarm_schemas,
     group_requests,
     group_schemas,
     limit_requests,
@@ -36,7 +37,7 @@ from ordergate.api.app import ApiDeps, Gateway, create_app
 from ordergate.api.deps import OpenPage
 from ordergate.api.docs_page import STYLE
 from ordergate.api.routes import tickets
-from ordergate.core.accounts import views
+from ordergate.core.accounts import alarm_words, views
 from ordergate.core.contingent import views as group_views
 from ordergate.core.orders import events
 from ordergate.core.refusals import Code
@@ -68,6 +69,7 @@ SAME = [
     (group_views.GroupView, group_schemas.Group),
     (views.BreakView, account_schemas.Break),
     (views.BreakStepView, account_schemas.BreakStep),
+    (alarm_words.AlarmView, alarm_schemas.Alarm),
     (runs.RunView, account_schemas.Run),
     (runs.DifferenceView, account_schemas.RunDifference),
     (answers.RunAsked, account_schemas.RunAsked),
@@ -236,6 +238,8 @@ async def test_answers_fit_the_document(client: httpx.AsyncClient, app: FastAPI)
         ("/v1/risk/changes", "Changes"),
         ("/v1/kill-switch", "KillSwitch"),
         ("/v1/dead-man", "DeadMen"),
+        ("/v1/alarms", "Alarms"),
+        ("/v1/accounts/P-DEMO/alarms", "Alarms"),
         ("/v1/reconciliation/breaks", "Breaks"),
         ("/v1/reconciliation/runs", "Runs"),
         ("/readyz", "Ready"),

@@ -113,6 +113,7 @@ class Floor(Everybody):
             version="0.0.0",
             gate=self.node.gate,
             breaks=self.node.breaks,
+            alarms=self.node.alarms,
             groups=self.node.groups,
             limits=self.node.limits,
             access=self.access,

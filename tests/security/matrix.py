@@ -150,6 +150,8 @@ MATRIX: Final[dict[str, Row]] = {
     "GET /v1/accounts/{account_id}/positions": Row(SEE, "account", "/v1/accounts/{account}/positions"),
     "GET /v1/accounts/{account_id}/balances": Row(SEE, "account", "/v1/accounts/{account}/balances"),
     "GET /v1/accounts/{account_id}/executions": Row(SEE, "account", "/v1/accounts/{account}/executions"),
+    "GET /v1/accounts/{account_id}/alarms": Row(SEE, "account", "/v1/accounts/{account}/alarms"),
+    "GET /v1/alarms": Row(SEE, "account", "/v1/alarms?account_id={account}"),
     "POST /v1/accounts/{account_id}/flatten": Row(
         WRITE, "account", "/v1/accounts/{account}/flatten", lambda _: {}
     ),

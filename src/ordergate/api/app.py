@@ -22,6 +22,7 @@ from ordergate.api.face import Face
 from ordergate.api.measures import Measures
 from ordergate.api.openapi import openapi_document
 from ordergate.api.routes.access import AccessRoutes, access_listings, own_listings
+from ordergate.api.routes.alarms import alarm_listings
 from ordergate.api.routes.control import health
 from ordergate.api.routes.credentials import CredentialRoutes
 from ordergate.api.routes.dead_man import DeadManRoutes
@@ -82,6 +83,7 @@ def create_app(deps: ApiDeps) -> Gateway:
     for router in (
         order_listings(deps, door),
         account_listings(deps, door),
+        alarm_listings(deps, door),
         instrument_listings(deps, door),
         limit_listings(deps, door),
         reconciliation_listings(deps, door),

@@ -28,6 +28,7 @@ from ordergate.core.refusals import Refusal
 from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Rule
 from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.accounts.alarms import Standing
 from ordergate.engine.accounts.runs import RunView
 from ordergate.engine.answering.answers import (
     Answer,
@@ -167,6 +168,12 @@ class BreaksLike(Protocol):
     ) -> RunAsked | Refusal: ...
 
     def runs(self, accounts: Sequence[AccountId]) -> list[RunView]: ...
+
+
+class AlarmsLike(Protocol):
+    """The engine's alarms that stand, as far as the API shows them."""
+
+    def of(self, accounts: Sequence[AccountId]) -> Standing: ...
 
 
 class GroupsLike(Protocol):
@@ -371,6 +378,7 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     version: str
     gate: GateLike
     breaks: BreaksLike
+    alarms: AlarmsLike
     groups: GroupsLike
     limits: LimitsLike
     access: AccessLike

@@ -348,7 +348,7 @@ class NoQuery(Asked):
 SCOPE_WORDS = {
     Scope.ORDERS_READ: "see orders and their events",
     Scope.ORDERS_WRITE: "place, change and cancel orders",
-    Scope.ACCOUNTS_READ: "see accounts, positions, balances, executions, breaks and reconciliations",
+    Scope.ACCOUNTS_READ: "see accounts, positions, balances, executions, alarms, breaks and reconciliations",
     Scope.ACCOUNTS_WRITE: "assign and resolve breaks, and ask for a reconciliation",
     Scope.MARKET_DATA_READ: "stream quotes and trades",
     Scope.RISK_READ: "see limits, their use, and the kill switch",

@@ -110,10 +110,15 @@ class GatewayClient:
 
     def pages(self, path: str, name: str, limit: int, **query: Any) -> Iterator[list[Any]]:
         """Up to `limit` things of a listing, page by page."""
+        for page in self.whole_pages(path, name, limit, **query):
+            yield page[name]
+
+    def whole_pages(self, path: str, name: str, limit: int, **query: Any) -> Iterator[dict[str, Any]]:
+        """The same, with what else a page says."""
         cursor: str | None = None
         while limit > 0:
             page = self.get(path, limit=min(limit, PAGE), cursor=cursor, **query)
-            yield page[name]
+            yield page
             limit -= len(page[name])
             cursor = page["next"]
             if cursor is None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,6 +13,8 @@ import typer
 from rich.text import Text
 
 from ordergate.cli import profiles, tables
+from ordergate.cli.alarms import ALARMS, standing
+from ordergate.cli.client import gateway
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
 from ordergate.cli.output import people, to_programs, waiting
@@ -21,6 +25,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URL: Final = "http://127.0.0.1:8700"
 DEFAULT_PORTS: Final = (8700, 8701, 8702)
+ALARMS_MAX: Final = 1_000
 _LOOKS: Final = {"good": "green", "doubtful": "yellow", "bad": "bold red"}
 
 
@@ -34,7 +39,7 @@ def doctor(
     data_dir: DataDir = DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Check Python, packages, folder, ports, database, clock, disk, the gateway itself and brokers' pins."""
+    """Check Python, packages, folder, ports, database, clock, disk, gateway, its alarms and brokers' pins."""
     from ordergate.wiring import checkup, pin_checks
 
     settings = _settings(config, data_dir)
@@ -46,6 +51,7 @@ def doctor(
         found.extend(checkup.findings(subject))
         if settings is not None:
             found.extend(pin_checks.findings(settings))
+        found.extend(alarms(subject))
     if as_json:
         to_programs({"findings": [msgspec.to_builtins(one) for one in found]})
     else:
@@ -53,6 +59,46 @@ def doctor(
         people().print(tables.plain(("", "part", ""), rows))
     if any(one.verdict is checkup.Verdict.BAD for one in found):
         raise typer.Exit(ExitCode.REFUSED)
+
+
+def alarms(subject: Subject) -> list[Finding]:
+    """How many stand, where a profile of this gateway is at hand to ask with; else nothing is said."""
+    from ordergate.wiring.checkup import Finding, Verdict, is_alive
+
+    profile = _profile(subject)
+    if profile is None or not is_alive(subject.base_url):
+        return []
+    try:
+        with gateway(profile) as client:
+            return [of_alarms(*standing(client, ALARMS, ALARMS_MAX))]
+    except Stopped as stopped:
+        return [Finding("alarms", Verdict.DOUBTFUL, f"they could not be asked for: {stopped.sentence}")]
+
+
+def of_alarms(told: Sequence[Mapping[str, Any]], unread: Sequence[str]) -> Finding:
+    """Good is also a happening that stands as a record: nothing is to be done about the gateway."""
+    from ordergate.wiring.checkup import Finding, Verdict
+
+    counts = Counter(alarm["nature"] for alarm in told)
+    natures = ", ".join(f"{count} {nature}" for nature, count in sorted(counts.items()))
+    words = f"{len(told)} stand: {natures}; see `ordergate alarms`" if told else "none stands"
+    if len(told) == ALARMS_MAX:
+        words = f"at least {words}"
+    if unread:
+        words = f"{words}; not read just now: {', '.join(unread)}"
+    doubtful = bool(unread) or any(alarm["lasting"] for alarm in told)
+    return Finding("alarms", Verdict.DOUBTFUL if doubtful else Verdict.GOOD, words)
+
+
+def _profile(subject: Subject) -> Path | None:
+    """The profile that leads to this gateway: what `run` has left, or the nearest one."""
+    beside = subject.data_dir / profiles.FILE_NAME
+    try:
+        file = beside if beside.is_file() else profiles.locate(None)
+        found = profiles.read(file)
+    except Stopped:
+        return None
+    return file if found.base_url.rstrip("/") == subject.base_url.rstrip("/") else None
 
 
 def _settings(config: Path | None, data_dir: Path) -> Settings | None:

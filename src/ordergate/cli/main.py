@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 import ordergate
 from ordergate.cli import (
     accounts,
+    alarms,
     audit,
     breaks,
     clients,
@@ -100,6 +101,7 @@ app.command()(accounts.executions)
 app.command()(accounts.instruments)
 app.add_typer(groups.app, name="groups")
 app.command()(groups.flatten)
+app.command()(alarms.alarms)
 app.add_typer(breaks.app, name="breaks")
 app.command()(breaks.reconcile)
 app.add_typer(kill.app, name="kill")

@@ -241,6 +241,23 @@ def breaks(rows: Iterable[Row]) -> Table:
     return table
 
 
+def alarms(rows: Iterable[Row]) -> Table:
+    """Each with what there is to decide by, what to do, and how it ends."""
+    table = _table(None, "since", "account", "nature", "about", "detail", "do", "ends")
+    for row in rows:
+        evidence = [f"{name} {value}" for name, value in row["evidence"].items() if value]
+        table.add_row(
+            _text(row["raised_at"]),
+            _text(row["account_id"]),
+            Text(row["nature"], style="bold red" if row["lasting"] else "yellow"),
+            _text(row["subject"]),
+            _text("; ".join([row["detail"], *evidence])),
+            _text(row["do"]),
+            _text(row["ends"]),
+        )
+    return table
+
+
 def history(steps: Iterable[Row]) -> Table:
     table = _table(None, "at", "what", "who", "note")
     for step in steps:

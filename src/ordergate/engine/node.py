@@ -19,7 +19,7 @@ from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
-from ordergate.engine.accounts.alarms import Alarms
+from ordergate.engine.accounts.alarms import Alarms, StandingAlarms
 from ordergate.engine.accounts.health import show
 from ordergate.engine.accounts.lane import Lane
 from ordergate.engine.accounts.lanes import Lanes, Seat
@@ -202,6 +202,7 @@ class Node:
             world.clock,
             stop=self.trips.lost_too_much,
         )
+        self.alarms = StandingAlarms(self.lanes)
         self.breaks = BreakDesk(world.env, lanes=self.lanes, once=once, views=world.views, clock=world.clock)
         self.gate = Gate(
             world.env,

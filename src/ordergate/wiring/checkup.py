@@ -79,6 +79,11 @@ def is_ready(base_url: str) -> bool:
     return answer is not None and answer.status_code == 200
 
 
+def is_alive(base_url: str) -> bool:
+    answer = _answer(base_url + "/livez")
+    return answer is not None and _is_ours(answer)
+
+
 def _python() -> Finding:
     version = platform.python_version()
     if sys.version_info[:2] < PYTHON_MIN:

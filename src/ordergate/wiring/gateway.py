@@ -221,6 +221,7 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
             version=ordergate.__version__,
             gate=node.gate,
             breaks=node.breaks,
+            alarms=node.alarms,
             groups=node.groups,
             limits=node.limits,
             access=access,

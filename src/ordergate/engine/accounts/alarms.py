@@ -1,17 +1,21 @@
 """Tells people what they must know of now: in the log, on the account's stream, in the measurements.
 
 An alarm is journalled once for the same thing, so that it is told once, survives a restart and can be
-proved. Nothing waits for it, and nothing is decided by it.
+proved. Nothing waits for it, and nothing is decided by it. Those that stand are shown to whoever asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
+import msgspec
+
+from ordergate.core.accounts.alarm_words import AlarmView, alarm_view
 from ordergate.core.accounts.alarms import AlarmNature, alarm_id
 from ordergate.core.accounts.events import AlarmCleared, AlarmRaised
 from ordergate.core.faults import Fault
-from ordergate.engine.accounts.lanes import Seat
+from ordergate.core.ids import AccountId
+from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
 from ordergate.telemetry.metrics import Metrics
@@ -54,6 +58,31 @@ class Alarms:
             return
         log.info("alarm.cleared", account=account.id, alarm=key, how=how)
         _recorded(seat, AlarmCleared(account=account.id, at=self._clock.now(), alarm_id=key, how=how))
+
+
+class Standing(msgspec.Struct, frozen=True, kw_only=True):
+    """The alarms of some accounts; of those in `unread` nobody can tell now."""
+
+    alarms: list[AlarmView]
+    unread: list[AccountId]
+
+
+class StandingAlarms:
+    """What stands, as the books have it. An account that is being folded has none to show, and says so."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+
+    def of(self, accounts: Sequence[AccountId]) -> Standing:
+        found: list[AlarmView] = []
+        unread: list[AccountId] = []
+        for seat in [seat for one in accounts if (seat := self._lanes.get(one)) is not None]:
+            account = seat.lane.books.account
+            if account is None or not seat.lane.ready.is_set():
+                unread.append(seat.lane.account)
+            else:
+                found += map(alarm_view, account.alarms.values())
+        return Standing(alarms=found, unread=unread)
 
 
 def _recorded(seat: Seat, event: AlarmRaised | AlarmCleared) -> bool:

@@ -11,6 +11,7 @@ from typing import Final
 
 from ordergate.core.accounts.alarms import AlarmNature, alarm_id
 from ordergate.core.ids import OrderId
+from ordergate.core.money import text
 from ordergate.core.orders.order import Order
 from ordergate.engine.accounts.alarms import Alarms
 from ordergate.engine.accounts.lanes import Lanes, Seat
@@ -110,8 +111,8 @@ def _facts(order: Order) -> dict[str, str]:
         "cl_ord_id": order.cl_ord_id,
         "symbol": terms.symbol,
         "side": terms.side,
-        "quantity": str(terms.quantity),
-        "cum_qty": str(order.cum_qty),
+        "quantity": text(terms.quantity),
+        "cum_qty": text(order.cum_qty),
         "unknown_since": "" if since is None else since.isoformat(),
     }
 

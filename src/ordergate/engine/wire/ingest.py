@@ -13,7 +13,7 @@ from collections.abc import Callable
 from ordergate.core.accounts.alarms import AlarmNature
 from ordergate.core.faults import Fault, IllegalTransition, Unfoldable
 from ordergate.core.ids import AccountId, ClOrdId, Env, OrderId, order_id, parse_cl_ord_id
-from ordergate.core.money import ZERO
+from ordergate.core.money import ZERO, text
 from ordergate.core.orders import events as e
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.absorb import comes_before_executions, proven
@@ -156,7 +156,7 @@ class Ingest:
         order = seat.lane.books.order(before.id)
         if order is not None and order.is_overfilled and not before.is_overfilled:
             detail = f"order {order.id} for {order.terms.quantity} has executions for {order.cum_qty}"
-            facts = {"quantity": str(order.terms.quantity), "cum_qty": str(order.cum_qty)}
+            facts = {"quantity": text(order.terms.quantity), "cum_qty": text(order.cum_qty)}
             self._alarms.sound(seat, AlarmNature.ORDER_OVERFILLED, order.id, detail, facts)
         if order is not None and any(one.is_undated for one in order.executions.values()):
             self._suspect(seat, "an execution is known by its correction alone")
@@ -246,8 +246,8 @@ class Ingest:
         if isinstance(report, r.ExecutedReport):
             facts |= {
                 "exec_id": report.exec_id,
-                "quantity": str(report.quantity),
-                "price": str(report.price),
+                "quantity": text(report.quantity),
+                "price": text(report.price),
             }
         self._alarms.sound(seat, nature, report.broker_order_id, f"the broker told of {what}", facts)
 
