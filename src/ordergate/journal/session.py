@@ -4,6 +4,9 @@ The session holds an advisory lock for as long as it lives, so whoever gets the 
 that this session has ended and that its last statement was decided, one way or the other. That is
 what turns a lost COMMIT answer into a question with an answer (docs/adr/0009). The connection
 must be direct or session-pooled: a transaction pooler would share the session.
+
+A wait for a synchronous standby that was ended early is answered like any good commit, with a warning
+beside it. Whoever hears that knows no more than whoever hears nothing.
 """
 
 from __future__ import annotations
@@ -24,6 +27,9 @@ from ordergate.journal import chain, sqlfiles
 from ordergate.journal.tails import Linked
 from ordergate.ports.journal import Taken
 from ordergate.telemetry import failpoints
+from ordergate.telemetry.log import logger
+
+log = logger("journal")
 
 FENCE: Final = (0x4F47, 1)  # "OG", the journal's writer; advisory locks are per database
 
@@ -33,6 +39,9 @@ KEYS: Final = {"receipt_pkey": "the idempotency key", "order_view_client": "the 
 TRY_AGAIN: Final = frozenset({"40001", "40P01", "57014"})  # serialization, deadlock, canceled by hand
 READ_ONLY: Final = "25006"
 UNWRITABLE: Final = "22000"  # a data fault that we saw ourselves
+# Where in the server it is said, whatever its language; the words are for one that hides its source.
+STANDBY_WAIT: Final = "SyncRepWaitForLSN"
+STANDBY_WORDS: Final = "synchronous replication"
 
 _POLL_S: Final = 0.05
 _SQL: Final = sqlfiles.statements("writer")
@@ -109,6 +118,8 @@ class Session:
         self._connection = connection
         self._append = append
         self._statement_s_max = statement_s_max
+        self._unreplicated: str | None = None
+        connection.add_log_listener(self._heard)
 
     @property
     def closed(self) -> bool:
@@ -148,6 +159,16 @@ class Session:
         )
         return row is not None and (row["fingerprint"], row["at"]) == (receipt.fingerprint, receipt.at)
 
+    async def prove_replicated(self) -> None:
+        """What was committed before is where it has to be: with the synchronous standby, if there is one.
+
+        A commit that is waited for is behind everything before it. Raises Lost.
+        """
+        try:
+            await self._ask(self._connection.execute(_SQL["mark"]))
+        except Refused as refused:
+            raise Lost(str(refused)) from refused
+
     async def why(self, linked: Linked, refused: Refused) -> Fault:
         """The fault behind a refusal of this one unit."""
         if refused.sqlstate == UNIQUE_VIOLATION and refused.constraint in KEYS:
@@ -178,7 +199,7 @@ class Session:
     async def _ask(self, answer: Any) -> Any:
         try:
             async with asyncio.timeout(self._statement_s_max):
-                return await answer
+                told = await answer
         except asyncpg.PostgresError as error:
             if self.closed or is_fatal(error):
                 raise Lost(str(error)) from error
@@ -186,6 +207,21 @@ class Session:
             raise Refused(error.sqlstate or "", constraint, str(error)) from error
         except (asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError) as error:
             raise Lost(said(error)) from error
+        if self._unreplicated is not None:
+            raise Lost(self._unreplicated)
+        return told
+
+    def _heard(self, _: object, message: asyncpg.PostgresLogMessage) -> None:
+        """Told before the answer that it belongs to."""
+        if _is_of_standby(message):
+            self._unreplicated = str(message.message)
+            log.error("journal.unreplicated", why=self._unreplicated)
+
+
+def _is_of_standby(message: asyncpg.PostgresLogMessage) -> bool:
+    if message.severity_en not in (None, "WARNING"):
+        return False
+    return message.server_source_function == STANDBY_WAIT or STANDBY_WORDS in str(message.message)
 
 
 async def connect(dsn: str, *, timeout_s: float) -> asyncpg.Connection:

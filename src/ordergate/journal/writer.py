@@ -3,7 +3,8 @@
 While a statement is under way, units gather; the next statement carries them all. A batch is
 written whole or not at all. A refused batch is tried again by account, and an account's part unit by
 unit, so that one account's fault stays its own. An answer that was lost is never assumed: the
-batch waits in doubt until a new session, which cannot begin before the old one has ended, has looked.
+batch waits in doubt until a new session, which cannot begin before the old one has ended, has looked; and
+what it finds counts once a synchronous standby, where there is one, is known to have it.
 """
 
 from __future__ import annotations
@@ -275,14 +276,31 @@ class Writer:
             if written is not None:
                 break  # all or nothing: one witness speaks for the batch
         if written:
+            await self._until_replicated(session)
             self._succeed(0.0)
             return
+        self._lost_at = None
         batch, self._doubt = self._doubt, []
         if self._may_try_again(batch):
             self._parts.appendleft(batch)
             return
         for item in batch:
             fail(item, JournalUnavailable("PostgreSQL was lost again and again while this was written"))
+
+    async def _until_replicated(self, session: Session) -> None:
+        """It is here, and still in doubt. Out of patience it is failed; taking its account waits as well."""
+        try:
+            await session.prove_replicated()
+        except Lost:
+            if self._is_out_of_patience():
+                self._abandon(JournalUnavailable("written, and no synchronous standby is known to have it"))
+            raise
+        self._lost_at = None
+
+    def _is_out_of_patience(self) -> bool:
+        if self._lost_at is None:
+            return False
+        return asyncio.get_running_loop().time() - self._lost_at >= self._limits.patience_s_max
 
     def _may_try_again(self, batch: list[Append]) -> bool:
         for item in batch:
@@ -301,7 +319,7 @@ class Writer:
         try:
             self._begin(await self._open(self._previous))
         except JournalUnavailable as fault:
-            if asyncio.get_running_loop().time() - self._lost_at >= self._limits.patience_s_max:
+            if self._is_out_of_patience():
                 self._abandon(fault)
             self._wake.clear()
             longer = max(2 * self._backoff_s, self._limits.backoff_s_min)
@@ -310,7 +328,9 @@ class Writer:
 
     def _begin(self, session: Session) -> None:
         self._session, self._previous = session, session.backend
-        self._backoff_s, self._lost_at = 0.0, None
+        self._backoff_s = 0.0
+        if not self._doubt:
+            self._lost_at = None
         session.on_end(self._wake.set)
 
     def _abandon(self, fault: JournalUnavailable) -> None:

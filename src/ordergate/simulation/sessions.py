@@ -111,6 +111,9 @@ class SimSession(Session):
 
         return await self._request(run, ())
 
+    async def prove_replicated(self) -> None:
+        """The server of this world has no standby."""
+
     async def why(self, linked: Linked, refused: Refused) -> Fault:
         if refused.sqlstate == UNIQUE_VIOLATION:
             return KeyTaken(str(refused))

@@ -20,8 +20,8 @@ MUTATIONS: Final = (
         p0=True,
         what="a commit whose answer was lost counts as done",
         file=_WRITER,
-        find="        if written:\n            self._succeed(0.0)",
-        put="        if written is not None:\n            self._succeed(0.0)",
+        find="        if written:\n            await self._until_replicated",
+        put="        if written is not None:\n            await self._until_replicated",
     ),
     Mutation(
         id="refused-commit-believed",

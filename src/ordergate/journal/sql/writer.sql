@@ -82,6 +82,10 @@ with advanced as (
 )
 select journal_require_all(count(*), cardinality(string_to_array($1, E'\x1f', E'\x1e'))) from advanced
 
+-- name: mark
+-- Something to commit that changes nothing: it is waited for like any commit, and so is all that came before it.
+select pg_logical_emit_message(true, 'ordergate', '')
+
 -- name: take_account
 -- A new owner: the epoch only grows. The first owner of an account begins its stream.
 insert into account_stream as s (account, epoch, head, last_hash, stream_id)
