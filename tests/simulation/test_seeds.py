@@ -62,6 +62,7 @@ def test_the_drill_speaks_to_programs_and_keeps_its_figures(tmp_path: Path) -> N
     assert done.exit_code == 0, done.output
     told = msgspec.json.decode(done.stdout)
     assert (told["seeds"], told["first_seed"], told["violations"]) == (2, 3, 0)
+    assert told["failed_because"] == []
     (kept,) = tmp_path.glob("drill-*.json")
     assert msgspec.json.decode(kept.read_bytes())["orders"] == told["orders"]
 
@@ -70,9 +71,13 @@ def test_a_failure_is_told_with_the_hash_of_its_run(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(StreamsWhole, "ended", lambda self: self.violated("planted"))
     asked = ["drill", "--seeds", "1", "--seed", "3", "--faults", "C3"]
     done = CliRunner().invoke(app, [*asked, "--json"])
-    (failure,) = msgspec.json.decode(done.stdout)["failures"]
+    told = msgspec.json.decode(done.stdout)
+    (failure,) = told["failures"]
     assert failure["digest"] == run(draw(3, ("C3",))).digest
-    assert f"trace {failure['digest']}" in CliRunner().invoke(app, asked).output.replace("\n", "")
+    said = CliRunner().invoke(app, asked).output.replace("\n", "")
+    assert f"trace {failure['digest']}" in said
+    assert told["failed_because"] == [f"{told['violations']} violations, in 1 of 1 seeds: 3"]
+    assert f"failed: {told['failed_because'][0]}" in said
 
 
 def test_a_drill_that_hits_too_little_has_failed() -> None:
@@ -81,6 +86,20 @@ def test_a_drill_that_hits_too_little_has_failed() -> None:
     assert (rare.exit_code, "hit less than 1000 times: B1, C3" in rare.output) == (ExitCode.REFUSED, True)
     few = CliRunner().invoke(app, [*asked, "--orders-min", "1000"])
     assert (few.exit_code, "1000 were wanted" in few.output) == (ExitCode.REFUSED, True)
+
+
+def test_a_drill_that_has_failed_says_why_to_programs_as_well(tmp_path: Path) -> None:
+    asked = ["drill", "--seeds", "2", "--seed", "3", "--faults", "B1,C3", "--json"]
+    asked += ["--hits-min", "1000", "--orders-min", "1000", "--record", str(tmp_path)]
+    done = CliRunner().invoke(app, asked)
+    assert done.exit_code == ExitCode.REFUSED
+    told = msgspec.json.decode(done.stdout)
+    assert told["failed_because"] == [
+        "hit less than 1000 times: B1, C3",
+        f"{told['orders'] / 2:.1f} orders a world; 1000 were wanted",
+    ]
+    (kept,) = tmp_path.glob("drill-*.json")
+    assert msgspec.json.decode(kept.read_bytes())["failed_because"] == told["failed_because"]
 
 
 def test_a_fault_that_is_not_there_is_a_wrong_command() -> None:

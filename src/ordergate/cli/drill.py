@@ -57,20 +57,17 @@ def drill(
         raise Stopped(ExitCode.USAGE, str(unknown)) from unknown
     with progress("seeds", seeds) as ticks:
         report = drills.drill(seed, seeds, faults=wanted, jobs=jobs, on_progress=ticks.advance)
-    told = _told(report)
+    reasons = _reasons(report, hits_min, orders_min)
+    told = {**_told(report), "failed_because": reasons}
     if record is not None:
         _keep(record, told, f"drill-{{now}}-{told['first_seed']}-{told['seeds']}")
     if as_json:
         to_programs(told)
     else:
         _show(report, told["commit"])
-    rare = report.hit_less_than(hits_min)
-    too_few = report.orders < orders_min * report.seeds
-    if rare and not as_json:
-        people().print(f"hit less than {hits_min} times: {', '.join(rare)}")
-    if too_few and not as_json:
-        people().print(f"{report.orders / report.seeds:.1f} orders a world; {orders_min} were wanted")
-    if report.failures or rare or too_few:
+        for reason in reasons:
+            people().print(f"failed: {reason}", markup=False)
+    if reasons:
         raise typer.Exit(ExitCode.REFUSED)
 
 
@@ -136,6 +133,20 @@ def kill(
     show(told, as_json, tables.sheet({name: "-" if value is None else value for name, value in told.items()}))
     if figures.left or figures.nothing_left_ms is None or figures.accepted_while_stopped:
         raise typer.Exit(ExitCode.REFUSED)
+
+
+def _reasons(report: Report, hits_min: int, orders_min: int) -> list[str]:
+    """Why the drill has failed; none where it has not."""
+    reasons = []
+    if report.failures:
+        failed = ", ".join(str(failure.seed) for failure in report.failures)
+        count = f"{len(report.failures)} of {report.seeds}"
+        reasons.append(f"{report.violations} violations, in {count} seeds: {failed}")
+    if rare := report.hit_less_than(hits_min):
+        reasons.append(f"hit less than {hits_min} times: {', '.join(rare)}")
+    if report.orders < orders_min * report.seeds:
+        reasons.append(f"{report.orders / report.seeds:.1f} orders a world; {orders_min} were wanted")
+    return reasons
 
 
 def _told(report: Report) -> dict[str, Any]:
