@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 from pathlib import Path
 
+import httpx
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from yarl import URL
 
 from ordergate.brokers._shared.hosts import ForeignHost
 from ordergate.brokers.alpaca.access import Keys, paper
+from ordergate.brokers.alpaca.client import AlpacaBroker
 from ordergate.brokers.alpaca.live import live
+from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.core.faults import JournalUnavailable
-from ordergate.core.ids import Env, parse_cl_ord_id
+from ordergate.core.ids import AccountId, Env, Paper, parse_cl_ord_id
 from ordergate.core.refusals import Code, Refusal
 from ordergate.journal.postgres import PostgresJournal
+from ordergate.ports.broker import BrokerAccount, BrokerUnavailable
 from ordergate.telemetry.secret import Secret
-from ordergate.wiring.settings import CannotStart, load
-from tests.brokers.world import our_id
-from tests.engine.stage import Stage
+from ordergate.wiring import checkup
+from ordergate.wiring.brokerages import named_in
+from ordergate.wiring.secret_sources import SecretSource
+from ordergate.wiring.settings import BrokerSettings, CannotStart, load
+from tests.brokers.sockets import byte_server, says
+from tests.brokers.world import FixedChance, HandClock, our_id
+from tests.engine.stage import ACCOUNT, Stage
 from tests.security.world import world
 from tests.venue.pit import Pit
 from tests.wounds.scenes import open_breaks
@@ -68,6 +80,75 @@ async def test_openalgo_1055_a_database_of_one_environment_is_of_no_use_to_the_o
     await journal.close()
     with pytest.raises(JournalUnavailable):
         await PostgresJournal.connect(database, Env.LIVE)
+
+
+def saying(no: BrokerUnavailable) -> Callable[[PaperBroker[Paper]], Awaitable[BrokerAccount]]:
+    """A twin whose account cannot be asked for."""
+
+    async def account(_: PaperBroker[Paper]) -> BrokerAccount:
+        raise no
+
+    return account
+
+
+async def test_openalgo_1391_what_live_does_not_let_in_is_said_at_start_and_no_order_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What worked in the sandbox was answered 401 by the live broker, at the first order."""
+    async with byte_server(says(401, {"message": "unauthorized."})) as server:
+        broker = AlpacaBroker(
+            msgspec.structs.replace(live(REAL), trading=URL(server.url)),
+            AccountId("L-TEST"),
+            clock=HandClock(),
+            chance=FixedChance(),
+        )
+        with pytest.raises(BrokerUnavailable) as refused:
+            await broker.account()
+        await broker.close()
+    no = refused.value
+    assert str(no) == "status 401: the broker does not let this login in; look at its credentials"
+    monkeypatch.setattr(PaperBroker, "account", saying(no))
+    stage = Stage()
+    await stage.start(ready=False)
+    said = {f"account {ACCOUNT}": f"waiting for the broker's figures: {no}"}
+    await stage.until(lambda: stage.gate.readiness() == said)
+    order = await stage.place()
+    assert isinstance(order, Refusal)
+    assert (order.code, order.detail) == (Code.NOT_READY, f"waiting for the broker's figures: {no}")
+    assert stage.placed_at_exchange() == 0
+    await stage.crash()
+
+
+async def test_openalgo_1391_what_is_let_in_no_more_after_a_restart_is_said_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The account is in the books by then; the reason says what the broker says, not only that it waits."""
+    async with Stage() as stage:
+        no = BrokerUnavailable("status 401: the broker does not let this login in; look at its credentials")
+        monkeypatch.setattr(PaperBroker, "account", saying(no))
+        await stage.crash()
+        await stage.start(ready=False)
+        said = {f"account {ACCOUNT}": f"not reconciled with the broker yet: {no}"}
+        await stage.until(lambda: stage.gate.readiness() == said)
+
+
+def test_openalgo_1391_a_credential_that_is_missing_in_live_keeps_the_gateway_from_starting() -> None:
+    """A variable that is set where one practises and not where one trades is named at once."""
+    login = BrokerSettings(
+        key=SecretSource(environment="OG_NO_SUCH_KEY"), secret=SecretSource(environment="OG_NO_SUCH_SECRET")
+    )
+    with pytest.raises(CannotStart, match="set the environment variable OG_NO_SUCH_KEY"):
+        named_in(Env.LIVE, login)
+
+
+async def test_openalgo_1391_the_doctor_says_the_same_in_a_sentence() -> None:
+    """Whoever looks before the first order is told which account waits, and for what."""
+    why = "account L-DESK: waiting for the broker's figures: status 401: the broker says no"
+    ready = says(503, {"status": "not ready", "reasons": dict([why.split(": ", 1)])})
+    async with byte_server(says(200, {"status": "alive"}), ready) as server:
+        alive = await asyncio.to_thread(httpx.get, f"{server.url}/livez")
+        found = await asyncio.to_thread(checkup.gateway, server.url, alive)
+    assert (found.verdict, found.words) == (checkup.Verdict.BAD, f"alive, but not ready: {why}")
 
 
 def test_openalgo_1949_the_environment_is_in_every_id_and_no_label() -> None:

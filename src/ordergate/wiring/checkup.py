@@ -71,7 +71,7 @@ def findings(subject: Subject) -> Iterator[Finding]:
         yield _port(port, subject, answer)
     yield _database(subject.place)
     yield _clock(subject.data_dir, answer)
-    yield _gateway(subject.base_url, answer)
+    yield gateway(subject.base_url, answer)
 
 
 def is_ready(base_url: str) -> bool:
@@ -182,7 +182,8 @@ def _clock(folder: Path, answer: httpx.Response | None) -> Finding:
     return Finding("clock", Verdict.GOOD, time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(now)))
 
 
-def _gateway(base_url: str, answer: httpx.Response | None) -> Finding:
+def gateway(base_url: str, answer: httpx.Response | None) -> Finding:
+    """`answer` is what was said at `/livez`."""
     if answer is None:
         return Finding(
             "gateway", Verdict.DOUBTFUL, f"nothing answers at {base_url}; start it with `ordergate run`"

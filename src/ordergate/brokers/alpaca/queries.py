@@ -48,6 +48,7 @@ _NAMES_ASKED_MAX: Final = 3
 _NAME_PAGES_MAX: Final = 4
 _OK: Final = 200
 _ABSENT: Final = 404
+_NOT_LET_IN: Final = (401, 403)
 
 
 class Queries:
@@ -259,6 +260,10 @@ def _keep(kept: OrderedDict[str, T], key: str, value: T) -> None:
 
 
 def _decoded(answer: Answer, decoder: msgspec.json.Decoder[T]) -> T:
+    if answer.status in _NOT_LET_IN:
+        raise BrokerUnavailable(
+            f"status {answer.status}: the broker does not let this login in; look at its credentials"
+        )
     if answer.status != _OK:
         raise BrokerUnavailable(f"status {answer.status}")
     try:

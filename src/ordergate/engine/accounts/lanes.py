@@ -171,7 +171,14 @@ class Seat(msgspec.Struct):
         """Why the account takes no orders now, or None."""
         if not self.lane.ready.is_set():
             return self.lane.trouble or "recovering"
-        return None if self.lane.books.account is not None else "waiting for the broker's figures"
+        if self.lane.books.account is not None:
+            return None
+        return self.as_the_broker_says("waiting for the broker's figures")
+
+    def as_the_broker_says(self, reason: str) -> str:
+        """A reason to wait, and what put the latest reconciliation off: whoever is not let in is told so."""
+        latest = self.runs.latest
+        return reason if latest is None or latest.trouble is None else f"{reason}: {latest.trouble}"
 
 
 class Lanes:

@@ -30,9 +30,9 @@ def reasons_not_ready(
         if (trouble := seat.trouble) is not None:
             reasons[part] = trouble
         elif not seat.stream_up:
-            reasons[part] = "the broker's stream is down"
+            reasons[part] = seat.as_the_broker_says("the broker's stream is down")
         elif not seat.synced:
-            reasons[part] = "not reconciled with the broker yet"
+            reasons[part] = seat.as_the_broker_says("not reconciled with the broker yet")
     if (deaf := kill_switch.deaf) is not None:
         reasons["kill-switch"] = deaf
     if not limits.is_known:
