@@ -89,6 +89,8 @@ TIGHTER = [
     ("max_open_notional", "7", "10000001"),
     ("message_windows", [[50, 1]], [[101, 1]]),
     ("cancel_windows", [[50, 1]], [[101, 1]]),
+    ("error_windows", [[5, 60]], None),
+    ("execution_windows", [[5, 60]], None),
     ("duplicate_window_s", "2", "0.5"),
     ("duplicate_soft_window_s", "20", "5"),
     ("reference_price_max_age_s", "4", "6"),

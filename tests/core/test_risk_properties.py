@@ -300,7 +300,7 @@ TIGHTENINGS: dict[str, Tightening] = {
 NOT_TIGHTENED = {
     "version", "cancel_windows", "soft", "mark_max_age_s", "extended_hours_allowed",
     "average_daily_volume_at", "hard", "market_to_limit_percent", "currency", "fx_rates", "fx_max_age_s",
-    "outside_session",
+    "outside_session", "error_windows", "execution_windows",
 }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ from ordergate.core.risk.limit_parts import (
     RestrictedList,
     TradingDay,
 )
+from ordergate.core.risk.tally import COUNTED_FOR, COUNTED_MAX
 
 __all__ = ["MICROSECOND", "InstrumentLimits", "Limits", "RateWindow"]
 
@@ -37,6 +38,8 @@ NO_LIMITS_HASH: Final = "none"
 HARD: Final = "hard"
 
 # What may be calibrated in shadow, or called soft. Who may trade what, and form, are neither.
+COUNTED_FOR_S: Final = int(COUNTED_FOR.total_seconds())
+
 ADJUSTABLE: Final = frozenset(f"R{number:02}" for number in (*range(6, 17), 18, 19, 21, 22, 25, 27, 28))
 
 
@@ -122,6 +125,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     self_match_refused: bool = False
     self_match_cancels_oldest: bool = False
     losses_cancel_all: bool = False
+    error_windows: tuple[RateWindow, ...] = ()
+    execution_windows: tuple[RateWindow, ...] = ()
     canary: Canary | None = None
     identity_required: bool = False
     shadow: frozenset[str] = frozenset()
@@ -137,6 +142,10 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         for name, controls in (("shadow", self.shadow), ("soft", self.soft)):
             if strange := sorted(controls - ADJUSTABLE):
                 raise ValueError(f"{name} cannot have {', '.join(strange)}")
+        for name, windows in (("error", self.error_windows), ("execution", self.execution_windows)):
+            if any(one.count > COUNTED_MAX or one.seconds > COUNTED_FOR_S for one in windows):
+                most = f"{COUNTED_MAX} in {COUNTED_FOR_S} s"
+                raise ValueError(f"{name}_windows: no more than {most} are counted")
         if self.drift_window is not None and not self.drift_window:
             raise ValueError("drift_window_s must be more than zero")
 

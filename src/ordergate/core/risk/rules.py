@@ -54,10 +54,11 @@ class Mode(StrEnum):
 OF_ONE_INSTRUMENT: Final = frozenset({Reach.INSTRUMENT, Reach.ASSET_CLASS})
 OF_ONE_WHO_ASKS: Final = frozenset({Reach.USER, Reach.STRATEGY})
 
-# Messages and recent orders are counted for the account, so no part of it has windows of its own.
+# Messages, recent orders and errors are counted for the account, so no part of it has windows of its own.
 COUNTED_BY_ACCOUNT: Final = frozenset(
-    {"message_windows", "cancel_windows", "duplicate_window_s", "duplicate_soft_window_s"}
+    {"message_windows", "cancel_windows", "duplicate_window_s", "duplicate_soft_window_s", "error_windows"}
 )
+COUNTED_BY_STRATEGY: Final = "execution_windows"
 
 # What amounts are in, and what that is worth, is the same for all of an account.
 SAID_FOR_ALL: Final = frozenset({"currency", "fx_rates"})
@@ -130,6 +131,8 @@ def _of_account(rule: Rule) -> dict[str, Any]:
         raise ValueError("limits.version is counted by the gateway")
     if rule.scope in OF_ONE_WHO_ASKS and (strange := sorted(COUNTED_BY_ACCOUNT & set(given))):
         raise ValueError(f"limits.{strange[0]} is counted by account: a {rule.scope} has none of its own")
+    if rule.scope is Reach.USER and COUNTED_BY_STRATEGY in given:
+        raise ValueError(f"limits.{COUNTED_BY_STRATEGY} is counted by strategy: a user has none of their own")
     if rule.scope in OF_ONE_WHO_ASKS and (strange := sorted(SAID_FOR_ALL & set(given))):
         raise ValueError(f"limits.{strange[0]} is the account's: a {rule.scope} has none of its own")
     if "enabled_until" in given and rule.scope is not Reach.ACCOUNT:

@@ -180,6 +180,8 @@ OF_ACCOUNT: Final[Mapping[str, Field]] = {
         Kind.SETTING, "only when every rule that speaks of it says so", _all_true
     ),
     "losses_cancel_all": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
+    "error_windows": Field(Kind.LEVEL, "every window; the lowest count of each length", _every_window),
+    "execution_windows": Field(Kind.LEVEL, "every window; the lowest count of each length", _every_window),
     "canary": Field(Kind.SETTING, "the most days, the lowest percentage", _CANARY),
     "identity_required": Field(Kind.SETTING, "as soon as one rule says so", _any_true),
     "shadow": Field(Kind.SETTING, "what is in all of them", _common, absent_is_tightest=True),

@@ -6,9 +6,10 @@ cannot be known is not guessed. Nothing is decided here, and nothing is counted.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -32,6 +33,7 @@ from ordergate.core.risk.sums_used import (
     trades_used,
     volume_used,
 )
+from ordergate.core.risk.tally import Tally, many
 from ordergate.core.risk.tightest import OF_ACCOUNT, OF_INSTRUMENT, Kind
 from ordergate.core.risk.valuation import Valuation
 from ordergate.core.risk.view import BuyingPower, InputMissing, dear, rate_in
@@ -59,6 +61,8 @@ CONTROL: Final[Mapping[str, str]] = {
     "max_open_notional": "R14",
     "message_windows": "R15",
     "cancel_windows": "R15",
+    "error_windows": "R26",
+    "execution_windows": "R17",
     "losses": "R18",
     "max_concentration_percent": "R19",
     "max_volume_percent": "R19",
@@ -67,7 +71,7 @@ CONTROL: Final[Mapping[str, str]] = {
 
 
 class Standing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
-    """One account at one moment, as its lane holds it."""
+    """One account at one moment, as its lane holds it. `strategy` is whose executions are asked about."""
 
     now: datetime
     account: Account
@@ -77,6 +81,8 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     profit: ProfitLog | None = None
     buying_power: BuyingPower | None = None
     fx: Fx | None = None
+    tally: Tally | None = None
+    strategy: str | None = None
 
 
 class Use(msgspec.Struct, frozen=True, kw_only=True):
@@ -181,7 +187,7 @@ LEVELS_OF_INSTRUMENT: Final[Mapping[str, OfInstrument]] = {
     "max_open_orders": _open_orders_in,
     "max_open_notional": _open_notional_in,
 }
-WINDOWS: Final = ("message_windows", "cancel_windows")
+WINDOWS: Final = ("message_windows", "cancel_windows", "error_windows", "execution_windows")
 
 
 class _Rows:
@@ -232,6 +238,10 @@ def utilization(
     found.append(rows.row(FUNDS, "", _funds(limits, seen)))
     found += _windows(rows, "message_windows", seen.buckets.orders, seen.now)
     found += _windows(rows, "cancel_windows", seen.buckets.cancels, seen.now)
+    if (tally := seen.tally) is not None:
+        found += _counted(rows, "error_windows", limits.error_windows, tally.errors, seen.now)
+        executions = partial(tally.executions, seen.strategy)
+        found += _counted(rows, "execution_windows", limits.execution_windows, executions, seen.now)
     for symbol, its in limits.instruments.items():
         for name, of_symbol in LEVELS_OF_INSTRUMENT.items():
             amounts = of_symbol(its, limits, seen, symbol)
@@ -260,6 +270,21 @@ def _windows(rows: _Rows, name: str, bucket: TokenBucket, now: datetime) -> Iter
     left: list[tuple[RateWindow, int]] = bucket.left(now)
     for window, tokens in left:
         use = rows.row(name, "", (Decimal(window.count - tokens), Decimal(window.count)))
+        yield msgspec.structs.replace(use, window_s=window.seconds)
+
+
+def _counted(
+    rows: _Rows,
+    name: str,
+    windows: Iterable[RateWindow],
+    times: Callable[[], Iterator[datetime]],
+    now: datetime,
+) -> Iterator[Use]:
+    """How much of each window was counted, whatever has tripped and was lifted since."""
+    for window in windows:
+        since = now - timedelta(seconds=window.seconds)
+        used = many(times(), window.count, since=since, after=None)
+        use = rows.row(name, "", (Decimal(used), Decimal(window.count)))
         yield msgspec.structs.replace(use, window_s=window.seconds)
 
 

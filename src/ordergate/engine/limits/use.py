@@ -89,6 +89,7 @@ class LimitsUse:
                 profit=books.profit,
                 buying_power=seat.buying_power,
                 fx=converted(books.account, books.valuation, seat.limits, self._references),
+                tally=books.tally,
             )
             uses = utilization(seat.limits, standing, found.origins, found.soft)
             if seat.narrower is not None:
@@ -109,6 +110,7 @@ def _of_who_asks(narrower: Narrower, standing: Standing, of_all: Iterable[Use]) 
         found = narrower.of(user, strategy)
         if found.limits is None:
             continue
-        for use in utilization(found.limits, standing, found.origins, found.soft):
+        of_one = msgspec.structs.replace(standing, strategy=strategy)
+        for use in utilization(found.limits, of_one, found.origins, found.soft):
             if (use.limit, use.symbol, use.window_s, use.value) not in known:
                 yield msgspec.structs.replace(use, user=user, strategy=strategy)

@@ -7,17 +7,27 @@ when the gateway ended is done. They speak to nobody.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
 from ordergate.core.ids import AccountId
 from ordergate.core.orders import events as e
+from ordergate.core.risk.limit_fields import RateWindow
 from ordergate.core.risk.tally import is_error, many
 from ordergate.core.risk.trading_state import GATEWAY, Grade, Level, Place, Trip, Tripped
 from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.stopping.trips import TripPolicy, Trips
 from ordergate.ports.clock import Clock
+
+
+class Window(NamedTuple):
+    """So many within so long trip."""
+
+    most: int
+    seconds: float
 
 
 class Breakers:
@@ -57,7 +67,7 @@ class Breakers:
     async def _half_open(self, seat: Seat) -> None:
         policy, place = self._policy, _place(seat)
         past = self._trips.past(place, Trip.ERROR_RATE)
-        if not (policy.errors and policy.errors_probation_s and past):
+        if not (policy.errors_probation_s and past):
             return
         pause = timedelta(seconds=_pause_s(policy, past))
         if self._trips.stands(place, Trip.ERROR_RATE) and self._clock.now() - past[-1].at >= pause:
@@ -66,48 +76,82 @@ class Breakers:
             )
 
     def _judge_errors(self, seat: Seat, what: str) -> None:
-        policy, place, now = self._policy, _place(seat), self._clock.now()
-        if not policy.errors or not self._trips.are_known:
+        windows = self._error_windows(seat)
+        if not windows or not self._trips.are_known:
             return
+        policy, place, now = self._policy, _place(seat), self._clock.now()
         past = self._trips.past(place, Trip.ERROR_RATE)
         after = past[-1].turned_at if past else None
         on_probation = bool(past) and _is_probation(policy, past[-1], now)
-        most = 1 if on_probation else policy.errors
-        since = now - timedelta(seconds=policy.errors_probation_s if on_probation else policy.errors_window_s)
-        if many(seat.lane.books.tally.errors(), most, since=since, after=after) < most:
+        if on_probation:
+            windows = [Window(1, policy.errors_probation_s)]
+        reached = _reached(windows, [seat.lane.books.tally.errors], now, after)
+        if reached is None:
             return
-        how_many = "one error on probation" if on_probation else f"{policy.errors} errors"
+        how_many = "one error on probation" if on_probation else f"{reached.most} errors"
         pause_s = _pause_s(policy, (*past, Tripped(now)))
         self._trips.engage(
             place,
             Trip.ERROR_RATE,
             Grade.REDUCE_ONLY,
-            f"{how_many} within {policy.errors_window_s:g} s, the last {what}; a pause of {pause_s:g} s",
+            f"{how_many} within {reached.seconds:g} s, the last {what}; a pause of {pause_s:g} s",
         )
 
     def _judge_executions(self, seat: Seat, strategy: str | None) -> None:
         """Of a strategy wherever it trades; of orders that name none by their account."""
-        policy = self._policy
-        if not policy.executions or not self._trips.are_known:
+        windows = self._execution_windows(seat, strategy)
+        if not windows or not self._trips.are_known:
             return
         place = _place(seat) if strategy is None else (Level.STRATEGY, strategy)
         past = self._trips.past(place, Trip.REPEATED_EXECUTION)
         after = past[-1].turned_at if past else None
-        since = self._clock.now() - timedelta(seconds=policy.executions_window_s)
-        left = policy.executions
-        for one in (seat,) if strategy is None else self._lanes:
-            left -= many(one.lane.books.tally.executions(strategy), left, since=since, after=after)
-        if left:
+        seats = (seat,) if strategy is None else self._lanes
+        rows = [partial(one.lane.books.tally.executions, strategy) for one in seats]
+        reached = _reached(windows, rows, self._clock.now(), after)
+        if reached is None:
             return
         latest = seat.lane.books.tally.latest(strategy)
         self._trips.engage(
             place,
             Trip.REPEATED_EXECUTION,
             Grade.BLOCK_NEW,
-            f"{policy.executions} executions within {policy.executions_window_s:g} s"
+            f"{reached.most} executions within {reached.seconds:g} s"
             + ("" if strategy is not None else " of orders that name no strategy"),
             concerns=None if latest is None else latest.actor,
         )
+
+    def _error_windows(self, seat: Seat) -> list[Window]:
+        """The house's own, and those of the account's limits."""
+        policy, limits = self._policy, seat.limits
+        of_limits = () if limits is None else limits.error_windows
+        return _windows(policy.errors, policy.errors_window_s, of_limits)
+
+    def _execution_windows(self, seat: Seat, strategy: str | None) -> list[Window]:
+        """The same of executions; a rule on the strategy may have narrower ones."""
+        policy, limits = self._policy, seat.limits_for(None, strategy)
+        of_limits = () if limits is None else limits.execution_windows
+        return _windows(policy.executions, policy.executions_window_s, of_limits)
+
+
+def _windows(most: int, seconds: float, of_limits: Iterable[RateWindow]) -> list[Window]:
+    own = [Window(most, seconds)] if most else []
+    return own + [Window(one.count, one.seconds) for one in of_limits]
+
+
+def _reached(
+    windows: Iterable[Window],
+    rows: Sequence[Callable[[], Iterator[datetime]]],
+    now: datetime,
+    after: datetime | None,
+) -> Window | None:
+    """The first window in which all rows together have as many as it allows at most."""
+    for window in windows:
+        since, left = now - timedelta(seconds=window.seconds), window.most
+        for row in rows:
+            left -= many(row(), left, since=since, after=after)
+        if not left:
+            return window
+    return None
 
 
 def _is_probation(policy: TripPolicy, last: Tripped, now: datetime) -> bool:
