@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
@@ -12,7 +12,7 @@ from ordergate.core.accounts.alarm_words import WORDS, About
 from ordergate.core.accounts.alarms import AlarmNature
 
 _NATURE: Final = AlarmNature.QUARANTINED_ORDER
-EXAMPLE: Final = {
+EXAMPLE: Final[dict[str, Any]] = {
     "id": f"{_NATURE.value}:P-01HZX3K9QW5V7M2N4B",
     "account_id": "P-DEMO",
     "nature": _NATURE.value,
