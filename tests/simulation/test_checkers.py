@@ -1,5 +1,6 @@
 """What each checker is for: a mistake that it alone would find is planted, and it finds it."""
 
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -7,7 +8,11 @@ import pytest
 
 from ordergate.audit.tree import Frontier
 from ordergate.brokers.paper.broker import PaperBroker
+from ordergate.core.accounts import views
+from ordergate.core.accounts.account import Account
+from ordergate.core.accounts.positions import Position
 from ordergate.core.ids import ClOrdId, Paper
+from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.trading_state import KillEngaged
 from ordergate.engine.accounts.alarms import Alarms
@@ -62,6 +67,19 @@ def test_somebody_is_told_of_an_order_that_stays_unknown(monkeypatch: pytest.Mon
     assert _found(doubtful) == set()
     monkeypatch.setattr(Alarms, "sound", lambda *_: False)
     assert "I6" in _found(doubtful)
+
+
+def test_a_position_is_the_sum_of_its_executions_at_every_commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A wrong figure that is right again in the end is a wrong figure all the same."""
+    truly = views.position_view
+    wrong = iter([Decimal(1)])
+
+    def shown(account: Account, position: Position, instrument: Instrument) -> views.PositionView:
+        more = position.quantity + next(wrong, Decimal(0))
+        return truly(account, msgspec.structs.replace(position, quantity=more), instrument)
+
+    monkeypatch.setattr(views, "position_view", shown)
+    assert _found(_calm(DedupClass.A)) == {"I9"}
 
 
 def test_a_stop_is_in_the_record_once(monkeypatch: pytest.MonkeyPatch) -> None:

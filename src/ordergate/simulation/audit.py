@@ -106,10 +106,8 @@ class Account(msgspec.Struct, kw_only=True):
     fees: Decimal = ZERO
     locks: dict[str, a.LossLimitReached] = {}
     is_adjusted: bool = False
-    opening: dict[Symbol, Decimal] = {}
     breaks: dict[str, str] = {}
     natures: dict[str, str] = {}
-    cash: Decimal = ZERO
     epoch: int = 0
     opened_s: float | None = None
 

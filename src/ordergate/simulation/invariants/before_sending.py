@@ -1,4 +1,4 @@
-"""I1, I2, I10, I12, I16: what must be so before a byte leaves."""
+"""I1, I2, I10, I16: what must be so before a byte leaves."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import msgspec
 
 from ordergate.brokers.paper.exchange import Moved
 from ordergate.brokers.paper.fates import Call
-from ordergate.core.ids import AccountId, Env, OrderId
+from ordergate.core.ids import AccountId, OrderId
 from ordergate.journal.tails import Linked
 from ordergate.ports.broker import DedupClass
 from ordergate.simulation.invariants.sight import Sight
@@ -116,16 +116,6 @@ class NoMoreThanApproved(SightedChecker):
         if self.sight.sends[sent.subject] > most:
             sends = self.sight.sends[sent.subject]
             self.violated(f"{sent.call} {sent.subject} was sent {sends} times, {most} were approved")
-
-
-class RightEnvironment(SightedChecker):
-    """I12: what is sent carries this environment's letter."""
-
-    id = "I12"
-
-    def sent(self, sent: Sent) -> None:
-        if not sent.account.startswith(Env.PAPER.letter) or not sent.subject.startswith(Env.PAPER.letter):
-            self.violated(f"{sent.subject} was sent for {sent.account}")
 
 
 class Fenced(SightedChecker):

@@ -1,13 +1,16 @@
-"""I6, I7, I8, I9, I11, I19: what must be so of every event that is written down."""
+"""I6, I8, I9, I11, I19: what must be so of every event that is written down."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from typing import Final
+
+import msgspec
 
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.faults import JournalCorrupt
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.orders import events as e
 from ordergate.core.orders.reports import BrokerStatus
 from ordergate.core.orders.terms import Side
@@ -85,49 +88,6 @@ class NoGuess(SightedChecker):
         return any(one.status is _AT_VENUE[type(event)] for one in at_venue)
 
 
-class LegalSteps(SightedChecker):
-    """I7: after its end an order only hears late executions and answers, or turns out to be alive."""
-
-    id = "I7"
-
-    def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
-        super().__init__(sight, say)
-        self._begun: set[str] = set()
-        self._kept: set[str] = set()
-        self._ended: dict[str, str] = {}
-
-    def committed(self, linked: Linked, by: str) -> None:
-        for entry in linked.unit.entries:
-            event = entry.event
-            if not isinstance(event, e.OrderEvent):
-                continue
-            name = type(event).__name__
-            begins = isinstance(event, e.OrderAccepted | e.OrderHeld | e.OrderDenied | e.OrderAdopted)
-            released = event.order_id in self._kept and isinstance(event, e.OrderAccepted | e.OrderDenied)
-            if begins == (event.order_id in self._begun) and not released:
-                self.violated(f"{event.order_id}: {name} is out of place")
-            self._begun.add(event.order_id)
-            if isinstance(event, e.OrderHeld):
-                self._kept.add(event.order_id)
-            elif begins or isinstance(event, _ENDS):
-                self._kept.discard(event.order_id)
-            before = self._ended.get(event.order_id)
-            if before is not None and name in _NEVER_LATE:
-                self.violated(f"{event.order_id}: {name} after {before}")
-            if isinstance(event, (*_ENDS, e.OrderDenied)):
-                self._ended[event.order_id] = name
-            elif name in _REVIVES.get(before or "", ()):
-                del self._ended[event.order_id]
-
-
-_NEVER_LATE: Final = ("OrderDenied", "CancelRequested", "ReplaceRequested", "OrderCanceled", "OrderExpired")
-_REVIVES: Final = {
-    "OrderRejected": ("OrderAcknowledged", "OrderPartiallyFilled", "OrderReopened"),
-    "OrderFilled": ("OrderReplaced", "OrderReopened"),
-    "OrderCompleted": ("OrderReplaced", "OrderReopened"),
-}
-
-
 _OF_EXECUTIONS: Final = (e.Fill, e.ExecutionBusted, e.ExecutionCorrected)
 
 
@@ -157,8 +117,19 @@ class Quantities(SightedChecker):
         return all(first_told_as(exec_id) in theirs for exec_id in order.executions)
 
 
+class _Shown(msgspec.Struct):
+    quantity: str
+
+
+_position: Final = msgspec.json.Decoder(_Shown).decode
+
+
 class ExecutionsOnce(SightedChecker):
-    """I9: every execution is the venue's, counts once, and positions are their sum."""
+    """I9: every execution is the venue's, counts once, and every position that is shown is their sum.
+
+    The sum is the auditor's own, with what was taken over from the broker, at each commit. That the venue's
+    ledger comes to the same can be asked once everything has been told: that is I23.
+    """
 
     id = "I9"
 
@@ -166,6 +137,7 @@ class ExecutionsOnce(SightedChecker):
         account = linked.unit.account
         if account not in self.sight.brokerages:
             return
+        self._are_sums(account, linked)
         seen: set[tuple[str, int]] = set()
         for entry in linked.unit.entries:
             event = entry.event
@@ -175,6 +147,14 @@ class ExecutionsOnce(SightedChecker):
             if (event.exec_id, event.revision) in seen:
                 self.violated(f"{event.exec_id} was counted twice in one unit")
             seen.add((event.exec_id, event.revision))
+
+    def _are_sums(self, account: AccountId, linked: Linked) -> None:
+        """Each position that the unit changes, as whoever asks is shown it from now on."""
+        positions = self.sight.audit.account(account).positions
+        for row in linked.unit.positions:
+            shown, summed = Decimal(_position(row.body).quantity), positions.get(Symbol(row.key), ZERO)
+            if shown != summed:
+                self.violated(f"{account}: {shown} {row.key} is shown, the executions come to {summed}")
 
     def _is_theirs(self, account: AccountId, event: e.Fill) -> None:
         exchange = self.sight.brokerage(account).exchange

@@ -17,6 +17,7 @@ from ordergate.simulation.invariants import (
     journal,
     kills,
     records,
+    steps,
     streams,
     venue,
 )
@@ -34,6 +35,7 @@ class Invariant(msgspec.Struct, frozen=True):
 
 
 _OF_PRINCIPALS: Final = "principals are given: tests/security, tests/api"
+_OF_ENVIRONMENTS: Final = "a run has one environment, so nothing can cross here: tests/isolation"
 _BY_FOLLOWERS: Final = "every frame is checked by the stream clients of the run, as they hear it"
 
 _OF_LIMITS: Final = (
@@ -56,12 +58,12 @@ INVARIANTS: Final = (
     Invariant("I4", "one order per key", (clients.OneOrderPerKey,)),
     Invariant("I5", "what was answered is durable", (clients.AnsweredIsDurable,)),
     Invariant("I6", "no guess", (journal.NoGuess, doubts.Alarmed)),
-    Invariant("I7", "legal transitions", (journal.LegalSteps,)),
+    Invariant("I7", "legal transitions", (steps.LegalSteps,)),
     Invariant("I8", "quantities", (journal.Quantities,)),
     Invariant("I9", "every execution once", (journal.ExecutionsOnce, journal.ExecutionsNotTwice)),
     Invariant("I10", "no more than was approved", _OF_PARITY),
     Invariant("I11", "limits", _OF_LIMITS),
-    Invariant("I12", "environment", (before_sending.RightEnvironment,)),
+    Invariant("I12", "environment", elsewhere=_OF_ENVIRONMENTS),
     Invariant("I13", "a stream without gaps", (streams.StreamsWhole,), elsewhere=_BY_FOLLOWERS),
     Invariant("I14", "causality", elsewhere=_BY_FOLLOWERS),
     Invariant("I15", "the client's view is the server's state", (streams.ViewsEqual,), _BY_FOLLOWERS),
