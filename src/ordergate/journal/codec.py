@@ -34,7 +34,7 @@ VERSIONS: Final[Mapping[str, int]] = {
     "kill_engaged": 2,
     "kill_released": 2,
     "limit_rule_set": 2,
-    "order_adopted": 4,
+    "order_adopted": 5,
     "order_accepted": 5,
     "order_acknowledged": 2,
     "order_canceled": 2,
@@ -85,6 +85,7 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("order_accepted", 2): dict,  # as it was asked for, and waiting for no other
     ("order_accepted", 3): dict,  # in one currency, at no venue by name
     ("order_adopted", 3): dict,
+    ("order_adopted", 4): dict,  # as its terms said, whole
     # Without what risk judged by, when it was asked, and how long it took.
     ("order_accepted", 4): dict,
     ("order_denied", 3): dict,

@@ -105,11 +105,16 @@ class Holding(msgspec.Struct, frozen=True, gc=False):
 
 
 class BrokerExecution(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """An execution from the broker's history, with the report it amounts to."""
+    """An execution from the broker's history, with the report it amounts to.
+
+    `snapshot` is there where the execution says what no question can: of an order in several symbols the
+    executions in each are told as an order of their own, which is over.
+    """
 
     cursor: str
     report: AnyReport
     symbol: Symbol
+    snapshot: OrderSnapshot | None = None
 
 
 class StreamUp(msgspec.Struct, frozen=True, gc=False):
@@ -140,6 +145,9 @@ def no_veto() -> None:
 
 class Broker(Protocol[E]):
     """One brokerage account, of one environment.
+
+    Orders that were placed elsewhere are shown whatever they are, at worst in no symbol: none may hide the
+    others.
 
     Every call has a timeout of its own and never raises for the wire: a failure is Unsent,
     Rejected or Unknown. Queries raise BrokerUnavailable. What a veto speaks against is

@@ -18,6 +18,7 @@ class AlarmNature(StrEnum):
     ORDER_OVERFILLED = "order_overfilled"
     UNLISTED_SYMBOL = "unlisted_symbol"
     ORDER_NOT_SHOWN = "order_not_shown"
+    ORDER_INEXPRESSIBLE = "order_inexpressible"
     ORDER_DOUBLED = "order_doubled"
     GROUP_OVERRUN = "group_overrun"
     GROUP_GAVE_UP = "group_gave_up"

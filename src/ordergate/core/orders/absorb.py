@@ -55,6 +55,8 @@ def proven(order: Order, report: AnyReport, at: datetime) -> tuple[e.AnyOrderEve
 
 def _settled(order: Order, at: datetime) -> tuple[e.AnyOrderEvent, ...]:
     """What follows for the whole order once an execution, or its quantity, is another one."""
+    if order.unsized:
+        return ()  # it has what is filled, and neither completes nor reopens it
     complete = order.cum_qty >= order.terms.quantity
     evidence = f"executions add up to {order.cum_qty} of {order.terms.quantity}"
     if complete and order.status in REPLACEABLE:

@@ -136,19 +136,13 @@ class OrderDenied(OrderEvent, frozen=True, kw_only=True, tag="order_denied"):
 
 
 class DispatchStarted(OrderEvent, frozen=True, kw_only=True, tag="dispatch_started"):
-    """Written before speaking to a broker that neither dedups nor can be queried (class C), and
-
-    before an unanswered order is sent again to any broker.
-    """
+    """Written before a broker of class C is told it, and before an unanswered order is sent again to any."""
 
     cl_ord_id: ClOrdId
 
 
 class OrderAcknowledged(OrderEvent, frozen=True, kw_only=True, tag="order_acknowledged"):
-    """The broker has it. `committed_at` and `sent_at` are as in `OrderSent`, where its answer was the first
-
-    that was heard of it.
-    """
+    """The broker has it. Both times of ours are as in `OrderSent`, where its answer was heard of it first."""
 
     broker_order_id: str
     broker_at: datetime | None = None
@@ -379,13 +373,17 @@ class BookedExecution(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class OrderAdopted(OrderEvent, frozen=True, kw_only=True, tag="order_adopted"):
     """Found at the broker and not placed by us: taken into the books, never dropped.
 
-    `executions` are those from before the account was opened: the order's, and booked already.
+    `executions` are those from before the account was opened: the order's, and booked already. Where it is
+    of a kind that our terms have no words for, `inexpressible` says what they leave out; one that is
+    `unsized` was given no quantity, and has what is filled.
     """
 
     terms: Terms
     broker_order_id: str
     broker_client_order_id: str
     executions: tuple[BookedExecution, ...] = ()
+    inexpressible: str | None = None
+    unsized: bool = False
 
 
 AnyOrderEvent = (

@@ -34,7 +34,7 @@ def executed(order: Order, report: ExecutedReport, at: datetime) -> e.AnyOrderEv
         )
     if (by_hand := _entered_by_hand(order)) is not None:
         return e.ExecutionBusted(order_id=order.id, at=at, exec_id=by_hand)
-    completes = order.cum_qty + report.quantity >= order.terms.quantity
+    completes = not order.unsized and order.cum_qty + report.quantity >= order.terms.quantity
     kind = e.OrderFilled if completes else e.OrderPartiallyFilled
     return kind(
         order_id=order.id,

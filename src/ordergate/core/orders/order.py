@@ -60,8 +60,10 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     of executions, by which the broker's corrections named them, and `repeated` the ids of those
     told twice. `actor` is who asked for it, None where it was placed elsewhere. `converted_from` is
     the type that they asked for, where it has become another; the orders that it `waits_for` have to be
-    gone before it leaves. `held_until` is when the market opens that it is, or was, kept for. `revision`
-    is how many events it has come to: two of the same are the same order, as it was at one moment.
+    gone before it leaves. `held_until` is when the market opens that it is, or was, kept for. One that is
+    `unsized` was placed elsewhere without a quantity: its own is what is filled, and only the broker's word
+    completes it. `revision` is how many events it has come to: two of the same are the same order, as it
+    was at one moment.
     """
 
     id: OrderId
@@ -87,6 +89,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     failed: tuple[e.FailedControl, ...] = ()
     noted: tuple[e.FailedControl, ...] = ()
     external: bool = False
+    unsized: bool = False
     adopted_as: str | None = None
     actor: str | None = None
     reference_price: Decimal | None = None
@@ -201,9 +204,12 @@ def _begun(event: e.OrderAccepted | e.OrderHeld | e.OrderDenied | e.OrderAdopted
         case e.OrderDenied():
             return _replace(_refused(order, event), final_at=event.at, actor=event.actor)
         case e.OrderAdopted():
+            cum_qty = sum((one.quantity for one in event.executions), ZERO)
             return _replace(
                 order,
+                terms=_replace(event.terms, quantity=cum_qty) if event.unsized else event.terms,
                 external=True,
+                unsized=event.unsized,
                 adopted_as=event.broker_client_order_id,
                 broker_order_id=event.broker_order_id,
                 acknowledged_at=event.at,
@@ -211,7 +217,7 @@ def _begun(event: e.OrderAccepted | e.OrderHeld | e.OrderDenied | e.OrderAdopted
                     one.exec_id: Execution(one.revision, one.quantity, one.price, opening=True)
                     for one in event.executions
                 },
-                cum_qty=sum((one.quantity for one in event.executions), ZERO),
+                cum_qty=cum_qty,
                 cum_notional=sum((one.quantity * one.price for one in event.executions), ZERO),
             )
 
@@ -353,10 +359,12 @@ def _corrected(order: Order, event: e.ExecutionCorrected) -> Order:
 def _with_execution(order: Order, exec_id: str, execution: Execution) -> Order:
     """Cumulative figures are always the sum of the live executions."""
     before = order.executions.get(exec_id, _NOTHING)
+    cum_qty = order.cum_qty - before.quantity + execution.quantity
     return _replace(
         order,
+        terms=_replace(order.terms, quantity=cum_qty) if order.unsized else order.terms,
         executions={**order.executions, exec_id: execution},
-        cum_qty=order.cum_qty - before.quantity + execution.quantity,
+        cum_qty=cum_qty,
         cum_notional=order.cum_notional
         - before.quantity * before.price
         + execution.quantity * execution.price,

@@ -8,9 +8,11 @@ from __future__ import annotations
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
+from ordergate.core.ids import Symbol
 from ordergate.core.orders.terms import Terms
 
 
@@ -125,8 +127,17 @@ class BrokerStatus(StrEnum):
     REPLACED = "replaced"
 
 
+NO_SYMBOL: Final = Symbol("")
+"""Where an order trades that is in several symbols at once: it is named, and nothing is booked to it."""
+
+
 class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One order as a query answered it."""
+    """One order as a query answered it.
+
+    An order that was placed elsewhere may be of a kind that our terms have no words for. `inexpressible` says
+    what they leave out then, and `terms` are the nearest that could do no less than it can. One that is
+    `unsized` was given no quantity: it has what is filled, and only the broker can say that it is complete.
+    """
 
     cl_ord_id: str
     version: int
@@ -137,3 +148,5 @@ class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     replaced_by: str | None = None
     reason: str | None = None
     broker_at: datetime | None = None
+    inexpressible: str | None = None
+    unsized: bool = False

@@ -159,6 +159,8 @@ def held_by(order: Order, instrument: Instrument | None) -> Held:
     terms = order.terms
     leaves = order.leaves_qty
     price = worst_price(terms.side, terms.limit_price, terms.stop_price, order.reference_price)
+    if order.unsized and not order.is_final:
+        return Held(_symbol(terms, instrument), terms.side, leaves, None)  # how much may follow nobody knows
     asked = order.replacement
     if asked is not None:
         leaves = max(leaves, asked.quantity - order.cum_qty)
@@ -195,9 +197,14 @@ def _dearer(one: Decimal | None, other: Decimal | None) -> Decimal | None:
 
 
 def _held(terms: Terms, leaves: Decimal, price: Decimal | None, instrument: Instrument | None) -> Held:
-    symbol = terms.symbol if instrument is None else instrument.symbol  # it may have been renamed since
+    symbol = _symbol(terms, instrument)
     if leaves <= ZERO:
         return Held(symbol, terms.side, ZERO, ZERO)
     if price is None or instrument is None:
         return Held(symbol, terms.side, leaves, None)
     return Held(symbol, terms.side, leaves, leaves * price * instrument.multiplier, instrument.currency)
+
+
+def _symbol(terms: Terms, instrument: Instrument | None) -> Symbol:
+    """It may have been renamed since."""
+    return terms.symbol if instrument is None else instrument.symbol

@@ -107,6 +107,8 @@ class AccountSync:
                 broker_order_id=seen.broker_order_id,
                 broker_client_order_id=seen.cl_ord_id,
                 executions=tuple(standing.booked[seen.broker_order_id]),
+                inexpressible=seen.inexpressible,
+                unsized=seen.unsized,
             )
             for seen in standing.orders
             if seen.broker_order_id in standing.booked and seen.terms.symbol in self._instruments

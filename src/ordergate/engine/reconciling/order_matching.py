@@ -122,7 +122,9 @@ class OrderMatching:
         async for execution in seat.broker.executions(after=after):
             report = execution.report
             tally.executions_read += 1
-            recorded = await self._ingest.absorb(seat, report, listed=True)
+            recorded = await self._ingest.absorb(seat, report, execution.snapshot, listed=True)
+            if execution.snapshot is not None:
+                await self._prove(seat, execution.snapshot, Picture())  # it says that its order is over
             if recorded is not None and isinstance(report, r.ExecutedReport):
                 seat.watch.learned(report.exec_id, self._clock.monotonic(), unread_since=unread_since)
             cursor = execution.cursor
@@ -248,6 +250,7 @@ class OrderMatching:
 
     async def _prove(self, seat: Seat, seen: r.OrderSnapshot, picture: Picture) -> Difference | None:
         """Absorb what a snapshot proves; a difference where it says what we cannot have."""
+        self._ingest.name_inexpressible(seat, seen)
         order_id = self._our_id(seat, seen)
         order = None if order_id is None else await seat.lane.order(order_id)
         if order is None:

@@ -158,6 +158,8 @@ class Ingest:
             detail = f"order {order.id} for {order.terms.quantity} has executions for {order.cum_qty}"
             facts = {"quantity": text(order.terms.quantity), "cum_qty": text(order.cum_qty)}
             self._alarms.sound(seat, AlarmNature.ORDER_OVERFILLED, order.id, detail, facts)
+        if order is not None and order.unsized and not order.is_final and order.cum_qty > before.cum_qty:
+            self._suspect(seat, "only the broker knows whether an order without a quantity is complete")
         if order is not None and any(one.is_undated for one in order.executions.values()):
             self._suspect(seat, "an execution is known by its correction alone")
         if any(type(event) is e.OrderReplaced and event.broker_order_id in seat.withheld for event in events):
@@ -212,6 +214,11 @@ class Ingest:
                 seat.unplaced.add(report.broker_order_id)
             self._evidence(seat, AlarmNature.ORDER_NOT_SHOWN, report, "an order that it does not show")
             return None
+        self.name_inexpressible(seat, seen)
+        if seen.terms.symbol == r.NO_SYMBOL:
+            if isinstance(report, r.ExecutedReport | r.BustedReport | r.CorrectedReport):
+                self._suspect(seat, "an execution of an order in several symbols: the list says in which")
+            return None
         if not self._lists(seen.terms.symbol):
             what = f"an order in {seen.terms.symbol}, which is not listed here"
             self._evidence(seat, AlarmNature.UNLISTED_SYMBOL, report, what)
@@ -228,10 +235,26 @@ class Ingest:
             broker_order_id=seen.broker_order_id,
             broker_client_order_id=seen.cl_ord_id,
             executions=executions,
+            inexpressible=seen.inexpressible,
+            unsized=seen.unsized,
         )
         seat.lane.record([event], correlation=f"report.{report.broker_order_id}")
         log.info("order.adopted", order=adopted_id, broker_order=seen.broker_order_id)
         return seat.lane.books.order(adopted_id)
+
+    def name_inexpressible(self, seat: Seat, seen: r.OrderSnapshot) -> None:
+        """Our terms leave something out of what the broker shows: somebody has to know it."""
+        if seen.inexpressible is None:
+            return
+        detail = f"the broker's order {seen.broker_order_id} is {seen.inexpressible}"
+        facts = {
+            "client_order_id": seen.cl_ord_id,
+            "symbol": seen.terms.symbol,
+            "side": seen.terms.side if seen.terms.symbol else "",
+            "booked_as": seen.terms.type if seen.terms.symbol else "",
+            "cum_qty": str(seen.cum_qty),
+        }
+        self._alarms.sound(seat, AlarmNature.ORDER_INEXPRESSIBLE, seen.broker_order_id, detail, facts)
 
     def _tell_doubled(self, seat: Seat, order: Order, report: r.AnyReport) -> None:
         """One client order id, two orders at the broker: the second is taken for somebody else's."""

@@ -74,7 +74,8 @@ class Renamed(Generic[E]):
 
     async def executions(self, *, after: str | None) -> AsyncIterator[BrokerExecution]:
         async for execution in self._broker.executions(after=after):
-            yield _with(execution, symbol=self._name(execution.symbol))
+            snapshot = None if execution.snapshot is None else self._named(execution.snapshot)
+            yield _with(execution, symbol=self._name(execution.symbol), snapshot=snapshot)
 
     async def positions(self) -> Mapping[Symbol, Holding]:
         """What is held under two names is one holding; of nothing at all there is none."""
