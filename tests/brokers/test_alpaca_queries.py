@@ -105,12 +105,6 @@ async def test_a_list_that_names_nobody_new_is_not_asked_for_again(
     assert [execution.report.cl_ord_id for execution in read] == [our_id(n) for n in range(5)]
 
 
-async def test_a_foreign_order_beyond_our_terms_is_left_out(server: ByteServer, broker: Alpaca) -> None:
-    trailing = documents.order("theirs", id="t", type="trailing_stop", trail_price="1")
-    server.play(says(200, [trailing, documents.order(our_id(1))]))
-    assert [found.cl_ord_id for found in await broker.open_orders()] == [our_id(1)]
-
-
 async def test_one_of_ours_beyond_our_terms_cannot_be(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(200, [documents.order(our_id(1), type="trailing_stop")]))
     with pytest.raises(BrokerUnavailable):
@@ -147,14 +141,6 @@ async def test_a_history_that_goes_in_circles_is_refused(server: ByteServer, bro
         async for _ in broker.executions(after=None):
             read += 1
     assert read < 200
-
-
-async def test_a_fill_of_an_order_that_is_not_there_is_refused(
-    server: ByteServer, broker: Alpaca
-) -> None:
-    server.play(says(200, [documents.fill(1)]), ABSENT)
-    with pytest.raises(BrokerUnavailable):
-        await anext(broker.executions(after=None))
 
 
 async def test_positions_are_signed(server: ByteServer, broker: Alpaca) -> None:

@@ -103,13 +103,17 @@ async def test_steps_that_prove_nothing_are_not_told(clock: HandClock) -> None:
     assert isinstance(heard[1].report, r.AcknowledgedReport)
 
 
-async def test_a_foreign_order_beyond_our_terms_is_told_without_them(clock: HandClock) -> None:
-    theirs = documents.order("theirs", type="trailing_stop", filled_qty="1")
+@pytest.mark.parametrize("kind", ["trailing_stop", "iceberg"])
+async def test_a_foreign_order_beyond_our_terms_is_told_with_what_they_leave_out(
+    clock: HandClock, kind: str
+) -> None:
+    theirs = documents.order("theirs", type=kind, filled_qty="1")
     fill = documents.update("partial_fill", theirs, qty="1", price="9")
     async with stream_server(welcomes(fill)) as server:
         heard = await listen(server.url, 2, clock)
     assert isinstance(heard[1], News)
-    assert heard[1].snapshot is None
+    assert heard[1].snapshot is not None
+    assert heard[1].snapshot.inexpressible is not None
     assert heard[1].report.version == 0
 
 

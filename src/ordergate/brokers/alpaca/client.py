@@ -230,6 +230,8 @@ class AlpacaBroker(Generic[E]):
             return Unknown(f"a yes that cannot be read: {fault}")
         if order.client_order_id != cl_ord_id:
             return Unknown("a yes that names another order")
+        if strange := orders.strange_words(order):
+            return Unknown(f"a yes that cannot be read: an order {', '.join(strange)}")
         self._queries.remember(order)
         return _standing(order)
 
@@ -261,7 +263,6 @@ class AlpacaBroker(Generic[E]):
         return await self._queries.find(cl_ord_id)
 
     async def open_orders(self) -> list[OrderSnapshot]:
-        """Foreign orders that our terms cannot express are logged and left out."""
         return await self._queries.open_orders()
 
     async def recent_orders(self, since: datetime) -> list[OrderSnapshot]:

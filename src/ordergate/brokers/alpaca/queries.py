@@ -33,9 +33,6 @@ from ordergate.ports.broker import (
     Unsent,
 )
 from ordergate.ports.clock import Clock
-from ordergate.telemetry.log import logger
-
-log = logger("brokers.alpaca")
 
 T = TypeVar("T")
 
@@ -63,11 +60,14 @@ class Queries:
         self._clock = clock
         self._wait_s_max = wait_s_max
         self._names: OrderedDict[str, str] = OrderedDict()
+        self._legged: OrderedDict[str, wire.Order] = OrderedDict()
         self._replaced: OrderedDict[str, wire.Order] = OrderedDict()
 
     def remember(self, order: wire.Order) -> None:
         """Keep which client order id belongs to Alpaca's id, up to a bound."""
         _keep(self._names, order.id, order.client_order_id)
+        if not orders.has_place(order):
+            _keep(self._legged, order.id, order)
 
     # -- orders
 
@@ -104,16 +104,16 @@ class Queries:
                 self.remember(order)
                 if order.status == "replaced":
                     _keep(self._replaced, order.id, order)
-                snapshot = None if order.id in told else await self._expressed(order)
-                told.add(order.id)
-                if snapshot is not None:
-                    yield snapshot
+                if order.id not in told:
+                    told.add(order.id)
+                    yield await self._snapshot(order)
             if len(page) < _ORDERS_A_PAGE:
                 return
             page = await self._read(f"{path}&after_order_id={quote(page[-1].id, safe='')}", wire.ORDERS)
         raise BrokerUnavailable("the list of orders does not end")
 
     async def _snapshot(self, order: wire.Order) -> OrderSnapshot:
+        """An order that was placed here can never be beyond our terms, and one from elsewhere always may."""
         before = await self._filled_before(order)
         try:
             return orders.snapshot(order, env=self._env, account=self._account, filled_before=before)
@@ -121,8 +121,13 @@ class Queries:
             raise BrokerUnavailable(str(fault)) from fault
 
     async def _filled_before(self, order: wire.Order) -> Decimal:
-        """What the orders that this one replaced had filled; what is replaced fills no more."""
+        """What the orders that this one replaced had filled; what is replaced fills no more.
+
+        An order from elsewhere is one of its own here, whatever it replaced.
+        """
         total = ZERO
+        if orders.version(self._env, order.client_order_id) == 0:
+            return total
         for _ in range(_CHAIN_MAX):
             if order.replaces is None:
                 return total
@@ -134,17 +139,6 @@ class Queries:
             total += Decimal(replaced.filled_qty)
             order = replaced
         raise BrokerUnavailable("a chain of replacements does not end")
-
-    async def _expressed(self, order: wire.Order) -> OrderSnapshot | None:
-        """None for a foreign order beyond our terms; one of ours can never be."""
-        before = await self._filled_before(order)
-        try:
-            return orders.snapshot(order, env=self._env, account=self._account, filled_before=before)
-        except Inexpressible as fault:
-            if orders.version(self._env, order.client_order_id) != 0:
-                raise BrokerUnavailable(str(fault)) from fault
-            log.warning("broker.order_inexpressible", broker_order_id=order.id, why=str(fault))
-            return None
 
     # -- executions
 
@@ -180,17 +174,19 @@ class Queries:
                 return
 
     async def _execution(self, fill: wire.FillActivity) -> BrokerExecution:
+        """A fill of an order that is not shown has Alpaca's id of it for a name: it is told all the same."""
         name = self._names.get(fill.order_id)
         if name is None:
             order = await self.order(fill.order_id)
-            if order is None:
-                raise BrokerUnavailable(f"a fill of order {fill.order_id}, which the broker does not know")
-            name = order.client_order_id
+            name = fill.order_id if order is None else order.client_order_id
         try:
-            report = news.executed(fill, name, self._env)
+            report, leg = news.executed(fill, name, self._env), None
+            if (parent := self._legged.get(fill.order_id)) is not None:
+                leg = orders.leg(fill, parent, self._account)
+                report = news.of_leg(report, leg)
         except Contradiction as fault:
             raise BrokerUnavailable(str(fault)) from fault
-        return BrokerExecution(cursor=fill.id, report=report, symbol=Symbol(fill.symbol))
+        return BrokerExecution(cursor=fill.id, report=report, symbol=Symbol(fill.symbol), snapshot=leg)
 
     # -- the account
 

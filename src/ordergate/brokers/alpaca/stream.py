@@ -18,7 +18,7 @@ from ordergate.brokers._shared.documents import NotOneDocument, check_document
 from ordergate.brokers._shared.socket import Garbled, Link, LinkLost
 from ordergate.brokers.alpaca import wire
 from ordergate.brokers.alpaca.access import Access, Bearer, Keys
-from ordergate.brokers.alpaca.translate import Contradiction, Inexpressible, news, orders
+from ordergate.brokers.alpaca.translate import Contradiction, news, orders
 from ordergate.core.ids import AccountId, E
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.ports.broker import News
@@ -73,14 +73,13 @@ class TradeUpdates(Generic[E]):
             raise Garbled(f"contradictory frame: {fault}") from fault
         if report is None:
             return ()
+        if report.version and (strange := orders.strange_words(update.order)):
+            raise Garbled(f"a frame that cannot be read: an order {', '.join(strange)}")
         # The terms of an order that is ours are in the books already.
         return (News(report, None if report.version else self._snapshot(update.order)),)
 
-    def _snapshot(self, order: wire.Order) -> OrderSnapshot | None:
-        try:
-            return orders.snapshot(order, env=self._access.env, account=self._account)
-        except Inexpressible:
-            return None
+    def _snapshot(self, order: wire.Order) -> OrderSnapshot:
+        return orders.snapshot(order, env=self._access.env, account=self._account)
 
 
 def _authenticate(access: Access[E]) -> bytes:

@@ -1,7 +1,9 @@
 """The shapes of Alpaca's documents, as far as we act on them.
 
-A word that is not in these lists, an amount that is no plain decimal, a time without a zone or a
-missing field does not decode. Nothing here means anything yet: translation gives meaning.
+An amount that is no plain decimal, a time without a zone or a missing field does not decode, and neither
+does a word that is not in these lists. Only what kind of order it is may be said in other words, because
+anybody may place anything in the account: one strange order must not hide all others. Nothing here
+means anything yet: translation gives meaning.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from msgspec import Meta, Struct
 Amount = Annotated[str, Meta(pattern=r"\A-?[0-9]{1,18}(?:\.[0-9]{1,18})?\Z", max_length=38)]
 Moment = Annotated[datetime, Meta(tz=True)]
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Word = Annotated[str, Meta(max_length=64)]
 
 OrderStatus = Literal[
     "new",
@@ -104,17 +107,21 @@ class ReplaceBody(Struct, frozen=True, gc=False, kw_only=True, omit_defaults=Tru
 
 
 class Order(Struct, frozen=True, gc=False, kw_only=True):
-    """An order. `qty` is null where it was placed by value, `symbol` and `side` on the parent of legs."""
+    """An order. `qty` is null where it was placed by value; the parent of legs has no `symbol` and no `side`.
+
+    Translation knows the words of `OrderStatus`, `OrderKind`, `Force` and `OrderClass`.
+    """
 
     id: Name
     client_order_id: Name
-    status: OrderStatus
-    type: OrderKind
-    time_in_force: Force
-    symbol: str | None = None
-    side: Literal["buy", "sell"] | None = None
-    order_class: OrderClass = ""
+    status: Word
+    type: Word
+    time_in_force: Word
+    symbol: Annotated[str, Meta(max_length=128)] | None = None
+    side: Word | None = None
+    order_class: Word | None = ""
     qty: Amount | None = None
+    notional: Amount | None = None
     filled_qty: Amount
     limit_price: Amount | None = None
     stop_price: Amount | None = None

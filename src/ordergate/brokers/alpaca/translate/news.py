@@ -6,12 +6,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypedDict, assert_never
 
+import msgspec
+
 from ordergate.brokers.alpaca import wire
 from ordergate.brokers.alpaca.translate import Contradiction
 from ordergate.brokers.alpaca.translate.orders import REJECTED, version
 from ordergate.core.ids import Env
 from ordergate.core.money import ZERO
 from ordergate.core.orders import reports as r
+from ordergate.core.orders.reports import OrderSnapshot
 
 
 class _Head(TypedDict):
@@ -101,6 +104,13 @@ def executed(fill: wire.FillActivity, client_order_id: str, env: Env) -> r.Execu
         exec_id=fill.id.partition("::")[2],
         quantity=_positive(fill.qty, "qty"),
         price=Decimal(fill.price),
+    )
+
+
+def of_leg(report: r.ExecutedReport, leg: OrderSnapshot) -> r.ExecutedReport:
+    """The same, of the order that one symbol's part of an order in several is here."""
+    return msgspec.structs.replace(
+        report, cl_ord_id=leg.cl_ord_id, version=leg.version, broker_order_id=leg.broker_order_id
     )
 
 
