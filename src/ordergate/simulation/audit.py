@@ -62,6 +62,7 @@ class Known(msgspec.Struct, kw_only=True):
     denied: bool = False
     kept: bool = False
     external: bool = False
+    unsized: bool = False
     executions: dict[str, Live] = {}
     end: str = ""
     turned_s: float = -1.0
@@ -90,7 +91,7 @@ class Known(msgspec.Struct, kw_only=True):
     @property
     def worst_leaves(self) -> Decimal:
         """What it may still trade, with any replacement that is not answered counted in."""
-        if not self.is_open:
+        if not self.is_open or self.unsized:
             return ZERO
         pending = None if self.pending is None else self.asked.get(self.pending)
         most = self.quantity if pending is None else max(self.quantity, pending.quantity)
@@ -214,6 +215,7 @@ class Audit:
             order.denied, order.end = True, "OrderDenied"
         elif isinstance(event, e.OrderAdopted):
             order.external = order.acknowledged = True
+            order.unsized = event.unsized
             order.broker_order_id = event.broker_order_id
             for booked in event.executions:
                 order.executions[booked.exec_id] = Live(booked.revision, booked.quantity, booked.price)

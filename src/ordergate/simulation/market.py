@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from ordergate.brokers.paper.orders import PaperOrder
+from ordergate.brokers.paper.orders import Kind, PaperOrder
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
@@ -131,7 +131,7 @@ class Market:
         self._brokerages[strike.account].exchange.correct(exec_id, quantity, price)
 
     def _meddle(self, strike: Strike) -> None:
-        """B15: an order placed elsewhere, or one that fills more than was asked."""
+        """B15: an order placed elsewhere, maybe of a kind beyond our terms, or one that fills too much."""
         brokerage = self._brokerages[strike.account]
         if brokerage.account not in self._opened():
             # A broker tells the average price alone of what was held before: no books can equal lots by it.
@@ -142,7 +142,8 @@ class Market:
             self._overfill(brokerage, working[int(strike.dose * len(working)) % len(working)])
         else:
             self._manual += 1
-            brokerage.exchange.submit(f"by-hand-{self._manual}", self._manual_terms(brokerage, strike))
+            terms = self._manual_terms(brokerage, strike)
+            brokerage.exchange.submit(f"by-hand-{self._manual}", terms, _kind_of(strike))
         self._ground.weather.seen("B15")
 
     def _meddle_unseen(self, cut: Strike) -> None:
@@ -154,16 +155,16 @@ class Market:
 
     def _trade_unseen(self, brokerage: Brokerage, cut: Strike) -> None:
         if not self._ground.weather.healed and brokerage.account in self._opened():
-            self.trade_unseen(brokerage, self._manual_terms(brokerage, cut))
+            self.trade_unseen(brokerage, self._manual_terms(brokerage, cut), _kind_of(cut))
             self._ground.weather.seen("B15", "while the line was cut")
 
-    def trade_unseen(self, brokerage: Brokerage, terms: Terms) -> None:
+    def trade_unseen(self, brokerage: Brokerage, terms: Terms, kind: Kind = Kind.PLAIN) -> None:
         """Somebody trades elsewhere, at once and whole; no question finds it for a while."""
         self._manual += 1
         tick = self._instruments[terms.symbol].tick
         through = self.prices[terms.symbol] + terms.side.sign * 40 * tick
         order = brokerage.exchange.submit(
-            f"by-hand-{self._manual}", msgspec.structs.replace(terms, limit_price=through)
+            f"by-hand-{self._manual}", msgspec.structs.replace(terms, limit_price=through), kind
         )
         if isinstance(order, PaperOrder):
             brokerage.hide(order, 1.0)
@@ -185,3 +186,9 @@ class Market:
             limit_price=self.prices[symbol] + away * self._instruments[symbol].tick,
             time_in_force=TimeInForce.GTC,
         )
+
+
+def _kind_of(strike: Strike) -> Kind:
+    """Half of what is placed elsewhere is as our own orders are; the other half our terms cannot say."""
+    kinds = (Kind.PLAIN, Kind.TRAILING, Kind.PLAIN, Kind.BY_VALUE, Kind.PLAIN, Kind.LEGGED)
+    return kinds[int(strike.dose * 1000) % len(kinds)]

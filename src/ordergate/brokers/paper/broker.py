@@ -15,7 +15,7 @@ from ordergate.brokers.paper import fates as f
 from ordergate.brokers.paper.carriers import Carrier, FatedCarrier
 from ordergate.brokers.paper.exchange import PaperExchange
 from ordergate.brokers.paper.ledger import HOME
-from ordergate.brokers.paper.news import Face, PaperNews, listed, snapshot_of
+from ordergate.brokers.paper.news import Face, PaperNews, of_history, snapshot_of
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.ids import ClOrdId, E, Symbol
 from ordergate.core.orders.order import Replacement
@@ -192,11 +192,7 @@ class PaperBroker(Generic[E]):
 
     def _executions(self, after: str | None) -> list[BrokerExecution]:
         return [
-            BrokerExecution(
-                cursor=execution.cursor,
-                report=listed(self._face.execution(execution), self.env),
-                symbol=execution.order.terms.symbol,
-            )
+            of_history(self._face.execution(execution), self.env)
             for execution in self._exchange.executions
             if after is None or execution.cursor > after
         ]

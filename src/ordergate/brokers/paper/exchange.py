@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from ordergate.brokers.paper.ledger import PaperLedger
-from ordergate.brokers.paper.orders import PaperExecution, PaperOrder
+from ordergate.brokers.paper.orders import Kind, PaperExecution, PaperOrder
 from ordergate.core.ids import Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import ZERO
@@ -66,10 +66,10 @@ class PaperExchange:
 
     # -- what a participant does; a text is a refusal
 
-    def submit(self, cl_ord_id: str, terms: Terms) -> PaperOrder | str:
+    def submit(self, cl_ord_id: str, terms: Terms, kind: Kind = Kind.PLAIN) -> PaperOrder | str:
         if self._dedups and cl_ord_id in self._by_client_id:
             return "client order id must be unique"
-        order = self._enter(cl_ord_id, terms, filled_before=ZERO, replaces=None)
+        order = self._enter(cl_ord_id, terms, filled_before=ZERO, replaces=None, kind=kind)
         return self._work(order)
 
     def cancel(self, order_id: str) -> str | None:
@@ -112,7 +112,7 @@ class PaperExchange:
             limit_price=asked.limit_price,
             stop_price=asked.stop_price,
         )
-        new = self._enter(new_cl_ord_id, terms, filled_before=filled, replaces=old.id)
+        new = self._enter(new_cl_ord_id, terms, filled_before=filled, replaces=old.id, kind=old.kind)
         gone = _with(self._orders[old.id], replaced_by=new.id)
         self._end(gone, BrokerStatus.REPLACED, "replaced")
         return self._work(new)
@@ -188,7 +188,7 @@ class PaperExchange:
     # -- how it works
 
     def _enter(
-        self, cl_ord_id: str, terms: Terms, *, filled_before: Decimal, replaces: str | None
+        self, cl_ord_id: str, terms: Terms, *, filled_before: Decimal, replaces: str | None, kind: Kind
     ) -> PaperOrder:
         number = len(self._orders) + 1
         at = self._now()
@@ -202,6 +202,7 @@ class PaperExchange:
             updated_at=at,
             filled_before=filled_before,
             replaces=replaces,
+            kind=kind,
         )
         self._orders[order.id] = order
         self._by_client_id[cl_ord_id] = order.id

@@ -15,11 +15,12 @@ from typing import Final, TypedDict, assert_never
 import msgspec
 
 from ordergate.brokers.paper.exchange import Moved, PaperExchange
-from ordergate.brokers.paper.orders import PaperExecution, PaperOrder
+from ordergate.brokers.paper.kinds import leg_of, shown_terms
+from ordergate.brokers.paper.orders import Kind, PaperExecution, PaperOrder
 from ordergate.core.ids import Env, parse_cl_ord_id
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.reports import OrderSnapshot
-from ordergate.ports.broker import BrokerNews, News, StreamDown, StreamUp
+from ordergate.ports.broker import BrokerExecution, BrokerNews, News, StreamDown, StreamUp
 
 WAITING_MAX: Final = 10_000
 
@@ -127,13 +128,13 @@ def snapshot_of(order: PaperOrder, env: Env) -> OrderSnapshot:
         version=_version(order, env),
         broker_order_id=order.id,
         status=order.status,
-        terms=msgspec.structs.replace(
-            order.terms, quantity=order.terms.quantity + order.filled_before
-        ),
+        terms=shown_terms(order),
         cum_qty=order.cum_qty + order.filled_before,
         replaced_by=order.replaced_by,
         reason=order.reason,
         broker_at=order.updated_at,
+        inexpressible=None if order.kind is Kind.PLAIN else order.kind,
+        unsized=order.kind is Kind.BY_VALUE,
     )
 
 
@@ -183,6 +184,17 @@ def report_of(moved: Moved, env: Env, *, delta: bool = False) -> r.AnyReport:
             )
         case _:
             assert_never(moved.word)
+
+
+def of_history(execution: PaperExecution, env: Env) -> BrokerExecution:
+    """An execution as the list has it, and of an order in several symbols as that of a leg."""
+    report, leg = listed(execution, env), leg_of(execution)
+    if leg is not None:
+        report = msgspec.structs.replace(
+            report, cl_ord_id=leg.cl_ord_id, version=leg.version, broker_order_id=leg.broker_order_id
+        )
+    symbol = execution.order.terms.symbol
+    return BrokerExecution(cursor=execution.cursor, report=report, symbol=symbol, snapshot=leg)
 
 
 def listed(execution: PaperExecution, env: Env) -> r.ExecutedReport | r.BustedReport:

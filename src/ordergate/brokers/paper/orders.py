@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 
 import msgspec
 
@@ -14,11 +15,21 @@ from ordergate.core.orders.terms import OrderType, Side, Terms
 OPEN = frozenset({BrokerStatus.PENDING, BrokerStatus.WORKING})
 
 
+class Kind(StrEnum):
+    """What an order may be that somebody places elsewhere: all but the first are beyond our terms."""
+
+    PLAIN = "as its terms say"
+    TRAILING = "a trailing stop"
+    BY_VALUE = "for a value, not for a quantity"
+    LEGGED = "in no one symbol and side"
+
+
 class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
     """`terms.quantity` is what this order asked for when it came.
 
     Fills stay on the order they happened to: one that replaces a partly filled order asks for
-    what was left, and `filled_before` says what the orders before it had.
+    what was left, and `filled_before` says what the orders before it had. What is of another `kind` trades
+    by `terms` all the same, and nobody is shown them whole.
     """
 
     id: str
@@ -34,6 +45,7 @@ class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
     replaces: str | None = None
     replaced_by: str | None = None
     reason: str | None = None
+    kind: Kind = Kind.PLAIN
 
     @property
     def is_open(self) -> bool:

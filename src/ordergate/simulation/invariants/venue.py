@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 from decimal import Decimal
 
 from ordergate.brokers.paper.exchange import Moved
-from ordergate.brokers.paper.orders import PaperOrder
+from ordergate.brokers.paper.kinds import LEG, leg_id
+from ordergate.brokers.paper.orders import Kind, PaperOrder
 from ordergate.core.ids import AccountId
 from ordergate.simulation.audit import ZERO, Account, Known, bodies
 from ordergate.simulation.brokerage import Brokerage, name_of
@@ -120,6 +121,8 @@ def _orders(ours: Account, brokerage: Brokerage) -> Iterator[str]:
         is_open = any(one.is_open for one in theirs)
         if order.kept and theirs:
             yield f"{order.id} is kept for the next session here, and at the venue"
+        if is_leg(order):
+            is_open = False  # what one symbol's part of a venue's order did is over as soon as it is told
         if order.is_open != is_open and not order.kept:
             yield f"{order.id} is {order.end or 'open'} here and {'open' if is_open else 'not'} at the venue"
         if order.unknown and order.is_open:
@@ -135,10 +138,14 @@ def at_venue(order: Known, brokerage: Brokerage) -> list[PaperOrder]:
     versions = (1, *sorted(order.asked))
     found = [one for number in versions if (one := brokerage.order_of(name_of(order.id, number)))]
     if order.external and order.broker_order_id is not None:
-        first = brokerage.exchange.order(order.broker_order_id)
+        first = brokerage.exchange.order(order.broker_order_id.partition(LEG)[0])
         if first is not None and first not in found:
             found.append(first)
     return found
+
+
+def is_leg(order: Known) -> bool:
+    return order.external and LEG in (order.broker_order_id or "")
 
 
 def _unknown_to_us(sight: Sight, account: AccountId, brokerage: Brokerage) -> Iterator[str]:
@@ -146,8 +153,10 @@ def _unknown_to_us(sight: Sight, account: AccountId, brokerage: Brokerage) -> It
         known, _ = sight.order_of(order.cl_ord_id)
         opened_s = sight.audit.account(account).opened_s
         before = opened_s is None or brokerage.placed_s[order.id] <= opened_s
-        counts = order.is_open or (order.cum_qty and not before)  # what was over is in the opening figures
-        if counts and known is None and sight.audit.of_broker(account, order.id) is None:
+        legged = order.kind is Kind.LEGGED  # such a one is known by what it has done
+        counts = (order.is_open and not legged) or (order.cum_qty and not before)  # or in the opening figures
+        name = leg_id(order) if legged else order.id
+        if counts and known is None and sight.audit.of_broker(account, name) is None:
             yield f"the venue's {order.id} ({order.cl_ord_id}) is not in the journal"
 
 
