@@ -98,8 +98,8 @@ MUTATIONS: Final = (
         p0=True,
         what="a part of an order completes it",
         file=_EXECUTIONS,
-        find="    completes = order.cum_qty + report.quantity >= order.terms.quantity",
-        put="    completes = order.cum_qty + report.quantity >= order.terms.quantity / 2",
+        find="order.cum_qty + report.quantity >= order.terms.quantity",
+        put="order.cum_qty + report.quantity >= order.terms.quantity / 2",
     ),
     Mutation(
         id="bust-ignored",
@@ -130,8 +130,8 @@ MUTATIONS: Final = (
         p0=True,
         what="an order's filled quantity counts an execution before and after its correction",
         file="core/orders/order.py",
-        find="        cum_qty=order.cum_qty - before.quantity + execution.quantity,",
-        put="        cum_qty=order.cum_qty + execution.quantity,",
+        find="    cum_qty = order.cum_qty - before.quantity + execution.quantity",
+        put="    cum_qty = order.cum_qty + execution.quantity",
     ),
     Mutation(
         id="busted-order-stays-filled",
@@ -146,7 +146,7 @@ MUTATIONS: Final = (
         p0=True,
         what="the reconciler reads the broker's executions and books none",
         file=_MATCHING,
-        find="            recorded = await self._ingest.absorb(seat, report, listed=True)",
+        find="            recorded = await self._ingest.absorb(seat, report, execution.snapshot, listed=True)",
         put="            recorded = None",
     ),
     Mutation(
@@ -164,6 +164,23 @@ MUTATIONS: Final = (
         file=_INGEST,
         find="        seen = snapshot or await self._asked(seat, report)",
         put="        seen = None",
+    ),
+    Mutation(
+        id="strange-order-in-the-way",
+        p0=True,
+        what="an order beyond our terms, placed elsewhere, keeps everything behind it from being read",
+        file=_INGEST,
+        find="        if seen.terms.symbol == r.NO_SYMBOL:",
+        put="        if seen.inexpressible is not None:\n            raise BrokerUnavailable(seen.inexpressible)\n"
+        "        if seen.terms.symbol == r.NO_SYMBOL:",
+    ),
+    Mutation(
+        id="unsized-order-completed-by-its-fills",
+        p0=False,
+        what="an order without a quantity is taken for complete at its first fill",
+        file="core/orders/executions.py",
+        find="    completes = not order.unsized and order.cum_qty",
+        put="    completes = order.cum_qty",
     ),
     Mutation(
         id="own-order-adopted",
