@@ -94,6 +94,13 @@ WORDS: Final[Mapping[str, Words]] = {
         do="ask the broker; the position break says whether something is missing",
         ends=_A_RECORD,
     ),
+    AlarmNature.ORDER_INEXPRESSIBLE: Words(
+        about=About.BROKER_ORDER,
+        means="somebody placed an order elsewhere of a kind that is not offered here; its fills are booked",
+        do="find out who trades the account. If orders are refused as `unpriced`, or it may not stay, cancel"
+        " it: in several symbols at the broker, any other here too",
+        ends=_A_RECORD,
+    ),
     AlarmNature.ORDER_DOUBLED: Words(
         about=About.BROKER_ORDER,
         means="the broker took one order twice; the second is in the books as an order from elsewhere",
