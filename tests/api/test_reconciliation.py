@@ -20,6 +20,7 @@ from tests.api.books import Books
 from tests.api.people import READER, STRANGER, TRADER, Directory, deps_of
 from tests.engine.settling import drift, natures
 from tests.engine.stage import ACCOUNT, ES, Stage
+from tests.engine.test_canceling_from_breaks import split
 
 BREAKS = "/v1/reconciliation/breaks"
 RUNS = "/v1/reconciliation/runs"
@@ -153,6 +154,22 @@ async def test_the_same_key_answers_the_same_and_settles_once(
     assert (other.status_code, other.json()["code"]) == (422, "idempotency-key-reused")
     late = await client.post(f"{BREAKS}/{broken}/resolve", json=body, headers=a_key())
     assert (late.status_code, late.json()["code"]) == (409, "break-settled")
+
+
+async def test_a_cancel_at_the_broker_is_in_the_breaks_history(
+    client: httpx.AsyncClient, app: FastAPI, stage: Stage
+) -> None:
+    _, theirs, broken = await split(stage)
+    body = {"action": "cancel_order", "reason": "over with us"}
+    asked = await client.post(f"{BREAKS}/{broken}/resolve", json=body, headers=a_key())
+    fits(app, "AgedBreak", asked.json())
+    assert (asked.status_code, asked.json()["state"]) == (200, "open")
+    await stage.until(lambda: natures(stage) == [])
+    told = (await client.get(f"{BREAKS}/{broken}")).json()
+    assert [step["what"] for step in told["history"]] == [
+        "opened", "cancel_asked", "cancel_answered", "healed",
+    ]  # fmt: skip
+    assert told["history"][1]["note"] == f"{theirs}: over with us"
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from ordergate.cli import tables
 from tests.cli.engine_house import EngineHouse
 from tests.engine.settling import natures
 from tests.engine.stage import ES
+from tests.engine.test_canceling_from_breaks import split
 
 
 async def test_an_open_break_is_listed_with_both_sides(house: EngineHouse) -> None:
@@ -51,6 +52,16 @@ async def test_a_break_is_assigned_resolved_and_shown_with_its_history(house: En
     assert (await house.ask("breaks", "list", "--json")).json == {"breaks": []}
     every = (await house.ask("breaks", "list", "--all", "--json")).json["breaks"]
     assert [item["state"] for item in every] == ["resolved"]
+
+
+async def test_an_order_that_is_over_with_us_is_canceled_at_the_broker(house: EngineHouse) -> None:
+    _, _, broken = await split(house.stage)
+    asked = await house.ask("breaks", "resolve", broken, "cancel_order", "--reason", "over with us", "--json")
+    assert (asked.code, asked.json["state"]) == (0, "open")
+    await house.stage.until(lambda: natures(house.stage) == [])
+    shown = await house.ask("breaks", "show", broken)
+    for word in ("healed", "over with us", "took it"):
+        assert word in shown.out
 
 
 async def test_a_refusal_is_a_problem_and_an_exit_code(house: EngineHouse) -> None:

@@ -148,7 +148,7 @@ async def test_an_order_that_is_final_with_us_and_open_there_is_a_severe_break_u
         await stage.until(lambda: natures(stage) == ["order_status"])
         item = only_break(stage)
         assert (item.ours, item.theirs, item.severity) == ("canceled", "working", Severity.SEVERE)
-        assert item.allowed_actions == (Action.DISMISS,)
+        assert item.allowed_actions == (Action.CANCEL_ORDER, Action.DISMISS)
         stage.exchange.cancel(theirs)
         await stage.until(lambda: natures(stage) == [])
         assert shown(stage, item.id)["rule"] == "order-gone"

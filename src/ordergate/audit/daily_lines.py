@@ -115,7 +115,7 @@ class Lines:
                 return self._of_change(event)
             case a.BreakOpened() | a.BreakHealed() | a.BreakReopened():
                 return self._of_break(event)
-            case a.BreakResolved() | a.BreakAssigned():
+            case a.BreakResolved() | a.BreakAssigned() | a.BreakCancelAsked():
                 return self._of_settling(event)
             case a.AlarmRaised():
                 what = f"alarm raised: {_plain(event.nature)}, {event.subject}"
@@ -191,6 +191,9 @@ class Lines:
     def _of_settling(self, event: Any) -> Said:
         if isinstance(event, a.BreakResolved):
             what = f"break settled by {_plain(event.action)}: {self._break_of(event)}"
+            return Said(DECISIONS, what, event.actor, event.reason)
+        if isinstance(event, a.BreakCancelAsked):
+            what = f"broker asked to cancel {event.broker_order_id}: {self._break_of(event)}"
             return Said(DECISIONS, what, event.actor, event.reason)
         what = f"break given to {event.owner}: {self._break_of(event)}"
         return Said(DECISIONS, what, event.actor, event.note)

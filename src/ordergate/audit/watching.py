@@ -84,6 +84,7 @@ ALERTING: Final = frozenset(
         "use_refused",
         "order_resolved",
         "break_resolved",
+        "break_cancel_asked",
         "identity_changed",
     }
 )

@@ -78,6 +78,8 @@ MASK_OF_KIND: Final[Mapping[str, Mask]] = {
     "break_opened": ACCOUNT,
     "break_noted": ACCOUNT,
     "break_assigned": ACCOUNT,
+    "break_cancel_asked": ACCOUNT,
+    "break_cancel_answered": ACCOUNT,
     "break_healed": ACCOUNT,
     "break_resolved": ACCOUNT,
     "break_reopened": ACCOUNT,

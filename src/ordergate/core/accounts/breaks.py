@@ -63,6 +63,7 @@ class Action(StrEnum):
 
     ADOPT = "adopt", "Take the broker's figure into our books, as an adjustment with a reason."
     CLOSE_ORDER = "close_order", "Declare that the broker does not have the order; it ends canceled."
+    CANCEL_ORDER = "cancel_order", "Ask the broker to cancel the order; the break ends when it is gone there."
     CONFIRM = "confirm", "Confirm that the session is the right account's again; both sides must agree."
     DISMISS = "dismiss", "Leave the difference as it is; it opens again when it becomes another one."
 
@@ -81,7 +82,7 @@ SEVERITY: Final[Mapping[Nature, Severity]] = {
 _ACTIONS: Final[Mapping[Nature, tuple[Action, ...]]] = {
     Nature.POSITION: (Action.ADOPT, Action.DISMISS),
     Nature.CASH: (Action.ADOPT, Action.DISMISS),
-    Nature.ORDER_STATUS: (Action.DISMISS,),
+    Nature.ORDER_STATUS: (Action.CANCEL_ORDER, Action.DISMISS),
     Nature.EXECUTION_MISSING: (Action.DISMISS,),
     Nature.UNLISTED_SYMBOL: (Action.DISMISS,),
     Nature.ENVIRONMENT: (Action.CONFIRM,),
@@ -94,6 +95,9 @@ NOT_FOUND: Final = "not_found"
 
 RECONCILER: Final = "reconciler"
 """Who opens, notes and heals."""
+
+BROKER: Final = "broker"
+"""Who answers to a cancel that a person asked for."""
 
 
 class Difference(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -225,6 +229,11 @@ def evolve(item: Break, event: a.AnyBreakEvent) -> Break:
             note = f"to {event.owner}" + (f": {event.note}" if event.note else "")
             assigned = {"state": State.ASSIGNED, "owner": event.owner}
             return _told(changed, event, "assigned", event.actor, note, **assigned)
+        case a.BreakCancelAsked():
+            note = f"{event.broker_order_id}: {event.reason}"
+            return _told(changed, event, "cancel_asked", event.actor, note)
+        case a.BreakCancelAnswered():
+            return _told(changed, event, "cancel_answered", BROKER, event.answer)
         case a.BreakHealed():
             note = f"{event.rule}: {event.evidence}"
             settled = {"state": State.HEALED, "rule": event.rule, "action": None, "settled_at": event.at}

@@ -9,6 +9,7 @@ import msgspec
 
 from ordergate.core.accounts.breaks import Action
 from ordergate.core.orders.order import Order
+from ordergate.core.orders.reports import OrderSnapshot
 
 TEXT_MAX = 500
 """So long may a reason, a note or an owner be, in characters."""
@@ -34,7 +35,8 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     """What the broker and our books say at this moment about what the break is about.
 
     `theirs` and `price` are of its symbol or cash; `fingerprint` is the account that the session is
-    logged in to. What was not asked is None, and nothing is decided on it.
+    logged in to; `shown` is the order as the broker has it. What was not asked is None, and nothing is
+    decided on it.
     """
 
     theirs: Decimal | None = None
@@ -42,3 +44,4 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     fingerprint: str | None = None
     order: Order | None = None
     broker_denies: bool = False
+    shown: OrderSnapshot | None = None

@@ -36,13 +36,19 @@ def decide_assign(account: Account, asked: AssignBreak) -> a.BreakAssigned | Ref
 
 
 def decide_resolve(account: Account, asked: ResolveBreak, facts: Facts) -> Settling | Refusal:
-    """Everything that settles the break, to be written as one."""
+    """Everything that settles the break, to be written as one.
+
+    A cancel at the broker settles nothing yet: the order may fill first, and the broker may refuse.
+    """
     item = _open_break(account, asked.break_id)
     if isinstance(item, Refusal):
         return item
     if asked.action not in item.allowed_actions:
         allowed = ", ".join(item.allowed_actions) or "none"
         return Refusal(Code.ACTION_NOT_ALLOWED, f"a break of nature {item.nature} allows: {allowed}")
+    if asked.action is Action.CANCEL_ORDER:
+        canceling = _canceling(account, item, asked, facts)
+        return canceling if isinstance(canceling, Refusal) else [canceling]
     done = _done(account, item, asked, facts)
     if isinstance(done, Refusal):
         return done
@@ -74,6 +80,8 @@ def _done(account: Account, item: Break, asked: ResolveBreak, facts: Facts) -> S
             if facts.fingerprint != account.broker_account:
                 return _changed(f"the session is logged in to {facts.fingerprint or 'an unknown account'}")
             return []
+        case Action.CANCEL_ORDER:
+            return []
         case Action.CLOSE_ORDER:
             return _closed(item, asked, facts)
         case Action.ADOPT:
@@ -90,6 +98,24 @@ def _closed(item: Break, asked: ResolveBreak, facts: Facts) -> Settling | Refusa
         return _changed("the broker shows the order, or could not be asked")
     evidence = f"declared absent by {asked.actor}: {asked.reason}; break {item.id}, {item.detail}"
     return [OrderCanceled(order_id=order.id, at=asked.asked_at, evidence=evidence)]
+
+
+def _canceling(
+    account: Account, item: Break, asked: ResolveBreak, facts: Facts
+) -> a.BreakCancelAsked | Refusal:
+    if facts.order is None or not facts.order.is_final:
+        return _changed("the order works with us, too, by now: cancel it there")
+    if facts.shown is None or not facts.shown.status.is_alive:
+        return _changed("the broker holds the order open no more")
+    return a.BreakCancelAsked(
+        account=account.id,
+        at=asked.asked_at,
+        break_id=item.id,
+        order_id=facts.order.id,
+        broker_order_id=facts.shown.broker_order_id,
+        actor=asked.actor,
+        reason=asked.reason,
+    )
 
 
 def _adopted(account: Account, item: Break, asked: ResolveBreak, facts: Facts) -> Settling | Refusal:

@@ -83,6 +83,23 @@ class BreakResolved(AccountEvent, frozen=True, kw_only=True, tag="break_resolved
     reason: str
 
 
+class BreakCancelAsked(AccountEvent, frozen=True, kw_only=True, tag="break_cancel_asked"):
+    """`actor` had the broker asked to cancel an order that has ended with us and works there."""
+
+    break_id: str
+    order_id: OrderId
+    broker_order_id: str
+    actor: str
+    reason: str
+
+
+class BreakCancelAnswered(AccountEvent, frozen=True, kw_only=True, tag="break_cancel_answered"):
+    """What the broker answered to it. That the order is gone is proven by the broker's own list."""
+
+    break_id: str
+    answer: str
+
+
 class BreakReopened(AccountEvent, frozen=True, kw_only=True, tag="break_reopened"):
     """A difference that was dismissed has become another one."""
 
@@ -187,7 +204,16 @@ class UseRefused(AccountEvent, frozen=True, kw_only=True, tag="use_refused"):
 
 AnyAlarmEvent = AlarmRaised | AlarmCleared
 
-AnyBreakEvent = BreakOpened | BreakNoted | BreakAssigned | BreakHealed | BreakResolved | BreakReopened
+AnyBreakEvent = (
+    BreakOpened
+    | BreakNoted
+    | BreakAssigned
+    | BreakCancelAsked
+    | BreakCancelAnswered
+    | BreakHealed
+    | BreakResolved
+    | BreakReopened
+)
 
 AnyAccountEvent = (
     AccountOpened

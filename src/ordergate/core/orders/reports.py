@@ -126,6 +126,11 @@ class BrokerStatus(StrEnum):
     REJECTED = "rejected"
     REPLACED = "replaced"
 
+    @property
+    def is_alive(self) -> bool:
+        """It may still trade there."""
+        return self in (BrokerStatus.PENDING, BrokerStatus.WORKING)
+
 
 NO_SYMBOL: Final = Symbol("")
 """Where an order trades that is in several symbols at once: it is named, and nothing is booked to it."""

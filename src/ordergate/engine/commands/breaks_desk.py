@@ -25,6 +25,7 @@ from ordergate.core.faults import Fault, InvariantBroken
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.money import ZERO
+from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.accounts.runs import RunView
@@ -33,7 +34,7 @@ from ordergate.engine.answering.answers import BreakAnswer, RunAsked
 from ordergate.engine.answering.cancels import until_durable
 from ordergate.engine.answering.envelopes import Asker, Request, Route
 from ordergate.engine.answering.once import Once, until_ready
-from ordergate.engine.reconciling.asking import is_denied
+from ordergate.engine.reconciling.asking import find_version, is_denied
 from ordergate.ports.broker import BrokerAccount, BrokerUnavailable
 from ordergate.ports.clock import Clock
 from ordergate.ports.views import Views
@@ -84,7 +85,10 @@ class BreakDesk:
     async def resolve(
         self, principal: Principal, break_id: str, *, action: Action, reason: str, key: str, correlation: str
     ) -> BreakAnswer | Refusal:
-        """Settle it by an action that its nature allows, on what the broker says at this moment."""
+        """Settle it by an action that its nature allows, on what the broker says at this moment.
+
+        A cancel at the broker is asked for by the commit, and settles nothing by itself.
+        """
         seat = await self._seat_of(principal, break_id)
         if isinstance(seat, Refusal):
             return seat
@@ -109,6 +113,9 @@ class BreakDesk:
             seat, request, break_id, lambda account: decide_resolve(account, asked, facts)
         )
         if isinstance(answer, BreakAnswer):
+            if action is Action.CANCEL_ORDER:  # looked at once the broker has answered
+                log.warning("break.cancel_asked", id=break_id, actor=asked.actor, why=reason)
+                return answer
             log.warning("break.resolved", id=break_id, action=action, actor=asked.actor, why=reason)
             seat.suspect(f"break {break_id} was resolved")
         return answer
@@ -198,15 +205,19 @@ class BreakDesk:
             case Action.ADOPT:
                 held = (await seat.broker.positions()).get(Symbol(item.subject))
                 return Facts(theirs=ZERO) if held is None else Facts(theirs=held.quantity, price=held.avg_px)
-            case Action.CLOSE_ORDER:
-                return await self._order_facts(seat, OrderId(item.subject))
+            case Action.CLOSE_ORDER | Action.CANCEL_ORDER:
+                return await self._order_facts(seat, OrderId(item.subject), asked.action)
             case _:
                 return Facts()
 
-    async def _order_facts(self, seat: Seat, order_id: OrderId) -> Facts:
+    async def _order_facts(self, seat: Seat, order_id: OrderId, action: Action) -> Facts:
         order = await seat.lane.order(order_id)
         if order is None:
             return Facts()
+        if action is Action.CANCEL_ORDER:
+            found = await find_version(seat, order, order.version)
+            shown = found if isinstance(found, OrderSnapshot) else None
+            return Facts(order=await seat.lane.order(order_id), shown=shown)
         denies = await is_denied(seat, order)
         return Facts(order=await seat.lane.order(order_id), broker_denies=denies)
 

@@ -40,7 +40,6 @@ LIST_FROM: Final = 5
 
 LOOKED_BACK: Final = timedelta(days=1)
 _CLOCKS_APART: Final = timedelta(minutes=15)
-_ALIVE: Final = frozenset({r.BrokerStatus.PENDING, r.BrokerStatus.WORKING})
 
 
 class Picture:
@@ -260,7 +259,7 @@ class OrderMatching:
                 return None
         for report in proofs(order, seen):
             await self._ingest.absorb(seat, report, seen)
-        if seen.status in _ALIVE:
+        if seen.status.is_alive:
             picture.shown.add(order.id)
         if seen.version not in (order.version, 0):
             return None
@@ -293,7 +292,7 @@ class OrderMatching:
     ) -> Difference | None:
         """Final with us, open with the broker: it could trade, and nothing is reserved for it."""
         order = seat.lane.books.order(order_id)
-        if order is None or not order.is_final or seen.status not in _ALIVE:
+        if order is None or not order.is_final or not seen.status.is_alive:
             return None
         return Difference(
             nature=Nature.ORDER_STATUS, subject=order.id, ours=order.status, theirs=seen.status

@@ -16,7 +16,7 @@ import msgspec
 
 from ordergate.core.accounts.alarms import AlarmNature
 from ordergate.core.accounts.breaks import SEVERITY, Nature, break_id
-from ordergate.core.accounts.events import AnyAccountEvent, BreakOpened
+from ordergate.core.accounts.events import AnyAccountEvent, BreakCancelAsked, BreakOpened
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, ClOrdId, OrderId
@@ -30,6 +30,7 @@ from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.accounts.sending import Sending
 from ordergate.engine.accounts.shares import Shares
 from ordergate.engine.stopping.kill_guard import KillGuard
+from ordergate.engine.wire.break_cancels import cancel_at_broker
 from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.engine.wire.holding import Held, until_free
 from ordergate.engine.wire.sendings import answered, of_cancel, of_replacement
@@ -101,6 +102,8 @@ class Dispatcher:
                 self.ask(seat, order_id, self.cancel(seat, order_id, self._clock.monotonic()))
             case e.ReplaceRequested(order_id=order_id):
                 self.ask(seat, order_id, self._replace(seat, order_id, self._clock.monotonic()))
+            case BreakCancelAsked() as asked:
+                self.ask(seat, asked.order_id, cancel_at_broker(seat, asked, self._clock))
             case e.OrderAcknowledged(order_id=order_id):
                 order = lane.books.order(order_id)
                 # A cancel asked while the order was unknown could not reach it before; one asked
