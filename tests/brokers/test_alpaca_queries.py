@@ -22,6 +22,16 @@ async def test_an_order_is_found_by_our_id(server: ByteServer, broker: Alpaca) -
     assert (found.version, found.status) == (1, BrokerStatus.CANCELED)
 
 
+@pytest.mark.parametrize(("told", "average"), [("190.0512", Decimal("190.0512")), (None, None)])
+async def test_the_average_price_of_what_is_filled_is_read_where_it_is_told(
+    server: ByteServer, broker: Alpaca, told: str | None, average: Decimal | None
+) -> None:
+    server.play(says(200, documents.order(our_id(1), filled_qty="2", filled_avg_price=told)))
+    found = await broker.find(our_id(1))
+    assert not isinstance(found, NotFound)
+    assert found.avg_px == average
+
+
 async def test_absence_in_the_brokers_words_is_an_answer(server: ByteServer, broker: Alpaca) -> None:
     server.play(ABSENT)
     assert await broker.find(our_id(1)) == NotFound()

@@ -133,9 +133,9 @@ def test_a_snapshot_carries_the_whole_order() -> None:
 
 
 def test_a_snapshot_counts_what_the_replaced_orders_had() -> None:
-    shown = order(qty="6", filled_qty="1")
+    shown = order(qty="6", filled_qty="1", filled_avg_price="9.99")
     found = orders.snapshot(shown, env=Env.PAPER, account=ACCOUNT, filled_before=Decimal(4))
-    assert (found.terms.quantity, found.cum_qty) == (Decimal(10), Decimal(5))
+    assert (found.terms.quantity, found.cum_qty, found.avg_px) == (Decimal(10), Decimal(5), None)
 
 
 @pytest.mark.parametrize(

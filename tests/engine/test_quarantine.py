@@ -128,6 +128,19 @@ async def test_everything_that_it_may_be_is_listed_for_the_person_who_decides() 
         await stage.until(lambda: stage.listener.kinds.count("order_adopted") == 1)  # the other one
 
 
+async def test_a_candidate_is_shown_with_the_average_price_of_what_it_filled() -> None:
+    async with class_c(fates.LostAnswer()) as stage:
+        stage.broker.stream.copies = lambda _: 0
+        order = await stage.accepted(quantity=3)
+        await stage.until(lambda: stage.placed_at_exchange() == 1)
+        (mine,) = stage.exchange.orders()
+        stage.exchange.fill(mine.id, Decimal(1), Decimal(4700))
+        stage.exchange.fill(mine.id, Decimal(2), Decimal(4697))
+        await stage.until(lambda: quarantine_of(stage, order) is not None)
+        (candidate,) = stage.listener.frames_of("order_quarantined")[-1]["detail"]["candidates"]
+        assert (candidate["cum_qty"], candidate["avg_px"]) == ("3", "4698.000000000")
+
+
 async def test_a_wall_clock_an_hour_ahead_hides_no_candidate(monkeypatch: pytest.MonkeyPatch) -> None:
     async with class_c(fates.LostAnswer()) as stage:
         right = HandClock.now

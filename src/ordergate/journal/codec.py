@@ -41,6 +41,7 @@ VERSIONS: Final[Mapping[str, int]] = {
     "order_denied": 4,
     "order_held": 2,
     "order_replaced": 2,
+    "order_quarantined": 2,
     "order_sent": 2,
     "replace_rejected": 3,
     "held_replaced": 2,
@@ -99,6 +100,7 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("order_replaced", 1): dict,  # and of the replacement
     ("replace_rejected", 1): dict,
     ("replace_rejected", 2): dict,  # whether it had left was not said
+    ("order_quarantined", 1): dict,  # candidates without their average prices
     ("order_sent", 1): dict,  # only orders themselves were sent
     ("order_denied", 2): dict,
     ("override_granted", 1): dict,

@@ -123,6 +123,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     qty: Amount | None = None
     notional: Amount | None = None
     filled_qty: Amount
+    filled_avg_price: Amount | None = None
     limit_price: Amount | None = None
     stop_price: Amount | None = None
     extended_hours: bool = False

@@ -235,7 +235,11 @@ class PaperExchange:
         fee: Decimal = ZERO,
     ) -> PaperExecution:
         after = _with(
-            order, status=status, cum_qty=order.cum_qty + quantity, updated_at=self._now()
+            order,
+            status=status,
+            cum_qty=order.cum_qty + quantity,
+            cum_notional=order.cum_notional + quantity * price,
+            updated_at=self._now(),
         )
         number = self._next_number()
         execution = PaperExecution(
@@ -265,7 +269,12 @@ class PaperExchange:
         order = self._orders[known.order.id]
         new_price = known.price if price is None else price
         self.ledger.amend(exec_id, _signed(order, quantity), new_price)
-        after = _with(order, cum_qty=order.cum_qty - known.quantity + quantity, updated_at=self._now())
+        after = _with(
+            order,
+            cum_qty=order.cum_qty - known.quantity + quantity,
+            cum_notional=order.cum_notional - known.quantity * known.price + quantity * new_price,
+            updated_at=self._now(),
+        )
         if after.is_open and after.cum_qty >= after.terms.quantity:
             after = _with(after, status=BrokerStatus.FILLED)
         amended = _with(

@@ -130,6 +130,7 @@ def snapshot_of(order: PaperOrder, env: Env) -> OrderSnapshot:
         status=order.status,
         terms=shown_terms(order),
         cum_qty=order.cum_qty + order.filled_before,
+        avg_px=order.avg_px,
         replaced_by=order.replaced_by,
         reason=order.reason,
         broker_at=order.updated_at,

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import msgspec
 
-from ordergate.core.money import ZERO
+from ordergate.core.money import ZERO, average
 from ordergate.core.orders.reports import BrokerStatus
 from ordergate.core.orders.terms import OrderType, Side, Terms
 
@@ -40,6 +40,7 @@ class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
     placed_at: datetime
     updated_at: datetime
     cum_qty: Decimal = ZERO
+    cum_notional: Decimal = ZERO
     filled_before: Decimal = ZERO
     triggered: bool = False
     replaces: str | None = None
@@ -50,6 +51,11 @@ class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_open(self) -> bool:
         return self.status in OPEN
+
+    @property
+    def avg_px(self) -> Decimal | None:
+        """Of all that it counts as filled; None where another order has filled some of that."""
+        return None if self.filled_before else average(self.cum_notional, self.cum_qty)
 
     @property
     def leaves_qty(self) -> Decimal:

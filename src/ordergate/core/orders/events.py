@@ -180,6 +180,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_defaul
     side: str
     quantity: Decimal
     cum_qty: Decimal
+    avg_px: Decimal | None = None
     limit_price: Decimal | None = None
     stop_price: Decimal | None = None
     broker_at: datetime | None = None

@@ -63,6 +63,7 @@ def _candidate(seen: OrderSnapshot) -> e.Candidate:
         side=terms.side,
         quantity=terms.quantity,
         cum_qty=seen.cum_qty,
+        avg_px=seen.avg_px,
         limit_price=terms.limit_price,
         stop_price=terms.stop_price,
         broker_at=seen.broker_at,

@@ -137,7 +137,7 @@ NO_SYMBOL: Final = Symbol("")
 
 
 class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One order as a query answered it.
+    """One order as a query answered it. `avg_px` is of all of `cum_qty`; None where that is not told.
 
     An order that was placed elsewhere may be of a kind that our terms have no words for. `inexpressible` says
     what they leave out then, and `terms` are the nearest that could do no less than it can. One that is
@@ -150,6 +150,7 @@ class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     status: BrokerStatus
     terms: Terms
     cum_qty: Decimal
+    avg_px: Decimal | None = None
     replaced_by: str | None = None
     reason: str | None = None
     broker_at: datetime | None = None
