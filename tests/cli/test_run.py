@@ -203,6 +203,14 @@ def test_everything_is_found_again_after_a_restart_and_after_a_kill(tmp_path: Pa
         assert desk.get("orders", "cancel", waiting["id"], "--wait", "10")["status"] == "canceled"
 
 
+def test_an_order_is_taken_directly_after_a_kill_and_a_start_on_other_ports(tmp_path: Path) -> None:
+    with house(tmp_path, recorded=str(tmp_path)) as home:
+        home.kill()
+        home.restart(port="0", venue_port="0", admin_port="0")
+        assert Desk(home).place(*resting(), "--wait", "10")["status"] == "working"
+        assert "config-mismatch" not in home.said(), "the killed one was counted"
+
+
 def _state(desk: Desk, *orders: str) -> list[object]:
     shown = [desk.get("orders", "show", order) for order in orders]
     return [shown, desk.get("positions"), desk.get("accounts"), desk.get("executions")]

@@ -90,6 +90,8 @@ class Answering:
 
 
 EXECUTIONS = TripPolicy(executions=3, executions_window_s=60)
+NODES = TripPolicy(nodes_every_s=5)
+OURS = Node(name="a", build="1", config="x")
 ERRORS = TripPolicy(errors=3, errors_window_s=60, errors_pause_s=10, errors_probation_s=20)
 
 
@@ -339,15 +341,37 @@ class Neighbours:
 
 @pytest.mark.parametrize(("build", "config"), [("2", "x"), ("1", "y")])
 async def test_nodes_that_differ_stop_openings_until_they_agree(build: str, config: str) -> None:
-    nodes = Neighbours(Node(name="b", build=build, config=config))
-    ours = Node(name="a", build="1", config="x")
-    async with Stage(trips=TripPolicy(nodes_every_s=5), nodes=nodes, ourselves=ours) as stage:
-        await passes(stage, 3)
+    nodes = Neighbours()
+    async with Stage(trips=NODES, nodes=nodes, ourselves=OURS) as stage:
+        nodes.nodes.append(Node(name="b", build=build, config=config))
+        await passes(stage, 7)
         (stop,) = stops(stage)
         assert (stop.level, stop.target, stop.trip) == ("environment", "paper", "config-mismatch")
         nodes.nodes.clear()
         await passes(stage, 7)
         assert stops(stage) == []
+
+
+async def test_a_node_is_not_ready_before_it_has_seen_that_all_agree() -> None:
+    nodes = Neighbours(Node(name="b", build="2", config="x"))
+    stage = Stage(trips=NODES, nodes=nodes, ourselves=OURS)
+    await stage.start(ready=False)
+    try:
+        assert "not been looked at" in stage.gate.readiness()["nodes"]
+        await passes(stage, 7)
+        assert stage.gate.readiness() == {"nodes": stops(stage)[0].reason}
+        nodes.nodes.clear()
+        await stage.until(lambda: not stage.gate.readiness())
+    finally:
+        await stage.crash()
+
+
+async def test_a_node_that_differed_and_has_ended_stops_nothing() -> None:
+    nodes = Neighbours(Node(name="b", build="2", config="y", ended=True))
+    async with Stage(trips=NODES, nodes=nodes, ourselves=OURS) as stage:
+        await passes(stage, 7)
+        assert stops(stage) == []
+        assert (await placed(stage)).failed == ()
 
 
 async def test_a_trip_leaves_a_persons_stop_alone_and_never_lifts_it() -> None:

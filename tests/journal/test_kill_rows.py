@@ -73,3 +73,45 @@ async def test_nodes_see_what_each_other_runs_on(database: str) -> None:
     assert await one.seen(0) == []
     await one.close()
     await other.close()
+
+
+async def test_a_node_has_ended_with_its_session(database: str) -> None:
+    one, other = KillRows(database), KillRows(database)
+    await one.announce(Node(name="a", build="1", config="x"))
+    await other.announce(Node(name="b", build="1", config="x"))
+    assert [node.ended for node in await one.seen(10)] == [False, False]
+    await _session_is_cut(database, other)
+    assert [node.ended for node in await one.seen(10)] == [False, True]
+    await one.close()
+
+
+async def test_a_node_that_lost_its_session_and_lives_says_so_with_the_next_one(database: str) -> None:
+    one, other = KillRows(database), KillRows(database)
+    await one.announce(Node(name="a", build="1", config="x"))
+    await other.announce(Node(name="b", build="1", config="x"))
+    await _session_is_cut(database, other)
+    with suppress(JournalUnavailable):  # when the wire is found dead only by asking
+        await other.raised()
+    await other.raised()
+    assert [node.ended for node in await one.seen(10)] == [False, False]
+    await one.close()
+    await other.close()
+
+
+async def test_of_a_node_that_named_no_session_only_the_time_tells(database: str) -> None:
+    """As a release before this one does."""
+    rows = KillRows(database)
+    connection = await asyncpg.connect(database)
+    await connection.execute("insert into node_seen (node, build, config) values ('old', '0', 'x')")
+    await connection.close()
+    assert await rows.seen(10) == [Node(name="old", build="0", config="x")]
+    await rows.close()
+
+
+async def _session_is_cut(database: str, rows: KillRows) -> None:
+    """As when its process is killed. Returns once PostgreSQL has ended it."""
+    assert rows._connection is not None
+    session = rows._connection.get_server_pid()
+    killer = await asyncpg.connect(database)
+    assert await killer.fetchval("select pg_terminate_backend($1, 10000)", session)
+    await killer.close()

@@ -218,6 +218,7 @@ class Node:
             clock=world.clock,
             kill_desk=self.kill_desk,
             down=self._supervisor.down,
+            nodes_differ=self._stops.nodes_differ,
             audit=world.audit,
         )
 

@@ -35,6 +35,7 @@ class KillRows:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._connection: asyncpg.Connection | None = None
+        self._ourselves: Node | None = None
         self._asking = asyncio.Lock()
 
     async def raised(self) -> Sequence[Flag]:
@@ -48,15 +49,20 @@ class KillRows:
         await self._ask("put", flag.id, flag.level, flag.target, flag.grade, flag.actor, flag.reason, flag.at)
 
     async def announce(self, node: Node) -> None:
+        self._ourselves = node
         await self._ask("announce", node.name, node.build, node.config)
 
     async def withdraw(self, node: Node) -> None:
         """It ends in order, and is not missed. Raises JournalUnavailable."""
+        self._ourselves = None
         await self._ask("withdraw", node.name)
 
     async def seen(self, within_s: float) -> Sequence[Node]:
         rows = await self._ask("nodes", within_s)
-        return [Node(name=row["node"], build=row["build"], config=row["config"]) for row in rows]
+        return [
+            Node(name=row["node"], build=row["build"], config=row["config"], ended=row["ended"])
+            for row in rows
+        ]
 
     async def close(self) -> None:
         if self._connection is not None:
@@ -68,14 +74,21 @@ class KillRows:
             try:
                 async with asyncio.timeout(TIMEOUT_S):
                     if self._connection is None or self._connection.is_closed():
-                        self._connection = await asyncpg.connect(
-                            self._dsn, timeout=TIMEOUT_S, server_settings=_SERVER_SETTINGS
-                        )
+                        await self._connect()
+                    assert self._connection is not None
                     rows: list[Any] = await self._connection.fetch(_SQL[name], *arguments)
                     return rows
             except (*session.WIRE_FAULTS, ValueError) as error:
                 await self.close()
                 raise JournalUnavailable(f"the database cannot be asked: {session.said(error)}") from error
+
+    async def _connect(self) -> None:
+        """A new session. Before anything else we say who we are, as with the last one we had ended."""
+        self._connection = await asyncpg.connect(
+            self._dsn, timeout=TIMEOUT_S, server_settings=_SERVER_SETTINGS
+        )
+        if (us := self._ourselves) is not None:
+            await self._connection.execute(_SQL["announce"], us.name, us.build, us.config)
 
 
 def flag_of(row: dict[str, Any]) -> Flag:

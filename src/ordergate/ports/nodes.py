@@ -9,11 +9,16 @@ import msgspec
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True):
-    """One process that serves, or waits to serve, and what it runs on."""
+    """One process that serves, or waits to serve, and what it runs on.
+
+    `ended` when its session of the database has. Then so has the process, or it hears no control stream
+    and has stopped by itself; one that lives says who it is before it asks for anything again.
+    """
 
     name: str
     build: str
     config: str
+    ended: bool = False
 
 
 class Nodes(Protocol):
@@ -22,5 +27,5 @@ class Nodes(Protocol):
         ...
 
     async def seen(self, within_s: float) -> Sequence[Node]:
-        """Every node that said so within these seconds, ourselves included. Raises Fault."""
+        """Every node that said so within these seconds, ourselves and the ended included. Raises Fault."""
         ...

@@ -67,6 +67,7 @@ class Gate(KillGate):
         clock: Clock,
         kill_desk: KillDesk,
         down: Mapping[str, str],
+        nodes_differ: Callable[[], str | None] = lambda: None,
         audit: Callable[[], str | None] = lambda: None,
     ) -> None:
         super().__init__(kill_desk)
@@ -81,6 +82,7 @@ class Gate(KillGate):
         self._instruments = instruments
         self._clock = clock
         self._down = down
+        self._nodes_differ = nodes_differ
         self._audit = audit
         self._durable = Durable()
         self._keys = keys
@@ -323,6 +325,8 @@ class Gate(KillGate):
         reasons = reasons_not_ready(self._lanes, self._kill_switch, self._limits, self._down)
         if (unproved := self._audit()) is not None:
             reasons["audit"] = unproved
+        if (differ := self._nodes_differ()) is not None:
+            reasons["nodes"] = differ
         return reasons
 
     def _place(

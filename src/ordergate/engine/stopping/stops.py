@@ -107,6 +107,10 @@ class Stops:
         """Called for every committed event of an account."""
         self._breakers.follow(seat, event)
 
+    def nodes_differ(self) -> str | None:
+        """Why nodes do not agree, as far as is known."""
+        return self._watches.nodes_differ
+
     def show(self) -> None:
         """As gauges."""
         self._metrics.stops_left.set(self._sweeps.left_in_all)

@@ -27,11 +27,15 @@ from ordergate.telemetry.metrics import Metrics
 log = logger("watches")
 
 LOOK_S: Final = 1.0
-NODE_LIVES_S: Final = 15.0
+NODE_LIVES_S: Final = 15.0  # where its machine is gone, and nobody ended its session
+UNASKED: Final = "the other nodes of the database have not been looked at yet"
 
 
 class Watches:
-    """`nodes` and `offset` are None where nobody can tell."""
+    """`nodes` and `offset` are None where nobody can tell.
+
+    `nodes_differ` says how nodes differ, or that it is not known yet; None when they agree.
+    """
 
     def __init__(
         self,
@@ -63,6 +67,8 @@ class Watches:
         self._ourselves = ourselves
         self._due: dict[str, float] = {}
         self._clock_known = True
+        watched = nodes is not None and ourselves is not None and policy.nodes_every_s
+        self.nodes_differ: str | None = UNASKED if watched else None
 
     async def keep(self) -> None:
         while True:
@@ -142,14 +148,12 @@ class Watches:
         except Fault as fault:
             log.warning("nodes.unseen", why=str(fault))
             return  # whoever cannot ask the database hears no control stream either, and stops for that
-        others = [node for node in seen if (node.build, node.config) != (us.build, us.config)]
+        living = [node for node in seen if not node.ended]
+        others = [node for node in living if (node.build, node.config) != (us.build, us.config)]
         said = ", ".join(f"{node.name} runs {node.build} with {node.config[:12]}" for node in others)
-        await self._judge(
-            (Level.ENVIRONMENT, self._env),
-            Trip.CONFIG_MISMATCH,
-            f"{said}; we run {us.build} with {us.config[:12]}" if others else None,
-            over=not others,
-        )
+        trouble = f"{said}; we run {us.build} with {us.config[:12]}" if others else None
+        await self._judge((Level.ENVIRONMENT, self._env), Trip.CONFIG_MISMATCH, trouble, over=trouble is None)
+        self.nodes_differ = trouble
 
     async def _judge(self, place: Place, trip: Trip, trouble: str | None, *, over: bool) -> None:
         if trouble is not None:
