@@ -15,7 +15,8 @@ _BY_NEED: Final = "tell"  # where the level depends, the method goes by this nam
 PAGE: Final = """# Log events
 
 Written from the code by `python -m tools.generated`: each line that the product may log, besides what its
-libraries say. Every line has its time and its correlation id. [Where they go](../operations.md#logs).
+libraries say. Every line has its time, and the `correlation_id` of what it is about, where it has one.
+[Where they go](../operations.md#logs).
 
 | event | level | said by | facts |
 |---|---|---|---|

@@ -37,6 +37,6 @@ async def test_a_defect_is_logged_with_its_id_and_where_it_came_from(
     assert answer.status_code == 500
     lines = [json.loads(line) for line in logged.getvalue().splitlines()]
     (fault,) = (line for line in lines if line["event"] == "api.fault")
-    assert (fault["level"], fault["correlation"]) == ("error", "find-me-in-the-log")
+    assert (fault["level"], fault["correlation_id"]) == ("error", "find-me-in-the-log")
     assert "Traceback" in fault["exception"]
     assert fault["exception"] not in answer.text

@@ -21,7 +21,7 @@ from ordergate.api.measures import Measures
 from ordergate.api.of_address import OfAddress
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.refusals import Code, Refusal
-from ordergate.telemetry.log import logger
+from ordergate.telemetry.log import bind, logger, unbind
 
 log = logger("api")
 
@@ -74,13 +74,17 @@ class Edge:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         scope[exchange.HEADERS_KEY] = headers
-        scope[exchange.CORRELATION_KEY] = self.correlation(headers)
+        correlation = scope[exchange.CORRELATION_KEY] = self.correlation(headers)
         if HEADER in headers:
             scope["client"] = (self._proxies.client(peer_of(scope), headers[HEADER]), 0)
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-        else:
-            await self._stream(scope, receive, send)
+        bound = bind(correlation)
+        try:
+            if scope["type"] == "http":
+                await self._http(scope, receive, send)
+            else:
+                await self._stream(scope, receive, send)
+        finally:
+            unbind(bound)
 
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The handshake of a stream is marked and bounded like a request; after it the stream is its own."""
@@ -120,11 +124,11 @@ class Edge:
         try:
             await (turned_away or self._app)(scope, receive, send_marked)
         except JournalUnavailable as fault:
-            log.warning("api.unavailable", correlation=correlation, why=str(fault))
+            log.warning("api.unavailable", why=str(fault))
             await refused(NO_DATABASE, correlation)(scope, receive, send_marked)
         except Exception:
             # The last resort: a defect of ours answers as one, and the log has what happened.
-            log.exception("api.fault", correlation=correlation, method=scope["method"])
+            log.exception("api.fault", method=scope["method"])
             self._measures.faults.inc()
             if not status and exchange.STATUS_KEY not in scope:
                 await refused(DEFECT, correlation)(scope, receive, send_marked)

@@ -26,6 +26,7 @@ from ordergate.core.idempotency import parse_key
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Refusal
 from ordergate.engine.answering.answers import Answer
+from ordergate.telemetry.log import bind, unbind
 
 CREATED: Final = 201
 
@@ -58,9 +59,14 @@ class Express:
         if isinstance(key, Refusal) or isinstance(terms, Refusal):
             return False
         asked = _Asked(self, principal, terms, key, self._edge.correlation(headers), began, write)
-        if not self._gate.place_now(
-            principal, terms, key=key, correlation=asked.correlation, tell=asked.told
-        ):
+        bound = bind(asked.correlation)
+        try:
+            taken = self._gate.place_now(
+                principal, terms, key=key, correlation=asked.correlation, tell=asked.told
+            )
+        finally:
+            unbind(bound)
+        if not taken:
             return False
         self._edge.passed(peer, began)
         self._door.passed(principal, began)

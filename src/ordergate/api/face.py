@@ -67,7 +67,7 @@ def _fail_as_problems(app: Face) -> None:
 
     @app.exception_handler(JournalUnavailable)
     async def on_unavailable(request: Request, fault: JournalUnavailable) -> Response:
-        log.warning("api.unavailable", correlation=request.scope[CORRELATION_KEY], why=str(fault))
+        log.warning("api.unavailable", why=str(fault))
         return _problem(request, NO_DATABASE)
 
     @app.exception_handler(Exception)

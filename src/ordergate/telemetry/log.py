@@ -2,7 +2,8 @@
 
 Every line, also one from a library through the standard logger, passes the redactor last. A
 line below the configured level costs a call to an empty function. The correlation id of the
-request or the background task rides in a context variable and is on every line it causes.
+request, or of the unit in the journal that work is done for later, rides in a context variable and
+is on every line it causes; what nobody asked for, such as a start, has none.
 Nothing here opens files or rotates them; whoever runs the process owns its streams.
 """
 
@@ -13,7 +14,7 @@ import logging
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, Token
 from typing import Any, Final, Literal, TextIO, cast
 
 import msgspec
@@ -148,14 +149,23 @@ def correlation_id() -> str | None:
     return _correlation.get()
 
 
+def bind(identifier: str) -> Token[str | None]:
+    """As `correlated`, for the hot path: whoever binds unbinds, in the same task or callback."""
+    return _correlation.set(identifier)
+
+
+def unbind(token: Token[str | None]) -> None:
+    _correlation.reset(token)
+
+
 @contextmanager
 def correlated(identifier: str) -> Iterator[None]:
     """Everything logged inside, by this task and those it starts, carries the identifier."""
-    token = _correlation.set(identifier)
+    token = bind(identifier)
     try:
         yield
     finally:
-        _correlation.reset(token)
+        unbind(token)
 
 
 def _shared() -> list[Processor]:

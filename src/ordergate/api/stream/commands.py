@@ -33,7 +33,7 @@ async def answer_to(deps: Deps, principal: Principal, command: Command) -> Send:
             return told(command, await _asked_of_group(deps.groups, principal, command, asked))
         return told(command, await _asked(deps.gate, principal, command, asked))
     except JournalUnavailable as fault:
-        log.warning("stream.unavailable", correlation=command.correlation, why=str(fault))
+        log.warning("stream.unavailable", why=str(fault))
         return told(command, _NO_DATABASE)
 
 

@@ -46,7 +46,7 @@ from ordergate.core.ids import AccountId
 from ordergate.core.orders.terms import Terms
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answering.answers import Answer
-from ordergate.telemetry.log import logger
+from ordergate.telemetry.log import bind, logger, unbind
 
 log = logger("stream")
 
@@ -188,10 +188,12 @@ class Connection:
                 self._outbox.push(framed(action.payload))
                 if action.refused is not None:
                     self._deps.metrics.refused(action.refused)
-            case Command():
-                self._ask(action)
-            case DeadManAsked():
-                self._ask_dead_man(action)
+            case Command() | DeadManAsked():
+                bound = bind(action.correlation)
+                try:
+                    self._ask(action) if isinstance(action, Command) else self._ask_dead_man(action)
+                finally:
+                    unbind(bound)
             case Join():
                 self._join(action)
             case Leave():
@@ -261,7 +263,7 @@ class Connection:
             return
         fault = done.exception()
         if fault is not None:
-            log.error("stream.fault", correlation=command.correlation, exc_info=fault)
+            log.error("stream.fault", correlation_id=command.correlation, exc_info=fault)
             self._measures.faults.inc()
         self._answer(done.result() if fault is None else answer_to_defect(command))
 

@@ -40,7 +40,7 @@ from ordergate.ports.audience import Audience
 from ordergate.ports.clock import Clock
 from ordergate.ports.journal import Committed, Journal, OrderRow, Stored, Unit
 from ordergate.telemetry import failpoints
-from ordergate.telemetry.log import logger
+from ordergate.telemetry.log import bind, logger, unbind
 from ordergate.telemetry.metrics import Metrics
 
 log = logger("lane")
@@ -315,7 +315,11 @@ class Lane:
         for entry, written in zip(unit.entries, committed.result(), strict=True):
             match entry.event:
                 case OrderEvent() | AccountEvent() as event:
-                    self._follow(self, event, written.body)
+                    bound = bind(entry.correlation)
+                    try:
+                        self._follow(self, event, written.body)
+                    finally:
+                        unbind(bound)
                 case _:
                     continue
 

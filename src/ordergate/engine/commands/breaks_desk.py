@@ -134,7 +134,7 @@ class BreakDesk:
             return Refusal(Code.NOT_FOUND, f"there is no account {account}")
         why, count, latest = f"asked by {principal.subject}", seat.runs.count, seat.runs.latest
         seat.suspect(why)
-        log.info("reconciliation.asked", account=account, actor=principal.subject, correlation=correlation)
+        log.info("reconciliation.asked", account=account, actor=principal.subject, correlation_id=correlation)
         run = None
         with contextlib.suppress(TimeoutError):
             if wait_s > 0:

@@ -26,8 +26,9 @@ from ordergate.core.orders.reconcile import (
 )
 from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.wire.dispatcher import Dispatcher
+from ordergate.engine.wire.sendings import correlation_of
 from ordergate.ports.clock import Clock
-from ordergate.telemetry.log import logger
+from ordergate.telemetry.log import correlated, logger
 
 log = logger("reconciler")
 
@@ -88,8 +89,9 @@ class Absences:
             case Next.WAIT:
                 return
             case Next.RESEND:
-                log.warning("order.resent", order=order_id, account=seat.lane.account)
-                self._dispatcher.ask(seat, order_id, self._dispatcher.place_again(seat, order_id))
+                with correlated(correlation_of(order)):
+                    log.warning("order.resent", order=order_id, account=seat.lane.account)
+                    self._dispatcher.ask(seat, order_id, self._dispatcher.place_again(seat, order_id))
             case Next.GIVE_UP:
                 self.found(order_id)
                 evidence = (

@@ -31,9 +31,11 @@ from ordergate.engine.reconciling.asking import find_version
 from ordergate.engine.reconciling.rhythm import Rhythm
 from ordergate.engine.wire.dispatcher import Dispatcher
 from ordergate.engine.wire.ingest import Ingest
+from ordergate.engine.wire.sendings import correlation_of
 from ordergate.ports.broker import DedupClass, NotFound
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints
+from ordergate.telemetry.log import correlated
 
 LIST_FROM: Final = 5
 """So many orders that a list does not settle are worth another list."""
@@ -216,7 +218,8 @@ class OrderMatching:
         """A cancel that found the order still working is asked again: cancels are harmless."""
         overdue = order.cancel_requested and self.is_suspect(order)
         if overdue and not self._dispatcher.is_speaking_of(order.id):
-            self._dispatcher.ask(seat, order.id, self._dispatcher.cancel_again(seat, order.id))
+            with correlated(correlation_of(order)):
+                self._dispatcher.ask(seat, order.id, self._dispatcher.cancel_again(seat, order.id))
 
     def is_suspect(self, order: Order) -> bool:
         """An order with a question open for longer than an answer takes."""

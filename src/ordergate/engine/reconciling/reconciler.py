@@ -28,7 +28,7 @@ from ordergate.engine.wire.dispatcher import Dispatcher
 from ordergate.engine.wire.ingest import Ingest
 from ordergate.ports.broker import BrokerUnavailable
 from ordergate.ports.clock import Clock
-from ordergate.telemetry.log import logger
+from ordergate.telemetry.log import bind, logger
 
 log = logger("reconciler")
 
@@ -57,6 +57,7 @@ class Reconciler:
 
     async def follow(self, seat: Seat) -> None:
         """Reconcile the account for ever. Raises nothing that a broker's absence explains."""
+        bind("reconciliation")  # for as long as this task lives
         seat.suspect("start")
         whole_at = self._clock.monotonic()
         while True:

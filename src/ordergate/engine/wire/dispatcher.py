@@ -33,7 +33,7 @@ from ordergate.engine.stopping.kill_guard import KillGuard
 from ordergate.engine.wire.break_cancels import cancel_at_broker
 from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.engine.wire.holding import Held, until_free
-from ordergate.engine.wire.sendings import answered, of_cancel, of_replacement
+from ordergate.engine.wire.sendings import answered, correlation_of, of_cancel, of_replacement
 from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected, Unsent, no_veto
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints
@@ -370,7 +370,7 @@ class Dispatcher:
 
     async def _mark_started(self, seat: Seat, order: Order) -> None:
         event = e.DispatchStarted(order_id=order.id, at=self._clock.now(), cl_ord_id=order.cl_ord_id)
-        await seat.lane.record([event], correlation=f"dispatch.{order.cl_ord_id}").committed
+        await seat.lane.record([event], correlation=correlation_of(order)).committed
 
     def _record(
         self, seat: Seat, order: Order, *events: e.AnyOrderEvent, sent: e.OrderSent | None = None
@@ -380,7 +380,7 @@ class Dispatcher:
             if sent is not None:
                 seat.lane.note_sent(sent)
             if events:
-                seat.lane.record(events, correlation=f"dispatch.{order.cl_ord_id}")
+                seat.lane.record(events, correlation=correlation_of(order))
                 failpoints.reach_soon("C9")
         except Fault as fault:
             # The lane recovers, and the reconciler then asks the broker what became of it.

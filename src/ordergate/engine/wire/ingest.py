@@ -28,7 +28,7 @@ from ordergate.engine.accounts.quarantine import Quarantine
 from ordergate.engine.wire.repeats import Repeat, repeat_of
 from ordergate.ports.broker import BrokerUnavailable, News, NotFound, StreamDown, StreamUp
 from ordergate.ports.clock import Clock
-from ordergate.telemetry.log import logger
+from ordergate.telemetry.log import bind, logger, unbind
 from ordergate.telemetry.metrics import Metrics
 
 log = logger("ingest")
@@ -87,7 +87,8 @@ class Ingest:
                 self._suspect(seat, why)
         except (Fault, BrokerUnavailable) as fault:
             # Nothing is lost: the broker still knows it, and will be asked.
-            log.error("report.unabsorbed", order=report.cl_ord_id, why=str(fault))
+            facts = {"order": report.cl_ord_id, "why": str(fault)}
+            log.error("report.unabsorbed", correlation_id=_correlation(report), **facts)
             self._suspect(seat, "a report could not be absorbed")
         self._metrics.absorb.observe(self._clock.monotonic() - started)
 
@@ -104,6 +105,15 @@ class Ingest:
         `listed` says that it stands on the broker's list, behind where the account was opened.
         Raises Fault, or BrokerUnavailable when a foreign order's terms could not be asked.
         """
+        bound = bind(_correlation(report))
+        try:
+            return await self._absorb(seat, report, snapshot, listed)
+        finally:
+            unbind(bound)
+
+    async def _absorb(
+        self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None, listed: bool
+    ) -> Recorded | None:
         await seat.lane.ready.wait()
         if seat.lane.books.account is None:
             return None  # opening the account reads everything that was before
@@ -127,7 +137,7 @@ class Ingest:
             raise unfoldable from fault
         if not events:
             return None
-        recorded = seat.lane.record(list(events), correlation=f"report.{report.broker_order_id}")
+        recorded = seat.lane.record(list(events), correlation=_correlation(report))
         self._look_closer(seat, order, events)
         return recorded
 
@@ -144,7 +154,7 @@ class Ingest:
             return None
         changed = repeat.is_listed and (report.revision or isinstance(report, r.BustedReport))
         changes = proven(evolve(order, event), report, event.at) if changed else ()
-        recorded = seat.lane.record([event, *changes], correlation=f"report.{report.broker_order_id}")
+        recorded = seat.lane.record([event, *changes], correlation=_correlation(report))
         facts = {"order": order.id, "same_as": same, "broker_order": report.broker_order_id}
         detail = f"execution {same} was told again as {report.exec_id}; it is booked once"
         self._alarms.sound(seat, AlarmNature.EXECUTION_REPEATED, report.exec_id, detail, facts)
@@ -238,7 +248,7 @@ class Ingest:
             inexpressible=seen.inexpressible,
             unsized=seen.unsized,
         )
-        seat.lane.record([event], correlation=f"report.{report.broker_order_id}")
+        seat.lane.record([event], correlation=_correlation(report))
         log.info("order.adopted", order=adopted_id, broker_order=seen.broker_order_id)
         return seat.lane.books.order(adopted_id)
 
@@ -277,6 +287,11 @@ class Ingest:
     async def _asked(self, seat: Seat, report: r.AnyReport) -> r.OrderSnapshot | None:
         found = await seat.broker.find(ClOrdId(report.cl_ord_id))
         return None if isinstance(found, NotFound) else found
+
+
+def _correlation(report: r.AnyReport) -> str:
+    """Under which its events are in the journal, and what is logged of it."""
+    return f"report.{report.broker_order_id}"
 
 
 def _is_known(seat: Seat, report: r.AnyReport) -> bool:

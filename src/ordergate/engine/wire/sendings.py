@@ -88,6 +88,11 @@ def of_replacement(
             return (unknown(order, e.Asked.REPLACE, why, now),)
 
 
+def correlation_of(order: Order) -> str:
+    """Under which the answers about it are in the journal."""
+    return f"dispatch.{order.cl_ord_id}"
+
+
 def unknown(order: Order, asked: e.Asked, why: str, now: datetime) -> e.OutcomeUnknown:
     log.warning("outcome.unknown", order=order.id, asked=asked, why=why)
     return e.OutcomeUnknown(order_id=order.id, at=now, asked=asked, why=why)
