@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import secrets
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
-from tests.cli.asking import Desk, resting
+from tests.cli.asking import Desk, ordergate, resting
 
 ORDER_FIELDS = {"id", "account_id", "symbol", "side", "type", "quantity", "status", "cum_qty", "leaves_qty"}
 
@@ -86,6 +87,23 @@ def test_a_replacement_that_changes_nothing_is_a_usage_error(desk: Desk) -> None
     said = desk.ask("orders", "replace", "P-000000000000000000")
     assert said.code == 2
     assert "--quantity, --limit or --stop" in said.err
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (("place", "ESH4", "buy", "abc"), "the quantity"),
+        (("preview", "ESH4", "buy", "1,5"), "the quantity"),
+        (("place", "ESH4", "buy", "1", "--limit", "4 700"), "--limit"),
+        (("replace", "P-D20KD24E6PC56ZWEJH", "--quantity", "1e3"), "--quantity"),
+    ],
+)
+def test_what_is_no_decimal_number_is_said_without_asking(
+    words: tuple[str, ...], name: str, tmp_path: Path
+) -> None:
+    said = ordergate("orders", *words, "--profile", str(tmp_path / "nobody-is-there"))
+    assert said.code == 2
+    assert f"{name} must be a decimal number such as 1 or 0.5, not '{words[-1]}'" in said.err
 
 
 def test_cancel_all_asks_for_every_open_order_of_a_symbol(desk: Desk) -> None:

@@ -12,7 +12,7 @@ from rich.console import Group as Lines
 from ordergate.cli import tables
 from ordergate.cli.client import PAGE, GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import Account, AsJson, Key, Limit, ProfileFile
+from ordergate.cli.options import Account, AsJson, Key, Limit, ProfileFile, decimal_number
 from ordergate.cli.output import progress, show
 from ordergate.core.orders.terms import Side, TimeInForce
 
@@ -37,7 +37,7 @@ def place(
     side: Annotated[
         Side, typer.Argument(case_sensitive=False, help="Of the entry; of the legs where there is none.")
     ],
-    quantity: Annotated[str, typer.Argument(help="How much: an exact decimal.")],
+    quantity: Annotated[str, typer.Argument(help="How much: an exact decimal.", callback=decimal_number)],
     *,
     limit: Annotated[
         str | None, typer.Option("--limit", help="The entry's limit; without one it is a market order.")

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
+from ordergate.cli.exits import ExitCode, Stopped
+
 DATA_DIR: Final = Path(".ordergate")
 JSON_KEY: Final = "ordergate.json"
 """Where the context remembers that programs are listening, for whoever has to say no."""
+
+_DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,9})?")  # as the API takes it
 
 
 def _remember_json(context: typer.Context, value: bool) -> bool:
     if value:
         context.meta[JSON_KEY] = True
     return value
+
+
+def decimal_number(param: typer.CallbackParam, value: str | None) -> str | None:
+    """The value as it was given, once it is one that an order can have. Raises Stopped."""
+    if value is None or _DECIMAL.fullmatch(value):
+        return value
+    name = param.opts[0] if param.param_type_name == "option" else f"the {param.name}"
+    raise Stopped(ExitCode.USAGE, f"{name} must be a decimal number such as 1 or 0.5, not {value!r}")
 
 
 AsJson = Annotated[

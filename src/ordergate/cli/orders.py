@@ -11,7 +11,7 @@ from rich.text import Text
 from ordergate.cli import tables, watching
 from ordergate.cli.client import PAGE, GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import Account, AsJson, Key, Limit, OrderId, ProfileFile, WaitFor
+from ordergate.cli.options import Account, AsJson, Key, Limit, OrderId, ProfileFile, WaitFor, decimal_number
 from ordergate.cli.output import progress, show
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Side, TimeInForce
@@ -22,16 +22,17 @@ app.command()(watching.watch)
 
 SymbolOf = Annotated[str, typer.Argument(help="What to trade, such as ESH4.")]
 SideOf = Annotated[Side, typer.Argument(case_sensitive=False)]
-QuantityOf = Annotated[str, typer.Argument(help="How much: an exact decimal.")]
+QuantityOf = Annotated[str, typer.Argument(help="How much: an exact decimal.", callback=decimal_number)]
 LimitPrice = Annotated[
-    str | None, typer.Option("--limit", help="Limit price; without one it is a market order.")
+    str | None,
+    typer.Option("--limit", help="Limit price; without one it is a market order.", callback=decimal_number),
 ]
 VenueOf = Annotated[str | None, typer.Option("--venue", help="Where, of what the broker offers.")]
 Tif = Annotated[TimeInForce, typer.Option(case_sensitive=False, help="Time in force.")]
 ExtendedHours = Annotated[
     bool, typer.Option("--extended-hours", help="Outside the regular session as well.")
 ]
-StopPrice = Annotated[str | None, typer.Option("--stop", help="Stop price.")]
+StopPrice = Annotated[str | None, typer.Option("--stop", help="Stop price.", callback=decimal_number)]
 IfMatch = Annotated[
     str | None,
     typer.Option("--if-match", help="Only if the order is still at this revision, as it was shown."),
@@ -173,9 +174,15 @@ def cancel_all(
 def replace(
     order_id: OrderId,
     *,
-    quantity: Annotated[str | None, typer.Option(help="The new total, what is filled included.")] = None,
-    limit: Annotated[str | None, typer.Option("--limit", help="The new limit price.")] = None,
-    stop: Annotated[str | None, typer.Option("--stop", help="The new stop price.")] = None,
+    quantity: Annotated[
+        str | None, typer.Option(help="The new total, what is filled included.", callback=decimal_number)
+    ] = None,
+    limit: Annotated[
+        str | None, typer.Option("--limit", help="The new limit price.", callback=decimal_number)
+    ] = None,
+    stop: Annotated[
+        str | None, typer.Option("--stop", help="The new stop price.", callback=decimal_number)
+    ] = None,
     wait: WaitFor = 0,
     if_match: IfMatch = None,
     key: Key = None,
