@@ -76,18 +76,13 @@ def snapshot(
         status=_status_or_working(order),
         terms=msgspec.structs.replace(near, quantity=near.quantity + filled_before),
         cum_qty=Decimal(order.filled_qty) + filled_before,
-        avg_px=_average(order) if filled_before == ZERO else None,
+        avg_px=_price(order.filled_avg_price) if filled_before == ZERO else None,
         replaced_by=order.replaced_by,
         reason=REJECTED if order.status == "rejected" else None,
         broker_at=order.updated_at,
         inexpressible=", ".join((*strange, *beyond)) or None,
         unsized=order.qty is None,
     )
-
-
-def _average(order: wire.Order) -> Decimal | None:
-    """Of what this order itself has filled."""
-    return None if order.filled_avg_price is None else Decimal(order.filled_avg_price)
 
 
 def strange_words(order: wire.Order) -> list[str]:
