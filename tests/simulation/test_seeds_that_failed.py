@@ -35,6 +35,7 @@ from ordergate.simulation.town import run
         (272, "the checker held an exit that grows to a limit of exposure"),
         (900023, "a world ended while a refused group was about to try again"),
         (1273, "an order that an override let past left no trace of the market's price"),
+        (2093, "the checker took an order for older than a client's end, after which the clock was set back"),
         (101645, "the twin filled for a cut that was over, too late in the calm to be told of"),
     ],
 )

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from ordergate.brokers.paper.fates import Call
+from ordergate.core.ids import OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.orders.terms import TimeInForce
 from ordergate.core.risk.trading_state import DeadManArmed, DeadManExpired, Remaining
@@ -22,6 +23,7 @@ from ordergate.simulation.witness import Sent
 
 KILL_PROPAGATES_S: Final = 1.0
 SWEPT_S_MAX: Final = 20.0
+COMMITTED_S_MAX: Final = 5.0
 _SETTLED_S: Final = 3.0
 
 
@@ -93,10 +95,13 @@ class DeadMen(SightedChecker):
         super().__init__(sight, say)
         self._armed: dict[str, DeadManArmed] = {}
         self._gone: dict[str, _Gone] = {}
+        self._placed: dict[OrderId, float] = {}
 
     def committed(self, linked: Linked, by: str) -> None:
         for entry in linked.unit.entries:
             match entry.event:
+                case e.OrderAccepted(order_id=order) | e.OrderHeld(order_id=order):
+                    self._placed.setdefault(order, self.sight.time())
                 case DeadManArmed() as armed:
                     self._armed[armed.user] = armed
                 case DeadManExpired(user=user, at=at) if user in self._armed:
@@ -133,7 +138,9 @@ class DeadMen(SightedChecker):
     def _was_to_go(self, order: Known, gone: _Gone) -> bool:
         keeps = gone.keeps_gtc and order.terms.time_in_force is TimeInForce.GTC
         is_grouped = self.sight.audit.bundles.of(order.id) is not None
-        return order.actor == gone.user and order.at <= gone.at and not keeps and not is_grouped
+        # After a clock was set back what comes later looks older: the run knows better.
+        was_there = self._placed.get(order.id, 0.0) <= gone.since + COMMITTED_S_MAX and order.at <= gone.at
+        return order.actor == gone.user and was_there and not keeps and not is_grouped
 
 
 def _any_of(due: list[Kill], stops: list[Kill]) -> bool:
