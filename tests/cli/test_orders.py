@@ -148,7 +148,7 @@ def test_a_refusal_is_json_for_programs(desk: Desk) -> None:
 def test_refusals_end_with_one_and_say_the_code(desk: Desk) -> None:
     for words, code in (
         (("orders", "place", "NOPE", "buy", "1"), "unknown-instrument"),
-        (("orders", "place", "AAPL", "buy", "ten"), "invalid"),
+        (("orders", "place", "AAPL", "buy", "1", "--client-order-id", "not a label"), "invalid"),
         (("orders", "show", "P-000000000000000000"), "not-found"),
         (("orders", "events", "P-000000000000000000"), "not-found"),
         (("orders", "cancel", "P-000000000000000000"), "not-found"),
