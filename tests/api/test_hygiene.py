@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
+from ordergate.api.app import ApiDeps, create_app
+from ordergate.api.deps import Asked, AuthorizationEndpoint, Told
 from tests.api.asking import a_key, an_order
 from tests.api.people import TRADER
-from tests.api.served import PATIENCE_S, Served
+from tests.api.served import PATIENCE_S, Served, serving
 
 BODY = json.dumps(an_order()).encode()
 
@@ -54,6 +58,29 @@ async def test_every_answer_names_the_environment_a_correlation_id_and_loads_not
         assert answer.headers["content-security-policy"].startswith("default-src 'none'")
         assert "server" not in answer.headers
         assert "access-control-allow-origin" not in answer.headers
+
+
+async def test_every_route_says_once_whether_its_answer_may_be_kept(deps: ApiDeps) -> None:
+    """The answer's own word, where it has one, or that nobody may."""
+    kept = "public, max-age=300"
+
+    async def document(_: Asked) -> Told:
+        return Told(status=200, body=b"{}", headers={"cache-control": kept})
+
+    path = "/.well-known/jwks.json"
+    more = AuthorizationEndpoint(path=path, methods=("GET",), summary="Keys", call=document)
+    deps = msgspec.structs.replace(deps, authorization=(*deps.authorization, more))
+    asked = 0
+    async with serving(deps) as served, served.client() as web:
+        paths: dict[str, dict[str, Any]] = create_app(deps).openapi()["paths"]
+        for template, operations in paths.items():
+            for method, operation in operations.items():
+                url = (served.admin_url if "servers" in operation else "") + template
+                answer = await web.request(method, url.replace("{", "").replace("}", ""))
+                wanted = kept if template == path else "no-store"
+                assert answer.headers.get_list("cache-control") == [wanted], (method, template)
+                asked += 1
+    assert asked > 50
 
 
 @pytest.mark.parametrize(

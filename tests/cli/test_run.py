@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from ordergate.wiring.serving import free_port
@@ -187,6 +188,12 @@ def test_the_panel_shows_an_order_to_paste_and_no_secret(shared_house: House) ->
         assert place in said
     assert running["client_secret"] not in said
     assert running["venue_secret"] not in said
+
+
+def test_public_documents_say_once_for_how_long_they_may_be_kept(shared_house: House) -> None:
+    for name in ("jwks.json", "oauth-authorization-server"):
+        answer = httpx.get(f"{shared_house.running['base_url']}/.well-known/{name}", trust_env=False)
+        assert answer.headers.get_list("cache-control") == ["public, max-age=300"]
 
 
 def test_everything_is_found_again_after_a_restart_and_after_a_kill(tmp_path: Path) -> None:

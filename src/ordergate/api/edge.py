@@ -45,10 +45,11 @@ SECURITY_HEADERS: Final = (
     (b"x-content-type-options", b"nosniff"),
     (b"x-frame-options", b"DENY"),
     (b"referrer-policy", b"no-referrer"),
-    (b"cache-control", b"no-store"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"strict-transport-security", b"max-age=31536000"),
 )
+# What an answer says of itself instead, where it does.
+NOTHING_KEPT: Final = (b"cache-control", b"no-store")
 NOTHING_LOADED: Final = (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")
 
 
@@ -65,7 +66,8 @@ class Edge:
         self._count_refused = deps.metrics.refused
         self._of_peer = OfAddress(deps.bounds.requests_of_peer)
         self._headers = [(b"x-ordergate-env", deps.env.value.encode()), *SECURITY_HEADERS]
-        self._lines = b"".join(b"%b: %b\r\n" % header for header in (*self._headers, NOTHING_LOADED))
+        plain = (*self._headers, NOTHING_KEPT, NOTHING_LOADED)
+        self._lines = b"".join(b"%b: %b\r\n" % header for header in plain)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -89,7 +91,7 @@ class Edge:
     async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
         """The handshake of a stream is marked and bounded like a request; after it the stream is its own."""
         correlation: str = scope[exchange.CORRELATION_KEY]
-        every = [(b"x-correlation-id", correlation.encode()), *self._headers]
+        every = [(b"x-correlation-id", correlation.encode()), *self._headers, NOTHING_KEPT]
 
         async def send_marked(message: Message) -> None:
             if message["type"] in ("websocket.accept", "websocket.http.response.start"):
@@ -116,8 +118,8 @@ class Edge:
             if message["type"] == "http.response.start":
                 status = message["status"]
                 given = message.get("headers") or []
-                policy = [] if _has_policy(given) else [NOTHING_LOADED]
-                message["headers"] = [*given, *every, *policy, *scope.get(exchange.BESIDES_KEY, ())]
+                unless = [one for one in (NOTHING_KEPT, NOTHING_LOADED) if not _says(given, one[0])]
+                message["headers"] = [*given, *every, *unless, *scope.get(exchange.BESIDES_KEY, ())]
             await send(message)
 
         turned_away = self._turned_away(scope, began)
@@ -204,8 +206,8 @@ def peer_of(scope: Scope) -> str:
     return "unknown" if client is None else client[0]
 
 
-def _has_policy(headers: list[tuple[bytes, bytes]]) -> bool:
-    return any(name == b"content-security-policy" for name, _ in headers)
+def _says(headers: list[tuple[bytes, bytes]], wanted: bytes) -> bool:
+    return any(name == wanted for name, _ in headers)
 
 
 def _method(scope: Scope) -> str:

@@ -24,7 +24,8 @@ Headers = list[tuple[bytes, bytes]]
 
 JSON: Final = b"application/json"
 PROBLEM: Final = problems.MEDIA_TYPE.encode()
-POLICY_NAME: Final = b"content-security-policy"
+INSTEAD: Final = frozenset({b"content-security-policy", b"cache-control"})
+"""What an answer may say of itself, instead of what holds for every other."""
 
 HEADERS_KEY: Final = "ordergate.headers"
 CORRELATION_KEY: Final = "ordergate.correlation"
@@ -100,7 +101,7 @@ class Reply:
         """The lines of the headers; `marks` are those of every answer, and None where they do not fit."""
         lines = [b"content-type: %b\r\ncontent-length: %d\r\n" % (self.media_type, len(self.body)), marks]
         for name, value in self.headers:
-            if name == POLICY_NAME:
+            if name in INSTEAD:
                 return None
             lines.append(b"%b: %b\r\n" % (name, value))
         return b"".join(lines)
