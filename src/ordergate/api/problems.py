@@ -94,7 +94,8 @@ class FieldError(msgspec.Struct, frozen=True):
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9457's members, and ours. Members that do not apply are left out.
 
-    `order`, or `group`, is as it stands after a denial by risk, already encoded.
+    `order`, or `group`, is as it stands after a denial by risk, already encoded. `link` is the path of what a
+    consumed key bought.
     """
 
     type: str
@@ -109,9 +110,16 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     order: msgspec.Raw | None = None
     group_id: str | None = None
     group: msgspec.Raw | None = None
+    link: str | None = None
 
 
 def problem(refusal: Refusal, correlation: str) -> Problem:
+    if refusal.code is Code.IDEMPOTENCY_KEY_CONSUMED:
+        return _consumed(refusal, correlation)
+    return _problem(refusal, correlation)
+
+
+def _problem(refusal: Refusal, correlation: str) -> Problem:
     code = refusal.code
     return Problem(
         type=f"/problems/{code.value}",
@@ -122,6 +130,17 @@ def problem(refusal: Refusal, correlation: str) -> Problem:
         correlation_id=correlation,
         errors=tuple(FieldError(name, message) for name, message in refusal.fields.items()),
     )
+
+
+def _consumed(refusal: Refusal, correlation: str) -> Problem:
+    """What the key bought is named, so that it can be asked for."""
+    order, group = refusal.fields.get("order_id"), refusal.fields.get("group_id")
+    told = _problem(Refusal(refusal.code, refusal.detail), correlation)
+    if order is not None:
+        return msgspec.structs.replace(told, order_id=order, link=f"/v1/orders/{order}")
+    if group is not None:
+        return msgspec.structs.replace(told, group_id=group, link=f"/v1/groups/{group}")
+    return told
 
 
 def denial(failed: Sequence[FailedControl], order_id: str, order: bytes, correlation: str) -> Problem:

@@ -320,6 +320,7 @@ class Problem(BaseModel):
     order: Order | None = None
     group_id: str | None = None
     group: dict[str, Any] | None = None
+    link: str | None = None
 
 
 class OrdersQuery(Asked):

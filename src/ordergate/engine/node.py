@@ -375,11 +375,11 @@ class Node:
             await self._world.clock.sleep(1.0)
 
     async def _keep_receipts(self) -> None:
-        """Once a day, drop the answers that no replay is given any more."""
+        """At start and once a day, drop the answers that no replay is given any more."""
         while True:
-            await self._world.clock.sleep(A_DAY_S)
             dropped = await self._world.journal.forget_answers(self._world.clock.now() - KEPT)
             log.info("receipts.dropped", answers=dropped)
+            await self._world.clock.sleep(A_DAY_S)
 
     def _acquaint(self, served: Sequence[AnyServed]) -> None:
         """Tell every seat which others are of the same owner, and which sums it is part of."""

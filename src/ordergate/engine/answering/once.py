@@ -15,6 +15,7 @@ from typing import Final
 
 import msgspec
 
+from ordergate.core.contingent.terms import is_group_id
 from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt, judge
 from ordergate.core.ids import OrderId
@@ -147,8 +148,8 @@ class Once:
                 # The wait let others in: the key may have been used meanwhile.
                 known = seat.lane.receipts.recall(request.scope, request.fingerprint)
         if isinstance(known, Receipt) and self._clock.now() - known.at > KEPT:
-            where = {} if known.order is None else {"order_id": str(known.order)}
-            return Refusal(Code.IDEMPOTENCY_KEY_CONSUMED, "the key bought this more than 7 days ago", where)
+            words = "the key bought this more than 7 days ago"
+            return Refusal(Code.IDEMPOTENCY_KEY_CONSUMED, words, _of(known))
         return known
 
     async def has_client_order_id(self, seat: Seat, terms: Terms) -> bool:
@@ -213,6 +214,13 @@ class Once:
 
     async def _shown(self, seat: Seat, order_id: OrderId) -> bytes | None:
         return await self._views.order(order_id, (seat.lane.account,))
+
+
+def _of(receipt: Receipt) -> dict[str, str]:
+    """The order or the group that the key bought, where it was one."""
+    if receipt.order is None:
+        return {}
+    return {"group_id" if is_group_id(receipt.scope.env, receipt.order) else "order_id": receipt.order}
 
 
 async def until_ready(seat: Seat) -> Refusal | None:
