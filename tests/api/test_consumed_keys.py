@@ -5,46 +5,34 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-import httpx
 import msgspec
 
 from ordergate.api import problems
-from ordergate.api.app import create_app
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answering.once import KEPT
 from tests.api.asking import a_key, an_order
-from tests.api.books import Books
-from tests.api.people import TRADER, Directory, deps_of
+from tests.api.over_engine import client_of
 from tests.engine.stage import ACCOUNT, ES, Stage
-from tests.engine.stage import TRADER as PRINCIPAL
 
 ORDER = an_order(account_id=ACCOUNT, symbol=ES, limit_price="4700")
 
 
 async def test_the_answer_leads_to_the_order() -> None:
-    identity = Directory()
-    identity.principals[TRADER] = PRINCIPAL
-    headers = {"authorization": f"Bearer {TRADER}", **a_key()}
+    headers = a_key()
     async with Stage() as stage:
-
-        def over_the_engine() -> httpx.AsyncClient:
-            deps = msgspec.structs.replace(
-                deps_of(Books(), identity=identity), gate=stage.gate, instruments=stage.instruments
-            )
-            transport = httpx.ASGITransport(create_app(deps))
-            return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers)
-
-        async with over_the_engine() as client:
-            first = await client.post("/v1/orders", json=ORDER)
+        async with client_of(stage) as client:
+            first = await client.post("/v1/orders", json=ORDER, headers=headers)
         await stage.crash()
         stage.clock.wrong_by += KEPT + timedelta(seconds=1)
         await stage.start()
-        async with over_the_engine() as client:
-            again = await client.post("/v1/orders", json=ORDER)
+        async with client_of(stage) as client:
+            again = await client.post("/v1/orders", json=ORDER, headers=headers)
+            shown = await client.get(again.json()["link"])
     order = first.json()["id"]
     told = again.json()
     assert (again.status_code, told["code"]) == (409, "idempotency-key-consumed")
     assert (told["order_id"], told["link"]) == (order, f"/v1/orders/{order}")
+    assert shown.json()["id"] == order
     assert "errors" not in told
 
 

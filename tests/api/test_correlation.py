@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import msgspec
 import pytest
 
 from ordergate.api.requests import terms_in
@@ -18,12 +17,10 @@ from ordergate.core.ids import OrderId
 from ordergate.core.orders.terms import Terms
 from ordergate.telemetry import log
 from tests.api.asking import a_key, an_order
-from tests.api.books import Books
-from tests.api.people import TRADER, Directory, deps_of
+from tests.api.over_engine import deps_over
 from tests.api.served import Served, serving
 from tests.api.test_whole_answers import place
 from tests.engine.stage import ACCOUNT, ES, Stage
-from tests.engine.stage import TRADER as PRINCIPAL
 
 ASKED = "asked-by-the-client"
 ORDER = an_order(account_id=ACCOUNT, symbol=ES, limit_price="4700")
@@ -44,14 +41,9 @@ def logged() -> Iterator[io.StringIO]:
 @asynccontextmanager
 async def losing() -> AsyncIterator[tuple[Stage, Served]]:
     """The API over an engine whose broker takes no order, and does not say so."""
-    identity = Directory()
-    identity.principals[TRADER] = PRINCIPAL
-    identity.seen.add(TRADER)
-    async with Stage(fate=_lost_once(), resend_is_safe=False) as stage:
-        plain = deps_of(Books(), identity=identity)
-        deps = msgspec.structs.replace(plain, gate=stage.gate, instruments=stage.instruments)
-        async with serving(deps) as served:
-            yield stage, served
+    broker = Stage(fate=_lost_once(), resend_is_safe=False)
+    async with broker as stage, serving(deps_over(stage)) as served:
+        yield stage, served
 
 
 def _lost_once() -> fates.Fates:

@@ -129,6 +129,7 @@ def test_a_snapshot_carries_the_whole_order() -> None:
         ),
         cum_qty=Decimal("2.25"),
         broker_at=datetime(2024, 3, 1, 14, 30, 0, 123457, tzinfo=UTC),
+        created_at=datetime(2024, 3, 1, 14, 30, 0, 123457, tzinfo=UTC),
     )
 
 
@@ -151,8 +152,7 @@ def test_only_our_own_ids_of_this_environment_have_a_version(name: str, version:
     [
         {"qty": None, "notional": "500"},
         {"type": "trailing_stop"},
-        {"time_in_force": "opg"},
-        {"time_in_force": "cls"},
+        *({"time_in_force": word} for word in ("opg", "cls")),
         {"order_class": "mleg", "symbol": None, "side": None},
         {"order_class": "bracket"},
         {"side": "borrow"},

@@ -10,9 +10,8 @@ import pytest
 from ordergate.brokers.paper.kinds import leg_id
 from ordergate.brokers.paper.orders import Kind, PaperOrder
 from ordergate.core.orders.order import Order
-from ordergate.engine.wire.ingest import adopted_order_id
 from tests.engine.settling import natures, refused_controls, working
-from tests.engine.stage import ACCOUNT, ES, STEP_S, Stage
+from tests.engine.stage import ES, STEP_S, Stage
 from tests.engine.test_reconciliation import elsewhere
 from tests.engine.test_unknown_outcomes import alarms
 
@@ -33,7 +32,7 @@ def fill(stage: Stage, order: PaperOrder, quantity: int) -> None:
 def adopted(stage: Stage, order: PaperOrder) -> Order:
     """What our books have of it."""
     name = leg_id(order) if order.kind is Kind.LEGGED else order.id
-    known = stage.lane.books.order(adopted_order_id(stage.env, ACCOUNT, name))
+    known = stage.lane.books.order_of_broker(name)
     assert known is not None
     return known
 

@@ -21,8 +21,17 @@ from tests.engine.stage import ACCOUNT, ES, START, TRADER, HandClock, Stage, let
 
 
 def test_brokers_that_number_alike_do_not_share_an_adopted_order() -> None:
-    one = adopted_order_id(Env.PAPER, AccountId("P-ONE"), "000000000001")
-    other = adopted_order_id(Env.PAPER, AccountId("P-OTHER"), "000000000001")
+    seen = OrderSnapshot(
+        cl_ord_id="by-hand",
+        version=0,
+        broker_order_id="000000000001",
+        status=BrokerStatus.WORKING,
+        terms=_terms(quantity=1),
+        cum_qty=Decimal(0),
+        created_at=START,
+    )
+    one = adopted_order_id(Env.PAPER, AccountId("P-ONE"), seen, START)
+    other = adopted_order_id(Env.PAPER, AccountId("P-OTHER"), seen, START)
     assert one != other
 
 

@@ -20,6 +20,7 @@ from tests.journal.making import (
     BOB,
     Owner,
     accepted,
+    adopted,
     entry,
     opened,
     order,
@@ -211,6 +212,16 @@ class JournalConformance:
         with pytest.raises(KeyTaken):
             await twin.journal.append(alice.place(3, orders=(order_row(ALICE, 3, client_order_id="mine"),)))
         assert len(await read(twin.journal)) == 2
+
+    async def test_an_adopted_order_is_found_by_its_brokers_id_in_its_account(self, twin: Twin) -> None:
+        alice, bob = await taken(twin.journal), await taken(twin.journal, BOB)
+        await twin.journal.append(alice.unit(opened(ALICE)))
+        await twin.journal.append(alice.unit(adopted(ALICE, 1, "½-1")))
+        await twin.journal.append(alice.unit(adopted(ALICE, 2, "½-2")))
+        await twin.journal.append(bob.unit(adopted(BOB, 3, "½-1")))
+        assert await twin.journal.adopted(ALICE, "½-2") == order(2)
+        assert await twin.journal.adopted(BOB, "½-1") == order(3)
+        assert await twin.journal.adopted(BOB, "½-2") is None
 
     async def test_an_order_has_a_history(self, twin: Twin) -> None:
         alice = await taken(twin.journal)

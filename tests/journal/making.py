@@ -9,7 +9,7 @@ import msgspec
 from ordergate.core.accounts.events import AccountOpened
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol, order_id
-from ordergate.core.orders.events import OrderAccepted
+from ordergate.core.orders.events import OrderAccepted, OrderAdopted
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.ports.journal import AnyEvent, Entry, Journal, OrderRow, Row, Stored, Taken, Unit
 
@@ -49,6 +49,16 @@ def opened(account: AccountId) -> AccountOpened:
 def accepted(account: AccountId, number: int) -> OrderAccepted:
     return OrderAccepted(
         order_id=order(number), at=at(number), terms=terms(account), actor="tester", config_hash="c" * 64
+    )
+
+
+def adopted(account: AccountId, number: int, broker_order_id: str) -> OrderAdopted:
+    return OrderAdopted(
+        order_id=order(number),
+        at=at(number),
+        terms=terms(account),
+        broker_order_id=broker_order_id,
+        broker_client_order_id="by-hand",
     )
 
 

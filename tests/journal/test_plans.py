@@ -39,6 +39,7 @@ JOURNAL = {
     "receipt": ("paper", "tenant", "client", "route", "key"),
     "key_digests": (ALICE,),
     "history": (order(1),),
+    "adopted": (ALICE, "broker-1"),
 }
 SNAPSHOTS = {"snapshot": (ALICE,), "keep_snapshot": (ALICE, 1, 5, "rules", b"seal", b"body")}
 STATEMENTS: dict[str, dict[str, Any]] = {"views": VIEWS, "journal": JOURNAL, "snapshots": SNAPSHOTS}

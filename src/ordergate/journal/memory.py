@@ -96,6 +96,9 @@ class MemoryJournal(Generic[E]):
             if entry.order_id == order
         ]
 
+    async def adopted(self, account: AccountId, broker_order_id: str) -> OrderId | None:
+        return self.store.adopted(account, broker_order_id)
+
     async def receipt(self, scope: Scope) -> Receipt | None:
         return self.store.receipts.get(scope)
 

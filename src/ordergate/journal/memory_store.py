@@ -13,7 +13,8 @@ import msgspec
 
 from ordergate.core.faults import AppendConflict, Fault, KeyTaken, StaleEpoch
 from ordergate.core.idempotency import Receipt, Scope
-from ordergate.core.ids import AccountId
+from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.orders.events import OrderAdopted
 from ordergate.journal import chain, codec
 from ordergate.journal.tails import Linked
 from ordergate.ports.journal import Entry, OrderRow, Row, Sealed, Snapshot, Stored, Taken
@@ -66,6 +67,13 @@ class Store:
         books.epoch += 1
         taken = Taken(epoch=books.epoch, head=len(books.events), stream_id=books.stream_id)
         return taken, books.last_hash
+
+    def adopted(self, account: AccountId, broker_order_id: str) -> OrderId | None:
+        """The order as which this one of the broker's was adopted."""
+        books = self.books.get(account)
+        events = (entry.event for entry, _ in (() if books is None else books.events))
+        found = (one for one in events if isinstance(one, OrderAdopted))
+        return next((one.order_id for one in found if one.broker_order_id == broker_order_id), None)
 
     def write(self, batch: Sequence[Linked]) -> Fault | None:
         """Write the units, all or none; the first fault when it is none."""

@@ -102,6 +102,10 @@ class PostgresJournal(Generic[E]):
     async def history(self, order: OrderId) -> list[Stored]:
         return await reading.history(self._pool, order)
 
+    async def adopted(self, account: AccountId, broker_order_id: str) -> OrderId | None:
+        row = await self._pool.fetchrow(_SQL["adopted"], account, broker_order_id)
+        return None if row is None else OrderId(row["order_id"])
+
     async def receipt(self, scope: Scope) -> Receipt | None:
         row = await self._pool.fetchrow(
             _SQL["receipt"], scope.env, scope.tenant, scope.client_id, scope.route, scope.key

@@ -174,6 +174,10 @@ class Journal(Protocol):
         """Every event of one order, oldest first; empty when there is no such order."""
         ...
 
+    async def adopted(self, account: AccountId, broker_order_id: str) -> OrderId | None:
+        """The order as which this one of the broker's was adopted, however long ago."""
+        ...
+
     async def receipt(self, scope: Scope) -> Receipt | None: ...
 
     async def key_digests(self, account: AccountId) -> set[int]:

@@ -80,6 +80,9 @@ class SimJournal:
             ]
         )
 
+    async def adopted(self, account: AccountId, broker_order_id: str) -> OrderId | None:
+        return await self._server.read(lambda: self._server.store.adopted(account, broker_order_id))
+
     async def receipt(self, scope: Scope) -> Receipt | None:
         return await self._server.read(lambda: self._server.store.receipts.get(scope))
 

@@ -129,6 +129,7 @@ class Order(Struct, frozen=True, gc=False, kw_only=True):
     extended_hours: bool = False
     replaced_by: Name | None = None
     replaces: Name | None = None
+    created_at: Moment | None = None
     updated_at: Moment | None = None
 
 

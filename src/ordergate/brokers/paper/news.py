@@ -136,6 +136,7 @@ def snapshot_of(order: PaperOrder, env: Env) -> OrderSnapshot:
         broker_at=order.updated_at,
         inexpressible=None if order.kind is Kind.PLAIN else order.kind,
         unsized=order.kind is Kind.BY_VALUE,
+        created_at=order.placed_at,
     )
 
 

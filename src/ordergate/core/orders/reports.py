@@ -138,6 +138,7 @@ NO_SYMBOL: Final = Symbol("")
 
 class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order as a query answered it. `avg_px` is of all of `cum_qty`; None where that is not told.
+    `created_at` is the same whenever it is told.
 
     An order that was placed elsewhere may be of a kind that our terms have no words for. `inexpressible` says
     what they leave out then, and `terms` are the nearest that could do no less than it can. One that is
@@ -156,3 +157,4 @@ class OrderSnapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     broker_at: datetime | None = None
     inexpressible: str | None = None
     unsized: bool = False
+    created_at: datetime | None = None

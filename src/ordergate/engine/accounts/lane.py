@@ -269,6 +269,11 @@ class Lane:
         self.books.remember(found)
         return found
 
+    async def adopted(self, broker_order_id: str) -> Order | None:
+        """The order as which this one of the broker's was adopted, if it ever was and is durable."""
+        known = await self._journal.adopted(self.account, broker_order_id)
+        return None if known is None else await self.order(known)
+
     async def order_of_broker(self, broker_order_id: str) -> Order | None:
         """The order that the broker calls so, or called so, from memory or from the journal."""
         known = self.books.id_of_broker(broker_order_id)

@@ -101,7 +101,7 @@ class AccountSync:
         )
         events.extend(
             OrderAdopted(
-                order_id=adopted_order_id(seat.broker.env, seat.lane.account, seen.broker_order_id),
+                order_id=adopted_order_id(seat.broker.env, seat.lane.account, seen, now),
                 at=now,
                 terms=seen.terms,
                 broker_order_id=seen.broker_order_id,

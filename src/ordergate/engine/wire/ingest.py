@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable
+from datetime import datetime
 
 from ordergate.core.accounts.alarms import AlarmNature
 from ordergate.core.faults import Fault, IllegalTransition, Unfoldable
@@ -215,8 +216,7 @@ class Ingest:
         self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None
     ) -> Order | None:
         """An order placed elsewhere, taken into the books as it is."""
-        adopted_id = adopted_order_id(self._env, seat.lane.account, report.broker_order_id)
-        if (order := await seat.lane.order(adopted_id)) is not None:
+        if (order := await seat.lane.adopted(report.broker_order_id)) is not None:
             return order
         seen = snapshot or await self._asked(seat, report)
         if seen is None:
@@ -238,9 +238,11 @@ class Ingest:
         executions = await _opened_with(seat, seen) if seen.cum_qty > ZERO else ()
         if (order := seat.lane.books.order_of_broker(report.broker_order_id)) is not None:
             return order  # while it was asked for, another asked too, or the answer to our own order came
+        now = self._clock.now()
+        adopted_id = adopted_order_id(self._env, seat.lane.account, seen, now)
         event = e.OrderAdopted(
             order_id=adopted_id,
-            at=self._clock.now(),
+            at=now,
             terms=seen.terms,
             broker_order_id=seen.broker_order_id,
             broker_client_order_id=seen.cl_ord_id,
@@ -343,11 +345,17 @@ async def _opened_with(seat: Seat, seen: r.OrderSnapshot) -> tuple[e.BookedExecu
     )
 
 
-def adopted_order_id(env: Env, account: AccountId, broker_order_id: str) -> OrderId:
-    """The same foreign order always gets the same id, whoever sees it and however often.
+def adopted_order_id(env: Env, account: AccountId, seen: r.OrderSnapshot, now: datetime) -> OrderId:
+    """It begins with when the broker says that the order was created, so that it is listed in its place.
 
-    Two brokers may number their orders alike, so the account is part of it.
+    The same foreign order gets the same id, whoever sees it and however often; where the broker does not say
+    when, only the journal knows that it was adopted before. Two brokers may number their orders alike, so the
+    account is part of it.
     """
-    whole = f"{account}\0{broker_order_id}"
-    number = int.from_bytes(hashlib.sha256(whole.encode()).digest()[:12], "big")
-    return order_id(env, at_ms=number >> 48, entropy=number)
+    whole = f"{account}\0{seen.broker_order_id}"
+    created_at = seen.created_at or now
+    return order_id(
+        env,
+        at_ms=max(0, int(created_at.timestamp() * 1000)),
+        entropy=int.from_bytes(hashlib.sha256(whole.encode()).digest()[:12], "big"),
+    )

@@ -32,6 +32,11 @@ from event as e left join event as p on p.account = e.account and p.seq = e.seq 
 where e.order_id = $1
 order by e.account, e.seq
 
+-- name: adopted
+select order_id from event
+where account = $1 and kind = 'order_adopted' and body::jsonb ->> 'broker_order_id' = $2
+order by seq limit 1
+
 -- name: accounts
 select account from account_stream where head > 0 order by account
 

@@ -82,6 +82,7 @@ def snapshot(
         broker_at=order.updated_at,
         inexpressible=", ".join((*strange, *beyond)) or None,
         unsized=order.qty is None,
+        created_at=order.created_at,
     )
 
 
