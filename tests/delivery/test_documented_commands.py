@@ -201,7 +201,7 @@ def test_commands_are_found_wherever_a_document_has_them() -> None:
         ("kill engage --reason x --why y", "No such option"),
         ("kill engage --reason x --grade soft", "is not one of"),
         ("kill show P-DEMO", "unexpected extra argument"),
-        ("orders place ESH4 sell QUANTITY --limit 4801.5", None),
+        ("orders place SYMBOL sell 1 --limit 4801.5", None),
         ('egress --config gateway.yaml --user "$(id -u ordergate)" | nft -f -', None),
         ("egress --config gateway.yaml --user ordergate", "valid integer"),
     ],

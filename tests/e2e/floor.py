@@ -23,6 +23,7 @@ import aiohttp
 import msgspec
 import yaml
 
+from ordergate.core.access import OF_ACCESS, Scope
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.venue.faces.admin import AccountLedger
 from ordergate.venue.faults import Fault, FaultState
@@ -230,7 +231,9 @@ class Floor:
 
     async def register(self) -> None:
         """Make the client known; the running gateway hears of it within seconds."""
-        told = msgspec.json.decode(await self.command("clients", "add", CLIENT_ID, "--account", ACCOUNT))
+        scopes = (word for scope in sorted(set(Scope) - OF_ACCESS) for word in ("--scope", scope.value))
+        words = ("clients", "add", CLIENT_ID, "--account", ACCOUNT, *scopes)
+        told = msgspec.json.decode(await self.command(*words))
         self.client_secret = told["client_secret"]
 
     async def token(self) -> str:

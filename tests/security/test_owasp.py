@@ -66,7 +66,7 @@ SHOWN_BY: Final = {
     "API6 unrestricted access to sensitive business flows": [
         f"{HERE}::test_api4_and_api6_whoever_asks_too_often_waits_and_may_still_cancel",
         "core/test_rates.py::test_no_stretch_of_time_sees_more_than_a_full_bucket_and_its_refill",
-        "engine/test_key_bounds.py::test_an_order_beyond_the_key_is_refused_and_nothing_is_journalled",
+        "engine/test_key_bounds.py::test_an_order_beyond_the_key_is_refused_before_risk_is_asked_and_that_alone_is_journalled",
         "engine/test_access_desk.py::test_a_role_waits_for_another_person_and_holds_when_it_is_answered",
     ],
     "API7 server side request forgery": [

@@ -241,21 +241,17 @@ def breaks(rows: Iterable[Row]) -> Table:
     return table
 
 
-def alarms(rows: Iterable[Row]) -> Table:
-    """Each with what there is to decide by, what to do, and how it ends."""
-    table = _table(None, "since", "account", "nature", "about", "detail", "do", "ends")
+def alarms(rows: Iterable[Row]) -> Group:
+    """Each with what there is to decide by, what to do, and how it ends: sentences, too long for columns."""
+    lines: list[Text] = []
     for row in rows:
         evidence = [f"{name} {value}" for name, value in row["evidence"].items() if value]
-        table.add_row(
-            _text(row["raised_at"]),
-            _text(row["account_id"]),
-            Text(row["nature"], style="bold red" if row["lasting"] else "yellow"),
-            _text(row["subject"]),
-            _text("; ".join([row["detail"], *evidence])),
-            _text(row["do"]),
-            _text(row["ends"]),
-        )
-    return table
+        nature = (row["nature"], "bold red" if row["lasting"] else "yellow")
+        lines.append(Text.assemble(f"{row['raised_at']}  {row['account_id']}  ", nature, f"  {row['subject']}"))
+        lines.append(Text(f"  {'; '.join([row['detail'], *evidence])}"))
+        lines.append(Text(f"  do: {row['do']}", style="dim"))
+        lines.append(Text(f"  ends: {row['ends']}", style="dim"))
+    return Group(*lines)
 
 
 def history(steps: Iterable[Row]) -> Table:

@@ -66,7 +66,6 @@ class OrderBody(Struct, kw_only=True):
     submitted_at: datetime
     filled_at: datetime | None
     expired_at: datetime | None
-    expires_at: None = None
     canceled_at: datetime | None
     failed_at: datetime | None
     replaced_at: datetime | None
@@ -83,7 +82,6 @@ class OrderBody(Struct, kw_only=True):
     order_type: str
     type: str
     side: str
-    position_intent: None = None
     time_in_force: str
     limit_price: str | None
     stop_price: str | None
