@@ -247,7 +247,8 @@ def alarms(rows: Iterable[Row]) -> Group:
     for row in rows:
         evidence = [f"{name} {value}" for name, value in row["evidence"].items() if value]
         nature = (row["nature"], "bold red" if row["lasting"] else "yellow")
-        lines.append(Text.assemble(f"{row['raised_at']}  {row['account_id']}  ", nature, f"  {row['subject']}"))
+        where = f"{row['raised_at']}  {row['account_id']}  "
+        lines.append(Text.assemble(where, nature, f"  {row['subject']}"))
         lines.append(Text(f"  {'; '.join([row['detail'], *evidence])}"))
         lines.append(Text(f"  do: {row['do']}", style="dim"))
         lines.append(Text(f"  ends: {row['ends']}", style="dim"))
