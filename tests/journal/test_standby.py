@@ -34,16 +34,35 @@ WAITING = """
 class House:
     """A journal on a server of its own, and a person at that server."""
 
-    def __init__(self, server: EmbeddedPostgres, journal: PostgresJournal[Paper], person: Any) -> None:
+    def __init__(
+        self, server: EmbeddedPostgres, journal: PostgresJournal[Paper], person: Any, probe: Any
+    ) -> None:
         self.server = server
         self.journal = journal
         self._person = person
+        self._probe = probe
         self._done: list[int] = []
 
     async def wait_for_standby(self, names: str) -> None:
         await self._person.execute(f"alter system set synchronous_standby_names = '{names}'")
         await self._person.execute("select pg_reload_conf()")
         await until(lambda: self._shows(names))
+        if names:
+            await until(self._waits_for_one)
+
+    async def _waits_for_one(self) -> bool:
+        """Whether a commit does wait: the checkpointer alone says so to all, some time after the reload."""
+        mark = "select pg_logical_emit_message(true, 'test', '')"
+        probing = asyncio.create_task(self._probe.fetchval(mark))
+        pid = self._probe.get_server_pid()
+        waiting = f"select exists(select from pg_stat_activity where pid = {pid} and wait_event = 'SyncRep')"
+        while not probing.done():
+            if await self._person.fetchval(waiting):
+                await self._person.execute("select pg_cancel_backend($1)", pid)
+                await probing
+                return True
+        await probing
+        return False
 
     async def end_wait(self, how: str = "pg_cancel_backend") -> None:
         """Wait until the writer waits for the standby, and end that."""
@@ -91,14 +110,15 @@ async def house(folder: Path, limits: Limits) -> AsyncIterator[House]:
         dsn = await server.database("paper")
         await migrate(dsn)
         journal = await PostgresJournal.connect(dsn, Env.PAPER, limits=limits)
-        person = await asyncpg.connect(dsn)
+        person, probe = await asyncpg.connect(dsn), await asyncpg.connect(dsn)
         try:
-            yield House(server, journal, person)
+            yield House(server, journal, person, probe)
         finally:
             await person.execute("alter system reset synchronous_standby_names")
             await person.execute("select pg_reload_conf()")
             await journal.close()
             await person.close()
+            await probe.close()
 
 
 async def begun(journal: PostgresJournal[Paper]) -> Owner:
