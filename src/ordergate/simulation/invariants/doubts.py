@@ -16,13 +16,15 @@ from ordergate.simulation.invariants.sight import Sight
 UNTOLD_S_MAX: Final = 5.0
 """What is promised."""
 
+WRITES_S_MAX: Final = 1.0
+
 _DATABASE_FAULTS: Final = ("D4", "D5", "N1", "N3")
 
 
 class Alarmed(SightedChecker):
     """I6: an order that stays unknown has an alarm in the journal, whatever the wall clock says.
 
-    Only the time counts in which one and the same gateway served, and the database answered it.
+    Only the time counts in which one and the same gateway served, and the database wrote something for it.
     """
 
     id = "I6"
@@ -32,9 +34,10 @@ class Alarmed(SightedChecker):
         self._stand: dict[AccountId, set[str]] = {}
         self._untold_s: dict[OrderId, float] = {}
         self._able: Gateway | None = None
-        self._at = 0.0
+        self._at = self._written_s = 0.0
 
     def committed(self, linked: Linked, by: str) -> None:
+        self._written_s = self.sight.time()
         stand = self._stand.setdefault(linked.unit.account, set())
         for entry in linked.unit.entries:
             if isinstance(entry.event, AlarmRaised):
@@ -46,6 +49,8 @@ class Alarmed(SightedChecker):
         before, self._able = self._able, self._able_to_tell()
         now, at = self.sight.time(), self._at
         self._at = now
+        if now - self._written_s > WRITES_S_MAX:
+            return
         if self._able is None or before is not self._able:
             self._untold_s.clear()
             return
