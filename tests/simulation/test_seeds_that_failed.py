@@ -36,6 +36,9 @@ from ordergate.simulation.town import run
         (900023, "a world ended while a refused group was about to try again"),
         (1273, "an order that an override let past left no trace of the market's price"),
         (2093, "the checker took an order for older than a client's end, after which the clock was set back"),
+        (338, "the checker counted the time in which the database wrote nothing for anybody"),
+        (1464, "a throttle of the simulated accounts was engaged when nobody was left to release it"),
+        (1669, "the checker knew no price that a clock which ran ahead had made too old"),
         (101645, "the twin filled for a cut that was over, too late in the calm to be told of"),
     ],
 )

@@ -119,12 +119,16 @@ class WithinConduct(SightedChecker):
         percent = bounds.drift.get(terms.symbol)
         if percent is None or bounds.drift_s is None or event.reference_price is None:
             return
+        gone_s = bounds.drift_s
+        latest = max((one.at for one in self._before.get(terms.account, ())), default=event.at)
         seen = [
             one.reference
             for one in within
             if one.reference is not None
             and one.said[0] == terms.symbol
-            and (event.at - one.at).total_seconds() < bounds.drift_s
+            and (event.at - one.at).total_seconds() < gone_s
+            # A clock that ran ahead, and was set back since, made the gateway take it for long past.
+            and (latest - one.at).total_seconds() < gone_s
         ]
         price = event.reference_price if terms.limit_price is None else terms.limit_price
         lowest, highest = min([event.reference_price, *seen]), max([event.reference_price, *seen])
