@@ -7,7 +7,7 @@ holds. Decides neither what too many are nor what follows.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final, NamedTuple
@@ -18,6 +18,10 @@ COUNTED_MAX: Final = 10_000
 COUNTED_FOR: Final = timedelta(hours=1)
 
 NEVER_SENT: Final = "was never sent"
+
+
+Nth = Callable[[int], datetime | None]
+"""When the nth latest of something was; None where there were not as many."""
 
 
 class Executed(NamedTuple):
@@ -64,13 +68,14 @@ class Tally:
         row = self._executions.get(strategy)
         return None if row is None else row[-1]
 
-    def errors(self) -> Iterator[datetime]:
-        """The latest first."""
-        return reversed(self._errors)
+    def error(self, nth: int) -> datetime | None:
+        """When the nth latest was, from 1 on; None where there were not as many."""
+        return self._errors[-nth] if nth <= len(self._errors) else None
 
-    def executions(self, strategy: str | None) -> Iterator[datetime]:
-        """The latest first."""
-        return (one.at for one in reversed(self._executions.get(strategy, ())))
+    def execution(self, strategy: str | None, nth: int) -> datetime | None:
+        """The same of a strategy's executions."""
+        row = self._executions.get(strategy)
+        return row[-nth].at if row is not None and nth <= len(row) else None
 
     def kept(self) -> tuple[tuple[datetime, ...], tuple[Executed, ...]]:
         """Errors and executions, the oldest first; `show` is its inverse."""
@@ -99,11 +104,18 @@ def is_error(event: object) -> bool:
             return False
 
 
-def many(times: Iterable[datetime], count: int, *, since: datetime, after: datetime | None) -> int:
-    """How many of these, the latest first, are within a window and after that moment; `count` at most."""
-    found = 0
-    for at in times:
-        if found == count or at < since or (after is not None and at <= after):
-            break
-        found += 1
+def many(nth: Nth, count: int, *, since: datetime, after: datetime | None) -> int:
+    """How many of the latest are within a window and after that moment; `count` at most.
+
+    Asked at every execution, so it looks at few of them. Where a clock was set back in between it may count
+    too many.
+    """
+    found, most = 0, count
+    while found < most:
+        middle = (found + most + 1) // 2
+        at = nth(middle)
+        if at is None or at < since or (after is not None and at <= after):
+            most = middle - 1
+        else:
+            found = middle
     return found

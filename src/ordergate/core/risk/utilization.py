@@ -33,7 +33,7 @@ from ordergate.core.risk.sums_used import (
     trades_used,
     volume_used,
 )
-from ordergate.core.risk.tally import Tally, many
+from ordergate.core.risk.tally import Nth, Tally, many
 from ordergate.core.risk.tightest import OF_ACCOUNT, OF_INSTRUMENT, Kind
 from ordergate.core.risk.valuation import Valuation
 from ordergate.core.risk.view import BuyingPower, InputMissing, dear, rate_in
@@ -239,8 +239,8 @@ def utilization(
     found += _windows(rows, "message_windows", seen.buckets.orders, seen.now)
     found += _windows(rows, "cancel_windows", seen.buckets.cancels, seen.now)
     if (tally := seen.tally) is not None:
-        found += _counted(rows, "error_windows", limits.error_windows, tally.errors, seen.now)
-        executions = partial(tally.executions, seen.strategy)
+        found += _counted(rows, "error_windows", limits.error_windows, tally.error, seen.now)
+        executions = partial(tally.execution, seen.strategy)
         found += _counted(rows, "execution_windows", limits.execution_windows, executions, seen.now)
     for symbol, its in limits.instruments.items():
         for name, of_symbol in LEVELS_OF_INSTRUMENT.items():
@@ -273,17 +273,11 @@ def _windows(rows: _Rows, name: str, bucket: TokenBucket, now: datetime) -> Iter
         yield msgspec.structs.replace(use, window_s=window.seconds)
 
 
-def _counted(
-    rows: _Rows,
-    name: str,
-    windows: Iterable[RateWindow],
-    times: Callable[[], Iterator[datetime]],
-    now: datetime,
-) -> Iterator[Use]:
+def _counted(rows: _Rows, name: str, windows: Iterable[RateWindow], nth: Nth, now: datetime) -> Iterator[Use]:
     """How much of each window was counted, whatever has tripped and was lifted since."""
     for window in windows:
         since = now - timedelta(seconds=window.seconds)
-        used = many(times(), window.count, since=since, after=None)
+        used = many(nth, window.count, since=since, after=None)
         use = rows.row(name, "", (Decimal(used), Decimal(window.count)))
         yield msgspec.structs.replace(use, window_s=window.seconds)
 

@@ -7,7 +7,7 @@ when the gateway ended is done. They speak to nobody.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
@@ -16,7 +16,7 @@ from typing import NamedTuple
 from ordergate.core.ids import AccountId
 from ordergate.core.orders import events as e
 from ordergate.core.risk.limit_fields import RateWindow
-from ordergate.core.risk.tally import is_error, many
+from ordergate.core.risk.tally import Nth, is_error, many
 from ordergate.core.risk.trading_state import GATEWAY, Grade, Level, Place, Trip, Tripped
 from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.stopping.trips import TripPolicy, Trips
@@ -85,7 +85,7 @@ class Breakers:
         on_probation = bool(past) and _is_probation(policy, past[-1], now)
         if on_probation:
             windows = [Window(1, policy.errors_probation_s)]
-        reached = _reached(windows, [seat.lane.books.tally.errors], now, after)
+        reached = _reached(windows, [seat.lane.books.tally.error], now, after)
         if reached is None:
             return
         how_many = "one error on probation" if on_probation else f"{reached.most} errors"
@@ -106,7 +106,7 @@ class Breakers:
         past = self._trips.past(place, Trip.REPEATED_EXECUTION)
         after = past[-1].turned_at if past else None
         seats = (seat,) if strategy is None else self._lanes
-        rows = [partial(one.lane.books.tally.executions, strategy) for one in seats]
+        rows = [partial(one.lane.books.tally.execution, strategy) for one in seats]
         reached = _reached(windows, rows, self._clock.now(), after)
         if reached is None:
             return
@@ -139,16 +139,13 @@ def _windows(most: int, seconds: float, of_limits: Iterable[RateWindow]) -> list
 
 
 def _reached(
-    windows: Iterable[Window],
-    rows: Sequence[Callable[[], Iterator[datetime]]],
-    now: datetime,
-    after: datetime | None,
+    windows: Iterable[Window], rows: Sequence[Nth], now: datetime, after: datetime | None
 ) -> Window | None:
     """The first window in which all rows together have as many as it allows at most."""
     for window in windows:
         since, left = now - timedelta(seconds=window.seconds), window.most
         for row in rows:
-            left -= many(row(), left, since=since, after=after)
+            left -= many(row, left, since=since, after=after)
         if not left:
             return window
     return None
