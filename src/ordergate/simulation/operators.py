@@ -76,6 +76,7 @@ class Operators:
             for call in (
                 self._release(),
                 self._town.officer.lift(),
+                self._release_what_trips(),
                 *(self._settle_breaks(one) for one in self._town.traders),
                 *(self._settle_questions(one) for one in self._town.traders),
             )
@@ -207,26 +208,30 @@ class Operators:
 
     async def _release(self) -> None:
         """The operator of the healed house releases every stop, until that is so."""
-        operator = self._town.traders[0].client
-
-        async def ask(gate: Gate) -> bool:
-            for stop in gate.kill_state().stops:
-                await gate.release_kill(
-                    _another(operator.principal),
-                    reason="healed",
-                    correlation="operator",
-                    level=stop.level,
-                    target=stop.target or "",
-                )
-            return not gate.kill_state().engaged
-
         while True:
             await asyncio.sleep(_OPERATOR_S)
-            try:
-                if await operator.once(ask):
+            with suppress(NoAnswer):
+                if await self._town.traders[0].client.once(self._released):
                     return
-            except NoAnswer:
+
+    async def _release_what_trips(self) -> None:
+        """What the gateway stops by itself after that, and only a person lifts."""
+        while True:
+            await asyncio.sleep(_OPERATOR_S)
+            with suppress(NoAnswer):
+                await self._town.traders[0].client.once(partial(self._released, tripped=True))
+
+    async def _released(self, gate: Gate, *, tripped: bool = False) -> bool:
+        """Every stop, or those alone that nobody decided; True when there is none any more."""
+        operator = _another(self._town.traders[0].client.principal)
+        for stop in gate.kill_state().stops:
+            if stop.trip is None and tripped:
                 continue
+            target = stop.target or ""
+            await gate.release_kill(
+                operator, reason="healed", correlation="operator", level=stop.level, target=target
+            )
+        return not gate.kill_state().engaged
 
     async def _settle_breaks(self, trader: Trader) -> None:
         """B22: a person confirms that the account is the right one again, as only a person may."""
