@@ -15,6 +15,7 @@ pytest_plugins = (
     "tests.fixtures.network",
     "tests.fixtures.hsm",
     "tests.fixtures.house",
+    "tests.fixtures.logged",
     "tests.fixtures.postgres",
 )
 

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
-
-import pytest
 
 from ordergate.api.requests import terms_in
 from ordergate.brokers.paper import fates
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.terms import Terms
-from ordergate.telemetry import log
 from tests.api.asking import a_key, an_order
 from tests.api.over_engine import deps_over
 from tests.api.served import Served, serving
@@ -25,17 +21,6 @@ from tests.engine.stage import ACCOUNT, ES, Stage
 ASKED = "asked-by-the-client"
 ORDER = an_order(account_id=ACCOUNT, symbol=ES, limit_price="4700")
 BODY = json.dumps(ORDER).encode()
-
-
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    stream = io.StringIO()
-    log.configure("info", stream)
-    yield stream
-    log.configure("warning")
-    root.handlers[:], root.level = before
 
 
 @asynccontextmanager

@@ -4,26 +4,11 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 
 import httpx
-import pytest
 
-from ordergate.telemetry import log
 from tests.api.asking import a_key, an_order
 from tests.api.books import Books
-
-
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    stream = io.StringIO()
-    log.configure("info", stream)
-    yield stream
-    log.configure("warning")
-    root.handlers[:], root.level = before
 
 
 async def test_a_defect_is_logged_with_its_id_and_where_it_came_from(

@@ -113,14 +113,7 @@ async def test_a_loss_limit_counts_when_it_is_reached_and_when_it_refuses() -> N
 
 async def test_a_replacement_that_is_not_what_was_approved_counts_as_kept_back() -> None:
     async with Stage() as stage:
-        order = await stage.accepted()
-        await stage.until(lambda: stage.status(order) == "working")
-        stage.listener.on("replace_requested", lambda: egress.change_terms(stage, order, strategy="another"))
-        await stage.gate.replace(
-            TRADER, order, quantity=Decimal(2), limit_price=Decimal(4700), stop_price=None,
-            key=stage.key(), correlation="test",
-        )  # fmt: skip
-        await stage.until(lambda: "replace_rejected" in stage.listener.kinds)
+        await egress.replaced_otherwise(stage)
         assert fired(stage).acted["R20"] == 1
 
 

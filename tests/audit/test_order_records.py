@@ -179,14 +179,7 @@ async def test_a_replacement_that_left_without_an_answer_is_a_record_of_its_own_
 
 async def test_a_replacement_that_never_left_says_so() -> None:
     async with Stage() as stage:
-        order = await stage.accepted()
-        await stage.until(lambda: stage.status(order) == "working")
-        stage.listener.on("replace_requested", lambda: egress.change_terms(stage, order, strategy="another"))
-        await stage.gate.replace(
-            TRADER, order, quantity=Decimal(2), limit_price=Decimal(4700), stop_price=None,
-            key=stage.key(), correlation="test",
-        )  # fmt: skip
-        await stage.until(lambda: "replace_rejected" in stage.listener.kinds)
+        await egress.replaced_otherwise(stage)
         (rejected,) = (row for row in rows_of(stage) if row["event_type"] == "replace_rejected")
         assert (rejected["unsent"], rejected["reject_reason"]) == (True, "egress-parity")
 

@@ -62,6 +62,18 @@ def change_terms(stage: Stage, order_id: OrderId, **fields: Any) -> None:
     change(stage, order_id, terms=_replace(order.terms, **fields))
 
 
+async def replaced_otherwise(stage: Stage) -> None:
+    """A replacement whose order has other terms by the time it would leave: it is kept back."""
+    order = await stage.accepted()
+    await stage.until(lambda: stage.status(order) == "working")
+    stage.listener.on("replace_requested", lambda: change_terms(stage, order, strategy="another"))
+    await stage.gate.replace(
+        TRADER, order, quantity=Decimal(2), limit_price=Decimal(4700), stop_price=None,
+        key=stage.key(), correlation="test",
+    )  # fmt: skip
+    await stage.until(lambda: "replace_rejected" in stage.listener.kinds)
+
+
 def newest(stage: Stage) -> OrderId:
     return next(reversed(stage.lane.books._open))
 

@@ -11,8 +11,7 @@ import pytest
 
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.orders.events import OrderDenied
-from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
-from ordergate.core.refusals import Refusal
+from ordergate.core.orders.terms import Side
 from ordergate.core.risk.rules import Mode, Rule
 from ordergate.core.risk.view import MarketHours
 from ordergate.engine.answering.answers import Answer
@@ -20,7 +19,8 @@ from ordergate.engine.limits.rehearsal import NotJudged, Rehearsed
 from ordergate.ports.market_data import Quote
 from tests.engine.groups import bracket, group, placed
 from tests.engine.limit_people import ANNA, edited, rule, setting
-from tests.engine.stage import ACCOUNT, ES, START, TRADER, Stage
+from tests.engine.stage import ACCOUNT, ES, START, Stage
+from tests.engine.test_risk_memory import of_strategy
 
 DAY = {"zone": "America/Chicago", "ends_at": "17:00"}
 
@@ -179,30 +179,13 @@ async def test_a_version_of_a_strategy_is_new_in_its_first_days_alone() -> None:
     async with Stage() as stage:
         for _ in range(2):
             stage.price(Decimal(4800))
-            await of_a_strategy(stage, quantity=3)
+            assert await of_strategy(stage, 3) == set()
             await stage.clock.move(timedelta(days=5).total_seconds())
             await stage.until(lambda: stage.seat.freshness.stale_since is None)
         found = await rehearsed(stage, rule({"canary": {"days": 5, "percent": "2"}}))
         assert [[no.control for no in one.newly] for one in found.differences] == [["R27"]]
         assert found.differences[0].at < START + timedelta(days=5)
 
-
-async def of_a_strategy(stage: Stage, *, quantity: int) -> None:
-    terms = Terms(
-        account=ACCOUNT,
-        symbol=ES,
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        quantity=Decimal(quantity),
-        limit_price=Decimal(4790),
-        time_in_force=TimeInForce.GTC,
-        strategy="mean-reversion",
-        strategy_version="2",
-        user="ada",
-    )
-    answer = await stage.gate.place(TRADER, terms, key=stage.key(), correlation="test")
-    assert not isinstance(answer, Refusal)
-    assert not answer.failed
 
 
 async def test_a_loss_that_was_reached_would_have_held_until_the_day_was_over() -> None:

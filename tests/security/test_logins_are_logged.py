@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from ordergate.telemetry import log
 from tests.security.test_passkey_login import holder
 from tests.security.visitor import PASSWORD, visitor
 from tests.security.world import world
 
 _WRONG = {"grant_type": "client_credentials", "client_id": "desk", "client_secret": "not it"}
 _HOW = {"logger", "level", "at", "room"}
-
-
-@pytest.fixture
-def logged() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    stream = io.StringIO()
-    log.configure("info", stream)
-    yield stream
-    log.configure("warning")
-    root.handlers[:], root.level = before
 
 
 def lines(logged: io.StringIO, event: str) -> list[dict[str, Any]]:

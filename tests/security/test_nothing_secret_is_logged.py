@@ -1,26 +1,22 @@
 """Canaries: every secret of a whole session is looked for in everything that was logged."""
 
 import io
-import logging
 from collections.abc import Iterator
 
 import pytest
 
 from ordergate.security.clients import StoreUnavailable
 from ordergate.telemetry import log
+from tests.fixtures.logged import logging_from
 from tests.security.test_token_confusion import CASES
 from tests.security.world import world
 
 
 @pytest.fixture
 def logged() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    stream = io.StringIO()
-    log.configure("debug", stream)
-    yield stream
-    log.configure("warning")
-    root.handlers[:], root.level = before
+    """Down to what only who looks for a fault would read."""
+    with logging_from("debug") as stream:
+        yield stream
 
 
 async def test_a_session_with_every_mistake_logs_no_secret(logged: io.StringIO) -> None:

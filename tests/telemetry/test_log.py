@@ -7,7 +7,6 @@ import logging
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,14 +21,8 @@ CANARY = "Zq7canaryXw9Kd"
 
 
 @pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    root = logging.getLogger()
-    before = root.handlers[:], root.level
-    stream = io.StringIO()
-    log.configure("info", stream)
-    yield stream
-    log.configure("warning")
-    root.handlers[:], root.level = before
+def stream(logged: io.StringIO) -> io.StringIO:
+    return logged
 
 
 def lines(stream: io.StringIO) -> list[dict[str, Any]]:

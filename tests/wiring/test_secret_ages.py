@@ -3,36 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import pytest
 
 from ordergate.ports.keys import Purpose
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring import secret_ages
 from ordergate.wiring.secret_sources import AwsSecret
-from ordergate.wiring.settings import CannotStart, Settings, parse
+from ordergate.wiring.settings import CannotStart, Settings
 from tests.delivery.test_true_documents import WRITTEN
 from tests.security import kms
+from tests.security.test_rotation import age, settings_of
 
 NAME = "ages/venue"
 ADDRESS = "ages/address"
 PASSFILE = "ages/passfile"
-
-
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Any]]:
-    for name, value in kms.ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    with kms.moto_server() as url:
-        client = botocore.session.get_session().create_client(
-            "secretsmanager", region_name=kms.REGION, endpoint_url=url
-        )
-        yield url, client
 
 
 def at(url: str, name: str = NAME) -> dict[str, Any]:
@@ -199,18 +187,3 @@ async def test_aws_is_not_asked_at_every_look(tmp_path: Path, monkeypatch: pytes
         await ages.look()
         clock.ahead_s += secret_ages.EVERY_S
     assert asked == 1
-
-
-def age(metrics: Metrics, secret: str) -> float | None:
-    return metrics.registry.get_sample_value("ordergate_secret_age_seconds", {"secret": secret})
-
-
-def settings_of(folder: Path, **more: Any) -> Settings:
-    plain = {
-        "environment": "paper",
-        "data_dir": str(folder),
-        "instruments": [],
-        "brokers": {},
-        "accounts": {},
-    }
-    return parse({**plain, **more}, "test")

@@ -1,10 +1,8 @@
 """A secret is in the environment, in a file that may be replaced, or in AWS Secrets Manager; nowhere else."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 import msgspec
 import pytest
 
@@ -12,18 +10,6 @@ from ordergate.telemetry.secret import Secret
 from ordergate.wiring.secret_sources import Rereading
 from ordergate.wiring.settings import CannotStart, SecretSource
 from tests.security import kms
-
-
-@pytest.fixture
-def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, Any]]:
-    """A Secrets Manager over HTTP, and a client to put something into it."""
-    for name, value in kms.ENVIRONMENT.items():
-        monkeypatch.setenv(name, value)
-    with kms.moto_server() as url:
-        client = botocore.session.get_session().create_client(
-            "secretsmanager", region_name=kms.REGION, endpoint_url=url
-        )
-        yield url, client
 
 
 def source(url: str, **more: str) -> SecretSource:
