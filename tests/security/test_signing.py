@@ -10,7 +10,7 @@ from ordergate.ports.keys import KeysRefused, KeysUnavailable, Purpose
 from ordergate.security.keys.aws import AwsSettings, connected
 from ordergate.security.memory import MemoryStore
 from tests.security import kms
-from tests.security.world import SetClock, keys_of, world
+from tests.security.world import SetClock, keys_of, opened, world
 
 
 async def test_a_rotation_from_the_command_line_is_followed() -> None:
@@ -62,13 +62,27 @@ async def test_an_emergency_stands_when_a_running_gateway_publishes_the_new_key_
     assert here.security.signer.kid == elsewhere.security.signer.kid
 
 
-async def test_a_key_service_that_is_away_is_a_later_and_not_an_error(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_after_an_emergency_elsewhere_the_first_token_already_has_the_new_key() -> None:
+    here = await world()
+    elsewhere = await world(clock=here.clock, store=here.store, keys=here.keys)
+    here.secret = elsewhere.secret
+    await here.security.directory.refresh()
+
+    await elsewhere.security.signer.rotate(emergency=True)
+    token = await here.token()
+
+    jwks = (await here.ask("/.well-known/jwks.json", {})).body
+    assert opened(token, jwks).header["kid"] == elsewhere.security.signer.kid
+
+
+@pytest.mark.parametrize("fault", [KeysUnavailable, KeysRefused])
+async def test_a_key_service_that_does_not_sign_is_a_later_and_not_an_error(
+    fault: type[Exception], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     here = await world()
 
     async def away(*_: object) -> bytes:
-        raise KeysUnavailable("away")
+        raise fault("away")
 
     monkeypatch.setattr(here.keys, "sign", away)
     answer = await here.ask(

@@ -20,7 +20,7 @@ from ordergate.core.access import Principal
 from ordergate.core.faults import Fault
 from ordergate.core.privileged import SCOPES as SCOPES_OF_POWER
 from ordergate.ports.clock import Clock
-from ordergate.ports.keys import KeysUnavailable
+from ordergate.ports.keys import KeysRefused, KeysUnavailable
 from ordergate.security import assertions, metadata
 from ordergate.security import oauth_requests as oauth
 from ordergate.security.bearer import Bearer
@@ -128,7 +128,8 @@ class AuthorizationServer:
             request = Request(self._profile.issuer, asking, proven=proven, bound_to=bound_to)
             await self._grants.prepare(request)
             answered = await self._workers.call(lambda: self._protocol.work(request))
-        except (Busy, StoreUnavailable, KeysUnavailable):
+        except (Busy, StoreUnavailable, KeysUnavailable, KeysRefused) as fault:
+            _log.warning("login.not_served", path=received.path, why=str(fault) or type(fault).__name__)
             self._throttle.refund(client_id, peer)
             return _later(503, 1)
         if request.auth_method is None:

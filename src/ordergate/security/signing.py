@@ -113,7 +113,7 @@ class Signer:
     def mint(self, client: Client, scopes: frozenset[Scope], bound_to: str | None = None) -> str:
         """An access token as of RFC 9068 for these scopes of the client, bound to its sender.
 
-        For a worker thread. Raises KeysUnavailable.
+        For a worker thread. Raises KeysUnavailable, KeysRefused and StoreUnavailable.
         """
         own = {"sub": client.client_id, "tenant": client.tenant, "acct": sorted(client.accounts)}
         return self._minted(client, scopes, bound_to, own)
@@ -165,7 +165,19 @@ class Signer:
         return claims
 
     async def signed(self, kind: str, claims: dict[str, Any]) -> str:
-        """A JWT of this type, signed by the current key. Raises KeysUnavailable and KeysRefused."""
+        """A JWT of this type, signed by the current key.
+
+        Where that was ended from elsewhere, in an emergency, its successor signs at once, and not only after
+        the next look. Raises KeysUnavailable, KeysRefused and StoreUnavailable.
+        """
+        try:
+            return await self._signed(kind, claims)
+        except KeysRefused:
+            await self._directory.refresh()
+            await self.follow()
+            return await self._signed(kind, claims)
+
+    async def _signed(self, kind: str, claims: dict[str, Any]) -> str:
         version, published = self._current()
         header = {"alg": ALGORITHM, "typ": kind, "kid": published.kid}
         said = f"{_encoded(_compact(header))}.{_encoded(_compact(claims))}"
