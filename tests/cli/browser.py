@@ -57,12 +57,19 @@ class Browser:
         with httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
             page = http.get(url)
             assert page.status_code == 200, page.text
-            form = {"user": self.user, "password": self.password, "code": self._code()}
-            page = self._post(http, f"{base}/oauth/login", page, form)
+            page = self._log_in(http, f"{base}/oauth/login", page)
             if page.status_code != 303:
                 assert page.status_code == 200, page.text
                 page = self._post(http, f"{base}/oauth/consent", page, {"decision": self.decision})
             return page.headers["location"]
+
+    def _log_in(self, http: httpx.Client, url: str, page: httpx.Response) -> httpx.Response:
+        """A code that has run out on its way is followed by the one that is shown now."""
+        form = {"user": self.user, "password": self.password, "code": self._code()}
+        answer = self._post(http, url, page, form)
+        if answer.status_code == 401 and (fresh := self._code()) != form["code"]:
+            answer = self._post(http, url, page, {**form, "code": fresh})
+        return answer
 
     @staticmethod
     def _post(http: httpx.Client, url: str, page: httpx.Response, form: dict[str, str]) -> httpx.Response:

@@ -20,6 +20,7 @@ from aiohttp import web
 from cryptography.hazmat.primitives.hashes import SHA1
 from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
+from ordergate.security.people.pages import WRONG
 from ordergate.security.people.passkey_login import MADE, NOT_ACCEPTED
 from ordergate.wiring import demo
 from ordergate.wiring.serving import free_port
@@ -154,10 +155,21 @@ def has(words: str) -> str:
 
 
 async def log_in(page: Browser, desk: Desk) -> None:
+    """A code that has run out on its way is followed by the one that is shown now."""
+    inside = has(f"You are {desk.name}")
     await page.go(await desk.page())
-    await page.type(user=desk.name, password=PASSWORD, code=code(desk.factor))
+    given = await give_code(page, desk)
+    await page.until(f"{inside} || {has(WRONG)}")
+    if WRONG in await page.text() and code(desk.factor) != given:
+        await give_code(page, desk)
+    await page.until(inside)
+
+
+async def give_code(page: Browser, desk: Desk) -> str:
+    given = code(desk.factor)
+    await page.type(user=desk.name, password=PASSWORD, code=given)
     await page.press("Log in")
-    await page.until(has(f"You are {desk.name}"))
+    return given
 
 
 @pytest.mark.timeout(240)

@@ -23,9 +23,6 @@ NONCE_BYTES: Final = 12
 DIGITS: Final = 6
 STEP_S: Final = 30
 
-# A code may have been read just before the step ended, and clocks differ a little.
-STEPS_BACK: Final = 1
-
 
 class Totp:
     """Makes, seals and checks second factors of one environment."""
@@ -43,7 +40,10 @@ class Totp:
         return sealed, Secret(uri)
 
     def step_of(self, user_id: str, sealed: bytes, code: str, now: float) -> int | None:
-        """The time step whose code this is, to be used once; None for a wrong code."""
+        """The time step of now, when this is its code, to be used once; None for a wrong code.
+
+        The code of the step before is wrong: nobody has longer than a step to use what they have seen.
+        """
         try:
             secret = self._cipher.decrypt(
                 sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], self._name(user_id)
@@ -52,12 +52,7 @@ class Totp:
             return None
         current = int(now) // STEP_S
         given = code.encode("ascii", "replace")
-        matching = [
-            step
-            for step in range(current - STEPS_BACK, current + 1)
-            if hmac.compare_digest(_totp(secret).generate(step * STEP_S), given)
-        ]
-        return matching[-1] if matching else None
+        return current if hmac.compare_digest(_totp(secret).generate(current * STEP_S), given) else None
 
     def _name(self, user_id: str) -> bytes:
         return f"ordergate totp {self._env.value} {user_id}".encode()
