@@ -31,6 +31,7 @@ def test_the_bounds_of_a_login_are_those_of_the_code() -> None:
     assert bounds["a code"].startswith(f"{persons.CODE_S} s, once;")
     unused, in_all = persons.IDLE_S // 60, persons.LIFE_S // 3_600
     assert bounds["a refresh token"].startswith(f"{unused} minutes unused, {in_all} hours in all;")
+    assert bounds["logins of one person at once"].startswith(f"{persons.LOGINS_MAX}, ")
     assert bounds["passkeys"] == f"{passkeys.OF_ONE_MAX} for a person"
     signed = f"{ceremonies.CHALLENGE_S // 60} minutes, once, and for one login"
     assert bounds["what an authenticator is asked to sign"] == signed

@@ -12,7 +12,7 @@ import pytest
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Refusal
 from ordergate.security.oauth_requests import Answer
-from ordergate.security.persons import IDLE_S, LIFE_S
+from ordergate.security.persons import IDLE_S, LIFE_S, LOGINS_MAX
 from tests.security.visitor import BACK, Visitor, visitor
 from tests.security.world import World, other_key, world
 
@@ -247,3 +247,23 @@ async def test_a_token_of_a_person_is_not_one_of_a_program_of_that_name() -> Non
 
     for changes in ({"sub": "alice"}, {"sub": "alice", "sid": "no-grant", "client_id": "nobody"}):
         assert isinstance(await here.bearer.authenticate(here.sign(here.claims(**changes))), Refusal)
+
+
+async def test_one_login_more_than_one_may_have_ends_the_oldest_and_all_of_it() -> None:
+    here = await world()
+    alice = await visitor(here)
+    oldest = await alice.tokens()
+    principal = await here.bearer.authenticate(oldest["access_token"])
+    kept = []
+    for _ in range(LOGINS_MAX - 1):
+        here.clock.advance(1)
+        kept.append(await alice.tokens())
+    assert here.bearer.still_valid(principal)
+
+    here.clock.advance(1)
+    kept.append(await alice.tokens())
+
+    assert not here.bearer.still_valid(principal), "an open stream ends"
+    assert not await alive(here, oldest)
+    assert error_of(await alice.refresh(oldest["refresh_token"])) == (400, "invalid_grant")
+    assert [await alive(here, tokens) for tokens in kept] == [True] * LOGINS_MAX

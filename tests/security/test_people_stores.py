@@ -13,10 +13,12 @@ from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId, Env
 from ordergate.security import postgres
 from ordergate.security.clients import ClientStore
+from ordergate.security.grant_desk import KEEP_S
 from ordergate.security.memory import MemoryStore
 from ordergate.security.people.memory import MemoryPeople
 from ordergate.security.people.postgres import PostgresPeople
-from ordergate.security.persons import CODE_S, Grant, GrantStore, Person
+from ordergate.security.persons import CODE_S, IDLE_S, Grant, GrantStore, Person
+from ordergate.security.profile import profile
 
 NOW = 1_750_000_000
 HASH = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$aGFzaA"
@@ -120,6 +122,40 @@ async def test_a_refresh_token_is_replaced_once_and_remembered(kept: Kept) -> No
     assert (found.refresh_hash, set(found.spent_hashes), found.used_at) == ("r4", {"r1", "r2"}, NOW + 8)
     await people.end("g1")
     assert not await people.refresh("g1", "r4", "r5", NOW + 9)
+
+
+async def test_all_but_the_newest_logins_end_and_their_tokens_are_revoked(kept: Kept) -> None:
+    store, people = kept
+    for number in range(5):
+        name = f"g{number}"
+        grant = msgspec.structs.replace(GRANT, grant_id=name, code_hash=name, auth_time=NOW - number)
+        await people.put_grant(grant)
+        await people.redeem(name, f"r{number}", None, NOW)
+    others = msgspec.structs.replace(GRANT, grant_id="of-bob", code_hash="of-bob", user_id="bob")
+    await people.put_grant(others)
+
+    assert await people.end_logins("alice", keep=3, now=NOW) == 2
+    assert (await store.load(NOW)).revoked == {"g3": NOW + IDLE_S, "g4": NOW + IDLE_S}
+    assert not await people.refresh("g3", "r3", "r", NOW)
+    assert await people.refresh("g2", "r2", "r", NOW)
+    assert await people.end_logins("alice", keep=3, now=NOW) == 0
+    assert await people.end_logins("alice", keep=0, now=NOW) == 3
+    assert await people.grant("of-bob") == others
+    assert await people.end_logins("nobody", keep=0, now=NOW) == 0
+
+
+async def test_a_login_that_is_over_takes_no_room_and_is_not_ended_again(kept: Kept) -> None:
+    store, people = kept
+    for number, used_at in enumerate((NOW, NOW - 1)):
+        name = f"g{number}"
+        await people.put_grant(msgspec.structs.replace(GRANT, grant_id=name, code_hash=name, used_at=used_at))
+        await people.redeem(name, f"r{number}", None, used_at)
+    await people.put_grant(msgspec.structs.replace(GRANT, grant_id="a code that nobody came with"))
+
+    last = NOW + IDLE_S - 1
+    assert await people.end_logins("alice", keep=0, now=last) == 1
+    assert (await store.load(last)).revoked == {"g0": last + IDLE_S}
+    assert all(profile(env, "https://gateway.example").lifetime_s + KEEP_S <= IDLE_S for env in Env)
 
 
 async def test_old_grants_are_forgotten(kept: Kept) -> None:

@@ -113,6 +113,11 @@ class Directory:
         if changed:
             self._tell()
 
+    async def read_again(self) -> None:
+        """Know at once what has been written past this. Raises StoreUnavailable."""
+        self._writes += 1  # a read that is under way may not contain it
+        await self.refresh()
+
     async def run(self) -> None:
         """Keep reading the store until cancelled."""
         rounds = 0
@@ -136,7 +141,7 @@ class Directory:
         check_client(self.env, client)
         await self._store.put_client(client, noted, change)
         if change is not None:
-            await self._read_again()
+            await self.read_again()
             return
         self._writes += 1
         self._clients = {**self._clients, client.client_id: client}
@@ -146,30 +151,30 @@ class Directory:
     async def assign(self, assignment: Assignment, change: str | None = None) -> None:
         """Give a role, durably, and from then on in this process. Raises ValueError for nonsense."""
         await self._store.assign(assignment, change)
-        await self._read_again()
+        await self.read_again()
 
     async def withdraw(self, assignment: Assignment, noted: Mapping[str, str]) -> None:
         """Take a role away, durably, and from then on in this process."""
         await self._store.withdraw(assignment)
         facts = {"role": assignment.role, "reach": assignment.reach, "of": assignment.of, **noted}
         await self._store.note("role", "withdrawn", assignment.subject, facts)
-        await self._read_again()
+        await self.read_again()
 
     async def keep_out(self, tenant: str, subject: str, noted: Mapping[str, str]) -> None:
         """Let a subject do nothing more, durably, and from then on in this process."""
         await self._store.enable(tenant, subject, enabled=False)
         await self._store.note("subject", "kept_out", subject, {"tenant": tenant, **noted})
-        await self._read_again()
+        await self.read_again()
 
     async def put_strategy(self, strategy: Strategy, noted: Mapping[str, str]) -> None:
         """Register a strategy, or change what is said of it, durably, and from then on in this process."""
         await self._store.put_strategy(strategy, noted)
-        await self._read_again()
+        await self.read_again()
 
     async def put_keys(self, keys: tuple[PublishedKey, ...]) -> None:
         """Publish keys: everybody who reads the store verifies with them from then on."""
         await self._store.put_keys(keys)
-        await self._read_again()  # another process may have given one of them an earlier end
+        await self.read_again()  # another process may have given one of them an earlier end
 
     async def spend(self, what: str, expires_at: int) -> bool:
         """True the first time, wherever it was done. Raises StoreUnavailable."""
@@ -186,10 +191,6 @@ class Directory:
         _log.info("token.revoked", token_id=token_id)
         await self._store.revoke(token_id, expires_at)
         self._writes += 1
-
-    async def _read_again(self) -> None:
-        self._writes += 1  # a read that is under way may not contain it
-        await self.refresh()
 
     def _tell(self, token_id: str | None = None) -> None:
         for call in self._changed:

@@ -18,6 +18,8 @@ CODE_S: Final = 60
 IDLE_S: Final = 30 * 60
 LIFE_S: Final = 12 * 3600
 SPENT_MAX: Final = 500
+LOGINS_MAX: Final = 20
+"""Of one person at once, each with all that it led to; one more ends the oldest."""
 
 _USER_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -65,6 +67,11 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     def code_is_good(self, now: int) -> bool:
         return not self.redeemed and not self.revoked and now < self.code_expires_at
 
+    def is_live(self, now: int) -> bool:
+        """Whether anything of it may serve: a token does for less than the time that ends an unused login."""
+        is_used = now < self.used_at + IDLE_S and (self.redeemed or now < self.code_expires_at)
+        return is_used and not self.revoked
+
     def refreshes(self, secret_hash: str, now: int) -> bool:
         alive = not self.revoked and now < min(self.expires_at, self.used_at + IDLE_S)
         return alive and secret_hash == self.refresh_hash
@@ -93,6 +100,10 @@ class GrantStore(Protocol):
 
     async def end(self, grant_id: str) -> None:
         """Nothing of the grant is good any more."""
+        ...
+
+    async def end_logins(self, user_id: str, *, keep: int, now: int) -> int:
+        """End, and revoke, all of the person's live grants but the newest `keep`; how many that was."""
         ...
 
     async def prune_grants(self, before: int) -> None:

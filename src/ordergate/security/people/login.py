@@ -21,7 +21,7 @@ from ordergate.security.people.entrance import AGAIN, NOBODY, TOO_MANY, Entrance
 from ordergate.security.people.pages import WRONG
 from ordergate.security.people.totp import STEP_S, Totp
 from ordergate.security.people.visits import Visit
-from ordergate.security.persons import CODE_S, Grant, GrantStore, Person
+from ordergate.security.persons import CODE_S, LOGINS_MAX, Grant, GrantStore, Person
 from ordergate.security.pushed import Requests
 from ordergate.telemetry import log
 from ordergate.telemetry.secret import Secret
@@ -102,6 +102,7 @@ class Login:
             return self._back(visit, {"error": "access_denied"})
         code = secrets.token_urlsafe(32)
         try:
+            await self._make_room(person)
             await self._store.put_grant(self._grant(visit, person, scopes, code))
         except StoreUnavailable:
             return self._back(visit, {"error": "temporarily_unavailable"})
@@ -123,6 +124,14 @@ class Login:
         # A code that somebody looked over a shoulder for is not good a second time.
         is_first = await self._directory.spend(f"totp {user_id} {step}", (step + 3) * STEP_S)
         return usable if is_first else None
+
+    async def _make_room(self, person: Person) -> None:
+        """For one login more than those they may keep."""
+        now = int(self._clock.now().timestamp())
+        ended = await self._store.end_logins(person.user_id, keep=LOGINS_MAX - 1, now=now)
+        if ended:
+            _log.warning("logins.ended", person=person.user_id, number=ended, why="too many at once")
+            await self._directory.read_again()
 
     def _grant(self, visit: Visit, person: Person, scopes: frozenset[Scope], code: str) -> Grant:
         now = int(self._clock.now().timestamp())

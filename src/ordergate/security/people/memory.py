@@ -7,7 +7,7 @@ import msgspec
 from ordergate.core.ids import Env
 from ordergate.security.memory import MemoryStore
 from ordergate.security.passkeys import OF_ONE_MAX, Passkey, check_passkey
-from ordergate.security.persons import SPENT_MAX, Grant, Person, check_person
+from ordergate.security.persons import IDLE_S, SPENT_MAX, Grant, Person, check_person
 
 
 class MemoryPeople:
@@ -55,6 +55,14 @@ class MemoryPeople:
         found = self.grants.get(grant_id)
         if found is not None:
             self.grants[grant_id] = msgspec.structs.replace(found, revoked=True)
+
+    async def end_logins(self, user_id: str, *, keep: int, now: int) -> int:
+        live = [one for one in self.grants.values() if one.user_id == user_id and one.is_live(now)]
+        ended = sorted(live, key=lambda one: one.auth_time, reverse=True)[keep:]
+        for one in ended:
+            await self.end(one.grant_id)
+            await self._store.revoke(one.grant_id, now + IDLE_S)
+        return len(ended)
 
     async def prune_grants(self, before: int) -> None:
         self.grants = {name: one for name, one in self.grants.items() if one.auth_time >= before}

@@ -9,7 +9,7 @@ import asyncpg
 from ordergate.core.access import Scope
 from ordergate.core.ids import Env
 from ordergate.security.passkeys import OF_ONE_MAX, Passkey, check_passkey
-from ordergate.security.persons import Grant, Person, check_person
+from ordergate.security.persons import IDLE_S, Grant, Person, check_person
 from ordergate.security.statements import TIMEOUT_S, sql, told_as_unavailable
 
 _SCOPES: Final = frozenset(scope.value for scope in Scope)
@@ -21,6 +21,7 @@ _GRANT: Final = sql("grant")
 _REDEEM: Final = sql("redeem_grant")
 _REFRESH: Final = sql("refresh_grant")
 _END: Final = sql("end_grant")
+_END_LOGINS: Final = sql("end_logins")
 _PRUNE: Final = sql("prune_grants")
 _PUT_PASSKEY: Final = sql("put_passkey")
 _PASSKEY: Final = sql("load_passkey")
@@ -80,6 +81,9 @@ class PostgresPeople:
 
     async def end(self, grant_id: str) -> None:
         await self._value(_END, grant_id)
+
+    async def end_logins(self, user_id: str, *, keep: int, now: int) -> int:
+        return int(str(await self._value(_END_LOGINS, user_id, keep, now, IDLE_S)))
 
     async def prune_grants(self, before: int) -> None:
         await self._value(_PRUNE, before)
