@@ -11,6 +11,7 @@ from typing import Final, Protocol
 import msgspec
 
 from ordergate.security.persons import GrantStore
+from ordergate.security.resets import PasswordStore
 
 OF_ONE_MAX: Final = 10
 PUBLIC_KEY_BYTES_MAX: Final = 1_024
@@ -67,7 +68,7 @@ class PasskeyStore(Protocol):
         ...
 
 
-class PeopleStore(GrantStore, PasskeyStore, Protocol):
+class PeopleStore(GrantStore, PasskeyStore, PasswordStore, Protocol):
     """Whoever keeps people keeps what they log in with, too."""
 
 

@@ -1,4 +1,4 @@
-"""The twin in memory of whoever keeps grants and passkeys: the same promises, until the process ends."""
+"""The twin in memory of whoever keeps what people have: the same promises, until the process ends."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from ordergate.core.ids import Env
 from ordergate.security.memory import MemoryStore
 from ordergate.security.passkeys import OF_ONE_MAX, Passkey, check_passkey
 from ordergate.security.persons import IDLE_S, SPENT_MAX, Grant, Person, check_person
+from ordergate.security.resets import NewPassword, Reset
 
 
 class MemoryPeople:
@@ -18,9 +19,13 @@ class MemoryPeople:
         self._store = store
         self.grants: dict[str, Grant] = {}
         self.passkeys: dict[str, Passkey] = {}
+        self.resets: dict[str, Reset] = {}
 
     async def put_person(self, person: Person) -> None:
         check_person(self._env, person)
+        before = self._store.people.get(person.user_id)
+        if before is not None and before.password_hash != person.password_hash:
+            self.resets.pop(person.user_id, None)
         self._store.people[person.user_id] = person
 
     async def put_grant(self, grant: Grant) -> None:
@@ -105,3 +110,22 @@ class MemoryPeople:
         for one in found:
             del self.passkeys[one.credential_id]
         return bool(found)
+
+    async def put_reset(self, reset: Reset) -> bool:
+        owner = self._store.people.get(reset.user_id)
+        if owner is None or not owner.enabled or owner.totp is None:
+            return False
+        self.resets[reset.user_id] = reset
+        return True
+
+    async def reset_of(self, user_id: str) -> Reset | None:
+        return self.resets.get(user_id)
+
+    async def change_password(self, new: NewPassword, now: int) -> int | None:
+        owner, reset = self._store.people.get(new.user_id), self.resets.get(new.user_id)
+        if owner is None or not owner.enabled or owner.password_hash != new.old_hash:
+            return None
+        if new.reset is not None and (reset is None or not reset.serves(new.reset, now)):
+            return None
+        await self.put_person(msgspec.structs.replace(owner, password_hash=new.new_hash))
+        return await self.end_logins(new.user_id, keep=0, now=now) if new.ends_logins else 0

@@ -1,7 +1,8 @@
-"""People, their grants and their passkeys on PostgreSQL; every change is one statement."""
+"""People, their grants, passkeys and resets on PostgreSQL; every change is whole or has not been."""
 
 from __future__ import annotations
 
+import json
 from typing import Final
 
 import asyncpg
@@ -10,6 +11,7 @@ from ordergate.core.access import Scope
 from ordergate.core.ids import Env
 from ordergate.security.passkeys import OF_ONE_MAX, Passkey, check_passkey
 from ordergate.security.persons import IDLE_S, Grant, Person, check_person
+from ordergate.security.resets import NewPassword, Reset
 from ordergate.security.statements import TIMEOUT_S, sql, told_as_unavailable
 
 _SCOPES: Final = frozenset(scope.value for scope in Scope)
@@ -28,6 +30,10 @@ _PASSKEY: Final = sql("load_passkey")
 _PASSKEYS_OF: Final = sql("load_passkeys_of")
 _USE_PASSKEY: Final = sql("use_passkey")
 _DROP_PASSKEY: Final = sql("drop_passkey")
+_PUT_RESET: Final = sql("put_reset")
+_RESET: Final = sql("load_reset")
+_CHANGE_PASSWORD: Final = sql("change_password")
+_NOTED: Final = sql("noted")
 
 
 class PostgresPeople:
@@ -116,6 +122,30 @@ class PostgresPeople:
 
     async def drop_passkey(self, user_id: str, label: str) -> bool:
         return await self._value(_DROP_PASSKEY, user_id, label) is not None
+
+    async def put_reset(self, reset: Reset) -> bool:
+        put = await self._value(_PUT_RESET, reset.user_id, reset.code_hash, reset.expires_at)
+        return put is not None
+
+    async def reset_of(self, user_id: str) -> Reset | None:
+        rows = await self._rows(_RESET, user_id)
+        return Reset(**dict(rows[0])) if rows else None
+
+    async def change_password(self, new: NewPassword, now: int) -> int | None:
+        env, user_id = self._env.value, new.user_id
+        noted = {"by": user_id, "with": "the password before" if new.reset is None else "a reset"}
+        said = (new.old_hash, new.new_hash, new.reset, now)
+        with told_as_unavailable():
+            async with self._pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
+                await connection.execute(_NOTED, json.dumps(noted), timeout=TIMEOUT_S)
+                if not await connection.fetchval(_CHANGE_PASSWORD, env, user_id, *said, timeout=TIMEOUT_S):
+                    return None
+                if not new.ends_logins:
+                    return 0
+                ended = await connection.fetchval(
+                    _END_LOGINS, env, user_id, 0, now, IDLE_S, timeout=TIMEOUT_S
+                )
+                return int(ended)
 
     async def _one(self, statement: str, name: str) -> Grant | None:
         rows = await self._rows(statement, name)
