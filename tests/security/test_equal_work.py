@@ -16,8 +16,10 @@ from argon2.low_level import Type
 
 from ordergate.security import hashing
 from ordergate.security.clients import Client
+from ordergate.security.code_grants import secret_hash
 from ordergate.security.hashing import SECRET_LENGTH_MAX, hash_secret
 from ordergate.security.oauth_requests import Answer
+from ordergate.security.resets import RESET_S, Reset
 from ordergate.telemetry.secret import Secret
 from tests.dose import dose
 from tests.security.visitor import visitor
@@ -113,3 +115,41 @@ async def test_no_guess_at_a_password_tells_whether_there_is_the_person(counting
             here.clock.advance(60)
         assert all(one == found[0] for one in found), number
         assert len(found[0][1]) == 1, number
+
+
+async def test_no_guess_at_a_new_password_tells_whether_there_is_the_person_or_a_reset(
+    counting: Counting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = await world()
+    alice = await visitor(here, two_factors=True)
+    person = here.security.directory.person("alice")
+    assert person is not None
+    people = here.security.people
+    own = msgspec.structs.replace(person, password_hash=hash_secret(Secret("her own password")))
+    for one in (own, msgspec.structs.replace(own, user_id="waiting"),
+                msgspec.structs.replace(own, user_id="gone", enabled=False)):  # fmt: skip
+        await people.put_person(one)
+    reset = Reset(user_id="waiting", code_hash=secret_hash("a code"), expires_at=here.clock.epoch + RESET_S)
+    assert await people.put_reset(reset)
+    await here.security.directory.refresh()
+    looked_up: list[str] = []
+    reset_of = people.reset_of
+
+    async def counted(user_id: str) -> Reset | None:
+        looked_up.append(user_id)
+        return await reset_of(user_id)
+
+    monkeypatch.setattr(people, "reset_of", counted)
+    for number, guess in enumerate([*guesses(Random(19)), "her own password", "a code"]):
+        found = []
+        for name in ("alice", "waiting", "gone", "nobody", "nobody of a longer name"):
+            await alice.open(json.loads((await alice.push()).body)["request_uri"])
+            counting.taken()
+            looked_up.clear()
+            answer = await alice.change_password("short", user=name, password=guess, code="000000")
+            page = answer.body.replace(alice.visit.encode(), b"")
+            found.append(((answer.status, page, sorted(answer.headers)), counting.taken(), len(looked_up)))
+            here.clock.advance(60)
+        assert all(one == found[0] for one in found), number
+        assert found[0][0][0] == 401
+        assert (len(found[0][1]), found[0][2]) == (1, 1), number

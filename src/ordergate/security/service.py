@@ -23,8 +23,10 @@ from ordergate.security.metadata import AUTHORIZE
 from ordergate.security.passkeys import PeopleStore
 from ordergate.security.people.ceremonies import party_of
 from ordergate.security.people.entrance import Entrance
+from ordergate.security.people.factors import Factors
 from ordergate.security.people.login import Login
 from ordergate.security.people.passkey_login import PasskeyLogin
+from ordergate.security.people.password_change import PasswordChange
 from ordergate.security.people.totp import Totp
 from ordergate.security.persons import LIFE_S
 from ordergate.security.profile import Profile
@@ -51,27 +53,31 @@ class Security(msgspec.Struct, frozen=True, kw_only=True):
     server: AuthorizationServer
     login: Login
     passkeys: PasskeyLogin
+    passwords: PasswordChange
     people: PeopleStore
     clock: Clock
 
     def endpoints(self) -> tuple[Endpoint, ...]:
         """Every route of the authorization server, those of people included."""
-        login, passkeys = self.login, self.passkeys
-        of_passkeys = (
+        login, passkeys, passwords = self.login, self.passkeys, self.passwords
+        of_people = (
+            (AUTHORIZE, "GET", "Ask a person", login.authorize),
+            ("/oauth/login", "POST", "Who the person is", login.login),
+            ("/oauth/consent", "POST", "What they allow", login.consent),
             ("/oauth/passkey", "POST", "Ask for a passkey", passkeys.begin),
             ("/oauth/passkey/login", "POST", "Who the person is, by a passkey", passkeys.login),
             ("/oauth/passkey/new", "POST", "Offer to make a passkey", passkeys.offer),
             ("/oauth/passkey/keep", "POST", "Keep a new passkey", passkeys.keep),
             ("/oauth/passkey.js", "GET", "What the pages of passkeys run", passkeys.script),
+            ("/oauth/password", "POST", "Ask for a new password", passwords.begin),
+            ("/oauth/password/passkey", "POST", "Ask for a passkey with it", passwords.begin_with_passkey),
+            ("/oauth/password/keep", "POST", "Keep a new password", passwords.keep),
         )
         return (
             *self.server.endpoints(),
-            Endpoint(path=AUTHORIZE, method="GET", summary="Ask a person", call=login.authorize),
-            Endpoint(path="/oauth/login", method="POST", summary="Who the person is", call=login.login),
-            Endpoint(path="/oauth/consent", method="POST", summary="What they allow", call=login.consent),
             *(
                 Endpoint(path=path, method=method, summary=summary, call=call)
-                for path, method, summary, call in of_passkeys
+                for path, method, summary, call in of_people
             ),
         )
 
@@ -149,8 +155,10 @@ async def start(
     )
     party = party_of(profile)
     entrance = Entrance(profile, directory, clock, passkeys=party is not None)
-    login = Login(entrance, people, requests=requests, totp=totp, clock=clock)
+    factors = Factors(directory, totp, clock)
+    login = Login(entrance, people, requests=requests, factors=factors, clock=clock)
     passkeys = PasskeyLogin(entrance, party, people, clock=clock)
+    passwords = PasswordChange(entrance, people, factors=factors, passkeys=passkeys, clock=clock)
     return Security(
         directory=directory,
         signer=signer,
@@ -159,6 +167,7 @@ async def start(
         server=server,
         login=login,
         passkeys=passkeys,
+        passwords=passwords,
         people=people,
         clock=clock,
     )

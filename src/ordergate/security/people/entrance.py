@@ -78,6 +78,11 @@ class Entrance:
         person = None if user_id is None else self.directory.person(user_id)
         return person if person is not None and person.enabled else None
 
+    def insider(self, visit: Visit) -> Person | None:
+        """Who has logged in at this visit; nobody, once they are kept out or have another password."""
+        person = self.person(visit.user_id)
+        return person if person is not None and person.password_hash == visit.password_hash else None
+
     def shown(self, user_id: str) -> str:
         """A name for the log; what is not one may be anything, even a mistyped password."""
         return user_id if self.directory.person(user_id) is not None else "unknown"
@@ -89,18 +94,25 @@ class Entrance:
         *,
         cookie: str | None = None,
         wrong: str | None = None,
+        said: str = "",
         asked: Asking | None = None,
     ) -> Answer:
         """A login that may be too weak ends at the program; every other one at what the person allows."""
         may_end_at = pushed.redirect_uri if pushed.two_factors else None
         return self.pages.login(
-            pushed.client_id, name, cookie=cookie, wrong=wrong, asked=asked, may_end_at=may_end_at
+            pushed.client_id,
+            name,
+            cookie=cookie,
+            wrong=wrong,
+            said=said,
+            asked=asked,
+            may_end_at=may_end_at,
         )
 
     def let_in(self, found: Found, person: Person, *, acr: str, by: str) -> Answer:
         """They are who they say. What the program may do they say on the next page."""
         opened = self.visits.logged_in(
-            found.name, user_id=person.user_id, auth_time=int(self.clock.now().timestamp()), acr=acr
+            found.name, person, auth_time=int(self.clock.now().timestamp()), acr=acr
         )
         if opened is None:
             return self.pages.stopped(400, AGAIN)

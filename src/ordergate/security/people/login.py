@@ -11,20 +11,18 @@ from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 from ordergate.core.access import PASSWORD_ONLY, TWO_FACTORS, Scope
-from ordergate.core.ids import Env
 from ordergate.ports.clock import Clock
 from ordergate.security.clients import StoreUnavailable
 from ordergate.security.code_grants import secret_hash
-from ordergate.security.hashing import SECRET_LENGTH_MAX, Busy, Workers, matches
+from ordergate.security.hashing import Busy
 from ordergate.security.oauth_requests import Answer, Received
 from ordergate.security.people.entrance import AGAIN, NOBODY, TOO_MANY, Entrance
+from ordergate.security.people.factors import Factors
 from ordergate.security.people.pages import WRONG
-from ordergate.security.people.totp import STEP_S, Totp
 from ordergate.security.people.visits import Visit
 from ordergate.security.persons import CODE_S, LOGINS_MAX, Grant, GrantStore, Person
 from ordergate.security.pushed import Requests
 from ordergate.telemetry import log
-from ordergate.telemetry.secret import Secret
 
 QUERY_LENGTH_MAX: Final = 2_048
 
@@ -35,7 +33,7 @@ class Login:
     """One per process, on the event loop."""
 
     def __init__(
-        self, entrance: Entrance, store: GrantStore, *, requests: Requests, totp: Totp, clock: Clock
+        self, entrance: Entrance, store: GrantStore, *, requests: Requests, factors: Factors, clock: Clock
     ) -> None:
         self._entrance = entrance
         self._profile = entrance.profile
@@ -45,9 +43,8 @@ class Login:
         self._pages = entrance.pages
         self._store = store
         self._requests = requests
-        self._totp = totp
+        self._factors = factors
         self._clock = clock
-        self._workers = Workers()
 
     async def authorize(self, received: Received) -> Answer:
         """RFC 6749, 4.1.1, as RFC 9126 leaves it: a client, and the name of what it pushed."""
@@ -93,7 +90,7 @@ class Login:
             return self._pages.stopped(400, AGAIN)
         form, visit = found.form, found.visit
         self._visits.end(found.name)
-        person, client = self._entrance.person(visit.user_id), self._entrance.client(visit.pushed.client_id)
+        person, client = self._entrance.insider(visit), self._entrance.client(visit.pushed.client_id)
         if client is None or person is None:
             return self._pages.stopped(400, AGAIN)
         scopes = visit.pushed.scopes & person.scopes & client.scopes
@@ -102,6 +99,10 @@ class Login:
             return self._back(visit, {"error": "access_denied"})
         code = secrets.token_urlsafe(32)
         try:
+            # Whoever was kept out, or has another password, since the last look has ended this login, too.
+            await self._directory.read_again()
+            if self._entrance.insider(visit) is None:
+                return self._pages.stopped(400, AGAIN)
             await self._make_room(person)
             await self._store.put_grant(self._grant(visit, person, scopes, code))
         except StoreUnavailable:
@@ -112,25 +113,17 @@ class Login:
     async def _proven(self, user_id: str, password: str, code: str) -> Person | None:
         """The person, when all of it is right; the same work for whoever is not there."""
         usable = self._entrance.person(user_id)
-        hashed = None if usable is None else usable.password_hash
-        given = Secret(password if 0 < len(password) <= SECRET_LENGTH_MAX else "-")
-        if not await self._workers.call(lambda: matches(hashed, given)) or usable is None:
+        knows = await self._factors.knows(usable, password)
+        if usable is None or not knows:
             return None
-        if usable.totp is None:
-            return None if self._profile.env is Env.LIVE else usable
-        step = self._totp.step_of(user_id, usable.totp, code, self._clock.now().timestamp())
-        if step is None:
-            return None
-        # A code that somebody looked over a shoulder for is not good a second time.
-        is_first = await self._directory.spend(f"totp {user_id} {step}", (step + 3) * STEP_S)
-        return usable if is_first else None
+        return usable if await self._factors.has(usable, code) else None
 
     async def _make_room(self, person: Person) -> None:
         """For one login more than those they may keep."""
         now = int(self._clock.now().timestamp())
         ended = await self._store.end_logins(person.user_id, keep=LOGINS_MAX - 1, now=now)
         if ended:
-            _log.warning("logins.ended", person=person.user_id, number=ended, why="too many at once")
+            _log.info("logins.ended", person=person.user_id, number=ended, why="too many at once")
             await self._directory.read_again()
 
     def _grant(self, visit: Visit, person: Person, scopes: frozenset[Scope], code: str) -> Grant:

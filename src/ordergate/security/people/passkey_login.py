@@ -57,22 +57,21 @@ class PasskeyLogin:
         found = self._entrance.found(received)
         if self._party is None or found is None or found.visit.user_id is not None:
             return self._stopped()
-        asked = Asking(ceremonies.to_show(self._party, self._challenge(found)))
-        return self._entrance.login_page(found.visit.pushed, found.name, asked=asked)
+        return self._entrance.login_page(found.visit.pushed, found.name, asked=self.asking(found))
 
     async def login(self, received: Received) -> Answer:
         """Who they are, by what the authenticator said."""
         found = self._entrance.found(received)
         if self._party is None or found is None or found.visit.user_id is not None:
             return self._stopped()
-        said, peer = found.form.get("credential", ""), received.peer
+        peer = received.peer
         # Nobody is named before the passkey is known to be somebody's, so it stands in for the name.
-        named = f"passkey {ceremonies.named(said)}"
+        named = f"passkey {ceremonies.named(found.form.get('credential', ''))}"
         if self._entrance.throttle.charge(named, peer) > 0:
             _log.warning("login.throttled", peer=peer, person="unknown")
             return self._entrance.pages.stopped(429, TOO_MANY)
         try:
-            person = await self._proven(self._party, found, said)
+            person = await self.owner(found)
         except StoreUnavailable:
             self._entrance.throttle.refund(named, peer)
             return self._entrance.pages.stopped(503, NOBODY)
@@ -81,6 +80,32 @@ class PasskeyLogin:
             return self._entrance.login_page(found.visit.pushed, found.name, wrong=NOT_ACCEPTED)
         self._entrance.throttle.refund(named, peer)
         return self._entrance.let_in(found, person, acr=TWO_FACTORS, by="passkey")
+
+    def asking(self, found: Found) -> Asking | None:
+        """What a page asks the authenticator, to have a passkey shown; None where there are none."""
+        if self._party is None:
+            return None
+        return Asking(ceremonies.to_show(self._party, self._challenge(found)))
+
+    async def owner(self, found: Found) -> Person | Unproven:
+        """Whose passkey the form has, when all of it is right. Raises StoreUnavailable."""
+        party, said = self._party, found.form.get("credential", "")
+        challenge = await self._taken(found)
+        if party is None or challenge is None or challenge.handle is not None:
+            return Unproven("no challenge is open")
+        passkey = await self._store.passkey(ceremonies.named(said))
+        if passkey is None:
+            return Unproven("nobody's passkey")
+        count = ceremonies.shown(party, said, challenge.value, passkey)
+        if isinstance(count, Unproven):
+            return count
+        person = self._entrance.person(passkey.user_id)
+        if person is None:
+            return Unproven("its owner is kept out")
+        if not await self._store.use_passkey(passkey.credential_id, count, self._now()):
+            _log.error("passkey.doubted", person=person.user_id, label=passkey.label)
+            return Unproven("its counter has not grown, now or before: there is a copy of it")
+        return person
 
     async def offer(self, received: Received) -> Answer:
         """The page of what a program may do once more, which now asks for a new passkey."""
@@ -108,25 +133,6 @@ class PasskeyLogin:
             return await self._offered(self._party, found, person, wrong=wrong)
         self._entrance.throttle.refund(person.user_id, peer)
         return self._entrance.ask(found.visit, found.name, person, said=MADE)
-
-    async def _proven(self, party: Party, found: Found, said: str) -> Person | Unproven:
-        """Whose passkey it is, when all of it is right."""
-        challenge = await self._taken(found)
-        if challenge is None or challenge.handle is not None:
-            return Unproven("no challenge is open")
-        passkey = await self._store.passkey(ceremonies.named(said))
-        if passkey is None:
-            return Unproven("nobody's passkey")
-        count = ceremonies.shown(party, said, challenge.value, passkey)
-        if isinstance(count, Unproven):
-            return count
-        person = self._entrance.person(passkey.user_id)
-        if person is None:
-            return Unproven("its owner is kept out")
-        if not await self._store.use_passkey(passkey.credential_id, count, self._now()):
-            _log.error("passkey.doubted", person=person.user_id, label=passkey.label)
-            return Unproven("its counter has not grown, now or before: there is a copy of it")
-        return person
 
     async def _kept(self, party: Party, found: Found, person: Person) -> str | None:
         """What is wrong, in a sentence for its owner."""
@@ -177,7 +183,7 @@ class PasskeyLogin:
         """Somebody who has come in by two factors, and lately."""
         visit = found.visit
         lately = self._now() - visit.auth_time <= LOGIN_S_MAX
-        return self._entrance.person(visit.user_id) if visit.acr == TWO_FACTORS and lately else None
+        return self._entrance.insider(visit) if visit.acr == TWO_FACTORS and lately else None
 
     def _challenge(self, found: Found, handle: bytes | None = None) -> bytes:
         value = secrets.token_bytes(CHALLENGE_BYTES)

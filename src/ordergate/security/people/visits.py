@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from ordergate.security.persons import Person
 from ordergate.security.pushed import Pushed
 
 COOKIE: Final = "__Host-ordergate-visit"
@@ -32,12 +33,16 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
-    """`user_id`, `auth_time` and `acr` once somebody has logged in. One challenge at a time is open."""
+    """`user_id`, their `password_hash` of then, `auth_time` and `acr` once somebody has logged in.
+
+    One challenge at a time is open.
+    """
 
     pushed: Pushed
     cookie_hash: bytes
     good_until: float
     user_id: str | None = None
+    password_hash: str = ""
     auth_time: int = 0
     acr: str = ""
     challenge: Challenge | None = None
@@ -69,7 +74,7 @@ class Visits:
             return None
         return found if hmac.compare_digest(_hash(_cookie_in(cookies)), found.cookie_hash) else None
 
-    def logged_in(self, name: str, *, user_id: str, auth_time: int, acr: str) -> Opened | None:
+    def logged_in(self, name: str, person: Person, *, auth_time: int, acr: str) -> Opened | None:
         """The same visit under new secrets: what was known before the login is of no use after it.
 
         None where it has gone on, or is over, since it was found.
@@ -77,9 +82,8 @@ class Visits:
         visit = self._visits.pop(name, None)
         if visit is None:
             return None
-        return self._kept(
-            msgspec.structs.replace(visit, user_id=user_id, auth_time=auth_time, acr=acr)
-        )
+        whose = {"user_id": person.user_id, "password_hash": person.password_hash}
+        return self._kept(msgspec.structs.replace(visit, **whose, auth_time=auth_time, acr=acr))
 
     def challenge(self, name: str, challenge: Challenge) -> None:
         """Ask for this from now on, and for nothing that was asked before."""
