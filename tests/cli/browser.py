@@ -57,18 +57,30 @@ class Browser:
         with httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
             page = http.get(url)
             assert page.status_code == 200, page.text
-            page = self._log_in(http, f"{base}/oauth/login", page)
+            page = self._with_code(http, f"{base}/oauth/login", page, {"password": self.password})
             if page.status_code != 303:
                 assert page.status_code == 200, page.text
                 page = self._post(http, f"{base}/oauth/consent", page, {"decision": self.decision})
             return page.headers["location"]
 
-    def _log_in(self, http: httpx.Client, url: str, page: httpx.Response) -> httpx.Response:
+    def change_password(self, url: str, given: str, new: str) -> httpx.Response:
+        """By the form that the login page leads to; `given` is the password, or the code of a reset."""
+        base = "{0.scheme}://{0.netloc}".format(urlsplit(url))
+        with httpx.Client(trust_env=False, timeout=PATIENCE_S) as http:
+            page = http.get(url)
+            assert self._post(http, f"{base}/oauth/password", page, {}).status_code == 200
+            return self._with_code(
+                http, f"{base}/oauth/password/keep", page, {"password": given, "new": new, "again": new}
+            )
+
+    def _with_code(
+        self, http: httpx.Client, url: str, page: httpx.Response, form: dict[str, str]
+    ) -> httpx.Response:
         """A code that has run out on its way is followed by the one that is shown now."""
-        form = {"user": self.user, "password": self.password, "code": self._code()}
-        answer = self._post(http, url, page, form)
-        if answer.status_code == 401 and (fresh := self._code()) != form["code"]:
-            answer = self._post(http, url, page, {**form, "code": fresh})
+        sent = {"user": self.user, "code": self._code(), **form}
+        answer = self._post(http, url, page, sent)
+        if answer.status_code == 401 and (fresh := self._code()) != sent["code"]:
+            answer = self._post(http, url, page, {**sent, "code": fresh})
         return answer
 
     @staticmethod

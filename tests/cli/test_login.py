@@ -7,13 +7,22 @@ import re
 import secrets
 import shutil
 import subprocess
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ordergate.security.hashing import matches
+from ordergate.security.people.password_change import CHANGED
+from ordergate.security.persons import Person
+from ordergate.security.postgres import PostgresStore
+from ordergate.telemetry.secret import Secret
+from ordergate.wiring import databases
+from ordergate.wiring.registry import on_store
 from tests.cli.asking import Desk, Said, ended, ordergate, process, resting, wait_until
 from tests.cli.browser import PASSWORD, Browser
+from tests.cli.test_users import added
 
 _PAGE = re.compile(r"log in within a minute at (\S+)")
 
@@ -216,3 +225,25 @@ def test_nobody_logs_in_where_others_can_read_along(tmp_path: Path, url: str) ->
 
     assert said.code == 2
     assert not nowhere.exists()
+
+
+def test_who_has_lost_their_password_chooses_another_by_a_reset(desk: Desk, tmp_path: Path) -> None:
+    name, client = (f"{what}-{secrets.token_hex(4)}" for what in ("ann", "cli"))
+    told = added(desk, name, "a password that is long", tmp_path)
+    where = ("--data-dir", str(desk.home.data_dir), "--json")
+    # The person, and then the program, so that a gateway that knows of it knows of both.
+    assert ordergate("clients", "add", client, "--cli", "--account", "P-DEMO", *where).code == 0
+    code = ordergate("users", "reset", name, *where).json["code"]
+    running, page = begun(desk, "--client", client, "--profile", str(tmp_path / "client.json"))
+
+    answer = Browser(name, told.json["second_factor"]).change_password(page, code, "one of her own choosing")
+
+    running.terminate()
+    ended(running)
+    assert (answer.status_code, CHANGED in answer.text) == (200, True), answer.text
+    (person,) = on_store(databases.settings_of(None, desk.home.data_dir), partial(_people, name))
+    assert matches(person.password_hash, Secret("one of her own choosing"))
+
+
+async def _people(name: str, store: PostgresStore) -> list[Person]:
+    return [person for person in (await store.load(0)).people if person.user_id == name]

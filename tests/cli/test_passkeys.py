@@ -13,7 +13,7 @@ from ordergate.security.postgres import PostgresStore
 from ordergate.wiring import databases
 from ordergate.wiring.registry import on_store
 from tests.cli.asking import Desk, Said, ordergate
-from tests.cli.test_users import added
+from tests.cli.test_users import added, with_a_login
 
 MADE_AT = 1_750_000_000
 
@@ -66,6 +66,15 @@ def test_a_passkey_is_taken_away_once(desk: Desk, name: str) -> None:
     again = passkeys(desk, "remove", name, "old phone")
     assert again.code == 1
     assert "has no passkey 'old phone'" in again.err
+
+
+def test_with_a_passkey_its_owner_s_logins_end_unless_it_is_said_otherwise(desk: Desk, name: str) -> None:
+    stands = with_a_login(desk, name)
+
+    assert passkeys(desk, "remove", name, "laptop", "--keep-logins").code == 0
+    assert stands()
+    assert passkeys(desk, "remove", name, "old phone").code == 0
+    assert not stands()
 
 
 def test_nobody_has_no_passkeys(desk: Desk) -> None:

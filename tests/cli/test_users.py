@@ -1,12 +1,21 @@
-"""`users`: registered straight in the database, with a password that is long enough."""
+"""`users`: registered straight in the database, with a password that is long enough, and a reset of it."""
 
 from __future__ import annotations
 
 import secrets
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from ordergate.security.code_grants import secret_hash
+from ordergate.security.people.postgres import PostgresPeople
+from ordergate.security.persons import CODE_S, Grant
+from ordergate.security.postgres import PostgresStore
+from ordergate.security.resets import RESET_S, Reset
+from ordergate.wiring import databases
+from ordergate.wiring.registry import on_store
 from tests.cli.asking import Desk, Said, ordergate
 
 
@@ -38,3 +47,81 @@ def test_a_password_that_is_short_is_a_sentence(desk: Desk, name: str, tmp_path:
     said = added(desk, name, "short", tmp_path)
     assert said.code == 1
     assert "12 to" in said.err
+
+
+def reset(desk: Desk, name: str, *words: str) -> Said:
+    return ordergate("users", "reset", name, "--data-dir", str(desk.home.data_dir), *words)
+
+
+def kept(desk: Desk, name: str) -> Reset | None:
+    settings = databases.settings_of(None, desk.home.data_dir)
+
+    async def ask(store: PostgresStore) -> Reset | None:
+        return await PostgresPeople(settings.environment, store.pool).reset_of(name)
+
+    return on_store(settings, ask)
+
+
+def test_a_reset_is_a_code_for_half_an_hour_and_only_its_hash_is_kept(
+    desk: Desk, name: str, tmp_path: Path
+) -> None:
+    assert added(desk, name, "a password that is long", tmp_path).code == 0
+    before = time.time()
+
+    said = reset(desk, name, "--json")
+
+    assert said.code == 0, said.err
+    found = kept(desk, name)
+    assert found is not None
+    assert found.code_hash == secret_hash(said.json["code"])
+    assert len(said.json["code"]) * 6 >= 256
+    assert int(before) + RESET_S <= found.expires_at <= time.time() + said.json["expires_in_s"]
+    again = reset(desk, name)
+    assert "Change the password" in again.out
+    assert said.json["code"] not in again.out, "it is not shown again, and serves no more"
+    assert kept(desk, name) != found
+
+
+def test_there_is_no_reset_for_who_could_not_show_who_they_are(
+    desk: Desk, name: str, tmp_path: Path
+) -> None:
+    assert "there is no person" in reset(desk, name).err
+    assert added(desk, name, "a password that is long", tmp_path, "--no-second-factor").code == 0
+    said = reset(desk, name)
+    assert (said.code, kept(desk, name)) == (1, None)
+    assert "has no second factor" in said.err
+
+
+def with_a_login(desk: Desk, name: str) -> Any:
+    """Something that asks whether it stands."""
+    settings = databases.settings_of(None, desk.home.data_dir)
+    grant_id, now = secrets.token_hex(8), int(time.time())
+
+    async def put(store: PostgresStore) -> None:
+        people = PostgresPeople(settings.environment, store.pool)
+        described: dict[str, Any] = {"client_id": "app", "scopes": frozenset(), "challenge": "", "acr": ""}
+        times = {"auth_time": now, "used_at": now, "code_expires_at": now + CODE_S}
+        described |= {"redirect_uri": "https://desk.example/back", "code_hash": grant_id, **times}
+        await people.put_grant(Grant(grant_id=grant_id, user_id=name, **described))
+
+    async def stands(store: PostgresStore) -> bool:
+        found = await PostgresPeople(settings.environment, store.pool).grant(grant_id)
+        revoked = (await store.load(now)).revoked
+        assert found is not None
+        assert found.revoked is (grant_id in revoked)
+        return not found.revoked
+
+    on_store(settings, put)
+    return lambda: on_store(settings, stands)
+
+
+def test_another_password_and_factor_end_the_logins_there_were_unless_it_is_said_otherwise(
+    desk: Desk, name: str, tmp_path: Path
+) -> None:
+    assert added(desk, name, "a password that is long", tmp_path).code == 0
+    stands = with_a_login(desk, name)
+
+    assert added(desk, name, "a second one that is long", tmp_path, "--replace", "--keep-logins").code == 0
+    assert stands()
+    assert added(desk, name, "a third one that is long", tmp_path, "--replace").code == 0
+    assert not stands()

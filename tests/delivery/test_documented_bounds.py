@@ -8,7 +8,7 @@ from typing import Final
 
 from ordergate.api import schemas
 from ordergate.audit import outbound
-from ordergate.security import hashing, passkeys, persons, pushed, throttle
+from ordergate.security import hashing, passkeys, persons, pushed, resets, throttle
 from ordergate.security.people import ceremonies, passwords, visits
 from tests.delivery.test_true_documents import WRITTEN, listed, rows
 from tools.log_events import SOURCE
@@ -32,6 +32,7 @@ def test_the_bounds_of_a_login_are_those_of_the_code() -> None:
     unused, in_all = persons.IDLE_S // 60, persons.LIFE_S // 3_600
     assert bounds["a refresh token"].startswith(f"{unused} minutes unused, {in_all} hours in all;")
     assert bounds["logins of one person at once"].startswith(f"{persons.LOGINS_MAX}, ")
+    assert bounds["the code of a reset"].startswith(f"{resets.RESET_S // 60} minutes, once;")
     assert bounds["passkeys"] == f"{passkeys.OF_ONE_MAX} for a person"
     signed = f"{ceremonies.CHALLENGE_S // 60} minutes, once, and for one login"
     assert bounds["what an authenticator is asked to sign"] == signed

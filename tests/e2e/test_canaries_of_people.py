@@ -97,7 +97,7 @@ async def test_no_secret_of_people_hooks_grants_or_keys_is_anywhere_but_where_it
             it.signal(signal.SIGABRT)
             await it.until_ended()
 
-        assert len(planted) >= 12
+        assert len(planted) >= 13
         assert names_in(b"\n".join(said), planted) == []
         # The venue's own files are the broker's side of a grant.
         mine = frozenset({"secrets", "keys", "venue"})
@@ -189,10 +189,15 @@ async def a_person(it: Floor, said: list[bytes]) -> dict[str, bytes]:
     wrong = {"visit": PASSWORD, "user": PASSWORD, "password": PASSWORD, "code": factor[:6]}
     said.append(await asked(it, "POST", "/oauth/login", wrong))
     said.append(await it.command("users", "list"))
+    reset = msgspec.json.decode(await it.command("users", "reset", "ann"))["code"]
+    for path in ("/oauth/login", "/oauth/password/keep"):
+        form = {"visit": reset, "user": reset, "password": reset, "new": PASSWORD, "again": PASSWORD}
+        said.append(await asked(it, "POST", path, form))
     return {
         "factor": factor.encode(),
         "factor, raw": base64.b32decode(factor + "=" * (-len(factor) % 8)),
         "code": code.encode(),
+        "code of a reset": reset.encode(),
         "verifier": verifier.encode(),
         **{f"{name}, {which}": told[name].encode() for which, told in (("first", first), ("second", second))
            for name in ("access_token", "refresh_token")},

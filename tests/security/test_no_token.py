@@ -51,6 +51,9 @@ FORM: Final = {
     "visit": {"type": "string"},
     "decision": {"enum": ["allow", "deny"]},
     "credential": {"type": "string"},
+    "new": {"type": "string"},
+    "again": {"type": "string"},
+    "end": {"enum": ["logins"]},
 }
 
 

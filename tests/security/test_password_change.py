@@ -1,4 +1,4 @@
-"""People change their own password: by the one they have and their second factor, or by a reset and that."""
+"""People change their own password: by the one they have and their second factor, and never by less."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import msgspec
 import pytest
 
 from ordergate.security.clients import StoreUnavailable
-from ordergate.security.code_grants import secret_hash
 from ordergate.security.directory import REFRESH_S
 from ordergate.security.hashing import hash_secret, matches
 from ordergate.security.oauth_requests import Answer
@@ -20,7 +19,6 @@ from ordergate.security.people.memory import MemoryPeople
 from ordergate.security.people.pages import WRONG
 from ordergate.security.people.password_change import CHANGED, NOT_KNOWN, NOT_TWICE, THE_SAME
 from ordergate.security.people.totp import STEP_S
-from ordergate.security.resets import RESET_S, Reset
 from ordergate.telemetry.secret import Secret
 from tests.security.authenticator import Authenticator
 from tests.security.test_grants_of_people import alive, error_of
@@ -30,7 +28,6 @@ from tests.security.visitor import PASSWORD, Visitor, visitor
 from tests.security.world import World, world
 
 NEW: Final = "an entirely different sentence"
-RESET: Final = "the code of a reset"
 
 
 async def arrived(here: World, *, two_factors: bool = True) -> Visitor:
@@ -59,12 +56,6 @@ async def gets_in(alice: Visitor, password: str) -> bool:
     alice.here.clock.advance(STEP_S)
     await alice.open(json.loads((await alice.push()).body)["request_uri"])
     return (await alice.log_in(password=password)).status == 200
-
-
-async def start_reset(here: World, code: str = RESET) -> None:
-    expires_at = here.clock.epoch + RESET_S
-    reset = Reset(user_id="alice", code_hash=secret_hash(code), expires_at=expires_at)
-    assert await here.security.people.put_reset(reset)
 
 
 async def test_a_person_changes_their_password_with_the_one_they_have() -> None:
@@ -336,58 +327,6 @@ async def test_under_an_address_no_passkey_is_asked_for() -> None:
     alice = await arrived(here)
 
     assert (await alice.send_form("/oauth/password/passkey", {"visit": alice.visit})).status == 400
-
-
-async def test_the_code_of_a_reset_lets_its_owner_choose_a_password_once() -> None:
-    here = await world()
-    alice = await arrived(here)
-    await start_reset(here)
-
-    assert (await alice.change_password(NEW, password=RESET)).status == 200
-    here.clock.advance(STEP_S)
-    assert (await alice.change_password("a third sentence, longer", password=RESET)).status == 401
-    assert has(here, NEW)
-
-
-async def test_a_reset_takes_the_second_factor_and_lets_nobody_in() -> None:
-    here = await world()
-    alice = await arrived(here)
-    await start_reset(here)
-
-    assert (await alice.change_password(NEW, password=RESET, code="12345x")).status == 401
-    assert (await alice.change_password(NEW, password=RESET, code=None)).status == 401
-    assert (await alice.log_in(password=RESET)).status == 401
-    assert has(here, PASSWORD), "and the one there is serves on"
-    assert (await alice.change_password(NEW, password=RESET)).status == 200
-
-
-async def test_a_reset_is_of_no_use_where_the_second_factor_has_gone() -> None:
-    here = await world()
-    alice = await arrived(here)
-    await start_reset(here)
-    person = here.security.directory.person("alice")
-    assert person is not None
-    await here.security.people.put_person(msgspec.structs.replace(person, totp=None))
-    await here.security.directory.refresh()
-
-    assert (await alice.change_password(NEW, password=RESET)).status == 401
-
-
-async def test_a_reset_lives_for_half_an_hour_and_the_last_one_serves() -> None:
-    here = await world()
-    alice = await arrived(here)
-    await start_reset(here, "an earlier one")
-    await start_reset(here)
-    assert (await alice.change_password(NEW, password="an earlier one")).status == 401
-    here.clock.advance(RESET_S)
-    await arrive(alice)
-    assert (await alice.change_password(NEW, password=RESET)).status == 401
-    assert RESET_S <= 3_600
-
-    await start_reset(here)
-    here.clock.advance(RESET_S - 1)
-    await arrive(alice)
-    assert (await alice.change_password(NEW, password=RESET)).status == 200
 
 
 async def test_without_the_store_nothing_is_changed_and_nobody_is_slowed_down(

@@ -14,7 +14,7 @@ from zxcvbn.frequency_lists import FREQUENCY_LISTS
 from ordergate.core.ids import Env
 from ordergate.security.hashing import SECRET_LENGTH_MAX, hash_secret
 from ordergate.security.people.passwords import LENGTH_MIN, refuse_password
-from ordergate.security.people.totp import SECRET_BYTES, Totp
+from ordergate.security.people.totp import SECRET_BYTES, STEP_S, Totp
 from ordergate.security.people.visits import COOKIE
 from ordergate.telemetry.secret import Secret
 from tests.security.visitor import Visitor, visitor
@@ -167,3 +167,17 @@ def test_a_second_factor_is_drawn_by_chance_of_160_bits() -> None:
     told = {totp.fresh("alice")[1].reveal().partition("secret=")[2].partition("&")[0] for _ in range(100)}
     assert len(told) == 100
     assert {len(secret) * 5 for secret in told} == {SECRET_BYTES * 8}
+
+
+async def test_a_code_serves_in_its_own_thirty_seconds_and_in_no_others() -> None:
+    here = await world()
+    alice = await visitor(here, two_factors=True)
+    assert here.clock.epoch % STEP_S == 0
+
+    for waited, status in ((STEP_S - 1, 200), (STEP_S, 401), (2 * STEP_S, 401)):
+        here.clock.advance(-here.clock.epoch % STEP_S)
+        code = alice.code()
+        here.clock.advance(waited)
+        await alice.open(json.loads((await alice.push()).body)["request_uri"])
+        assert (await alice.log_in(code=code)).status == status, waited
+    assert STEP_S <= 30

@@ -51,6 +51,12 @@ ReadyFile = Annotated[
     Path | None,
     typer.Option("--ready-file", help="Written once everything answers: JSON that says where it is."),
 ]
+EndLogins = Annotated[
+    bool,
+    typer.Option(
+        "--end-logins/--keep-logins", help="End every login the person had before, and what it led to."
+    ),
+]
 Account = Annotated[str | None, typer.Option("--account", help="Instead of the profile's account.")]
 OrderId = Annotated[str, typer.Argument(help="The order's id, as `place` showed it.")]
 Key = Annotated[

@@ -11,7 +11,7 @@ import typer
 
 from ordergate.cli import tables
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
+from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir, EndLogins
 from ordergate.cli.output import show, waiting
 
 app = typer.Typer(no_args_is_help=True, help="See and take away passkeys; people make them when they log in.")
@@ -57,15 +57,17 @@ def list_(
 def remove(
     user_id: UserId,
     label: Annotated[str, typer.Argument(help="What its owner calls it.")],
+    *,
+    end_logins: EndLogins = True,
     config: ConfigFile = None,
     data_dir: DataDir = DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """Let nobody log in with a passkey any more. What it let in before ends with `users disable`."""
+    """Let nobody log in with a passkey any more."""
     from ordergate.wiring import databases, passkeys
 
     with _refusals(), waiting("removing"):
-        passkeys.remove(databases.settings_of(config, data_dir), user_id, label)
+        passkeys.remove(databases.settings_of(config, data_dir), user_id, label, end_logins=end_logins)
     told = {"user_id": user_id, "label": label, "removed": True}
     show(told, as_json, tables.plain(("passkey", ""), [(label, "removed")]))
 

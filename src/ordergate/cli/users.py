@@ -12,7 +12,7 @@ import typer
 
 from ordergate.cli import passkeys, tables
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
+from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir, EndLogins
 from ordergate.cli.output import people, show, to_programs, waiting
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
@@ -44,6 +44,7 @@ def add(
     replace: Annotated[
         bool, typer.Option("--replace", help="Give a known person a new password and factor, and no passkey.")
     ] = False,
+    end_logins: EndLogins = True,
     config: ConfigFile = None,
     data_dir: DataDir = DATA_DIR,
     as_json: AsJson = False,
@@ -63,6 +64,7 @@ def add(
             accounts=[AccountId(one) for one in account],
             second_factor=second_factor,
             replace=replace,
+            end_logins=end_logins,
         )
     told: dict[str, Any] = {"user_id": user_id, "accounts": account}
     if factor is not None:
@@ -95,6 +97,29 @@ def list_(config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJs
     ]
     plain = {"users": [msgspec.to_builtins(one) for one in found]}
     show(plain, as_json, tables.plain(("user", "", "login", "accounts", "scopes"), rows))
+
+
+@app.command()
+def reset(
+    user_id: UserId, config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJson = False
+) -> None:
+    """Show a code, this once, by which a person who has lost their password chooses another one."""
+    from ordergate.wiring import databases
+    from ordergate.wiring import people as registry
+
+    with _refusals(), waiting("starting the reset"):
+        started = registry.reset(databases.settings_of(config, data_dir), user_id)
+    told = {"user_id": user_id, "code": started.code.reveal(), "expires_in_s": started.expires_in_s}
+    if as_json:
+        to_programs(told)
+        return
+    people().print(tables.sheet({**told, "expires_in_s": str(started.expires_in_s)}), soft_wrap=True)
+    people().print(
+        "Give it to its owner: it stands for the password under Change the password, on the login page, "
+        "once. Their second factor is asked beside it.",
+        style="dim",
+        soft_wrap=True,
+    )
 
 
 @app.command()

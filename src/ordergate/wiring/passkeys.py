@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 from ordergate.security.passkeys import Passkey
 from ordergate.security.people.postgres import PostgresPeople
 from ordergate.security.postgres import PostgresStore
@@ -21,11 +23,17 @@ def listed(settings: Settings, user_id: str) -> tuple[Passkey, ...]:
     return on_store(settings, ask)
 
 
-def remove(settings: Settings, user_id: str, label: str) -> None:
-    """Nobody logs in with it any more. Raises CannotRegister and CannotStart."""
+def remove(settings: Settings, user_id: str, label: str, *, end_logins: bool = True) -> None:
+    """Nobody logs in with it any more. Raises CannotRegister and CannotStart.
+
+    With `end_logins` whatever its owner's logins led to is over: which of them it let in is not kept.
+    """
 
     async def drop(store: PostgresStore) -> None:
-        if not await PostgresPeople(settings.environment, store.pool).drop_passkey(user_id, label):
+        people = PostgresPeople(settings.environment, store.pool)
+        if not await people.drop_passkey(user_id, label):
             raise CannotRegister(f"{user_id} has no passkey {label!r}")
+        if end_logins:
+            await people.end_logins(user_id, keep=0, now=int(time.time()))
 
     on_store(settings, drop)

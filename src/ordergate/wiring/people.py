@@ -5,13 +5,16 @@ A running gateway notices within seconds.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Sequence
+from typing import Final
 
 import msgspec
 
 from ordergate.core.access import Scope
 from ordergate.core.ids import AccountId
+from ordergate.security.code_grants import secret_hash
 from ordergate.security.factor_key import FactorKeyStore, factor_key
 from ordergate.security.hashing import hash_secret
 from ordergate.security.people.passwords import refuse_password
@@ -19,11 +22,14 @@ from ordergate.security.people.postgres import PostgresPeople
 from ordergate.security.people.totp import Totp
 from ordergate.security.persons import Person
 from ordergate.security.postgres import PostgresStore
+from ordergate.security.resets import RESET_S, Reset
 from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.secret import Secret
 from ordergate.wiring import key_service
 from ordergate.wiring.registry import CannotRegister, on_store
 from ordergate.wiring.settings import Settings
+
+RESET_BYTES: Final = 32
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +43,13 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
 
 
+class StartedReset(msgspec.Struct, frozen=True):
+    """The code is told this once."""
+
+    code: Secret
+    expires_in_s: int
+
+
 def add(
     settings: Settings,
     user_id: str,
@@ -46,8 +59,12 @@ def add(
     accounts: Sequence[AccountId],
     second_factor: bool,
     replace: bool,
+    end_logins: bool = True,
 ) -> Secret | None:
-    """The new person's second factor, told this once. Raises CannotRegister and CannotStart."""
+    """The new person's second factor, told this once. Raises CannotRegister and CannotStart.
+
+    With `end_logins` whatever somebody got by the password or the factor before is over.
+    """
     unknown = sorted(set(accounts) - settings.accounts.keys())
     if unknown:
         raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
@@ -70,6 +87,8 @@ def add(
         for passkey in await people.passkeys_of(user_id):
             await people.drop_passkey(user_id, passkey.label)
         await people.put_person(msgspec.structs.replace(person, totp=sealed))
+        if end_logins:
+            await people.end_logins(user_id, keep=0, now=int(time.time()))
         return told
 
     return on_store(settings, put)
@@ -94,6 +113,25 @@ def disable(settings: Settings, user_id: str) -> Shown:
         disabled = msgspec.structs.replace(person, enabled=False)
         await PostgresPeople(settings.environment, store.pool).put_person(disabled)
         return _shown(disabled)
+
+    return on_store(settings, put)
+
+
+def reset(settings: Settings, user_id: str) -> StartedReset:
+    """What they choose a new password by, themselves. Raises CannotRegister."""
+    code = Secret(secrets.token_urlsafe(RESET_BYTES))
+
+    async def put(store: PostgresStore) -> StartedReset:
+        person = (await everybody(store)).get(user_id)
+        if person is None:
+            raise CannotRegister(f"there is no person {user_id}")
+        expires_at = int(time.time()) + RESET_S
+        made = Reset(user_id=user_id, code_hash=secret_hash(code.reveal()), expires_at=expires_at)
+        if not await PostgresPeople(settings.environment, store.pool).put_reset(made):
+            raise CannotRegister(
+                f"{user_id} is disabled, or has no second factor to show who they are: `users add --replace`"
+            )
+        return StartedReset(code, RESET_S)
 
     return on_store(settings, put)
 
