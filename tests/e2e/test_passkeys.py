@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives.twofactor.totp import TOTP
 
 from ordergate.security.people.pages import WRONG
 from ordergate.security.people.passkey_login import MADE, NOT_ACCEPTED
+from ordergate.security.people.password_change import CHANGED
 from ordergate.wiring import demo
 from ordergate.wiring.serving import free_port
 from tests.cli.asking import ordergate
@@ -30,6 +31,7 @@ from tests.e2e.pacing import PACE
 from tests.fixtures.house import House, house
 
 PASSWORD: Final = "a password that is long"
+ANOTHER: Final = "another one that is long"
 WAIT_S_MAX: Final = 30.0
 
 
@@ -190,6 +192,15 @@ async def test_a_passkey_is_made_used_and_taken_away(page: Browser, desk: Desk) 
     claims = await desk.claims()
     assert (claims["sub"], claims["acr"]) == (desk.name, "urn:ordergate:two-factors")
     assert abs(time.time() - claims["auth_time"]) < 60
+
+    await page.go(await desk.page())
+    await page.press("Change the password")
+    await page.until(has("Password of now"))
+    await page.press("Use a passkey in the place of a code")
+    await page.until(has("Your passkey is asked for"))
+    await page.type(user=desk.name, password=PASSWORD, new=ANOTHER, again=ANOTHER)
+    await page.press("Change the password")
+    await page.until(has(CHANGED))
 
     (kept,) = (await desk.command("users", "passkeys", "list", desk.name))["passkeys"]
     assert (kept["label"], kept["state"]) == ("passkey 1", "good")
