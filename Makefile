@@ -14,7 +14,9 @@ DESCRIPTION := pyproject.toml src/ordergate/__init__.py
 # Which tests, and how: make test TESTS=tests/core PYTEST_ARGS=-x
 TESTS ?= tests
 PYTEST_ARGS ?=
-PYTEST := $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
+# Two for each core: most of what a long test does is to wait for servers.
+WORKERS ?= $$(($$(getconf _NPROCESSORS_ONLN) * 2))
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 SCANNERS := .venv-scan/.made
 SCAN := .venv-scan/bin

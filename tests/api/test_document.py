@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from html.parser import HTMLParser
 from typing import Any, get_args
@@ -14,6 +15,7 @@ from fastapi.routing import APIRoute
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel
 from starlette.routing import Route
+from starlette.types import Message
 
 from ordergate.api import (
     access_requests,
@@ -35,7 +37,9 @@ from ordergate.api import (
 )
 from ordergate.api.app import ApiDeps, Gateway, create_app
 from ordergate.api.deps import OpenPage
+from ordergate.api.description import Description
 from ordergate.api.docs_page import STYLE
+from ordergate.api.exchange import CORRELATION_KEY, HEADERS_KEY, Call
 from ordergate.api.routes import tickets
 from ordergate.core.accounts import alarm_words, views
 from ordergate.core.contingent import views as group_views
@@ -250,6 +254,25 @@ async def test_answers_fit_the_document(client: httpx.AsyncClient, app: FastAPI)
 async def test_the_document_is_served_as_it_is(client: httpx.AsyncClient, app: FastAPI) -> None:
     answer = await client.get("/openapi.json", headers={"authorization": ""})
     assert answer.json() == msgspec.json.decode(msgspec.json.encode(app.openapi()))
+
+
+async def nothing_comes() -> Message:
+    raise AssertionError("nobody reads a body here")
+
+
+async def test_the_document_is_made_when_somebody_asks_first_and_once() -> None:
+    written: list[dict[str, Any]] = []
+
+    def write() -> dict[str, Any]:
+        about_it = {"title": "a gateway", "description": "which is not there"}
+        written.append({"info": about_it, "paths": {}, "components": {"schemas": {}}})
+        return written[-1]
+
+    about = Description(write)
+    assert written == []
+    call = Call({HEADERS_KEY: {}, CORRELATION_KEY: "c"}, nothing_comes)
+    await asyncio.gather(about.as_json(call), about.as_page(call), about.as_json(call))
+    assert written == [about.document]
 
 
 class Loads(HTMLParser):

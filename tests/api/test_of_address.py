@@ -64,7 +64,7 @@ async def test_an_address_counts_as_cancels_what_the_door_counts_as_cancels(
     app = create_app(deps)
     assert app.administration is not None
     told: dict[str, bool] = {}
-    for template, operations in app.document["paths"].items():
+    for template, operations in app.openapi()["paths"].items():
         if template.startswith(SPOKEN_WITHOUT_A_TOKEN):
             continue
         for method in (name.upper() for name in operations):

@@ -13,7 +13,7 @@ from starlette.routing import WebSocketRoute
 
 from ordergate.api.authorization import AuthorizationRoute
 from ordergate.api.deps import Deps, OpenPage
-from ordergate.api.docs_page import POLICY, docs_page
+from ordergate.api.description import Description
 from ordergate.api.door import Door
 from ordergate.api.edge import Edge
 from ordergate.api.exchange import Call, Reply
@@ -116,15 +116,11 @@ def _administration(deps: Deps, door: Door, measures: Measures) -> Face:
 
 
 def _describe(app: Gateway, deps: Deps) -> None:
-    """The document is made once, and the page from it; both are bytes from then on."""
-    document = openapi_document(app, app.administration, deps)
-    app.document = document
+    """What is said of the gateway, at the listener that shows it."""
+    about = Description(lambda: openapi_document(app, app.administration, deps))
+    app.about = about
     if app.administration is not None:
-        app.administration.document = document
-    as_json = Reply(200, msgspec.json.encode(document))
-    as_page = Reply(
-        200, docs_page(document), [(b"content-security-policy", POLICY.encode())], b"text/html; charset=utf-8"
-    )
+        app.administration.about = about
 
     beginning = {"service": "ordergate", "env": deps.env.value, "docs": "/docs", "openapi": "/openapi.json"}
     as_beginning = Reply(200, msgspec.json.encode(beginning))
@@ -132,20 +128,14 @@ def _describe(app: Gateway, deps: Deps) -> None:
     async def begin(_: Call) -> Reply:
         return as_beginning
 
-    async def tell(_: Call) -> Reply:
-        return as_json
-
-    async def show(_: Call) -> Reply:
-        return as_page
-
     async def metrics(_: Call) -> Reply:
         return Reply(200, deps.metrics.exposition(), None, CONTENT_TYPE.encode())
 
     pages = {
         OpenPage.DOCUMENTATION: [
             HotRoute("/", {"GET": begin}),
-            HotRoute("/openapi.json", {"GET": tell}),
-            HotRoute("/docs", {"GET": show}),
+            HotRoute("/openapi.json", {"GET": about.as_json}),
+            HotRoute("/docs", {"GET": about.as_page}),
         ],
         OpenPage.METRICS: [HotRoute("/metrics", {"GET": metrics})],
     }

@@ -5,16 +5,17 @@ Knows no routes; whoever puts a face together gives it those of its listener.
 
 from __future__ import annotations
 
-import re
-from typing import Any
+from typing import Any, Final
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match
 from starlette.types import Receive, Scope, Send
 
 from ordergate.api.bearer import challenge
+from ordergate.api.description import Description
 from ordergate.api.edge import DEFECT, NO_DATABASE, Edge
 from ordergate.api.exchange import CORRELATION_KEY, ORIGIN_KEY, REFUSED_KEY, Headers, Reply, refused
 from ordergate.api.json_bodies import FIELDS_NAMED_MAX
@@ -25,15 +26,17 @@ from ordergate.telemetry.log import logger
 
 log = logger("api")
 
+_METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
+
 
 class Face(FastAPI):
     """FastAPI with our edge around all of it, its own layers included.
 
-    `document` describes every listener. `origin` is the public address, where it is not the gateway's own.
+    `about` is of every listener. `origin` is the public address, where it is not the gateway's own.
     """
 
     edge: Edge
-    document: dict[str, Any]
+    about: Description
     origin: str | None
 
     def __init__(self, origin: str | None = None) -> None:
@@ -45,7 +48,7 @@ class Face(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """The document with the hot routes in it, made once."""
-        return self.document
+        return self.about.document
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope["app"] = self
@@ -90,14 +93,12 @@ def _fail_as_problems(app: Face) -> None:
 
 def methods_at(app: Face, path: str) -> list[str]:
     """Every method of every route that has this path."""
-    paths: dict[str, dict[str, Any]] = app.document["paths"]
-    if path in paths:
-        return sorted(method.upper() for method in paths[path])
-    found: set[str] = set()
-    for template, operations in paths.items():
-        if re.fullmatch(re.sub(r"\{[^}]+\}", "[^/]+", template), path):
-            found.update(method.upper() for method in operations)
-    return sorted(found) or ["GET"]
+
+    def has(method: str) -> bool:
+        asked = {"type": "http", "method": method, "path": path, "headers": []}
+        return any(route.matches(asked)[0] is Match.FULL for route in app.routes)
+
+    return [method for method in _METHODS if has(method)]
 
 
 def _invalid(no: RequestValidationError) -> Refusal:
