@@ -1,5 +1,6 @@
 """What each checker is for: a mistake that it alone would find is planted, and it finds it."""
 
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -11,15 +12,20 @@ from ordergate.brokers.paper.broker import PaperBroker
 from ordergate.core.accounts import views
 from ordergate.core.accounts.account import Account
 from ordergate.core.accounts.positions import Position
-from ordergate.core.ids import ClOrdId, Paper
+from ordergate.core.ids import AccountId, ClOrdId, OrderId, Paper
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.terms import Terms
 from ordergate.core.risk.trading_state import KillEngaged
 from ordergate.engine.accounts.alarms import Alarms
 from ordergate.engine.stopping.kill_switch import KillSwitch
+from ordergate.journal.memory_views import MemoryViews
 from ordergate.ports.broker import DedupClass, Outcome, Veto
+from ordergate.ports.views import OrderQuery, Page
+from ordergate.simulation.invariants.causality import ReadsWhatWasHeard
+from ordergate.simulation.invariants.histories import Linearizable
 from ordergate.simulation.plan import Plan, draw
 from ordergate.simulation.town import run
+from ordergate.simulation.witness import Checker
 
 
 def _calm(dedup: DedupClass, *, resends: bool = False) -> Plan:
@@ -103,3 +109,56 @@ def test_a_checkpoint_is_of_every_record(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(Frontier, "add", another)
     assert _found(_calm(DedupClass.A)) == {"I19"}
+
+
+def _kept_from_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever asks for one order is shown it as it was when it was first asked for."""
+    fresh, kept = MemoryViews.order, dict[object, bytes | None]()
+
+    async def stale(self: MemoryViews, order: OrderId, accounts: Sequence[AccountId]) -> bytes | None:
+        return kept.setdefault((order, *accounts), await fresh(self, order, accounts))
+
+    monkeypatch.setattr(MemoryViews, "order", stale)
+
+
+def test_a_row_that_is_not_fresh_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    _kept_from_the_first(monkeypatch)
+    assert _found(_calm(DedupClass.A)) == {"I14", "I25"}
+
+
+def test_what_was_shown_once_is_held_against_what_is_read_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where no moment of the journal is asked about: somebody has been shown more."""
+    _kept_from_the_first(monkeypatch)
+    monkeypatch.setattr(Linearizable, "read", Checker.read)
+    assert _found(_calm(DedupClass.A)) == {"I14"}
+
+
+def test_what_was_answered_with_a_yes_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hidden(self: MemoryViews, order: OrderId, accounts: Sequence[AccountId]) -> bytes | None:
+        return None
+
+    monkeypatch.setattr(MemoryViews, "order", hidden)
+    assert _found(_calm(DedupClass.A)) == {"I14"}
+
+
+def test_a_list_is_of_one_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of its orders was so in that time, but not all of them at once."""
+    whole = MemoryViews.orders
+
+    async def torn(self: MemoryViews, query: OrderQuery) -> Page:
+        page = await whole(self, query)
+        return Page(page.bodies[:-1], page.next) if query.open and len(page.bodies) > 1 else page
+
+    monkeypatch.setattr(MemoryViews, "orders", torn)
+    monkeypatch.setattr(ReadsWhatWasHeard, "read", Checker.read)
+    assert _found(_calm(DedupClass.A)) == {"I25"}
+
+
+def test_nobody_is_shown_the_order_of_another_tenant(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def anybodys(self: MemoryViews, order: OrderId, accounts: Sequence[AccountId]) -> bytes | None:
+        everything = (books.orders.get(order) for books in self._journal.books.values())
+        return next((row.body for row in everything if row is not None), None)
+
+    monkeypatch.setattr(MemoryViews, "seen_by", lambda self, *who: self)
+    monkeypatch.setattr(MemoryViews, "order", anybodys)
+    assert _found(_calm(DedupClass.A)) == {"I18"}

@@ -6,7 +6,7 @@ A client gives up on nothing: it asks until it has a definite answer, as `docs/a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Final, TypeVar
 
 import msgspec
@@ -19,6 +19,7 @@ from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.engine.answering.answers import Answer, CancelAllAnswer, GroupAnswer
 from ordergate.engine.commands.gate import Gate
 from ordergate.engine.node import Node
+from ordergate.ports.views import Views
 from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.listing import TENANT
@@ -54,6 +55,7 @@ class Client:
         self.name = name
         self.account = account
         self.waiting = 0
+        self.on_answer: Callable[[Answered], None] = lambda answered: None
         self._stops = 0
         self._ground = ground
         self._serving = serving
@@ -92,10 +94,17 @@ class Client:
 
     async def once_of(self, ask: Callable[[Node], Awaitable[T]]) -> T:
         """Ask any part of a gateway once. Raises NoAnswer."""
+        return await self._in_time(lambda gateway: gateway.call(ask))
+
+    async def look(self, ask: Callable[[Views], Coroutine[None, None, T]]) -> T:
+        """Read once what is shown to this client. Raises NoAnswer."""
+        return await self._in_time(lambda gateway: gateway.look(self.principal, ask))
+
+    async def _in_time(self, request: Callable[[Gateway], asyncio.Future[T]]) -> T:
         gateway = self._serving()
         if gateway is None or not gateway.serves:
             raise NoAnswer("connection refused")
-        answer = gateway.call(ask)
+        answer = request(gateway)
         done, _ = await asyncio.wait((answer,), timeout=PATIENCE_S)
         if not done:
             raise NoAnswer("no answer in time")
@@ -118,6 +127,7 @@ class Client:
             return None
         answered = _answered(self, verb, key, reply)
         self._ground.witness.answered(msgspec.structs.replace(answered, asked_s=asked_s, about=about))
+        self.on_answer(answered)
         return reply
 
     async def engage(self, level: Level, target: str, grade: Grade) -> None:

@@ -64,6 +64,7 @@ class Server:
         self.weather = ground.weather
         self._ground = ground
         self._chance = ground.chance("database")
+        self._clients = ground.chance("clients at the database")
         self._latency_s = ground.plan.setting.commit_latency_s
         self._pids = 0
 
@@ -130,9 +131,14 @@ class Server:
         if holder is not None and holder.process is process:
             self.later(_LINE_DEAD_S if host_gone else self.trip_s(), holder.end_backend)
 
-    async def read(self, read: Callable[[], T]) -> T:
-        """A question on one of the reading connections."""
-        await asyncio.sleep(self.trip_s())
+    def clients_trip_s(self) -> float:
+        """The same for what clients read: their throws move nobody else's."""
+        return self._latency_s * self._clients.uniform(0.5, 1.5) + self._ground.clog_s("database")
+
+    async def read(self, read: Callable[[], T], trip_s: Callable[[], float] | None = None) -> T:
+        """A question on one of the reading connections, answered as things are when it arrives."""
+        trip_s = trip_s or self.trip_s
+        await asyncio.sleep(trip_s())
         if self.unreachable:
             self.weather.seen("N1", "a question to the database was lost")
             await asyncio.sleep(2.0)
@@ -142,5 +148,5 @@ class Server:
             self.weather.seen("D5", "a question")
             await asyncio.sleep(min(0.5 + slow.dose, slow.lasts))
         found = read()
-        await asyncio.sleep(self.trip_s())
+        await asyncio.sleep(trip_s())
         return found

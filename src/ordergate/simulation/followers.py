@@ -23,6 +23,7 @@ from ordergate.core.ids import AccountId
 from ordergate.simulation.database import Server
 from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.ground import Ground
+from ordergate.simulation.witness import Heard
 
 MESSAGES_MAX: Final = 48
 BYTES_MAX: Final = 1 << 20
@@ -233,6 +234,8 @@ class Follower:
         self.stream_id, self.seq = told.stream_id, told.as_of_seq
         self.orders = {_order_keys.decode(raw).id: bytes(raw) for raw in told.snapshot.orders}
         self.positions = {_position_keys.decode(raw).symbol: bytes(raw) for raw in told.snapshot.positions}
+        for order, body in self.orders.items():
+            self._shown(order, body)
 
     def _event(self, frame: bytes, told: _Frame) -> None:
         """Each event names the one before it on these channels, so nothing can be missing unseen."""
@@ -249,6 +252,7 @@ class Follower:
         if told.order:
             order = _order_keys.decode(told.order)
             self.orders[order.id] = bytes(told.order)
+            self._shown(order.id, self.orders[order.id])
             if order.status in _ENDED:
                 del self.orders[order.id]
         if told.position:
@@ -260,6 +264,10 @@ class Follower:
         mine = StateHash(self.orders.values(), self.positions.values()).hexdigest()
         if mine != told.hash:
             self._violated("I15", f"its view at {self.seq} is {mine}, the server's {told.hash}")
+
+    def _shown(self, order: str, body: bytes) -> None:
+        heard = Heard(account=self.account, client=self.name, order=order, body=body)
+        self._ground.witness.heard(heard)
 
     def _violated(self, invariant: str, what: str) -> None:
         self._ground.witness.say(invariant, f"{self.name} {what}")

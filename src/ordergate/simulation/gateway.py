@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 from ordergate.api.stream.hub import Hub
 from ordergate.brokers.paper.broker import PaperBroker
+from ordergate.core.access import Principal
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env, Paper, Symbol
 from ordergate.core.instruments import Instrument
@@ -26,6 +27,7 @@ from ordergate.engine.wire.dispatcher import Pace
 from ordergate.engine.world import Served, World
 from ordergate.journal.session import FenceHeld
 from ordergate.ports.market_data import Quote, Trade
+from ordergate.ports.views import Views
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.database import Server
 from ordergate.simulation.ground import Ground
@@ -133,6 +135,7 @@ class Gateway:
         self.node: Node | None = None
         self.hub: Hub | None = None
         self.views = SimViews(server)
+        self._shown = SimViews(server, trip_s=server.clients_trip_s)
         self._ground = ground
         self._server = server
         self._brokerages = brokerages
@@ -201,11 +204,19 @@ class Gateway:
 
     def call(self, ask: Callable[[Node], Awaitable[T]]) -> asyncio.Future[T]:
         """A client's request, served inside this process. Never answered when the process dies."""
-        answer: asyncio.Future[T] = self._ground.loop.create_future()
 
-        async def serve() -> T:
+        async def asked() -> T:
             assert self.node is not None
             return await ask(self.node)
+
+        return self._serve(asked())
+
+    def look(self, who: Principal, ask: Callable[[Views], Coroutine[None, None, T]]) -> asyncio.Future[T]:
+        """The same of what it reads: the read tables, as the database shows them to it."""
+        return self._serve(ask(self._shown.seen_by(who.tenant, who.accounts)))
+
+    def _serve(self, request: Coroutine[None, None, T]) -> asyncio.Future[T]:
+        answer: asyncio.Future[T] = self._ground.loop.create_future()
 
         def served(task: asyncio.Task[T]) -> None:
             if answer.done() or task.cancelled():
@@ -215,7 +226,7 @@ class Gateway:
             else:
                 answer.set_result(task.result())
 
-        task = self._ground.loop.create_task(serve(), context=self._context)
+        task = self._ground.loop.create_task(request, context=self._context)
         task.add_done_callback(served, context=self._context)
         return answer
 

@@ -40,6 +40,7 @@ from ordergate.simulation.mishaps import Mishaps
 from ordergate.simulation.officer import Officer
 from ordergate.simulation.operators import Operators
 from ordergate.simulation.plan import Plan, Setting
+from ordergate.simulation.reader import Reader
 from ordergate.simulation.trader import Trader
 from ordergate.simulation.witness import Violation
 
@@ -84,6 +85,7 @@ class Town:
         self.market = Market(self.ground, self.brokerages, INSTRUMENTS)
         self.gateways: list[Gateway] = []
         self.traders = self._traders()
+        self.readers = self._readers()
         self.crowd = Crowd(self.ground, self.server, ACCOUNTS, lambda: self.serving)
         self.officer = Officer(self.ground, ACCOUNTS, lambda: self.serving, self.traders)
         self.mishaps = Mishaps(self)
@@ -140,6 +142,8 @@ class Town:
         self._tell_prices()
         for trader in self.traders:
             trader.begin()
+        for reader in self.readers:
+            reader.begin()
         self.crowd.begin()
         self.ground.loop.create_task(self.officer.work(), context=self.ground.world)
         self._safety()
@@ -288,6 +292,12 @@ class Town:
         ]
         traders[0].other, traders[1].other = traders[1], traders[0]
         return traders
+
+    def _readers(self) -> list[Reader]:
+        return [
+            Reader(self.ground, mine.client, number=number, others=other.latest)
+            for number, (mine, other) in enumerate(zip(self.traders, reversed(self.traders), strict=True))
+        ]
 
     def end(self) -> None:
         """Nothing of it has any effect any more."""

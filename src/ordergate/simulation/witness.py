@@ -54,6 +54,30 @@ class Answered(msgspec.Struct, frozen=True, kw_only=True):
     about: str = ""
 
 
+class Heard(msgspec.Struct, frozen=True, kw_only=True):
+    """Somebody was shown an order as it was at some moment: in an answer, on a stream, by a read."""
+
+    account: AccountId
+    client: str
+    order: str
+    body: bytes
+
+
+class Read(msgspec.Struct, frozen=True, kw_only=True):
+    """A client was answered what it asked of the read tables.
+
+    `order` is the one that it wanted, by its id or by its label (`by`); empty where it wanted all that are
+    open. `found` is what it was shown, by id.
+    """
+
+    account: AccountId
+    client: str
+    by: str
+    order: str
+    found: dict[str, bytes]
+    asked_s: float
+
+
 class Checker:
     """One invariant. Hooks are called in the order in which things happened."""
 
@@ -69,11 +93,13 @@ class Checker:
     def committed(self, linked: Linked, by: str) -> None: ...
     def moved(self, account: AccountId, moved: Moved) -> None: ...
     def answered(self, answered: Answered) -> None: ...
+    def heard(self, heard: Heard) -> None: ...
+    def read(self, read: Read) -> None: ...
     def ticked(self) -> None: ...
     def ended(self) -> None: ...
 
 
-_HOOKS: Final = ("sent", "committed", "moved", "answered", "ticked", "ended")
+_HOOKS: Final = ("sent", "committed", "moved", "answered", "heard", "read", "ticked", "ended")
 
 
 class Witness:
@@ -118,6 +144,22 @@ class Witness:
         end = answered.refused or ("denied" if answered.denied else answered.order)
         self.trace.note("answer", f"{answered.client} {answered.verb} {answered.key} {end}")
         self._call("answered", answered)
+        self.heard(
+            Heard(
+                account=answered.account, client=answered.client, order=answered.order, body=answered.body
+            )
+        )
+
+    def heard(self, heard: Heard) -> None:
+        """What anybody knows now, nobody may be shown as it was before."""
+        if heard.order:
+            self._call("heard", heard)
+
+    def read(self, read: Read) -> None:
+        self.trace.note("read", f"{read.client} {read.by} {read.order} {len(read.found)}")
+        self._call("read", read)
+        for order, body in read.found.items():
+            self.heard(Heard(account=read.account, client=read.client, order=order, body=body))
 
     def ticked(self) -> None:
         self._call("ticked")

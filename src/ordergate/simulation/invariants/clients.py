@@ -12,7 +12,7 @@ from ordergate.core.risk.trading_state import Level
 from ordergate.journal.tails import Linked
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.sight import Sight
-from ordergate.simulation.witness import Answered
+from ordergate.simulation.witness import Answered, Read
 
 TASKS_MAX: Final = 5_000
 STEPS_PER_S_MAX: Final = 100_000
@@ -101,6 +101,12 @@ class TenantsApart(SightedChecker):
         if answered.verb == "trespass" and answered.refused != "not-found":
             told = answered.refused or answered.order
             self.violated(f"{answered.client} was answered {told} about another's order")
+
+    def read(self, read: Read) -> None:
+        for order_id in read.found:
+            order = self.sight.audit.order(OrderId(order_id))
+            if order is not None and order.account != read.account:
+                self.violated(f"{read.client} was shown {order_id}, which is another's")
 
 
 class Bounded(SightedChecker):

@@ -8,6 +8,7 @@ import msgspec
 
 from ordergate.simulation.invariants import (
     before_sending,
+    causality,
     clients,
     conduct,
     controls,
@@ -65,7 +66,7 @@ INVARIANTS: Final = (
     Invariant("I11", "limits", _OF_LIMITS),
     Invariant("I12", "environment", elsewhere=_OF_ENVIRONMENTS),
     Invariant("I13", "a stream without gaps", (streams.StreamsWhole,), elsewhere=_BY_FOLLOWERS),
-    Invariant("I14", "causality", elsewhere=_BY_FOLLOWERS),
+    Invariant("I14", "causality", (causality.ReadsWhatWasHeard,), elsewhere=_BY_FOLLOWERS),
     Invariant("I15", "the client's view is the server's state", (streams.ViewsEqual,), _BY_FOLLOWERS),
     Invariant("I16", "fencing", (before_sending.Fenced,)),
     Invariant("I17", "kill", (kills.Killed, kills.DeadMen)),
