@@ -104,4 +104,4 @@ def test_a_drill_that_has_failed_says_why_to_programs_as_well(tmp_path: Path) ->
 
 def test_a_fault_that_is_not_there_is_a_wrong_command() -> None:
     assert CliRunner().invoke(app, ["drill", "--faults", "X9"]).exit_code == 2
-    assert CliRunner().invoke(app, ["drill", "--faults", "D3"]).exit_code == 2
+    assert CliRunner().invoke(app, ["drill", "--faults", "D6"]).exit_code == 2

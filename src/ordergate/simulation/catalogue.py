@@ -30,7 +30,8 @@ class Fault(msgspec.Struct, frozen=True):
 
 _PROCESSES: Final = "needs real processes: tests/crash"
 _NO_BUS: Final = "there is no cache and no bus; streams are read from the journal"
-_ONE_SERVER: Final = "one PostgreSQL without replicas"
+_PRIMARY: Final = "every question is asked of the primary"
+_NO_STANDBY: Final = "without its standby an old primary answers nothing: tests/journal/test_standby.py"
 
 FAULTS: Final[tuple[Fault, ...]] = (
     Fault("C1", "death before the intent is sent to the database", "a command's unit died in the queue"),
@@ -79,12 +80,14 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault("B26", "a mass cancel done in part", "of one cancel-all some cancels were lost"),
     Fault("D1", "the connection is lost in COMMIT", "a statement was decided and not answered"),
     Fault("D2", "serialization failures", "a statement was undone by the database"),
-    Fault("D3", "failover losing the tail", absent=_ONE_SERVER),
+    Fault("D3", "failover losing the un-replicated tail",
+          "an unanswered statement was lost with the primary, or all connections with one under way",
+          spell_s=(1, 8)),
     Fault("D4", "read-only, disk full, I/O error", "a statement was refused by the server", spell_s=(0.5, 8)),
     Fault("D5", "slow statements", "a statement took seconds", spell_s=(1, 8)),
-    Fault("D6", "a replica lags", absent=_ONE_SERVER),
+    Fault("D6", "a replica lags", absent=_PRIMARY),
     Fault("D7", "torn or lost writes", absent=_PROCESSES),
-    Fault("D8", "the old primary comes back", absent=_ONE_SERVER),
+    Fault("D8", "the old primary comes back", absent=_NO_STANDBY),
     Fault("Q1", "cache flushed or stale", absent=_NO_BUS),
     Fault("Q2", "bus loses, doubles, reorders", absent=_NO_BUS),
     Fault("Q3", "consumers rebalance", absent=_NO_BUS),

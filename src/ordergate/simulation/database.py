@@ -1,7 +1,8 @@
 """A database server in memory: one fence, statements that take time, and answers that get lost.
 
 A statement that has arrived is decided by the server whether or not anybody still listens, and a
-session's end waits for its last statement: that is what makes looking up a lost commit exact.
+session's end waits for its last statement: that is what makes looking up a lost commit exact. What is
+answered or can be seen a synchronous standby has as well: a failover loses nothing else (D3).
 """
 
 from __future__ import annotations
@@ -16,8 +17,10 @@ from ordergate.journal.memory_store import Store
 from ordergate.journal.session import Backend, FenceHeld
 from ordergate.journal.tails import Linked
 from ordergate.ports.journal import Taken
+from ordergate.simulation.failover import Failover
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.notary import Notary
+from ordergate.simulation.plan import Strike
 
 T = TypeVar("T")
 
@@ -48,6 +51,10 @@ class Held(Protocol):
 
     def end_backend(self) -> None: ...
 
+    def lose_server(self) -> None:
+        """Its server is gone: what was under way there is decided by nobody."""
+        ...
+
 
 class Server:
     """The database. What it has written it keeps."""
@@ -62,6 +69,7 @@ class Server:
         self.at_the_door: dict[str, Callable[[], None]] = {}
         self.loop = ground.loop
         self.weather = ground.weather
+        self.failover = Failover(ground.weather)
         self._ground = ground
         self._chance = ground.chance("database")
         self._clients = ground.chance("clients at the database")
@@ -84,6 +92,14 @@ class Server:
     def next_pid(self) -> int:
         self._pids += 1
         return self._pids
+
+    def fail_over(self, strike: Strike) -> None:
+        """Every connection ends, and nobody is served until the new primary is."""
+        self.failover.begin(strike)
+        if self.holder is not None:
+            self.holder.lose_server()
+        self.holder = None
+        self._pids = 0  # it gives out the same process ids again
 
     def take(self, account: AccountId, process: Process) -> tuple[Taken, bytes]:
         """The account is the process's from now on."""
@@ -109,13 +125,15 @@ class Server:
 
         `previous` is the session before, which is ended. Raises FenceHeld or JournalUnavailable.
         """
-        deadline = self.loop.time() + FENCE_WAIT_S
+        deadline, term = self.loop.time() + FENCE_WAIT_S, self.failover.term
         while True:
             await asyncio.sleep(2 * self.trip_s())
             if self.unreachable:
                 self.weather.seen("N1", "the database cannot be reached")
+            if self.unreachable or self.failover.is_under_way:
                 await asyncio.sleep(1.0)
                 raise JournalUnavailable("PostgreSQL cannot be reached")
+            self._still_served(term)
             holder = self.holder
             if holder is None:
                 return
@@ -138,15 +156,24 @@ class Server:
     async def read(self, read: Callable[[], T], trip_s: Callable[[], float] | None = None) -> T:
         """A question on one of the reading connections, answered as things are when it arrives."""
         trip_s = trip_s or self.trip_s
+        term = self.failover.term
         await asyncio.sleep(trip_s())
         if self.unreachable:
             self.weather.seen("N1", "a question to the database was lost")
+        if self.unreachable or self.failover.is_under_way:
             await asyncio.sleep(2.0)
             raise JournalUnavailable("PostgreSQL was lost")
         slow = self.weather.spell("D5")
         if slow is not None:
             self.weather.seen("D5", "a question")
             await asyncio.sleep(min(0.5 + slow.dose, slow.lasts))
+        self._still_served(term)
         found = read()
         await asyncio.sleep(trip_s())
+        self._still_served(term)
         return found
+
+    def _still_served(self, term: int) -> None:
+        """A connection ends with the primary that it was to. Raises JournalUnavailable."""
+        if self.failover.term != term:
+            raise JournalUnavailable("PostgreSQL was lost: another server is the primary now")

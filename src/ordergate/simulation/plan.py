@@ -27,7 +27,7 @@ WATCHED: Final = 0.25
 """In how many worlds trading stops by itself, after errors, losses and silence, and a client may go away."""
 LIKELY: Final[Mapping[str, float]] = {"B13": 0.9}
 """How likely a world has a fault for which there is seldom an occasion, however rough it is."""
-_NUMBERED_LAST: Final = frozenset({"B24"})
+_NUMBERED_LAST: Final = frozenset({"B24", "B25", "D3"})
 """A strike's number decides some of its details: these leave those of the others as they were before."""
 DEATHS: Final = tuple(fault for fault in WITH_SUBJECT if fault.startswith("C"))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
 
@@ -26,6 +27,7 @@ from ordergate.journal.session import (
 from ordergate.journal.tails import Linked
 from ordergate.ports.journal import Taken
 from ordergate.simulation.database import Process, Server
+from ordergate.simulation.plan import Strike
 
 T = TypeVar("T")
 
@@ -34,6 +36,7 @@ _EPOCH: Final = datetime(2026, 1, 5, tzinfo=UTC)
 _SERIALIZATION: Final = "40001"
 _IO_ERROR: Final = "58030"
 _DATA_FAULT: Final = "22000"
+_LOST_BELOW: Final = 0.6  # failovers of a larger dose come when the standby has the statement
 _FOR_UNITS_IN_TURN: Final = 0.4  # strikes of a smaller dose wait for several units of one account
 
 
@@ -85,11 +88,16 @@ class SimSession(Session):
         if self._server.holder is self:
             self._server.holder = None
 
+    def lose_server(self) -> None:
+        """Its server is gone: nothing that was under way there is decided any more."""
+        self._ended, self._under_way = True, None
+        self._break("the server is gone")
+
     # -- statements
 
     async def append(self, batch: Sequence[Linked]) -> None:
         self._die_in_commit(batch)
-        await self._request(lambda: self._run_append(batch), batch)
+        await self._request(lambda: self._run_append(batch), batch, writes=True)
 
     async def take(self, account: AccountId) -> tuple[Taken, bytes]:
         def run() -> tuple[Taken, bytes]:
@@ -99,7 +107,7 @@ class SimSession(Session):
                 self.process.die("C17", "while taking an account")
             return taken
 
-        return await self._request(run, ())
+        return await self._request(run, (), writes=True)
 
     async def is_written(self, linked: Linked) -> bool | None:
         def run() -> bool | None:
@@ -112,7 +120,9 @@ class SimSession(Session):
         return await self._request(run, ())
 
     async def prove_replicated(self) -> None:
-        """The server of this world has no standby."""
+        """A new primary has to say that its own standby follows; the first one's always has."""
+        if self._server.failover.term > 1:
+            await self._request(lambda: None, ())
 
     async def why(self, linked: Linked, refused: Refused) -> Fault:
         if refused.sqlstate == UNIQUE_VIOLATION:
@@ -149,7 +159,9 @@ class SimSession(Session):
         if fault is not None:
             raise Refused(NOT_ADVANCED, None, str(fault))
 
-    async def _request(self, run: Callable[[], T], batch: Sequence[Linked]) -> T:
+    async def _request(
+        self, run: Callable[[], T], batch: Sequence[Linked], *, writes: bool = False
+    ) -> T:
         """Send a statement; its result, what it refused, or Lost."""
         if not self.process.alive:
             await asyncio.Event().wait()  # a process that died a moment ago says nothing more
@@ -157,7 +169,7 @@ class SimSession(Session):
             raise Lost("the connection is closed")
         answer: asyncio.Future[T] = self._server.loop.create_future()
         self._answer = answer
-        self._send(answer, run, batch)
+        self._send(answer, run, batch, writes)
         try:
             async with asyncio.timeout(STATEMENT_S_MAX):
                 return await answer
@@ -167,10 +179,15 @@ class SimSession(Session):
         finally:
             self._answer = None
 
-    def _send(self, answer: asyncio.Future[T], run: Callable[[], T], batch: Sequence[Linked]) -> None:
+    def _send(
+        self, answer: asyncio.Future[T], run: Callable[[], T], batch: Sequence[Linked], writes: bool
+    ) -> None:
         server = self._server
         decide = self._statement(answer, run, batch)
         self._under_way = decide
+        if writes and (failover := server.failover.next()) is not None:
+            server.later(server.trip_s(), lambda: self._fail_over(failover, decide, run))
+            return
         lost = server.weather.strike("D1") if batch else None
         if lost is not None:
             server.weather.seen("D1", f"dose {lost.dose}")
@@ -209,6 +226,22 @@ class SimSession(Session):
             self._server.later(self._server.trip_s(), lambda: self._answered(answer, found, batch))
 
         return decide
+
+    def _fail_over(self, strike: Strike, decide: Callable[[], None], run: Callable[[], object]) -> None:
+        """D3: the primary has written it, and is gone before it could say so.
+
+        What it had not passed on yet is lost with it, unless the standby had it just then. In a healed
+        world nothing happens to it, and a backend that has ended has decided it already.
+        """
+        server = self._server
+        if self._under_way is not decide or server.weather.healed:
+            decide()
+            return
+        if kept := strike.dose >= _LOST_BELOW:
+            with suppress(Refused):
+                run()
+        server.weather.seen("D3", "the standby had it" if kept else "lost with the primary")
+        server.fail_over(strike)
 
     def _answered(self, answer: asyncio.Future[T], found: T | Refused, batch: Sequence[Linked]) -> None:
         if self._broken or answer.done():

@@ -18,7 +18,7 @@ UNTOLD_S_MAX: Final = 5.0
 
 WRITES_S_MAX: Final = 1.0
 
-_DATABASE_FAULTS: Final = ("D4", "D5", "N1", "N3")
+_DATABASE_FAULTS: Final = ("D3", "D4", "D5", "N1", "N3")
 
 
 class Alarmed(SightedChecker):
