@@ -8,6 +8,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import TypeAlias
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -305,6 +306,14 @@ async def test_what_was_changed_while_nobody_listened_is_at_the_end_of_the_list(
     seen = await paper.find(our_id(1))
     assert not isinstance(seen, NotFound)
     assert seen.status is BrokerStatus.FILLED
+
+
+async def test_what_a_client_calls_its_order_and_who_decided_it_are_not_shown(paper: Twin) -> None:
+    said = {"client_order_id": "label", "strategy": "s", "strategy_version": "1", "user": "u"}
+    await placed(paper, asked=msgspec.structs.replace(terms(), **said))
+    seen = await paper.find(our_id(1))
+    assert not isinstance(seen, NotFound)
+    assert seen.terms == terms()
 
 
 async def test_a_broker_that_holds_no_client_order_ids_shows_its_own(

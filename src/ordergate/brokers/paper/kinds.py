@@ -14,8 +14,18 @@ LEG: Final = "/"
 
 
 def shown_terms(order: PaperOrder) -> Terms:
-    """The nearest terms that could do no less than the order can."""
-    whole = msgspec.structs.replace(order.terms, quantity=order.terms.quantity + order.filled_before)
+    """The nearest terms that could do no less than the order can, as far as a broker is told of them.
+
+    What a client calls an order, and who decided it, never leaves the house.
+    """
+    whole = msgspec.structs.replace(
+        order.terms,
+        quantity=order.terms.quantity + order.filled_before,
+        client_order_id=None,
+        strategy=None,
+        strategy_version=None,
+        user=None,
+    )
     if order.kind is Kind.PLAIN:
         return whole
     return msgspec.structs.replace(

@@ -29,6 +29,7 @@ from ordergate.core.orders.reports import (
     RejectedReport,
     ReplacedReport,
     ReplaceRejectedReport,
+    Report,
 )
 from ordergate.core.orders.versions import (
     REPLACEABLE,
@@ -132,6 +133,8 @@ def _ended(
     of_asked = order.replacement is not None and report.version == order.replacement.version
     if order.is_final or not (of_asked or is_of_order_itself(order, report)):
         return None
+    if order.broker_order_id is None:
+        return _shown_by_its_end(order, report, at)
     evidence = f"broker order {report.broker_order_id}"
     if isinstance(report, CompletedReport):
         return e.OrderCompleted(order_id=order.id, at=at, evidence=evidence)
@@ -142,6 +145,13 @@ def _ended(
     if isinstance(report, ExpiredReport):
         return e.OrderExpired(order_id=order.id, at=at, evidence=evidence)
     return e.OrderCanceled(order_id=order.id, at=at, evidence=evidence)
+
+
+def _shown_by_its_end(order: Order, report: Report, at: datetime) -> e.OrderAcknowledged:
+    """The broker had the order; by its id it can be told from another that was made of the same call."""
+    return e.OrderAcknowledged(
+        order_id=order.id, at=at, broker_order_id=report.broker_order_id, broker_at=report.broker_at
+    )
 
 
 def comes_before_executions(order: Order, report: EndedReport) -> bool:

@@ -10,6 +10,7 @@ from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.reports import OrderSnapshot, Report
 
+_FIRST: Final = 1
 REPLACEABLE: Final = frozenset({Status.WORKING, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
 
 
@@ -40,12 +41,16 @@ def is_another(order: Order, report: Report | OrderSnapshot, of_broker_id: Order
     """True when the broker holds a second order under the client order id of this one.
 
     `of_broker_id` is the order that the books have under the reported broker id. Where that is one of
-    ours the broker gave its id out twice, and the client order id says whose news it is.
+    ours the broker gave its id out twice, or it is of an earlier version, and the client order id says whose
+    news it is. Of the first version and of the one in force the broker's id has been heard; a replacement
+    that was given up in between may come late under one that has not.
     """
     known = order.broker_order_id
-    if known is None or report.version != order.version or report.broker_order_id == known:
+    if known is None or report.broker_order_id == known:
         return False
-    return of_broker_id is None or of_broker_id.external
+    if of_broker_id is not None:
+        return of_broker_id.external
+    return report.version in (_FIRST, order.version)
 
 
 def replaced_by(order: Order, broker_order_id: str, at: datetime) -> e.OrderReplaced:

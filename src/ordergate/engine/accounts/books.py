@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Final
@@ -153,11 +153,13 @@ class Books:
     def open_count(self) -> int:
         return len(self._open)
 
-    def remember(self, order: Order) -> None:
-        """Take an old order back into memory, folded from the journal's history."""
+    def remember(self, order: Order, broker_ids: Collection[str] = ()) -> None:
+        """Take an old order back into memory, folded from the journal, with what the broker called it."""
         self._final[order.id] = order
-        if order.broker_order_id is not None:
-            self._by_broker_id[order.broker_order_id] = order.id
+        for one in (*broker_ids, *filter(None, (order.broker_order_id,))):
+            self._by_broker_id[one] = order.id
+        if earlier := [one for one in broker_ids if one != order.broker_order_id]:
+            self._earlier_broker_ids[order.id] = earlier
 
     def reserve(self) -> None:
         """Reserve what is open now, and from now on whatever changes."""

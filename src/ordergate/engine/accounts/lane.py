@@ -266,7 +266,8 @@ class Lane:
             return None
         if (held := self.books.order(order_id)) is not None:
             return held
-        self.books.remember(found)
+        named = (getattr(event, "broker_order_id", None) for event in events)
+        self.books.remember(found, dict.fromkeys(one for one in named if one is not None))
         return found
 
     async def adopted(self, broker_order_id: str) -> Order | None:

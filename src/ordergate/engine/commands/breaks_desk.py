@@ -34,7 +34,7 @@ from ordergate.engine.answering.answers import BreakAnswer, RunAsked
 from ordergate.engine.answering.cancels import until_durable
 from ordergate.engine.answering.envelopes import Asker, Request, Route
 from ordergate.engine.answering.once import Once, until_ready
-from ordergate.engine.reconciling.asking import find_version, is_denied
+from ordergate.engine.wire.asking import find_version, is_denied
 from ordergate.ports.broker import BrokerAccount, BrokerUnavailable
 from ordergate.ports.clock import Clock
 from ordergate.ports.views import Views

@@ -27,8 +27,8 @@ from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.accounts.quarantine import Quarantine
 from ordergate.engine.accounts.runs import Tally
 from ordergate.engine.reconciling.absences import Absences
-from ordergate.engine.reconciling.asking import find_version
 from ordergate.engine.reconciling.rhythm import Rhythm
+from ordergate.engine.wire.asking import LOOKED_BACK, find_version
 from ordergate.engine.wire.dispatcher import Dispatcher
 from ordergate.engine.wire.ingest import Ingest
 from ordergate.engine.wire.sendings import correlation_of
@@ -40,7 +40,6 @@ from ordergate.telemetry.log import correlated
 LIST_FROM: Final = 5
 """So many orders that a list does not settle are worth another list."""
 
-LOOKED_BACK: Final = timedelta(days=1)
 _CLOCKS_APART: Final = timedelta(minutes=15)
 
 

@@ -31,10 +31,11 @@ from ordergate.engine.accounts.sending import Sending
 from ordergate.engine.accounts.shares import Shares
 from ordergate.engine.stopping.kill_guard import KillGuard
 from ordergate.engine.wire.break_cancels import cancel_at_broker
+from ordergate.engine.wire.doubled import heed_answer
 from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.engine.wire.holding import Held, until_free
 from ordergate.engine.wire.sendings import answered, correlation_of, of_cancel, of_replacement
-from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected, Unsent, no_veto
+from ordergate.ports.broker import DedupClass, Outcome, Rejected, Unsent, no_veto
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints
 from ordergate.telemetry.log import logger
@@ -302,8 +303,7 @@ class Dispatcher:
         events = answered(order, cl_ord, outcome, sending.sent(order_id, outcome), self._clock.now())
         if events:
             self._record(seat, order, *events)
-        if isinstance(outcome, Acknowledged) and seat.withheld:
-            seat.suspect("what was kept back may be this order's")
+        heed_answer(self._alarms, seat, order, cl_ord, outcome)
 
     async def _withhold(self, seat: Seat, order: Order, withheld: Withheld) -> None:
         """What is not what was approved is not sent, and the account opens nothing more."""

@@ -26,6 +26,8 @@ from ordergate.engine.accounts.alarms import Alarms
 from ordergate.engine.accounts.lane import Recorded
 from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.accounts.quarantine import Quarantine
+from ordergate.engine.wire.asking import LOOKED_BACK, listed
+from ordergate.engine.wire.doubled import tell_doubled
 from ordergate.engine.wire.repeats import Repeat, repeat_of
 from ordergate.ports.broker import BrokerUnavailable, News, NotFound, StreamDown, StreamUp
 from ordergate.ports.clock import Clock
@@ -205,7 +207,7 @@ class Ingest:
         if order is not None:
             if not is_another(order, report, known):
                 return order
-            self._tell_doubled(seat, order, report)
+            tell_doubled(self._alarms, seat, order, report.cl_ord_id, report.broker_order_id)
         if known is None:
             return await self._adopted(seat, report, snapshot)
         if seat.withheld:
@@ -268,12 +270,6 @@ class Ingest:
         }
         self._alarms.sound(seat, AlarmNature.ORDER_INEXPRESSIBLE, seen.broker_order_id, detail, facts)
 
-    def _tell_doubled(self, seat: Seat, order: Order, report: r.AnyReport) -> None:
-        """One client order id, two orders at the broker: the second is taken for somebody else's."""
-        detail = f"the broker holds {report.broker_order_id} under the id of {order.broker_order_id} as well"
-        facts = {"order": order.id, "client_order_id": report.cl_ord_id}
-        self._alarms.sound(seat, AlarmNature.ORDER_DOUBLED, report.broker_order_id, detail, facts)
-
     def _evidence(self, seat: Seat, nature: AlarmNature, report: r.AnyReport, what: str) -> None:
         """News that cannot be booked is never dropped without a trace."""
         log.warning("report.foreign", order=report.broker_order_id, account=seat.lane.account)
@@ -287,8 +283,11 @@ class Ingest:
         self._alarms.sound(seat, nature, report.broker_order_id, f"the broker told of {what}", facts)
 
     async def _asked(self, seat: Seat, report: r.AnyReport) -> r.OrderSnapshot | None:
+        """What it shows of the order itself: by the same name it may hold another as well."""
         found = await seat.broker.find(ClOrdId(report.cl_ord_id))
-        return None if isinstance(found, NotFound) else found
+        if isinstance(found, NotFound) or found.broker_order_id == report.broker_order_id:
+            return None if isinstance(found, NotFound) else found
+        return await listed(seat, report.broker_order_id, self._clock.now() - LOOKED_BACK)
 
 
 def _correlation(report: r.AnyReport) -> str:
