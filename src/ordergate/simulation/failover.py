@@ -17,8 +17,9 @@ class Failover:
     def __init__(self, weather: Weather) -> None:
         self.term = 1
         self._due: list[Strike] = []
+        self._holding: list[Strike] = []
         self._under_way: Strike | None = None
-        weather.on("D3", self._due.append, self._over)
+        weather.on("D3", self._comes, self._over)
 
     @property
     def is_under_way(self) -> bool:
@@ -30,11 +31,17 @@ class Failover:
         return self._due.pop(0) if self._due and not self.is_under_way else None
 
     def begin(self, strike: Strike) -> None:
-        self._under_way = strike
+        """The primary is gone for the rest of the spell, and for no time at all where that is over."""
+        self._under_way = strike if strike in self._holding else None
         self.term += 1
 
+    def _comes(self, strike: Strike) -> None:
+        self._due.append(strike)
+        self._holding.append(strike)
+
     def _over(self, strike: Strike) -> None:
+        self._holding.remove(strike)
         if strike in self._due:
             self._due.remove(strike)
-        if strike is self._under_way:
+        if strike == self._under_way:
             self._under_way = None
