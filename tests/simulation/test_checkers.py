@@ -9,6 +9,8 @@ import pytest
 
 from ordergate.audit.tree import Frontier
 from ordergate.brokers.paper.broker import PaperBroker
+from ordergate.brokers.paper.exchange import PaperExchange
+from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.accounts import views
 from ordergate.core.accounts.account import Account
 from ordergate.core.accounts.positions import Position
@@ -73,6 +75,30 @@ def test_somebody_is_told_of_an_order_that_stays_unknown(monkeypatch: pytest.Mon
     assert _found(doubtful) == set()
     monkeypatch.setattr(Alarms, "sound", lambda *_: False)
     assert "I6" in _found(doubtful)
+
+
+def _doubled() -> Plan:
+    """A world in which a broker makes two orders of a call, and nothing else goes wrong."""
+    plans = (draw(seed, ("B25",)) for seed in range(1, 500))
+    return next(one for one in plans if one.strikes and one.setting.dedup is DedupClass.B)
+
+
+def test_somebody_is_told_of_two_orders_of_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    doubled = run(_doubled())
+    assert (doubled.violations, doubled.hits.get("B25", 0) > 0) == ((), True)
+    monkeypatch.setattr(Alarms, "sound", lambda *_: False)
+    assert "I3" in _found(_doubled())
+
+
+def test_nobody_but_the_broker_may_make_two_orders_of_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    submit = PaperExchange.submit
+
+    def twice(self: PaperExchange, name: str, *asked: Any) -> PaperOrder | str:
+        submit(self, name, *asked)
+        return submit(self, name, *asked)
+
+    monkeypatch.setattr(PaperExchange, "submit", twice)
+    assert "I3" in _found(_calm(DedupClass.B))
 
 
 def test_a_position_is_the_sum_of_its_executions_at_every_commit(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -52,6 +52,7 @@ class Known(msgspec.Struct, kw_only=True):
     config_hash: str = ""
     version: int = 1
     broker_order_id: str | None = None
+    broker_ids: set[str] = set()
     asked: dict[int, e.ReplaceRequested] = {}
     pending: int | None = None
     cancel_asked: bool = False
@@ -231,6 +232,8 @@ class Audit:
 
     def _order(self, account: Account, order: Known, event: e.OrderEvent, now: float) -> None:
         before = order.end
+        if (called := getattr(event, "broker_order_id", None)) is not None:
+            order.broker_ids.add(called)
         match event:
             case e.OrderPartiallyFilled() | e.OrderFilled():
                 order.executions[event.exec_id] = Live(event.revision, event.quantity, event.price)

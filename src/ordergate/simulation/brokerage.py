@@ -20,7 +20,8 @@ from ordergate.core.ids import AccountId, Env, OrderId, Symbol, cl_ord_id, parse
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import CancelRequested
 from ordergate.journal.tails import Linked
-from ordergate.ports.broker import BrokerExecution, DedupClass
+from ordergate.ports.broker import BrokerExecution, BrokerNews, DedupClass
+from ordergate.simulation.doubles import Doubles
 from ordergate.simulation.ground import START, Ground
 from ordergate.simulation.manners import Manner
 from ordergate.simulation.plan import Plan, Strike
@@ -67,6 +68,7 @@ class Brokerage:
         self.placed_s: dict[str, float] = {}
         self.mass_cancel: dict[OrderId, str] = {}
         self.streams: dict[str, PaperNews] = {}
+        self.doubles = Doubles(self.time)
         self._skew = _skew(ground.plan, number)
         self._skew_seen = False
         self._last = START - timedelta(days=1)
@@ -198,7 +200,19 @@ class Brokerage:
         return self.exchange.price_of(symbol) or Decimal(100)
 
     def order_of(self, subject: str) -> PaperOrder | None:
-        return self.exchange.by_client_id(subject)
+        """The order of that name; of two (B25) the one that is ours."""
+        ours = self.doubles.ours_of(subject)
+        return self.exchange.by_client_id(subject) if ours is None else self.exchange.order(ours)
+
+    def is_double(self, order: PaperOrder) -> bool:
+        """Whether it has the name of one of ours and is not that one."""
+        return self.doubles.ours_of(order.cl_ord_id) not in (None, order.id)
+
+    def heard_on_stream(self, gateway: str, news: BrokerNews) -> None:
+        """A report has come over the whole line to a gateway; what comes to a cut one is lost."""
+        stream = self.streams.get(gateway)
+        if stream is not None and stream.is_up:
+            self.doubles.tell(gateway, news)
 
     def exchange_open(self, subject: str) -> bool:
         order = self.order_of(subject)

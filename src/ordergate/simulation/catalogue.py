@@ -76,7 +76,7 @@ FAULTS: Final[tuple[Fault, ...]] = (
     Fault("B22", "the account is another one", "the broker named another account", spell_s=(2, 15)),
     Fault("B23", "reports of holdings are stale or partial", "a figure was old or missing", spell_s=(1, 15)),
     Fault("B24", "a symbol is renamed", "the broker told of an instrument under another name"),
-    Fault("B25", "one call becomes two orders", absent="no adapter here is without dedup and called twice"),
+    Fault("B25", "one call becomes two orders", "a broker of class B holds two orders under one name"),
     Fault("B26", "a mass cancel done in part", "of one cancel-all some cancels were lost"),
     Fault("D1", "the connection is lost in COMMIT", "a statement was decided and not answered"),
     Fault("D2", "serialization failures", "a statement was undone by the database"),

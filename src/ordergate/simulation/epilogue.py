@@ -151,6 +151,7 @@ class Epilogue:
             one
             for one in brokerage.exchange.orders()
             if one.is_open and (order := known(one.cl_ord_id)) and grouped(order) is None
+            if not brokerage.is_double(one)
         ]
 
     def cut(self) -> None:

@@ -10,21 +10,17 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable
-from typing import Any, Final, TypeVar
-
-import msgspec
+from typing import Final, TypeVar
 
 from ordergate.brokers.paper.fates import Call
 from ordergate.core.ids import Env
-from ordergate.core.orders.reports import CanceledReport, OrderSnapshot, ReplacedReport
+from ordergate.core.orders.reports import CanceledReport, ReplacedReport
 from ordergate.ports.broker import (
     Acknowledged,
-    BrokerAccount,
     BrokerNews,
     BrokerUnavailable,
     DedupClass,
     News,
-    NotFound,
     Outcome,
     Rejected,
     Unknown,
@@ -34,6 +30,7 @@ from ordergate.ports.broker import (
 )
 from ordergate.simulation.brokerage import Brokerage, order_of
 from ordergate.simulation.database import Process
+from ordergate.simulation.past import Past
 from ordergate.simulation.renaming import renamed, renamed_news
 from ordergate.simulation.witness import Sent
 
@@ -43,6 +40,7 @@ REQUEST_S_MAX: Final = 5.0
 _CONNECT_S_MAX: Final = 2.0
 _LATE_S_MAX: Final = 20.0
 _CURT: Final = 0.5
+_HALF: Final = 0.5
 _FOR_REPLACES: Final = 0.4  # strikes of a smaller dose wait for a replace
 _FALSE_ABOVE: Final = 0.8  # strikes of a larger dose deny an order that was taken
 
@@ -54,7 +52,7 @@ class BrokerLine:
         self._brokerage = brokerage
         self._process = process
         self._env = env
-        self._past: dict[str, Any] = {}
+        self._past = Past(brokerage)
         self._mass: Counter[str] = Counter()
         self._overtaken = 0.0
 
@@ -172,7 +170,7 @@ class BrokerLine:
             return
         is_repeat = call is Call.PLACE and brokerage.order_of(subject) is not None
         with brokerage.minding_manners(call, subject) as manner:
-            outcome = acted = act()
+            outcome = acted = self._done(call, subject, act)
         if is_repeat and brokerage.setting.dedup is DedupClass.A and brokerage.chance.random() < _CURT:
             outcome = Rejected("client order id must be unique")  # and not a word of the order that has it
         if strike is not None:
@@ -190,6 +188,25 @@ class BrokerLine:
             seen("N1", f"the answer to {call} was lost")
         elif outcome is not _SILENCE:
             self._respond(answer, outcome)
+
+    def _done(self, call: Call, subject: str, act: Callable[[], Outcome]) -> Outcome:
+        """What the broker does with a call; B25: two orders of one, where it refuses no name.
+
+        Either of them may be the one that it answers with.
+        """
+        brokerage, first = self._brokerage, act()
+        may_double = call is Call.PLACE and brokerage.setting.dedup is DedupClass.B
+        if not (may_double and isinstance(first, Acknowledged)):
+            return first
+        strike = brokerage.strike("B25")
+        if strike is None:
+            return first
+        brokerage.doubles.struck.add(subject)
+        second = act()
+        assert isinstance(second, Acknowledged), "it refuses no name that is used"
+        brokerage.doubles.made(subject, first.broker_order_id, second.broker_order_id)
+        brokerage.weather.seen("B25", subject)
+        return first if strike.dose < _HALF else second
 
     def _spoiled(self, call: Call, subject: str, outcome: Outcome) -> Outcome:
         """What was done is answered with something else, or not at all."""
@@ -237,6 +254,7 @@ class BrokerLine:
             if self._process.alive and self._brokerage.strike("C8") is not None:
                 self._brokerage.weather.seen("C8", type(outcome).__name__)
                 self._process.die("C8", "with a response at the door")
+            self._brokerage.doubles.tell(self._process.name, outcome)
             _settle(answer, outcome)
 
         self._brokerage.later(self._brokerage.trip_s(), deliver)
@@ -272,8 +290,8 @@ class BrokerLine:
         answer: asyncio.Future[T] = brokerage.ground.loop.create_future()
 
         def arrive() -> None:
-            found = self._named(self._as_told(question, read()))
-            brokerage.later(brokerage.trip_s(), lambda: _settle(answer, found))
+            found = self._named(self._past.told(question, read()))
+            brokerage.later(brokerage.trip_s(), lambda: self._tell(answer, found))
 
         def give_up() -> None:
             if not answer.done():
@@ -285,6 +303,11 @@ class BrokerLine:
         else:
             brokerage.later(brokerage.trip_s(), give_up)
         return await answer
+
+    def _tell(self, answer: asyncio.Future[T], found: T) -> None:
+        if not answer.done():
+            self._brokerage.doubles.tell(self._process.name, found)
+        _settle(answer, found)
 
     def _why_no_answer(self) -> str | None:
         brokerage, seen = self._brokerage, self._brokerage.weather.seen
@@ -304,27 +327,6 @@ class BrokerLine:
             return "429 too many requests"
         return None
 
-    def _as_told(self, question: str, found: T) -> T:
-        """What the broker says is so; during some spells not what is so."""
-        brokerage, seen = self._brokerage, self._brokerage.weather.seen
-        told: Any = found
-        if question == "account" and brokerage.spell("B22") is not None:
-            seen("B22")
-            told = msgspec.structs.replace(_account(found), fingerprint="paper:ANOTHER")
-        elif question == "executions":
-            told = self._listed_late(found)
-        elif question in ("positions", "account", "open orders"):
-            told = self._partial_or_old(question, found)
-        elif brokerage.spell("B18") is not None and question.startswith("find"):
-            past = self._past.get(question)
-            if past is not None and past != found and not isinstance(past, NotFound):
-                seen("B18", question)
-                told = past
-        if told is found and isinstance(found, OrderSnapshot | list | dict | BrokerAccount):
-            self._past[question] = found
-        result: T = told
-        return result
-
     def _named(self, told: T) -> T:
         named: T
         named, changed = renamed(told) if self._brokerage.renames else (told, False)
@@ -332,36 +334,15 @@ class BrokerLine:
             self._brokerage.weather.seen("B24")
         return named
 
-    def _listed_late(self, found: Any) -> Any:
-        """A list that lags may show a younger execution before an older one."""
-        brokerage = self._brokerage
-        missing = [one for one in found if brokerage.is_listed_late(one)]
-        if missing and not brokerage.weather.healed:
-            brokerage.weather.seen("B18", f"{len(missing)} executions are not listed")
-        return [one for one in found if one not in missing]
-
-    def _partial_or_old(self, question: str, found: Any) -> Any:
-        brokerage, seen = self._brokerage, self._brokerage.weather.seen
-        spell = brokerage.spell("B23")
-        past = self._past.get(question)
-        if spell is not None and spell.dose < 0.5 and past is not None and past != found:
-            seen("B23", f"old {question}")
-            return past
-        if spell is not None and question == "open orders" and found:
-            seen("B23", "the last of the open orders is missing")
-            return found[:-1]
-        if spell is not None and question == "positions" and found:
-            seen("B23", "a position is missing")
-            return dict(sorted(found.items())[:-1])
-        if brokerage.spell("B18") is not None and question == "open orders" and past not in (None, found):
-            seen("B18", question)
-            return past
-        return found
-
     # -- news
 
-    def route(self, news: BrokerNews, say: Callable[[BrokerNews], None]) -> None:
+    def route(self, news: BrokerNews, listener: Callable[[BrokerNews], None]) -> None:
         """A report on its way: swallowed, doubled or overtaken."""
+
+        def say(news: BrokerNews) -> None:
+            self._brokerage.heard_on_stream(self._process.name, news)
+            listener(news)
+
         brokerage, seen = self._brokerage, self._brokerage.weather.seen
         brokerage.note_clock()
         news = renamed_news(news) if brokerage.renames else news
@@ -406,11 +387,6 @@ _SILENCE: Final = Unknown("silence")
 def _settle(answer: asyncio.Future[T], found: T) -> None:
     if not answer.done():
         answer.set_result(found)
-
-
-def _account(found: object) -> BrokerAccount:
-    assert isinstance(found, BrokerAccount)
-    return found
 
 
 async def _never() -> None:

@@ -7,6 +7,7 @@ from typing import Final
 from tools.teeth.catalogue import (
     accounts,
     controls,
+    doubled,
     durability,
     executions,
     groups,
@@ -24,6 +25,7 @@ MUTATIONS: Final[tuple[Mutation, ...]] = (
     *sending.MUTATIONS,
     *outcomes.MUTATIONS,
     *executions.MUTATIONS,
+    *doubled.MUTATIONS,
     *durability.MUTATIONS,
     *requests.MUTATIONS,
     *reads.MUTATIONS,

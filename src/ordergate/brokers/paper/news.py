@@ -63,6 +63,11 @@ class PaperNews:
         self._stirred = asyncio.Event()
         self._unsubscribe: Callable[[], None] | None = None
 
+    @property
+    def is_up(self) -> bool:
+        """Whether what is said now is heard."""
+        return self._is_up
+
     def cut(self, why: str = "cut") -> None:
         """Lose the line, and everything that was still in it."""
         if self._is_up:

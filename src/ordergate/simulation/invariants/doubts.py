@@ -46,7 +46,7 @@ class Alarmed(SightedChecker):
                 stand.discard(entry.event.alarm_id)
 
     def ticked(self) -> None:
-        before, self._able = self._able, self._able_to_tell()
+        before, self._able = self._able, able_to_tell(self.sight)
         now, at = self.sight.time(), self._at
         self._at = now
         if now - self._written_s > WRITES_S_MAX:
@@ -69,9 +69,10 @@ class Alarmed(SightedChecker):
         of_each, of_many = (alarm_id(AlarmNature.UNKNOWN_ORDER, one) for one in (order, account))
         return not self._stand.get(account, set()).isdisjoint({of_each, of_many})
 
-    def _able_to_tell(self) -> Gateway | None:
-        """The gateway that could write an alarm down now."""
-        if any(self.sight.ground.weather.spell(fault) is not None for fault in _DATABASE_FAULTS):
-            return None
-        living = [one for one in self.sight.gateways() if one.serves and one.answers and not one.recovering]
-        return living[0] if len(living) == 1 else None
+
+def able_to_tell(sight: Sight) -> Gateway | None:
+    """The gateway that could write an alarm down now."""
+    if any(sight.ground.weather.spell(fault) is not None for fault in _DATABASE_FAULTS):
+        return None
+    living = [one for one in sight.gateways() if one.serves and one.answers and not one.recovering]
+    return living[0] if len(living) == 1 else None

@@ -63,8 +63,8 @@ class Killed(SightedChecker):
             return
         for account, brokerage in self.sight.brokerages.items():
             for theirs in brokerage.exchange.orders():
-                order, _ = self.sight.order_of(theirs.cl_ord_id)
-                order = order or self.sight.audit.of_broker(account, theirs.id)
+                order = self.sight.audit.of_broker(account, theirs.id)
+                order = order or self.sight.order_of(theirs.cl_ord_id)[0]
                 if order is not None and theirs.is_open and _any_of(due, self.sight.audit.stops_of(order)):
                     self.violated(f"{order.id} is open at the venue, and was to be canceled")
 
@@ -121,6 +121,8 @@ class DeadMen(SightedChecker):
             for account, brokerage in self.sight.brokerages.items():
                 for theirs in brokerage.exchange.orders():
                     order, _ = self.sight.order_of(theirs.cl_ord_id)
+                    if brokerage.is_double(theirs):
+                        continue  # it is nobody's here
                     if order is not None and theirs.is_open and self._was_to_go(order, gone):
                         self.violated(f"{order.id} of {account} is open, and {gone.user} has gone away")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.ids import Env as Environment
@@ -35,6 +36,8 @@ class Sight:
         self.followers = followers
         self.audit = Audit()
         self.sends: Counter[str] = Counter()
+        for one in brokerages:
+            one.doubles.ours = partial(self._ours, one.account)
 
     def time(self) -> float:
         return self.ground.loop.time()
@@ -52,3 +55,18 @@ class Sight:
     def order_id_of(self, subject: str) -> OrderId | None:
         parsed = intent_of(Environment.PAPER, subject)
         return None if parsed is None else parsed[0]
+
+    def _ours(self, account: AccountId, subject: str, both: tuple[str, str]) -> str:
+        """Of two orders of one name (B25) the one that the journal has for ours, or not for another.
+
+        Of an order that was refused before the journal had any id of it, it is the one that is over.
+        """
+        order, _ = self.order_of(subject)
+        known = [one for one in both if order is not None and one in order.broker_ids]
+        strange = [one for one in both if self.audit.of_broker(account, one) is not None]
+        over = [] if order is None or order.is_open else [one for one in both if self._is_over(account, one)]
+        return next((one for one in (*known, *over, *both) if one not in strange), both[0])
+
+    def _is_over(self, account: AccountId, broker_order_id: str) -> bool:
+        theirs = self.brokerages[account].exchange.order(broker_order_id)
+        return theirs is not None and not theirs.is_open

@@ -12,6 +12,7 @@ from ordergate.simulation.invariants import (
     clients,
     conduct,
     controls,
+    doubled,
     doubts,
     groups,
     histories,
@@ -55,7 +56,7 @@ _OF_PARITY: Final = (
 INVARIANTS: Final = (
     Invariant("I1", "intent before send", (before_sending.IntentBeforeSend,)),
     Invariant("I2", "risk before send", (before_sending.RiskBeforeSend,)),
-    Invariant("I3", "at most one order per intent", (venue.AtMostOne,)),
+    Invariant("I3", "at most one order per intent", (venue.AtMostOne, doubled.DoublesTold)),
     Invariant("I4", "one order per key", (clients.OneOrderPerKey,)),
     Invariant("I5", "what was answered is durable", (clients.AnsweredIsDurable,)),
     Invariant("I6", "no guess", (journal.NoGuess, doubts.Alarmed)),

@@ -17,7 +17,7 @@ from ordergate.simulation.invariants.sight import Sight
 
 
 class AtMostOne(SightedChecker):
-    """I3: the venue has no two orders of one intent."""
+    """I3: the venue has no two orders of one intent, save of a call that a broker made two of (B25)."""
 
     id = "I3"
 
@@ -30,7 +30,8 @@ class AtMostOne(SightedChecker):
             return
         subject = moved.order.cl_ord_id
         self._placed[subject] += 1
-        if self._placed[subject] > 1:
+        allowed = 2 if subject in self.sight.brokerage(account).doubles.struck else 1
+        if self._placed[subject] > allowed:
             self.violated(f"{subject} is {self._placed[subject]} orders at the venue")
 
 
@@ -156,7 +157,8 @@ def _unknown_to_us(sight: Sight, account: AccountId, brokerage: Brokerage) -> It
         legged = order.kind is Kind.LEGGED  # such a one is known by what it has done
         counts = (order.is_open and not legged) or (order.cum_qty and not before)  # or in the opening figures
         name = leg_id(order) if legged else order.id
-        if counts and known is None and sight.audit.of_broker(account, name) is None:
+        is_ours = known is not None and not brokerage.is_double(order)
+        if counts and not is_ours and sight.audit.of_broker(account, name) is None:
             yield f"the venue's {order.id} ({order.cl_ord_id}) is not in the journal"
 
 
