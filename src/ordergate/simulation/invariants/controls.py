@@ -115,7 +115,10 @@ def _broken(account: Account, order: Known, event: Approval, bounds: Bounds) -> 
 
 
 def _meets(account: Account, order: Known) -> Known | None:
+    """The own order that it could trade with as soon as it arrives; a stop waits, and meets none."""
     terms = order.terms
+    if terms.stop_price is not None:
+        return None
     for own in _open(account, terms.symbol, Side.SELL if terms.side is Side.BUY else Side.BUY):
         rests_at = own.terms.limit_price
         if own.terms.type is not OrderType.LIMIT or rests_at is None:
