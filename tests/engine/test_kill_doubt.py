@@ -89,6 +89,38 @@ async def test_a_stop_that_could_not_be_written_holds_and_is_written_later() -> 
         assert stage.gate.kill_state().engaged
 
 
+async def test_a_stop_whose_commit_was_lost_and_had_been_made_is_written_once() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        engaging = asyncio.ensure_future(engage_anyhow(stage))
+        await let_run()
+        stage.journal.cut(written=True)
+        stage.journal.release()
+        assert isinstance(await engaging, KillView)
+        await stage.clock.move(2)
+        assert kinds(stage) == ["kill_engaged"]
+        assert stage.gate.kill_state().stops[0].durable
+
+
+async def test_a_stop_that_is_found_to_be_written_later_is_not_written_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Neither by whoever wrote it, once it can be read, nor over a release that came meanwhile."""
+    async with Stage() as stage:
+        stage.journal.hold()
+        engaging = asyncio.ensure_future(engage_anyhow(stage))
+        await let_run()
+        with monkeypatch.context() as away:
+            away.setattr(stage.journal, "take", _refused)
+            stage.journal.cut(written=True)
+            stage.journal.release()
+            assert isinstance(await engaging, Refusal)
+        await stage.until(lambda: stage.gate.kill_state().stops[0].durable)
+        assert kinds(stage) == ["kill_engaged"]
+        await stage.restart()
+        assert stage.gate.kill_state().engaged
+
+
 async def test_a_stop_is_never_written_behind_its_own_release() -> None:
     async with Stage() as stage:
         stage.journal.hold()

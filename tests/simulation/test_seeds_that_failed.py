@@ -39,6 +39,7 @@ from ordergate.simulation.town import run
         (338, "the checker counted the time in which the database wrote nothing for anybody"),
         (1464, "a throttle of the simulated accounts was engaged when nobody was left to release it"),
         (1669, "the checker knew no price that a clock which ran ahead had made too old"),
+        (5000571, "a stop whose commit was lost with the primary, and had been made, was written twice"),
         (700163, "the checker took a stop that a group made larger for an order at the market"),
         (101645, "the twin filled for a cut that was over, too late in the calm to be told of"),
     ],

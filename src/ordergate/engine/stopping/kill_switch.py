@@ -64,6 +64,7 @@ class KillSwitch:
         self._clock = clock
         self._state = TradingState()
         self._unwritten: list[KillEngaged] = []
+        self._doubted: list[AnyControlEvent] = []  # tried, and nobody could say whether they are written
         self._known = False
         self._unlooked: set[str] = set()
         self._looked_at: dict[str, float] = {}
@@ -164,6 +165,7 @@ class KillSwitch:
             async for stored in self._journal.read(self._stream, after=self._head):
                 self._head = stored.seq
                 if isinstance(stored.event, ControlEvent):
+                    self._find(stored.event)
                     self._fold(stored.event)
             self._was_heard(asked_at)
         for event in tuple(self._unwritten):
@@ -263,6 +265,8 @@ class KillSwitch:
                 state = evolve(state, stored.event)
                 if stored.seq > self._head:
                     news.append(stored.event)
+        for event in news:
+            self._find(event)
         for engaged in self._unwritten:  # engaged before the journal could be written: stays so
             state = evolve(state, engaged)
         self._known = True
@@ -281,6 +285,16 @@ class KillSwitch:
             return  # another way is still silent
         self._heard.set()
 
+    def _find(self, event: AnyControlEvent) -> None:
+        """It is in the journal: a doubted one that equals it is written, and must not be again."""
+        found = next((one for one in self._doubted if one == event), None)
+        if found is not None:
+            self._unwritten = [one for one in self._unwritten if one is not found]
+            self._doubted = [one for one in self._doubted if one is not found]
+
+    def _is_doubted(self, event: AnyControlEvent) -> bool:
+        return any(one is event for one in self._doubted)
+
     def _was_written(self, event: KillEngaged) -> None:
         self._unwritten = [one for one in self._unwritten if one is not event]
 
@@ -291,14 +305,19 @@ class KillSwitch:
     async def _append_surely(
         self, event: AnyControlEvent, correlation: str, *, unless: Callable[[], bool] = lambda: False
     ) -> None:
-        """Not at all where, by what is known when it is this one's turn, `unless` holds."""
+        """Once, and not at all where, by what is known when it is this one's turn, `unless` holds."""
         try:
             if not unless():
                 await self._append(event, correlation)
         except Fault:
-            await self._recover()
-            if not unless():
+            self._doubted.append(event)
+            await self._recover()  # which finds it, if it was written after all
+            if self._is_doubted(event) and not unless():
                 await self._append(event, correlation)
+                self._doubted = [one for one in self._doubted if one is not event]
+        finally:
+            # Only what is written later by itself may still be found.
+            self._doubted = [one for one in self._doubted if any(one is other for other in self._unwritten)]
 
     async def _append(self, event: AnyControlEvent, correlation: str) -> None:
         if not self._known:
