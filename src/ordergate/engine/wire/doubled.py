@@ -29,6 +29,8 @@ def heed_answer(alarms: Alarms, seat: Seat, order: Order, cl_ord_id: ClOrdId, ou
     if seat.withheld:
         seat.suspect("what was kept back may be this order's")
     broker_order_id = outcome.broker_order_id
+    if order.broker_order_id is None or order.broker_order_id == broker_order_id:
+        return  # as nearly always: nothing else was heard
     told = r.AcknowledgedReport(cl_ord_id=cl_ord_id, version=1, broker_order_id=broker_order_id)
     if is_another(order, told, seat.lane.books.order_of_broker(broker_order_id)):
         tell_doubled(alarms, seat, order, cl_ord_id, broker_order_id)
