@@ -14,12 +14,12 @@ from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.ids import ClOrdId, OrderId, Paper
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Terms
-from ordergate.core.refusals import Refusal
 from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Veto
-from tests.engine.stage import TRADER, Stage
+from tests.engine.stage import Stage
 from tests.engine.test_executions import working
 from tests.engine.test_reconciliation import position
 from tests.engine.test_unknown_outcomes import alarms
+from tests.wounds.scenes import replaced
 
 PRICE = Decimal(4700)
 SOON_S = 5
@@ -51,26 +51,13 @@ def is_told(stage: Stage, *either: str) -> bool:
     return any(f"order_doubled:{one}" in alarms(stage) for one in either)
 
 
-async def replaced(stage: Stage, order: OrderId, quantity: int) -> None:
-    answer = await stage.gate.replace(
-        TRADER,
-        order,
-        quantity=Decimal(quantity),
-        limit_price=None,
-        stop_price=None,
-        key=stage.key(),
-        correlation="test",
-    )
-    assert not isinstance(answer, Refusal)
-    await stage.until(lambda: held(stage, order).version == 2)
-
-
 async def test_what_the_second_order_fills_is_its_own_after_ours_was_replaced() -> None:
     async with Stage(dedup=DedupClass.B) as stage:
         order, _ = await working(stage, quantity=3)
         twin = double(stage, order)
         await stage.until(lambda: as_another(stage, twin))
-        await replaced(stage, order, 5)
+        await replaced(stage, order, quantity=5)
+        await stage.until(lambda: held(stage, order).version == 2)
         stage.exchange.fill(twin.id, Decimal(2), PRICE)
         await stage.until(lambda: position(stage) == 2)
         other = as_another(stage, twin)
@@ -94,7 +81,8 @@ async def test_a_second_order_is_first_heard_of_when_ours_was_replaced_long_ago(
     async with Stage(dedup=DedupClass.B) as stage:
         order, _ = await working(stage, quantity=3)
         twin = double(stage, order, told=False)
-        await replaced(stage, order, 5)
+        await replaced(stage, order, quantity=5)
+        await stage.until(lambda: held(stage, order).version == 2)
         stage.exchange.fill(twin.id, Decimal(2), PRICE)
         await stage.until(lambda: is_told(stage, twin.id), within_s=SOON_S)
         await stage.until(lambda: position(stage) == 2)

@@ -9,18 +9,16 @@ from ordergate.core.accounts.events import AlarmRaised
 from ordergate.core.ids import AccountId
 from ordergate.journal.tails import Linked
 from ordergate.simulation.gateway import Gateway
-from ordergate.simulation.invariants.before_sending import SightedChecker
-from ordergate.simulation.invariants.doubts import UNTOLD_S_MAX, WRITES_S_MAX, able_to_tell
 from ordergate.simulation.invariants.sight import Sight
+from ordergate.simulation.invariants.telling import UNTOLD_S_MAX, Telling
 
 
-class DoublesTold(SightedChecker):
+class DoublesTold(Telling):
     """I3: within five seconds of when a gateway could know of both orders there is an alarm about them.
 
     It could know of an order from when its broker told it of that, on the stream, in an answer or on a list,
-    or from its start when the journal had it by then. Only the time counts in which one and the same
-    gateway served, and its database wrote something for it. An order that is over and has done nothing
-    is no second one.
+    or from its start when the journal had it by then. An order that is over and has done nothing is no
+    second one.
     """
 
     id = "I3"
@@ -28,28 +26,17 @@ class DoublesTold(SightedChecker):
     def __init__(self, sight: Sight, say: Callable[[str, str], None]) -> None:
         super().__init__(sight, say)
         self._alarmed: set[str] = set()
-        self._untold_s: dict[str, float] = {}
-        self._able: Gateway | None = None
-        self._at = self._written_s = 0.0
 
     def committed(self, linked: Linked, by: str) -> None:
-        self._written_s = self.sight.time()
+        super().committed(linked, by)
         for entry in linked.unit.entries:
             if isinstance(entry.event, AlarmRaised) and entry.event.nature == AlarmNature.ORDER_DOUBLED:
                 self._alarmed.add(entry.event.subject)
 
-    def ticked(self) -> None:
-        before, self._able = self._able, able_to_tell(self.sight)
-        now, at = self.sight.time(), self._at
-        self._at = now
-        if now - self._written_s > WRITES_S_MAX:
-            return
-        if self._able is None or before is not self._able:
-            self._untold_s.clear()
-            return
-        for subject, known_s in self._known(self._able):
-            self._untold_s[subject] = self._untold_s.get(subject, 0.0) + now - max(at, known_s)
-            if self._untold_s[subject] > UNTOLD_S_MAX:
+    def count(self, able: Gateway, since: float, now: float) -> None:
+        for subject, known_s in self._known(able):
+            self.untold_s[subject] = self.untold_s.get(subject, 0.0) + now - max(since, known_s)
+            if self.untold_s[subject] > UNTOLD_S_MAX:
                 self.violated(f"{subject} is two orders at the venue, and nobody was told")
 
     def _known(self, gateway: Gateway) -> Iterator[tuple[str, float]]:
