@@ -33,7 +33,8 @@ from bench.processes import Cores, cores, cpu_s, never_collect, running
 from bench.stand import Stand, broker, neighbours_token, stand
 from ordergate.journal.embedded import EmbeddedPostgres
 
-LIMIT: Final = 200
+LIMIT: Final = 50
+"""Orders a second: what the documented quotas give a client."""
 QUIET: Final = 150.0
 TIMES: Final = (0, 1, 10)
 STREAMS: Final = 4
@@ -97,21 +98,22 @@ async def timed(one: Stand, seconds: float) -> Round:
     return Round(round(p50, 3), round(p99, 3), round(core, 3))
 
 
-async def beside(one: Stand, on: Cores, folder: Path, times: int, seconds: float) -> Round:
-    if not times:
+async def beside(one: Stand, on: Cores, folder: Path, storm: float, seconds: float) -> Round:
+    """`storm` is in orders a second."""
+    if not storm:
         return await timed(one, seconds)
-    asked = str(one.port), await neighbours_token(one), str(times * LIMIT)
-    said = folder / f"storm-{times}.log"
+    asked = str(one.port), await neighbours_token(one), str(storm)
+    said = folder / "storm.log"
     async with running("bench.storm", "--hail", *asked, on=on.around, errors=said):
         await asyncio.sleep(WARM_S)  # the burst is spent by then
         found = await timed(one, seconds)
     return msgspec.structs.replace(found, stormed=float(said.read_text(encoding="utf-8").split()[-1]))
 
 
-async def measure(rounds: int, seconds: float) -> dict[int, list[Round]]:
+async def measure(limit: int, rounds: int, seconds: float) -> dict[int, list[Round]]:
     """What every round came to, by how much of a storm there was. Each round begins with another one."""
     found: dict[int, list[Round]] = {times: [] for times in TIMES}
-    rate = {"per_s": LIMIT, "burst": LIMIT}
+    rate = {"per_s": limit, "burst": limit}
     kinds = dict.fromkeys(("orders", "cancels", "reads", "changes"), rate)
     on = cores()
     with tempfile.TemporaryDirectory(prefix="ordergate-storm-") as name:
@@ -134,7 +136,7 @@ async def measure(rounds: int, seconds: float) -> dict[int, list[Round]]:
                 for number in range(rounds):
                     for at in range(len(TIMES)):
                         times = TIMES[(number + at) % len(TIMES)]
-                        found[times].append(await beside(one, on, folder, times, seconds))
+                        found[times].append(await beside(one, on, folder, times * limit, seconds))
     return found
 
 
@@ -147,6 +149,7 @@ def rises(found: dict[int, list[Round]], over: int) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--hail", nargs=3, metavar=("PORT", "TOKEN", "RATE"))
+    parser.add_argument("--limit", type=int, default=LIMIT, help="orders a second that a client may ask for")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--results", type=Path, default=RESULTS)
@@ -157,7 +160,7 @@ def main() -> None:
         return
     never_collect()
     before = machine()
-    found = asyncio.run(measure(asked.rounds, asked.seconds))
+    found = asyncio.run(measure(asked.limit, asked.rounds, asked.seconds))
     for times, rounds in found.items():
         p50, p99, core = (
             statistics.median(each)
@@ -174,7 +177,7 @@ def main() -> None:
     told = {
         "commit": commit(),
         "machine": before,
-        "limit_per_s": LIMIT,
+        "limit_per_s": asked.limit,
         "quiet_per_s": QUIET,
         "rounds": {str(times): rounds for times, rounds in found.items()},
         "p99_rises": over,
