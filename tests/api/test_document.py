@@ -40,6 +40,7 @@ from ordergate.api.deps import OpenPage
 from ordergate.api.description import Description
 from ordergate.api.docs_page import STYLE
 from ordergate.api.exchange import CORRELATION_KEY, HEADERS_KEY, Call
+from ordergate.api.face import methods_at
 from ordergate.api.routes import tickets
 from ordergate.core.accounts import alarm_words, views
 from ordergate.core.contingent import views as group_views
@@ -254,6 +255,15 @@ async def test_answers_fit_the_document(client: httpx.AsyncClient, app: FastAPI)
 async def test_the_document_is_served_as_it_is(client: httpx.AsyncClient, app: FastAPI) -> None:
     answer = await client.get("/openapi.json", headers={"authorization": ""})
     assert answer.json() == msgspec.json.decode(msgspec.json.encode(app.openapi()))
+
+
+def test_what_a_405_allows_is_what_the_document_says(app: Gateway) -> None:
+    for template, operations in app.openapi()["paths"].items():
+        path = re.sub(r"\{[^}]+\}", "any-1", template)
+        is_apart = any("servers" in operation for operation in operations.values())
+        face = app.administration if is_apart else app
+        assert face is not None
+        assert methods_at(face, path) == sorted(method.upper() for method in operations), template
 
 
 async def nothing_comes() -> Message:

@@ -212,7 +212,8 @@ async def ground(base: Path) -> AsyncIterator[Ground]:
                 yield made
                 stop.set()
                 await loading
-                assert await made.failed() == {}, "failed orders"
+                failed = await made.failed()
+                assert failed == {}, f"failed orders: {failed}"
             finally:
                 stop.set()
                 loading.cancel()

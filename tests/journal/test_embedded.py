@@ -165,6 +165,27 @@ async def test_the_socket_of_a_folder_with_a_long_name_leaves_no_folder_of_its_o
         assert not elsewhere.exists()
 
 
+async def test_an_address_in_a_folder_with_a_long_name_is_good_after_a_restart(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / ("long" * 20) / "server")
+    async with server:
+        address = server.dsn("postgres")
+    async with server:
+        assert await ask(address, "select 1") == 1
+
+
+async def test_where_the_socket_was_and_somebody_else_is_now_no_server_goes(tmp_path: Path) -> None:
+    server = EmbeddedPostgres(tmp_path / ("long" * 20) / "server")
+    async with server:
+        before = server.socket.parent
+    before.mkdir()
+    try:
+        async with server:
+            assert server.socket.parent != before
+            assert await ask(server.dsn("postgres"), "select 1") == 1
+    finally:
+        before.rmdir()
+
+
 async def test_a_database_name_is_taken_literally(postgres: EmbeddedPostgres) -> None:
     name = 'od"d; drop database template1 --'
     assert await ask(await postgres.database(name), "select current_database()") == name

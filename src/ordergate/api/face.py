@@ -5,13 +5,14 @@ Knows no routes; whoever puts a face together gives it those of its listener.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
-from starlette.routing import Match
+from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from ordergate.api.bearer import challenge
@@ -25,8 +26,6 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.telemetry.log import logger
 
 log = logger("api")
-
-_METHODS: Final = ("DELETE", "GET", "HEAD", "PATCH", "POST", "PUT")
 
 
 class Face(FastAPI):
@@ -44,7 +43,18 @@ class Face(FastAPI):
             title="Ordergate", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False
         )
         self.origin = origin
+        self._included: list[APIRouter] = []
         _fail_as_problems(self)
+
+    def include_router(self, router: APIRouter, *args: Any, **options: Any) -> None:
+        """As ever, and remember which."""
+        self._included.append(router)
+        super().include_router(router, *args, **options)
+
+    def every_route(self) -> Iterator[Route]:
+        """Everything that can be asked for by HTTP, each by its own path."""
+        for routes in (self.routes, *(router.routes for router in self._included)):
+            yield from (route for route in routes if isinstance(route, Route))
 
     def openapi(self) -> dict[str, Any]:
         """The document with the hot routes in it, made once."""
@@ -92,13 +102,10 @@ def _fail_as_problems(app: Face) -> None:
 
 
 def methods_at(app: Face, path: str) -> list[str]:
-    """Every method of every route that has this path."""
-
-    def has(method: str) -> bool:
-        asked = {"type": "http", "method": method, "path": path, "headers": []}
-        return any(route.matches(asked)[0] is Match.FULL for route in app.routes)
-
-    return [method for method in _METHODS if has(method)]
+    """Every method of the routes that have this path, and of those that take any name where none has it."""
+    found = [route for route in app.every_route() if route.path_regex.match(path)]
+    named = [route for route in found if route.path == path]
+    return sorted({method for route in named or found for method in route.methods or ()})
 
 
 def _invalid(no: RequestValidationError) -> Refusal:

@@ -32,6 +32,7 @@ VERSION: Final = "18"
 ROLE: Final = "ordergate"
 
 _SQL: Final = sqlfiles.statements("embedded")
+_LODGING: Final = "ordergate-"
 _SOCKET_PATH_MAX: Final = 100
 _LOG_BYTES_MAX: Final = 10 * 1024 * 1024
 _COMMAND_S_MAX: Final = 60.0
@@ -153,8 +154,10 @@ class EmbeddedPostgres:
         try:
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.user.give(self.folder)
-            if len(os.fsencode(self._socket_dir)) > _SOCKET_PATH_MAX - len("/.s.PGSQL.5432"):
-                self._socket_dir = Path(tempfile.mkdtemp(prefix="ordergate-"))
+            if self._is_lodging:
+                self._socket_dir = _made_again(self._socket_dir)
+            elif len(os.fsencode(self._socket_dir)) > _SOCKET_PATH_MAX - len("/.s.PGSQL.5432"):
+                self._socket_dir = Path(tempfile.mkdtemp(prefix=_LODGING))
                 self._is_lodging = True
             self._socket_dir.mkdir(mode=0o700, exist_ok=True)
             self.user.give(self._socket_dir)
@@ -179,7 +182,6 @@ class EmbeddedPostgres:
         if self._is_lodging:
             with suppress(OSError):  # a socket is in it while a server that will not stop lives
                 self._socket_dir.rmdir()
-            self._socket_dir, self._is_lodging = self.folder / "socket", False
         if self._lock is not None:
             self._lock.close()
             self._lock = None
@@ -273,6 +275,15 @@ def _programs() -> Path:
         if (programs / "postgres").exists():
             return programs
     raise EmbeddedFault(f"PostgreSQL {VERSION} is not installed with {WHEEL}: give a database URL instead")
+
+
+def _made_again(lodging: Path) -> Path:
+    """Where the socket was before, so that addresses stay good; elsewhere, if that is somebody's now."""
+    try:
+        lodging.mkdir(mode=0o700)
+    except FileExistsError:
+        return Path(tempfile.mkdtemp(prefix=_LODGING))
+    return lodging
 
 
 def _first_number(path: Path) -> int | None:
