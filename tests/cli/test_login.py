@@ -40,7 +40,18 @@ def person(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> str:
         "users", "add", name, "--no-second-factor", "--password-file", str(password), *where
     )
     assert made.code == 0, made.err
+    await_news(desk, password.parent)
     return name
+
+
+def await_news(desk: Desk, folder: Path) -> None:
+    """A gateway that has heard of a program has heard of everybody who was added before it."""
+    program = f"cli-{secrets.token_hex(4)}"
+    where = ("--account", "P-DEMO", "--data-dir", str(desk.home.data_dir))
+    assert ordergate("clients", "add", program, "--cli", *where).code == 0
+    running, _ = begun(desk, "--client", program, "--profile", str(folder / "news.json"))
+    running.terminate()
+    ended(running)
 
 
 @pytest.fixture
