@@ -1,4 +1,7 @@
-"""Two listeners of one process: a stop at either ends both, and each answers first what it was asked."""
+"""Two listeners of one process: a stop at either ends both, and each answers first what it was asked.
+
+And the ports that they are given.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +15,8 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from ordergate.api.protocols import server_options
-from ordergate.wiring.serving import _listening, _serve_all, _Server
-from ordergate.wiring.settings import CannotStart
+from ordergate.wiring.serving import _listening, _serve_all, _Server, free_port, kept_port
+from ordergate.wiring.settings import LOOPBACK, CannotStart
 
 PATIENCE_S = 20.0
 
@@ -70,3 +73,12 @@ def test_a_port_that_is_taken_names_the_setting() -> None:
         Settings.admin_port = found[0].getsockname()[1]
         with pytest.raises(CannotStart, match="`admin_port`"), _listening(Settings()):  # type: ignore[arg-type]  # as above
             pass
+
+
+def test_a_port_that_is_kept_is_given_to_nobody_and_can_be_listened_on_by_its_number() -> None:
+    with kept_port() as port:
+        assert port not in {free_port() for _ in range(200)}
+        with socket.create_server((LOOPBACK, port)) as server, socket.create_connection((LOOPBACK, port)):
+            accepted, _ = server.accept()
+            with accepted:
+                assert accepted.getsockname()[1] == port

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, TextIO
 
@@ -27,7 +27,7 @@ from ordergate.core.ids import Symbol
 from ordergate.core.money import text
 from ordergate.wiring import demo
 from ordergate.wiring.gateway import Gateway
-from ordergate.wiring.serving import free_port, require_free, serve
+from ordergate.wiring.serving import kept_port, require_free, serve
 from ordergate.wiring.settings import LOOPBACK, CannotStart, Settings, parse, read_yaml
 
 VENUE_START_S_MAX: Final = 30.0
@@ -81,18 +81,34 @@ def _run(asked: Asked, folder: Path, tell: Callable[[Running], None]) -> None:
     require_free(LOOPBACK, asked.port, "--port")
     require_free(LOOPBACK, asked.venue_port, "--venue-port")
     require_free(LOOPBACK, asked.admin_port, "--admin-port")
+    with _ports(asked.port, asked.venue_port, asked.admin_port) as (port, venue_port, admin_port):
+        placed = msgspec.structs.replace(asked, port=port, venue_port=venue_port, admin_port=admin_port)
+        _run_at_its_ports(placed, folder, tell)
+
+
+@contextmanager
+def _ports(*asked: int) -> Iterator[list[int]]:
+    """These, and for each that nobody has chosen one that nobody else is given."""
+    with ExitStack() as kept:
+        yield [port or kept.enter_context(kept_port()) for port in asked]
+
+
+def _run_at_its_ports(asked: Asked, folder: Path, tell: Callable[[Running], None]) -> None:
     key, secret = _kept(folder / "secrets" / "venue-key"), _kept(folder / "secrets" / "venue-secret")
-    port, venue_port = asked.port or free_port(), asked.venue_port or free_port()
-    admin_port = asked.admin_port or free_port()
     venue_plain = demo.venue_plain(
-        folder, port=venue_port, key=key, secret=secret, recorded=list(asked.recorded), speed=asked.speed
+        folder,
+        port=asked.venue_port,
+        key=key,
+        secret=secret,
+        recorded=list(asked.recorded),
+        speed=asked.speed,
     )
     if asked.venue_admin_token:
         venue_plain["admin_token"] = asked.venue_admin_token
     venue_file = folder / "venue.yaml"
     _write(venue_file, yaml.safe_dump(venue_plain, sort_keys=False))
-    venue_url = f"http://{LOOPBACK}:{venue_port}"
-    settings = _settings(folder, port, admin_port, venue_url)
+    venue_url = f"http://{LOOPBACK}:{asked.venue_port}"
+    settings = _settings(folder, asked.port, asked.admin_port, venue_url)
 
     async def ready(gateway: Gateway) -> None:
         client_secret = await _demo_client(gateway, folder)

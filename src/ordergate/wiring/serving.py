@@ -9,6 +9,7 @@ import resource
 import signal
 import socket
 import ssl
+import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Final, Literal, Self, TextIO, cast
@@ -189,6 +190,21 @@ def free_port(host: str = LOOPBACK) -> int:
     with _listen(host, 0) as probe:
         port: int = probe.getsockname()[1]
         return port
+
+
+@contextmanager
+def kept_port(host: str = LOOPBACK) -> Iterator[int]:
+    """Such a port, which the system gives to nobody else until it is served.
+
+    Bound and not listened on, it is still there for whoever asks for it by its number. That is so on Linux;
+    other systems would refuse it to us as well.
+    """
+    with ExitStack() as kept:
+        probe = kept.enter_context(_listen(host, 0))
+        port: int = probe.getsockname()[1]
+        if sys.platform != "linux":
+            kept.close()
+        yield port
 
 
 def _listen(host: str, port: int, option: str = "--port") -> socket.socket:
