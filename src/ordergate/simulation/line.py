@@ -38,7 +38,7 @@ T = TypeVar("T")
 
 REQUEST_S_MAX: Final = 5.0
 _CONNECT_S_MAX: Final = 2.0
-_LATE_S_MAX: Final = 20.0
+LATE_S_MAX: Final = 20.0
 _CURT: Final = 0.5
 _HALF: Final = 0.5
 _FOR_REPLACES: Final = 0.4  # strikes of a smaller dose wait for a replace
@@ -155,7 +155,7 @@ class BrokerLine:
         if slow is None:
             return brokerage.trip_s()
         brokerage.weather.seen("N3")
-        return brokerage.trip_s() + slow.dose**2 * _LATE_S_MAX
+        return brokerage.trip_s() + slow.dose**2 * LATE_S_MAX
 
     def _arrive(
         self, call: Call, subject: str, act: Callable[[], Outcome], answer: asyncio.Future[Outcome]

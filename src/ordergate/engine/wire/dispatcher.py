@@ -32,6 +32,7 @@ from ordergate.engine.accounts.shares import Shares
 from ordergate.engine.stopping.kill_guard import KillGuard
 from ordergate.engine.wire.break_cancels import cancel_at_broker
 from ordergate.engine.wire.doubled import heed_answer
+from ordergate.engine.wire.early_cancels import EarlyCancels
 from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.engine.wire.holding import Held, until_free
 from ordergate.engine.wire.sendings import answered, correlation_of, of_cancel, of_replacement
@@ -81,6 +82,7 @@ class Dispatcher:
         self._pace = pace
         self._last_question: dict[OrderId, asyncio.Task[None]] = {}
         self._asking = Shares(pace.questions_max)
+        self._early_cancels = EarlyCancels()
 
     def is_full_for(self, account: AccountId) -> bool:
         return self._asking.is_full_for(account)
@@ -96,6 +98,8 @@ class Dispatcher:
         if seat is None:
             return
         self._egress.committed(event, written)
+        if isinstance(event, e.OrderEvent):
+            self._cancel_once_found(seat, event.order_id)
         match event:
             case e.OrderAccepted(order_id=order_id):
                 self.ask(seat, order_id, self.place(seat, order_id, self._clock.monotonic()))
@@ -192,6 +196,10 @@ class Dispatcher:
         await seat.lane.written()
         await self.cancel(seat, order_id)
 
+    def _cancel_once_found(self, seat: Seat, order_id: OrderId) -> None:
+        if self._early_cancels.are_due(order_id, seat.lane.books.order(order_id)):
+            self.ask(seat, order_id, self.cancel_again(seat, order_id))
+
     async def cancel(self, seat: Seat, order_id: OrderId, committed_at: float | None = None) -> None:
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or not order.cancel_requested:
@@ -209,6 +217,7 @@ class Dispatcher:
         order = seat.lane.books.order(order_id)
         if order is None:
             return
+        self._early_cancels.asked(order)
         told = order.is_final or not order.cancel_requested  # the stream was quicker
         events = () if told else of_cancel(order, outcome, self._clock.now())
         self._record(seat, order, *events, sent=sending.sent(order_id, outcome))

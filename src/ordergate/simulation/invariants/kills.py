@@ -18,11 +18,13 @@ from ordergate.simulation.audit import Kill, Known
 from ordergate.simulation.invariants.before_sending import SightedChecker
 from ordergate.simulation.invariants.controls import opens
 from ordergate.simulation.invariants.sight import Sight
+from ordergate.simulation.line import LATE_S_MAX
 from ordergate.simulation.trader import DEAD_MAN_S
 from ordergate.simulation.witness import Sent
 
 KILL_PROPAGATES_S: Final = 1.0
-SWEPT_S_MAX: Final = 20.0
+# A slow line holds what was sent before the calm for so long, and until it has arrived no cancel finds it.
+SWEPT_S_MAX: Final = LATE_S_MAX + 5.0
 COMMITTED_S_MAX: Final = 5.0
 _SETTLED_S: Final = 3.0
 
