@@ -51,7 +51,7 @@ def test_the_bounds_of_guessing_are_those_of_the_code() -> None:
 
 
 def test_the_words_that_make_no_password_are_those_of_the_code() -> None:
-    said = WRITTEN[SECURITY].partition("A password has ")[2].partition("\n\n")[0]
+    said = WRITTEN[SECURITY].partition("A password has ")[2].partition("are left of it")[0]
     assert said.startswith(f"{passwords.LENGTH_MIN} to {hashing.SECRET_LENGTH_MAX} characters")
     assert tuple(re.findall(r"`(\w+)`", said)) == passwords.CONTEXT
     assert passwords.LEFT_MIN == 8, "the text has it as a word"

@@ -67,6 +67,17 @@ async def test_people_come_back_as_they_were_put(kept: Kept) -> None:
     assert (await store.load(NOW)).people == (ALICE,)
 
 
+async def test_a_factor_is_sealed_otherwise_only_over_what_was_read(kept: Kept) -> None:
+    store, people = kept
+    await people.put_person(ALICE)
+
+    assert not await people.reseal_factor("alice", b"of before", b"otherwise")
+    assert not await people.reseal_factor("bob", b"sealed", b"otherwise")
+    assert (await store.load(NOW)).people == (ALICE,)
+    assert await people.reseal_factor("alice", b"sealed", b"otherwise")
+    assert (await store.load(NOW)).people == (msgspec.structs.replace(ALICE, totp=b"otherwise"),)
+
+
 @pytest.mark.parametrize(
     "changes", [{"user_id": "a b"}, {"tenant": ""}, {"accounts": frozenset({AccountId("L-alpha")})}]
 )

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from ordergate.core.ids import Env
 from ordergate.ports.keys import Context, KeysRefused, KeysUnavailable, Purpose, Wrapped
 from ordergate.security.keys.software import SoftwareKeys
+from ordergate.security.sealing.ciphers import Cipher
 from ordergate.security.sealing.data_keys import TTL_S, USES_MAX, DataKeys
 from ordergate.security.sealing.envelope import About, Envelope
 from ordergate.telemetry.secret import Secret
@@ -52,11 +53,14 @@ class Counted:
 class Safe:
     """An envelope over such a service, with a clock in hand."""
 
-    def __init__(self, env: Env = Env.PAPER) -> None:
+    def __init__(self, env: Env = Env.PAPER, cipher: Cipher = Cipher.AES_256_GCM) -> None:
         self.clock = SetClock()
         self.software = keys_of(env, lambda: self.clock.epoch)
         self.keys = Counted(self.software)
-        self.envelope = Envelope(self.keys, self.clock.monotonic)  # type: ignore[arg-type]  # stands in for a port
+        self.envelope = self.by(cipher)
+
+    def by(self, cipher: Cipher) -> Envelope:
+        return Envelope(self.keys, self.clock.monotonic, cipher)  # type: ignore[arg-type]  # stands in for a port
 
     async def begin(self) -> "Safe":
         await self.software.rotate(Purpose.SECRETS)
@@ -99,9 +103,14 @@ async def test_a_secret_of_another_row_or_owner_does_not_open(safe: Safe, field:
         await safe.envelope.open(sealed, other)
 
 
-@given(st.integers(0, 10_000), st.integers(0, 7), st.sampled_from(["nonce", "ciphertext", "blob"]))
-async def test_no_bit_of_it_can_be_turned(at: int, bit: int, part: str) -> None:
-    safe = await Safe().begin()
+@given(
+    st.integers(0, 10_000),
+    st.integers(0, 7),
+    st.sampled_from(["nonce", "ciphertext", "blob"]),
+    st.sampled_from(Cipher),
+)
+async def test_no_bit_of_it_can_be_turned(at: int, bit: int, part: str, cipher: Cipher) -> None:
+    safe = await Safe(cipher=cipher).begin()
     sealed = await safe.envelope.seal(SECRET, ABOUT)
     if part == "blob":
         turned = _turned(sealed.wrapped.blob, at, bit)
@@ -182,14 +191,14 @@ async def test_sec_4_a_rewrap_changes_what_wraps_and_nothing_else_and_again_chan
     safe: Safe,
 ) -> None:
     sealed = await safe.envelope.seal(SECRET, ABOUT)
-    assert await safe.envelope.rewrap(sealed, ABOUT) == sealed
+    assert await safe.envelope.renew(sealed, ABOUT) == sealed
     await safe.software.rotate(Purpose.SECRETS)
 
-    moved = await safe.envelope.rewrap(sealed, ABOUT)
+    moved = await safe.envelope.renew(sealed, ABOUT)
 
     assert moved.wrapped.version == 2
     assert (moved.nonce, moved.ciphertext) == (sealed.nonce, sealed.ciphertext)
-    assert await safe.envelope.rewrap(moved, ABOUT) == moved
+    assert await safe.envelope.renew(moved, ABOUT) == moved
     await safe.software.disable(Purpose.SECRETS, 1)
     assert await safe.envelope.open(moved, ABOUT) == SECRET
     with pytest.raises(KeysRefused):
@@ -209,10 +218,36 @@ async def test_sec_6_paper_opens_nothing_of_live_and_live_nothing_of_paper(safe:
         await safe.envelope.seal(SECRET, msgspec.structs.replace(ABOUT, env=Env.LIVE))
 
 
-async def test_another_algorithm_s_name_is_not_believed(safe: Safe) -> None:
+@pytest.mark.parametrize("name", ["AES-256-CBC", "ChaCha20-Poly1305", ""])
+async def test_another_algorithm_s_name_is_not_believed(safe: Safe, name: str) -> None:
     sealed = await safe.envelope.seal(SECRET, ABOUT)
     with pytest.raises(KeysRefused):
-        await safe.envelope.open(msgspec.structs.replace(sealed, algorithm="AES-256-CBC"), ABOUT)
+        await safe.envelope.open(msgspec.structs.replace(sealed, algorithm=name), ABOUT)
+
+
+@pytest.mark.parametrize("cipher", Cipher)
+async def test_what_any_cipher_sealed_opens_whichever_is_chosen_now(safe: Safe, cipher: Cipher) -> None:
+    sealed = await safe.by(cipher).seal(SECRET, ABOUT)
+    assert sealed.algorithm == cipher.value
+    for chosen in Cipher:
+        assert await safe.by(chosen).open(sealed, ABOUT) == SECRET
+
+
+@pytest.mark.parametrize("cipher", Cipher)
+async def test_a_secret_that_another_cipher_sealed_is_sealed_anew_and_again_changes_nothing(
+    safe: Safe, cipher: Cipher
+) -> None:
+    (other,) = set(Cipher) - {cipher}
+    before = await safe.by(other).seal(SECRET, ABOUT)
+    chosen = safe.by(cipher)
+    assert not chosen.is_current(before, 1)
+
+    after = await chosen.renew(before, ABOUT)
+
+    assert chosen.is_current(after, 1)
+    assert after.wrapped.blob != before.wrapped.blob, "a data key serves one cipher"
+    assert await chosen.open(after, ABOUT) == SECRET
+    assert await chosen.renew(after, ABOUT) == after
 
 
 def _turned(value: bytes, at: int, bit: int) -> bytes:

@@ -26,6 +26,7 @@ from ordergate.security.keys.software import SoftKey, SoftwareKeys, p256
 from ordergate.security.memory import MemoryStore
 from ordergate.security.oauth_requests import ASSERTION_TYPE, Answer, Received
 from ordergate.security.passkeys import PeopleStore
+from ordergate.security.people.breaches import BreachedPasswords
 from ordergate.security.people.memory import MemoryPeople
 from ordergate.security.people.totp import Totp
 from ordergate.security.profile import Profile, profile
@@ -282,6 +283,7 @@ async def world(
     noted: Noted | None = None,
     signed: Note | None = None,
     programs_step_up: bool = False,
+    breached: BreachedPasswords | None = None,
 ) -> World:
     clock = clock or SetClock()
     store = store or MemoryStore(env)
@@ -300,6 +302,7 @@ async def world(
         noted=noted,
         signed=signed,
         programs_step_up=programs_step_up,
+        breached=breached,
     )
     made = World(security, described, keys, await own_key(keys), store=store, clock=clock)
     if env is Env.LIVE:

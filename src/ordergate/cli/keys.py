@@ -65,7 +65,10 @@ def rotate(
 
 @app.command()
 def rewrap(config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJson = False) -> None:
-    """Go on wrapping what is stored under the newest key, where a rotation was interrupted."""
+    """Go on wrapping what is stored under the newest key, where a rotation was interrupted.
+
+    What another cipher sealed than the settings name now is sealed anew by theirs.
+    """
     from ordergate.wiring import databases, key_rotation
 
     with waiting("rewrapping"):

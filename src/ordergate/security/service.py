@@ -21,6 +21,7 @@ from ordergate.security.grant_desk import GrantDesk
 from ordergate.security.hashing import hash_secret, new_secret
 from ordergate.security.metadata import AUTHORIZE
 from ordergate.security.passkeys import PeopleStore
+from ordergate.security.people.breaches import BreachedPasswords
 from ordergate.security.people.ceremonies import party_of
 from ordergate.security.people.entrance import Entrance
 from ordergate.security.people.factors import Factors
@@ -135,6 +136,7 @@ async def start(
     noted: Noted | None = None,
     signed: Note | None = None,
     programs_step_up: bool = False,
+    breached: BreachedPasswords | None = None,
 ) -> Security:
     """Read the store, publish the keys, and be ready to answer. Raises StoreUnavailable,
     KeysUnavailable and KeysRefused.
@@ -155,7 +157,7 @@ async def start(
     )
     party = party_of(profile)
     entrance = Entrance(profile, directory, clock, passkeys=party is not None)
-    factors = Factors(directory, totp, clock)
+    factors = Factors(directory, totp, clock, breached)
     login = Login(entrance, people, requests=requests, factors=factors, clock=clock)
     passkeys = PasskeyLogin(entrance, party, people, clock=clock)
     passwords = PasswordChange(entrance, people, factors=factors, passkeys=passkeys, clock=clock)

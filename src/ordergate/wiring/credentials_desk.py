@@ -58,7 +58,7 @@ async def opened(
         for name, its in settings.brokers.items()
         if its.oauth
     }
-    envelope = Envelope(keys, clock.monotonic)
+    envelope = key_service.envelope(settings, keys)
     async with store.connected(settings.environment, dsn) as rows:
         desk = CredentialDesk(
             settings.environment,

@@ -55,7 +55,6 @@ from ordergate.security.postgres import PostgresStore
 from ordergate.security.postgres import connected as identity_store
 from ordergate.security.profile import profile
 from ordergate.security.programs import Programs
-from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.metrics import Metrics
 from ordergate.wiring import auditing, credentials_desk, declaration, key_service, market_hours, surveillance
 from ordergate.wiring.brokerages import Brokerages
@@ -66,6 +65,7 @@ from ordergate.wiring.credential_keeper import CredentialKeeper
 from ordergate.wiring.fold_rules import fold_rules
 from ordergate.wiring.hooks import Hooks
 from ordergate.wiring.kill_files import KillFiles
+from ordergate.wiring.people import breached_passwords
 from ordergate.wiring.roles import places
 from ordergate.wiring.secret_ages import SecretAges
 from ordergate.wiring.settings import CannotStart, IssuerFile, Settings
@@ -280,19 +280,20 @@ async def _identity(
         await place_owners(dsn, {place.account: place.tenant for place in places(settings)})
     except ValueError as error:
         raise CannotStart(f"{error}: `accounts` in the settings and the database say otherwise") from error
-    envelope = Envelope(keys, clock.monotonic)
+    envelope = key_service.envelope(settings, keys)
     factors = await factor_key(env, keys, envelope, FactorKeyStore(env, store.pool))
     identity = await security.start(
         known_as,
         store,
         clock,
         people=PostgresPeople(env, store.pool),
-        totp=Totp(env, factors),
+        totp=Totp(env, factors, settings.keys.cipher),
         keys=keys,
         issuers=issuers,
         noted=partial(auditing.note_token, record, clock),
         signed=partial(auditing.note_signed, record, clock),
         programs_step_up=not settings.kill_switch.two_persons,
+        breached=breached_passwords(settings),
     )
     running = asyncio.create_task(identity.run(), name="identity")
     stack.push_async_callback(_end, running)

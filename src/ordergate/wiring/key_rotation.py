@@ -7,6 +7,7 @@ enabled.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -17,11 +18,13 @@ from ordergate.ports.keys import Keys, KeyVersion, Purpose
 from ordergate.security.clients import StoreUnavailable
 from ordergate.security.credentials import store
 from ordergate.security.directory import Directory
-from ordergate.security.factor_key import FactorKeyStore
+from ordergate.security.factor_key import FactorKeyStore, factor_key
+from ordergate.security.people.postgres import PostgresPeople
+from ordergate.security.people.resealing import reseal_factors
+from ordergate.security.people.totp import Totp
 from ordergate.security.postgres import connected
 from ordergate.security.profile import profile
 from ordergate.security.sealing import rewrapping
-from ordergate.security.sealing.envelope import Envelope
 from ordergate.security.sealing.rewrapping import Rewrapped, Several
 from ordergate.security.signing import Signer
 from ordergate.wiring import databases, key_service
@@ -83,7 +86,7 @@ def rotate_secrets(settings: Settings) -> Rewrapped:
 
 
 def rewrap(settings: Settings) -> Rewrapped:
-    """Go on with what a rotation left. Raises CannotStart."""
+    """Go on with what a rotation left, and seal anew by the cipher of the settings. Raises CannotStart."""
 
     async def ask(keys: Keys) -> Rewrapped:
         return await _rewrap(settings, keys)
@@ -97,9 +100,16 @@ async def _rewrap(settings: Settings, keys: Keys) -> Rewrapped:
         store.connected(settings.environment, dsn) as rows,
         connected(settings.environment, dsn) as identity,
     ):
-        envelope = Envelope(keys, SystemClock().monotonic)
-        factors = FactorKeyStore(settings.environment, identity.pool)
-        return await rewrapping.rewrap(keys, envelope, Several((rows, factors)))
+        env, envelope = settings.environment, key_service.envelope(settings, keys)
+        factor_keys = FactorKeyStore(env, identity.pool)
+        told = await rewrapping.rewrap(keys, envelope, Several((rows, factor_keys)))
+        everybody = (await identity.load(int(time.time()))).people
+        having = [person for person in everybody if person.totp is not None]
+        if not having:
+            return told
+        totp = Totp(env, await factor_key(env, keys, envelope, factor_keys), settings.keys.cipher)
+        factors = await reseal_factors(having, totp, PostgresPeople(env, identity.pool))
+        return msgspec.structs.replace(told, factors=factors)
 
 
 def _with_keys(settings: Settings, ask: Callable[[Keys], Awaitable[T]]) -> T:

@@ -1,4 +1,4 @@
-"""Opens the key service that the settings name, and loads the libraries of no other."""
+"""Opens the key service that the settings name, and what seals with it; loads the libraries of no other."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from ordergate.core.ids import Env
 from ordergate.ports.keys import Keys
 from ordergate.security.keys import local
+from ordergate.security.sealing.envelope import Envelope
 from ordergate.wiring.secret_sources import Rereading
 from ordergate.wiring.settings import AwsKeys, CannotStart, FileKeys, HsmKeys, Settings
 
@@ -18,6 +19,11 @@ async def opened(settings: Settings) -> AsyncIterator[Keys]:
     """The keys of the settings' environment for as long as the block lasts. Raises CannotStart and Fault."""
     async with AsyncExitStack() as stack:
         yield await _open(settings, stack)
+
+
+def envelope(settings: Settings, keys: Keys) -> Envelope:
+    """What seals and opens secrets with these keys, by the cipher of the settings."""
+    return Envelope(keys, time.monotonic, settings.keys.cipher)
 
 
 async def _open(settings: Settings, stack: AsyncExitStack) -> Keys:

@@ -17,17 +17,17 @@ from ordergate.core.ids import AccountId
 from ordergate.security.code_grants import secret_hash
 from ordergate.security.factor_key import FactorKeyStore, factor_key
 from ordergate.security.hashing import hash_secret
+from ordergate.security.people.breaches import BreachedPasswords, NoList
 from ordergate.security.people.passwords import refuse_password
 from ordergate.security.people.postgres import PostgresPeople
 from ordergate.security.people.totp import Totp
 from ordergate.security.persons import Person
 from ordergate.security.postgres import PostgresStore
 from ordergate.security.resets import RESET_S, Reset
-from ordergate.security.sealing.envelope import Envelope
 from ordergate.telemetry.secret import Secret
 from ordergate.wiring import key_service
 from ordergate.wiring.registry import CannotRegister, on_store
-from ordergate.wiring.settings import Settings
+from ordergate.wiring.settings import CannotStart, Settings
 
 RESET_BYTES: Final = 32
 
@@ -68,8 +68,7 @@ def add(
     unknown = sorted(set(accounts) - settings.accounts.keys())
     if unknown:
         raise CannotRegister(f"the gateway has no account {', '.join(unknown)}")
-    if (no := refuse_password(password, (user_id, settings.tenant))) is not None:
-        raise CannotRegister(no)
+    _check_password(settings, user_id, password)
     person = Person(
         user_id=user_id,
         tenant=settings.tenant,
@@ -92,6 +91,18 @@ def add(
         return told
 
     return on_store(settings, put)
+
+
+def breached_passwords(settings: Settings) -> BreachedPasswords | None:
+    """The list of the settings, if they name one. Raises CannotStart where it is none."""
+    if settings.breached_passwords is None:
+        return None
+    named = BreachedPasswords(settings.breached_passwords)
+    try:
+        named.check()
+    except NoList as error:
+        raise CannotStart(f"{error}: see `breached_passwords`") from error
+    return named
 
 
 def listed(settings: Settings) -> list[Shown]:
@@ -136,12 +147,22 @@ def reset(settings: Settings, user_id: str) -> StartedReset:
     return on_store(settings, put)
 
 
+def _check_password(settings: Settings, user_id: str, password: Secret) -> None:
+    names = (user_id, settings.tenant)
+    try:
+        no = refuse_password(password, names, breached_passwords(settings))
+    except NoList as error:
+        raise CannotRegister(str(error)) from error
+    if no is not None:
+        raise CannotRegister(no)
+
+
 async def _factor(settings: Settings, store: PostgresStore, user_id: str) -> tuple[bytes, Secret]:
     env = settings.environment
     async with key_service.opened(settings) as keys:
-        envelope = Envelope(keys, time.monotonic)
+        envelope = key_service.envelope(settings, keys)
         key = await factor_key(env, keys, envelope, FactorKeyStore(env, store.pool))
-    return Totp(env, key).fresh(user_id)
+    return Totp(env, key, settings.keys.cipher).fresh(user_id)
 
 
 async def everybody(store: PostgresStore) -> dict[str, Person]:

@@ -24,6 +24,7 @@ from ordergate.core.instruments import Instrument, names_of
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.security.profile import FOREIGN_S_MAX, check_url, is_loopback
+from ordergate.security.sealing.ciphers import Cipher
 from ordergate.wiring.client_settings import HookSettings, QuotaSettings, StreamSettings
 from ordergate.wiring.pins import PinSettings
 from ordergate.wiring.secret_sources import CannotStart as CannotStart  # noqa: PLC0414  # said by settings
@@ -232,7 +233,9 @@ class DeclarationSettings(msgspec.Struct, frozen=True, kw_only=True, forbid_unkn
 
 
 class _Kind(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="kind"):
-    """Which key service it is."""
+    """Which key service it is, and by which cipher secrets are sealed under its keys."""
+
+    cipher: Cipher = Cipher.AES_256_GCM
 
 
 class FileKeys(_Kind, frozen=True, tag="file"):
@@ -281,6 +284,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     accounts: dict[AccountId, AccountSettings]
     issuers: tuple[IssuerFile, ...] = ()
     authorization_server: bool = True
+    breached_passwords: Path | None = None
     origins: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     quotas: QuotaSettings = QuotaSettings()

@@ -7,24 +7,34 @@ loop, few at a time.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from ordergate.core.ids import Env
 from ordergate.ports.clock import Clock
 from ordergate.security.directory import Directory
 from ordergate.security.hashing import SECRET_LENGTH_MAX, Workers, hash_secret, matches
+from ordergate.security.people.breaches import BreachedPasswords, NoList
 from ordergate.security.people.passwords import refuse_password
 from ordergate.security.people.totp import STEP_S, Totp
 from ordergate.security.persons import Person
+from ordergate.telemetry import log
 from ordergate.telemetry.secret import Secret
+
+UNCOMPARED: Final = "no password can be compared with those of breaches now: tell who runs the gateway"
+
+_log = log.logger("security")
 
 
 class Factors:
     """One per process, on the event loop. What waits for a worker raises Busy where too many do."""
 
-    def __init__(self, directory: Directory, totp: Totp, clock: Clock) -> None:
+    def __init__(
+        self, directory: Directory, totp: Totp, clock: Clock, breached: BreachedPasswords | None = None
+    ) -> None:
         self._directory = directory
         self._totp = totp
         self._clock = clock
+        self._breached = breached
         self._workers = Workers()
 
     async def knows(self, person: Person | None, password: str) -> bool:
@@ -48,7 +58,11 @@ class Factors:
 
     async def refuse(self, password: Secret, names: Iterable[str]) -> str | None:
         """Why it is no password, if so."""
-        return await self._workers.call(lambda: refuse_password(password, names))
+        try:
+            return await self._workers.call(lambda: refuse_password(password, names, self._breached))
+        except NoList as error:
+            _log.error("passwords.uncompared", why=str(error))
+            return UNCOMPARED
 
     async def hashed(self, password: Secret) -> str:
         return await self._workers.call(lambda: hash_secret(password))

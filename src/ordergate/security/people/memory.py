@@ -28,6 +28,13 @@ class MemoryPeople:
             self.resets.pop(person.user_id, None)
         self._store.people[person.user_id] = person
 
+    async def reseal_factor(self, user_id: str, before: bytes, after: bytes) -> bool:
+        person = self._store.people.get(user_id)
+        if person is None or person.totp != before:
+            return False
+        self._store.people[user_id] = msgspec.structs.replace(person, totp=after)
+        return True
+
     async def put_grant(self, grant: Grant) -> None:
         self.grants[grant.grant_id] = grant
 

@@ -1,4 +1,4 @@
-"""Which passwords are not taken: too short, too long, common, or made of what anybody would try first.
+"""Which passwords are not taken: too short, too long, common, known, or made of what anybody would try first.
 
 Any signs may be in one, and nothing has to be. A password is made on the gateway's machine; a login only
 compares.
@@ -12,6 +12,7 @@ from typing import Final
 from zxcvbn import zxcvbn
 
 from ordergate.security.hashing import SECRET_LENGTH_MAX
+from ordergate.security.people.breaches import BreachedPasswords
 from ordergate.telemetry.secret import Secret
 
 LENGTH_MIN: Final = 12
@@ -25,8 +26,13 @@ JUDGED_MAX: Final = 72
 _NAME_LENGTH_MIN: Final = 3
 
 
-def refuse_password(password: Secret, names: Iterable[str]) -> str | None:
-    """Why it is not taken, if so: what is left without these words must not be easily guessed by itself."""
+def refuse_password(
+    password: Secret, names: Iterable[str], breached: BreachedPasswords | None = None
+) -> str | None:
+    """Why it is not taken, if so: what is left without these words must not be easily guessed by itself.
+
+    Raises NoList where the list of breached ones cannot be asked.
+    """
     text = password.reveal()
     if not LENGTH_MIN <= len(text) <= SECRET_LENGTH_MAX:
         return f"a password has {LENGTH_MIN} to {SECRET_LENGTH_MAX} characters"
@@ -40,6 +46,8 @@ def refuse_password(password: Secret, names: Iterable[str]) -> str | None:
         return "a password is more than a few characters again and again"
     if _is_guessed(text, words):
         return "a password is not a common one, nor made of common ones, names, dates or neighbouring keys"
+    if breached is not None and breached.has(password):
+        return "a password is none that came to light in a breach"
     return None
 
 

@@ -33,6 +33,7 @@ _DROP_PASSKEY: Final = sql("drop_passkey")
 _PUT_RESET: Final = sql("put_reset")
 _RESET: Final = sql("load_reset")
 _CHANGE_PASSWORD: Final = sql("change_password")
+_RESEAL_FACTOR: Final = sql("reseal_factor")
 _NOTED: Final = sql("noted")
 
 
@@ -55,6 +56,16 @@ class PostgresPeople:
             sorted(person.accounts),
             person.enabled,
         )
+
+    async def reseal_factor(self, user_id: str, before: bytes, after: bytes) -> bool:
+        noted = json.dumps({"with": "the same second factor, sealed anew"})
+        with told_as_unavailable():
+            async with self._pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
+                await connection.execute(_NOTED, noted, timeout=TIMEOUT_S)
+                told = await connection.fetchval(
+                    _RESEAL_FACTOR, self._env.value, user_id, before, after, timeout=TIMEOUT_S
+                )
+        return told is not None
 
     async def put_grant(self, grant: Grant) -> None:
         await self._value(

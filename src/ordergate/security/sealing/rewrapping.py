@@ -1,7 +1,7 @@
 """Wraps every stored data key anew after a rotation, and lets old wrapping keys go once nothing needs them.
 
-Row by row, each durable by itself: it can stop anywhere, be run again, and be run by two at once. No secret
-is opened for it.
+Row by row, each durable by itself: it can stop anywhere, be run again, and be run by two at once. A secret is
+opened for it only where another cipher sealed it than the one of the moment, by which it is sealed again.
 """
 
 from __future__ import annotations
@@ -56,11 +56,15 @@ class Several:
 
 
 class Rewrapped(msgspec.Struct, frozen=True):
-    """How far it came: `left` rows are not under the newest key, and `disabled` versions are let go."""
+    """How far it came: `left` rows are not as new ones would be, and `disabled` versions are let go.
+
+    `factors` are second factors that another cipher had sealed.
+    """
 
     done: int
     left: int
     disabled: tuple[int, ...] = ()
+    factors: int = 0
 
 
 async def rewrap(keys: Keys, envelope: Envelope, rows: Rows, *, at_most: int | None = None) -> Rewrapped:
@@ -71,19 +75,19 @@ async def rewrap(keys: Keys, envelope: Envelope, rows: Rows, *, at_most: int | N
         return Rewrapped(0, 0)
     done = 0
     for row in await rows.sealed_rows():
-        if row.sealed is None or row.sealed.wrapped.version == current.version:
+        if row.sealed is None or envelope.is_current(row.sealed, current.version):
             continue
         if at_most is not None and done >= at_most:
             break
         try:
-            after = await envelope.rewrap(row.sealed, row.about())
+            after = await envelope.renew(row.sealed, row.about())
         except KeysRefused:
             if await _was_moved(rows, row):
                 continue  # another who does the same was quicker, and has let the old key go
             raise
         done += await rows.reseal(row.row_id, row.sealed, after)
-    under = [row.sealed.wrapped.version for row in await rows.sealed_rows() if row.sealed is not None]
-    left = sum(version != current.version for version in under)
+    now = [row.sealed for row in await rows.sealed_rows() if row.sealed is not None]
+    left = sum(not envelope.is_current(sealed, current.version) for sealed in now)
     old = [one.version for one in versions if one.enabled and one.version != current.version]
     disabled = [version for version in old if not left]
     for version in disabled:

@@ -1,0 +1,25 @@
+"""Seals every second factor by the cipher of the moment, after another one was chosen.
+
+Person by person, each durable by itself: it can stop anywhere, be run again, and be run by two at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ordergate.security.people.totp import Totp
+from ordergate.security.persons import GrantStore, Person
+from ordergate.telemetry import log
+
+_log = log.logger("security")
+
+
+async def reseal_factors(people: Iterable[Person], totp: Totp, store: GrantStore) -> int:
+    """How many were sealed anew. Raises StoreUnavailable; what was done until then stays done."""
+    done = 0
+    for person in people:
+        after = None if person.totp is None else totp.renewed(person.user_id, person.totp)
+        if person.totp is not None and after is not None:
+            done += await store.reseal_factor(person.user_id, person.totp, after)
+    _log.info("factors.resealed", done=done)
+    return done
