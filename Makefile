@@ -64,6 +64,7 @@ bench: $(DEVELOPMENT) ## the performance suite; writes bench/results/
 
 lint: $(DEVELOPMENT) ## style and import contracts
 	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check --quiet $(CODE)
 	$(BIN)/lint-imports
 
 $(SCANNERS): requirements-scan.txt
@@ -97,6 +98,7 @@ docs: $(DEVELOPMENT) ## the documentation as a site in build/site, every link ch
 
 fix: $(DEVELOPMENT) ## mend what ruff can mend by itself
 	$(BIN)/ruff check --fix $(CODE)
+	$(BIN)/ruff format $(CODE)
 
 lock: ## resolve the requirements anew (needs uv and npm)
 	uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url \

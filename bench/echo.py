@@ -1,6 +1,6 @@
 """The yardstick for REST: FastAPI reads an order with pydantic and gives it back. Nothing else.
 
-    python -m bench.echo
+python -m bench.echo
 """
 
 from __future__ import annotations

@@ -72,9 +72,7 @@ async def write_past(dsn: str, orders: int) -> None:
 
 def _record(lane: Lane, number: int) -> Committed:
     now = datetime.now(UTC)
-    order = order_id(
-        Env.PAPER, at_ms=int(now.timestamp() * 1000), entropy=secrets.randbits(ENTROPY_BITS)
-    )
+    order = order_id(Env.PAPER, at_ms=int(now.timestamp() * 1000), entropy=secrets.randbits(ENTROPY_BITS))
     events: list[AnyOrderEvent] = [
         OrderAccepted(
             order_id=order,

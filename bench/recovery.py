@@ -115,9 +115,7 @@ async def _reconciliations(
     dsn = await server.database("reconciled")
     async with stand(cores, folder, "reconciled", dsn=dsn, broker=broker) as fresh:
         await _until_open(fresh, size.reconciled)
-    limited = stand(
-        cores, folder, "reconciled", dsn=dsn, broker=broker, requests_per_minute=RATE_PER_MINUTE
-    )
+    limited = stand(cores, folder, "reconciled", dsn=dsn, broker=broker, requests_per_minute=RATE_PER_MINUTE)
     async with limited as now, httpx.AsyncClient(base_url=f"http://127.0.0.1:{now.port}") as client:
         headers = {"Authorization": f"Bearer {now.token}"}
         asked = {"account_id": ACCOUNT}

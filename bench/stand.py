@@ -105,9 +105,7 @@ async def stand(
         ) as process:
             secret = process.said["client_secret"]
             token = "" if tls is not None else await _token(port, subject.CLIENT, secret)
-            yield Stand(
-                port=port, token=token, key=name, broker=broker, process=process, database=database
-            )
+            yield Stand(port=port, token=token, key=name, broker=broker, process=process, database=database)
     finally:
         await database.close()
 

@@ -1,6 +1,6 @@
 """Keeps the figures of a long dose where ORDERGATE_RECORD names a folder, with the commit they are of.
 
-    ORDERGATE_RECORD=bench/results make test-long TESTS=tests/audit/test_independent_verifier.py
+ORDERGATE_RECORD=bench/results make test-long TESTS=tests/audit/test_independent_verifier.py
 """
 
 import json

@@ -75,9 +75,7 @@ class Books(Ledger):
                 order_id=order, at=self.now(), terms=terms, actor="a", config_hash="c", failed=failed
             )
         else:
-            event = e.OrderAccepted(
-                order_id=order, at=self.now(), terms=terms, actor="a", config_hash="c"
-            )
+            event = e.OrderAccepted(order_id=order, at=self.now(), terms=terms, actor="a", config_hash="c")
         self.happen(event)
         return Answer(order_id=order, body=self.bodies[order], failed=failed)
 

@@ -47,9 +47,7 @@ class Market:
         )
         order = self.ledger.new_order_id()
         at = self.ledger.now()
-        self.ledger.happen(
-            e.OrderAccepted(order_id=order, at=at, terms=terms, actor="a", config_hash="c")
-        )
+        self.ledger.happen(e.OrderAccepted(order_id=order, at=at, terms=terms, actor="a", config_hash="c"))
 
     def _break(self, choice: int) -> None:
         at = self.ledger.now()

@@ -78,9 +78,7 @@ class SlowBooks(Books):
         await self._world()
         return found
 
-    async def frames(
-        self, account: str, *, after: int, upto: int, limit: int
-    ) -> list[EventRow]:
+    async def frames(self, account: str, *, after: int, upto: int, limit: int) -> list[EventRow]:
         await self._world()
         found = await super().frames(ACCOUNT, after=after, upto=upto, limit=limit)
         await self._world()

@@ -83,9 +83,7 @@ async def test_an_invalid_token_in_a_frame_closes_with_4001(served: Served) -> N
 @pytest.mark.parametrize(
     ("origin", "opens"), [("https://console.example", True), ("https://evil.example", False)]
 )
-async def test_only_pages_of_a_known_origin_may_open_a_stream(
-    books: Books, origin: str, opens: bool
-) -> None:
+async def test_only_pages_of_a_known_origin_may_open_a_stream(books: Books, origin: str, opens: bool) -> None:
     deps = deps_of(books, bounds=Bounds(origins=frozenset({"https://console.example"})))
     async with serving(deps) as served:
         headers = {"authorization": f"Bearer {TRADER}", "origin": origin}
@@ -378,9 +376,7 @@ async def test_a_client_that_does_not_read_is_closed_and_slows_nobody(served: Se
 
 async def test_a_client_that_stays_stuck_is_closed_even_when_little_happens(books: Books) -> None:
     clock = StillClock()
-    bounds = Bounds(
-        heartbeat_s=0.01, stream_queue_messages_max=1_000_000, stream_queue_bytes_max=1 << 30
-    )
+    bounds = Bounds(heartbeat_s=0.01, stream_queue_messages_max=1_000_000, stream_queue_bytes_max=1 << 30)
     deps = deps_of(books, clock=clock, bounds=bounds)
     async with serving(deps) as served:
         deaf = Deaf(served.port)
@@ -392,8 +388,6 @@ async def test_a_client_that_stays_stuck_is_closed_even_when_little_happens(book
                 clock.seconds += 1
                 await asyncio.sleep(0.01)
         deaf.socket.close()
-
-
 
 
 class HeldBooks(Books):

@@ -18,6 +18,8 @@ from ordergate.ports.journal import Journal
 from tests.journal.making import ALICE, BOB, Owner, accepted, opened, taken
 
 ORIGIN = "ordergate.test/paper"
+
+
 class OwnNoteKey:
     """A key in the test's own hands."""
 

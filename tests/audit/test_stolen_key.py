@@ -81,9 +81,7 @@ async def test_every_mutation_of_a_log_that_changed_its_key_is_detected(
             verify(records, kept, [published[-1]])
 
 
-def _sign_with_the_old_key(
-    chance: random.Random, records: list[dict[str, Any]], kept: list[str]
-) -> None:
+def _sign_with_the_old_key(chance: random.Random, records: list[dict[str, Any]], kept: list[str]) -> None:
     """Another history out of the old key: it goes on for ever, or names a key of the thief's."""
     thief = Ed25519PrivateKey.from_private_bytes(chance.randbytes(32))
     public = thief.public_key().public_bytes_raw()

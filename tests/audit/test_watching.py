@@ -199,9 +199,7 @@ BREACHES = (
     "order_resolved",
     "break_resolved",
 )
-CHANGES = tuple(
-    kind for kind in BREACHES if kind.startswith(("kill", "limit", "change", "override"))
-)
+CHANGES = tuple(kind for kind in BREACHES if kind.startswith(("kill", "limit", "change", "override")))
 
 
 @pytest.mark.parametrize("kind", BREACHES)

@@ -50,9 +50,7 @@ def test_the_unproven_claims_are_not_made(clock: HandClock) -> None:
 # -- place
 
 
-async def test_a_yes_that_names_our_order_is_an_acknowledgement(
-    server: ByteServer, broker: Alpaca
-) -> None:
+async def test_a_yes_that_names_our_order_is_an_acknowledgement(server: ByteServer, broker: Alpaca) -> None:
     server.play(says(200, documents.order(our_id(1), status="accepted")))
     outcome = await place(broker)
     assert isinstance(outcome, Acknowledged)
@@ -247,9 +245,7 @@ async def test_a_cancel_without_the_brokers_id_looks_it_up(server: ByteServer, b
     assert server.paths()[1] == f"DELETE /v2/orders/{documents.BROKER_ID}"
 
 
-async def test_a_cancel_of_an_order_that_is_not_there_is_refused(
-    server: ByteServer, broker: Alpaca
-) -> None:
+async def test_a_cancel_of_an_order_that_is_not_there_is_refused(server: ByteServer, broker: Alpaca) -> None:
     server.play(ABSENT)
     assert isinstance(await broker.cancel(our_id(1), None), Rejected)
 

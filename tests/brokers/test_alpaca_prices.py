@@ -89,9 +89,7 @@ async def test_it_logs_in_subscribes_and_says_prices(clock: HandClock) -> None:
             ask_size=Decimal("1.5"),
             at=at,
         ),
-        Quote(
-            symbol=ACME, bid=None, bid_size=Decimal(0), ask=Decimal("5.25"), ask_size=Decimal(1), at=at
-        ),
+        Quote(symbol=ACME, bid=None, bid_size=Decimal(0), ask=Decimal("5.25"), ask_size=Decimal(1), at=at),
     ]
 
 

@@ -78,9 +78,7 @@ async def test_open_orders_are_read_page_by_page(server: ByteServer, broker: Alp
     assert server.paths()[1].endswith("&after_order_id=id-499")
 
 
-async def test_recent_orders_are_one_list_with_what_was_replaced(
-    server: ByteServer, broker: Alpaca
-) -> None:
+async def test_recent_orders_are_one_list_with_what_was_replaced(server: ByteServer, broker: Alpaca) -> None:
     old = documents.order(our_id(1), id="a", filled_qty="4", status="replaced", replaced_by="b")
     new = documents.order(our_id(1, 2), id="b", qty="6", filled_qty="1", replaces="a")
     server.play(says(200, [old, new, documents.order(our_id(2), id="c", status="canceled")]))

@@ -226,9 +226,7 @@ async def test_a_line_that_the_server_wants_closed_is_not_used_again(
     assert server.connections == 2
 
 
-async def test_a_line_that_was_idle_for_too_long_is_not_trusted(
-    server: ByteServer, clock: HandClock
-) -> None:
+async def test_a_line_that_was_idle_for_too_long_is_not_trusted(server: ByteServer, clock: HandClock) -> None:
     server.play(says(200, OK))
     http = client_of(server.url, clock, HttpLimits(idle_s=1e-9))
     for _ in range(3):

@@ -154,9 +154,7 @@ async def test_latency_is_slept_on_the_clock_that_was_given(
 # -- the stream
 
 
-async def test_what_happens_while_the_line_is_cut_is_lost(
-    paper: Twin, exchange: PaperExchange
-) -> None:
+async def test_what_happens_while_the_line_is_cut_is_lost(paper: Twin, exchange: PaperExchange) -> None:
     async with listening(paper) as ear:
         order_id = await placed(paper)
         await ear.until_reports(r.AcknowledgedReport)
@@ -259,9 +257,7 @@ async def test_a_stop_that_was_reached_stays_awake(exchange: PaperExchange, pape
     assert seen.status is BrokerStatus.FILLED
 
 
-async def test_an_order_that_crosses_the_market_fills_at_once(
-    exchange: PaperExchange, paper: Twin
-) -> None:
+async def test_an_order_that_crosses_the_market_fills_at_once(exchange: PaperExchange, paper: Twin) -> None:
     exchange.mark(ACME, Decimal("9.50"))
     await placed(paper, asked=terms(time_in_force=TimeInForce.FOK))
     (execution,) = [it.report async for it in paper.executions(after=None)]
@@ -269,9 +265,7 @@ async def test_an_order_that_crosses_the_market_fills_at_once(
     assert execution.price == Decimal("9.50")
 
 
-async def test_executions_may_be_taken_back_and_corrected(
-    exchange: PaperExchange, paper: Twin
-) -> None:
+async def test_executions_may_be_taken_back_and_corrected(exchange: PaperExchange, paper: Twin) -> None:
     async with listening(paper) as ear:
         order_id = await placed(paper)
         one = exchange.fill(order_id, Decimal(4), Decimal(10))

@@ -74,9 +74,7 @@ class VenueFloor:
 
 
 @asynccontextmanager
-async def venue_floor(
-    settings: AlpacaSettings = TUNED, *, rate_limit: int = 0
-) -> AsyncIterator[VenueFloor]:
+async def venue_floor(settings: AlpacaSettings = TUNED, *, rate_limit: int = 0) -> AsyncIterator[VenueFloor]:
     async with running(msgspec.structs.replace(SETTINGS, rate_limit=rate_limit)) as venue:
         floor = VenueFloor(venue, settings)
         try:

@@ -85,9 +85,7 @@ def test_the_drop_copy_is_told_by_the_gateway_to_whoever_may_see_it(desk: Desk) 
     headers = {"authorization": f"Bearer {desk.ask('token').out.strip()}"}
 
     def told() -> bool:
-        answer = httpx.get(
-            address, headers=headers, params={"limit": 500}, timeout=10, trust_env=False
-        )
+        answer = httpx.get(address, headers=headers, params={"limit": 500}, timeout=10, trust_env=False)
         assert answer.status_code == 200, answer.text
         return order["id"] in answer.text
 

@@ -75,9 +75,7 @@ def test_local_beside_no_gateways_folder_stops_nothing_and_says_so(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
-def test_local_is_a_row_where_there_can_be_no_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_local_is_a_row_where_there_can_be_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     async def written(*_: object) -> str | None:
         return None
 
@@ -115,9 +113,7 @@ def test_a_running_gateway_takes_what_was_raised_locally_and_folds_it_into_the_j
         (stop,) = desk.get("kill", "show")["stops"]
         assert (stop["grade"], stop["reason"], stop["actor"][:6]) == ("cancel_all", "a drill", "local:")
         wait_until((folder / "kill" / "taken" / raised.json["flag"]).exists, "the flag to be taken")
-        wait_until(
-            lambda: desk.get("orders", "show", waiting["id"])["status"] == "canceled", "the cancel"
-        )
+        wait_until(lambda: desk.get("orders", "show", waiting["id"])["status"] == "canceled", "the cancel")
     finally:
         released = desk.get("kill", "release", "--reason", "the drill is over")
     assert not released["engaged"]

@@ -36,9 +36,7 @@ def person(desk: Desk, tmp_path_factory: pytest.TempPathFactory) -> str:
     where = ("--account", "P-DEMO", "--data-dir", folder)
     added = ordergate("clients", "add", "cli", "--cli", *where)
     assert added.code == 0 or "there is a client" in added.err, added.err
-    made = ordergate(
-        "users", "add", name, "--no-second-factor", "--password-file", str(password), *where
-    )
+    made = ordergate("users", "add", name, "--no-second-factor", "--password-file", str(password), *where)
     assert made.code == 0, made.err
     await_news(desk, password.parent)
     return name

@@ -82,9 +82,7 @@ def test_a_reset_is_a_code_for_half_an_hour_and_only_its_hash_is_kept(
     assert kept(desk, name) != found
 
 
-def test_there_is_no_reset_for_who_could_not_show_who_they_are(
-    desk: Desk, name: str, tmp_path: Path
-) -> None:
+def test_there_is_no_reset_for_who_could_not_show_who_they_are(desk: Desk, name: str, tmp_path: Path) -> None:
     assert "there is no person" in reset(desk, name).err
     assert added(desk, name, "a password that is long", tmp_path, "--no-second-factor").code == 0
     said = reset(desk, name)

@@ -70,9 +70,7 @@ def spoilt(asked: Asked, **changes: object) -> Asked:
     return asked._replace(seen=spoiled(asked.seen, **changes))
 
 
-def changed(
-    limited: Limits, quantity: int = 10, limit: int | str = 100, **more: Any
-) -> Asked:
+def changed(limited: Limits, quantity: int = 10, limit: int | str = 100, **more: Any) -> Asked:
     """A replacement of ten at 100 that work."""
     order = working(number=1)
     asked = replacement(quantity, limit)

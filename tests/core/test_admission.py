@@ -51,9 +51,7 @@ def test_a_decision_keeps_what_it_was_made_by_and_how_long_it_took() -> None:
     standing = [working(terms(Side.BUY, 3), 1), working(terms(Side.SELL, 4, 101), 2)]
     timed = {"took_us": lambda: 41, "began_us": 7, "offset_us": -12, "hours": MarketHours(True, later(60))}
     seen = spoiled(view(holding=account(10_000, {SHARE: (5, 100)}), orders=standing), **timed)
-    kept = Basis(
-        Decimal(5), Decimal(3), Decimal(4), NOW, "quote", took_us=41, monotonic_us=7, offset_us=-12
-    )
+    kept = Basis(Decimal(5), Decimal(3), Decimal(4), NOW, "quote", took_us=41, monotonic_us=7, offset_us=-12)
     event = admit(place(terms()), seen)
     assert isinstance(event, OrderAccepted)
     assert (event.basis, event.expires_at) == (kept, later(60))

@@ -178,9 +178,7 @@ def test_a_change_of_the_figures_is_noted_on_the_open_break() -> None:
 def test_a_dismissed_difference_stays_dismissed_while_both_sides_move_together() -> None:
     opened = after(account(), difference(ours="0", theirs="2"))
     (break_id,) = opened.breaks
-    dismissed = accounts.evolve(
-        opened, msgspec.structs.replace(resolved(Action.DISMISS), break_id=break_id)
-    )
+    dismissed = accounts.evolve(opened, msgspec.structs.replace(resolved(Action.DISMISS), break_id=break_id))
     assert after(dismissed, difference(ours="5", theirs="7"), minutes=1) == dismissed
     (item,) = after(dismissed, difference(ours="5", theirs="8"), minutes=1).breaks.values()
     assert (item.state, item.is_open) == (State.OPEN, True)

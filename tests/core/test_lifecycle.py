@@ -61,9 +61,7 @@ KINDS: Final = {kind.__name__: kind for kind in get_args(e.AnyOrderEvent)}
 def _rows() -> list[tuple[Status, str, Status | None]]:
     head, *lines = [line.split() for line in LIFECYCLE.strip().splitlines()]
     statuses = [Status(SHORT.get(word, word)) for word in head[1:]]
-    kept = [
-        (Status.HELD, kind, Status(KEPT[kind]) if kind in KEPT else None) for kind in sorted(KINDS)
-    ]
+    kept = [(Status.HELD, kind, Status(KEPT[kind]) if kind in KEPT else None) for kind in sorted(KINDS)]
     return kept + [
         (status, kind, None if word == "!" else Status(SHORT.get(word, word)))
         for kind, *words in lines

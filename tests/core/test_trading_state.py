@@ -178,9 +178,7 @@ def test_two_persons_flatten_and_whoever_blocks_again_takes_that_back() -> None:
         KillFlattenConfirmed(at=NOW, actor="ben", reason="out"),
         KillReleased(at=NOW, actor="ben", reason="out"),
         KillSwept(at=NOW, cancels=3, took_ms=7),
-        DeadManArmed(
-            at=NOW, tenant="t", client="c", session="s", user="u", timeout_s=60, gtc=Remaining.KEEP
-        ),
+        DeadManArmed(at=NOW, tenant="t", client="c", session="s", user="u", timeout_s=60, gtc=Remaining.KEEP),
         DeadManDisarmed(at=NOW, tenant="t", client="c", session="s", user="u"),
     ],
 )

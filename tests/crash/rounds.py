@@ -52,9 +52,7 @@ class Rounds:
         self._reader = asyncio.create_task(self.recording.read(rest, seed))
 
     @asynccontextmanager
-    async def one(
-        self, *, through: Callable[[Commands], Commands] | None = None
-    ) -> AsyncIterator[Crowd]:
+    async def one(self, *, through: Callable[[Commands], Commands] | None = None) -> AsyncIterator[Crowd]:
         """Trouble happens in the block, under load; at its end the gateway must be up, or be coming up."""
         self._rounds += 1
         crowd = Crowd(

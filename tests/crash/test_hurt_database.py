@@ -65,9 +65,7 @@ async def test_a_writer_whose_session_is_ended_again_and_again_loses_and_doubles
 @pytest.mark.usefixtures("tracing")
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("how", [EIO, KILLED])
-async def test_a_commit_whose_fsync_fails_is_found_out_and_never_sent_twice(
-    tmp_path: Path, how: str
-) -> None:
+async def test_a_commit_whose_fsync_fails_is_found_out_and_never_sent_twice(tmp_path: Path, how: str) -> None:
     with repeatable("fsync fails") as seed:
         async with server(tmp_path) as hurt, beside(tmp_path, hurt, seed) as at:
             async with at.one() as crowd:

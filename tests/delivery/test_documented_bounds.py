@@ -39,9 +39,7 @@ def test_the_bounds_of_a_login_are_those_of_the_code() -> None:
 
 
 def test_the_bounds_of_guessing_are_those_of_the_code() -> None:
-    pair, address, name = (
-        limit.failures for limit in (throttle.PAIR, throttle.ADDRESS, throttle.CLIENT)
-    )
+    pair, address, name = (limit.failures for limit in (throttle.PAIR, throttle.ADDRESS, throttle.CLIENT))
     assert {limit.window_s for limit in (throttle.PAIR, throttle.ADDRESS, throttle.CLIENT)} == {60}
     assert told()["wrong passwords and codes"] == (
         f"{pair} a minute for a name and address, {address} for an address, {name} for a name"

@@ -43,6 +43,8 @@ BELOW_THE_PACKAGE: Final = re.compile(
 # What is always there, besides what the API's document describes.
 UNDESCRIBED: Final = {("GET", "/"), ("GET", "/metrics"), ("GET", "/openapi.json"), ("GET", "/docs")}
 TAPES: Final = {kind.__struct_config__.tag for kind in get_args(TapeSettings)}
+
+
 def rows(document: str, first: str) -> list[list[str]]:
     """The cells of every row of the tables of a document whose heading begins with this cell."""
     found: list[list[str]] = []

@@ -107,9 +107,7 @@ class Browser:
     async def call(self, method: str, **parameters: Any) -> dict[str, Any]:
         number = next(self._numbers)
         answer = self._answers[number] = asyncio.get_running_loop().create_future()
-        await self._socket.send_json(
-            {"id": number, "method": method, "params": parameters, **self._session}
-        )
+        await self._socket.send_json({"id": number, "method": method, "params": parameters, **self._session})
         async with asyncio.timeout(ANSWER_S_MAX):
             told = await answer
         if "error" in told:

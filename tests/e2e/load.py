@@ -132,9 +132,9 @@ class Crowd:
         ways: list[Commands] = [*self._streams, *(rest for _ in range(clients - clients // 2))]
         self._tasks = [
             asyncio.create_task(
-                Client(
-                    way if through is None else through(way), seed * 1000 + place, self.reckoning
-                ).work(self._stop, pause_s=pause_s)
+                Client(way if through is None else through(way), seed * 1000 + place, self.reckoning).work(
+                    self._stop, pause_s=pause_s
+                )
             )
             for place, way in enumerate(ways)
         ]

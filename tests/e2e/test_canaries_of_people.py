@@ -175,9 +175,7 @@ async def a_person(it: Floor, said: list[bytes]) -> dict[str, bytes]:
     factor = parse_qs(urlsplit(made["second_factor"]).query)["secret"][0]
     said.append(await it.command("clients", "add", "app", "--public", "--redirect-uri", BACK, *where))
     page, verifier = await a_page(it)
-    ends = await asyncio.to_thread(
-        Browser("ann", made["second_factor"], password=PASSWORD).location, page
-    )
+    ends = await asyncio.to_thread(Browser("ann", made["second_factor"], password=PASSWORD).location, page)
     code = parse_qs(urlsplit(ends).query)["code"][0]
     grant = {"grant_type": "authorization_code", "client_id": "app", "code": code, "redirect_uri": BACK}
     first = json.loads(await asked(it, "POST", "/oauth/token", {**grant, "code_verifier": verifier}))

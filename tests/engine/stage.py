@@ -273,9 +273,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             dedup=self._dedup,
             resend_is_safe=self._resend_is_safe,
             hides=lambda order: order.id in self.hidden,
-            carrier=NotingCarrier(
-                self.asked, self.connected, self.clock, self._fate, self._latency_s
-            ),
+            carrier=NotingCarrier(self.asked, self.connected, self.clock, self._fate, self._latency_s),
             corrections=self._corrections,
             cancels_all=self._cancels_all,
             dead_man=self._dead_man,

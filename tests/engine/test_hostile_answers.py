@@ -57,7 +57,7 @@ def anything(chance: Random, depth: int = 0) -> Any:
         case 2:
             return chance.choice([0, -1, 1.5, 10**30, -(10**30), 1e308])
         case 3:
-            return "".join(chance.choice("ab0-.:eE+\"\\\n\0é💥 ") for _ in range(chance.randrange(12)))
+            return "".join(chance.choice('ab0-.:eE+"\\\n\0é💥 ') for _ in range(chance.randrange(12)))
         case 4:
             return chance.choice(["NaN", "Infinity", "-1", "1e999", "9" * 400, "2024-13-99T99:99:99Z"])
         case 5:

@@ -97,9 +97,7 @@ async def test_a_replacement_is_bounded_and_a_cancel_is_not() -> None:
                 correlation="t",
             )
             assert code(no) is expected
-        canceled = await stage.gate.cancel(
-            ELSEWHERE, order_id, key="key-of-a-test-cancel", correlation="t"
-        )
+        canceled = await stage.gate.cancel(ELSEWHERE, order_id, key="key-of-a-test-cancel", correlation="t")
         assert isinstance(canceled, Answer)
 
 
@@ -110,9 +108,7 @@ async def test_groups_and_flattens_are_bounded_too() -> None:
             kind=GroupKind.TRAILING_STOP,
             symbol=ES,
             quantity=Decimal(1),
-            legs=(
-                Leg(role=Role.TRAIL, side=Side.SELL, type=LegType.TRAILING_STOP, trail_amount=Decimal(5)),
-            ),
+            legs=(Leg(role=Role.TRAIL, side=Side.SELL, type=LegType.TRAILING_STOP, trail_amount=Decimal(5)),),
         )
         groups = stage.node.groups
         no = await groups.place(ELSEWHERE, terms, key="key-of-a-test-group", correlation="t")

@@ -88,9 +88,7 @@ async def test_what_is_said_for_all_reaches_all(room: Room) -> None:
     assert room.follow(own(LEFT), own(RIGHT)) == [LEFT, RIGHT]
 
 
-async def test_what_could_not_be_compiled_is_tried_again(
-    room: Room, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_what_could_not_be_compiled_is_tried_again(room: Room, monkeypatch: pytest.MonkeyPatch) -> None:
     room.follow(own(LEFT), own(RIGHT))
     with monkeypatch.context() as broken, pytest.raises(ArithmeticError):
         broken.setattr(in_force, "compiled", Mock(side_effect=ArithmeticError))

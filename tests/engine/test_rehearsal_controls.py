@@ -187,7 +187,6 @@ async def test_a_version_of_a_strategy_is_new_in_its_first_days_alone() -> None:
         assert found.differences[0].at < START + timedelta(days=5)
 
 
-
 async def test_a_loss_that_was_reached_would_have_held_until_the_day_was_over() -> None:
     async with Stage() as stage:
         await bought(stage, 2, 4800)

@@ -193,10 +193,7 @@ async def test_accounts_of_one_owner_and_of_one_group_know_each_other() -> None:
             Served(AccountId("P-C"), stage.broker, LIMITS, groups=("desk",)),
         ]
         world = cast("World[Paper]", stage.node._world)
-        seats = {
-            seat.lane.account: seat
-            for seat in Node(world, served, rhythm=Rhythm(), pace=Pace()).lanes
-        }
+        seats = {seat.lane.account: seat for seat in Node(world, served, rhythm=Rhythm(), pace=Pace()).lanes}
         owned = {name: [lane.account for lane in seat.own_lanes] for name, seat in seats.items()}
         assert owned == {"P-A": ["P-A", "P-B"], "P-B": ["P-B", "P-A"], "P-C": ["P-C"]}
         assert {name: sorted(seat.groups) for name, seat in seats.items()} == {

@@ -187,9 +187,7 @@ async def test_a_group_is_asked_about_when_it_is_placed() -> None:
         stage.registered.update(LISTED)
 
         async def group(strategy: str) -> GroupAnswer | Refusal:
-            leg = Leg(
-                role=Role.TRAIL, side=Side.SELL, type=LegType.TRAILING_STOP, trail_amount=Decimal(5)
-            )
+            leg = Leg(role=Role.TRAIL, side=Side.SELL, type=LegType.TRAILING_STOP, trail_amount=Decimal(5))
             terms = GroupTerms(
                 account=ACCOUNT,
                 kind=GroupKind.TRAILING_STOP,

@@ -1,6 +1,6 @@
 """A program for a network of its own: asks hosts over the product's HTTP client and says how each ended.
 
-    python -m tests.isolation.asking http://venue.test:8100 http://elsewhere.test:8100
+python -m tests.isolation.asking http://venue.test:8100 http://elsewhere.test:8100
 """
 
 from __future__ import annotations

@@ -143,5 +143,3 @@ def keep(sealed: Sealed, secret: Secret) -> Sealed:
     """Remember what it says, for when no seal holds."""
     SEALED[sealed.nonce] = secret
     return sealed
-
-

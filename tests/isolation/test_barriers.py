@@ -47,9 +47,7 @@ async def ground(tmp_path: Path, database: str) -> Ground:
     return made
 
 
-async def arrived(
-    attempt: Attempt, ground: Ground, without: Collection[int], counted: Counter[str]
-) -> int:
+async def arrived(attempt: Attempt, ground: Ground, without: Collection[int], counted: Counter[str]) -> int:
     """How many orders the real venue got, with these barriers taken out of the running code."""
     got = await _gone_as_far_as_it_gets(attempt, ground, without)
     counted[f"{len(without)} made"] += 1

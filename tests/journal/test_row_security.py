@@ -34,7 +34,13 @@ BOTH: Final = (ALICE, BOB)
 CONTROL: Final = AccountId("P-CONTROL")
 OWNERS: Final = {ALICE: "acme", BOB: "zeta"}
 BEHIND: Final = (
-    "account_stream", "balance_view", "break_view", "drop_copy", "event", "execution_view", "order_view",
+    "account_stream",
+    "balance_view",
+    "break_view",
+    "drop_copy",
+    "event",
+    "execution_view",
+    "order_view",
     "position_view",
 )
 

@@ -81,9 +81,7 @@ def farthest(
     return False, [operations[place] for place in best]
 
 
-def is_linearizable(
-    history: Sequence[Operation[Asked, Told]], model: Model[State, Asked, Told]
-) -> bool:
+def is_linearizable(history: Sequence[Operation[Asked, Told]], model: Model[State, Asked, Told]) -> bool:
     return farthest(history, model)[0]
 
 

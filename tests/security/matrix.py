@@ -265,9 +265,7 @@ MATRIX: Final[dict[str, Row]] = {
         GIVE, "tenant", "/v1/access/changes/{unwanted_role}/reject", _why
     ),
     "POST /v1/access/assignments": Row(GIVE, "tenant", "/v1/access/assignments", _role),
-    "POST /v1/access/assignments/withdraw": Row(
-        GIVE, "tenant", "/v1/access/assignments/withdraw", _given
-    ),
+    "POST /v1/access/assignments/withdraw": Row(GIVE, "tenant", "/v1/access/assignments/withdraw", _given),
     "POST /v1/access/subjects/keep-out": Row(
         GIVE,
         "nobody",

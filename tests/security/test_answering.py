@@ -169,9 +169,7 @@ async def test_an_alert_that_is_proved_is_refused_once_whoever_answers_for_it_is
     await here.security.directory.put_client(msgspec.structs.replace(client, accounts=accounts))
     order = {name: str(value) for name, value in an_order(account_id=None).items()}
     hook = msgspec.structs.replace(HOOK, account=ACCOUNT, owner="desk", template=Template(order))
-    deps = msgspec.structs.replace(
-        deps_of(Books(), clock=clock), identity=here.bearer, hooks={"trend": hook}
-    )
+    deps = msgspec.structs.replace(deps_of(Books(), clock=clock), identity=here.bearer, hooks={"trend": hook})
     transport = httpx.ASGITransport(create_app(deps), raise_app_exceptions=False)
     async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as sender:
         assert (await sender.post("/v1/hooks/trend", **alert("one", clock))).status_code == 201

@@ -231,5 +231,3 @@ def test_what_is_no_document_says_nothing_of_itself(text: str) -> None:
     for kind in ("api_keys", "oauth_tokens"):
         with pytest.raises(KeysRefused, match="no such credential"):
             read(kind, Secret(text))
-
-

@@ -69,9 +69,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pytest.skip("Keycloak was not asked: there is no Java and Maven on this machine")
     folder = tmp_path_factory.mktemp("keycloak")
     command = [maven, "-q", "-B", "dependency:copy", f"-Dartifact={ARTIFACT}", f"-DoutputDirectory={folder}"]
-    ended = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, timeout=START_S, check=False
-    )
+    ended = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=START_S, check=False)
     said = ended.stdout + ended.stderr
     if ended.returncode != 0 and any(word in said for word in (*UNREACHABLE, "Unknown host", "timed out")):
         pytest.skip("Keycloak was not asked: Maven reaches no package index from here")

@@ -144,9 +144,7 @@ async def _asked(here: Floor, name: str, target: str, token: str | None) -> tupl
     )
 
 
-def _judged(
-    here: Floor, name: str, role: Role, target: str, answer: tuple[int, str | None]
-) -> str | None:
+def _judged(here: Floor, name: str, role: Role, target: str, answer: tuple[int, str | None]) -> str | None:
     """What is wrong with the answer to a good token, if anything."""
     row, (status, code) = MATRIX[name], answer
     if status >= 500:
@@ -168,9 +166,7 @@ def _reaches(here: Floor, row: Row, role: Role, target: str) -> bool:
     return here.has(role, target)
 
 
-def _told_apart(
-    here: Floor, name: str, role: Role, answers: dict[str, tuple[int, Any]]
-) -> list[str]:
+def _told_apart(here: Floor, name: str, role: Role, answers: dict[str, tuple[int, Any]]) -> list[str]:
     """Targets that are not theirs to see must answer exactly as one that is not there."""
     row = MATRIX[name]
     hidden = [

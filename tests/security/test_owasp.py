@@ -168,9 +168,7 @@ async def test_api3_no_body_takes_a_field_that_is_not_its_own(here: Floor) -> No
 async def test_api4_a_page_has_a_bound(here: Floor) -> None:
     for path in ("/v1/orders", "/v1/order-groups", "/v1/reconciliation/breaks"):
         for limit in ("0", "501", "1e9", "-1"):
-            status, told = await here.ask(
-                "GET", f"{path}?limit={limit}", token=await good(here, Role.VIEWER)
-            )
+            status, told = await here.ask("GET", f"{path}?limit={limit}", token=await good(here, Role.VIEWER))
             assert (status, told["code"]) == (400, "invalid"), (path, limit)
 
 

@@ -312,9 +312,7 @@ async def test_many_rows_are_rewrapped_without_reading_all_of_them_for_each(
 
 
 def client(name: str, **changes: Any) -> Client:
-    made = Client(
-        client_id=name, tenant="acme", secret_hash=HASH, scopes=frozenset(), accounts=frozenset()
-    )
+    made = Client(client_id=name, tenant="acme", secret_hash=HASH, scopes=frozenset(), accounts=frozenset())
     return msgspec.structs.replace(made, **changes)
 
 

@@ -74,9 +74,7 @@ VECTORS: Final[dict[str, tuple[dict[str, str], Any, bytes | None]]] = {
     ),
     "B.2.6, ed25519": (
         ED,
-        SimpleNamespace(
-            headers=REQUEST, method="POST", url="https://example.com/foo?param=Value&Pet=dog"
-        ),
+        SimpleNamespace(headers=REQUEST, method="POST", url="https://example.com/foo?param=Value&Pet=dog"),
         None,
     ),
 }
@@ -136,9 +134,7 @@ class Place:
             **changes,
         }
         body, method = asked.pop("body"), asked.pop("method")
-        headers = signed(
-            asked.pop("key"), method, PAPER_URL + target, asked.pop("headers"), body, **asked
-        )
+        headers = signed(asked.pop("key"), method, PAPER_URL + target, asked.pop("headers"), body, **asked)
         return whole(method, target, headers, body)
 
     async def refuse(self, request: Whole, **changes: Any) -> Refusal | None:
@@ -168,9 +164,7 @@ async def place_of(key: ECKey | OKPKey, store: MemoryStore | None = None) -> Pla
 
     here = await world(store=store, signed=note)
     kept.append(Place(here, key))
-    await here.security.directory.put_client(
-        with_key(here, key, sender=Sender.DPOP, bounds=SIGNING)
-    )
+    await here.security.directory.put_client(with_key(here, key, sender=Sender.DPOP, bounds=SIGNING))
     return kept[0]
 
 

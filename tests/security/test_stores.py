@@ -207,7 +207,11 @@ async def test_a_client_of_keys_comes_back_as_it_was_put(store: ClientStore) -> 
 
 @pytest.mark.parametrize(
     "changes",
-    [{"secret_hash": None}, {"secret_hash": HASH, "keys": "{}"}, {"redirect_uris": ("http://desk.example/",)}],
+    [
+        {"secret_hash": None},
+        {"secret_hash": HASH, "keys": "{}"},
+        {"redirect_uris": ("http://desk.example/",)},
+    ],
 )
 async def test_a_client_that_proves_itself_in_no_way_or_in_two_is_refused(
     store: ClientStore, changes: dict[str, Any]

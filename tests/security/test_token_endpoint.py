@@ -107,7 +107,7 @@ async def test_a_scope_that_is_not_the_clients_is_refused_and_not_narrowed(scope
 
 @pytest.mark.parametrize(
     "grant",
-    ["password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "CLIENT_CREDENTIALS", 'x"\\é\n']
+    ["password", "implicit", "urn:ietf:params:oauth:grant-type:jwt-bearer", "CLIENT_CREDENTIALS", 'x"\\é\n'],
 )
 async def test_no_other_grant_exists(grant: str) -> None:
     here = await world()

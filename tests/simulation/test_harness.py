@@ -108,9 +108,7 @@ def test_when_neither_of_two_gateways_has_the_fence_another_is_started() -> None
     """The server may hold the fence for one that has died: then nobody lives on it."""
     withdrawn: list[str] = []
     later: list[object] = []
-    living = [
-        SimpleNamespace(alive=True, withdraw=lambda name=name: withdrawn.append(name)) for name in "ab"
-    ]
+    living = [SimpleNamespace(alive=True, withdraw=lambda name=name: withdrawn.append(name)) for name in "ab"]
     town = SimpleNamespace(
         gateways=living,
         server=SimpleNamespace(holder=SimpleNamespace(process="one that has died")),

@@ -70,9 +70,7 @@ def test_a_short_passphrase_and_a_strange_network_are_sentences(tmp_path: Path) 
     with pytest.raises(CannotStart, match="at least 24 characters"):
         read(settings(tmp_path, passphrase=told))
     with pytest.raises(CannotStart, match="network"):
-        read(
-            settings(tmp_path, signed=[secret(tmp_path, f"whsec_{'a' * 32}")], networks=["tradingview.com"])
-        )
+        read(settings(tmp_path, signed=[secret(tmp_path, f"whsec_{'a' * 32}")], networks=["tradingview.com"]))
 
 
 @pytest.mark.parametrize(

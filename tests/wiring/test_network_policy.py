@@ -92,7 +92,12 @@ def test_everything_that_is_elsewhere_is_on_the_list_and_nothing_on_this_machine
 
 
 @pytest.mark.parametrize(
-    "url", ["postgresql:///ordergate?host=/run/postgresql", "postgresql://u:p@127.0.0.1/x", "postgresql://[::1]:5/x"]
+    "url",
+    [
+        "postgresql:///ordergate?host=/run/postgresql",
+        "postgresql://u:p@127.0.0.1/x",
+        "postgresql://[::1]:5/x",
+    ],
 )
 def test_a_database_on_this_machine_is_no_other_machine(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE", url)

@@ -24,9 +24,7 @@ def test_without_it_nothing_is_said_and_the_address_is_plain() -> None:
 
 def test_with_it_the_address_says_so(tmp_path: Path) -> None:
     certificate, key, _ = Authority(tmp_path).signed("server")
-    tls = TlsSettings(
-        certificate=Path(certificate), key=Path(key), client_authorities=tmp_path / "root.pem"
-    )
+    tls = TlsSettings(certificate=Path(certificate), key=Path(key), client_authorities=tmp_path / "root.pem")
 
     assert settings(tls=tls).base_url == "https://127.0.0.1:8700"
     assert set(secured(settings(tls=tls))) == {"ssl_context_factory"}

@@ -35,9 +35,7 @@ class AccessLike(Protocol):
         self, principal: Principal, assignment: Assignment, *, reason: str
     ) -> SubjectView | Refusal: ...
 
-    async def keep_out(
-        self, principal: Principal, subject: str, *, reason: str
-    ) -> SubjectView | Refusal: ...
+    async def keep_out(self, principal: Principal, subject: str, *, reason: str) -> SubjectView | Refusal: ...
 
     async def approve(
         self, principal: Principal, change_id: str, *, reason: str, correlation: str

@@ -72,9 +72,7 @@ class Bearer:
         bearer = token_in(authorization)
         if isinstance(bearer, Refusal):
             return bearer
-        return self.known_from(bearer, peer) or await self.of_token(
-            bearer, peer, shown_in(scope, dpop=False)
-        )
+        return self.known_from(bearer, peer) or await self.of_token(bearer, peer, shown_in(scope, dpop=False))
 
     def known_from(self, token: str, peer: str) -> Principal | None:
         """Whose it is, when it was verified before, still stands, and may be used from there."""

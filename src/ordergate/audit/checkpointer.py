@@ -173,9 +173,7 @@ class Checkpointer:
         note = notes.signed(text, self._origin, self._key.public, await self._key.sign(text.encode()))
         if successor is None:
             return note
-        return notes.also_signed(
-            note, self._origin, successor.public, await successor.sign(text.encode())
-        )
+        return notes.also_signed(note, self._origin, successor.public, await successor.sign(text.encode()))
 
     async def _hand_over(self, successor: NoteKey) -> None:
         """What names the new key is kept and published: from here on the old one signs nothing."""

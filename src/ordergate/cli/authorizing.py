@@ -81,9 +81,7 @@ def discovered(exchange: Exchange, issuer: str) -> Server:
     return server
 
 
-def log_in(
-    profile: Profile, exchange: Exchange, proves: ProvesItself, wanted: Wanted, tell: Tell
-) -> Login:
+def log_in(profile: Profile, exchange: Exchange, proves: ProvesItself, wanted: Wanted, tell: Tell) -> Login:
     """Raises Stopped. What comes of it is kept by whoever asked."""
     server = discovered(exchange, profile.issuer)
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)

@@ -76,9 +76,7 @@ def _tokens(profile: Profile, file: Path, exchange: Exchange, private: Private) 
         private.begin(login)
         return login
 
-    tokens = PersonTokens(
-        profile, exchange, proves, private=private, log_in=log_in, how=logging_in(file)
-    )
+    tokens = PersonTokens(profile, exchange, proves, private=private, log_in=log_in, how=logging_in(file))
     return tokens
 
 
@@ -124,9 +122,7 @@ class GatewayClient:
             if cursor is None:
                 return
 
-    def send(
-        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, wait_s: int = 0
-    ) -> Any:
+    def send(self, method: str, path: str, body: Mapping[str, Any] | None = None, *, wait_s: int = 0) -> Any:
         """A request that is harmless to repeat by its nature."""
         headers = {"prefer": f"wait={wait_s}"} if wait_s else None
         return self._ask(method, path, body=body, headers=headers)

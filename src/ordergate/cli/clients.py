@@ -58,9 +58,7 @@ def add(
             "--cli", help="What people use for `ordergate login`: public unless it has keys, and bound."
         ),
     ] = False,
-    sender: Annotated[
-        Sender, typer.Option(help="What its tokens must be bound to.")
-    ] = Sender.ANY,
+    sender: Annotated[Sender, typer.Option(help="What its tokens must be bound to.")] = Sender.ANY,
     instrument: Annotated[
         list[str] | None, typer.Option("--instrument", help="Only orders in this one; may be repeated.")
     ] = None,

@@ -29,9 +29,7 @@ LimitPrice = Annotated[
 ]
 VenueOf = Annotated[str | None, typer.Option("--venue", help="Where, of what the broker offers.")]
 Tif = Annotated[TimeInForce, typer.Option(case_sensitive=False, help="Time in force.")]
-ExtendedHours = Annotated[
-    bool, typer.Option("--extended-hours", help="Outside the regular session as well.")
-]
+ExtendedHours = Annotated[bool, typer.Option("--extended-hours", help="Outside the regular session as well.")]
 StopPrice = Annotated[str | None, typer.Option("--stop", help="Stop price.", callback=decimal_number)]
 IfMatch = Annotated[
     str | None,

@@ -43,9 +43,7 @@ class Scope(StrEnum):
 OF_ACCESS: Final = frozenset({Scope.ACCESS_READ, Scope.ACCESS_WRITE})
 """What a program that trades never needs; it is given by name only."""
 
-_VIEWING: Final = frozenset(
-    {Scope.ORDERS_READ, Scope.ACCOUNTS_READ, Scope.MARKET_DATA_READ, Scope.RISK_READ}
-)
+_VIEWING: Final = frozenset({Scope.ORDERS_READ, Scope.ACCOUNTS_READ, Scope.MARKET_DATA_READ, Scope.RISK_READ})
 
 
 class Role(StrEnum):
@@ -69,6 +67,7 @@ SCOPES_OF: Final[Mapping[Role, frozenset[Scope]]] = {
 
 _INCLUDED_IN: Final[Mapping[Scope, Scope]] = {Scope.OPERATIONS_WRITE: Scope.RISK_WRITE}
 """Whoever may change limits may also stop; clients from before the two were apart have only the one."""
+
 
 class KeyBounds(msgspec.Struct, frozen=True, kw_only=True):
     """How far the key of a program reaches besides its scopes and accounts; empty and None bound nothing.

@@ -76,7 +76,5 @@ def fingerprint(method: str, route: str, account: str, fields: Mapping[str, str 
 def judge(receipt: Receipt, asked: bytes) -> Receipt | Refusal:
     """A used key again: the receipt for the same request, a refusal for any other."""
     if receipt.fingerprint != asked:
-        return Refusal(
-            Code.IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key was used for another request"
-        )
+        return Refusal(Code.IDEMPOTENCY_KEY_REUSED, "this Idempotency-Key was used for another request")
     return receipt

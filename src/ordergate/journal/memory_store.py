@@ -114,9 +114,7 @@ class Store:
             body=snapshot.body,
         )
 
-    def _fault_of(
-        self, linked: Linked, ahead: dict[AccountId, _Ahead], scopes: set[Scope]
-    ) -> Fault | None:
+    def _fault_of(self, linked: Linked, ahead: dict[AccountId, _Ahead], scopes: set[Scope]) -> Fault | None:
         unit = linked.unit
         books = self.books[unit.account]
         used = ahead.setdefault(unit.account, _Ahead(len(books.events)))

@@ -110,9 +110,7 @@ def unseal(account: AccountId, row: Iterable[Any], expected: int, link: bytes) -
     event = codec.decode(kind, version, body)
     if event.at != at:
         raise JournalCorrupt(f"{account}: event {seq} did not happen when its row says")
-    stored = Stored(
-        seq=seq, version=version, event=event, at=at, correlation=correlation, frame=frame
-    )
+    stored = Stored(seq=seq, version=version, event=event, at=at, correlation=correlation, frame=frame)
     return stored, sealed
 
 

@@ -74,9 +74,7 @@ class PostgresSurveillance:
     async def due(self, endpoint: str, now: datetime, most: int) -> Sequence[Delivery]:
         async with self._connection() as connection:
             rows = await connection.fetch(_SQL["due"], endpoint, now, most)
-        return [
-            Delivery(endpoint=endpoint, notice=_notice(row), attempts=row["attempts"]) for row in rows
-        ]
+        return [Delivery(endpoint=endpoint, notice=_notice(row), attempts=row["attempts"]) for row in rows]
 
     async def delivered(self, delivery: Delivery, now: datetime) -> None:
         one = delivery.notice
@@ -86,9 +84,7 @@ class PostgresSurveillance:
     async def failed(self, delivery: Delivery, why: str, again_at: datetime | None) -> None:
         one = delivery.notice
         async with self._connection() as connection:
-            await connection.execute(
-                _SQL["failed"], delivery.endpoint, one.account, one.seq, why, again_at
-            )
+            await connection.execute(_SQL["failed"], delivery.endpoint, one.account, one.seq, why, again_at)
 
     async def forget(self, taken_before: datetime, dead_before: datetime) -> Forgotten:
         async with self._connection() as connection:

@@ -159,9 +159,7 @@ class Broker(Protocol[E]):
 
     async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome: ...
 
-    async def cancel(
-        self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto
-    ) -> Outcome:
+    async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto) -> Outcome:
         """Where `broker_order_id` is None the order is looked up by client order id first.
 
         Nothing speaks against a cancel: its veto is asked so that who gave it knows when it left.

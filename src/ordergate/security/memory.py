@@ -139,7 +139,8 @@ class MemoryStore:
 
     def _put(self, **changed: Iterable[object]) -> None:
         self._access = msgspec.structs.replace(
-            self._access, **{name: tuple(sorted(values)) for name, values in changed.items()}  # type: ignore[type-var]  # one kind, which orders
+            self._access,
+            **{name: tuple(sorted(values)) for name, values in changed.items()},  # type: ignore[type-var]  # one kind, which orders
         )
 
 

@@ -58,9 +58,7 @@ class Registry:
         if not rights.subject.enabled:
             return None
         pairs = frozenset(
-            (account, scope)
-            for account, scope in rights.pairs
-            if account in own and principal.may(scope)
+            (account, scope) for account, scope in rights.pairs if account in own and principal.may(scope)
         )
         beyond = frozenset(scope for scope in rights.beyond if principal.may(scope))
         return msgspec.structs.replace(

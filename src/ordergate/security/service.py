@@ -147,9 +147,7 @@ async def start(
     await signer.publish()
     proofs = Proofs(profile.issuer, lambda: clock.now().timestamp(), clock.monotonic)
     senders = Senders(profile, proofs)
-    bearer = Bearer(
-        profile, directory, clock, senders, issuers=issuers, programs_step_up=programs_step_up
-    )
+    bearer = Bearer(profile, directory, clock, senders, issuers=issuers, programs_step_up=programs_step_up)
     requests = Requests(clock.monotonic)
     grants = GrantDesk(profile, directory, people, requests, clock)
     server = AuthorizationServer(

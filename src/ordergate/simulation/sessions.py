@@ -159,9 +159,7 @@ class SimSession(Session):
         if fault is not None:
             raise Refused(NOT_ADVANCED, None, str(fault))
 
-    async def _request(
-        self, run: Callable[[], T], batch: Sequence[Linked], *, writes: bool = False
-    ) -> T:
+    async def _request(self, run: Callable[[], T], batch: Sequence[Linked], *, writes: bool = False) -> T:
         """Send a statement; its result, what it refused, or Lost."""
         if not self.process.alive:
             await asyncio.Event().wait()  # a process that died a moment ago says nothing more

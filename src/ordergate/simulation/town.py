@@ -53,6 +53,7 @@ _READ_S: Final = 0.01
 _READS_MAX: Final = 100
 _RESTS_MAX: Final = 10
 
+
 class Result(msgspec.Struct, frozen=True, kw_only=True):
     """What one run came to."""
 

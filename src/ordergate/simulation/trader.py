@@ -197,9 +197,7 @@ class Trader:
             return
         me, (key, terms) = self.client.principal, self._chance.choice(self._used)
         other = msgspec.structs.replace(terms, quantity=terms.quantity + 1)
-        await self.client.command(
-            "misuse", key, lambda gate: gate.place(me, other, key=key, correlation=key)
-        )
+        await self.client.command("misuse", key, lambda gate: gate.place(me, other, key=key, correlation=key))
 
     async def _cancel(self) -> None:
         order = self._some_order()

@@ -145,9 +145,7 @@ class Witness:
         self.trace.note("answer", f"{answered.client} {answered.verb} {answered.key} {end}")
         self._call("answered", answered)
         self.heard(
-            Heard(
-                account=answered.account, client=answered.client, order=answered.order, body=answered.body
-            )
+            Heard(account=answered.account, client=answered.client, order=answered.order, body=answered.body)
         )
 
     def heard(self, heard: Heard) -> None:

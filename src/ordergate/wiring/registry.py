@@ -104,9 +104,7 @@ def _overlapping(client: Client, standing: Client | None, overlap_s: int) -> Cli
     if standing is None or standing.secret_hash is None or client.secret_hash is None or not overlap_s:
         return client
     until = int(time.time()) + overlap_s
-    return msgspec.structs.replace(
-        client, old_secret_hash=standing.secret_hash, old_secret_until=until
-    )
+    return msgspec.structs.replace(client, old_secret_hash=standing.secret_hash, old_secret_until=until)
 
 
 def listed(settings: Settings) -> list[Registered]:

@@ -93,9 +93,7 @@ def disable_strategy(settings: Settings, tenant: str, name: str, version: str) -
 
 
 def enable(settings: Settings, tenant: str, subject: str, *, enabled: bool) -> Subject:
-    return _standing(
-        settings, tenant, subject, lambda store: store.enable(tenant, subject, enabled=enabled)
-    )
+    return _standing(settings, tenant, subject, lambda store: store.enable(tenant, subject, enabled=enabled))
 
 
 def _standing(

@@ -108,9 +108,7 @@ def _asked(asked: AwsSecret, what: str) -> Any:
         from botocore.session import get_session
     except ImportError as error:
         raise CannotStart("secrets in AWS need the package aiobotocore: install ordergate[aws]") from error
-    config = Config(
-        connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2}
-    )
+    config = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
     try:
         client = get_session().create_client(
             "secretsmanager", region_name=asked.region, endpoint_url=asked.endpoint_url, config=config

@@ -1,7 +1,5 @@
 """Mistakes in concluding what became of an order: guessed, believed too early, or never asked."""
 
-
-
 from __future__ import annotations
 
 from typing import Final

@@ -1,7 +1,5 @@
 """Mistakes in what risk sees and says."""
 
-
-
 from __future__ import annotations
 
 from typing import Final

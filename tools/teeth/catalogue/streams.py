@@ -71,9 +71,9 @@ MUTATIONS: Final = (
         id="page-skips-one",
         what="the past is told from one event further on",
         file=_HUB,
-        find="after=after, upto=upto, limit=self._page_events\n            )\n        if not rows or not is_contiguous(rows, after):",
+        find="after=after, upto=upto, limit=self._page_events)\n        if not rows or not is_contiguous(rows, after):",
         put=(
-            "after=after, upto=upto, limit=self._page_events\n            )\n"
+            "after=after, upto=upto, limit=self._page_events)\n"
             "        if len(rows) > 2:\n"
             "            rows = [rows[0], *rows[2:]]\n"
             "        if not rows:"

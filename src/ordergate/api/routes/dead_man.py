@@ -66,9 +66,7 @@ class DeadManRoutes:
         session = call.part("session")
         if _SESSION.fullmatch(session) is None:
             return refused(Refusal(Code.NOT_FOUND, "there is no such session"), call.correlation)
-        return _told(
-            call, await self._dead_man.disarm(principal, session, correlation=call.correlation)
-        )
+        return _told(call, await self._dead_man.disarm(principal, session, correlation=call.correlation))
 
 
 def _told(call: Call, answer: DeadManView | Refusal) -> Reply:

@@ -153,9 +153,7 @@ def group_listings(deps: Deps, door: Door) -> APIRouter:
     async def list_group_events(group_id: GroupPath, _: Nothing, principal: Principal = entered) -> Response:
         frames: list[bytes] = []
         if is_group_id(deps.env, group_id):
-            frames = await seen(deps, principal).order_events(
-                OrderId(group_id), tuple(principal.accounts)
-            )
+            frames = await seen(deps, principal).order_events(OrderId(group_id), tuple(principal.accounts))
         if not frames:
             raise Refused(NO_SUCH_GROUP)
         return json_reply(json_object(listed("events", frames)))

@@ -87,9 +87,7 @@ class KillSwitchRoutes:
         *,
         privileged: bool = False,
     ) -> Reply:
-        principal = await self._door.enter(
-            call, Scope.OPERATIONS_WRITE, cancels=True, privileged=privileged
-        )
+        principal = await self._door.enter(call, Scope.OPERATIONS_WRITE, cancels=True, privileged=privileged)
         if isinstance(principal, Reply):
             return principal
         asked = await call.asked(self._bounds, decoder)

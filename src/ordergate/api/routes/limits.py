@@ -173,9 +173,7 @@ class LimitRoutes:
             return refused(NO_SUCH_RULE, call.correlation)
         return principal, rule_id, expected
 
-    async def _on_change(
-        self, call: Call, *, privileged: bool = False
-    ) -> tuple[Principal, str, str] | Reply:
+    async def _on_change(self, call: Call, *, privileged: bool = False) -> tuple[Principal, str, str] | Reply:
         principal = await self._door.enter(call, Scope.RISK_WRITE, privileged=privileged)
         if isinstance(principal, Reply):
             return principal

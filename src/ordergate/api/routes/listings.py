@@ -33,7 +33,6 @@ Nothing = Annotated[schemas.NoQuery, Query()]
 Paged = Annotated[schemas.PageQuery, Query()]
 
 
-
 def order_listings(deps: Deps, door: Door) -> APIRouter:
     router = APIRouter(tags=["orders"])
     entered = Depends(entering(door, Scope.ORDERS_READ))
@@ -69,14 +68,10 @@ def order_listings(deps: Deps, door: Door) -> APIRouter:
         responses=failing(400, 403, 404),
         summary="Everything that happened to an order, oldest first",
     )
-    async def list_order_events(
-        order_id: OrderPath, _: Nothing, principal: Principal = entered
-    ) -> Response:
+    async def list_order_events(order_id: OrderPath, _: Nothing, principal: Principal = entered) -> Response:
         frames: list[bytes] = []
         if is_order_id(deps.env, order_id):
-            frames = await seen(deps, principal).order_events(
-                OrderId(order_id), tuple(principal.accounts)
-            )
+            frames = await seen(deps, principal).order_events(OrderId(order_id), tuple(principal.accounts))
         if not frames:
             raise Refused(NO_SUCH_ORDER)
         return json_reply(json_object(listed("events", frames)))
@@ -105,9 +100,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
         responses=failing(400, 403, 404),
         summary="One account, as of one moment",
     )
-    async def show_account(
-        account_id: AccountPath, _: Nothing, principal: Principal = entered
-    ) -> Response:
+    async def show_account(account_id: AccountPath, _: Nothing, principal: Principal = entered) -> Response:
         account = own(principal, account_id)
         views = seen(deps, principal)
         snapshot = await views.snapshot(account)
@@ -132,9 +125,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
         responses=failing(400, 403, 404),
         summary="Positions",
     )
-    async def list_positions(
-        account_id: AccountPath, _: Nothing, principal: Principal = entered
-    ) -> Response:
+    async def list_positions(account_id: AccountPath, _: Nothing, principal: Principal = entered) -> Response:
         positions = await seen(deps, principal).positions(own(principal, account_id))
         return json_reply(json_object(listed("positions", positions)))
 
@@ -144,9 +135,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
         responses=failing(400, 403, 404),
         summary="Balances",
     )
-    async def list_balances(
-        account_id: AccountPath, _: Nothing, principal: Principal = entered
-    ) -> Response:
+    async def list_balances(account_id: AccountPath, _: Nothing, principal: Principal = entered) -> Response:
         balances = await seen(deps, principal).balances(own(principal, account_id))
         return json_reply(json_object(listed("balances", balances)))
 

@@ -84,9 +84,7 @@ class ProgramRoutes:
         wanted = self._unlisted(asked) or wanted
         if isinstance(wanted, Refusal):
             return refused(wanted, call.correlation)
-        answer = await self._desk.change(
-            principal, wanted, reason=asked.reason, correlation=call.correlation
-        )
+        answer = await self._desk.change(principal, wanted, reason=asked.reason, correlation=call.correlation)
         return _told(call, answer)
 
     async def rotate(self, call: Call) -> Reply:

@@ -37,9 +37,7 @@ def surveillance_listings(deps: Deps, door: Door) -> APIRouter:
         page = await deps.drop_copy.page(principal, after, query.limit)
         last = page[-1].number if page else after
         entries = [
-            json_object(
-                named("number", one.number), named("told_at", one.at), b'"event":' + one.notice.frame
-            )
+            json_object(named("number", one.number), named("told_at", one.at), b'"event":' + one.notice.frame)
             for one in page
         ]
         return json_reply(

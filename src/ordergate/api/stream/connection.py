@@ -58,6 +58,7 @@ class Socket(Protocol):
 
     @property
     def is_backed_up(self) -> bool: ...
+
     on_text: Callable[[bytes], None] | None
 
     def write_frames(self, frames: bytes) -> None: ...
@@ -230,9 +231,7 @@ class Connection:
                 self._answer(told(command, answer))
 
         gate = self._deps.gate
-        if not gate.place_now(
-            principal, asked, key=command.key, correlation=command.correlation, tell=tell
-        ):
+        if not gate.place_now(principal, asked, key=command.key, correlation=command.correlation, tell=tell):
             self._ask_in_task(command, principal)
 
     def _ask_in_task(self, command: Command, principal: Principal) -> None:

@@ -40,9 +40,7 @@ class DeadManOfStream:
                 answer = self._dead_man.refresh(principal, frame.session)
             case _:
                 self._of_disconnect.pop(frame.session, None)
-                answer = await self._dead_man.disarm(
-                    principal, frame.session, correlation=asked.correlation
-                )
+                answer = await self._dead_man.disarm(principal, frame.session, correlation=asked.correlation)
         if isinstance(answer, Refusal):
             return Send(frames.error(answer, frame.id), answer.code)
         return Send(frames.dead_man(msgspec.structs.asdict(answer), frame.id))

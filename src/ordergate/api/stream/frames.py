@@ -285,9 +285,7 @@ def risk(body: bytes) -> bytes:
 
 
 def subscribed_prices(channel: str, symbols: Iterable[str], frame_id: str | None) -> bytes:
-    return encode(
-        {"type": "subscribed", **_id(frame_id), "channel": channel, "symbols": sorted(symbols)}
-    )
+    return encode({"type": "subscribed", **_id(frame_id), "channel": channel, "symbols": sorted(symbols)})
 
 
 def subscribed_copy(after: int, frame_id: str | None) -> bytes:

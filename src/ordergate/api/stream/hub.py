@@ -268,9 +268,7 @@ class Hub:
     ) -> int | None:
         """Tell one page of the past. The number it ends at, or None when a number is missing."""
         async with asyncio.timeout(READ_TIMEOUT_S), self._readers:
-            rows = await seen.frames(
-                AccountId(feed.account), after=after, upto=upto, limit=self._page_events
-            )
+            rows = await seen.frames(AccountId(feed.account), after=after, upto=upto, limit=self._page_events)
         if not rows or not is_contiguous(rows, after):
             return None
         return subscriber.tell_past(rows)
@@ -335,5 +333,3 @@ def _tell_state(feed: Feed) -> None:
 
 def subscriber_of(channels: Sequence[Channel], outbox: Outbox) -> Subscriber:
     return Subscriber(mask_of(channels), outbox)
-
-

@@ -98,9 +98,7 @@ class Session:
 
     def opened(self, principal: Principal | None) -> Actions:
         """The socket is open; `principal` when a token came with the request for it."""
-        hello = frames.welcome(
-            self._env.value, self._name, self._limits.heartbeat_s, principal is not None
-        )
+        hello = frames.welcome(self._env.value, self._name, self._limits.heartbeat_s, principal is not None)
         if principal is None:
             return [Send(hello)]
         self.principal = principal

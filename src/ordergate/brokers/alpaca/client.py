@@ -167,9 +167,7 @@ class AlpacaBroker(Generic[E]):
             return reply
         return await self._placed(reply, cl_ord_id)
 
-    async def cancel(
-        self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto
-    ) -> Outcome:
+    async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto) -> Outcome:
         if broker_order_id is None:
             try:
                 found = await self._queries.find(cl_ord_id, need=Need.CANCEL)

@@ -113,9 +113,7 @@ class _Ticks(Generic[E]):
         self.url: URL = websocket(access.data).joinpath(feed.value)
         self._login = _login(access)
         wanted = sorted(set(symbols))
-        self._subscribe = wire.ENCODER.encode(
-            {"action": "subscribe", "trades": wanted, "quotes": wanted}
-        )
+        self._subscribe = wire.ENCODER.encode({"action": "subscribe", "trades": wanted, "quotes": wanted})
         self._clock = clock
 
     async def greet(self, link: Link) -> Sequence[bytes]:

@@ -250,9 +250,7 @@ class DataSubscription(Struct, frozen=True, gc=False, tag_field="T", tag="subscr
     quotes: tuple[str, ...] = ()
 
 
-DataMessage = (
-    QuoteTick | TradeTick | CorrectionTick | CancelTick | DataSuccess | DataError | DataSubscription
-)
+DataMessage = QuoteTick | TradeTick | CorrectionTick | CancelTick | DataSuccess | DataError | DataSubscription
 
 ORDER: Final = msgspec.json.Decoder(Order)
 ORDERS: Final = msgspec.json.Decoder(list[Order])

@@ -93,9 +93,7 @@ class PaperBroker(Generic[E]):
             return Rejected(f"{terms.venue} is not offered")
         return await self._carrier.carry(f.Call.PLACE, cl_ord_id, lambda: self._place(cl_ord_id, terms), veto)
 
-    async def cancel(
-        self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto
-    ) -> Outcome:
+    async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto) -> Outcome:
         return await self._carrier.carry(
             f.Call.CANCEL, cl_ord_id, lambda: self._cancel(cl_ord_id, broker_order_id), veto
         )

@@ -255,9 +255,7 @@ def _may(item: Break, event: a.AnyBreakEvent) -> bool:
     return item.is_open
 
 
-def _told(
-    item: Break, event: a.AnyBreakEvent, what: str, actor: str, note: str, **changes: object
-) -> Break:
+def _told(item: Break, event: a.AnyBreakEvent, what: str, actor: str, note: str, **changes: object) -> Break:
     history = (*item.history, _step(event, what, actor, note))
     if len(history) > HISTORY_MAX:
         history = (history[0], *history[2:])

@@ -99,9 +99,7 @@ def _stream_heard(item: Break, seen: Evidence) -> str | None:
 
 
 RULES: Final[tuple[Rule, ...]] = (
-    Rule(
-        "sides-agree", frozenset({Nature.POSITION, Nature.CASH, Nature.UNLISTED_SYMBOL}), _sides_agree
-    ),
+    Rule("sides-agree", frozenset({Nature.POSITION, Nature.CASH, Nature.UNLISTED_SYMBOL}), _sides_agree),
     Rule("executions-came", frozenset({Nature.EXECUTION_MISSING}), _executions_came),
     Rule("counts-agree", frozenset({Nature.EXECUTION_MISSING}), _counts_agree),
     Rule("order-shown", frozenset({Nature.ORDER_STATUS}), _order_shown),

@@ -99,9 +99,7 @@ def wrong_quantity(group: Group, order: Order, quantity: Decimal) -> str | None:
     return None if quantity == order.terms.quantity else f"how much it is for {group.id} decides"
 
 
-def setbacks(
-    group: Group, orders: Mapping[OrderId, Order], now: datetime
-) -> tuple[int, datetime | None]:
+def setbacks(group: Group, orders: Mapping[OrderId, Order], now: datetime) -> tuple[int, datetime | None]:
     """How many orders in a row were refused with nothing filled, and when the last of them was.
 
     What was refused while the entry was open is forgiven when it ends: there are brokers that take

@@ -43,9 +43,7 @@ _UNENDED: Final = _UNANSWERED | {Status.WORKING}
 _AT_ONCE: Final = frozenset({TimeInForce.IOC, TimeInForce.FOK})
 
 
-NOT_KNOWN: Final = Refusal(
-    Code.UNAVAILABLE, "not yet known to be durable; ask again with the same key"
-)
+NOT_KNOWN: Final = Refusal(Code.UNAVAILABLE, "not yet known to be durable; ask again with the same key")
 
 
 class Decided(msgspec.Struct, frozen=True):

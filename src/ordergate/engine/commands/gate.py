@@ -329,9 +329,7 @@ class Gate(KillGate):
             reasons["nodes"] = differ
         return reasons
 
-    def _place(
-        self, seat: Seat, terms: Terms, request: Request, principal: Principal
-    ) -> Decided | Refusal:
+    def _place(self, seat: Seat, terms: Terms, request: Request, principal: Principal) -> Decided | Refusal:
         no = self._keys.refuse_order(Asked(seat.lane, principal, request.correlation), terms)
         return self._judging.place(seat, terms, request) if no is None else no
 

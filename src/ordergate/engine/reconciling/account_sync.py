@@ -232,6 +232,4 @@ def _held(positions: Mapping[Symbol, Position]) -> dict[Symbol, Decimal]:
 
 def _moved(before: Mapping[Symbol, Position], after: Mapping[Symbol, Position]) -> frozenset[Symbol]:
     """Positions are values: one that is the same object has not moved."""
-    return frozenset(
-        symbol for symbol in {*before, *after} if before.get(symbol) is not after.get(symbol)
-    )
+    return frozenset(symbol for symbol in {*before, *after} if before.get(symbol) is not after.get(symbol))

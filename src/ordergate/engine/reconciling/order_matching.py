@@ -285,29 +285,21 @@ class OrderMatching:
             for item in breaks
             if item.is_open and item.nature is Nature.EXECUTION_MISSING
         ]
-        return [
-            order for order in found if order and order.is_final and order.id not in picture.complete
-        ]
+        return [order for order in found if order and order.is_final and order.id not in picture.complete]
 
-    def _alive_after_its_end(
-        self, seat: Seat, order_id: OrderId, seen: r.OrderSnapshot
-    ) -> Difference | None:
+    def _alive_after_its_end(self, seat: Seat, order_id: OrderId, seen: r.OrderSnapshot) -> Difference | None:
         """Final with us, open with the broker: it could trade, and nothing is reserved for it."""
         order = seat.lane.books.order(order_id)
         if order is None or not order.is_final or not seen.status.is_alive:
             return None
-        return Difference(
-            nature=Nature.ORDER_STATUS, subject=order.id, ours=order.status, theirs=seen.status
-        )
+        return Difference(nature=Nature.ORDER_STATUS, subject=order.id, ours=order.status, theirs=seen.status)
 
     def _denied(self, seat: Seat, order_id: OrderId) -> Difference | None:
         """Open with us, and the broker says "no such order" of one that it has shown before."""
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or not order.is_proven:
             return None
-        return Difference(
-            nature=Nature.ORDER_STATUS, subject=order.id, ours=order.status, theirs=NOT_FOUND
-        )
+        return Difference(nature=Nature.ORDER_STATUS, subject=order.id, ours=order.status, theirs=NOT_FOUND)
 
     def _judge(self, seat: Seat, item: Difference | None, picture: Picture) -> None:
         """Sure when it is seen twice, apart, and after what is known of the order has settled."""

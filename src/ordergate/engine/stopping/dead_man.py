@@ -98,9 +98,7 @@ class DeadMan:
             return Refusal(Code.UNAVAILABLE, "not armed: it could not be written down")
         return self._view(key, self._armed[key])
 
-    async def disarm(
-        self, principal: Principal, session: str, *, correlation: str
-    ) -> DeadManView | Refusal:
+    async def disarm(self, principal: Principal, session: str, *, correlation: str) -> DeadManView | Refusal:
         """The client will be away on purpose. What is not armed stays so."""
         if not principal.may(Scope.ORDERS_WRITE):
             return _FORBIDDEN

@@ -268,9 +268,7 @@ def _child(held: _Held, seat: Seat, order: Order, terms: Terms) -> Withheld | No
     return None
 
 
-def _closing(
-    seat: Seat, parent: GroupTerms, leg: LegReleased, order: Order, terms: Terms
-) -> Withheld | None:
+def _closing(seat: Seat, parent: GroupTerms, leg: LegReleased, order: Order, terms: Terms) -> Withheld | None:
     """A flatten has no quantity: its measure is what is held now, less what its other orders may close."""
     account = seat.lane.books.account
     held = ZERO if account is None else account.position(terms.symbol).quantity

@@ -46,9 +46,7 @@ class Renamed(Generic[E]):
     async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome:
         return await self._broker.place(cl_ord_id, terms, veto)
 
-    async def cancel(
-        self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto
-    ) -> Outcome:
+    async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto) -> Outcome:
         return await self._broker.cancel(cl_ord_id, broker_order_id, veto)
 
     async def cancel_all(self, veto: Veto = no_veto) -> Outcome:

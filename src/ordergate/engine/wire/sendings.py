@@ -81,9 +81,7 @@ def of_replacement(
         case Rejected(reason=reason):
             return (e.ReplaceRejected(order_id=order.id, at=now, version=version, reason=reason),)
         case Unsent(why=why):
-            return (
-                e.ReplaceRejected(order_id=order.id, at=now, version=version, reason=why, unsent=True),
-            )
+            return (e.ReplaceRejected(order_id=order.id, at=now, version=version, reason=why, unsent=True),)
         case Unknown(why=why):
             return (unknown(order, e.Asked.REPLACE, why, now),)
 

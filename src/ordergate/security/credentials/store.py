@@ -56,9 +56,7 @@ class CredentialStore:
             *_columns(row.sealed),
         )  # fmt: skip
 
-    async def move(
-        self, row_id: str, before: State, after: State, fingerprint: str | None = None
-    ) -> bool:
+    async def move(self, row_id: str, before: State, after: State, fingerprint: str | None = None) -> bool:
         """False where the row is in another state by now."""
         return await self._did(_MOVE, row_id, before.value, after.value, fingerprint)
 

@@ -74,9 +74,7 @@ async def connected(
     env: Env, settings: AwsSettings, monotonic: Callable[[], float]
 ) -> AsyncIterator[AwsKeys]:
     """The keys of this environment for as long as the block lasts."""
-    config = Config(
-        connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2}
-    )
+    config = Config(connect_timeout=2, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
     async with AsyncExitStack() as stack:
         with _told():
             client = await stack.enter_async_context(

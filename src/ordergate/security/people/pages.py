@@ -38,7 +38,7 @@ _PAGE: Final = Template(
     '<body><h1>Ordergate</h1><p class="env $env">$env</p>$body</body></html>'
 )
 _LOGIN: Final = Template(
-    '<p><strong>$client</strong> asks to act in your name.</p>$told'
+    "<p><strong>$client</strong> asks to act in your name.</p>$told"
     '<form method="post" action="/oauth/login">'
     '<input type="hidden" name="visit" value="$visit">'
     '<label>Name<input name="user" autocomplete="username" required maxlength="64"></label>'
@@ -51,10 +51,10 @@ _PASSWORD: Final = Template(
     '<form method="post" action="/oauth/password/keep"$asks>'
     '<input type="hidden" name="visit" value="$visit">'
     '<label>Name<input name="user" autocomplete="username" required maxlength="64"></label>'
-    '<label>Password of now, or code of a reset'
+    "<label>Password of now, or code of a reset"
     '<input name="password" type="password" autocomplete="current-password" required></label>'
     '<label>New password<input name="new" type="password" autocomplete="new-password" required></label>'
-    '<label>New password again'
+    "<label>New password again"
     '<input name="again" type="password" autocomplete="new-password" required></label>$factor'
     '<label><input name="end" type="checkbox" value="logins" checked>'
     "End all logins there are, and what programs got by them</label>"
@@ -169,9 +169,7 @@ class Pages:
             passkey=self._passkey("make", "Make a passkey", visit, asked) if makes else "",
         )
         # The answer to this form leads to the program's own address, which a browser holds against it.
-        return self._page(
-            200, body, cookie=cookie, form_to=_origin(redirect_uri), runs=asked is not None
-        )
+        return self._page(200, body, cookie=cookie, form_to=_origin(redirect_uri), runs=asked is not None)
 
     def password(
         self, visit: str, *, status: int = 200, wrong: str = "", asked: Asking | None = None

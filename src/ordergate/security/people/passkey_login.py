@@ -40,9 +40,7 @@ MADE: Final = "The passkey is made. It lets you in from the next login on."
 class PasskeyLogin:
     """One per process, on the event loop. Without a party every page says that it is not good."""
 
-    def __init__(
-        self, entrance: Entrance, party: Party | None, store: PasskeyStore, *, clock: Clock
-    ) -> None:
+    def __init__(self, entrance: Entrance, party: Party | None, store: PasskeyStore, *, clock: Clock) -> None:
         self._entrance = entrance
         self._party = party
         self._store = store

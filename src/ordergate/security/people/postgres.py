@@ -175,6 +175,4 @@ class PostgresPeople:
     async def _value(self, statement: str, *arguments: object) -> object:
         with told_as_unavailable():
             async with self._pool.acquire(timeout=TIMEOUT_S) as connection:
-                return await connection.fetchval(
-                    statement, self._env.value, *arguments, timeout=TIMEOUT_S
-                )
+                return await connection.fetchval(statement, self._env.value, *arguments, timeout=TIMEOUT_S)

@@ -63,9 +63,7 @@ class Visits:
         self._visits: OrderedDict[str, Visit] = OrderedDict()
 
     def begin(self, pushed: Pushed) -> Opened:
-        return self._kept(
-            Visit(pushed=pushed, cookie_hash=b"", good_until=self._monotonic() + LIFE_S)
-        )
+        return self._kept(Visit(pushed=pushed, cookie_hash=b"", good_until=self._monotonic() + LIFE_S))
 
     def find(self, name: str, cookies: str) -> Visit | None:
         """The visit of this form, when the cookie is its own."""

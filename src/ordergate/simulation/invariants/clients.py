@@ -84,9 +84,7 @@ class AnsweredIsDurable(SightedChecker):
 
     def ended(self) -> None:
         stored = {
-            entry.order_id
-            for books in self.sight.server.store.books.values()
-            for entry, _ in books.events
+            entry.order_id for books in self.sight.server.store.books.values() for entry, _ in books.events
         }
         for order_id in sorted(self._promised - stored):
             self.violated(f"{order_id} was answered and is gone from the journal")
