@@ -343,14 +343,14 @@ async def test_the_metrics_count_requests_by_route_and_never_by_path(client: htt
 @pytest.mark.parametrize(
     ("shown", "there"),
     [
-        (frozenset(OpenPage), set()),
+        (frozenset(OpenPage), {"/metrics"}),
         (frozenset({OpenPage.DOCUMENTATION}), {"/metrics"}),
-        (frozenset({OpenPage.METRICS}), {"/", "/openapi.json", "/docs"}),
+        (frozenset({OpenPage.METRICS}), {"/", "/openapi.json", "/docs", "/metrics"}),
         (frozenset(), {"/", "/openapi.json", "/docs", "/metrics"}),
     ],
 )
 @pytest.mark.parametrize("admin_url", [ADMIN_URL, None])
-async def test_what_the_first_listener_does_not_show_is_at_the_second_or_nowhere(
+async def test_the_metrics_and_what_the_first_listener_does_not_show_are_at_the_second(
     deps: ApiDeps, shown: frozenset[OpenPage], there: set[str], admin_url: str | None
 ) -> None:
     app = create_app(msgspec.structs.replace(deps, shown=shown, admin_url=admin_url))
@@ -361,6 +361,7 @@ async def test_what_the_first_listener_does_not_show_is_at_the_second_or_nowhere
             pages = ("/", "/openapi.json", "/docs", "/metrics")
             return {page for page in pages if (await asking.get(page)).status_code == 200}
 
-    assert await found(app) == {"/", "/openapi.json", "/docs", "/metrics"} - there
+    named = {"/metrics"} if OpenPage.METRICS in shown else set()
+    assert await found(app) == {"/", "/openapi.json", "/docs", "/metrics"} - there | named
     if app.administration is not None:
         assert await found(app.administration) == there

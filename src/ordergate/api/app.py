@@ -140,6 +140,7 @@ def _describe(app: Gateway, deps: Deps) -> None:
         OpenPage.METRICS: [HotRoute("/metrics", {"GET": metrics})],
     }
     for page, routes in pages.items():
-        face = app if page in deps.shown else app.administration
-        if face is not None:
-            face.router.routes.extend(routes)
+        if page in deps.shown:
+            app.router.routes.extend(routes)
+        if app.administration is not None and (page is OpenPage.METRICS or page not in deps.shown):
+            app.administration.router.routes.extend(routes)

@@ -114,6 +114,7 @@ def gateway_plain(data_dir: Path, *, port: int, venue_url: str) -> dict[str, Any
         "environment": "paper",
         "data_dir": str(data_dir),
         "port": port,
+        "shown": ["documentation", "metrics"],  # to one person on one machine
         "instruments": INSTRUMENTS,
         "brokers": {
             "venue": {
