@@ -14,6 +14,7 @@ from typing import Final
 import msgspec
 
 from ordergate.core.accounts.events import OverrideUsed
+from ordergate.core.contingent.events import GroupAccepted, LegReleased
 from ordergate.core.ids import AccountId
 from ordergate.core.orders import events as e
 from ordergate.core.orders.terms import OrderType, Side, Terms
@@ -71,7 +72,7 @@ class WithinConduct(SightedChecker):
             for seconds, most in version.bounds.messages.items():
                 if self._is_too_fast(order.account, event, seconds, most) and is_plain:
                     self.violated(f"{order.id} was approved: more than {most} messages in {seconds} s")
-            if isinstance(event, e.OrderAccepted):
+            if isinstance(event, e.OrderAccepted) and not _is_released(linked):
                 before = _Before(event.at, _said(order.terms), event.reference_price, event.config_hash)
                 self._before.setdefault(order.account, []).append(before)
 
@@ -151,6 +152,14 @@ class WithinConduct(SightedChecker):
             return False
         bucket.left = 0.0
         return True
+
+
+def _is_released(linked: Linked) -> bool:
+    """Whether this is a group's next order, which nobody asked for just now: it is no earlier equal one."""
+    events = [entry.event for entry in linked.unit.entries]
+    return any(isinstance(event, LegReleased) for event in events) and not any(
+        isinstance(event, GroupAccepted) for event in events
+    )
 
 
 _A_LITTLE: Final = 0.001
