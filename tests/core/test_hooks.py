@@ -105,6 +105,8 @@ def test_an_alert_with_a_passphrase_says_its_time_in_any_usual_way(at: str | int
         {"at": "2024-03-01T14:20:00Z"},
         {"at": None},
         {"at": "9" * 20},
+        {"at": "0001-01-01T00:00:00+14:00"},
+        {"at": "9999-12-31T23:59:59-14:00"},
     ],
 )
 def test_a_wrong_passphrase_or_time_is_refused(wrong: dict[str, Any]) -> None:

@@ -19,10 +19,10 @@ from ordergate.brokers.alpaca.client import AlpacaBroker
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.refusals import Refusal
 from ordergate.ports.broker import BrokerUnavailable
-from ordergate.ports.keys import Purpose
+from ordergate.ports.keys import KeysUnavailable, Purpose
 from ordergate.security.credentials import refreshing
 from ordergate.security.credentials.desk import CredentialDesk, LoginInfo
-from ordergate.security.credentials.documents import Document, OAuthTokens
+from ordergate.security.credentials.documents import Document, OAuthTokens, written
 from ordergate.security.credentials.grants import (
     Asking,
     BrokerAway,
@@ -33,7 +33,8 @@ from ordergate.security.credentials.grants import (
 from ordergate.security.credentials.refreshing import ALERT_BEFORE, REFRESH_BEFORE, RETRY_S, Refresher
 from ordergate.security.credentials.slots import Credential, State
 from ordergate.security.credentials.store import connected
-from ordergate.security.sealing.envelope import Envelope
+from ordergate.security.sealing.envelope import About, Envelope, Sealed
+from ordergate.security.sealing.rewrapping import rewrap
 from ordergate.telemetry.secret import Secret
 from ordergate.venue.server import Venue, running
 from ordergate.venue.settings import AccountSettings, OAuthClient, VenueSettings
@@ -80,10 +81,10 @@ class Place:
 
     async def office(self, dsn: str) -> None:
         await migrate_all(dsn)
-        keys = keys_of(Env.PAPER, lambda: self.clock.epoch)
+        self.keys = keys = keys_of(Env.PAPER, lambda: self.clock.epoch)
         await keys.rotate(Purpose.SECRETS)
         self.store = await self._stack.enter_async_context(connected(Env.PAPER, dsn))
-        envelope = Envelope(keys, self.clock.monotonic)
+        self.envelope = envelope = Envelope(keys, self.clock.monotonic)
         self.desk = CredentialDesk(
             Env.PAPER,
             self.store,
@@ -206,6 +207,76 @@ async def test_ten_owners_at_once_refresh_once(place: Place, database: str) -> N
 
     assert sum(refreshed) == 1
     assert await opened(place.venue, await place.tokens())
+
+
+async def test_a_rotation_of_keys_while_the_broker_answers_loses_no_grant(
+    place: Place, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is stored is wrapped anew by another just then: the same grant, whose last token is spent."""
+    await place.office(database)
+    row = await place.linked()
+    place.clock.advance(55 * 60)
+    ask = place.grants.refresh
+
+    async def meanwhile(document: OAuthTokens) -> OAuthTokens:
+        fresh = await ask(document)
+        await place.keys.rotate(Purpose.SECRETS)
+        assert (await rewrap(place.keys, place.envelope, place.store)).done == 1
+        return fresh
+
+    monkeypatch.setattr(place.grants, "refresh", meanwhile)
+    before = await place.tokens()
+
+    assert await place.refresher.look(row)
+
+    after = await place.tokens()
+    assert after.refresh_token != before.refresh_token
+    monkeypatch.undo()
+    await place.grants.refresh(after)  # it is the one that the broker takes
+    assert (await rewrap(place.keys, place.envelope, place.store)).left == 0
+
+
+async def test_a_key_service_that_is_away_for_a_moment_loses_no_grant(
+    place: Place, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.office(database)
+    row = await place.linked()
+    place.clock.advance(55 * 60)
+    before, seal, tries = await place.tokens(), place.envelope.seal, iter([True, True, False])
+
+    async def sometimes(secret: Secret, about: About) -> Sealed:
+        if next(tries):
+            raise KeysUnavailable("away")
+        return await seal(secret, about)
+
+    async def at_once(seconds: float) -> None:
+        assert seconds == refreshing.KEEP_PAUSE_S
+
+    monkeypatch.setattr(place.envelope, "seal", sometimes)
+    monkeypatch.setattr(place.clock, "sleep", at_once, raising=False)
+
+    assert await place.refresher.look(row)
+    assert (await place.tokens()).refresh_token != before.refresh_token
+
+
+async def test_what_was_linked_anew_while_the_broker_answered_is_not_overwritten(
+    place: Place, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await place.office(database)
+    row = await place.linked()
+    place.clock.advance(55 * 60)
+    other = OAuthTokens(Secret("another"), Secret("of another grant"), place.clock.epoch + 3600)
+
+    async def meanwhile(document: OAuthTokens) -> OAuthTokens:
+        assert row.sealed is not None
+        sealed = await place.envelope.seal(written(other), row.about())
+        assert await place.store.reseal(row.row_id, row.sealed, sealed)
+        return OAuthTokens(Secret("fresh"), Secret("fresh"), place.clock.epoch + 3600)
+
+    monkeypatch.setattr(place.grants, "refresh", meanwhile)
+
+    assert not await place.refresher.look(row)
+    assert await place.tokens() == other
 
 
 async def test_what_cannot_be_refreshed_is_told_before_it_runs_out(

@@ -133,6 +133,6 @@ def _moment(text: str) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC)
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError:
+        return None if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError):  # the second for a moment that is outside all years in UTC
         return None
-    return None if moment.tzinfo is None else moment.astimezone(UTC)

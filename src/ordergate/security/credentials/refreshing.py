@@ -11,6 +11,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ordergate.ports.clock import Clock
+from ordergate.ports.keys import KeysUnavailable
+from ordergate.security.clients import StoreUnavailable
 from ordergate.security.credentials.desk import CredentialDesk
 from ordergate.security.credentials.documents import OAuthTokens, written
 from ordergate.security.credentials.grants import BrokerAway, GrantRefused, Grants
@@ -22,6 +24,8 @@ from ordergate.telemetry import log
 REFRESH_BEFORE: Final = timedelta(minutes=10)
 ALERT_BEFORE: Final = timedelta(minutes=5)
 RETRY_S: Final = 15.0
+KEEP_TRIES: Final = 10
+KEEP_PAUSE_S: Final = 1.0
 
 _log = log.logger("security")
 
@@ -69,20 +73,45 @@ class Refresher:
         async with self._store.owned(row.row_id) as ours:
             if not ours:
                 return False
-            rows = await self._store.rows(row.broker)
-            current = next((one for one in rows if one.row_id == row.row_id), None)
+            current = await self._current(row)
             if current is None or current.sealed is None or not self.due(current):
                 return False
             document = await self._desk.open(current)
             if not isinstance(document, OAuthTokens):
                 return False
             fresh = await grants.refresh(document)
-            sealed = await self._envelope.seal(written(fresh), current.about())
-            expires = datetime.fromtimestamp(fresh.expires_at, UTC)
-            if not await self._store.reseal(current.row_id, current.sealed, sealed, expires):
-                raise BrokerAway("what was refreshed could not be kept: the row was changed meanwhile")
+            await self._keep(current, document, fresh)
         _log.info("credential.refreshed", broker=row.broker, row=row.row_id)
         return True
+
+    async def _keep(self, row: Credential, spent: OAuthTokens, fresh: OAuthTokens) -> None:
+        """Put what was granted in the place of what is spent, which nobody can be asked for again.
+
+        A rotation of keys may wrap the row anew meanwhile, and the key service or the database be away for a
+        moment. Raises BrokerAway where another grant is there by now, and their faults.
+        """
+        for left in reversed(range(KEEP_TRIES)):
+            try:
+                if await self._kept(row, spent, fresh):
+                    return
+            except (KeysUnavailable, StoreUnavailable):
+                if not left:
+                    raise
+                await self._clock.sleep(KEEP_PAUSE_S)
+        raise BrokerAway("what was refreshed could not be kept: the row is changed again and again")
+
+    async def _kept(self, row: Credential, spent: OAuthTokens, fresh: OAuthTokens) -> bool:
+        """False where the row was changed just then: look again."""
+        current = await self._current(row)
+        if current is None or current.sealed is None or await self._desk.open(current) != spent:
+            raise BrokerAway("what was refreshed could not be kept: the row was changed meanwhile")
+        sealed = await self._envelope.seal(written(fresh), current.about())
+        expires = datetime.fromtimestamp(fresh.expires_at, UTC)
+        return await self._store.reseal(current.row_id, current.sealed, sealed, expires)
+
+    async def _current(self, row: Credential) -> Credential | None:
+        rows = await self._store.rows(row.broker)
+        return next((one for one in rows if one.row_id == row.row_id), None)
 
     def _left(self, row: Credential) -> timedelta | None:
         return None if row.expires_at is None else row.expires_at - self._clock.now()
