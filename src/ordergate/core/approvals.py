@@ -18,6 +18,7 @@ from ordergate.core.refusals import Code, Refusal
 
 SETTLED_KEPT_MAX: Final = 1_000
 PENDING_MAX: Final = 1_000
+PENDING_OF_ONE_MAX: Final = 50
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -129,8 +130,15 @@ def pending(changes: Changes) -> list[Change]:
 
 
 def decide_propose(changes: Changes, event: ChangeProposed) -> ChangeProposed | Refusal:
-    if len(pending(changes)) >= PENDING_MAX:
-        return Refusal(Code.UNAVAILABLE, f"{PENDING_MAX} changes wait for another person already")
+    """Nobody's wishes keep another's from being heard: one person has a few, and a tenant leaves room."""
+    waiting, by = [change.proposed.by for change in pending(changes)], event.by
+    of_tenant = sum(one.tenant == by.tenant for one in waiting)
+    of_others = len(waiting) - of_tenant
+    if len(waiting) >= PENDING_MAX or of_tenant >= (PENDING_MAX - of_others) // 2:
+        return Refusal(Code.UNAVAILABLE, f"{of_tenant} changes wait for another person already")
+    of_one = sum((one.tenant, one.subject) == (by.tenant, by.subject) for one in waiting)
+    if of_one >= PENDING_OF_ONE_MAX:
+        return Refusal(Code.UNAVAILABLE, f"{of_one} changes of {by.subject} wait for another person already")
     return event
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import msgspec
 
 from ordergate.core.access import Principal, Scope
-from ordergate.core.approvals import Change, ChangeApproved, pending, person
+from ordergate.core.approvals import Change, ChangeApproved, ChangeProposed, decide_propose, pending, person
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import AssetClass
 from ordergate.core.refusals import Code, Refusal
@@ -144,6 +144,10 @@ class LimitsDesk:
                 no = may_not(LIMITS.asks, LIMITS, principal, self._clock.now())
                 if no is not None:
                     return no
+            for proposed in (event for event in plan.events if isinstance(event, ChangeProposed)):
+                heard = decide_propose(self.book.changes, proposed)
+                if isinstance(heard, Refusal):
+                    return heard
             made.append(plan)
             return plan.events
 
