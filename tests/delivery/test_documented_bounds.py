@@ -42,10 +42,13 @@ def test_the_bounds_of_guessing_are_those_of_the_code() -> None:
     pair, address, name = (limit.failures for limit in (throttle.PAIR, throttle.ADDRESS, throttle.CLIENT))
     assert {limit.window_s for limit in (throttle.PAIR, throttle.ADDRESS, throttle.CLIENT)} == {60}
     assert told()["wrong passwords and codes"] == (
-        f"{pair} a minute for a name and address, {address} for an address, {name} for a name"
+        f"{pair} a minute for a name and address, {address} for an address, {name} for a name; "
+        f"{pair} alone where that name got in before"
     )
     clients = f"per client and address ({pair} a minute), per address ({address}) and per client ({name})"
     assert clients in WRITTEN[SECURITY]
+    assert f"limited to {throttle.UNPROVEN.failures} a minute per address" in WRITTEN[SECURITY]
+    assert f"Of IPv6 the first {throttle.NETWORK_BITS} bits" in WRITTEN[SECURITY]
 
 
 def test_the_words_that_make_no_password_are_those_of_the_code() -> None:

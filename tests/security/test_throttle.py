@@ -1,9 +1,10 @@
 """Guessing is slow, memory is bounded, and who guesses locks out himself first."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordergate.security.throttle import ADDRESS, CLIENT, PAIR, Throttle
+from ordergate.security.throttle import ADDRESS, CLIENT, PAIR, UNPROVEN, Throttle
 
 
 class Now:
@@ -112,3 +113,57 @@ def test_no_pattern_gets_more_failures_through_than_the_limit_allows(
 
     allowed = PAIR.failures + (now.seconds - began) / PAIR.interval_s + 1e-6
     assert all(count <= allowed for count in failed.values())
+
+
+def test_where_a_client_got_in_before_no_stranger_and_no_neighbour_keeps_it_out() -> None:
+    throttle = Throttle(Now())
+    throttle.charge("desk", "a")
+    throttle.succeeded("desk", "a")
+
+    for number in range(500):
+        throttle.charge("desk", f"address{number}")
+        throttle.charge(f"client{number}", "a")
+
+    assert not fails(throttle, "desk", "elsewhere")
+    assert not fails(throttle, "other", "a")
+    assert sum(fails(throttle, "desk", "a") for _ in range(100)) == PAIR.failures, "it may not guess either"
+
+
+def test_what_cannot_be_guessed_keeps_no_client_out_elsewhere() -> None:
+    throttle = Throttle(Now())
+    for number in range(500):
+        throttle.charge("desk", f"address{number}")
+
+    assert throttle.charge("desk", "another", guessed=False) == 0
+    assert sum(throttle.charge("desk", "a", guessed=False) == 0 for _ in range(100)) == PAIR.failures
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", True),
+        ("2001:db8:0:1::1", "2001:db8:0:2::1", False),
+        ("::ffff:192.0.2.1", "192.0.2.1", True),
+        ("192.0.2.1", "192.0.2.2", False),
+        ("unknown", "unknown", True),
+    ],
+)
+def test_the_addresses_of_one_machine_are_one(one: str, other: str, same: bool) -> None:
+    throttle = Throttle(Now())
+    for _ in range(PAIR.failures):
+        assert fails(throttle, "desk", one)
+
+    assert fails(throttle, "desk", other) is not same
+
+
+def test_an_address_asks_for_so_much_that_proves_nothing_and_others_for_theirs() -> None:
+    throttle = Throttle(Now())
+    assert sum(throttle.charge_unproven("a") == 0 for _ in range(500)) == UNPROVEN.failures
+    assert throttle.charge_unproven("b") == 0
+
+
+def test_who_got_in_is_remembered_within_bounds() -> None:
+    throttle = Throttle(Now(), keys_max=100)
+    for number in range(10_000):
+        throttle.succeeded(f"client{number}", "a")
+    assert len(throttle) <= 100

@@ -11,7 +11,9 @@ from ordergate.core.access import Scope
 from ordergate.core.ids import Env
 from ordergate.security.clients import Client
 from ordergate.security.oauth_requests import Answer
-from tests.security.world import World, opened, world
+from ordergate.security.throttle import PAIR, UNPROVEN
+from tests.security.visitor import visitor
+from tests.security.world import World, opened, other_key, world
 
 GRANT = {"grant_type": "client_credentials"}
 
@@ -303,3 +305,53 @@ async def test_in_live_the_metadata_offers_no_shared_secret() -> None:
     document = told(await here.ask("/.well-known/oauth-authorization-server", {}))
 
     assert document["token_endpoint_auth_methods_supported"] == ["private_key_jwt"]
+
+
+async def test_strangers_everywhere_keep_nobody_out_who_has_a_key_or_got_in_before() -> None:
+    here, live = await world(), await world(Env.LIVE)
+    assert (await here.ask_for_token()).status == 200
+    for number in range(20):
+        peer = f"192.0.2.{number + 1}"
+        for _ in range(5):
+            wrong = {"grant_type": "client_credentials"}
+            await here.ask("/oauth/token", wrong, basic=("desk", "wrong"), peer=peer)
+            await live.ask("/oauth/token", wrong | live.asserted(other_key()), peer=peer)
+
+    assert (await here.ask_for_token()).status == 200
+    proof = live.proof("POST", "/oauth/token")
+    assert (await live.ask_for_token(proof=proof)).status == 200
+
+
+async def test_a_stranger_who_waits_leaves_no_proofs_behind() -> None:
+    """What is remembered of proofs has its bounds, and whoever is turned away must not fill them."""
+    live = await world(Env.LIVE)
+    wrong = {"grant_type": "client_credentials"} | live.asserted(other_key())
+    for _ in range(PAIR.failures):
+        assert (await live.ask("/oauth/token", wrong, proof=live.proof("POST", "/oauth/token"))).status == 401
+    proof = live.proof("POST", "/oauth/token")
+    assert (await live.ask("/oauth/token", wrong, proof=proof)).status == 429
+
+    live.clock.advance(PAIR.interval_s)
+
+    assert (await live.ask_for_token(proof=proof)).status == 200, "it was not used"
+
+
+async def test_who_proves_nothing_pushes_so_often_from_one_address() -> None:
+    here = await world()
+    alice = await visitor(here)
+    pushed = [(await alice.push()).status for _ in range(UNPROVEN.failures + 5)]
+    assert pushed == [201] * UNPROVEN.failures + [429] * 5
+
+
+async def test_a_public_program_that_guesses_at_codes_waits() -> None:
+    here = await world()
+    await visitor(here)
+    guess = {
+        "grant_type": "authorization_code",
+        "client_id": "app",
+        "code": "guessed",
+        "code_verifier": "v" * 43,
+        "redirect_uri": "https://desk.example/back",
+    }
+    answers = [(await here.ask("/oauth/token", guess)).status for _ in range(PAIR.failures + 2)]
+    assert answers == [400] * PAIR.failures + [429] * 2

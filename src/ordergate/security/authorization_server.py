@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from typing import Final
 
 import msgspec
@@ -115,14 +116,20 @@ class AuthorizationServer:
         """RFC 6749, 7009 and 7662: what a client asks for in its own name."""
         try:
             asking = oauth.read(received)
-            bound_to = self._senders.of_request(received) if received.path in (TOKEN, PAR) else None
         except Rejected as rejected:
             return rejected.answer
         client_id, peer = asking.credentials.client_id, received.peer
-        wait_s = self._throttle.charge(client_id, peer)
+        guessed = asking.credentials.method not in (oauth.ASSERTION, oauth.PUBLIC)
+        wait_s = self._wait_s(asking, peer, guessed=guessed)
         if wait_s > 0:
             _log.warning("login.throttled", client_id=self._shown(client_id), peer=peer)
             return _later(429, wait_s)
+        try:
+            # Not before that: a proof that holds is remembered, and there is room for only so many.
+            bound_to = self._senders.of_request(received) if received.path in (TOKEN, PAR) else None
+        except Rejected as rejected:
+            self._throttle.refund(client_id, peer, guessed=guessed)
+            return rejected.answer
         try:
             proven = await self._proven(asking)
             request = Request(self._profile.issuer, asking, proven=proven, bound_to=bound_to)
@@ -130,13 +137,23 @@ class AuthorizationServer:
             answered = await self._workers.call(lambda: self._protocol.work(request))
         except (Busy, StoreUnavailable, KeysUnavailable, KeysRefused) as fault:
             _log.warning("login.not_served", path=received.path, why=str(fault) or type(fault).__name__)
-            self._throttle.refund(client_id, peer)
+            self._throttle.refund(client_id, peer, guessed=guessed)
             return _later(503, 1)
         if request.auth_method is None:
             _log.warning("login.failed", client_id=self._shown(client_id), peer=peer, path=received.path)
             return answered
-        self._throttle.refund(client_id, peer)
+        if request.auth_method != oauth.PUBLIC:
+            self._throttle.succeeded(client_id, peer, guessed=guessed)
+        elif answered.status < HTTPStatus.BAD_REQUEST:  # it has proven nothing but by what it was granted
+            self._throttle.refund(client_id, peer, guessed=guessed)
         return await self._finish(request, answered)
+
+    def _wait_s(self, asking: Asking, peer: str, *, guessed: bool) -> float:
+        """Seconds after which it may be tried, 0 for now, which is charged."""
+        wait_s = self._throttle.charge(asking.credentials.client_id, peer, guessed=guessed)
+        if wait_s > 0 or asking.path != PAR or asking.credentials.method != oauth.PUBLIC:
+            return wait_s
+        return self._throttle.charge_unproven(peer)
 
     async def _proven(self, asking: Asking) -> Client | None:
         """The client whose assertion holds and was not used before."""

@@ -2,20 +2,25 @@
 
 Failures are charged to the pair of client and address, to the address, and to the client. The
 pair has the tightest limit and the client alone the widest, so that a stranger who guesses at a
-client's secret locks himself out long before he locks out the client. An attempt is charged before
-it is checked and refunded when it succeeds: a thousand at once are not a way around. Memory is
-bounded; what is forgotten first is what failed longest ago.
+client's secret locks himself out long before he locks out the client. Where a client has got in before from
+an address only the pair counts: no stranger elsewhere, and no neighbour, keeps it out. And what cannot be
+guessed is not charged to the client at all. An attempt is charged before it is checked and refunded when it
+succeeds: a thousand at once are not a way around. Memory is bounded; what is forgotten first is what failed,
+or got in, longest ago.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 import msgspec
 
 KEYS_MAX: Final = 10_000
+NETWORK_BITS: Final = 64
+"""Of an IPv6 address: whoever has one has all others with the same beginning."""
 
 Key = tuple[str, ...]
 
@@ -34,6 +39,8 @@ class Limit(msgspec.Struct, frozen=True):
 PAIR: Final = Limit(failures=5, window_s=60)
 ADDRESS: Final = Limit(failures=20, window_s=60)
 CLIENT: Final = Limit(failures=100, window_s=60)
+UNPROVEN: Final = Limit(failures=60, window_s=60)
+"""Of an address: what is kept for programs that prove nothing, be it in order or not."""
 
 
 class Throttle:
@@ -44,11 +51,45 @@ class Throttle:
         self._keys_max = keys_max
         # For each key the time at which its failures will all have been forgiven.
         self._forgiven_at: OrderedDict[Key, float] = OrderedDict()
+        self._known: OrderedDict[Key, None] = OrderedDict()
 
-    def charge(self, client_id: str, address: str) -> float:
-        """Charge an attempt and return 0, or return the seconds to wait and charge nothing."""
+    def charge(self, client_id: str, address: str, *, guessed: bool = True) -> float:
+        """Charge an attempt and return 0, or return the seconds to wait and charge nothing.
+
+        What is `guessed` somebody might guess: a secret, a password, a code; no signature.
+        """
+        return self._charge(self._keys(client_id, address, guessed=guessed))
+
+    def refund(self, client_id: str, address: str, *, guessed: bool = True) -> None:
+        """Nothing came of the attempt, or it was a success."""
         now = self._monotonic()
-        keys = _keys(client_id, address)
+        for key, limit in self._keys(client_id, address, guessed=guessed):
+            forgiven_at = self._forgiven_at.get(key)
+            if forgiven_at is None:
+                continue
+            if forgiven_at - limit.interval_s <= now:
+                del self._forgiven_at[key]
+            else:
+                self._forgiven_at[key] = forgiven_at - limit.interval_s
+
+    def succeeded(self, client_id: str, address: str, *, guessed: bool = True) -> None:
+        """The client got in: refunded, and known at this address from now on."""
+        self.refund(client_id, address, guessed=guessed)
+        pair = _pair(client_id, address)
+        self._known[pair] = None
+        self._known.move_to_end(pair)
+        while len(self._known) > self._keys_max:
+            self._known.popitem(last=False)
+
+    def charge_unproven(self, address: str) -> float:
+        """As `charge`, for what an address asks to be kept that proves nothing; never refunded."""
+        return self._charge(((("unproven", network_of(address)), UNPROVEN),))
+
+    def __len__(self) -> int:
+        return len(self._forgiven_at) + len(self._known)
+
+    def _charge(self, keys: tuple[tuple[Key, Limit], ...]) -> float:
+        now = self._monotonic()
         wait = max(self._wait(key, limit, now) for key, limit in keys)
         if wait > 0:
             return wait
@@ -59,31 +100,33 @@ class Throttle:
             self._forgiven_at.popitem(last=False)
         return 0.0
 
-    def refund(self, client_id: str, address: str) -> None:
-        """The attempt was a success."""
-        now = self._monotonic()
-        for key, limit in _keys(client_id, address):
-            forgiven_at = self._forgiven_at.get(key)
-            if forgiven_at is None:
-                continue
-            if forgiven_at - limit.interval_s <= now:
-                del self._forgiven_at[key]
-            else:
-                self._forgiven_at[key] = forgiven_at - limit.interval_s
-
-    def __len__(self) -> int:
-        return len(self._forgiven_at)
-
     def _wait(self, key: Key, limit: Limit, now: float) -> float:
         debt = self._forgiven_at.get(key, now) - now
         # Room for one more failure means: less than window_s of debt after charging it.
         return max(0.0, debt + limit.interval_s - limit.window_s - 1e-9)
 
+    def _keys(self, client_id: str, address: str, *, guessed: bool) -> tuple[tuple[Key, Limit], ...]:
+        pair = _pair(client_id, address)
+        if pair in self._known:
+            return ((pair, PAIR),)
+        of_address = (("address", pair[2]), ADDRESS)
+        if not guessed:
+            return ((pair, PAIR), of_address)
+        return ((pair, PAIR), of_address, (("client", pair[1]), CLIENT))
 
-def _keys(client_id: str, address: str) -> tuple[tuple[Key, Limit], ...]:
-    client_id = client_id[:128]
-    return (
-        (("pair", client_id, address), PAIR),
-        (("address", address), ADDRESS),
-        (("client", client_id), CLIENT),
-    )
+
+def _pair(client_id: str, address: str) -> Key:
+    return ("pair", client_id[:128], network_of(address))
+
+
+def network_of(address: str) -> str:
+    """What counts as one address: of IPv6 the network that a single machine is given."""
+    try:
+        found = ip_address(address)
+    except ValueError:
+        return address
+    if not isinstance(found, IPv6Address):
+        return address
+    if found.ipv4_mapped is not None:
+        return str(found.ipv4_mapped)
+    return str(IPv6Network((found.packed, NETWORK_BITS), strict=False))

@@ -75,7 +75,7 @@ class Login:
         if person is None:
             _log.warning("login.failed", peer=peer, person=self._entrance.shown(user_id))
             return self._entrance.login_page(found.visit.pushed, found.name, wrong=WRONG)
-        self._throttle.refund(user_id, peer)
+        self._throttle.succeeded(user_id, peer)
         if found.visit.pushed.two_factors and person.totp is None:
             self._visits.end(found.name)
             _log.info("login.too_weak", client_id=found.visit.pushed.client_id, person=person.user_id)

@@ -76,7 +76,7 @@ class PasskeyLogin:
         if isinstance(person, Unproven):
             _log.warning("login.failed", peer=peer, by="passkey", why=person.why)
             return self._entrance.login_page(found.visit.pushed, found.name, wrong=NOT_ACCEPTED)
-        self._entrance.throttle.refund(named, peer)
+        self._entrance.throttle.succeeded(named, peer)
         return self._entrance.let_in(found, person, acr=TWO_FACTORS, by="passkey")
 
     def asking(self, found: Found) -> Asking | None:

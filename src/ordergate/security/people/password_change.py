@@ -92,7 +92,7 @@ class PasswordChange:
         if proven is None:
             _log.warning("password.not_changed", peer=peer, person=self._entrance.shown(user_id))
             return self._pages.password(found.name, status=401, wrong=WRONG)
-        self._entrance.throttle.refund(user_id, peer)
+        self._entrance.throttle.succeeded(user_id, peer)
         try:
             return await self._changed(found, proven)
         except (Busy, StoreUnavailable):
