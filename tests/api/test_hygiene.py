@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -239,6 +240,25 @@ async def test_a_header_that_must_be_single_and_is_not_is_refused(served: Served
         answer = await served.raw(request(*head(), b"Authorization: Bearer " + TRADER.encode(), body=BODY))
     assert answer.startswith(b"HTTP/1.1 400")
     assert b"is given twice" in answer
+
+
+async def test_a_request_that_names_no_host_is_refused(served: Served) -> None:
+    """RFC 9112, 3.2."""
+    nameless = re.sub(rb"(?im)^host: [^\r]*\r\n", b"", request(*head(), body=BODY))
+    answer = await served.raw(nameless)
+    assert answer.startswith(b"HTTP/1.1 400")
+    assert b"Host" in answer
+    async with served.client() as client:
+        assert (await client.get("/v1/orders")).json()["orders"] == []
+
+
+@pytest.mark.parametrize(("coding", "status"), [(b"gzip", 415), (b"br", 415), (b"identity", 201)])
+async def test_a_body_that_is_said_to_be_encoded_is_not_read(
+    served: Served, coding: bytes, status: int
+) -> None:
+    """Somebody before us may have read another body than we would."""
+    answer = await served.raw(request(*head(), b"Content-Encoding: " + coding, body=BODY))
+    assert answer.startswith(b"HTTP/1.1 %d" % status)
 
 
 async def test_headers_over_their_bound_are_refused_also_when_they_never_end(served: Served) -> None:

@@ -152,6 +152,8 @@ class Edge:
             twice = next((name for name in names if name in _ONCE and names.count(name) > 1), None)
             if twice is not None:
                 return refused(Refusal(Code.MALFORMED, f"{twice.decode()} is given twice"), correlation)
+        if (no := _unfit(scope)) is not None:
+            return refused(no, correlation)
         wait_s = self._of_peer.take(peer_of(scope), scope.get("method", "GET"), scope["path"], now)
         return rate_limited(wait_s, correlation) if wait_s else None
 
@@ -204,6 +206,16 @@ def peer_of(scope: Scope) -> str:
     """The address that asks: the other end of the connection, or what a proxy of ours says is behind it."""
     client: tuple[str, int] | None = scope.get("client")
     return "unknown" if client is None else client[0]
+
+
+def _unfit(scope: Scope) -> Refusal | None:
+    """What nobody before us can have understood as we would."""
+    headers: Mapping[bytes, bytes] = scope[exchange.HEADERS_KEY]
+    if b"host" not in headers and scope.get("http_version") == "1.1":
+        return Refusal(Code.MALFORMED, "the request has no Host header")
+    if headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        return Refusal(Code.UNSUPPORTED_MEDIA_TYPE, "send the body as it is, without a Content-Encoding")
+    return None
 
 
 def _says(headers: list[tuple[bytes, bytes]], wanted: bytes) -> bool:

@@ -34,6 +34,9 @@ Write = Callable[[int, bytes, bytes], None]
 """Takes a status, the lines of the headers, and the body."""
 
 
+_UNUSUAL: Final = frozenset({b"content-encoding", b"prefer"})
+
+
 class Express:
     def __init__(self, deps: Deps, door: Door, edge: Edge) -> None:
         self._gate = deps.gate
@@ -46,7 +49,7 @@ class Express:
     def take(self, request: ClientRequest, peer: str, write: Write) -> bool:
         """True when it was taken: `write` is called once. False: nothing was done, and nothing counted."""
         headers, body = request.headers, request.body
-        usual = headers.get(b"content-type") == JSON and b"prefer" not in headers
+        usual = headers.get(b"content-type") == JSON and b"host" in headers and _UNUSUAL.isdisjoint(headers)
         if not usual or len(body) > self._body_bytes_max:
             return False
         began = self._clock.monotonic()
