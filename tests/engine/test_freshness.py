@@ -7,6 +7,7 @@ from decimal import Decimal
 from ordergate.core.orders.terms import Side
 from tests.engine.settling import drift, natures, only_break, refused_controls, shown, working
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
+from tests.engine.test_reconciliation import elsewhere
 
 STALE = [("R25", "stale-account")]
 
@@ -118,6 +119,20 @@ async def test_a_stream_that_keeps_back_an_execution_is_deaf_and_is_connected_an
         await stage.until(lambda: natures(stage) == [])
         assert shown(stage, item.id)["rule"] == "stream-heard"
         assert stage.seat.freshness.stale_since is None
+
+
+async def test_an_execution_that_the_stream_told_before_it_was_read_is_not_owed_by_it() -> None:
+    """Of an order from elsewhere the first is only believed once it was read: its stream is not deaf."""
+    async with Stage() as stage:
+        await stage.until(lambda: stage.seat.runs.count >= 3)
+        foreign = stage.exchange.submit("by-hand-1", elsewhere(quantity=2))
+        assert not isinstance(foreign, str)
+        stage.exchange.fill(foreign.id, Decimal(2), Decimal(4700))
+        await stage.until(lambda: stage.held(ES) == 2)
+        generation = stage.seat.watch.generation
+        await pass_time(stage, 30)
+        assert "break_opened" not in stage.listener.kinds
+        assert stage.seat.watch.generation == generation
 
 
 async def test_executions_from_before_the_stream_came_up_are_not_owed_by_it() -> None:

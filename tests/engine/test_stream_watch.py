@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from ordergate.core.accounts.breaks import Difference, Nature
 from ordergate.core.ids import OrderId
-from ordergate.core.orders.reports import AcknowledgedReport
+from ordergate.core.orders.reports import AcknowledgedReport, ExecutedReport
 from ordergate.engine.accounts import stream_watch
 from ordergate.engine.accounts.sightings import Sightings
 from ordergate.engine.accounts.stream_watch import StreamWatch
@@ -59,15 +61,42 @@ def test_a_stream_that_is_down_owes_nothing() -> None:
     assert watch.deaf_since(60.0, 1.0) is None
 
 
+def executed(number: int) -> ExecutedReport:
+    return ExecutedReport(
+        cl_ord_id=f"c{number}",
+        version=1,
+        broker_order_id=f"b{number}",
+        exec_id=f"told-{number}",
+        quantity=Decimal(1),
+        price=Decimal(1),
+    )
+
+
+def test_an_execution_is_owed_until_it_is_told_and_not_at_all_where_it_was_told_before() -> None:
+    watch = StreamWatch()
+    watch.came_up(0.0)
+    watch.heard(executed(1))
+    watch.learned("told-1", 2.0, unread_since=1.0)
+    watch.learned("told-2", 2.0, unread_since=1.0)
+    assert watch.untold == ("told-2",)
+    watch.heard(executed(2))
+    assert watch.untold == ()
+    watch.came_up(3.0)
+    watch.learned("told-1", 5.0, unread_since=4.0)
+    assert watch.untold == ("told-1",), "another stream told it"
+
+
 def test_what_is_remembered_has_bounds() -> None:
     watch = StreamWatch()
     watch.came_up(0.0)
     for number in range(3 * stream_watch.OWED_MAX):
+        watch.heard(executed(number))
         watch.acknowledged(f"b{number}", OrderId(f"o{number}"), 0.0)
         watch.learned(f"x{number}", 0.0, unread_since=0.5)
         watch.heard(said(-number - 1))
     assert len(watch.overdue(60.0, 1.0)) == stream_watch.OWED_MAX
     assert len(watch.untold) == stream_watch.OWED_MAX
+    assert len(watch._told) == stream_watch.EARLY_MAX
 
 
 def test_a_difference_is_sure_when_it_is_seen_in_two_runs_far_enough_apart() -> None:

@@ -36,6 +36,7 @@ class StreamWatch:
         self._unshown: dict[str, Owed] = {}
         self._early: OrderedDict[str, None] = OrderedDict()
         self._untold: dict[str, float] = {}
+        self._told: OrderedDict[str, None] = OrderedDict()
 
     def came_up(self, now: float) -> None:
         """What the stream owed before is not owed by this one: everything is asked for anew."""
@@ -57,11 +58,9 @@ class StreamWatch:
     def heard(self, report: Report) -> None:
         """The stream said something about an order."""
         if self._unshown.pop(report.broker_order_id, None) is None:
-            self._early[report.broker_order_id] = None
-            if len(self._early) > EARLY_MAX:
-                self._early.popitem(last=False)
-        if self._untold and isinstance(report, ExecutedReport):
-            self._untold.pop(report.exec_id, None)
+            _remember(self._early, report.broker_order_id)
+        if isinstance(report, ExecutedReport) and self._untold.pop(report.exec_id, None) is None:
+            _remember(self._told, report.exec_id)
 
     def overdue(self, now: float, after_s: float) -> list[OrderId]:
         """Orders that the stream has owed for so long, to be asked about; each a few times only."""
@@ -78,8 +77,11 @@ class StreamWatch:
     def learned(self, exec_id: str, now: float, *, unread_since: float | None) -> None:
         """A question brought an execution to light that happened after `unread_since`.
 
-        Owed only where the stream was up all that time.
+        Owed only where the stream was up all that time and has not told it: what it tells first is not always
+        believed before it was read.
         """
+        if exec_id in self._told:
+            return
         up = self.up_since
         if up is None or unread_since is None or unread_since <= up or len(self._untold) >= OWED_MAX:
             return
@@ -98,3 +100,10 @@ class StreamWatch:
         self._unshown.clear()
         self._early.clear()
         self._untold.clear()
+        self._told.clear()
+
+
+def _remember(latest: OrderedDict[str, None], name: str) -> None:
+    latest[name] = None
+    if len(latest) > EARLY_MAX:
+        latest.popitem(last=False)
