@@ -122,8 +122,16 @@ MUTATIONS: Final = (
         p0=True,
         what="a gateway that starts anew knows the limits of its settings alone",
         file="engine/desks/control_stream.py",
-        find="        for event in events:\n            self._fold.take(event)\n        self._epoch",
-        put="        for event in events[:4]:\n            self._fold.take(event)\n        self._epoch",
+        find="        for stored in events:\n            self._fold.take(stored.event)\n        self._epoch",
+        put="        for stored in events[:4]:\n            self._fold.take(stored.event)\n        self._epoch",
+    ),
+    Mutation(
+        id="change-of-a-lost-commit-written-again",
+        p0=False,
+        what="a change whose commit was lost, and had been made, is written a second time",
+        file="engine/desks/control_stream.py",
+        find="if isinstance(tried, Unit) and _has(stored, tried):",
+        put="if False:",
     ),
     Mutation(
         id="stop-of-an-instrument-ignored",
