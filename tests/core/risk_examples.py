@@ -61,7 +61,7 @@ LIMITS: Final[Mapping[str, object]] = {
 }
 
 
-SAID_OF_PRICE: Final = {"reference_price": "100", "reference_age_s": "0.0", "reference_source": "quote"}
+SAID_OF_PRICE: Final = {"reference_price": "100", "reference_age_s": "0", "reference_source": "quote"}
 """What a refusal says of the price in these examples."""
 
 

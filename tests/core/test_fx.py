@@ -83,10 +83,10 @@ def test_the_inputs_of_an_answer_name_the_rate_its_age_and_its_source() -> None:
     fx = Fx("USD", rates_of(TABLE, no_prices, "USD", ["GBP", "EUR"]), timedelta(days=1))
     assert fx.said(NOW) == {
         "fx_rate_EURUSD": "1.25",
-        "fx_age_s_EURUSD": "0.0",
+        "fx_age_s_EURUSD": "0",
         "fx_source_EURUSD": "desk",
         "fx_rate_GBPUSD": "1.5",
-        "fx_age_s_GBPUSD": "3600.0",
+        "fx_age_s_GBPUSD": "3600",
         "fx_source_GBPUSD": "treasury",
     }
 

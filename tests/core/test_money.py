@@ -1,11 +1,13 @@
 """Amounts are exact or refused, and written in one way only."""
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ordergate.core.durations import in_seconds
 from ordergate.core.money import NotAnAmount, amount, average, is_multiple, text
 
 AMOUNTS = st.decimals(
@@ -72,3 +74,10 @@ def test_off_grid_is_seen_and_never_rounded(value: str, step: str, fits: bool) -
 def test_only_a_shown_average_is_rounded_and_nothing_has_none() -> None:
     assert average(Decimal(10), Decimal(3)) == Decimal("3.333333333")
     assert average(Decimal(10), Decimal(0)) is None
+
+
+@given(st.integers(-(10**12), 10**12))
+def test_a_duration_is_written_in_seconds_exactly_and_as_an_amount(microseconds: int) -> None:
+    written = in_seconds(timedelta(microseconds=microseconds))
+    assert Decimal(written) * 1_000_000 == microseconds
+    assert written == text(Decimal(written))

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordergate.core.risk.limits import MICROSECOND, RateWindow
+from ordergate.core.durations import MICROSECOND
+from ordergate.core.risk.limits import RateWindow
 from ordergate.core.risk.rates import MessageBuckets, TokenBucket
 from ordergate.core.risk.recent import RecentOrders
 from tests.core.examples import NOW, later, terms

@@ -132,7 +132,7 @@ def test_what_is_in_another_currency_is_compared_at_its_rate(edge: Edge) -> None
     no = failed(edge, -1)
     assert no is not None
     assert no.inputs["fx_rate_EURUSD"] == "1.25"
-    assert no.inputs["fx_age_s_EURUSD"] == "0.0"
+    assert no.inputs["fx_age_s_EURUSD"] == "0"
     assert no.inputs["fx_source_EURUSD"] == "desk"
 
 

@@ -196,7 +196,7 @@ def test_a_refusal_for_staleness_says_for_how_long_and_why() -> None:
         control="R25",
         reason="stale-account",
         detail="the account has not been current for 12.5 s: the stream is down",
-        limit="10.0",
+        limit="10",
         value="12.5",
         headroom="-2.5",
         inputs={"stale_since": (NOW - timedelta(seconds=12.5)).isoformat()},

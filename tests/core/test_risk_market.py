@@ -46,7 +46,7 @@ def test_r09_a_buy_is_held_against_the_lowest_price_of_the_window(limit: str, pa
         no = failed["R09"]
         assert (no.reason, no.limit, no.value, no.headroom) == ("price-drift", "104", "104.01", "-0.01")
         assert no.inputs == SAID_OF_PRICE | {
-            "reference_price": "103", "anchor": "100", "since": NOW.isoformat(), "window_s": "60.0",
+            "reference_price": "103", "anchor": "100", "since": NOW.isoformat(), "window_s": "60",
         }  # fmt: skip
 
 

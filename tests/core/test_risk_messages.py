@@ -26,7 +26,7 @@ def test_r15_messages_in_a_window(sent: int, passes: bool) -> None:
     assert ("R15" not in failed) is passes
     if not passes:
         no = failed["R15"]
-        assert (no.reason, no.limit, no.value, no.headroom) == ("message-rate", "3", "4", "0")
+        assert (no.reason, no.limit, no.value, no.headroom) == ("message-rate", "3", "4", "-1")
         assert failed["R15"].inputs == {"window_s": "10"}
 
 
@@ -68,11 +68,11 @@ def test_r15_counts_of_other_limits_are_not_trusted() -> None:
 @pytest.mark.parametrize(
     ("seconds", "severity", "limit"),
     [
-        ("0", "hard", "1.0"),
-        ("0.999999", "hard", "1.0"),
-        ("-0.5", "hard", "1.0"),
-        ("1", "soft", "10.0"),
-        ("9.999999", "soft", "10.0"),
+        ("0", "hard", "1"),
+        ("0.999999", "hard", "1"),
+        ("-0.5", "hard", "1"),
+        ("1", "soft", "10"),
+        ("9.999999", "soft", "10"),
         ("10", None, None),
         ("10.000001", None, None),
     ],
@@ -89,7 +89,7 @@ def test_r16_an_equal_order_is_a_mistake_for_a_second_and_may_be_meant_for_ten(
     assert (failed["R16"].reason, failed["R16"].severity, failed["R16"].limit) == (
         "duplicate", severity, limit,
     )  # fmt: skip
-    assert failed["R16"].value == str(float(seconds))
+    assert failed["R16"].value == seconds
 
 
 def test_r16_a_soft_window_no_longer_than_the_other_is_none() -> None:

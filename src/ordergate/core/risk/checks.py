@@ -12,6 +12,7 @@ from datetime import timedelta
 from decimal import Decimal
 from typing import Final
 
+from ordergate.core.durations import in_seconds
 from ordergate.core.ids import Env, is_account_id
 from ordergate.core.money import DIGITS_MAX, SCALE_MAX, ZERO, is_multiple, text
 from ordergate.core.orders.events import FailedControl, Severity
@@ -235,7 +236,7 @@ def refuse_fast_messages(proposal: Proposal, view: RiskView) -> FailedControl | 
         detail=f"more than {lacking.count} messages in {lacking.seconds} s",
         limit=str(lacking.count),
         value=str(lacking.count + 1),
-        headroom="0",
+        headroom="-1",
         inputs={"window_s": str(lacking.seconds)},
     )
 
@@ -258,9 +259,9 @@ def refuse_duplicate(proposal: Proposal, view: RiskView) -> FailedControl | None
         return FailedControl(
             control="R16",
             reason=Reason.DUPLICATE,
-            detail=f"an equal order was accepted less than {window.total_seconds()} s ago",
-            limit=str(window.total_seconds()),
-            value=str(age.total_seconds()),
+            detail=f"an equal order was accepted less than {in_seconds(window)} s ago",
+            limit=in_seconds(window),
+            value=in_seconds(age),
             inputs={"accepted_at": last.isoformat()},
             severity=Severity.HARD if is_hard else Severity.SOFT,
         )

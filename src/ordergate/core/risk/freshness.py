@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Final
 
 from ordergate.core.accounts.breaks import Break, Nature
+from ordergate.core.durations import in_seconds
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.reducing import only_reduces
@@ -57,10 +58,10 @@ def _stale(view: RiskView) -> FailedControl | None:
     return FailedControl(
         control="R25",
         reason=Reason.STALE_ACCOUNT,
-        detail=f"the account has not been current for {age.total_seconds()} s: {freshness.why}",
-        limit=str(most.total_seconds()),
-        value=str(age.total_seconds()),
-        headroom=str((most - age).total_seconds()),
+        detail=f"the account has not been current for {in_seconds(age)} s: {freshness.why}",
+        limit=in_seconds(most),
+        value=in_seconds(age),
+        headroom=in_seconds(most - age),
         inputs={"stale_since": freshness.stale_since.isoformat()},
     )
 

@@ -14,6 +14,7 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from ordergate.core.durations import in_seconds
 from ordergate.core.ids import Symbol
 from ordergate.core.money import ZERO
 
@@ -93,7 +94,7 @@ class Fx(msgspec.Struct, frozen=True):
         found: dict[str, str] = {}
         for currency, rate in sorted(self.rates.items()):
             found[f"fx_rate_{currency}{self.home}"] = format(rate.up, "f")
-            found[f"fx_age_s_{currency}{self.home}"] = str((now - rate.at).total_seconds())
+            found[f"fx_age_s_{currency}{self.home}"] = in_seconds(now - rate.at)
             found[f"fx_source_{currency}{self.home}"] = rate.source
         return found
 

@@ -16,6 +16,7 @@ from typing import Any, Final, TypeGuard, TypeVar, get_args
 
 import msgspec
 
+from ordergate.core.durations import MICROSECOND, in_seconds
 from ordergate.core.money import NotAnAmount, amount, text
 
 WINDOWS_MAX: Final = 8
@@ -23,7 +24,6 @@ WINDOW_COUNT_MAX: Final = 1_000_000
 WINDOW_SECONDS_MAX: Final = 86_400
 NAME_CHARACTERS_MAX: Final = 64
 
-MICROSECOND: Final = timedelta(microseconds=1)
 _SECOND: Final = Decimal(1_000_000)
 _TIME_OF_DAY: Final = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9]")
 
@@ -82,7 +82,7 @@ def _plain(value: object) -> object:
         case Decimal():
             return text(value)
         case timedelta():
-            return text(Decimal(value // MICROSECOND) / _SECOND)
+            return in_seconds(value)
         case datetime():
             return value.astimezone(UTC).isoformat()
         case time():

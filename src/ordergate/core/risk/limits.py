@@ -20,7 +20,7 @@ import msgspec
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.terms import OrderType, Side, TimeInForce
 from ordergate.core.risk.fx import FxTable
-from ordergate.core.risk.limit_fields import MICROSECOND, RateWindow, plain, read
+from ordergate.core.risk.limit_fields import RateWindow, plain, read
 from ordergate.core.risk.limit_parts import (
     Canary,
     ExposureLimit,
@@ -32,7 +32,7 @@ from ordergate.core.risk.limit_parts import (
 )
 from ordergate.core.risk.tally import COUNTED_FOR, COUNTED_MAX
 
-__all__ = ["MICROSECOND", "InstrumentLimits", "Limits", "RateWindow"]
+__all__ = ["InstrumentLimits", "Limits", "RateWindow"]
 
 NO_LIMITS_HASH: Final = "none"
 HARD: Final = "hard"

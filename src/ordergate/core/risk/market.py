@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from ordergate.core.durations import in_seconds
 from ordergate.core.money import text
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.orders.terms import OrderType, Side
@@ -67,7 +68,7 @@ def refuse_price_drift(proposal: Proposal, view: RiskView) -> FailedControl | No
             "reference_price": text(reference),
             "anchor": text(anchor),
             "since": since.isoformat(),
-            "window_s": str(limits.drift_window.total_seconds()),
+            "window_s": in_seconds(limits.drift_window),
         },
     )
 
@@ -93,7 +94,7 @@ def refuse_blind_market_order(proposal: Proposal, view: RiskView) -> FailedContr
     if abs(age) > limits.market_quote_max_age:
         raise InputMissing(
             Reason.STALE_QUOTE,
-            f"the quote of {view.instrument.symbol} is {age.total_seconds()} s old",
+            f"the quote of {view.instrument.symbol} is {in_seconds(age)} s old",
             {"quoted_at": top.at.isoformat()},
         )
     if its.market_to_limit_percent is not None and proposal.terms.type is OrderType.MARKET:

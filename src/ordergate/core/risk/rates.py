@@ -15,7 +15,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 
-from ordergate.core.risk.limit_fields import MICROSECOND, RateWindow
+from ordergate.core.durations import MICROSECOND
+from ordergate.core.risk.limit_fields import RateWindow
 from ordergate.core.risk.limits import Limits
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)

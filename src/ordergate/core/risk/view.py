@@ -10,6 +10,7 @@ from typing import Protocol
 import msgspec
 
 from ordergate.core.accounts.account import Account
+from ordergate.core.durations import in_seconds
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.money import ZERO, text
@@ -186,7 +187,7 @@ def _fresh_reference(view: RiskView) -> Decimal:
     if abs(age) > limits_in(view).reference_price_max_age:
         raise InputMissing(
             Reason.STALE_REFERENCE_PRICE,
-            f"the price of {view.instrument.symbol} is {age.total_seconds()} s old",
+            f"the price of {view.instrument.symbol} is {in_seconds(age)} s old",
             {"reference_source": reference.source, "reference_at": reference.at.isoformat()},
         )
     return reference.price
@@ -199,7 +200,7 @@ def reference_said(view: RiskView) -> dict[str, str]:
         return {}
     return {
         "reference_price": text(reference.price),
-        "reference_age_s": str((view.now - reference.at).total_seconds()),
+        "reference_age_s": in_seconds(view.now - reference.at),
         "reference_source": reference.source,
     }
 
@@ -232,7 +233,7 @@ def _usable_rate(seen: Booked, fx: Fx | None, currency: str, home: str) -> Rate:
     age = seen.now - rate.at
     if abs(age) > fx.max_age:
         raise InputMissing(
-            Reason.STALE_FX_RATE, f"the rate from {currency} to {home} is {age.total_seconds()} s old"
+            Reason.STALE_FX_RATE, f"the rate from {currency} to {home} is {in_seconds(age)} s old"
         )
     return rate
 
