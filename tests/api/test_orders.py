@@ -306,6 +306,8 @@ async def test_the_kill_switch_is_engaged_read_and_released(client: Client) -> N
     released = await client.post("/v1/kill-switch/release", json={"reason": "drill over"})
     assert released.json()["engaged"] is False
     await placed(client)
+    plain = await client.post("/v1/kill-switch", json={"reason": "no time for more"})
+    assert (plain.status_code, plain.json()["grade"]) == (200, "block_new")
     wrong = await client.post("/v1/kill-switch", json={"grade": "panic", "reason": ""})
     assert {error["field"] for error in wrong.json()["errors"]} == {"grade", "reason"}
 

@@ -124,7 +124,7 @@ class ResolveOrderFields(
 class EngageFields(msgspec.Struct, frozen=True, gc=False, kw_only=True, forbid_unknown_fields=True):
     """Engage the kill switch: new orders are blocked, or all open ones are canceled as well."""
 
-    grade: Grade
+    grade: Grade = "block_new"
     reason: Reason
     level: KillLevel = "global"
     target: KillTarget | None = None

@@ -20,7 +20,7 @@ KillTarget = Annotated[str, Field(min_length=1, max_length=128)]
 class EngageRequest(Asked):
     """What to stop, and how hard. All levels but `global` have a `target`."""
 
-    grade: Literal["reduce_only", "block_new", "cancel_all"]
+    grade: Literal["reduce_only", "block_new", "cancel_all"] = "block_new"
     reason: Reason
     level: KillLevel = "global"
     target: KillTarget | None = None

@@ -52,16 +52,16 @@ class Receipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 def parse_key(header: str | None) -> str | Refusal:
-    """The key in an `Idempotency-Key` header, quoted (RFC 8941 string) or bare."""
+    """The key in an `Idempotency-Key` header, quoted (RFC 8941 string) or bare, or in a frame of the stream."""
     if header is None or not header.strip():
-        return Refusal(Code.IDEMPOTENCY_KEY_MISSING, "send an Idempotency-Key header")
+        return Refusal(Code.IDEMPOTENCY_KEY_MISSING, "send an idempotency key: the header Idempotency-Key, or idempotency_key in a frame")
     key = header.strip()
     if len(key) >= 2 and key[0] == key[-1] == '"':
         key = key[1:-1]
     if _KEY.fullmatch(key) is None:
         return Refusal(
             Code.IDEMPOTENCY_KEY_INVALID,
-            "an Idempotency-Key is 16 to 128 characters of A-Z, a-z, 0-9, _ and -",
+            "an idempotency key is 16 to 128 characters of A-Z, a-z, 0-9, _ and -",
         )
     return key
 
