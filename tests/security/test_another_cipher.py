@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
+import msgspec
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
@@ -51,7 +52,7 @@ def test_a_second_factor_is_sealed_anew_once(cipher: Cipher) -> None:
 
     assert after is not None
     assert serves(totp, after, told)
-    assert totp.renewed("alice", after) is None
+    assert (totp.is_current(before), totp.is_current(after)) == (False, True)
     assert totp.renewed("bob", before) is None, "of somebody else nothing opens"
 
 
@@ -61,12 +62,13 @@ def test_a_second_factor_from_before_there_was_a_mark_serves_and_is_marked() -> 
     told = Secret("otpauth://totp/x?secret=AAAQEAYEAUDAOCAJBIFQYDIOB4IBCEQT")
     totp = Totp(Env.PAPER, KEY)
     assert serves(totp, before, told)
+    assert not totp.is_current(before)
 
     after = totp.renewed("alice", before)
 
     assert after is not None
     assert serves(totp, after, told)
-    assert totp.renewed("alice", after) is None
+    assert totp.is_current(after)
 
 
 def test_no_mark_but_those_of_ciphers_is_read() -> None:
@@ -90,6 +92,31 @@ async def test_every_credential_goes_over_to_the_cipher_of_now(office: Office) -
     assert [sealed.algorithm for sealed in rows] == [Cipher.CHACHA20_POLY1305.value] * 3
     for row in await office.store.sealed_rows():
         assert (await office.desk.open(row)).kind == "api_keys", "the old envelope reads on"
+
+
+async def test_a_row_that_does_not_open_keeps_no_other_back_and_is_named(office: Office) -> None:  # noqa: F811
+    await filled(office)
+    rows = [row for row in await office.store.sealed_rows() if row.sealed is not None]
+    assert rows[0].sealed is not None
+    spoiled = msgspec.structs.replace(rows[0].sealed, ciphertext=b"altered")
+    assert await office.store.reseal(rows[0].row_id, rows[0].sealed, spoiled)
+    chosen = Envelope(office.keys, lambda: 0.0, Cipher.CHACHA20_POLY1305)
+
+    told = await rewrap(office.keys, chosen, office.store)
+
+    assert (told.done, told.left, told.refused, told.disabled) == (2, 1, (rows[0].row_id,), ())
+
+
+async def test_a_second_factor_that_does_not_open_is_counted(tmp_path: Path, database: str) -> None:
+    await migrate_all(database)
+    await asyncio.to_thread(add, settings_of(tmp_path, database, Cipher.AES_256_GCM), "alice")
+    await fetch(database, "update person set totp = totp || '\\x00'::bytea")
+
+    told = await asyncio.to_thread(
+        key_rotation.rewrap, settings_of(tmp_path, database, Cipher.CHACHA20_POLY1305)
+    )
+
+    assert (told.factors, told.left) == (0, 1)
 
 
 async def test_keys_rewrap_takes_the_key_of_factors_and_every_factor_along(

@@ -88,6 +88,26 @@ def test_a_list_that_is_not_ordered_is_noticed_at_the_start(tmp_path: Path) -> N
         BreachedPasswords(file).check()
 
 
+@pytest.mark.parametrize("stopped_at", [0.1, 0.5, 0.8])
+def test_a_list_that_stopped_half_way_is_noticed_at_the_start(tmp_path: Path, stopped_at: float) -> None:
+    breached = listing(tmp_path, {f"password-{number}" for number in range(500)})
+    breached.check()
+    file = tmp_path / "breached.txt"
+    lines_of = file.read_text(encoding="utf-8").splitlines()
+    file.write_text("\n".join(lines_of[: int(len(lines_of) * stopped_at)]), encoding="utf-8")
+    with pytest.raises(NoList, match="not whole"):
+        breached.check()
+
+
+def test_a_list_in_the_order_of_how_often_each_was_seen_is_noticed_at_the_start(tmp_path: Path) -> None:
+    breached = listing(tmp_path, {f"password-{number}" for number in range(500)})
+    file = tmp_path / "breached.txt"
+    first, *others, last = file.read_text(encoding="utf-8").splitlines()
+    file.write_text("\n".join([first, *others[::7], *others[1::7], last]), encoding="utf-8")
+    with pytest.raises(NoList, match="not ordered"):
+        breached.check()
+
+
 def test_a_password_of_a_breach_is_none(tmp_path: Path) -> None:
     breached = listing(tmp_path, {NEW})
     assert refuse_password(Secret(NEW), ()) is None, "it is a good one otherwise"

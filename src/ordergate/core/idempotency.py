@@ -52,9 +52,12 @@ class Receipt(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 def parse_key(header: str | None) -> str | Refusal:
-    """The key in an `Idempotency-Key` header, quoted (RFC 8941 string) or bare, or in a frame of the stream."""
+    """The key in an `Idempotency-Key` header or a frame, bare or quoted (RFC 8941 string)."""
     if header is None or not header.strip():
-        return Refusal(Code.IDEMPOTENCY_KEY_MISSING, "send an idempotency key: the header Idempotency-Key, or idempotency_key in a frame")
+        return Refusal(
+            Code.IDEMPOTENCY_KEY_MISSING,
+            "send an idempotency key: the header Idempotency-Key, or idempotency_key in a frame",
+        )
     key = header.strip()
     if len(key) >= 2 and key[0] == key[-1] == '"':
         key = key[1:-1]

@@ -108,8 +108,8 @@ async def _rewrap(settings: Settings, keys: Keys) -> Rewrapped:
         if not having:
             return told
         totp = Totp(env, await factor_key(env, keys, envelope, factor_keys), settings.keys.cipher)
-        factors = await reseal_factors(having, totp, PostgresPeople(env, identity.pool))
-        return msgspec.structs.replace(told, factors=factors)
+        factors, unopened = await reseal_factors(having, totp, PostgresPeople(env, identity.pool))
+        return msgspec.structs.replace(told, factors=factors, left=told.left + unopened)
 
 
 def _with_keys(settings: Settings, ask: Callable[[Keys], Awaitable[T]]) -> T:

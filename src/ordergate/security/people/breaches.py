@@ -18,6 +18,9 @@ from typing import Final
 from ordergate.telemetry.secret import Secret
 
 DIGITS: Final = 40
+LOOKS: Final = 64
+FIRST_UNDER: Final = b"1"
+LAST_OVER: Final = b"E"
 _LINE: Final = re.compile(rb"[0-9A-F]{40}(?::[0-9]{1,19})?(?:\r?\n|\Z)", re.IGNORECASE)
 _LINE_BYTES_MAX: Final = DIGITS + len(":") + 19 + len("\r\n")
 
@@ -33,10 +36,18 @@ class BreachedPasswords:
         self._file = file
 
     def check(self) -> None:
-        """Raises NoList, unless its first and last lines are what they must be, and in that order."""
+        """Raises NoList, unless lines here and there are what they must be, in order, and of all beginnings.
+
+        What stopped half-way ends long before the last hashes: a list that is shorter by much is none.
+        """
         with self._lines() as lines:
-            if lines.at(0)[1] > lines.at(lines.size - 1)[1]:
-                raise NoList(f"{self._file} is not ordered by hash")
+            seen = [lines.at((lines.size - 1) * place // LOOKS)[1] for place in range(LOOKS + 1)]
+        if seen != sorted(seen):
+            raise NoList(f"{self._file} is not ordered by hash")
+        if len(set(seen)) > LOOKS // 2 and not (seen[0] < FIRST_UNDER and seen[-1] > LAST_OVER):
+            raise NoList(
+                f"{self._file} is not whole: its hashes are from {_shown(seen[0])} to {_shown(seen[-1])}"
+            )
 
     def has(self, password: Secret) -> bool:
         """Whether it is in the list. Raises NoList. Waits for the disk, milliseconds."""
@@ -87,3 +98,7 @@ class _Lines:
         if line is None or start + line.end() <= place:
             raise NoList(f"{self._file} has lines that are not SHA-1 in hex, a colon and a number")
         return start + begin, line.group()[:DIGITS].upper(), start + line.end()
+
+
+def _shown(digest: bytes) -> str:
+    return digest[:4].decode()

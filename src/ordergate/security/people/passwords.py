@@ -21,7 +21,7 @@ CONTEXT: Final = ("ordergate", "gateway", "password", "passphrase", "trading", "
 LEFT_MIN: Final = 8
 GUESSES_MIN: Final = 10**8
 """Of somebody who knows common passwords and what is made of them, as zxcvbn counts."""
-JUDGED_MAX: Final = 72
+JUDGED_MAX: Final = 40
 """As many characters are looked at; whoever adds more makes it no easier to guess."""
 _NAME_LENGTH_MIN: Final = 3
 

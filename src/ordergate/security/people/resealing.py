@@ -14,12 +14,19 @@ from ordergate.telemetry import log
 _log = log.logger("security")
 
 
-async def reseal_factors(people: Iterable[Person], totp: Totp, store: GrantStore) -> int:
-    """How many were sealed anew. Raises StoreUnavailable; what was done until then stays done."""
-    done = 0
+async def reseal_factors(people: Iterable[Person], totp: Totp, store: GrantStore) -> tuple[int, int]:
+    """How many were sealed anew, and how many nothing opens: their owners need others.
+
+    Raises StoreUnavailable; what was done until then stays done.
+    """
+    done, unopened = 0, []
     for person in people:
-        after = None if person.totp is None else totp.renewed(person.user_id, person.totp)
-        if person.totp is not None and after is not None:
+        if person.totp is None or totp.is_current(person.totp):
+            continue
+        after = totp.renewed(person.user_id, person.totp)
+        if after is None:
+            unopened.append(person.user_id)
+        else:
             done += await store.reseal_factor(person.user_id, person.totp, after)
-    _log.info("factors.resealed", done=done)
-    return done
+    _log.info("factors.resealed", done=done, unopened=unopened)
+    return done, len(unopened)

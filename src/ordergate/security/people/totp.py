@@ -60,10 +60,12 @@ class Totp:
         given = code.encode("ascii", "replace")
         return current if hmac.compare_digest(_totp(secret).generate(current * STEP_S), given) else None
 
+    def is_current(self, sealed: bytes) -> bool:
+        """Whether the cipher of the moment has sealed it."""
+        return sealed[:1] == _MARKS[self._cipher] and len(sealed) != _UNMARKED_BYTES
+
     def renewed(self, user_id: str, sealed: bytes) -> bytes | None:
-        """The same factor by the cipher of the moment; None where it is already, or cannot be opened."""
-        if sealed[:1] == _MARKS[self._cipher] and len(sealed) != _UNMARKED_BYTES:
-            return None
+        """The same factor by the cipher of the moment; None where it cannot be opened."""
         secret = self._opened(user_id, sealed)
         return None if secret is None else self._sealed(user_id, secret)
 

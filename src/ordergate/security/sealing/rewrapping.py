@@ -58,13 +58,15 @@ class Several:
 class Rewrapped(msgspec.Struct, frozen=True):
     """How far it came: `left` rows are not as new ones would be, and `disabled` versions are let go.
 
-    `factors` are second factors that another cipher had sealed.
+    `refused` names rows among them that the key service does not open, altered or of a key that is gone.
+    `factors` are second factors that another cipher had sealed; those that nothing opens are `left`, too.
     """
 
     done: int
     left: int
     disabled: tuple[int, ...] = ()
     factors: int = 0
+    refused: tuple[str, ...] = ()
 
 
 async def rewrap(keys: Keys, envelope: Envelope, rows: Rows, *, at_most: int | None = None) -> Rewrapped:
@@ -73,7 +75,7 @@ async def rewrap(keys: Keys, envelope: Envelope, rows: Rows, *, at_most: int | N
     current = newest(versions)
     if current is None:
         return Rewrapped(0, 0)
-    done = 0
+    done, refused = 0, []
     for row in await rows.sealed_rows():
         if row.sealed is None or envelope.is_current(row.sealed, current.version):
             continue
@@ -84,7 +86,9 @@ async def rewrap(keys: Keys, envelope: Envelope, rows: Rows, *, at_most: int | N
         except KeysRefused:
             if await _was_moved(rows, row):
                 continue  # another who does the same was quicker, and has let the old key go
-            raise
+            _log.error("secret.not_rewrapped", row=row.row_id)
+            refused.append(row.row_id)
+            continue
         done += await rows.reseal(row.row_id, row.sealed, after)
     now = [row.sealed for row in await rows.sealed_rows() if row.sealed is not None]
     left = sum(not envelope.is_current(sealed, current.version) for sealed in now)
@@ -93,7 +97,7 @@ async def rewrap(keys: Keys, envelope: Envelope, rows: Rows, *, at_most: int | N
     for version in disabled:
         await keys.disable(Purpose.SECRETS, version)
     _log.info("secrets.rewrapped", done=done, left=left, disabled=disabled, version=current.version)
-    return Rewrapped(done, left, tuple(disabled))
+    return Rewrapped(done, left, tuple(disabled), refused=tuple(refused))
 
 
 async def _was_moved(rows: Rows, row: Row) -> bool:
