@@ -35,7 +35,8 @@ from ordergate.journal.embedded import EmbeddedPostgres
 
 LIMIT: Final = 50
 """Orders a second: what the documented quotas give a client."""
-QUIET: Final = 150.0
+QUIET: Final = 0.75
+"""Of what its quota gives it: the client whose orders are timed is never turned away."""
 TIMES: Final = (0, 1, 10)
 STREAMS: Final = 4
 WARM_S: Final = 3.0
@@ -71,11 +72,11 @@ async def hail(port: int, token: str, rate: float) -> None:
     sys.stderr.write(f"{sent / (loop.time() - began):.1f}\n")
 
 
-async def quiet(one: Stand, seconds: float) -> list[float]:
+async def quiet(one: Stand, rate: float, seconds: float) -> list[float]:
     """Milliseconds from when each order was to leave until its client knows that it is durable."""
     clients = [await StreamClient.connect(one.port, one.token) for _ in range(STREAMS)]
     ask = Orders(one.token).frame
-    sent = await OpenLoop(clients, ask, rate=QUIET).run(seconds)
+    sent = await OpenLoop(clients, ask, rate=rate).run(seconds)
     for client in clients:
         client.close()
     return sorted((order.answered_ns - order.due_ns) / 1e6 for order in sent)
@@ -90,31 +91,31 @@ class Round(msgspec.Struct, frozen=True):
     stormed: float = 0.0
 
 
-async def timed(one: Stand, seconds: float) -> Round:
+async def timed(one: Stand, rate: float, seconds: float) -> Round:
     began, used = time.monotonic(), cpu_s(one.process.pid)
-    taken = await quiet(one, seconds)
+    taken = await quiet(one, rate, seconds)
     core = (cpu_s(one.process.pid) - used) / (time.monotonic() - began)
     p50, p99 = statistics.median(taken), taken[int(len(taken) * 0.99)]
     return Round(round(p50, 3), round(p99, 3), round(core, 3))
 
 
-async def beside(one: Stand, on: Cores, folder: Path, storm: float, seconds: float) -> Round:
+async def beside(one: Stand, on: Cores, folder: Path, *, storm: float, rate: float, seconds: float) -> Round:
     """`storm` is in orders a second."""
     if not storm:
-        return await timed(one, seconds)
+        return await timed(one, rate, seconds)
     asked = str(one.port), await neighbours_token(one), str(storm)
     said = folder / "storm.log"
     async with running("bench.storm", "--hail", *asked, on=on.around, errors=said):
         await asyncio.sleep(WARM_S)  # the burst is spent by then
-        found = await timed(one, seconds)
+        found = await timed(one, rate, seconds)
     return msgspec.structs.replace(found, stormed=float(said.read_text(encoding="utf-8").split()[-1]))
 
 
 async def measure(limit: int, rounds: int, seconds: float) -> dict[int, list[Round]]:
     """What every round came to, by how much of a storm there was. Each round begins with another one."""
     found: dict[int, list[Round]] = {times: [] for times in TIMES}
-    rate = {"per_s": limit, "burst": limit}
-    kinds = dict.fromkeys(("orders", "cancels", "reads", "changes"), rate)
+    of_kind = {"per_s": limit, "burst": limit}
+    kinds, rate = dict.fromkeys(("orders", "cancels", "reads", "changes"), of_kind), QUIET * limit
     on = cores()
     with tempfile.TemporaryDirectory(prefix="ordergate-storm-") as name:
         folder = Path(name)
@@ -132,11 +133,12 @@ async def measure(limit: int, rounds: int, seconds: float) -> dict[int, list[Rou
                     besides={"quotas": {"client": kinds}},
                 ) as one,
             ):
-                await quiet(one, WARM_S)
+                await quiet(one, rate, WARM_S)
                 for number in range(rounds):
                     for at in range(len(TIMES)):
                         times = TIMES[(number + at) % len(TIMES)]
-                        found[times].append(await beside(one, on, folder, times * limit, seconds))
+                        ran = await beside(one, on, folder, storm=times * limit, rate=rate, seconds=seconds)
+                        found[times].append(ran)
     return found
 
 
@@ -178,7 +180,7 @@ def main() -> None:
         "commit": commit(),
         "machine": before,
         "limit_per_s": asked.limit,
-        "quiet_per_s": QUIET,
+        "quiet_per_s": QUIET * asked.limit,
         "rounds": {str(times): rounds for times, rounds in found.items()},
         "p99_rises": over,
     }
