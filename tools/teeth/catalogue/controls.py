@@ -123,7 +123,11 @@ MUTATIONS: Final = (
         what="a gateway that starts anew knows the limits of its settings alone",
         file="engine/desks/control_stream.py",
         find="        for stored in events:\n            self._fold.take(stored.event)\n        self._epoch",
-        put="        for stored in events[:4]:\n            self._fold.take(stored.event)\n        self._epoch",
+        put=(
+            "        for stored in events[:4]:\n"
+            "            self._fold.take(stored.event)\n"
+            "        self._epoch"
+        ),
     ),
     Mutation(
         id="change-of-a-lost-commit-written-again",
