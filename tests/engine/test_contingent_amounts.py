@@ -6,7 +6,9 @@ from decimal import Decimal
 
 import pytest
 
+from ordergate.brokers.paper import fates
 from ordergate.brokers.paper.orders import PaperOrder
+from ordergate.core.contingent.events import End
 from ordergate.core.contingent.terms import GroupId, Role
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
@@ -116,3 +118,30 @@ async def test_an_entry_taken_back_under_a_stop_is_evened_out_once_it_is_release
         await stage.gate.release_kill(RISK, reason="test", correlation="test")
         await stage.until(lambda: stage.held(ES) == 0)
         assert {one.role for one in group(stage, group_id).released} >= {Role.EVENING}
+
+
+async def test_a_surplus_that_nobody_may_undo_is_told_to_a_person_though_the_group_was_canceled() -> None:
+    script = fates.Script()
+    async with Stage(fate=script) as stage:
+        group_id = await placed(stage, bracket())
+        await stage.until(lambda: at_exchange(stage, Side.SELL))
+        stop = next(one for one in stage.exchange.orders() if one.terms.side is Side.SELL)
+        stage.exchange.fill(stop.id, Decimal(1), Decimal(4780))
+        await stage.until(lambda: stage.held(ES) == 3)
+        await stage.node.groups.cancel(TRADER, group_id, key=stage.key(), correlation="test")
+        await stage.until(lambda: has_ended(stage, group_id))
+        assert group(stage, group_id).reason is End.CANCELED
+        script.add(fates.Call.PLACE, *[fates.TurnedAway("no")] * 100)
+
+        stage.exchange.bust("exec-000000000001")
+        await stage.until(lambda: alarms_of(stage) >= {f"group_gave_up:{group_id}"}, within_s=600)
+
+        assert group(stage, group_id).reason is End.LEG_REFUSED
+        assert f"group_overrun:{group_id}" in alarms_of(stage)
+        assert stage.held(ES) == -1
+
+
+def alarms_of(stage: Stage) -> set[str]:
+    account = stage.lane.books.account
+    assert account is not None
+    return set(account.alarms)

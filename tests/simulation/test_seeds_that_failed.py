@@ -42,6 +42,7 @@ from ordergate.simulation.town import run
         (5000571, "a stop whose commit was lost with the primary, and had been made, was written twice"),
         (700163, "the checker took a stop that a group made larger for an order at the market"),
         (101645, "the twin filled for a cut that was over, too late in the calm to be told of"),
+        (411681, "a group that was canceled gave up undoing a surplus, and nobody was told"),
         (403003, "a change whose commit was lost, and had been made, was written twice"),
         (403887, "the checker took a group's next order for one that somebody had asked for"),
         (401784, "a cancel that overtook its order on a slow line was not asked again when it was found"),

@@ -147,8 +147,10 @@ def _close(group: Group, sums: Tally, seen: Situation, reason: End) -> tuple[Ste
         return recall_all(group, others, seen)
     if undoing:
         return recall_all(group, undoing, seen) if sums.need >= ZERO else ()
-    if sums.need < ZERO and setbacks(group, seen.orders, seen.now)[0] < SETBACKS_MAX:
-        return _even_out(group, -sums.need, seen)
+    if sums.need < ZERO:
+        if setbacks(group, seen.orders, seen.now)[0] < SETBACKS_MAX:
+            return _even_out(group, -sums.need, seen)
+        reason = End.LEG_REFUSED  # whatever ended it: what was too much stays, and a person has to look
     return (Finish(reason),) if group.is_active else ()
 
 
