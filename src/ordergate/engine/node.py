@@ -157,7 +157,7 @@ class Node:
             alarms=alarms,
             clock=world.clock,
         )
-        once = Once(world.journal, world.views, world.clock, world.metrics)
+        once = Once(self.lanes, world.journal, world.views, world.clock, world.metrics)
         self.groups = GroupGate(
             world.env,
             lanes=self.lanes,

@@ -35,6 +35,10 @@ class Receipts:
         """False when the key is certainly new to this account."""
         return bool(self._older) and scope.digest() in self._older
 
+    def may_hold(self, scope: Scope) -> bool:
+        """False when the key has certainly bought nothing here, and is not about to."""
+        return scope in self._in_flight or scope in self._recent or self.may_be_stored(scope)
+
     def begin(self, receipt: Receipt) -> None:
         self._in_flight[receipt.scope] = receipt
 

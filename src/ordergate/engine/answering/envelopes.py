@@ -22,10 +22,14 @@ from ordergate.core.orders.terms import Terms
 
 
 class Request(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """One command's envelope: who asks, since when, under which key, and its name in the journal."""
+    """One command's envelope: who asks, since when, under which key, and its name in the journal.
+
+    A key is unique over all the `accounts` that its client may command.
+    """
 
     scope: idempotency.Scope
     fingerprint: bytes
+    accounts: frozenset[AccountId]
     actor: str
     correlation: str
     received_at: datetime | None = None
@@ -70,6 +74,7 @@ def request(
     return Request(
         scope=idempotency.Scope(env, who.tenant, who.client_id, where, asker.key),
         fingerprint=idempotency.fingerprint(route.method, where, account, fields),
+        accounts=who.accounts,
         actor=who.subject,
         correlation=asker.correlation,
         received_at=received_at,

@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from ordergate.core.contingent.terms import is_group_id
-from ordergate.core.faults import Fault
+from ordergate.core.faults import Fault, KeyTaken
 from ordergate.core.idempotency import Receipt, judge
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import FailedControl
@@ -24,7 +24,8 @@ from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.terms import OrderType, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.accounts.lane import Recorded
-from ordergate.engine.accounts.lanes import Seat
+from ordergate.engine.accounts.lanes import Lanes, Seat
+from ordergate.engine.accounts.receipts import Receipts
 from ordergate.engine.answering.answers import Answer
 from ordergate.engine.answering.envelopes import Request
 from ordergate.ports.clock import Clock
@@ -65,7 +66,8 @@ class Begun(msgspec.Struct, frozen=True):
 
 
 class Once:
-    def __init__(self, journal: Journal, views: Views, clock: Clock, metrics: Metrics) -> None:
+    def __init__(self, lanes: Lanes, journal: Journal, views: Views, clock: Clock, metrics: Metrics) -> None:
+        self._lanes = lanes
         self._journal = journal
         self._views = views
         self._clock = clock
@@ -97,6 +99,8 @@ class Once:
                 return NOT_KNOWN
             if (answer := self.end(begun)) is not None:
                 return answer
+            if (misused := await self._misused(begun, request)) is not None:
+                return misused
         return Refusal(Code.NOT_READY, "the account is being recovered; ask again with this key")
 
     def begin(
@@ -106,7 +110,7 @@ class Once:
         receipts = seat.lane.receipts
         if seat.trouble is not None or receipts.recall(request.scope, request.fingerprint) is not None:
             return None
-        if receipts.may_be_stored(request.scope):
+        if receipts.may_be_stored(request.scope) or self._holders(seat, request):
             return None
         begun = self._begin(seat, decide)
         if isinstance(begun, Refusal):
@@ -145,10 +149,40 @@ class Once:
             else:
                 # The wait let others in: the key may have been used meanwhile.
                 known = seat.lane.receipts.recall(request.scope, request.fingerprint)
+        if known is None:
+            known = await self._bought_elsewhere(seat, request)
         if isinstance(known, Receipt) and self._clock.now() - known.at > KEPT:
             words = "the key bought this more than 7 days ago"
             return Refusal(Code.IDEMPOTENCY_KEY_CONSUMED, words, _of(known))
         return known
+
+    def _holders(self, seat: Seat, request: Request) -> list[Receipts]:
+        """Of the client's other accounts, the keys of each in which this one may be.
+
+        Asked before anything is decided: what the journal itself refuses has to be folded away again, which
+        everybody who uses the account waits for.
+        """
+        if len(request.accounts) == 1:
+            return []
+        others = (self._lanes.get(account) for account in request.accounts)
+        keys = [other.lane.receipts for other in others if other is not None and other is not seat]
+        return [receipts for receipts in keys if receipts.may_hold(request.scope)]
+
+    async def _bought_elsewhere(self, seat: Seat, request: Request) -> Receipt | Refusal | None:
+        holders = self._holders(seat, request)
+        for receipts in holders:
+            if (known := receipts.recall(request.scope, request.fingerprint)) is not None:
+                return known
+        stored = await self._journal.receipt(request.scope) if holders else None
+        return None if stored is None else judge(stored, request.fingerprint)
+
+    async def _misused(self, begun: Begun, request: Request) -> Refusal | None:
+        """Why the journal would not take it: the key was used where nobody here could see it."""
+        if begun.committed.cancelled() or not isinstance(begun.committed.exception(), KeyTaken):
+            return None
+        stored = await self._journal.receipt(request.scope)
+        known = None if stored is None else judge(stored, request.fingerprint)
+        return known if isinstance(known, Refusal) else None
 
     async def has_client_order_id(self, seat: Seat, terms: Terms) -> bool:
         """True when an order that memory has let go of carries the client's own id."""
