@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -152,3 +153,31 @@ async def test_the_result_is_reconciled_with_the_broker() -> None:
         await stage.until(lambda: stage.status(order) == "canceled")
         stage.asked.clear()
         await stage.until(lambda: "open orders" in stage.asked, within_s=5)
+
+
+async def test_an_order_from_before_the_clock_was_set_right_is_canceled_all_the_same() -> None:
+    async with Stage() as stage:
+        stage.clock.wrong_by = timedelta(seconds=600)
+        stage.price(stage.last_price)
+        order = await working(stage)
+        await arm(stage)
+        stage.clock.wrong_by = timedelta(0)
+        stage.price(stage.last_price)
+        await passes(stage, 55)
+        assert stage.status(order) == "working"
+        await stage.until(lambda: stage.status(order) == "canceled", within_s=10)
+
+
+async def test_an_order_placed_after_it_stays_though_the_clock_was_set_back_meanwhile() -> None:
+    async with Stage() as stage:
+        order = await working(stage)
+        await arm(stage)
+        stage.node.dead_man.gone(TRADER, "main", "its stream was disconnected")
+        stage.clock.wrong_by = timedelta(seconds=-10)
+        stage.price(stage.last_price)
+        await stage.place()  # the first by a clock that was set back is one too many, and they are counted anew
+        await passes(stage, 2)
+        after = await working(stage, limit="4600")
+        await stage.until(lambda: stage.status(order) == "canceled")
+        await passes(stage, 5)
+        assert stage.status(after) == "working"

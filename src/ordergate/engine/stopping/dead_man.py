@@ -16,7 +16,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from ordergate.core.access import Principal, Scope
+from ordergate.core.contingent.group import Group
+from ordergate.core.contingent.terms import GroupId
 from ordergate.core.faults import Fault
+from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import TimeInForce
 from ordergate.core.refusals import Code, Refusal
@@ -52,11 +55,15 @@ class Key(NamedTuple):
 
 
 class Armed(msgspec.Struct):
-    """`expires` is a monotonic second; `expired_at` is set once it has come."""
+    """`expires` is a monotonic second; `expired_at` is set once it has come.
+
+    `there` are the orders and groups that there were just then, of each account whose books could be asked.
+    """
 
     armed: DeadManArmed
     expires: float
     expired_at: datetime | None = None
+    there: dict[AccountId, frozenset[OrderId | GroupId]] = {}
 
 
 class DeadMan:
@@ -179,6 +186,7 @@ class DeadMan:
         """The cancels come first; they are durable each by itself, and do not wait for this to be."""
         at = self._clock.now()
         log.warning("dead_man.expired", client=key.client, session=key.session, why=why)
+        found.there = {seat.lane.account: _there(seat) for seat in self._lanes if seat.trouble is None}
         self._begin(key, found, at)
         self._sweeps.look()
         self._unnoted.append(
@@ -198,7 +206,7 @@ class DeadMan:
         wanted = Wanted(
             actor=ACTOR,
             orders=partial(_wants, found),
-            groups=lambda _, group: group.actor == found.armed.user and group.accepted_at <= at,
+            groups=partial(_wants_group, found),
         )
         self._sweeps.end(_name(key))
         self._sweeps.begin(_name(key), wanted, partial(self._swept, key, found))
@@ -241,6 +249,23 @@ def _name(key: Key) -> str:
 
 def _wants(found: Armed, seat: Seat, order: Order) -> bool:
     """Never an order that came after: the client is back then."""
-    if order.actor != found.armed.user or found.expired_at is None or order.accepted_at > found.expired_at:
+    if order.actor != found.armed.user or not _was_there(found, seat, order.id, order.accepted_at):
         return False
     return found.armed.gtc is Remaining.CANCEL or order.terms.time_in_force is not TimeInForce.GTC
+
+
+def _wants_group(found: Armed, seat: Seat, group: Group) -> bool:
+    return group.actor == found.armed.user and _was_there(found, seat, group.id, group.accepted_at)
+
+
+def _was_there(found: Armed, seat: Seat, name: OrderId | GroupId, accepted_at: datetime) -> bool:
+    """Seen when it expired; times, which a clock that is set back makes lie, only where nobody could see."""
+    there = found.there.get(seat.lane.account)
+    if there is None:
+        return found.expired_at is not None and accepted_at <= found.expired_at
+    return name in there
+
+
+def _there(seat: Seat) -> frozenset[OrderId | GroupId]:
+    books = seat.lane.books
+    return frozenset((*(order.id for order in books.open_orders()), *books.groups.active))
