@@ -175,7 +175,9 @@ async def test_an_order_placed_after_it_stays_though_the_clock_was_set_back_mean
         stage.node.dead_man.gone(TRADER, "main", "its stream was disconnected")
         stage.clock.wrong_by = timedelta(seconds=-10)
         stage.price(stage.last_price)
-        await stage.place()  # the first by a clock that was set back is one too many, and they are counted anew
+        await (
+            stage.place()
+        )  # the first by a clock that was set back is one too many, and they are counted anew
         await passes(stage, 2)
         after = await working(stage, limit="4600")
         await stage.until(lambda: stage.status(order) == "canceled")

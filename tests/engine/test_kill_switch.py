@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from decimal import Decimal
 
 import pytest
 
+from ordergate.brokers.paper import fates
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, KillEngaged, Level
-from ordergate.engine.answering.answers import KillView
+from ordergate.engine.answering.answers import GroupAnswer, KillView
 from tests.engine.killing import doubled, engage, hold, placed, working
-from tests.engine.stage import ES, RISK, TRADER, Stage
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 
 # A place that the order of `placed` falls under, and one beside it.
 HIT = {
@@ -220,6 +222,65 @@ async def test_a_flatten_is_carried_on_after_a_crash_and_done_once() -> None:
         await stage.restart()
         await stage.clock.move(5)
         assert len([one for one in stage.lane.books.groups.all() if one.terms.kind == "flatten"]) == 1
+
+
+async def flattened_by_two(stage: Stage) -> None:
+    await engage(stage, Level.GLOBAL, "", Grade.CANCEL_ALL)
+    for who in (TRADER, RISK):
+        view = await stage.gate.flatten_kill(who, reason="get out", correlation="test")
+        assert isinstance(view, KillView), view
+
+
+async def test_what_two_persons_want_closed_is_closed_though_an_older_flatten_looks_younger() -> None:
+    """A clock that was an hour ahead then, and is right by now."""
+    async with Stage() as stage:
+        stage.clock.wrong_by = timedelta(hours=1)
+        stage.price(stage.last_price)
+        older = await stage.node.groups.flatten(TRADER, ACCOUNT, key=stage.key(), correlation="test")
+        assert isinstance(older, GroupAnswer), older
+        await stage.until(lambda: not stage.lane.books.groups.active)
+        stage.clock.wrong_by = timedelta(0)
+        stage.price(stage.last_price)
+        await stage.clock.move(10)
+        await hold(stage, 5)
+
+        await flattened_by_two(stage)
+
+        await stage.until(lambda: stage.held(ES) == 0)
+
+
+async def test_it_is_closed_once_though_the_clock_is_set_back_meanwhile() -> None:
+    async with Stage() as stage:
+        await hold(stage, 5)
+        await flattened_by_two(stage)
+        stage.clock.wrong_by = timedelta(hours=-1)
+        stage.price(stage.last_price)
+        await stage.until(lambda: stage.held(ES) == 0)
+        await stage.clock.move(30)
+        assert len([one for one in stage.lane.books.groups.all() if one.terms.kind == "flatten"]) == 1
+
+
+async def test_nobody_cancels_by_himself_what_two_persons_want_closed() -> None:
+    turned_away: list[str] = ["no"]
+
+    def fate(call: fates.Call) -> fates.Fate:
+        away = call is fates.Call.PLACE and turned_away and stage_is_held
+        return fates.NotSent() if away else fates.DELIVERED
+
+    stage_is_held = False
+    async with Stage(fate=fate) as stage:
+        await hold(stage, 5)
+        stage_is_held = True
+        await flattened_by_two(stage)
+        await stage.until(lambda: bool(stage.lane.books.groups.active))
+        (group,) = stage.lane.books.groups.active
+
+        refused = await stage.node.groups.cancel(TRADER, group, key=stage.key(), correlation="test")
+
+        assert isinstance(refused, Refusal)
+        assert refused.code is Code.ACTION_NOT_ALLOWED
+        turned_away.clear()
+        await stage.until(lambda: stage.held(ES) == 0, within_s=120)
 
 
 async def test_only_a_stop_that_cancels_can_be_flattened() -> None:

@@ -40,6 +40,7 @@ from ordergate.core.orders.events import AnyOrderEvent, FailedControl
 from ordergate.core.orders.order import Order
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import config_hash
+from ordergate.core.risk.trading_state import SWITCH
 from ordergate.engine.accounts.lane import Recorded
 from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.accounts.shares import TOO_MUCH_WAITS
@@ -204,6 +205,9 @@ class GroupGate:
         group = seat.lane.books.groups.get(group_id)
         if group is None or not group.is_active:
             return Refusal(Code.ORDER_FINAL, f"group {group_id} has ended")
+        if group.actor == SWITCH:
+            words = "two persons had the kill switch close it: only what they decide ends it"
+            return Refusal(Code.ACTION_NOT_ALLOWED, words)
         if group.cancel_requested:
             return Refusal(Code.ORDER_PENDING, f"a cancel of group {group_id} is under way")
         unit = self._canceling(seat, group, request.actor)
@@ -223,17 +227,20 @@ class GroupGate:
         self._contingent.advance(seat, new_id)  # the cancels go with the same batch
         return new_id, recorded
 
-    def flatten_now(self, seat: Seat, symbol: Symbol | None, *, actor: str, correlation: str) -> None:
-        """The same by the kill switch's own decision, unless it is under way. Raises Fault."""
+    def flatten_now(
+        self, seat: Seat, symbol: Symbol | None, *, actor: str, correlation: str
+    ) -> GroupId | None:
+        """The same by the kill switch's own decision; None while one is under way. Raises Fault."""
         if any(
             one.terms.kind is GroupKind.FLATTEN and one.terms.symbol in (None, symbol)
             for one in seat.lane.books.groups.active.values()
         ):
-            return
+            return None
         new_id = self._new_id()
         unit = self._flattening(seat, symbol, new_id, actor)
         seat.lane.record(unit, correlation=correlation)
         self._contingent.advance(seat, new_id)
+        return new_id
 
     def _flattening(self, seat: Seat, symbol: Symbol | None, new_id: GroupId, actor: str) -> Unit:
         """A flatten, and the cancel of every group within its reach."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Final, Protocol
 
@@ -16,9 +16,10 @@ import msgspec
 
 from ordergate.core import two_persons
 from ordergate.core.access import Principal
-from ordergate.core.contingent.terms import GroupKind
+from ordergate.core.contingent.group import Group
+from ordergate.core.contingent.terms import GroupId, GroupKind
 from ordergate.core.faults import Fault
-from ordergate.core.ids import Env, Symbol
+from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.order import Order
 from ordergate.core.refusals import Code, Refusal
@@ -55,13 +56,17 @@ LOOK_S: Final = 0.5
 KILLS_MAX: Final = 1_000
 UNNOTED_MAX: Final = 1_000
 
+Decision = tuple[Place, datetime | None]
+
 _FLATTENED: Final = frozenset(
     {Level.ACCOUNT, Level.INSTRUMENT, Level.BROKER, Level.TENANT, Level.ENVIRONMENT, Level.GLOBAL}
 )
 
 
 class Flattens(Protocol):
-    def flatten_now(self, seat: Seat, symbol: Symbol | None, *, actor: str, correlation: str) -> None: ...
+    def flatten_now(
+        self, seat: Seat, symbol: Symbol | None, *, actor: str, correlation: str
+    ) -> GroupId | None: ...
 
 
 class KillDesk:
@@ -88,6 +93,8 @@ class KillDesk:
         self._clock = clock
         self._two_persons = two_persons
         self._unnoted: deque[KillSwept] = deque(maxlen=UNNOTED_MAX)
+        self._past: frozenset[Decision] | None = None
+        self._flattened: dict[Decision, dict[AccountId, GroupId]] = {}
 
     async def engage(
         self, principal: Principal, place: Place, grade: Grade, reason: str, correlation: str
@@ -191,9 +198,12 @@ class KillDesk:
     def look(self) -> None:
         """Carry out what is in force: every cancel and every flatten that is due now."""
         self._sweeps.look()
-        for kill in self._kill_switch.state.kills.values():
-            if kill.grade is Grade.FLATTEN:
-                self._flatten_all(kill)
+        flattens = [kill for kill in self._kill_switch.state.kills.values() if kill.grade is Grade.FLATTEN]
+        if self._past is None:
+            self._past = frozenset(map(_decision, flattens))
+        self._flattened = {one: self._flattened.get(one, {}) for one in map(_decision, flattens)}
+        for kill in flattens:
+            self._flatten_all(kill)
 
     def view_for(self, principal: Principal) -> KillView:
         """What is stopped, as far as it is this principal's to know."""
@@ -307,24 +317,41 @@ class KillDesk:
         for seat in self._lanes:
             if symbol is None and not is_account_of(kill.place, self._env, seat):
                 continue
-            if seat.trouble is not None or _is_flattened(seat, symbol, kill):
+            if seat.trouble is not None or self._is_flattened(seat, symbol, kill):
                 continue
             try:
-                self._flattens.flatten_now(seat, symbol, actor=ACTOR, correlation=ACTOR)
+                placed = self._flattens.flatten_now(seat, symbol, actor=ACTOR, correlation=ACTOR)
+                if placed is not None:
+                    self._flattened[_decision(kill)][seat.lane.account] = placed
             except Fault as fault:
                 log.error("kill_switch.flatten_unrecorded", account=seat.lane.account, why=str(fault))
+
+    def _is_flattened(self, seat: Seat, symbol: Symbol | None, kill: Kill) -> bool:
+        """True once a flatten of it has been placed since two persons wanted it.
+
+        Known of what was decided in this process's time; of what was before, by times.
+        """
+        groups = seat.lane.books.groups
+        if self._past is not None and _decision(kill) in self._past:
+            return any(_is_of(group, symbol, kill) for group in groups.all())
+        placed = self._flattened[_decision(kill)].get(seat.lane.account)
+        return placed is not None and groups.get(placed) is not None  # a commit may have been lost
 
 
 def sweep_name(place: Place) -> str:
     return f"{place[0]} {place[1]}".rstrip()
 
 
-def _is_flattened(seat: Seat, symbol: Symbol | None, kill: Kill) -> bool:
-    """True once a flatten of it has been placed since two persons wanted it."""
-    return any(
-        group.terms.kind is GroupKind.FLATTEN
+def _decision(kill: Kill) -> Decision:
+    """What two persons decided: two flattens of one place are two."""
+    return kill.place, kill.flattened_at
+
+
+def _is_of(group: Group, symbol: Symbol | None, kill: Kill) -> bool:
+    return (
+        group.actor == ACTOR
+        and group.terms.kind is GroupKind.FLATTEN
         and group.terms.symbol in (None, symbol)
         and kill.flattened_at is not None
         and group.accepted_at >= kill.flattened_at
-        for group in seat.lane.books.groups.all()
     )
