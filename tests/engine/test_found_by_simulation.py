@@ -74,6 +74,31 @@ async def test_a_wall_clock_that_jumps_ahead_gives_no_order_up_before_its_time(
         assert stage.clock.monotonic() - begun >= 30
 
 
+async def test_an_order_of_a_clock_that_was_an_hour_ahead_is_too_old_to_be_sent_again(
+    wrong_by: list[timedelta],
+) -> None:
+    """The market has gone on for half an hour: nobody wants it any more."""
+    down: list[bool] = []
+
+    def fate(call: Call) -> Fate:
+        return LostCall() if down else Delivered()
+
+    async with Stage(fate=fate) as stage:
+        wrong_by.append(timedelta(hours=1))
+        stage.price(stage.last_price)
+        await stage.clock.move(5)
+        down.append(True)
+        order = await stage.accepted(quantity=3)
+        await let_run()
+        wrong_by.append(timedelta(0))
+        stage.price(stage.last_price)
+        for _ in range(4 * 60 * 30):
+            await stage.clock.move(0.25)
+        down.clear()
+        await stage.until(lambda: stage.status(order) == "rejected", within_s=180)
+        assert stage.placed_at_exchange() == 0
+
+
 async def test_a_cancel_that_was_asked_under_a_wrong_clock_is_asked_about_all_the_same(
     wrong_by: list[timedelta],
 ) -> None:

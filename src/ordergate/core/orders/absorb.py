@@ -36,6 +36,7 @@ from ordergate.core.orders.versions import (
     goes_on,
     is_of_asked,
     is_of_order_itself,
+    is_of_some_replacement,
     replaced_by,
 )
 
@@ -93,7 +94,7 @@ def absorb(order: Order, report: AnyReport, at: datetime) -> e.AnyOrderEvent | N
                 return None
             return e.CancelRejected(order_id=order.id, at=at, reason=report.reason)
         case ReplaceRejectedReport():
-            if order.replacement is None:
+            if order.replacement is None or is_of_some_replacement(order):
                 return None
             version = order.replacement.version
             return e.ReplaceRejected(order_id=order.id, at=at, version=version, reason=report.reason)
@@ -120,11 +121,17 @@ def _acknowledged(order: Order, report: AcknowledgedReport, at: datetime) -> e.A
 
 
 def _replaced(order: Order, report: ReplacedReport, at: datetime) -> e.AnyOrderEvent | None:
-    """Only the version in force can have been replaced: a repeated old report proves nothing."""
-    outstanding = order.versions_used > order.version
-    if not (outstanding and is_of_order_itself(order, report) and goes_on(order)):
+    """Only the version in force can have been replaced: a repeated old report proves nothing.
+
+    Where we have asked for no replacement somebody else did, at the broker's: what works there from now on is
+    another order, which is adopted, and this one is over.
+    """
+    if not (is_of_order_itself(order, report) and goes_on(order)):
         return None
-    return replaced_by(order, report.replaced_by, at)
+    if order.versions_used > order.version:
+        return replaced_by(order, report.replaced_by, at)
+    evidence = f"broker order {report.broker_order_id} was replaced elsewhere by {report.replaced_by}"
+    return e.OrderCanceled(order_id=order.id, at=at, evidence=evidence)
 
 
 def _ended(

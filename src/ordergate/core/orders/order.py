@@ -62,7 +62,8 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     the type that they asked for, where it has become another; the orders that it `waits_for` have to be
     gone before it leaves. `held_until` is when the market opens that it is, or was, kept for. One that is
     `unsized` was placed elsewhere without a quantity: its own is what is filled, and only the broker's word
-    completes it. `revision` is how many events it has come to: two of the same are the same order, as it
+    completes it. `cancels_asked` counts the cancels, of which the last may be without an answer.
+    `revision` is how many events it has come to: two of the same are the same order, as it
     was at one moment.
     """
 
@@ -80,6 +81,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     replacement: Replacement | None = None
     last_asked: Replacement | None = None
     cancel_requested: bool = False
+    cancels_asked: int = 0
     unknown_since: datetime | None = None
     dispatched_at: datetime | None = None
     doubted_at: datetime | None = None
@@ -283,7 +285,7 @@ def _changed(order: Order, event: e.AnyOrderEvent) -> Order:
         case e.ReplaceRejected():
             return _answered(_replace(order, replacement=None, reason=event.reason))
         case e.CancelRequested():
-            return _replace(order, cancel_requested=True)
+            return _replace(order, cancel_requested=True, cancels_asked=order.cancels_asked + 1)
         case e.CancelRejected():
             return _answered(_replace(order, cancel_requested=False, reason=event.reason))
         case e.OutcomeUnknown():

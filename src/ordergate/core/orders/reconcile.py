@@ -147,8 +147,11 @@ def judge_absence(
     resend_is_safe: bool,
     patience: Patience,
     now: datetime,
+    watched_s: float = 0.0,
 ) -> Next:
     """What "no such order" allows for an order whose sending was never answered.
+
+    It is `watched_s` old at least, whatever its date says: the clock may have been ahead when it was made.
 
     A: the same id may be sent again at once, where that is proven harmless. B: not before two
     answers that count, further apart than the visibility lag. C: the answer says nothing, ever.
@@ -157,7 +160,7 @@ def judge_absence(
         return Next.WAIT
     if dedup is DedupClass.C:
         return Next.WAIT
-    age_s = (now - order.accepted_at).total_seconds()
+    age_s = max((now - order.accepted_at).total_seconds(), watched_s)
     may_resend = resend_is_safe and not order.cancel_requested and age_s <= patience.resend_s_max
     if may_resend and dedup is DedupClass.A:
         return Next.RESEND

@@ -19,6 +19,11 @@ def is_of_asked(order: Order, report: Report) -> bool:
     return report.version == order.versions_used > order.version
 
 
+def is_of_some_replacement(order: Order) -> bool:
+    """Whether a refusal that names the order alone may be of an earlier replacement than this one."""
+    return order.replacement is not None and order.replacement.version > order.version + 1
+
+
 def goes_on(order: Order) -> bool:
     """True when the last asked replacement can still be alive."""
     if order.status is Status.FILLED:

@@ -72,6 +72,8 @@ class Absences:
         if order is None or order.is_final or order.is_proven:
             self.found(order_id)
             return
+        since = order.unknown_since
+        watched_s = 0.0 if since is None else seat.ages.seconds(order_id, since, self._clock)
         now = self._steady_now()
         order = self._as_first_seen(order, now)
         patience = self._patience(seat)
@@ -84,6 +86,7 @@ class Absences:
             resend_is_safe=capabilities.resend_is_safe and self._dispatcher.lets_out(seat, order),
             patience=patience,
             now=now,
+            watched_s=watched_s,
         )
         match allowed:
             case Next.WAIT:

@@ -264,7 +264,7 @@ class OrderMatching:
         if seen.status.is_alive:
             picture.shown.add(order.id)
         if seen.version not in (order.version, 0):
-            return None
+            return self._alive_after_its_end(seat, order.id, seen)
         if lacks_executions(order, seen):
             picture.lacking = True
             return Difference(

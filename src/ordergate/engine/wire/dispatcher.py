@@ -209,7 +209,7 @@ class Dispatcher:
             return
         if order.broker_order_id is None and not seat.broker.capabilities.cancels_by_client_id:
             return  # remembered; asked as soon as the order is found
-        sending = Sending(self._clock, committed_at, e.Asked.CANCEL)
+        sending, which = Sending(self._clock, committed_at, e.Asked.CANCEL), order.cancels_asked
         started = self._clock.monotonic()
         outcome = await seat.broker.cancel(order.cl_ord_id, order.broker_order_id, sending.timed(no_veto))
         self._metrics.broker.observe(self._clock.monotonic() - started)
@@ -218,7 +218,8 @@ class Dispatcher:
         if order is None:
             return
         self._early_cancels.asked(order)
-        told = order.is_final or not order.cancel_requested  # the stream was quicker
+        # The stream was quicker; and another cancel may have been asked since, which this is no answer to.
+        told = order.is_final or not order.cancel_requested or order.cancels_asked != which
         events = () if told else of_cancel(order, outcome, self._clock.now())
         self._record(seat, order, *events, sent=sending.sent(order_id, outcome))
 
@@ -238,7 +239,7 @@ class Dispatcher:
         order = seat.lane.books.order(order_id)
         if order is None:
             return
-        told = order.is_final or order.replacement is None
+        told = order.is_final or order.replacement is None or order.replacement.version != asked.version
         events = () if told else of_replacement(order, asked.version, outcome, self._clock.now())
         self._record(seat, order, *events, sent=sending.sent(order_id, outcome))
 
@@ -283,6 +284,8 @@ class Dispatcher:
             started = self._clock.monotonic()
             outcome = await self._egress.place(seat, order, sending.timed(veto))
             self._metrics.broker.observe(self._clock.monotonic() - started)
+            if isinstance(outcome, Unsent) and outcome.why == OVERTAKEN:
+                return None
             if not isinstance(outcome, Unsent) or attempt == pace.unsent_attempts_max:
                 break
             wait = max(outcome.retry_after_s, pace.unsent_wait_s_min * 2**attempt)
@@ -298,7 +301,13 @@ class Dispatcher:
         return outcome
 
     def _veto(self, seat: Seat, order: Order, asked: Replacement | None = None) -> str | None:
-        """Asked by the adapter last of all: it may have waited for its turn, or for a connection."""
+        """Asked by the adapter last of all: it may have waited for its turn, or for a connection.
+
+        Meanwhile the stream may have shown the order: an earlier call arrived after all.
+        """
+        now = seat.lane.books.order(order.id)
+        if asked is None and now is not None and _is_at_broker(now):
+            return OVERTAKEN
         if self._kill_guard.forbids(seat, order, asked):
             return KILL_SWITCH
         return None if self._is_proven_ours(seat) else NOT_OURS

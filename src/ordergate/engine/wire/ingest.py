@@ -21,7 +21,7 @@ from ordergate.core.orders.absorb import comes_before_executions, proven
 from ordergate.core.orders.executions import as_told, is_out_of_turn, told_again
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, evolve
-from ordergate.core.orders.versions import is_another, is_of_asked
+from ordergate.core.orders.versions import is_another, is_of_asked, is_of_some_replacement
 from ordergate.engine.accounts.alarms import Alarms
 from ordergate.engine.accounts.lane import Recorded
 from ordergate.engine.accounts.lanes import Seat
@@ -182,7 +182,9 @@ class Ingest:
 
     def _left_open(self, seat: Seat, report: r.AnyReport) -> str | None:
         """What the broker has to be asked because of news that proves nothing by itself."""
-        if not isinstance(report, r.CorrectedReport | r.RejectedReport | r.EndedReport):
+        if not isinstance(
+            report, r.CorrectedReport | r.RejectedReport | r.ReplaceRejectedReport | r.EndedReport
+        ):
             return None
         ours = parse_cl_ord_id(self._env, report.cl_ord_id)
         books = seat.lane.books
@@ -192,6 +194,8 @@ class Ingest:
         if isinstance(report, r.EndedReport):
             early = not order.is_final and comes_before_executions(order, report)
             return "an order ended with executions that are not booked" if early else None
+        if isinstance(report, r.ReplaceRejectedReport):
+            return "a refusal may be of an earlier replacement" if is_of_some_replacement(order) else None
         if isinstance(report, r.RejectedReport) and is_of_asked(order, report):
             return "a replacement was refused, and may have been in force"
         return "a correction came before what it corrects" if is_out_of_turn(order, report) else None
