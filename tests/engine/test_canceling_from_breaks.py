@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -136,3 +137,25 @@ async def test_an_ask_outlives_a_restart_in_the_breaks_history() -> None:
         item = only_break(stage)
         assert [step.what for step in item.history] == ["opened", "cancel_asked", "cancel_answered"]
         assert item.history[1].note == f"{theirs}: {REASON}"
+
+
+async def test_a_cancel_that_was_answered_as_asked_for_is_asked_after_a_death_before_it_left() -> None:
+    async with Stage() as stage:
+        _, theirs, broken = await split(stage)
+
+        async def never(*_: Any) -> Any:
+            await asyncio.Event().wait()
+
+        stage.broker.cancel = never  # type: ignore[method-assign, assignment]
+        assert isinstance(await resolve(stage, broken, Action.CANCEL_ORDER), BreakAnswer)
+
+        await stage.restart()
+
+        await stage.until(lambda: at_the_broker(stage, theirs) == "canceled")
+        await stage.until(lambda: natures(stage) == [])
+
+
+def at_the_broker(stage: Stage, order_id: str) -> str:
+    found = stage.exchange.order(order_id)
+    assert found is not None
+    return found.status

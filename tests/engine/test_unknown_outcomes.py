@@ -15,6 +15,7 @@ from ordergate.core.faults import Fault, IllegalTransition
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.orders.events import AnyOrderEvent
+from ordergate.core.orders.order import Order
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.accounts import recovery as recovery_module
 from ordergate.engine.accounts.books import Books, Change
@@ -316,3 +317,45 @@ async def test_a_journal_that_cannot_be_folded_stops_the_account_at_start_and_is
         reason = stage.gate.readiness()[f"account {ACCOUNT}"]
         assert reason.startswith("halted: event ")
         assert "order_acknowledged of P-" in reason
+
+
+async def test_a_fill_of_the_old_version_does_not_tell_what_became_of_a_replacement() -> None:
+    silent: list[bool] = []
+
+    def fate(call: fates.Call) -> fates.Fate:
+        if call is fates.Call.REPLACE:
+            return fates.LateCall()
+        return fates.LostCall() if call is fates.Call.QUERY and silent else fates.DELIVERED
+
+    async with Stage(fate=fate) as stage:
+        order = await stage.accepted(quantity=30)
+        await stage.until(lambda: stage.status(order) == "working")
+        (resting,) = stage.exchange.orders()
+        silent.append(True)
+        asked = await stage.gate.replace(
+            TRADER,
+            order,
+            quantity=Decimal(40),
+            limit_price=None,
+            stop_price=None,
+            key=stage.key(),
+            correlation="test",
+        )
+        assert isinstance(asked, Answer), asked
+        await stage.until(lambda: held(stage, order).unknown_since is not None)
+
+        stage.exchange.fill(resting.id, Decimal(1), Decimal(4700))
+
+        await stage.until(lambda: held(stage, order).cum_qty == 1)
+        assert held(stage, order).unknown_since is not None
+        await stage.until(lambda: alarms(stage) == [f"unknown_order:{order}"], within_s=5)
+        silent.clear()
+        stage.broker.let_late_calls_in()
+        await stage.until(lambda: held(stage, order).terms.quantity == 40)
+        await stage.until(lambda: alarms(stage) == [])
+
+
+def held(stage: Stage, order: OrderId) -> Order:
+    found = stage.lane.books.order(order)
+    assert found is not None
+    return found

@@ -285,6 +285,7 @@ class Node:
             seat.suspect("the account was folded anew")
             self.kill_desk.look()
             self._contingent.carry_on(seat)
+            self._dispatcher.carry_on(seat)
             await seat.lane.stopped.wait()
             if seat.lane.halted:
                 await asyncio.Event().wait()

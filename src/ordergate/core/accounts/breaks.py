@@ -129,7 +129,10 @@ class Step(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Break(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A break as folded from its events. `rule` healed it, or `action` resolved it."""
+    """A break as folded from its events. `rule` healed it, or `action` resolved it.
+
+    `cancel_asked` is what the broker was to be asked and has not answered, as far as the journal knows.
+    """
 
     id: str
     account: AccountId
@@ -147,6 +150,7 @@ class Break(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     opened_at: datetime
     updated_at: datetime
     settled_at: datetime | None = None
+    cancel_asked: a.BreakCancelAsked | None = None
     history: tuple[Step, ...]
 
     @property
@@ -231,9 +235,9 @@ def evolve(item: Break, event: a.AnyBreakEvent) -> Break:
             return _told(changed, event, "assigned", event.actor, note, **assigned)
         case a.BreakCancelAsked():
             note = f"{event.broker_order_id}: {event.reason}"
-            return _told(changed, event, "cancel_asked", event.actor, note)
+            return _told(changed, event, "cancel_asked", event.actor, note, cancel_asked=event)
         case a.BreakCancelAnswered():
-            return _told(changed, event, "cancel_answered", BROKER, event.answer)
+            return _told(changed, event, "cancel_answered", BROKER, event.answer, cancel_asked=None)
         case a.BreakHealed():
             note = f"{event.rule}: {event.evidence}"
             settled = {"state": State.HEALED, "rule": event.rule, "action": None, "settled_at": event.at}

@@ -330,7 +330,12 @@ def _is_unanswered(order: Order, asked: e.Asked) -> bool:
 
 def _answered(order: Order) -> Order:
     """A refused cancel or replace settles what was unknown, but not whether the order exists."""
-    return _replace(order, unknown_since=None) if order.is_proven else order
+    return _replace(order, unknown_since=_still_unknown(order)) if order.is_proven else order
+
+
+def _still_unknown(order: Order) -> datetime | None:
+    """That the order is there, or another answer, does not tell what became of a cancel or a replacement."""
+    return order.unknown_since if order.is_proven and order.is_asked else None
 
 
 def _settled(order: Order) -> Order:
@@ -370,7 +375,7 @@ def _with_execution(order: Order, exec_id: str, execution: Execution) -> Order:
         cum_notional=order.cum_notional
         - before.quantity * before.price
         + execution.quantity * execution.price,
-        unknown_since=None,
+        unknown_since=_still_unknown(order),
         quarantined_at=None,
         candidates=(),
     )

@@ -1,7 +1,7 @@
 """Asks a broker to cancel an order that is over with us, because a person said so of a break.
 
-What is durable is asked once. The answer is written down and proves nothing: that the order is gone is
-for the reconciler to see, on the broker's own list.
+What is durable is asked, and again after a death that came before the answer. The answer is written down and
+proves nothing: that the order is gone is for the reconciler to see, on the broker's own list.
 """
 
 from __future__ import annotations

@@ -118,6 +118,14 @@ class Dispatcher:
             case _:
                 return
 
+    def carry_on(self, seat: Seat) -> None:
+        """The account was folded anew: ask what a person wanted asked of a break, and nobody has answered."""
+        account = seat.lane.books.account
+        for item in () if account is None else tuple(account.breaks.values()):
+            asked = item.cancel_asked
+            if item.is_open and asked is not None and not self.is_speaking_of(asked.order_id):
+                self.ask(seat, asked.order_id, cancel_at_broker(seat, asked, self._clock))
+
     def ask(self, seat: Seat, order_id: OrderId, question: Coroutine[None, None, None]) -> None:
         """Ask once the questions before it on the same order are answered."""
         before = self._last_question.get(order_id)
