@@ -40,7 +40,9 @@ class Quarantine:
         if not unanswered and not any(may_replace(order, seen) for order in waiting):
             seat.withheld.pop(seen.broker_order_id, None)
             return False
-        if seen.broker_order_id not in seat.withheld and len(seat.withheld) < WITHHELD_MAX:
+        if seen.broker_order_id not in seat.withheld:
+            if len(seat.withheld) >= WITHHELD_MAX:
+                return True  # the broker's list shows it again, once there is room
             log.warning("report.withheld", account=seat.lane.account, broker_order=seen.broker_order_id)
         seat.withheld[seen.broker_order_id] = seen
         return True
