@@ -8,12 +8,14 @@ from decimal import Decimal
 import pytest
 
 from ordergate.brokers.paper import fates
+from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, KillEngaged, Level
 from ordergate.engine.answering.answers import GroupAnswer, KillView
 from tests.engine.killing import doubled, engage, hold, placed, working
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
+from tests.engine.test_reconciliation import elsewhere
 
 # A place that the order of `placed` falls under, and one beside it.
 HIT = {
@@ -281,6 +283,24 @@ async def test_nobody_cancels_by_himself_what_two_persons_want_closed() -> None:
         assert refused.code is Code.ACTION_NOT_ALLOWED
         turned_away.clear()
         await stage.until(lambda: stage.held(ES) == 0, within_s=120)
+
+
+async def test_what_is_still_to_be_closed_is_anybodys_to_cancel_once_the_stop_is_released() -> None:
+    async with Stage(
+        fate=lambda call: fates.NotSent() if call is fates.Call.PLACE else fates.DELIVERED
+    ) as stage:
+        by_hand = stage.exchange.submit("by-hand-1", elsewhere(quantity=2))
+        assert isinstance(by_hand, PaperOrder)
+        stage.exchange.fill(by_hand.id, Decimal(2), Decimal(4700))
+        await stage.until(lambda: stage.held(ES) == 2)
+        await flattened_by_two(stage)
+        await stage.until(lambda: bool(stage.lane.books.groups.active))
+        (group,) = stage.lane.books.groups.active
+        await stage.gate.release_kill(RISK, reason="over", correlation="test")
+
+        answer = await stage.node.groups.cancel(TRADER, group, key=stage.key(), correlation="test")
+
+        assert isinstance(answer, GroupAnswer), answer
 
 
 async def test_only_a_stop_that_cancels_can_be_flattened() -> None:

@@ -17,6 +17,7 @@ from ordergate.core.instruments import by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
 from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.recent import RecentOrders
+from ordergate.core.risk.trading_state import Grade
 from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.accounts.alarms import Alarms, StandingAlarms
@@ -169,6 +170,7 @@ class Node:
             instruments=world.instruments,
             clock=world.clock,
             chance=world.chance,
+            closes=lambda: any(kill.grade is Grade.FLATTEN for kill in self.kill_switch.state.kills.values()),
             audit=world.audit,
         )
         self._broker_dead_man = BrokerDeadMan(self.lanes, world.clock)

@@ -79,8 +79,11 @@ class GroupGate:
         keys: KeyGuard,
         clock: Clock,
         chance: Chance,
+        closes: Callable[[], bool],
         audit: Callable[[], str | None] = lambda: None,
     ) -> None:
+        """`closes` says whether two persons have the kill switch close something just now."""
+        self._closes = closes
         self._audit = audit
         self._env = env
         self._lanes = lanes
@@ -205,7 +208,7 @@ class GroupGate:
         group = seat.lane.books.groups.get(group_id)
         if group is None or not group.is_active:
             return Refusal(Code.ORDER_FINAL, f"group {group_id} has ended")
-        if group.actor == SWITCH:
+        if group.actor == SWITCH and self._closes():
             words = "two persons had the kill switch close it: only what they decide ends it"
             return Refusal(Code.ACTION_NOT_ALLOWED, words)
         if group.cancel_requested:
