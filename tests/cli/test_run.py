@@ -171,15 +171,6 @@ def test_the_ready_file_says_where_everything_is_and_nobody_else_may_read_it(sha
         assert file.stat().st_mode & 0o077 == 0, file
 
 
-def test_the_venue_says_how_much_may_still_be_asked_and_holds_nobody_up(shared_house: House) -> None:
-    told = shared_house.running
-    keys = {"APCA-API-KEY-ID": told["venue_key"], "APCA-API-SECRET-KEY": told["venue_secret"]}
-    headers = httpx.get(f"{told['venue_url']}/v2/account", headers=keys).headers
-    assert int(headers["x-ratelimit-remaining"]) > 100_000
-    assert int(headers["x-ratelimit-limit"]) >= int(headers["x-ratelimit-remaining"])
-    assert headers["x-ratelimit-reset"].isdigit()
-
-
 def test_the_panel_shows_an_order_to_paste_and_no_secret(shared_house: House) -> None:
     said = shared_house.output.read_text(encoding="utf-8")
     running = shared_house.running

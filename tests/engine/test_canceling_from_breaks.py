@@ -146,7 +146,7 @@ async def test_a_cancel_that_was_answered_as_asked_for_is_asked_after_a_death_be
         async def never(*_: Any) -> Any:
             await asyncio.Event().wait()
 
-        stage.broker.cancel = never  # type: ignore[method-assign, assignment]
+        stage.broker.cancel = never  # type: ignore[method-assign, assignment]  # as a process that dies
         assert isinstance(await resolve(stage, broken, Action.CANCEL_ORDER), BreakAnswer)
 
         await stage.restart()

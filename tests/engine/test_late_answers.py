@@ -70,7 +70,7 @@ class Slow:
 async def test_a_late_refusal_of_a_cancel_is_not_the_answer_to_the_next() -> None:
     async with Stage() as stage:
         order, resting = await working(stage)
-        stage.broker.cancel = slow = Slow(stage.broker.cancel, Rejected("too late"))  # type: ignore[method-assign, assignment]
+        stage.broker.cancel = slow = Slow(stage.broker.cancel, Rejected("too late"))  # type: ignore[method-assign, assignment]  # the broker answers as the test says
         await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
         await let_run()
         refused = r.CancelRejectedReport(
@@ -90,7 +90,7 @@ async def test_a_late_refusal_of_a_cancel_is_not_the_answer_to_the_next() -> Non
 async def test_a_late_refusal_of_a_replacement_is_not_the_answer_to_the_next() -> None:
     async with Stage() as stage:
         order, resting = await working(stage)
-        stage.broker.replace = slow = Slow(stage.broker.replace, Rejected("no"))  # type: ignore[method-assign, assignment]
+        stage.broker.replace = slow = Slow(stage.broker.replace, Rejected("no"))  # type: ignore[method-assign, assignment]  # the broker answers as the test says
         await replace(stage, order, 5)
         await hear(stage, replace_refused(stage, order, resting))
         await replace(stage, order, 6)
@@ -116,7 +116,7 @@ async def asked_for_three_and_for_fifty(stage: Stage) -> tuple[OrderId, PaperOrd
         asked[-1]()
         return answers.pop(0)
 
-    stage.broker.replace = told  # type: ignore[method-assign, assignment]
+    stage.broker.replace = told  # type: ignore[method-assign, assignment]  # the broker answers as the test says
     await replace(stage, order, 5)
     await replace(stage, order, 50)
     return order, resting
@@ -164,7 +164,7 @@ async def test_an_order_that_the_stream_shows_while_a_repeat_is_prepared_is_not_
                 await go_on.wait()
             return await history(asked)
 
-        stage.journal.history = slowly  # type: ignore[method-assign, assignment]
+        stage.journal.history = slowly  # type: ignore[method-assign, assignment]  # the broker answers as the test says
         await stage.until(entered.is_set)
         stage.broker.let_late_calls_in()
         await let_run()

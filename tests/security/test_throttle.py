@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordergate.security.throttle import ADDRESS, CLIENT, PAIR, UNPROVEN, Throttle
+from ordergate.security.throttle import ADDRESS, CLIENT, PAIR, UNPROVEN, Shows, Throttle
 
 
 class Now:
@@ -134,8 +134,8 @@ def test_what_cannot_be_guessed_keeps_no_client_out_elsewhere() -> None:
     for number in range(500):
         throttle.charge("desk", f"address{number}")
 
-    assert throttle.charge("desk", "another", guessed=False) == 0
-    assert sum(throttle.charge("desk", "a", guessed=False) == 0 for _ in range(100)) == PAIR.failures
+    assert throttle.charge("desk", "another", shows=Shows.SIGNATURE) == 0
+    assert sum(throttle.charge("desk", "a", shows=Shows.SIGNATURE) == 0 for _ in range(100)) == PAIR.failures
 
 
 @pytest.mark.parametrize(
@@ -156,10 +156,10 @@ def test_the_addresses_of_one_machine_are_one(one: str, other: str, same: bool) 
     assert fails(throttle, "desk", other) is not same
 
 
-def test_an_address_asks_for_so_much_that_proves_nothing_and_others_for_theirs() -> None:
+def test_programs_that_prove_nothing_share_what_their_address_may_ask() -> None:
     throttle = Throttle(Now())
-    assert sum(throttle.charge_unproven("a") == 0 for _ in range(500)) == UNPROVEN.failures
-    assert throttle.charge_unproven("b") == 0
+    assert sum(throttle.charge("app", "a", Shows.NOTHING) == 0 for _ in range(500)) == UNPROVEN.failures
+    assert throttle.charge("app", "b", Shows.NOTHING) == 0
 
 
 def test_who_got_in_is_remembered_within_bounds() -> None:

@@ -17,7 +17,6 @@ from ordergate.core.instruments import by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
 from ordergate.core.risk.memories import PricesSeen
 from ordergate.core.risk.recent import RecentOrders
-from ordergate.core.risk.trading_state import Grade
 from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.accounts.alarms import Alarms, StandingAlarms
@@ -170,7 +169,7 @@ class Node:
             instruments=world.instruments,
             clock=world.clock,
             chance=world.chance,
-            closes=lambda: any(kill.grade is Grade.FLATTEN for kill in self.kill_switch.state.kills.values()),
+            closes=self.kill_switch.is_flattening,
             audit=world.audit,
         )
         self._broker_dead_man = BrokerDeadMan(self.lanes, world.clock)
@@ -290,7 +289,7 @@ class Node:
             self._dispatcher.carry_on(seat)
             await seat.lane.stopped.wait()
             if seat.lane.halted:
-                await asyncio.Event().wait()
+                break
             if seat.lane.fenced:
                 await self._give_way(seat.lane)
         await asyncio.Event().wait()
@@ -412,8 +411,7 @@ class Node:
             nameless=one.broker.capabilities.dedup is DedupClass.C,
         )
         stale = Freshness(world.clock.now(), "not reconciled since the start")
-        names = names_of(world.instruments.values())
-        broker = Renamed(one.broker, names) if names else one.broker
+        broker = Renamed(one.broker, names) if (names := names_of(world.instruments.values())) else one.broker
         return Seat(lane, broker, None, stale, one.expected, login=one.login, tenant=one.tenant)
 
 

@@ -36,9 +36,11 @@ from ordergate.security.profile import Profile
 from ordergate.security.protocol import Protocol
 from ordergate.security.senders import Senders
 from ordergate.security.signing import JWKS_MAX_AGE_S, Signer
-from ordergate.security.throttle import Throttle
+from ordergate.security.throttle import Shows, Throttle
 from ordergate.security.verify import Flaw
 from ordergate.telemetry import log
+
+_SHOWN: Final = {oauth.ASSERTION: Shows.SIGNATURE, oauth.PUBLIC: Shows.NOTHING}
 
 _log = log.logger("security")
 
@@ -119,8 +121,8 @@ class AuthorizationServer:
         except Rejected as rejected:
             return rejected.answer
         client_id, peer = asking.credentials.client_id, received.peer
-        guessed = asking.credentials.method not in (oauth.ASSERTION, oauth.PUBLIC)
-        wait_s = self._wait_s(asking, peer, guessed=guessed)
+        shows = _SHOWN.get(asking.credentials.method, Shows.SECRET)
+        wait_s = self._throttle.charge(client_id, peer, shows)
         if wait_s > 0:
             _log.warning("login.throttled", client_id=self._shown(client_id), peer=peer)
             return _later(429, wait_s)
@@ -128,7 +130,7 @@ class AuthorizationServer:
             # Not before that: a proof that holds is remembered, and there is room for only so many.
             bound_to = self._senders.of_request(received) if received.path in (TOKEN, PAR) else None
         except Rejected as rejected:
-            self._throttle.refund(client_id, peer, guessed=guessed)
+            self._throttle.refund(client_id, peer, shows)
             return rejected.answer
         try:
             proven = await self._proven(asking)
@@ -137,23 +139,16 @@ class AuthorizationServer:
             answered = await self._workers.call(lambda: self._protocol.work(request))
         except (Busy, StoreUnavailable, KeysUnavailable, KeysRefused) as fault:
             _log.warning("login.not_served", path=received.path, why=str(fault) or type(fault).__name__)
-            self._throttle.refund(client_id, peer, guessed=guessed)
+            self._throttle.refund(client_id, peer, shows)
             return _later(503, 1)
         if request.auth_method is None:
             _log.warning("login.failed", client_id=self._shown(client_id), peer=peer, path=received.path)
             return answered
-        if request.auth_method != oauth.PUBLIC:
-            self._throttle.succeeded(client_id, peer, guessed=guessed)
-        elif answered.status < HTTPStatus.BAD_REQUEST:  # it has proven nothing but by what it was granted
-            self._throttle.refund(client_id, peer, guessed=guessed)
+        if shows is not Shows.NOTHING:
+            self._throttle.succeeded(client_id, peer, shows)
+        elif asking.path != PAR and answered.status < HTTPStatus.BAD_REQUEST:
+            self._throttle.refund(client_id, peer, shows)  # by what it was granted it has proven something
         return await self._finish(request, answered)
-
-    def _wait_s(self, asking: Asking, peer: str, *, guessed: bool) -> float:
-        """Seconds after which it may be tried, 0 for now, which is charged."""
-        wait_s = self._throttle.charge(asking.credentials.client_id, peer, guessed=guessed)
-        if wait_s > 0 or asking.path != PAR or asking.credentials.method != oauth.PUBLIC:
-            return wait_s
-        return self._throttle.charge_unproven(peer)
 
     async def _proven(self, asking: Asking) -> Client | None:
         """The client whose assertion holds and was not used before."""

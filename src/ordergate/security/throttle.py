@@ -3,16 +3,17 @@
 Failures are charged to the pair of client and address, to the address, and to the client. The
 pair has the tightest limit and the client alone the widest, so that a stranger who guesses at a
 client's secret locks himself out long before he locks out the client. Where a client has got in before from
-an address only the pair counts: no stranger elsewhere, and no neighbour, keeps it out. And what cannot be
-guessed is not charged to the client at all. An attempt is charged before it is checked and refunded when it
-succeeds: a thousand at once are not a way around. Memory is bounded; what is forgotten first is what failed,
-or got in, longest ago.
+an address only the pair counts: no stranger elsewhere, and no neighbour, keeps it out. What cannot be
+guessed is not charged to the client, and what a public program asks to the address alone. An attempt is
+charged before it is checked and refunded when it succeeds: a thousand at once are not a way around. Memory is
+bounded; what is forgotten first is what failed, or got in, longest ago.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from enum import Enum, auto
 from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 
@@ -40,7 +41,17 @@ PAIR: Final = Limit(failures=5, window_s=60)
 ADDRESS: Final = Limit(failures=20, window_s=60)
 CLIENT: Final = Limit(failures=100, window_s=60)
 UNPROVEN: Final = Limit(failures=60, window_s=60)
-"""Of an address: what is kept for programs that prove nothing, be it in order or not."""
+"""Of an address: what programs ask that prove nothing."""
+
+
+class Shows(Enum):
+    """What whoever asks shows of themselves."""
+
+    SECRET = auto()
+    """A secret, a password or a code, which somebody might guess."""
+    SIGNATURE = auto()
+    NOTHING = auto()
+    """A public program: it is nobody, and what it brings speaks for itself."""
 
 
 class Throttle:
@@ -53,43 +64,10 @@ class Throttle:
         self._forgiven_at: OrderedDict[Key, float] = OrderedDict()
         self._known: OrderedDict[Key, None] = OrderedDict()
 
-    def charge(self, client_id: str, address: str, *, guessed: bool = True) -> float:
-        """Charge an attempt and return 0, or return the seconds to wait and charge nothing.
-
-        What is `guessed` somebody might guess: a secret, a password, a code; no signature.
-        """
-        return self._charge(self._keys(client_id, address, guessed=guessed))
-
-    def refund(self, client_id: str, address: str, *, guessed: bool = True) -> None:
-        """Nothing came of the attempt, or it was a success."""
+    def charge(self, client_id: str, address: str, shows: Shows = Shows.SECRET) -> float:
+        """Charge an attempt and return 0, or return the seconds to wait and charge nothing."""
         now = self._monotonic()
-        for key, limit in self._keys(client_id, address, guessed=guessed):
-            forgiven_at = self._forgiven_at.get(key)
-            if forgiven_at is None:
-                continue
-            if forgiven_at - limit.interval_s <= now:
-                del self._forgiven_at[key]
-            else:
-                self._forgiven_at[key] = forgiven_at - limit.interval_s
-
-    def succeeded(self, client_id: str, address: str, *, guessed: bool = True) -> None:
-        """The client got in: refunded, and known at this address from now on."""
-        self.refund(client_id, address, guessed=guessed)
-        pair = _pair(client_id, address)
-        self._known[pair] = None
-        self._known.move_to_end(pair)
-        while len(self._known) > self._keys_max:
-            self._known.popitem(last=False)
-
-    def charge_unproven(self, address: str) -> float:
-        """As `charge`, for what an address asks to be kept that proves nothing; never refunded."""
-        return self._charge(((("unproven", network_of(address)), UNPROVEN),))
-
-    def __len__(self) -> int:
-        return len(self._forgiven_at) + len(self._known)
-
-    def _charge(self, keys: tuple[tuple[Key, Limit], ...]) -> float:
-        now = self._monotonic()
+        keys = self._keys(client_id, address, shows)
         wait = max(self._wait(key, limit, now) for key, limit in keys)
         if wait > 0:
             return wait
@@ -100,17 +78,43 @@ class Throttle:
             self._forgiven_at.popitem(last=False)
         return 0.0
 
+    def refund(self, client_id: str, address: str, shows: Shows = Shows.SECRET) -> None:
+        """Nothing came of the attempt, or it was a success."""
+        now = self._monotonic()
+        for key, limit in self._keys(client_id, address, shows):
+            forgiven_at = self._forgiven_at.get(key)
+            if forgiven_at is None:
+                continue
+            if forgiven_at - limit.interval_s <= now:
+                del self._forgiven_at[key]
+            else:
+                self._forgiven_at[key] = forgiven_at - limit.interval_s
+
+    def succeeded(self, client_id: str, address: str, shows: Shows = Shows.SECRET) -> None:
+        """The client got in: refunded, and known at this address from now on."""
+        self.refund(client_id, address, shows)
+        pair = _pair(client_id, address)
+        self._known[pair] = None
+        self._known.move_to_end(pair)
+        while len(self._known) > self._keys_max:
+            self._known.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._forgiven_at) + len(self._known)
+
     def _wait(self, key: Key, limit: Limit, now: float) -> float:
         debt = self._forgiven_at.get(key, now) - now
         # Room for one more failure means: less than window_s of debt after charging it.
         return max(0.0, debt + limit.interval_s - limit.window_s - 1e-9)
 
-    def _keys(self, client_id: str, address: str, *, guessed: bool) -> tuple[tuple[Key, Limit], ...]:
+    def _keys(self, client_id: str, address: str, shows: Shows) -> tuple[tuple[Key, Limit], ...]:
         pair = _pair(client_id, address)
+        if shows is Shows.NOTHING:
+            return ((("nothing", pair[2]), UNPROVEN),)
         if pair in self._known:
             return ((pair, PAIR),)
         of_address = (("address", pair[2]), ADDRESS)
-        if not guessed:
+        if shows is Shows.SIGNATURE:
             return ((pair, PAIR), of_address)
         return ((pair, PAIR), of_address, (("client", pair[1]), CLIENT))
 

@@ -102,6 +102,10 @@ class KillSwitch:
     def heard_age_s(self) -> float:
         return self._clock.monotonic() - self._heard_at
 
+    def is_flattening(self) -> bool:
+        """Whether two persons have it close something just now."""
+        return any(kill.grade is Grade.FLATTEN for kill in self._state.kills.values())
+
     @property
     def is_clear(self) -> bool:
         """True when nothing is stopped anywhere, as nearly always: no order has to be looked at."""

@@ -14,9 +14,7 @@ from typing import Final
 
 import msgspec
 
-from ordergate.core.accounts.alarms import AlarmNature
-from ordergate.core.accounts.breaks import SEVERITY, Nature, break_id
-from ordergate.core.accounts.events import AnyAccountEvent, BreakCancelAsked, BreakOpened
+from ordergate.core.accounts.events import AnyAccountEvent, BreakCancelAsked
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, ClOrdId, OrderId
@@ -35,6 +33,7 @@ from ordergate.engine.wire.doubled import heed_answer
 from ordergate.engine.wire.early_cancels import EarlyCancels
 from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.engine.wire.holding import Held, until_free
+from ordergate.engine.wire.parity_breaks import break_parity
 from ordergate.engine.wire.sendings import answered, correlation_of, of_cancel, of_replacement
 from ordergate.ports.broker import DedupClass, Outcome, Rejected, Unsent, no_veto
 from ordergate.ports.clock import Clock
@@ -241,7 +240,7 @@ class Dispatcher:
         outcome = await self._send_replacement(seat, order, asked, sending)
         if isinstance(outcome, Withheld):
             if not outcome.overtaken:
-                self._break(seat, order_id, outcome)
+                break_parity(seat, order_id, outcome, self._alarms, self._clock)
             outcome = Unsent(OVERTAKEN if outcome.overtaken else EGRESS_PARITY)
         await self._until_ready(seat)
         order = seat.lane.books.order(order_id)
@@ -338,34 +337,8 @@ class Dispatcher:
             log.warning("egress.overtaken", order=order.id, account=seat.lane.account, **withheld.sides)
             await self._never_sent(seat, order, OVERTAKEN)
             return
-        self._break(seat, order.id, withheld)
+        break_parity(seat, order.id, withheld, self._alarms, self._clock)
         await self._never_sent(seat, order, EGRESS_PARITY)
-
-    def _break(self, seat: Seat, order_id: OrderId, withheld: Withheld) -> None:
-        now, account = self._clock.now(), seat.lane.account
-        facts = withheld.sides
-        log.critical("egress.withheld", order=order_id, account=account, **facts)
-        books = seat.lane.books.account
-        if books is None or any(
-            one.key == (Nature.EGRESS, order_id) and one.is_open for one in books.breaks.values()
-        ):
-            return
-        opened = BreakOpened(
-            account=account,
-            at=now,
-            break_id=break_id(account, Nature.EGRESS, order_id, now),
-            nature=Nature.EGRESS,
-            severity=SEVERITY[Nature.EGRESS],
-            subject=order_id,
-            ours=withheld.approved,
-            theirs=withheld.leaving,
-            detail="what was about to leave is not what was approved; it was not sent",
-        )
-        try:
-            seat.lane.record([opened], correlation="egress")
-        except Fault as fault:
-            log.error("egress.unrecorded", order=order_id, why=str(fault))
-        self._alarms.sound(seat, AlarmNature.EGRESS_WITHHELD, order_id, opened.detail, facts)
 
     async def _never_sent(self, seat: Seat, order: Order, reason: str | None) -> None:
         """End an order that certainly has not left: rejected for `reason`, or canceled."""
