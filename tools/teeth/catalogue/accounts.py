@@ -87,7 +87,7 @@ MUTATIONS: Final = (
         p0=True,
         what="what a broker tells under another name is told so to everybody",
         file="engine/node.py",
-        find="        broker = Renamed(one.broker, names) if names else one.broker",
-        put="        broker = one.broker",
+        find="Renamed(one.broker, names) if (names := names_of(world.instruments.values())) else one.broker",
+        put="one.broker",
     ),
 )
