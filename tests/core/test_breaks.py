@@ -19,7 +19,7 @@ from ordergate.core.accounts.breaks import SEVERITY, Action, Break, Difference, 
 from ordergate.core.accounts.healing import Evidence
 from ordergate.core.accounts.settling import BREAKS_MAX, follow_ups
 from ordergate.core.faults import InvariantBroken
-from ordergate.core.ids import Symbol
+from ordergate.core.ids import OrderId, Symbol
 from tests.core.examples import ACCOUNT, NOW, account
 
 OPENED = a.BreakOpened(
@@ -95,6 +95,22 @@ def test_the_states_are_those_of_the_events() -> None:
     assert folded(resolved()).state is State.RESOLVED
     again = folded(resolved(Action.DISMISS), reopened())
     assert (again.state, again.action, again.reason, again.theirs) == (State.OPEN, None, None, "9")
+
+
+def test_what_the_broker_is_to_be_asked_is_asked_no_more_once_it_answered_or_the_break_was_settled() -> None:
+    asked = a.BreakCancelAsked(
+        account=ACCOUNT,
+        at=NOW,
+        break_id="b-1",
+        order_id=OrderId("o-1"),
+        broker_order_id="theirs",
+        actor="ben",
+        reason="gone",
+    )
+    answered = a.BreakCancelAnswered(account=ACCOUNT, at=NOW, break_id="b-1", answer="took it")
+    assert folded(asked).cancel_asked == asked
+    for ends in ((answered,), (healed(),), (resolved(Action.DISMISS), reopened())):
+        assert folded(asked, *ends).cancel_asked is None
 
 
 def test_a_long_history_keeps_its_first_line_and_its_latest() -> None:

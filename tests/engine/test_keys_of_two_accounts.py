@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import msgspec
 import pytest
 
 from ordergate.core.access import Principal
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
-from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.accounts.lane import Lane
 from ordergate.engine.answering.answers import Answer
-from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
+from tests.engine.stage import ACCOUNT, TRADER, Stage
+from tests.engine.test_shares import order_of
 
 OTHER = AccountId("P-OTHER")
 BOTH = msgspec.structs.replace(TRADER, accounts=frozenset({ACCOUNT, OTHER}))
 KEY = "one-key-for-both-01"
 
 
-def order(account: AccountId) -> Terms:
-    return Terms(
-        account=account,
-        symbol=ES,
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        quantity=Decimal(1),
-        limit_price=Decimal(4700),
-        time_in_force=TimeInForce.GTC,
-    )
-
-
 async def place(stage: Stage, account: AccountId, who: Principal = BOTH) -> Answer | Refusal:
-    return await stage.gate.place(who, order(account), key=KEY, correlation="test")
+    return await stage.gate.place(who, order_of(account), key=KEY, correlation="test")
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.ids import OrderId, cl_ord_id
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.order import Order, Replacement
-from ordergate.engine.answering.answers import Answer
 from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected
 from tests.engine.stage import ES, TRADER, Stage, let_run
+from tests.wounds.scenes import replaced
 
 
 async def working(stage: Stage) -> tuple[OrderId, PaperOrder]:
@@ -36,16 +36,7 @@ async def hear(stage: Stage, report: r.AnyReport) -> None:
 
 
 async def replace(stage: Stage, order: OrderId, quantity: int) -> None:
-    answer = await stage.gate.replace(
-        TRADER,
-        order,
-        quantity=Decimal(quantity),
-        limit_price=None,
-        stop_price=None,
-        key=stage.key(),
-        correlation="test",
-    )
-    assert isinstance(answer, Answer), answer
+    await replaced(stage, order, quantity=quantity)
     await let_run()
 
 

@@ -134,7 +134,7 @@ def decide_propose(changes: Changes, event: ChangeProposed) -> ChangeProposed | 
     waiting, by = [change.proposed.by for change in pending(changes)], event.by
     of_tenant = sum(one.tenant == by.tenant for one in waiting)
     of_others = len(waiting) - of_tenant
-    if len(waiting) >= PENDING_MAX or of_tenant >= (PENDING_MAX - of_others) // 2:
+    if of_tenant >= (PENDING_MAX - of_others) // 2:
         return Refusal(Code.UNAVAILABLE, f"{of_tenant} changes wait for another person already")
     of_one = sum((one.tenant, one.subject) == (by.tenant, by.subject) for one in waiting)
     if of_one >= PENDING_OF_ONE_MAX:

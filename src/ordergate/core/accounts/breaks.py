@@ -241,11 +241,12 @@ def evolve(item: Break, event: a.AnyBreakEvent) -> Break:
         case a.BreakHealed():
             note = f"{event.rule}: {event.evidence}"
             settled = {"state": State.HEALED, "rule": event.rule, "action": None, "settled_at": event.at}
-            return _told(changed, event, "healed", RECONCILER, note, **settled)
+            return _told(changed, event, "healed", RECONCILER, note, cancel_asked=None, **settled)
         case a.BreakResolved():
             note = f"{event.action}: {event.reason}"
             settled = {"state": State.RESOLVED, "action": _action(event.action), "settled_at": event.at}
-            return _told(changed, event, "resolved", event.actor, note, reason=event.reason, **settled)
+            settled |= {"reason": event.reason, "cancel_asked": None}
+            return _told(changed, event, "resolved", event.actor, note, **settled)
         case _:
             assert_never(event)
 

@@ -57,7 +57,7 @@ class Key(NamedTuple):
 class Armed(msgspec.Struct):
     """`expires` is a monotonic second; `expired_at` is set once it has come.
 
-    `there` are the orders and groups that there were just then, of each account whose books could be asked.
+    `there` are the orders and groups that they had just then, of each account whose books could be asked.
     """
 
     armed: DeadManArmed
@@ -186,7 +186,9 @@ class DeadMan:
         """The cancels come first; they are durable each by itself, and do not wait for this to be."""
         at = self._clock.now()
         log.warning("dead_man.expired", client=key.client, session=key.session, why=why)
-        found.there = {seat.lane.account: _there(seat) for seat in self._lanes if seat.trouble is None}
+        found.there = {
+            seat.lane.account: _there(seat, found.armed.user) for seat in self._lanes if seat.trouble is None
+        }
         self._begin(key, found, at)
         self._sweeps.look()
         self._unnoted.append(
@@ -266,6 +268,7 @@ def _was_there(found: Armed, seat: Seat, name: OrderId | GroupId, accepted_at: d
     return name in there
 
 
-def _there(seat: Seat) -> frozenset[OrderId | GroupId]:
+def _there(seat: Seat, user: str) -> frozenset[OrderId | GroupId]:
     books = seat.lane.books
-    return frozenset((*(order.id for order in books.open_orders()), *books.groups.active))
+    orders = (order.id for order in books.open_orders() if order.actor == user)
+    return frozenset((*orders, *(group.id for group in books.groups.active.values() if group.actor == user)))

@@ -97,7 +97,7 @@ class Dispatcher:
         if seat is None:
             return
         self._egress.committed(event, written)
-        if isinstance(event, e.OrderEvent):
+        if isinstance(event, e.OrderEvent) and event.order_id in self._early_cancels:
             self._cancel_once_found(seat, event.order_id)
         match event:
             case e.OrderAccepted(order_id=order_id):

@@ -22,10 +22,11 @@ class EarlyCancels:
         if _waits(order) and order.broker_order_id is None:
             self._orders.add(order.id)
 
+    def __contains__(self, order_id: OrderId) -> bool:
+        return order_id in self._orders
+
     def are_due(self, order_id: OrderId, order: Order | None) -> bool:
-        """Whether what was just heard is the moment to ask again; True once."""
-        if order_id not in self._orders:
-            return False
+        """Of one that is here, whether what was just heard is the moment to ask again; True once."""
         if order is not None and _waits(order) and order.broker_order_id is None:
             return False
         self._orders.discard(order_id)
