@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from decimal import Decimal
+
+from msgspec.structs import replace
 
 from ordergate.brokers.paper import fates
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.ports.broker import BrokerExecution
 from tests.engine.killing import doubled
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
 
@@ -27,6 +31,33 @@ def position(stage: Stage) -> Decimal:
     account = stage.lane.books.account
     assert account is not None
     return account.position(ES).quantity
+
+
+def average(stage: Stage) -> Decimal | None:
+    account = stage.lane.books.account
+    assert account is not None
+    return account.position(ES).avg_px
+
+
+def cursor(stage: Stage) -> str | None:
+    account = stage.lane.books.account
+    assert account is not None
+    return account.cursor
+
+
+def whole_reads(stage: Stage) -> list[float]:
+    """When the list of executions is read from where the account was opened, as long as the list goes on."""
+    account, read, seen = stage.lane.books.account, stage.broker.executions, list[float]()
+    assert account is not None
+    opened = account.opening_cursor
+
+    def noted(*, after: str | None) -> AsyncIterator[BrokerExecution]:
+        if after == opened:
+            seen.append(stage.clock.monotonic())
+        return read(after=after)
+
+    stage.broker.executions = noted  # type: ignore[method-assign]  # a stage's own
+    return seen
 
 
 def open_breaks(stage: Stage) -> list[str]:
@@ -84,6 +115,38 @@ async def test_fills_missed_while_the_stream_was_down_are_read_from_the_list() -
         stage.broker.stream.restore()
         await stage.until(lambda: position(stage) == 3)
         assert stage.status(order) == "filled"
+
+
+async def test_a_correction_that_moves_an_average_alone_is_read_from_behind_the_cursor() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=3)
+        await stage.until(lambda: stage.status(order) == "working")
+        at_exchange = next(stage.exchange.orders())
+        first = stage.exchange.fill(at_exchange.id, Decimal(1), Decimal(4700))
+        await stage.until(lambda: cursor(stage) == first.cursor)
+        copies, stage.broker.stream.copies = stage.broker.stream.copies, lambda _: 0
+        stage.exchange.correct(first.exec_id, Decimal(1), Decimal(4699))
+        stage.broker.stream.copies = copies
+        corrected = stage.exchange.executions.pop()  # a list in the order of execution shows it at its place
+        stage.exchange.executions.insert(0, replace(corrected, cursor=first.cursor))
+        stage.exchange.fill(at_exchange.id, Decimal(1), Decimal(4700))
+        await stage.until(lambda: position(stage) == 2)
+        await stage.until(lambda: average(stage) == Decimal("4699.5"))
+        assert open_breaks(stage) == []
+
+
+async def test_a_broker_that_averages_by_a_rule_of_its_own_is_read_from_the_start_ever_more_rarely() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=3)
+        await stage.until(lambda: stage.status(order) == "working")
+        at_exchange = next(stage.exchange.orders())
+        stage.exchange.ledger.cost = lambda _: Decimal(9000)  # type: ignore[method-assign,assignment]  # no such rule here
+        stage.exchange.fill(at_exchange.id, Decimal(2), Decimal(4700))
+        await stage.until(lambda: position(stage) == 2)
+        reads, began = whole_reads(stage), stage.clock.monotonic()
+        await stage.until(lambda: len(reads) == 5, within_s=3600)
+        assert reads[-1] - began >= 5 * (1 + 2 + 4 + 8)
+        assert open_breaks(stage) == []
 
 
 async def test_a_difference_in_cash_becomes_a_break_and_is_resolved_when_it_is_gone() -> None:

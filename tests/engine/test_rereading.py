@@ -12,7 +12,8 @@ def missing(theirs: str, subject: str = "ESH4") -> Difference:
 
 def reads(rereads: Rereads, differences: list[Difference], *, first: int, last: int) -> list[int]:
     """The seconds at which it was due, asked every second."""
-    return [now for now in range(first, last + 1) if rereads.is_due(differences, now=now, wait_s=5)]
+    gaps = {(item.key, item.gap) for item in differences}
+    return [now for now in range(first, last + 1) if rereads.is_due(gaps, now=now, wait_s=5)]
 
 
 def test_a_difference_that_stays_is_read_for_at_once_and_after_waits_that_double() -> None:
@@ -33,7 +34,7 @@ def test_another_difference_is_read_for_at_once_and_one_that_went_is_not() -> No
 
 
 def test_nothing_sure_is_nothing_to_read_for() -> None:
-    assert not Rereads().is_due([], now=0, wait_s=5)
+    assert not Rereads().is_due(frozenset(), now=0, wait_s=5)
 
 
 def test_what_comes_back_after_the_sides_agreed_is_new() -> None:

@@ -81,8 +81,10 @@ def test_a_program_that_a_test_starts_keeps_to_this_machine_too() -> None:
 def test_a_run_in_which_somebody_tried_has_failed(tmp_path: Path) -> None:
     """A run of its own, with the same fixtures and a test that goes on as if nothing had happened."""
     (tmp_path / "test_it.py").write_text(SHRUGS, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.fixtures.network", str(tmp_path)]
-    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=60, check=False)
+    # A folder of its own: a run without one first removes what earlier runs left, however much that is.
+    own = f"--basetemp={tmp_path / 'its'}"
+    command = [sys.executable, "-m", "pytest", "-q", own, "-p", "tests.fixtures.network", str(tmp_path)]
+    ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False)
     assert ran.returncode == 1, ran.stdout + ran.stderr
     assert "2 passed, 1 error" in ran.stdout
     assert "a test reached for another machine: ('192.0.2.1', 9)" in ran.stdout

@@ -88,6 +88,7 @@ class Seat(msgspec.Struct):
     sightings: Sightings = msgspec.field(default_factory=Sightings)
     ages: Ages = msgspec.field(default_factory=Ages)
     rereads: Rereads = msgspec.field(default_factory=Rereads)
+    rereads_for_averages: Rereads = msgspec.field(default_factory=Rereads)
     runs: Runs = msgspec.field(default_factory=Runs)
     buckets: MessageBuckets = msgspec.field(default_factory=lambda: MessageBuckets(None))
     recent: RecentOrders = msgspec.field(default_factory=RecentOrders)

@@ -7,10 +7,9 @@ twice as long, as long as the difference stands. Reads nothing itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable
+from collections.abc import Set as AbstractSet
 from typing import Final
-
-from ordergate.core.accounts.breaks import Difference
 
 WAIT_S_MAX: Final = 900.0
 
@@ -19,13 +18,12 @@ class Rereads:
     """One account's."""
 
     def __init__(self) -> None:
-        self._read_for: frozenset[tuple[tuple[str, str], str]] = frozenset()
+        self._read_for: AbstractSet[Hashable] = frozenset()
         self._wait_s = 0.0
         self._due_at = 0.0
 
-    def is_due(self, sure: Sequence[Difference], *, now: float, wait_s: float) -> bool:
+    def is_due(self, gaps: AbstractSet[Hashable], *, now: float, wait_s: float) -> bool:
         """Whether to read for these now; True counts as done. `wait_s` is the first wait, `now` monotonic."""
-        gaps = frozenset((item.key, item.gap) for item in sure)
         is_new = not gaps <= self._read_for
         if not gaps or (not is_new and now < self._due_at):
             return False

@@ -30,6 +30,7 @@ from ordergate.telemetry.log import logger
 log = logger("account_sync")
 
 STANDING_TRIES_MAX: Final = 5
+AVERAGES_ROUNDED_BY: Final = Decimal("0.000001")
 
 Booked = dict[str, list[BookedExecution]]
 
@@ -48,11 +49,16 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Compared(msgspec.Struct, frozen=True, kw_only=True):
-    """`natures` were compared whole, save the keys in `moving`."""
+    """`natures` were compared whole, save the keys in `moving`.
+
+    `mispriced` are positions of which both sides hold as much, had for another average price. That is no
+    difference: brokers average by rules of their own. It may come of an execution corrected unheard.
+    """
 
     differences: tuple[breaks.Difference, ...] = ()
     natures: frozenset[breaks.Nature] = frozenset()
     moving: frozenset[tuple[str, str]] = frozenset()
+    mispriced: frozenset[Symbol] = frozenset()
 
 
 class AccountSync:
@@ -157,6 +163,7 @@ class AccountSync:
             natures=_POSITIONS | {breaks.Nature.CASH} if still else _POSITIONS,
             moving=frozenset((nature, symbol) for nature in _POSITIONS for symbol in moving)
             | _untold(after, theirs),
+            mispriced=_mispriced(after.positions, positions) - moving,
         )
 
     async def wrong_account(self, seat: Seat) -> breaks.Difference | None:
@@ -228,6 +235,22 @@ _POSITIONS: Final = frozenset({breaks.Nature.POSITION, breaks.Nature.UNLISTED_SY
 
 def _held(positions: Mapping[Symbol, Position]) -> dict[Symbol, Decimal]:
     return {symbol: position.quantity for symbol, position in positions.items() if position.quantity != ZERO}
+
+
+def _mispriced(ours: Mapping[Symbol, Position], theirs: Mapping[Symbol, Holding]) -> frozenset[Symbol]:
+    held = [(symbol, ours[symbol], theirs[symbol]) for symbol in ours.keys() & theirs.keys()]
+    return frozenset(
+        symbol
+        for symbol, mine, its in held
+        if mine.quantity == its.quantity
+        and mine.avg_px is not None
+        and not _is_close(mine.avg_px, its.avg_px)
+    )
+
+
+def _is_close(one: Decimal, other: Decimal) -> bool:
+    """But for what rounding an average leaves."""
+    return abs(one - other) <= abs(other) * AVERAGES_ROUNDED_BY
 
 
 def _moved(before: Mapping[Symbol, Position], after: Mapping[Symbol, Position]) -> frozenset[Symbol]:

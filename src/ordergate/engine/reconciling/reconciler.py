@@ -198,11 +198,13 @@ class Reconciler:
             await self._clock.sleep(self._rhythm.recheck_s)
             sure, compared = await self._seen_again(seat, compared, _cursor(seat), tally)
             now, wait_s = self._clock.monotonic(), self._rhythm.look_again_s
-            if seat.rereads.is_due(sure, now=now, wait_s=wait_s):
+            gaps = {(item.key, item.gap) for item in sure}
+            if seat.rereads.is_due(gaps, now=now, wait_s=wait_s):
                 # What was taken back, corrected or listed late is not behind the cursor: read it all.
                 sure, compared = await self._seen_again(seat, compared, _opening_cursor(seat), tally)
         else:
             seat.rereads.forget()
+            await self._averages(seat, compared, tally)
         tally.positions_compared = Nature.POSITION in compared.natures
         tally.cash_compared = Nature.CASH in compared.natures
         tally.sure += [*sure, *picture.sure]
@@ -220,6 +222,18 @@ class Reconciler:
             else False,
         )
         self._breaks.note(seat, tally.sure, seen, tally)
+
+    async def _averages(self, seat: Seat, compared: Compared, tally: Tally) -> None:
+        """A correction of an opening price moves neither quantity nor, for a future, cash: this alone."""
+        if not compared.mispriced:
+            seat.rereads_for_averages.forget()
+            return
+        now, wait_s = self._clock.monotonic(), self._rhythm.look_again_s
+        if seat.rereads_for_averages.is_due(compared.mispriced, now=now, wait_s=wait_s):
+            log.info(
+                "reconciler.averages_differ", account=seat.lane.account, symbols=sorted(compared.mispriced)
+            )
+            await self._matching.executions(seat, after=_opening_cursor(seat), tally=tally)
 
     async def _seen_again(
         self, seat: Seat, before: Compared, after: str | None, tally: Tally
