@@ -14,7 +14,7 @@ import httpx
 import msgspec
 import yaml
 
-from bench import subject
+from bench import bare_path, subject
 from bench.processes import Cores, Running, running
 from ordergate.wiring.gateway import migrate_all
 
@@ -106,6 +106,39 @@ async def stand(
             secret = process.said["client_secret"]
             token = "" if tls is not None else await _token(port, subject.CLIENT, secret)
             yield Stand(port=port, token=token, key=name, broker=broker, process=process, database=database)
+    finally:
+        await database.close()
+
+
+class BareStand(Stand, frozen=True, kw_only=True):
+    """The same of a process that carries orders and decides nothing."""
+
+    async def head(self) -> int:
+        """How many units are durable, two of an order."""
+        return int(await self.database.fetchval("select coalesce(sum(units), 0) from bare"))
+
+    async def kinds(self, after: int) -> dict[str, int]:
+        """Half of the units are the broker's answers."""
+        return {"order_acknowledged": (await self.head() - after) // 2}
+
+
+@contextlib.asynccontextmanager
+async def bare_stand(cores: Cores, folder: Path, *, dsn: str, broker: Broker) -> AsyncIterator[BareStand]:
+    """The bare path, with a database of its own."""
+    database = await asyncpg.connect(dsn)
+    environment = {"DATABASE": dsn, "BROKER_PORT": str(broker.port)}
+    try:
+        async with running(
+            "bench.bare_path", on=cores.subject, errors=folder / "bare.log", **environment
+        ) as process:
+            yield BareStand(
+                port=process.said["port"],
+                token="none",
+                key=bare_path.KEY,
+                broker=broker,
+                process=process,
+                database=database,
+            )
     finally:
         await database.close()
 

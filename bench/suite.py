@@ -24,7 +24,7 @@ from bench.measures import Rate, Share, echoes, own_share, rest_orders, stream_o
 from bench.past import write_past
 from bench.processes import Cores, cores, never_collect, running
 from bench.single_rows import pgbench
-from bench.stand import Broker, Stand, broker, stand
+from bench.stand import Broker, Stand, bare_stand, broker, stand
 from ordergate.journal.embedded import EmbeddedPostgres
 
 SHORT_PAST: Final = 1_000
@@ -63,6 +63,8 @@ class Round(msgspec.Struct, frozen=True):
     fastapi_echo: float
     ws: Rate
     rest: Rate
+    bare_ws: Rate
+    bare_rest: Rate
 
 
 class Suite:
@@ -128,9 +130,14 @@ class Suite:
         with _everywhere(self._cores):
             alone = await pgbench(server, single_rows, 1, seconds / 2)
         self._values["rates"]["pgbench1"] = round(alone, 1)
-        async with running("bench.echo", on=self._cores.subject, errors=folder / "echo.log") as echo:
+        async with (
+            running("bench.echo", on=self._cores.subject, errors=folder / "echo.log") as echo,
+            bare_stand(self._cores, folder, dsn=await server.database("bare"), broker=fresh.broker) as bare,
+        ):
             for number in range(self._plan.rounds):
-                self._say(f"round {number + 1} of {self._plan.rounds}: pgbench, echo, WebSocket, REST")
+                self._say(
+                    f"round {number + 1} of {self._plan.rounds}: pgbench, echo, WebSocket, REST, bare path"
+                )
                 with _everywhere(self._cores):
                     transactions = await pgbench(server, single_rows, CLIENTS, seconds)
                 rounds.append(
@@ -139,6 +146,8 @@ class Suite:
                         await echoes(echo.said["port"], seconds),
                         await stream_orders(fresh, seconds),
                         await rest_orders(fresh, seconds),
+                        await stream_orders(bare, seconds),
+                        await rest_orders(bare, seconds),
                     )
                 )
         self._note_rounds(rounds)
@@ -149,16 +158,23 @@ class Suite:
             "ws_orders_vs_pgbench32": _median(r.ws.per_s / r.pgbench32 for r in rounds),
             "rest_orders_vs_pgbench32": _median(r.rest.per_s / r.pgbench32 for r in rounds),
             "rest_orders_vs_fastapi_echo": _median(r.rest.per_s / r.fastapi_echo for r in rounds),
+            "bare_ws_vs_pgbench32": _median(r.bare_ws.per_s / r.pgbench32 for r in rounds),
+            "bare_rest_vs_pgbench32": _median(r.bare_rest.per_s / r.pgbench32 for r in rounds),
+            "bare_rest_vs_fastapi_echo": _median(r.bare_rest.per_s / r.fastapi_echo for r in rounds),
         }
         self._values["rates"] |= {
             "pgbench32": _median(r.pgbench32 for r in rounds),
             "fastapi_echo": _median(r.fastapi_echo for r in rounds),
             "ws_orders": _median(r.ws.per_s for r in rounds),
             "rest_orders": _median(r.rest.per_s for r in rounds),
+            "bare_ws": _median(r.bare_ws.per_s for r in rounds),
+            "bare_rest": _median(r.bare_rest.per_s for r in rounds),
         }
         self._values["cost_us"] |= {
             "ws_order": _median(r.ws.cpu_us for r in rounds),
             "rest_order": _median(r.rest.cpu_us for r in rounds),
+            "bare_ws": _median(r.bare_ws.cpu_us for r in rounds),
+            "bare_rest": _median(r.bare_rest.cpu_us for r in rounds),
         }
 
     async def _latencies(self, fresh: Stand) -> None:
