@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
 import msgspec
 import pytest
 
 from ordergate.core.access import Principal
-from ordergate.core.ids import AccountId, OrderId
+from ordergate.core.ids import AccountId, OrderId, cl_ord_id
+from ordergate.core.orders import reports as r
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Remaining
 from ordergate.engine.answering.answers import Answer, DeadManView
+from ordergate.ports.broker import Outcome, Rejected
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 
 KINDS = ("dead_man_armed", "dead_man_disarmed", "dead_man_expired")
@@ -183,3 +186,39 @@ async def test_an_order_placed_after_it_stays_though_the_clock_was_set_back_mean
         await stage.until(lambda: stage.status(order) == "canceled")
         await passes(stage, 5)
         assert stage.status(after) == "working"
+
+
+async def refused_and_taken(stage: Stage) -> OrderId:
+    """The broker says no to an order, has it all the same, and its stream is silent of it."""
+    place = stage.broker.place
+
+    async def takes_and_refuses(*asked: Any) -> Outcome:
+        await place(*asked)
+        return Rejected("422 unprocessable")
+
+    stage.broker.stream.copies = lambda _: 0
+    stage.broker.place = takes_and_refuses  # type: ignore[method-assign, assignment]  # as the test says
+    answer = await stage.place(key=stage.key())
+    stage.broker.place = place  # type: ignore[method-assign]  # and again as it does
+    assert isinstance(answer, Answer), answer
+    await stage.until(lambda: stage.status(answer.order_id) == "rejected", within_s=1)
+    stage.broker.stream.copies = lambda _: 1
+    return answer.order_id
+
+
+@pytest.mark.parametrize("later_s", [0, 10], ids=["at once", "when nothing was left to cancel"])
+async def test_an_order_that_was_refused_and_taken_all_the_same_goes_with_the_others(later_s: int) -> None:
+    async with Stage() as stage:
+        await arm(stage, timeout_s=5)
+        await passes(stage, 4)
+        order = await refused_and_taken(stage)
+        (theirs,) = stage.exchange.orders()
+        await stage.until(lambda: stage.node.dead_man.of(TRADER) == (), within_s=5)
+        await passes(stage, later_s)
+        assert stage.status(order) == "rejected"
+        news = r.AcknowledgedReport(cl_ord_id=cl_ord_id(order, 1), version=1, broker_order_id=theirs.id)
+        await stage.node._ingest._hear(stage.seat, news, None)
+        await stage.until(lambda: stage.status(order) == "canceled", within_s=5)
+        after = await working(stage)
+        await passes(stage, 5)
+        assert stage.status(after) == "working"  # it came when the client was back

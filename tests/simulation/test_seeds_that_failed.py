@@ -45,6 +45,10 @@ from ordergate.simulation.town import run
         (411681, "a group that was canceled gave up undoing a surplus, and nobody was told"),
         (403003, "a change whose commit was lost, and had been made, was written twice"),
         (403887, "the checker took a group's next order for one that somebody had asked for"),
+        (
+            501364,
+            "an order that was refused and taken all the same was not canceled for a client that had gone",
+        ),
         (418693, "the correction of an opening price was never read, until the position was closed"),
         (401784, "a cancel that overtook its order on a slow line was not asked again when it was found"),
     ],

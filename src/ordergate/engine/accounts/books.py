@@ -142,6 +142,10 @@ class Books:
             self._reserve(None, order)
             self.profit.watch(order)
 
+    def lately_final(self, most: int) -> Iterator[Order]:
+        """The orders that ended last, the last one first."""
+        return itertools.islice(reversed(self._final.values()), most)
+
     def orders_accepted_since(self, since: datetime) -> list[Order]:
         """Orders that risk approved since then, oldest first; what memory let go is older."""
         held = itertools.chain(self._open.values(), self._final.values())

@@ -46,6 +46,12 @@ SESSIONS_MAX: Final = 64
 ARMED_MAX: Final = 10_000
 REFRESHES: Final = 3
 """A client does well to refresh this often within the time."""
+LINGERS_S: Final = 60.0
+"""How long after the last cancel an order that comes back to life is canceled too.
+
+A broker that refuses an order and has it all the same shows that by then: in doubt it is asked sooner.
+"""
+LATELY_FINAL_MAX: Final = 1_000
 
 
 class Key(NamedTuple):
@@ -57,7 +63,8 @@ class Key(NamedTuple):
 class Armed(msgspec.Struct):
     """`expires` is a monotonic second; `expired_at` is set once it has come.
 
-    `there` are the orders and groups that they had just then, of each account whose books could be asked.
+    `there` are the orders and groups that they had just then, of each account whose books could be asked;
+    those that had just ended are among them, for a refusal may turn out to be none.
     """
 
     armed: DeadManArmed
@@ -74,6 +81,7 @@ class DeadMan:
         self._clock = clock
         self._armed: dict[Key, Armed] = {}
         self._unnoted: deque[DeadManExpired] = deque(maxlen=ARMED_MAX)
+        self._lingering: dict[str, float] = {}
 
     async def arm(
         self, principal: Principal, session: str, *, timeout_s: int, gtc: Remaining, correlation: str
@@ -181,6 +189,9 @@ class DeadMan:
         for key, found in tuple(self._armed.items()):
             if found.expired_at is None and now >= found.expires:
                 self._expire(key, found, f"not refreshed for {found.armed.timeout_s} s")
+        for name, until in tuple(self._lingering.items()):
+            if now >= until:
+                self._end(name)
 
     def _expire(self, key: Key, found: Armed, why: str) -> None:
         """The cancels come first; they are durable each by itself, and do not wait for this to be."""
@@ -210,17 +221,23 @@ class DeadMan:
             orders=partial(_wants, found),
             groups=partial(_wants_group, found),
         )
-        self._sweeps.end(_name(key))
+        self._end(_name(key))
         self._sweeps.begin(_name(key), wanted, partial(self._swept, key, found))
 
     def _swept(self, key: Key, found: Armed, cancels: int, took_s: float) -> None:
         """Nothing of it works by our books; the broker is asked whether it sees that so."""
-        self._sweeps.end(_name(key))
+        self._lingering[_name(key)] = self._clock.monotonic() + LINGERS_S
+        if len(self._lingering) > ARMED_MAX:
+            self._end(next(iter(self._lingering)))
         if self._armed.get(key) is found:
             del self._armed[key]
         for seat in self._lanes:
             if cancels:
                 seat.suspect(f"{cancels} orders of {key.client} were canceled: it had gone away")
+
+    def _end(self, name: str) -> None:
+        self._lingering.pop(name, None)
+        self._sweeps.end(name)
 
     def _count(self, principal: Principal) -> int:
         return len(self.of(principal))
@@ -270,5 +287,6 @@ def _was_there(found: Armed, seat: Seat, name: OrderId | GroupId, accepted_at: d
 
 def _there(seat: Seat, user: str) -> frozenset[OrderId | GroupId]:
     books = seat.lane.books
-    orders = (order.id for order in books.open_orders() if order.actor == user)
+    known = (*books.open_orders(), *books.lately_final(LATELY_FINAL_MAX))
+    orders = (order.id for order in known if order.actor == user)
     return frozenset((*orders, *(group.id for group in books.groups.active.values() if group.actor == user)))
