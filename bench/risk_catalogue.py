@@ -170,7 +170,7 @@ def _recent() -> RecentOrders:
     for number in range(RECENT_MAX - 1):
         asked = _terms(0)
         alike = msgspec.structs.replace(asked, quantity=Decimal(10_000 + number))
-        recent.remember(alike, NOW - timedelta(seconds=1), timedelta(hours=1))
+        recent.remember(alike, NOW - timedelta(seconds=1))
     return recent
 
 

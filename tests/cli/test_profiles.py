@@ -122,6 +122,11 @@ def test_a_command_line_that_makes_no_sense_is_json_for_programs(words: Sequence
     assert told["detail"]
 
 
+@pytest.mark.parametrize("words", [("--json", "version"), ("version", "--json")], ids=["before", "behind"])
+def test_programs_may_say_so_before_the_command_or_behind_it(words: tuple[str, ...]) -> None:
+    assert "build" in ordergate(*words).json
+
+
 def test_an_unknown_command_ends_with_two() -> None:
     assert ordergate("orders", "plaice").code == 2
     told = ordergate("version", "--json").json

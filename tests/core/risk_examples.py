@@ -173,7 +173,7 @@ def hopeless() -> RiskView:
     )
     stale = Freshness(NOW - timedelta(minutes=1), "the stream is down")
     seen.buckets.order_sent(NOW)
-    seen.recent.remember(HOPELESS, NOW, timedelta(seconds=1))
+    seen.recent.remember(HOPELESS, NOW)
     return spoiled(seen, kill=Stop(Grade.BLOCK_NEW), freshness=stale, hours=MarketHours(is_open=False))
 
 

@@ -182,7 +182,7 @@ def lost(level: int, asked: Asked) -> Asked:
 
 def accepted_ago(level: int) -> Asked:
     asked = new(limits({"reference_price_max_age_s": "60"}))
-    asked.seen.recent.remember(terms(), NOW, timedelta(seconds=10))
+    asked.seen.recent.remember(terms(), NOW)
     return spoilt(asked, now=later(about(-level, 10)))
 
 

@@ -145,7 +145,7 @@ def test_the_same_view_gives_the_same_answer() -> None:
 
 def test_a_decision_depends_on_the_view_and_not_on_when_it_is_asked() -> None:
     seen = view()
-    seen.recent.remember(terms(), NOW - timedelta(milliseconds=1), timedelta(seconds=1))
+    seen.recent.remember(terms(), NOW - timedelta(milliseconds=1))
     assert isinstance(admit(place(terms()), seen), OrderDenied)
 
 

@@ -117,7 +117,7 @@ def test_other_terms_for_one_that_is_kept_are_judged_like_those_of_a_new_order()
     seen = spoiled(closed({"duplicate_window_s": "60"}), now=later(4))
     command = replaced(order, 11)
     assert seen.limits is not None
-    seen.recent.remember(terms(quantity=11, limit=100), later(4), seen.limits.duplicate_memory)
+    seen.recent.remember(terms(quantity=11, limit=100), later(4))
     event = admit_held_replace(order, replacement(11, 100), command, seen)
     assert isinstance(event, HeldReplaced)
     assert (event.order_id, event.quantity, event.limit_price) == (order.id, Decimal(11), Decimal(100))

@@ -81,7 +81,7 @@ def test_r16_an_equal_order_is_a_mistake_for_a_second_and_may_be_meant_for_ten(
     seconds: str, severity: str | None, limit: str | None
 ) -> None:
     seen = view()
-    seen.recent.remember(terms(), NOW, timedelta(seconds=10))
+    seen.recent.remember(terms(), NOW)
     failed = failures(terms(), spoiled(seen, now=later(seconds)))
     if severity is None:
         assert "R16" not in failed
@@ -94,7 +94,7 @@ def test_r16_an_equal_order_is_a_mistake_for_a_second_and_may_be_meant_for_ten(
 
 def test_r16_a_soft_window_no_longer_than_the_other_is_none() -> None:
     seen = view(limits({"duplicate_window_s": "3", "duplicate_soft_window_s": "2"}))
-    seen.recent.remember(terms(), NOW, timedelta(seconds=3))
+    seen.recent.remember(terms(), NOW)
     assert failures(terms(), spoiled(seen, now=later("2.5")))["R16"].severity == "hard"
     assert failures(terms(), spoiled(seen, now=later(3))) == {}
 
@@ -105,33 +105,33 @@ def test_r16_a_soft_window_no_longer_than_the_other_is_none() -> None:
 )
 def test_r16_an_order_that_differs_in_anything_is_no_duplicate(other: Terms) -> None:
     seen = view()
-    seen.recent.remember(terms(), NOW, timedelta(seconds=1))
+    seen.recent.remember(terms(), NOW)
     assert failures(other, seen) == {}
 
 
 def test_r16_a_window_of_nothing_compares_with_nothing() -> None:
     seen = view(limits({"duplicate_window_s": "0"}))
-    seen.recent.remember(terms(), NOW, timedelta(0))
+    seen.recent.remember(terms(), NOW)
     assert failures(terms(), seen) == {}
 
 
 def test_r16_a_window_of_nothing_stays_open_when_the_clock_steps_back() -> None:
     seen = view(limits({"duplicate_window_s": "0"}))
-    seen.recent.remember(terms(), later(1), timedelta(0))
+    seen.recent.remember(terms(), later(1))
     assert failures(terms(), seen) == {}
 
 
 def test_r16_a_replacement_is_no_duplicate() -> None:
     order = working()
     seen = view(orders=[order])
-    seen.recent.remember(terms(quantity=5), NOW, timedelta(seconds=1))
+    seen.recent.remember(terms(quantity=5), NOW)
     assert replace_failures(order, replacement(5), seen) == {}
 
 
 @pytest.mark.parametrize(("seconds", "passes"), [("0.999999", False), ("1", True), ("5", True)])
 def test_r16_an_equal_order_that_is_meant_is_confirmed_by_an_override(seconds: str, passes: bool) -> None:
     seen = view()
-    seen.recent.remember(terms(), NOW, timedelta(seconds=10))
+    seen.recent.remember(terms(), NOW)
     event, lifted = admit_overridden(place(terms()), spoiled(seen, now=later(seconds)), ["R16"])
     assert isinstance(event, OrderAccepted) is passes
     assert [no.control for no in lifted] == (["R16"] if passes else [])

@@ -218,7 +218,7 @@ def test_a_full_memory_of_recent_orders_refuses_rather_than_forgets(monkeypatch:
     monkeypatch.setattr("ordergate.core.risk.recent.RECENT_MAX", 2)
     seen = view()
     for quantity in (1, 2):
-        seen.recent.remember(terms(quantity=quantity), NOW, limits().duplicate_memory)
+        seen.recent.remember(terms(quantity=quantity), NOW)
     assert reasons(terms(), seen) == {"R16": "duplicate-memory-full"}
     assert "R16" not in failures(terms(), spoiled(seen, now=later(10)))
 

@@ -361,7 +361,7 @@ def situations(draw: st.DrawFn) -> RiskView:
         seen = msgspec.structs.replace(seen, freshness=Freshness(NOW, "the stream is down"))
     for _ in range(draw(st.integers(0, 5))):
         seen.buckets.order_sent(seen.now)
-    seen.recent.remember(terms(quantity=5, limit=100), NOW, timedelta(seconds=60))
+    seen.recent.remember(terms(quantity=5, limit=100), NOW)
     return _lately(seen, draw)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from decimal import Decimal
 
 import msgspec
@@ -22,7 +21,7 @@ def told(control: str, reason: str, detail: str, **more: object) -> FailedContro
 
 def repeated() -> RiskView:
     seen = view()
-    seen.recent.remember(terms(), NOW, timedelta(seconds=10))
+    seen.recent.remember(terms(), NOW)
     return spoiled(seen, now=later("0.5"))
 
 

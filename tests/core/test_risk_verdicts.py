@@ -48,7 +48,7 @@ def seen() -> RiskView:
     found = view(strict, holding=account(positions={SHARE: (10, 100)}))
     for asked in (one.values[0] for one in ORDERS):
         assert isinstance(asked, Terms)
-        found.recent.remember(asked, found.now, strict.duplicate_memory)
+        found.recent.remember(asked, found.now)
     return found
 
 

@@ -249,6 +249,22 @@ async def test_what_is_in_shadow_is_shown_with_the_order_that_it_would_have_refu
         assert told["account_id"] == ACCOUNT
 
 
+@pytest.mark.parametrize("ahead_s", [0, 3_600], ids=["a true clock", "a clock that had run ahead"])
+async def test_an_order_of_before_a_restart_is_not_to_be_repeated(ahead_s: int) -> None:
+    async with Stage(limits={"duplicate_window_s": "60"}) as stage:
+        stage.clock.wrong_by = timedelta(seconds=ahead_s)
+        await stage.accepted(quantity=2)
+        stage.clock.wrong_by = timedelta()
+        await stage.place(quantity=9)  # a step back costs the message window what was in it
+        await stage.clock.move(1)
+        await stage.accepted(quantity=3)
+        await stage.clock.move(1)
+        await stage.restart()
+        again = await stage.place(quantity=3)
+        assert isinstance(again, Answer)
+        assert [no.control for no in again.failed] == ["R16"]
+
+
 async def test_messages_of_before_a_restart_still_count() -> None:
     async with Stage(limits={"message_windows": [[3, 3600]]}) as stage:
         for _ in range(3):

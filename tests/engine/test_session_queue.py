@@ -301,6 +301,20 @@ async def test_it_survives_a_crash_before_the_opening_and_the_reconciler_asks_no
         assert (await house.kinds(order)).count("OrderAccepted") == 1
 
 
+@pytest.mark.parametrize("after", ["at once", "after a restart"])
+async def test_what_is_kept_is_not_to_be_repeated_either(after: str) -> None:
+    async with House(limits={"duplicate_window_s": "60"}) as house:
+        order = await house.kept()
+        await house.clock.move(1)
+        if after == "after a restart":
+            await house.restart()
+        again = await house.ask()
+        assert isinstance(again, Answer)
+        assert [no.control for no in again.failed] == ["R16"]
+        await house.at(OPENS)
+        await house.until(lambda: house.status(order) == "working")
+
+
 async def test_a_crash_on_the_release_s_commit_sends_it_once() -> None:
     """Whatever of the release was durable when the gateway died, the broker gets one order."""
     died_with: set[str] = set()

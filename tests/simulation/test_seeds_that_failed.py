@@ -45,6 +45,7 @@ from ordergate.simulation.town import run
         (411681, "a group that was canceled gave up undoing a surplus, and nobody was told"),
         (403003, "a change whose commit was lost, and had been made, was written twice"),
         (403887, "the checker took a group's next order for one that somebody had asked for"),
+        (506802, "a clock that had run ahead made a restart forget what had been accepted a moment ago"),
         (
             501364,
             "an order that was refused and taken all the same was not canceled for a client that had gone",

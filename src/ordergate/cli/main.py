@@ -51,7 +51,7 @@ class Commands(TyperGroup):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         ctx.meta[ASKED_FOR_JSON] = "--json" in args
-        return super().parse_args(ctx, args)
+        return super().parse_args(ctx, _json_last(args))
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -67,6 +67,14 @@ class Commands(TyperGroup):
         except CannotStart as cannot:
             _say_why(Stopped(ExitCode.CANNOT_START, str(cannot)), for_programs=JSON_KEY in ctx.meta)
             raise typer.Exit(ExitCode.CANNOT_START) from cannot
+
+
+def _json_last(args: list[str]) -> list[str]:
+    """`--json` is an option of every command: before the command it means the same as behind it."""
+    ours = args.index("--") if "--" in args else len(args)
+    if "--json" not in args[:ours]:
+        return args
+    return [*(word for word in args[:ours] if word != "--json"), "--json", *args[ours:]]
 
 
 def _say_why(stopped: Stopped, *, for_programs: bool) -> None:

@@ -57,7 +57,7 @@ def admit(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenied:
     if isinstance(answer, Denied):
         return _denied(command, answer, view)
     if view.limits is not None:
-        view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
+        view.recent.remember(command.terms, view.now)
         _remember_price(answer, view)
     return _accepted(answer, view, command, _waits_for(answer.what.terms, view))
 
@@ -71,7 +71,7 @@ def admit_overridden(
     if isinstance(answer, Denied):
         return _denied(command, answer, view), ()
     if view.limits is not None:
-        view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
+        view.recent.remember(command.terms, view.now)
         _remember_price(answer, view)
     waits_for = () if "R21" in controls else _waits_for(answer.what.terms, view)
     return _accepted(answer, view, command, waits_for), answer.lifted
@@ -85,7 +85,7 @@ def admit_held(command: PlaceOrder, view: RiskView, until: datetime) -> OrderHel
     if isinstance(answer, Denied):
         return _denied(command, answer, view)
     if view.limits is not None:
-        view.recent.remember(command.terms, view.now, view.limits.duplicate_memory)
+        view.recent.remember(command.terms, view.now)
     return OrderHeld(
         order_id=command.order_id,
         at=view.now,

@@ -357,12 +357,12 @@ class Node:
         seat.recent, seat.prices_seen = RecentOrders(), PricesSeen(seat.drift_window)
         if seat.limits is None:
             return
-        now = self._world.clock.now()
-        window, run = seat.limits.duplicate_memory, seat.drift_window
-        for order in seat.lane.books.orders_accepted_since(now - window):
-            seat.recent.remember(order.said, order.accepted_at, window)
+        since = self._world.clock.now() - (run := seat.drift_window)
+        books = seat.lane.books
+        for order in (*books.orders_accepted_since(None), *books.held_orders()):
+            seat.recent.remember(order.said, order.accepted_at)
         listed = by_any_name(self._world.instruments)
-        for order in seat.lane.books.orders_accepted_since(now - run):
+        for order in books.orders_accepted_since(since):
             if order.reference_price is not None and order.terms.symbol in listed:
                 symbol = listed[order.terms.symbol].symbol
                 seat.prices_seen.remember(symbol, order.reference_price, order.accepted_at, run)

@@ -40,7 +40,7 @@ def admit_group(terms: GroupTerms, group: GroupId, actor: str, view: RiskView) -
         )
     if view.limits is not None:
         for leg in terms.legs:
-            view.recent.remember(_as_judged(terms, leg), view.now, view.limits.duplicate_memory)
+            view.recent.remember(_as_judged(terms, leg), view.now)
     return GroupAccepted(
         account=terms.account,
         at=view.now,

@@ -1,7 +1,8 @@
 """The orders accepted a moment ago, so that an equal one can be questioned.
 
 Bounded: beyond `RECENT_MAX` orders inside one window the memory says that it is full, and the
-control that asks refuses rather than forget.
+control that asks refuses rather than forget. Only that bound makes it forget, never a clock: one that
+ran ahead and was set back would have made it forget what is recent.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ def likeness(terms: Terms) -> Likeness:
 
 
 class RecentOrders:
-    """Accepted orders by likeness, oldest first. Mutable, and owned by the account's lane."""
+    """Accepted orders by likeness, as they came. Mutable, and owned by the account's lane."""
 
     __slots__ = ("_at",)
 
@@ -53,18 +54,10 @@ class RecentOrders:
         oldest = next(iter(self._at.values()))
         return now - oldest < window
 
-    def remember(self, terms: Terms, at: datetime, window: timedelta) -> None:
-        """An order was accepted. What left the window is forgotten."""
+    def remember(self, terms: Terms, at: datetime) -> None:
+        """An order was accepted."""
         alike = likeness(terms)
         self._at.pop(alike, None)
         self._at[alike] = at
-        self._forget(at, window)
-
-    def _forget(self, now: datetime, window: timedelta) -> None:
-        outlived: list[Likeness] = []
-        for alike, at in self._at.items():
-            if now - at < window and len(self._at) - len(outlived) <= RECENT_MAX:
-                break
-            outlived.append(alike)
-        for alike in outlived:
-            del self._at[alike]
+        if len(self._at) > RECENT_MAX:
+            del self._at[next(iter(self._at))]

@@ -82,7 +82,7 @@ class Trial:
         """One that is kept is not to be repeated either."""
         limits = self._limits.limits(event.actor, event.terms.strategy)
         if limits is not None:
-            self._recent.remember(event.terms, event.at, limits.duplicate_memory)
+            self._recent.remember(event.terms, event.at)
 
     def message(self, at: datetime) -> None:
         self._buckets.order_sent(at)
@@ -138,7 +138,7 @@ class Trial:
         if limits is None:
             return
         if manner is Manner.ALONE:
-            self._recent.remember(asked_for(event), event.at, limits.duplicate_memory)
+            self._recent.remember(asked_for(event), event.at)
         if event.reference_price is not None:
             window = limits.drift_window or timedelta()
             self._prices_seen.remember(event.terms.symbol, event.reference_price, event.at, window)
