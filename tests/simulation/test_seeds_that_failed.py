@@ -45,6 +45,10 @@ from ordergate.simulation.town import run
         (411681, "a group that was canceled gave up undoing a surplus, and nobody was told"),
         (403003, "a change whose commit was lost, and had been made, was written twice"),
         (403887, "the checker took a group's next order for one that somebody had asked for"),
+        (
+            505007,
+            "a change of what was booked under a second id was taken for new beside one that equalled it",
+        ),
         (506802, "a clock that had run ahead made a restart forget what had been accepted a moment ago"),
         (
             501364,

@@ -78,7 +78,7 @@ MUTATIONS: Final = (
         what="an execution told again under another id is booked again",
         file="engine/wire/repeats.py",
         find="    alike = looks_like(order, report)\n",
-        put="    alike = None and looks_like(order, report)\n",
+        put="    alike = [] and looks_like(order, report)\n",
     ),
     Mutation(
         id="overfill-clipped",

@@ -142,28 +142,27 @@ def _as_executed(report: CorrectedReport) -> ExecutedReport:
     )
 
 
-def looks_like(order: Order, report: ExecutedReport) -> str | None:
-    """The execution that an unknown one equals but for its id; None where there is none.
+def looks_like(order: Order, report: ExecutedReport) -> list[str]:
+    """The executions that an unknown one may be under another id, the likeliest first.
 
     One that was changed is known by its time alone, if that is known: the change may have been missed. Two
     executions may be equal, and a broker that was restarted may tell one twice.
     """
     if order.first_id(report.exec_id) in order.executions:
-        return None
+        return []
     if report.revision and order.stands_for(report.exec_id) in order.executions:
-        return None  # a change of one that both its names lead to
-    changed: str | None = None
+        return []  # a change of one that both its names lead to
+    untimed = report.revision > 0 and report.broker_at is None  # news of a change need not say when
+    found: list[tuple[bool, bool, str]] = []
     for exec_id, known in order.executions.items():
         if known.gone or known.broker_order_id not in (None, report.broker_order_id):
             continue
-        untimed = report.revision > 0 and report.broker_at is None  # news of a change need not say when
         if known.at not in (None, report.broker_at) and not untimed:
             continue
-        if (known.quantity, known.price) == (report.quantity, report.price):
-            return exec_id
-        if known.revision or report.revision:
-            changed = changed or exec_id
-    return changed
+        is_equal = (known.quantity, known.price) == (report.quantity, report.price)
+        if is_equal or known.revision or report.revision:
+            found.append((known.at is None, not is_equal, exec_id))
+    return [exec_id for *_, exec_id in sorted(found, key=lambda one: one[:2])]
 
 
 def of_the_same_moment(order: Order, report: BustedReport, moment: datetime | None) -> str | None:

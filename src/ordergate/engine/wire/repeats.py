@@ -38,15 +38,16 @@ async def repeat_of(seat: Seat, order: Order, report: ExecutedReport | BustedRep
     if isinstance(report, BustedReport):
         return await _taken_back(seat, order, report)
     alike = looks_like(order, report)
-    if alike is None:
+    if not alike:
         return None
     listed = await _listed(seat, order, report.broker_order_id)
-    stands_beside = alike in listed or order.executions[alike].quantity == ZERO  # lists may leave out busts
-    if report.exec_id in listed and stands_beside:
+    is_listed = report.exec_id in listed
+    if is_listed:  # what stands beside it there is another one; lists may leave out busts
+        alike = [one for one in alike if one not in listed and order.executions[one].quantity != ZERO]
+    if not alike:
         return None
     sum_moved_on = report.cum_qty == order.cum_qty + report.quantity
-    is_listed = report.exec_id in listed
-    return Repeat(alike, is_sure=is_listed or not sum_moved_on, is_listed=is_listed)
+    return Repeat(alike[0], is_sure=is_listed or not sum_moved_on, is_listed=is_listed)
 
 
 async def _taken_back(seat: Seat, order: Order, report: BustedReport) -> Repeat | None:
