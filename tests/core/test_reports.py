@@ -3,6 +3,7 @@
 from datetime import timedelta
 from decimal import Decimal
 
+import msgspec
 import pytest
 
 from ordergate.core.faults import IllegalTransition
@@ -242,8 +243,29 @@ def test_a_replacement_thought_refused_and_alive_after_all_is_in_force() -> None
         replace_requested(20),
         e.ReplaceRejected(order_id=ids(), at=NOW, version=2, reason="never-arrived"),
     )
-    for proof in (ack(2), replaced()):
+    shown = r.Successor(2, msgspec.structs.replace(order.terms, quantity=Decimal(20)))
+    for proof in (ack(2), msgspec.structs.replace(replaced(), by=shown)):
         assert hear(order, proof).terms.quantity == 20
+
+
+def test_what_replaced_an_order_after_a_refused_replacement_is_open_until_the_broker_shows_it() -> None:
+    refused = e.ReplaceRejected(order_id=ids(), at=NOW, version=2, reason="no")
+    order = folded(accepted(), acknowledged(), replace_requested(20), refused)
+    assert absorb(order, replaced(), AT) is None
+    elsewhere = r.Successor(0, msgspec.structs.replace(order.terms, quantity=Decimal(50)))
+    over = hear(order, msgspec.structs.replace(replaced(), by=elsewhere))
+    assert seen(over.status, over.terms.quantity) == (Status.CANCELED, order.terms.quantity)
+
+
+def test_an_earlier_replacement_that_shows_is_in_force_by_the_terms_that_it_shows() -> None:
+    refused = e.ReplaceRejected(order_id=ids(), at=NOW, version=2, reason="no")
+    order = folded(
+        accepted(), acknowledged(), replace_requested(20), refused, replace_requested(5, version=3)
+    )
+    shown = r.Successor(2, msgspec.structs.replace(order.terms, quantity=Decimal(20)))
+    found = hear(order, msgspec.structs.replace(replaced(), by=shown))
+    assert seen(found.version, found.broker_order_id, found.terms.quantity) == (2, "b-2", 20)
+    assert found.replacement is not None  # what was asked for after it has no answer yet
 
 
 def test_a_rejection_of_the_new_version_does_not_say_whether_the_old_one_is_still_there() -> None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Any
 
 from ordergate.brokers.paper.orders import PaperOrder
+from ordergate.core.ids import OrderId
 from ordergate.core.orders.order import Replacement
+from ordergate.ports.broker import Outcome, Rejected
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 from tests.engine.test_reconciliation import elsewhere
 
@@ -88,3 +91,63 @@ async def test_it_is_known_after_an_edit_while_nobody_listened() -> None:
         await stage.until(lambda: stage.status(order) == "canceled")
         await stage.until(lambda: reserved(stage) == 3)
         assert stage.lane.books.open_count == 1
+
+
+async def replaced(stage: Stage, order: OrderId, quantity: int, limit: int | None = None) -> None:
+    await stage.gate.replace(
+        TRADER,
+        order,
+        quantity=Decimal(quantity),
+        limit_price=None if limit is None else Decimal(limit),
+        stop_price=None,
+        key=stage.key(),
+        correlation="test",
+    )
+    await passes(stage, 1)
+
+
+async def test_an_edit_after_a_refused_replacement_is_not_taken_for_that() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=3)
+        await stage.until(lambda: stage.status(order) == "working")
+        (resting,) = stage.exchange.orders()
+        asked = stage.broker.replace
+        stage.broker.replace = Refusing(asked, reaches=False)  # type: ignore[method-assign, assignment]  # as the test says
+        await replaced(stage, order, 1)
+        stage.broker.replace = asked  # type: ignore[method-assign]  # and as it does
+        edited(stage, resting, "by-hand-0001", 4690)
+        await stage.until(lambda: stage.status(order) == "canceled")
+        await stage.until(lambda: [one.external for one in stage.lane.books.open_orders()] == [True])
+        assert reserved(stage) == 3
+
+
+async def test_a_replacement_that_was_refused_and_made_is_found_after_the_next_was_asked_for() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=3)
+        await stage.until(lambda: stage.status(order) == "working")
+        copies, stage.broker.stream.copies = stage.broker.stream.copies, lambda _: 0
+        asked = stage.broker.replace
+        stage.broker.replace = Refusing(asked, reaches=True)  # type: ignore[method-assign, assignment]  # as the test says
+        await replaced(stage, order, 20, 4710)
+        stage.broker.replace = asked  # type: ignore[method-assign]  # and as it does
+        await replaced(stage, order, 5, 4650)
+        stage.broker.stream.copies = copies
+        await stage.until(lambda: reserved(stage) == 20)
+        held = stage.lane.books.order(order)
+        assert held is not None
+        assert (held.version, held.terms.limit_price) == (2, Decimal(4710))
+        await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
+        await stage.until(lambda: stage.status(order) == "canceled")
+        assert not [one for one in stage.exchange.orders() if one.is_open]
+
+
+class Refusing:
+    """A broker that says no to a replacement, which it has made all the same or not."""
+
+    def __init__(self, real: Any, *, reaches: bool) -> None:
+        self._real, self._reaches = real, reaches
+
+    async def __call__(self, *asked: Any) -> Outcome:
+        if self._reaches:
+            await self._real(*asked)
+        return Rejected("422 unprocessable")

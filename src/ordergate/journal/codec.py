@@ -40,7 +40,7 @@ VERSIONS: Final[Mapping[str, int]] = {
     "order_canceled": 2,
     "order_denied": 4,
     "order_held": 2,
-    "order_replaced": 2,
+    "order_replaced": 3,
     "order_quarantined": 2,
     "order_sent": 2,
     "replace_rejected": 3,
@@ -98,6 +98,7 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("order_canceled", 1): dict,  # without the same of the cancel
     ("cancel_rejected", 1): dict,
     ("order_replaced", 1): dict,  # and of the replacement
+    ("order_replaced", 2): dict,  # always the last one that was asked for
     ("replace_rejected", 1): dict,
     ("replace_rejected", 2): dict,  # whether it had left was not said
     ("order_quarantined", 1): dict,  # candidates without their average prices

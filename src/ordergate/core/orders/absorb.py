@@ -37,6 +37,7 @@ from ordergate.core.orders.versions import (
     is_of_asked,
     is_of_order_itself,
     is_of_some_replacement,
+    must_be_asked,
     replaced_by,
 )
 
@@ -124,12 +125,16 @@ def _replaced(order: Order, report: ReplacedReport, at: datetime) -> e.AnyOrderE
     """Only the version in force can have been replaced: a repeated old report proves nothing.
 
     Where we have asked for no replacement somebody else did, at the broker's: what works there from now on is
-    another order, which is adopted, and this one is over.
+    another order, which is adopted, and this one is over. Where one that we asked for was refused or never
+    found it may be that one or another: who has asked the broker knows, and until then it proves nothing.
     """
     if not (is_of_order_itself(order, report) and goes_on(order)):
         return None
-    if order.versions_used > order.version:
-        return replaced_by(order, report.replaced_by, at)
+    by = report.by
+    if by is None and order.versions_used > order.version:
+        return replaced_by(order, report.replaced_by, at) if must_be_asked(order) else None
+    if by is not None and by.version > order.version:
+        return replaced_by(order, report.replaced_by, at, by)
     evidence = f"broker order {report.broker_order_id} was replaced elsewhere by {report.replaced_by}"
     return e.OrderCanceled(order_id=order.id, at=at, evidence=evidence)
 

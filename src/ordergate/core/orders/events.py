@@ -354,6 +354,7 @@ class ReplaceDenied(OrderEvent, frozen=True, kw_only=True, tag="replace_denied")
 class OrderReplaced(OfRequest, frozen=True, kw_only=True, tag="order_replaced"):
     version: int
     broker_order_id: str
+    shown: Terms | None = None  # by which it is in force, if it is not the last one that was asked for
 
 
 class ReplaceRejected(OfRequest, frozen=True, kw_only=True, tag="replace_rejected"):

@@ -384,7 +384,7 @@ def _with_execution(order: Order, exec_id: str, execution: Execution) -> Order:
 _NOTHING: Final = Execution(0, ZERO, ZERO)
 
 
-def as_replaced(terms: Terms, asked: Replacement) -> Terms:
+def as_replaced(terms: Terms, asked: Replacement | Terms) -> Terms:
     """The terms as a replacement makes them."""
     return _replace(
         terms, quantity=asked.quantity, limit_price=asked.limit_price, stop_price=asked.stop_price
@@ -404,7 +404,8 @@ def asked_by(event: e.ReplaceRequested) -> Replacement:
 def _replaced(order: Order, event: e.OrderReplaced) -> Order:
     asked = order.last_asked
     if asked is None or asked.version != event.version:
-        return _replace(order, broker_order_id=event.broker_order_id, version=event.version)
+        terms = order.terms if event.shown is None else as_replaced(order.terms, event.shown)
+        return _replace(order, terms=terms, broker_order_id=event.broker_order_id, version=event.version)
     return _replace(
         order,
         terms=as_replaced(order.terms, asked),

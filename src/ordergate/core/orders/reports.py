@@ -86,10 +86,18 @@ class RejectedReport(Report, frozen=True, kw_only=True):
     reason: str
 
 
+class Successor(msgspec.Struct, frozen=True, gc=False):
+    """What took an order's place, as the broker shows it: a version of ours, or 0 for none of ours."""
+
+    version: int
+    terms: Terms
+
+
 class ReplacedReport(Report, frozen=True, kw_only=True):
-    """The order was replaced; `replaced_by` is the broker's id of the new one."""
+    """The order was replaced; `replaced_by` is the broker's id of the new one, `by` what that shows."""
 
     replaced_by: str
+    by: Successor | None = None
 
 
 class CancelRejectedReport(Report, frozen=True, kw_only=True):

@@ -8,7 +8,7 @@ from typing import Final
 from ordergate.core.orders import events as e
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
-from ordergate.core.orders.reports import OrderSnapshot, Report
+from ordergate.core.orders.reports import OrderSnapshot, Report, Successor
 
 _FIRST: Final = 1
 REPLACEABLE: Final = frozenset({Status.WORKING, Status.PENDING_CANCEL, Status.PENDING_REPLACE})
@@ -17,6 +17,17 @@ REPLACEABLE: Final = frozenset({Status.WORKING, Status.PENDING_CANCEL, Status.PE
 def is_of_asked(order: Order, report: Report) -> bool:
     """True when the report is about a replacement that we have not seen in force."""
     return report.version == order.versions_used > order.version
+
+
+def is_of_one_given_up(order: Order, report: Report | OrderSnapshot) -> bool:
+    """True of a replacement that was refused or never found, after which another was asked for."""
+    return order.version < report.version < order.versions_used
+
+
+def must_be_asked(order: Order) -> bool:
+    """Whether only that can have replaced the order which is asked for now, and nothing before it."""
+    asked = order.replacement
+    return asked is not None and asked.version == order.version + 1
 
 
 def is_of_some_replacement(order: Order) -> bool:
@@ -58,7 +69,18 @@ def is_another(order: Order, report: Report | OrderSnapshot, of_broker_id: Order
     return report.version in (_FIRST, order.version)
 
 
-def replaced_by(order: Order, broker_order_id: str, at: datetime) -> e.OrderReplaced:
+def replaced_by(
+    order: Order, broker_order_id: str, at: datetime, by: Successor | None = None
+) -> e.OrderReplaced:
+    """The last replacement is in force, or the earlier one that the broker shows."""
+    if by is None or by.version == order.versions_used:
+        return e.OrderReplaced(
+            order_id=order.id, at=at, version=order.versions_used, broker_order_id=broker_order_id
+        )
     return e.OrderReplaced(
-        order_id=order.id, at=at, version=order.versions_used, broker_order_id=broker_order_id
+        order_id=order.id,
+        at=at,
+        version=by.version,
+        broker_order_id=broker_order_id,
+        shown=by.terms,
     )

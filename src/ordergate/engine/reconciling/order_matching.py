@@ -28,6 +28,7 @@ from ordergate.engine.accounts.quarantine import Quarantine
 from ordergate.engine.accounts.runs import Tally
 from ordergate.engine.reconciling.absences import Absences
 from ordergate.engine.reconciling.rhythm import Rhythm
+from ordergate.engine.reconciling.successors import given_up_too_soon, identified
 from ordergate.engine.wire.asking import LOOKED_BACK, find_version
 from ordergate.engine.wire.dispatcher import Dispatcher
 from ordergate.engine.wire.ingest import Ingest
@@ -259,8 +260,11 @@ class OrderMatching:
             order = seat.lane.books.order_of_broker(seen.broker_order_id)
             if order is None:
                 return None
+        if (given_up := given_up_too_soon(order, seen)) is not None:
+            await self._ingest.absorb(seat, given_up, seen)
+            order = seat.lane.books.order(order.id) or order
         for report in proofs(order, seen):
-            await self._ingest.absorb(seat, report, seen)
+            await self._ingest.absorb(seat, await identified(seat, order, report), seen)
         if seen.status.is_alive:
             picture.shown.add(order.id)
         if seen.version not in (order.version, 0):

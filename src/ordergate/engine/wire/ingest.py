@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
+from typing import Final
 
 from ordergate.core.accounts.alarms import AlarmNature
 from ordergate.core.faults import Fault, IllegalTransition, Unfoldable
@@ -21,7 +22,13 @@ from ordergate.core.orders.absorb import comes_before_executions, proven
 from ordergate.core.orders.executions import as_told, is_out_of_turn, told_again
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, evolve
-from ordergate.core.orders.versions import is_another, is_of_asked, is_of_some_replacement
+from ordergate.core.orders.versions import (
+    is_another,
+    is_of_asked,
+    is_of_one_given_up,
+    is_of_order_itself,
+    is_of_some_replacement,
+)
 from ordergate.engine.accounts.alarms import Alarms
 from ordergate.engine.accounts.lane import Recorded
 from ordergate.engine.accounts.lanes import Seat
@@ -182,15 +189,18 @@ class Ingest:
 
     def _left_open(self, seat: Seat, report: r.AnyReport) -> str | None:
         """What the broker has to be asked because of news that proves nothing by itself."""
-        if not isinstance(
-            report, r.CorrectedReport | r.RejectedReport | r.ReplaceRejectedReport | r.EndedReport
-        ):
+        if not isinstance(report, _LEAVES_OPEN):
             return None
         ours = parse_cl_ord_id(self._env, report.cl_ord_id)
         books = seat.lane.books
         order = books.order_of_broker(report.broker_order_id) if ours is None else books.order(ours[0])
         if order is None:
             return None
+        if isinstance(report, r.ReplacedReport):
+            is_open = is_of_order_itself(order, report) and not order.is_final
+            return "an order was replaced, and by what is open" if is_open else None
+        if is_of_one_given_up(order, report):
+            return "a replacement shows that had been given up"
         if isinstance(report, r.EndedReport):
             early = not order.is_final and comes_before_executions(order, report)
             return "an order ended with executions that are not booked" if early else None
@@ -311,6 +321,16 @@ def _is_known(seat: Seat, report: r.AnyReport) -> bool:
         and order.last_asked is None
         and order.cl_ord_id == report.cl_ord_id
     )
+
+
+_LEAVES_OPEN: Final = (
+    r.AcknowledgedReport,
+    r.CorrectedReport,
+    r.EndedReport,
+    r.RejectedReport,
+    r.ReplacedReport,
+    r.ReplaceRejectedReport,
+)
 
 
 def _may_be_older(order: Order, report: r.AnyReport) -> bool:
