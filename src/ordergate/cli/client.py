@@ -1,7 +1,8 @@
 """The gateway's API as the commands use it: a token that is bound to our key, every no as a sentence.
 
 A command is never sent under two keys: when an answer is lost, the same key asks again, and the
-gateway answers for the first time it was asked.
+gateway answers for the first time it was asked. When no answer tells what was done, the key is told, so
+that a person or a program can ask again under it.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from joserfc.jwk import ECKey
 
 from ordergate.cli import authorizing
 from ordergate.cli.authorizing import Wanted
-from ordergate.cli.exchange import Exchange, decoded, for_programs
+from ordergate.cli.exchange import Exchange, Sent, decoded, for_programs
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.output import complaints
 from ordergate.cli.private import SENDER, Login, Private
@@ -139,12 +140,24 @@ class GatewayClient:
         if_match: str | None = None,
     ) -> Any:
         """A request that acts once, however often it has to be sent; `if_match` is an ETag that was seen."""
-        headers = {"idempotency-key": key or secrets.token_hex(16)}
+        key = key or secrets.token_hex(16)
+        headers = {"idempotency-key": key}
         if wait_s:
             headers["prefer"] = f"wait={wait_s}"
         if if_match is not None:
             headers["if-match"] = if_match
-        return self._ask(method, path, body=body, headers=headers, params=query)
+        sent = Sent()
+        try:
+            return self._ask(method, path, body=body, headers=headers, params=query, sent=sent)
+        except Stopped as stopped:
+            if not sent.may_be_done:
+                raise
+            told = {**stopped.told, "idempotency_key": key}
+            raise Stopped(stopped.code, f"{stopped.sentence}\n{_again(key)}", told) from stopped
+        except KeyboardInterrupt:
+            if sent.under_way:
+                tell(_again(key))
+            raise
 
     def token(self) -> Token:
         """A token that is good for a while yet."""
@@ -166,15 +179,17 @@ class GatewayClient:
         body: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
         params: Mapping[str, str] | None = None,
+        sent: Sent | None = None,
     ) -> Any:
-        sent, content = dict(headers or {}), None
+        named, content = dict(headers or {}), None
         if body is not None:
             content = msgspec.json.encode(body)
-            sent["content-type"] = "application/json"
+            named["content-type"] = "application/json"
 
         def asked() -> tuple[httpx.Response, str]:
             token = self.token().text
-            return self.exchange.ask(method, path, token, content=content, headers=sent, params=params), token
+            request = {"content": content, "headers": named, "params": params}
+            return self.exchange.ask(method, path, token, sent=sent, **request), token
 
         answer, token = asked()
         told = decoded(answer)
@@ -194,6 +209,10 @@ class GatewayClient:
         if code == Code.UNAUTHENTICATED:
             return self.tokens.another(token)
         return code == Code.STEP_UP_REQUIRED and self.tokens.log_in_again()
+
+
+def _again(key: str) -> str:
+    return f"it may have been done: ask again with --key {key}"
 
 
 def refused(status: int, told: Any) -> Stopped:

@@ -21,7 +21,27 @@ ProvesItself = Callable[[], tuple[dict[str, str], dict[str, str]]]
 """The parameters and the headers by which a program proves itself, made anew for every try."""
 
 _Made = Callable[[], httpx.Request]
+_TELL_NOTHING_OF_BEFORE: Final = frozenset({401, 403, 409, 429})
+"""They refuse this try, and say nothing of one before it that was lost."""
 _CLOSED: Final = httpx.ConnectError | httpx.ConnectTimeout | httpx.UnsupportedProtocol
+
+
+class Sent(msgspec.Struct):
+    """How far a request got: whether a byte of it may have left, and what came back."""
+
+    under_way: bool = False
+    is_lost: bool = False
+    """A try of it may have arrived, and was not answered."""
+    status: int | None = None
+
+    @property
+    def may_be_done(self) -> bool:
+        """Whether what came back does not tell what was done."""
+        if self.status is None:
+            return self.is_lost
+        if self.status in _TELL_NOTHING_OF_BEFORE:
+            return self.is_lost
+        return self.status < 400 or self.status >= 500
 
 
 class Exchange:
@@ -35,8 +55,10 @@ class Exchange:
         """What is told to anybody."""
         return self._tried(lambda: self._http.build_request("GET", url))
 
-    def ask(self, method: str, path: str, token: str, **request: Any) -> httpx.Response:
-        """A request under a token that is bound to our key."""
+    def ask(
+        self, method: str, path: str, token: str, *, sent: Sent | None = None, **request: Any
+    ) -> httpx.Response:
+        """A request under a token that is bound to our key. `sent` is kept up to date."""
         headers = request.pop("headers", None) or {}
 
         def made() -> httpx.Request:
@@ -44,7 +66,7 @@ class Exchange:
             built.headers.update(self.proofs.headers(method, str(built.url), token))
             return built
 
-        return self._with_nonce(made)
+        return self._with_nonce(made, sent)
 
     def post(
         self, url: str, form: Mapping[str, str], proves: ProvesItself, *, proven: bool = True
@@ -60,21 +82,26 @@ class Exchange:
 
         return self._with_nonce(made)
 
-    def _with_nonce(self, made: _Made) -> httpx.Response:
-        answer = self._tried(made)
+    def _with_nonce(self, made: _Made, sent: Sent | None = None) -> httpx.Response:
+        answer = self._tried(made, sent)
         fresh = self.proofs.heard(str(answer.request.url), answer.headers)
         if not fresh or not _wants_nonce(answer):
             return answer
-        answer = self._tried(made)
+        answer = self._tried(made, sent)
         self.proofs.heard(str(answer.request.url), answer.headers)
         return answer
 
-    def _tried(self, made: _Made) -> httpx.Response:
+    def _tried(self, made: _Made, sent: Sent | None = None) -> httpx.Response:
+        known = Sent() if sent is None else sent
         for tries_left in reversed(range(TRIES)):
             request = made()
+            known.under_way, known.status = True, None
             try:
-                return self._http.send(request)
+                answer = self._http.send(request)
+                known.status = answer.status_code
+                return answer
             except httpx.TransportError as error:
+                known.is_lost = known.is_lost or not isinstance(error, _CLOSED)
                 if isinstance(error, _CLOSED) or not tries_left:
                     place = f"{request.url.scheme}://{request.url.netloc.decode()}"
                     raise Stopped(
