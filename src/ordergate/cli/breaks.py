@@ -12,7 +12,7 @@ from ordergate.cli import tables
 from ordergate.cli.client import gateway
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import Account, AsJson, Key, Limit, ProfileFile
-from ordergate.cli.output import show
+from ordergate.cli.output import show, waiting
 from ordergate.core.accounts.breaks import Action, Severity, State
 
 app = typer.Typer(no_args_is_help=True, help="What does not add up between us and a broker.")
@@ -95,7 +95,7 @@ def reconcile(
     as_json: AsJson = False,
 ) -> None:
     """Compare an account with its broker now, and say what was found."""
-    with gateway(profile) as client:
+    with gateway(profile) as client, waiting("comparing", quiet=as_json or not wait):
         body = {"account_id": account or client.profile.account_id}
         told = client.send("POST", RUNS, body, wait_s=wait)
     run = told["run"]

@@ -13,7 +13,7 @@ from ordergate.cli import tables
 from ordergate.cli.client import PAGE, GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import Account, AsJson, Key, Limit, ProfileFile, decimal_number
-from ordergate.cli.output import progress, show
+from ordergate.cli.output import progress, show, waiting
 from ordergate.core.orders.terms import Side, TimeInForce
 
 app = typer.Typer(no_args_is_help=True, help="Orders that belong together: brackets and the like.")
@@ -141,7 +141,8 @@ def flatten(
         path = f"/v1/accounts/{account or client.profile.account_id}/flatten"
         body = {} if symbol is None else {"symbol": symbol}
         group = client.command("POST", path, body, key=key)
-        group = _until_ended(client, group, wait)
+        with waiting("waiting until nothing is left", quiet=as_json or not wait):
+            group = _until_ended(client, group, wait)
     _show(group, as_json)
     is_done = group["status"] == "ended" and group["reason"] == "completed"
     if wait and not is_done:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import Annotated, Any
 
 import typer
 from rich.console import Group
 from rich.text import Text
 
-from ordergate.cli import tables, watching
+from ordergate.cli import outcomes, tables, watching
 from ordergate.cli.client import PAGE, GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import Account, AsJson, Key, Limit, OrderId, ProfileFile, WaitFor, decimal_number
-from ordergate.cli.output import progress, show
+from ordergate.cli.output import progress, show, waiting
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import Side, TimeInForce
 
@@ -64,8 +65,10 @@ def place(
         terms |= {"client_order_id": client_order_id, "strategy": strategy}
         terms |= {"strategy_version": strategy_version, "user": user, "venue": venue}
         terms |= {"extended_hours": extended_hours or None}
-        order = client.command("POST", "/v1/orders", _given(terms), key=key, wait_s=wait)
+        with _broker(wait, as_json):
+            order = client.command("POST", "/v1/orders", _given(terms), key=key, wait_s=wait)
     show(order, as_json, tables.one_order(order))
+    outcomes.refuse_if(outcomes.is_refused(order), f"the order was {order['status']}")
 
 
 @app.command()
@@ -143,11 +146,13 @@ def cancel(
     as_json: AsJson = False,
 ) -> None:
     """Ask for an order to be canceled."""
-    with gateway(profile) as client:
+    with gateway(profile) as client, _broker(wait, as_json):
         order = client.command(
             "DELETE", f"/v1/orders/{order_id}", key=key, wait_s=wait, if_match=_tag(if_match)
         )
     show(order, as_json, tables.one_order(order))
+    not_so = bool(wait) and outcomes.is_uncanceled(order)
+    outcomes.refuse_if(not_so, f"the order was not canceled: it is {order['status']}")
 
 
 @app.command()
@@ -166,6 +171,8 @@ def cancel_all(
     results = told["results"]
     people = tables.cancel_results(results) if results else Text("no open orders")
     show(told, as_json, people)
+    left = outcomes.left_alone(results)
+    outcomes.refuse_if(left > 0, f"{left} of {len(results)} open orders are not being canceled")
 
 
 @app.command()
@@ -191,11 +198,13 @@ def replace(
     changes = _given({"quantity": quantity, "limit_price": limit, "stop_price": stop})
     if not changes:
         raise Stopped(ExitCode.USAGE, "say what to change: --quantity, --limit or --stop")
-    with gateway(profile) as client:
+    with gateway(profile) as client, _broker(wait, as_json):
         order = client.command(
             "PATCH", f"/v1/orders/{order_id}", changes, key=key, wait_s=wait, if_match=_tag(if_match)
         )
     show(order, as_json, tables.one_order(order))
+    not_so = bool(wait) and outcomes.is_unchanged(order, changes)
+    outcomes.refuse_if(not_so, f"the order was not changed as asked: it is {order['status']}")
 
 
 @app.command()
@@ -254,6 +263,11 @@ def terms_of(
         "stop_price": stop,
         "time_in_force": tif.value,
     }
+
+
+def _broker(wait: int, as_json: bool) -> AbstractContextManager[None]:
+    """Something to look at while the broker is waited for."""
+    return waiting("waiting for the broker", quiet=as_json or not wait)
 
 
 def _tag(revision: str | None) -> str | None:

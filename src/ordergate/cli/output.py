@@ -82,10 +82,10 @@ class _Ticks:
 
 
 @contextmanager
-def waiting(what: str) -> Iterator[None]:
-    """A spinner on standard error while something takes as long as it takes."""
+def waiting(what: str, *, quiet: bool = False) -> Iterator[None]:
+    """A spinner on standard error while something takes as long as it takes; none when `quiet`."""
     console = complaints()
-    if not console.is_terminal:
+    if quiet or not console.is_terminal:
         yield
         return
     with console.status(what):

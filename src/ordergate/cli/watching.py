@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ordergate.cli import tables
+from ordergate.cli import outcomes, tables
 from ordergate.cli.client import GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.following import Event, Joined, Lost, News, Position, Reset, follow
@@ -40,14 +40,17 @@ def watch(
         try:
             followed, position = _beginning(client, order_id, account, after)
             with _lines() if as_json else _screen() as tell:
-                _watch(follow(client, followed, position), tell, order_id, until_final)
+                end = _watch(follow(client, followed, position), tell, order_id, until_final)
         except KeyboardInterrupt:
             return
+    if end is not None:
+        outcomes.refuse_if(outcomes.is_refused(end), f"the order was {end['status']}")
 
 
 def _watch(
     news: Iterator[News], tell: Callable[[News], None], order_id: str | None, until_final: bool
-) -> None:
+) -> dict[str, Any] | None:
+    """The order, once it can change no more and that was waited for."""
     for one in news:
         if isinstance(one, Event) and order_id is not None:
             order = one.frame.get("order") or {}
@@ -55,9 +58,10 @@ def _watch(
                 continue
             tell(one)
             if until_final and order["status"] in FINAL:
-                return
+                return order
         else:
             tell(one)
+    return None
 
 
 def _beginning(
