@@ -41,6 +41,15 @@ def test_until_final_needs_an_order(desk: Desk) -> None:
     assert desk.ask("orders", "watch", "--until-final").code == 2
 
 
+def test_watch_says_that_it_cannot_begin_where_it_was_asked_to(desk: Desk) -> None:
+    watching = Watching(desk, "--json", "--after", "999999999")
+    try:
+        first = watching.line()
+    finally:
+        code, _ = watching.stop()
+    assert (first["type"], code) == ("reset", 0)
+
+
 def test_watch_goes_on_after_the_gateway_was_killed_and_misses_nothing(tmp_path: Path) -> None:
     with house(tmp_path, recorded=str(tmp_path)) as home:
         desk = Desk(home)

@@ -25,10 +25,15 @@ class Watching:
         for line in self._process.stdout:
             self._lines.put(line)
 
+    def line(self) -> dict[str, Any]:
+        """The next line, whatever it is."""
+        found: dict[str, Any] = json.loads(self._lines.get(timeout=COMMAND_S_MAX))
+        return found
+
     def event(self, kind: str, order: str) -> dict[str, Any]:
         """The next event of this kind and order; those before it are passed over."""
         while True:
-            found: dict[str, Any] = json.loads(self._lines.get(timeout=COMMAND_S_MAX))
+            found = self.line()
             if found["kind"] == kind and found["order"]["id"] == order:
                 return found
 

@@ -27,8 +27,10 @@ from ordergate.core.refusals import Code
 
 OPEN_S_MAX: Final = 10.0
 CLOSE_S_MAX: Final = 2.0
-SILENCE_S_MAX: Final = 45.0
-"""Three heartbeats: a stream that says nothing for so long is dead."""
+HEARTBEATS_MAX: Final = 5
+"""So many that were not heard: the stream is dead. The first message says how often they come."""
+SILENCE_S_MIN: Final = 5.0
+"""However often they come; and until that is known, OPEN_S_MAX."""
 AWAY_S_MAX: Final = 300.0
 PAUSES_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 NONCES_MAX: Final = 1
@@ -44,9 +46,19 @@ class Event(msgspec.Struct, frozen=True):
 
 
 class Reset(msgspec.Struct, frozen=True):
-    """The account as of one moment; what was known before does not count."""
+    """The account as of one moment; what was known before does not count.
 
-    orders: list[dict[str, Any]]
+    `missed` where the stream was to go on from somewhere and could not: events before it are not told.
+    """
+
+    frame: dict[str, Any]
+    missed: bool
+
+    @property
+    def orders(self) -> list[dict[str, Any]]:
+        """The open ones."""
+        orders: list[dict[str, Any]] = self.frame["snapshot"]["orders"]
+        return orders
 
 
 class Lost(msgspec.Struct, frozen=True):
@@ -93,12 +105,16 @@ class _Again(Exception):
 
 
 def _one_connection(client: GatewayClient, account: str, position: Position) -> Iterator[News]:
-    is_first = position.stream_id is None
+    goes_on = position.stream_id is not None
+    is_first, silence_s = not goes_on, OPEN_S_MAX
     try:
         with _opened(client) as socket:
             socket.send(msgspec.json.encode(_subscribe(account, position)).decode())
             while True:
-                yield from _news(_received(client, socket), account, position)
+                message = _received(client, socket, silence_s)
+                if message["type"] == "welcome":
+                    silence_s = silence_of(message)
+                yield from _news(message, account, position, goes_on=goes_on)
                 is_first = False
     except InvalidStatus as error:
         no = _refusal(error)
@@ -165,9 +181,16 @@ def _subscribe(account: str, position: Position) -> dict[str, Any]:
     return asked
 
 
-def _received(client: GatewayClient, socket: ClientConnection) -> dict[str, Any]:
+def silence_of(welcome: dict[str, Any]) -> float:
+    """For how long this stream may say nothing."""
+    return max(SILENCE_S_MIN, HEARTBEATS_MAX * float(welcome["heartbeat_s"]))
+
+
+def _received(
+    client: GatewayClient, socket: ClientConnection, silence_s: float = OPEN_S_MAX
+) -> dict[str, Any]:
     """The next message. A token that is about to expire is replaced meanwhile."""
-    silent_until = time.monotonic() + SILENCE_S_MAX
+    silent_until = time.monotonic() + silence_s
     nonces_left = NONCES_MAX
     while True:
         now = time.monotonic()
@@ -176,7 +199,7 @@ def _received(client: GatewayClient, socket: ClientConnection) -> dict[str, Any]
             text = socket.recv(timeout=max(0.0, min(silent_until - now, renew_in)))
         except TimeoutError:
             if time.monotonic() >= silent_until:
-                raise TimeoutError(f"nothing was heard for {SILENCE_S_MAX:g} s") from None
+                raise TimeoutError(f"nothing was heard for {silence_s:g} s") from None
             _renew(client, socket)
             continue
         message: dict[str, Any] = msgspec.json.decode(text)
@@ -196,14 +219,14 @@ def _renew(client: GatewayClient, socket: ClientConnection) -> None:
     socket.send(msgspec.json.encode(renewed).decode())
 
 
-def _news(message: dict[str, Any], account: str, position: Position) -> Iterator[News]:
+def _news(message: dict[str, Any], account: str, position: Position, *, goes_on: bool) -> Iterator[News]:
     match message["type"]:
         case "subscribed":
             position.stream_id, position.seq = message["stream_id"], max(position.seq, message["seq"])
             yield Joined()
         case "reset":
             position.stream_id, position.seq = message["stream_id"], message["as_of_seq"]
-            yield Reset(message["snapshot"]["orders"])
+            yield Reset(message, missed=goes_on)
         case "event":
             if message["prev_seq"] > position.seq:
                 raise _Again(f"events after {position.seq} are missing")

@@ -75,16 +75,28 @@ def event_line(row: Row) -> Text:
         (f"{clock(row['at'])} ", "dim"), (f"{row['seq']:>6} ", "dim"), (f"{row['kind']:<22} ", "bold")
     )
     if order:
-        line.append(f"{order['id']} ", "dim")
-        line.append_text(_side(order["side"]))
-        line.append(f" {order['quantity']} {order['symbol']} ")
-        line.append_text(_status(order["status"]))
-        line.append(f" {order['cum_qty']}/{order['quantity']}")
+        line.append_text(_as_it_stands(order))
     if execution:
         line.append(f" {execution['quantity']} at {execution['price']}", "green")
     if order.get("reason"):
         line.append(f" {order['reason']}", "yellow")
     return line
+
+
+def order_line(order: Row) -> Text:
+    """An order as it stands, on one line among its events."""
+    line = Text.assemble((f"{clock(order['updated_at'])} ", "dim"), ("as it stands ", "bold"))
+    line.append_text(_as_it_stands(order))
+    if order.get("reason"):
+        line.append(f" {order['reason']}", "yellow")
+    return line
+
+
+def _as_it_stands(order: Row) -> Text:
+    line = Text.assemble((f"{order['id']} ", "dim"), _side(order["side"]))
+    line.append(f" {order['quantity']} {order['symbol']} ")
+    line.append_text(_status(order["status"]))
+    return line.append(f" {order['cum_qty']}/{order['quantity']}")
 
 
 def positions(rows: Iterable[Row]) -> Table:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
+import msgspec
 import typer
 from rich.console import Console
 from rich.live import Live
@@ -13,13 +14,28 @@ from rich.text import Text
 
 from ordergate.cli import outcomes, tables
 from ordergate.cli.client import GatewayClient, gateway
+from ordergate.cli.client import tell as say
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.following import Event, Joined, Lost, News, Position, Reset, follow
+from ordergate.cli.following import Event, Joined, Lost, Position, Reset, follow
+from ordergate.cli.following import News as StreamNews
 from ordergate.cli.options import Account, AsJson, ProfileFile
-from ordergate.cli.output import complaints, people, to_programs
+from ordergate.cli.output import people, to_programs
 from ordergate.core.orders.lifecycle import FINAL
 
 ORDERS_SHOWN_MAX: Final = 20
+MISSED: Final = (
+    "the stream could not go on where it ended: events are missing here, and the account begins anew"
+)
+
+
+class Stands(msgspec.Struct, frozen=True):
+    """The order that is watched, as it stands where its events cannot be told."""
+
+    order: dict[str, Any]
+
+
+News = StreamNews | Stands
+_Tell = Callable[[News], None]
 
 
 def watch(
@@ -40,7 +56,8 @@ def watch(
         try:
             followed, position = _beginning(client, order_id, account, after)
             with _lines() if as_json else _screen() as tell:
-                end = _watch(follow(client, followed, position), tell, order_id, until_final)
+                news = follow(client, followed, position)
+                end = _watch(client, news, tell, order_id, until_final=until_final)
         except KeyboardInterrupt:
             return
     if end is not None:
@@ -48,7 +65,7 @@ def watch(
 
 
 def _watch(
-    news: Iterator[News], tell: Callable[[News], None], order_id: str | None, until_final: bool
+    client: GatewayClient, news: Iterator[News], tell: _Tell, order_id: str | None, *, until_final: bool
 ) -> dict[str, Any] | None:
     """The order, once it can change no more and that was waited for."""
     for one in news:
@@ -61,6 +78,11 @@ def _watch(
                 return order
         else:
             tell(one)
+        if isinstance(one, Reset) and order_id is not None:  # its end may be among what was missed
+            stands: dict[str, Any] = client.get(f"/v1/orders/{order_id}")
+            tell(Stands(stands))
+            if until_final and stands["status"] in FINAL:
+                return stands
     return None
 
 
@@ -79,22 +101,25 @@ def _beginning(
 
 
 @contextmanager
-def _lines() -> Iterator[Callable[[News], None]]:
-    """One event per line on standard output; all else is said on standard error."""
+def _lines() -> Iterator[_Tell]:
+    """One event per line on standard output, and what stands in for events; all else on standard error."""
 
     def tell(news: News) -> None:
-        if isinstance(news, Event):
-            to_programs(news.frame)
-        elif isinstance(news, Lost):
-            complaints().print(
-                f"ordergate: the stream broke ({news.why}); going on", markup=False, soft_wrap=True
-            )
+        match news:
+            case Event(frame):
+                to_programs(frame)
+            case Reset(frame, missed=True):
+                to_programs(frame)
+            case Stands(order):
+                to_programs({"type": "order", "order": order})
+            case Lost(why):
+                say(f"the stream broke ({why}); going on")
 
     yield tell
 
 
 @contextmanager
-def _screen() -> Iterator[Callable[[News], None]]:
+def _screen() -> Iterator[_Tell]:
     """Events line by line, and under them, on a terminal, the orders as they stand."""
     console = people()
     board = _Board(console)
@@ -118,10 +143,15 @@ class _Board:
             case Event(frame):
                 self._console.print(tables.event_line(frame), soft_wrap=True)
                 self._keep(frame.get("order"))
-            case Reset(orders):
+            case Reset():
+                if news.missed:
+                    self._console.print(Text(MISSED, style="yellow"), soft_wrap=True)
                 self._orders = {}
-                for order in orders:
+                for order in news.orders:
                     self._keep(order)
+            case Stands(order):
+                self._console.print(tables.order_line(order), soft_wrap=True)
+                self._keep(order)
             case Lost(why):
                 self._trouble = f"the stream broke ({why}); opening another, from where this one ended"
                 self._console.print(Text(self._trouble, style="yellow"), soft_wrap=True)
