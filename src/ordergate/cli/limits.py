@@ -13,8 +13,22 @@ from ordergate.cli import limit_tables, tables
 from ordergate.cli.client import GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import Account, AsJson, ProfileFile
-from ordergate.cli.orders import LimitPrice, QuantityOf, SideOf, StopPrice, SymbolOf, terms_of
 from ordergate.cli.output import show
+from ordergate.cli.terms import (
+    ClientOrderId,
+    ExtendedHours,
+    LimitPrice,
+    QuantityOf,
+    SideOf,
+    StopPrice,
+    StrategyOf,
+    StrategyVersion,
+    SymbolOf,
+    Tif,
+    UserOf,
+    VenueOf,
+    terms_of,
+)
 from ordergate.core.orders.terms import TimeInForce
 
 app = typer.Typer(no_args_is_help=True, help="What accounts may do at most.")
@@ -25,8 +39,6 @@ CHANGES = "/v1/risk/changes"
 File = Annotated[Path, typer.Argument(help="A YAML file with `rules`.")]
 ChangeId = Annotated[str, typer.Argument(help="The change's id, as `limits pending` showed it.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is journalled with your name.")]
-TifOf = Annotated[TimeInForce, typer.Option("--tif", case_sensitive=False, help="Time in force.")]
-StrategyOf = Annotated[str | None, typer.Option("--strategy", help="Which strategy it belongs to.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove the rules that the file does not have.")]
 
 
@@ -107,17 +119,36 @@ def override(
     reason: Reason,
     limit: LimitPrice = None,
     stop: StopPrice = None,
-    tif: TifOf = TimeInForce.DAY,
+    tif: Tif = TimeInForce.DAY,
+    extended_hours: ExtendedHours = False,
+    client_order_id: ClientOrderId = None,
     strategy: StrategyOf = None,
+    strategy_version: StrategyVersion = None,
+    user: UserOf = None,
+    venue: VenueOf = None,
     lives: Annotated[int, typer.Option("--lives", min=1, max=900, help="Seconds, from the approval.")] = 900,
     account: Account = None,
     profile: ProfileFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask another person to let this one order pass, once. Place it when they have approved."""
+    """Ask another person to let just this order pass, once. Place it when they have approved."""
     with gateway(profile) as client:
-        order = terms_of(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
-        order = {name: value for name, value in {**order, "strategy": strategy}.items() if value is not None}
+        order = terms_of(
+            client,
+            symbol=symbol,
+            side=side,
+            quantity=quantity,
+            limit=limit,
+            stop=stop,
+            tif=tif,
+            extended_hours=extended_hours,
+            client_order_id=client_order_id,
+            strategy=strategy,
+            strategy_version=strategy_version,
+            user=user,
+            venue=venue,
+            account=account,
+        )
         body = {"order": order, "controls": control, "lives_s": lives, "reason": reason}
         told = client.send("POST", "/v1/risk/overrides", body)
     show(told, as_json, tables.sheet(limit_tables.facts_of_change(told)))

@@ -10,28 +10,31 @@ from rich.console import Group
 from rich.text import Text
 
 from ordergate.cli import outcomes, tables, watching
-from ordergate.cli.client import PAGE, GatewayClient, gateway
+from ordergate.cli.client import PAGE, gateway
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.options import Account, AsJson, Key, Limit, OrderId, ProfileFile, WaitFor, decimal_number
 from ordergate.cli.output import progress, show, waiting
+from ordergate.cli.terms import (
+    ClientOrderId,
+    ExtendedHours,
+    LimitPrice,
+    QuantityOf,
+    SideOf,
+    StopPrice,
+    StrategyOf,
+    StrategyVersion,
+    SymbolOf,
+    Tif,
+    UserOf,
+    VenueOf,
+    terms_of,
+)
 from ordergate.core.orders.events import Resolution
-from ordergate.core.orders.terms import Side, TimeInForce
+from ordergate.core.orders.terms import TimeInForce
 
 app = typer.Typer(no_args_is_help=True, help="Place, follow, change and cancel orders.")
 app.command()(watching.watch)
 
-
-SymbolOf = Annotated[str, typer.Argument(help="What to trade, such as ESH4.")]
-SideOf = Annotated[Side, typer.Argument(case_sensitive=False)]
-QuantityOf = Annotated[str, typer.Argument(help="How much: an exact decimal.", callback=decimal_number)]
-LimitPrice = Annotated[
-    str | None,
-    typer.Option("--limit", help="Limit price; without one it is a market order.", callback=decimal_number),
-]
-VenueOf = Annotated[str | None, typer.Option("--venue", help="Where, of what the broker offers.")]
-Tif = Annotated[TimeInForce, typer.Option(case_sensitive=False, help="Time in force.")]
-ExtendedHours = Annotated[bool, typer.Option("--extended-hours", help="Outside the regular session as well.")]
-StopPrice = Annotated[str | None, typer.Option("--stop", help="Stop price.", callback=decimal_number)]
 IfMatch = Annotated[
     str | None,
     typer.Option("--if-match", help="Only if the order is still at this revision, as it was shown."),
@@ -48,10 +51,10 @@ def place(
     stop: StopPrice = None,
     tif: Tif = TimeInForce.DAY,
     extended_hours: ExtendedHours = False,
-    client_order_id: Annotated[str | None, typer.Option(help="Your own name for it, used once.")] = None,
-    strategy: Annotated[str | None, typer.Option(help="Which strategy it belongs to.")] = None,
-    strategy_version: Annotated[str | None, typer.Option(help="Which version of it decided.")] = None,
-    user: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
+    client_order_id: ClientOrderId = None,
+    strategy: StrategyOf = None,
+    strategy_version: StrategyVersion = None,
+    user: UserOf = None,
     venue: VenueOf = None,
     account: Account = None,
     wait: WaitFor = 0,
@@ -61,12 +64,24 @@ def place(
 ) -> None:
     """Place an order."""
     with gateway(profile) as client:
-        terms = terms_of(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
-        terms |= {"client_order_id": client_order_id, "strategy": strategy}
-        terms |= {"strategy_version": strategy_version, "user": user, "venue": venue}
-        terms |= {"extended_hours": extended_hours or None}
+        terms = terms_of(
+            client,
+            symbol=symbol,
+            side=side,
+            quantity=quantity,
+            limit=limit,
+            stop=stop,
+            tif=tif,
+            extended_hours=extended_hours,
+            client_order_id=client_order_id,
+            strategy=strategy,
+            strategy_version=strategy_version,
+            user=user,
+            venue=venue,
+            account=account,
+        )
         with _broker(wait, as_json):
-            order = client.command("POST", "/v1/orders", _given(terms), key=key, wait_s=wait)
+            order = client.command("POST", "/v1/orders", terms, key=key, wait_s=wait)
     show(order, as_json, tables.one_order(order))
     outcomes.refuse_if(outcomes.is_refused(order), f"the order was {order['status']}")
 
@@ -81,6 +96,10 @@ def preview(
     stop: StopPrice = None,
     tif: Tif = TimeInForce.DAY,
     extended_hours: ExtendedHours = False,
+    client_order_id: ClientOrderId = None,
+    strategy: StrategyOf = None,
+    strategy_version: StrategyVersion = None,
+    user: UserOf = None,
     venue: VenueOf = None,
     account: Account = None,
     profile: ProfileFile = None,
@@ -88,9 +107,23 @@ def preview(
 ) -> None:
     """Ask what risk would say to an order. Nothing is sent."""
     with gateway(profile) as client:
-        terms = terms_of(client, symbol, side, quantity, limit=limit, stop=stop, tif=tif, account=account)
-        terms |= {"extended_hours": extended_hours or None, "venue": venue}
-        told = client.send("POST", "/v1/orders/preview", _given(terms))
+        terms = terms_of(
+            client,
+            symbol=symbol,
+            side=side,
+            quantity=quantity,
+            limit=limit,
+            stop=stop,
+            tif=tif,
+            extended_hours=extended_hours,
+            client_order_id=client_order_id,
+            strategy=strategy,
+            strategy_version=strategy_version,
+            user=user,
+            venue=venue,
+            account=account,
+        )
+        told = client.send("POST", "/v1/orders/preview", terms)
     uses = tables.limit_uses(told.get("limits", ()))
     show(told, as_json, Group(tables.preview(told), Text(), uses))
     if not told["would_be_accepted"]:
@@ -233,36 +266,6 @@ def resolve(
     with gateway(profile) as client:
         order = client.command("POST", f"/v1/orders/{order_id}/resolve", word, key=key)
     show(order, as_json, tables.one_order(order))
-
-
-def terms_of(
-    client: GatewayClient,
-    symbol: str,
-    side: Side,
-    quantity: str,
-    *,
-    limit: str | None,
-    stop: str | None,
-    tif: TimeInForce,
-    account: str | None,
-) -> dict[str, Any]:
-    """The type of an order follows from the prices it is given."""
-    kinds = {
-        (False, False): "market",
-        (True, False): "limit",
-        (False, True): "stop",
-        (True, True): "stop_limit",
-    }
-    return {
-        "account_id": account or client.profile.account_id,
-        "symbol": symbol,
-        "side": side.value,
-        "type": kinds[limit is not None, stop is not None],
-        "quantity": quantity,
-        "limit_price": limit,
-        "stop_price": stop,
-        "time_in_force": tif.value,
-    }
 
 
 def _broker(wait: int, as_json: bool) -> AbstractContextManager[None]:
