@@ -20,9 +20,19 @@ EVERYTHING = (
     *("--venue", "XCME", "--account", "P-OTHER"),
 )
 TERMS = {
-    "account_id": "P-OTHER", "symbol": "ESH4", "side": "buy", "type": "stop_limit", "quantity": "3",
-    "limit_price": "4800", "stop_price": "4790", "time_in_force": "gtc", "extended_hours": True,
-    "client_order_id": "mine", "strategy": "trend", "strategy_version": "7", "user": "ann",
+    "account_id": "P-OTHER",
+    "symbol": "ESH4",
+    "side": "buy",
+    "type": "stop_limit",
+    "quantity": "3",
+    "limit_price": "4800",
+    "stop_price": "4790",
+    "time_in_force": "gtc",
+    "extended_hours": True,
+    "client_order_id": "mine",
+    "strategy": "trend",
+    "strategy_version": "7",
+    "user": "ann",
     "venue": "XCME",
 }
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from ordergate.cli import tables
 from ordergate.cli.client import gateway
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import Account, AsJson, Key, Limit, ProfileFile
+from ordergate.cli.options import Account, AsJson, Key, Limit, OnlyAccount, ProfileFile
 from ordergate.cli.output import show, waiting
 from ordergate.core.accounts.breaks import Action, Severity, State
 
@@ -30,7 +30,7 @@ def list_(
     state: Annotated[State | None, typer.Option(case_sensitive=False, help="Only these.")] = None,
     severity: Annotated[Severity | None, typer.Option(case_sensitive=False, help="Only these.")] = None,
     every: Annotated[bool, typer.Option("--all", help="The settled ones as well.")] = False,
-    account: Account = None,
+    account: OnlyAccount = None,
     limit: Limit = 100,
     profile: ProfileFile = None,
     as_json: AsJson = False,

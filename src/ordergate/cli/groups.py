@@ -12,7 +12,7 @@ from rich.console import Group as Lines
 from ordergate.cli import tables
 from ordergate.cli.client import PAGE, GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import Account, AsJson, Key, Limit, ProfileFile, decimal_number
+from ordergate.cli.options import Account, AsJson, Key, Limit, OnlyAccount, ProfileFile, decimal_number
 from ordergate.cli.output import progress, show, waiting
 from ordergate.core.orders.terms import Side, TimeInForce
 
@@ -86,7 +86,7 @@ def place(
 def list_(
     *,
     only_active: Annotated[bool, typer.Option("--active", help="Only groups that are not over.")] = False,
-    account: Account = None,
+    account: OnlyAccount = None,
     limit: Limit = 50,
     profile: ProfileFile = None,
     as_json: AsJson = False,

@@ -12,7 +12,7 @@ from rich.text import Text
 from ordergate.cli import limit_tables, tables
 from ordergate.cli.client import GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import Account, AsJson, ProfileFile
+from ordergate.cli.options import Account, AsJson, OnlyAccount, ProfileFile
 from ordergate.cli.output import show
 from ordergate.cli.terms import (
     ClientOrderId,
@@ -59,7 +59,7 @@ def show_(
 
 
 @app.command()
-def use(account: Account = None, profile: ProfileFile = None, as_json: AsJson = False) -> None:
+def use(account: OnlyAccount = None, profile: ProfileFile = None, as_json: AsJson = False) -> None:
     """How much of every limit is used, how much is left, and which rule it comes from."""
     with gateway(profile) as client:
         told = client.get("/v1/risk/utilization", account_id=account)

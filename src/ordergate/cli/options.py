@@ -58,6 +58,12 @@ EndLogins = Annotated[
     ),
 ]
 Account = Annotated[str | None, typer.Option("--account", help="Instead of the profile's account.")]
+OnlyAccount = Annotated[
+    str | None,
+    typer.Option(
+        "--account", help="Only this account's; without it, those of every account that we may see."
+    ),
+]
 OrderId = Annotated[str, typer.Argument(help="The order's id, as `place` showed it.")]
 Key = Annotated[
     str | None,

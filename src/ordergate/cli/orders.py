@@ -12,7 +12,17 @@ from rich.text import Text
 from ordergate.cli import outcomes, tables, watching
 from ordergate.cli.client import PAGE, gateway
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import Account, AsJson, Key, Limit, OrderId, ProfileFile, WaitFor, decimal_number
+from ordergate.cli.options import (
+    Account,
+    AsJson,
+    Key,
+    Limit,
+    OnlyAccount,
+    OrderId,
+    ProfileFile,
+    WaitFor,
+    decimal_number,
+)
 from ordergate.cli.output import progress, show, waiting
 from ordergate.cli.terms import (
     ClientOrderId,
@@ -137,7 +147,7 @@ def list_(
     status: Annotated[str | None, typer.Option(help="Only orders of this status.")] = None,
     symbol: Annotated[str | None, typer.Option(help="Only orders in this.")] = None,
     client_order_id: Annotated[str | None, typer.Option(help="The order of this name.")] = None,
-    account: Account = None,
+    account: OnlyAccount = None,
     limit: Limit = 50,
     profile: ProfileFile = None,
     as_json: AsJson = False,

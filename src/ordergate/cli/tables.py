@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from rich.console import Group
@@ -26,21 +27,32 @@ _STATUS: Final = {
 
 
 def orders(rows: Iterable[Row], *, title: str | None = None) -> Table:
-    table = _table(title, "order", "status", "symbol", "side", "type", right=("filled", "price", "avg"))
+    listed, today = list(rows), _today()
+    several = _several(listed)
+    names = (*several, "order", "status", "symbol", "side", "type")
+    table = _table(title, *names, right=("filled", "price", "avg"))
     table.add_column("since", style="dim", overflow="fold")
-    for row in rows:
+    for row in listed:
         table.add_row(
+            *(_text(row["account_id"]) for _ in several),
             _text(row["id"]),
             _status(row["status"]),
             _text(row["symbol"]),
             _side(row["side"]),
             _text(row["type"]),
             _text(f"{row['cum_qty']}/{row['quantity']}"),
-            _text(row["limit_price"] or row["stop_price"]),
+            _text(_price(row)),
             _text(row["avg_px"]),
-            _text(clock(row["updated_at"])[:8]),
+            _text(moment(row["updated_at"], today, to="seconds")),
         )
     return table
+
+
+def _price(row: Row) -> str | None:
+    """What an order is bound by; a stop that becomes a limit has two prices."""
+    stop, limit = row["stop_price"], row["limit_price"]
+    price: str | None = f"stop {stop} limit {limit}" if stop and limit else limit or stop
+    return price
 
 
 def one_order(order: Row) -> Table:
@@ -53,11 +65,11 @@ def one_order(order: Row) -> Table:
 
 
 def events(rows: Iterable[Row]) -> Table:
-    table = _table(None, "at", "event", "status", right=("seq", "filled", "leaves", "price"))
+    table, today = _table(None, "at", "event", "status", right=("seq", "filled", "leaves", "price")), _today()
     for row in rows:
         order, execution = row.get("order", {}), row.get("execution") or {}
         table.add_row(
-            _text(clock(row["at"])),
+            _text(moment(row["at"], today)),
             _text(row["kind"]),
             _status(order.get("status", "")),
             _text(row["seq"]),
@@ -118,9 +130,10 @@ def balances(rows: Iterable[Row]) -> Table:
 
 def executions(rows: Iterable[Row]) -> Table:
     table = _table(None, "at", "order", "symbol", "side", "status", right=("quantity", "price", "fee"))
+    today = _today()
     for row in rows:
         table.add_row(
-            _text(clock(row["at"])),
+            _text(moment(row["at"], today)),
             _text(row["order_id"]),
             _text(row["symbol"]),
             _side(row["side"]),
@@ -176,10 +189,13 @@ def cancel_results(rows: Sequence[Row]) -> Table:
 
 
 def groups(rows: Iterable[Row]) -> Table:
-    table = _table(None, "group", "type", "status", "symbol", right=("quantity", "exited"))
+    listed = list(rows)
+    several = _several(listed)
+    table = _table(None, *several, "group", "type", "status", "symbol", right=("quantity", "exited"))
     table.add_column("reason")
-    for row in rows:
+    for row in listed:
         table.add_row(
+            *(_text(row["account_id"]) for _ in several),
             _text(row["id"]),
             _text(row["type"]),
             _status(row["status"]),
@@ -207,12 +223,13 @@ def legs(rows: Iterable[Row]) -> Table:
 
 
 def group_events(rows: Iterable[Row]) -> Table:
-    table = _table(None, "at", "event", right=("seq",))
+    table, today = _table(None, "at", "event", right=("seq",)), _today()
     table.add_column("what")
     for row in rows:
         detail = row["detail"]
         said = [str(detail[name]) for name in _OF_GROUP_EVENTS if name in detail]
-        table.add_row(_text(clock(row["at"])), _text(row["kind"]), _text(row["seq"]), _text(" ".join(said)))
+        at = moment(row["at"], today)
+        table.add_row(_text(at), _text(row["kind"]), _text(row["seq"]), _text(" ".join(said)))
     return table
 
 
@@ -236,10 +253,14 @@ def group_orders(rows: Iterable[Row]) -> Table:
 
 
 def breaks(rows: Iterable[Row]) -> Table:
-    table = _table(None, "break", "severity", "state", "nature", "subject", right=("ours", "theirs", "age"))
+    listed = list(rows)
+    several = _several(listed)
+    names = (*several, "break", "severity", "state", "nature", "subject")
+    table = _table(None, *names, right=("ours", "theirs", "age"))
     table.add_column("owner", overflow="fold")
-    for row in rows:
+    for row in listed:
         table.add_row(
+            *(_text(row["account_id"]) for _ in several),
             _text(row["id"]),
             _severity(row["severity"]),
             _text(row["state"]),
@@ -323,6 +344,21 @@ def sheet(values: Mapping[str, Any]) -> Table:
 def clock(at: str) -> str:
     """The time of day of an RFC 3339 time, to the millisecond."""
     return at[11:23].rstrip("Z") if len(at) > 11 else at
+
+
+def moment(at: str, today: date, *, to: str = "milliseconds") -> str:
+    """The time of day of an RFC 3339 time in UTC, and its date before it where that is another day."""
+    time = clock(at)[:8] if to == "seconds" else clock(at)
+    return time if at[:10] == today.isoformat() else f"{at[:10]} {time}"
+
+
+def _today() -> date:
+    return datetime.now(UTC).date()
+
+
+def _several(rows: Sequence[Row]) -> tuple[str, ...]:
+    """The column that tells rows of several accounts apart; none where there is nothing to tell."""
+    return ("account",) if len({row["account_id"] for row in rows}) > 1 else ()
 
 
 def _table(title: str | None, *names: str, right: Sequence[str] = ()) -> Table:
