@@ -6,8 +6,11 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import pytest
 
 from ordergate.api import problems
+from ordergate.api.app import Gateway
+from ordergate.api.face import methods_at
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answering.once import KEPT
 from tests.api.asking import a_key, an_order
@@ -44,7 +47,15 @@ def of(**fields: str) -> dict[str, Any]:
 
 def test_a_group_has_a_link_of_its_own() -> None:
     told = of(group_id="PG-01HZX3K9QW5V7M2N4B")
-    assert (told["group_id"], told["link"]) == ("PG-01HZX3K9QW5V7M2N4B", "/v1/groups/PG-01HZX3K9QW5V7M2N4B")
+    assert told["group_id"] == "PG-01HZX3K9QW5V7M2N4B"
+    assert told["link"] == "/v1/order-groups/PG-01HZX3K9QW5V7M2N4B"
+
+
+@pytest.mark.parametrize(
+    "bought", [{"order_id": "P-01HZX3K9QW5V7M2N4B"}, {"group_id": "PG-01HZX3K9QW5V7M2N4B"}]
+)
+def test_a_link_is_a_path_that_can_be_asked_for(app: Gateway, bought: dict[str, str]) -> None:
+    assert "GET" in methods_at(app, of(**bought)["link"])
 
 
 def test_where_no_single_order_was_bought_there_is_nothing_to_link_to() -> None:

@@ -139,7 +139,7 @@ def _consumed(refusal: Refusal, correlation: str) -> Problem:
     if order is not None:
         return msgspec.structs.replace(told, order_id=order, link=f"/v1/orders/{order}")
     if group is not None:
-        return msgspec.structs.replace(told, group_id=group, link=f"/v1/groups/{group}")
+        return msgspec.structs.replace(told, group_id=group, link=f"/v1/order-groups/{group}")
     return told
 
 
