@@ -54,6 +54,14 @@ def test_no_bucket_gives_more_than_burst_and_rate_allow(pauses: list[float]) -> 
     assert taken <= 4 + 5 * now + 1e-6
 
 
+def test_a_bucket_knows_how_long_it_stays_empty() -> None:
+    bucket = Bucket(Rate(per_s=2, burst=1), now=100.0)
+    assert bucket.wait_s(100.0) == 0.0
+    bucket.take(100.0)
+    assert bucket.wait_s(100.1) == pytest.approx(0.4)
+    assert bucket.wait_s(103.0) == 0.0
+
+
 def test_one_keys_bucket_is_not_anothers() -> None:
     buckets = Buckets(Rate(per_s=1, burst=1))
     assert buckets.take("a", 0.0) == 0.0

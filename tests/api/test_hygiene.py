@@ -322,6 +322,13 @@ async def test_a_forwarding_header_does_not_change_who_is_asking(web: httpx.Asyn
     assert statuses == {401, 429}
 
 
+async def test_whoever_sent_too_many_wrong_tokens_is_told_when_to_come_back(web: httpx.AsyncClient) -> None:
+    guesses = [{"authorization": f"Bearer guess-{number}"} for number in range(60)]
+    answer = [await web.get("/v1/orders", headers=guess) for guess in guesses][-1]
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert answer.json()["retry_after_s"] == 1
+
+
 async def test_an_authorization_endpoint_gets_the_request_and_gives_the_answer(
     web: httpx.AsyncClient,
 ) -> None:

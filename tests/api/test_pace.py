@@ -91,3 +91,9 @@ def test_a_spent_quota_is_told_in_the_words_of_rest_and_does_nothing() -> None:
     assert (over["problem"]["code"], over["problem"]["detail"]) == ("rate-limited", "try again in 3 s")
     assert only(said(session, **FOLLOW))["code"] == "rate-limited"
     assert not session.channels
+
+
+def test_a_spent_quota_says_in_a_number_how_long_to_wait() -> None:
+    session = a_session(charge=lambda *_: 2.5)
+    assert only(said(session, **PLACE))["problem"]["retry_after_s"] == 3
+    assert only(said(session, **FOLLOW))["retry_after_s"] == 3

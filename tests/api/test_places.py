@@ -96,7 +96,9 @@ async def refused_status(served: Served, token: str | None) -> int:
     with pytest.raises(InvalidStatus) as refused:
         async with served.stream(token):
             pass
-    return refused.value.response.status_code
+    response = refused.value.response
+    assert ("retry-after" in response.headers) == (response.status_code == 429)
+    return response.status_code
 
 
 async def test_an_address_that_never_logs_in_is_refused_and_those_with_tokens_are_not(books: Books) -> None:

@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from ordergate.api import problems
+from ordergate.api.exchange import refused
 from ordergate.core.orders.events import FailedControl
 from ordergate.core.refusals import Code, Refusal
 
@@ -33,6 +34,26 @@ def test_a_problem_has_the_members_of_rfc_9457_and_the_wrong_fields() -> None:
         "correlation_id": "c-1",
         "errors": [{"field": "quantity", "message": "must be more than zero"}],
     }
+
+
+@pytest.mark.parametrize("code", Code, ids=str)
+def test_what_passes_by_itself_says_when_to_ask_again_and_nothing_else_does(code: Code) -> None:
+    told = problems.problem(Refusal(code, "no"), "c-1")
+    assert told.retry_after_s == (problems.MOMENT_S if code in problems.PASSING else None)
+
+
+def test_a_wait_that_is_known_is_told() -> None:
+    told = problems.problem(Refusal(Code.RATE_LIMITED, "no", retry_after_s=7), "c-1")
+    assert msgspec.json.decode(problems.encode(told))["retry_after_s"] == 7
+
+
+def test_the_header_is_the_problems_number() -> None:
+    reply = refused(Refusal(Code.RATE_LIMITED, "no", retry_after_s=7), "c-1")
+    assert reply.headers == [(b"retry-after", b"7")]
+
+
+def test_where_asking_again_is_of_no_use_there_is_no_header() -> None:
+    assert refused(Refusal(Code.FORBIDDEN, "no"), "c-1").headers == []
 
 
 def test_a_denial_lists_every_failed_control_and_the_order() -> None:

@@ -228,6 +228,7 @@ def test_commands_in_flight_are_bounded_and_an_answer_makes_room() -> None:
         assert isinstance(said(session, **PLACE)[0], Command)
     busy = only(said(session, **PLACE))
     assert (busy["status"], busy["problem"]["code"]) == (429, "rate-limited")
+    assert busy["problem"]["retry_after_s"] == 1
     session.answered()
     assert isinstance(said(session, **PLACE)[0], Command)
 
@@ -238,6 +239,7 @@ def test_too_many_messages_are_told_with_their_id_and_are_no_strike() -> None:
     for _ in range(5):
         told = only(said(session, type="ping", id="p9"))
         assert (told["type"], told["code"], told["id"]) == ("error", "rate-limited", "p9")
+        assert told["retry_after_s"] == 1
     later = list(session.received(b'{"type":"ping"}', 2.0))
     assert only(later)["type"] == "pong"
 

@@ -167,7 +167,7 @@ def test_only_so_many_tickets_wait_at_once() -> None:
     issued = [tickets.issue(desk, PAGE) for _ in range(OF_ONE_MAX + 1)]
 
     assert isinstance(issued[-1], Refusal)
-    assert issued[-1].code is Code.RATE_LIMITED
+    assert (issued[-1].code, issued[-1].retry_after_s) == (Code.RATE_LIMITED, LIFE_S)
     assert isinstance(tickets.issue(principal("other", EVERYTHING), PAGE), str)
     clock.seconds += LIFE_S
     assert isinstance(tickets.issue(desk, PAGE), str)

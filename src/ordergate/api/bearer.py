@@ -8,7 +8,7 @@ from starlette.types import Scope as AsgiScope
 
 from ordergate.api.deps import Bounds
 from ordergate.api.exchange import CERTIFICATE_KEY, HEADERS_KEY, ORIGIN_KEY, Headers
-from ordergate.api.quotas import Buckets
+from ordergate.api.quotas import Buckets, too_soon
 from ordergate.core import two_persons
 from ordergate.core.access import LOGIN_S_MAX, Principal, Scope
 from ordergate.core.ids import AccountId, Env
@@ -29,8 +29,8 @@ SIGNED_PARTS: Final = (
 MISSING: Final = Refusal(Code.UNAUTHENTICATED, "send an access token as a Bearer credential")
 OLD_LOGIN: Final = Refusal(Code.STEP_UP_REQUIRED, two_persons.OLD_LOGIN)
 INVALID: Final = Refusal(Code.UNAUTHENTICATED, "the access token is not valid")
-TOO_MANY: Final = Refusal(Code.RATE_LIMITED, "too many invalid access tokens from this address")
-TOO_MANY_PROOFS: Final = Refusal(Code.RATE_LIMITED, "too many refused proofs for this token")
+TOO_MANY: Final = "too many invalid access tokens from this address"
+TOO_MANY_PROOFS: Final = "too many refused proofs for this token"
 
 
 def token_in(authorization: bytes | None) -> str | Refusal:
@@ -103,9 +103,9 @@ class Bearer:
         now = self._clock.monotonic()
         proven = (peer, hash(token))
         if self._failures.is_empty(peer, now):
-            return TOO_MANY
+            return too_soon(self._failures.wait_s(peer, now), TOO_MANY)
         if self._refused_proofs.is_empty(proven, now):
-            return TOO_MANY_PROOFS
+            return too_soon(self._refused_proofs.wait_s(proven, now), TOO_MANY_PROOFS)
         found = await self._identity.authenticate(token, shown)
         if isinstance(found, Refusal):
             if found.code is Code.UNAUTHENTICATED:

@@ -192,8 +192,8 @@ def refused(refusal: Refusal, correlation: str, headers: Headers | None = None) 
     """The problem that tells a refusal, with the headers that its code calls for."""
     told = problems.problem(refusal, correlation)
     extra = list(headers or [])
-    if refusal.code in problems.PASSING:
-        extra.append((b"retry-after", b"1"))
+    if told.retry_after_s is not None:
+        extra.append((b"retry-after", b"%d" % told.retry_after_s))
     return Reply(told.status, problems.encode(told), extra, PROBLEM, refused=refusal.code)
 
 
@@ -205,8 +205,7 @@ def besides(scope: Scope, name: bytes, value: bytes) -> None:
 
 
 def rate_limited(wait_s: float, correlation: str) -> Reply:
-    refusal, seconds = too_soon(wait_s)
-    return refused(refusal, correlation, [(b"retry-after", b"%d" % seconds)])
+    return refused(too_soon(wait_s), correlation)
 
 
 def _is_json(kind: bytes) -> bool:

@@ -15,14 +15,22 @@ import msgspec
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Code, Refusal
 
-FULL: Final = Refusal(Code.UNAVAILABLE, "too many streams are open")
-FULL_OF_STRANGERS: Final = Refusal(Code.UNAVAILABLE, "too many streams wait for their first login")
-OF_ADDRESS: Final = Refusal(Code.RATE_LIMITED, "this address has too many streams open")
-STRANGERS_OF_ADDRESS: Final = Refusal(
+RETRY_AFTER_S: Final = 5
+"""As long as a stranger may hold a place. When another stream ends, nobody knows."""
+
+
+def _no(code: Code, words: str) -> Refusal:
+    return Refusal(code, words, retry_after_s=RETRY_AFTER_S)
+
+
+FULL: Final = _no(Code.UNAVAILABLE, "too many streams are open")
+FULL_OF_STRANGERS: Final = _no(Code.UNAVAILABLE, "too many streams wait for their first login")
+OF_ADDRESS: Final = _no(Code.RATE_LIMITED, "this address has too many streams open")
+STRANGERS_OF_ADDRESS: Final = _no(
     Code.RATE_LIMITED, "too many streams of this address wait for their first login"
 )
-OF_CLIENT: Final = Refusal(Code.RATE_LIMITED, "this client has too many streams open")
-OF_TENANT: Final = Refusal(Code.RATE_LIMITED, "this client's tenant has too many streams open")
+OF_CLIENT: Final = _no(Code.RATE_LIMITED, "this client has too many streams open")
+OF_TENANT: Final = _no(Code.RATE_LIMITED, "this client's tenant has too many streams open")
 
 
 class Room(msgspec.Struct, frozen=True, kw_only=True):

@@ -72,9 +72,10 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.INTERNAL: 500,
 }
 
-# After these the very same request may succeed in a moment; Retry-After says so.
+# After these the very same request may succeed in a moment; `retry_after_s` and Retry-After say so.
 PASSING: Final = frozenset(
     {
+        Code.RATE_LIMITED,
         Code.IDEMPOTENCY_KEY_IN_USE,
         Code.NOT_READY,
         Code.DEADLINE,
@@ -82,6 +83,8 @@ PASSING: Final = frozenset(
         Code.UNAVAILABLE,
     }
 )
+MOMENT_S: Final = 1
+"""How long that is, where nobody knows."""
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -95,7 +98,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """RFC 9457's members, and ours. Members that do not apply are left out.
 
     `order`, or `group`, is as it stands after a denial by risk, already encoded. `link` is the path of what a
-    consumed key bought.
+    consumed key bought. `retry_after_s` is in how many seconds the very same request may succeed.
     """
 
     type: str
@@ -111,6 +114,14 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     group_id: str | None = None
     group: msgspec.Raw | None = None
     link: str | None = None
+    retry_after_s: int | None = None
+
+
+def retry_after_s(refusal: Refusal) -> int | None:
+    """In how many seconds to ask again; None where asking again is of no use."""
+    if refusal.retry_after_s is not None:
+        return refusal.retry_after_s
+    return MOMENT_S if refusal.code in PASSING else None
 
 
 def problem(refusal: Refusal, correlation: str) -> Problem:
@@ -129,6 +140,7 @@ def _problem(refusal: Refusal, correlation: str) -> Problem:
         detail=refusal.detail,
         correlation_id=correlation,
         errors=tuple(FieldError(name, message) for name, message in refusal.fields.items()),
+        retry_after_s=retry_after_s(refusal),
     )
 
 

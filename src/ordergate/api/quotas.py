@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from enum import StrEnum
+from math import ceil
 from typing import Final
 
 import msgspec
@@ -77,6 +78,10 @@ class Bucket:
         """True when a token could not be taken now; takes none."""
         return self._level + (now - self._updated_at) * self._per_s < 1.0
 
+    def wait_s(self, now: float) -> float:
+        """The seconds until a token can be taken; takes none."""
+        return max(0.0, (1.0 - self._level) / self._per_s - (now - self._updated_at))
+
 
 class Buckets:
     """One bucket for each key."""
@@ -98,6 +103,10 @@ class Buckets:
         bucket = self._buckets.get(key)
         return bucket is not None and bucket.is_empty(now)
 
+    def wait_s(self, key: Hashable, now: float) -> float:
+        bucket = self._buckets.get(key)
+        return 0.0 if bucket is None else bucket.wait_s(now)
+
     def _begun(self, key: Hashable, now: float) -> Bucket:
         bucket = self._buckets[key] = Bucket(self._rate, now)
         if len(self._buckets) > self._buckets_max:
@@ -105,7 +114,13 @@ class Buckets:
         return bucket
 
 
-def too_soon(wait_s: float) -> tuple[Refusal, int]:
-    """What is said to somebody who asks too often, and in how many whole seconds to try again."""
-    seconds = max(1, int(wait_s + 0.999))
-    return Refusal(Code.RATE_LIMITED, f"try again in {seconds} s"), seconds
+def whole_seconds(wait_s: float) -> int:
+    """A wait as it is told to a client: at least one second, and not less than it takes."""
+    return max(1, ceil(wait_s))
+
+
+def too_soon(wait_s: float, why: str = "") -> Refusal:
+    """What is said to somebody who asks too often, with the seconds after which to try again."""
+    seconds = whole_seconds(wait_s)
+    words = f"try again in {seconds} s"
+    return Refusal(Code.RATE_LIMITED, f"{why}; {words}" if why else words, retry_after_s=seconds)

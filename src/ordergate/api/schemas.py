@@ -321,6 +321,9 @@ class Problem(BaseModel):
     group_id: str | None = None
     group: dict[str, Any] | None = None
     link: str | None = None
+    retry_after_s: Annotated[
+        int | None, Field(ge=1, description="In how many seconds the very same request may succeed.")
+    ] = None
 
 
 class OrdersQuery(Asked):

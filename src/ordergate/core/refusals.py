@@ -96,8 +96,12 @@ class Code(StrEnum):
 
 
 class Refusal(msgspec.Struct, frozen=True, gc=False):
-    """An expected no. `fields` maps a field's name to what is wrong with it."""
+    """An expected no. `fields` maps a field's name to what is wrong with it.
+
+    `retry_after_s` is after how many seconds it is worth asking again, where that is known.
+    """
 
     code: Code
     detail: str
     fields: dict[str, str] = {}
+    retry_after_s: int | None = None

@@ -35,12 +35,24 @@ _WORDS: Final = {
 _ALWAYS: Final = (401, 413, 429, 500, 503)
 
 
+_RETRY: Final = {
+    "Retry-After": {
+        "description": "In how many seconds to ask again; `retry_after_s` of the problem.",
+        "schema": {"type": "integer", "minimum": 1},
+    }
+}
+_RETRIED: Final = {409, 429, 503}
+"""Problems that pass by themselves: every 429 and 503, and a key that is in use."""
+
+
 def failing(*statuses: int) -> Responses:
     """The problems that a route may answer with, those of every route included."""
-    return {
-        status: {"model": schemas.Problem, "description": _WORDS[status]}
-        for status in sorted({*statuses, *_ALWAYS})
-    }
+    return {status: _failing(status) for status in sorted({*statuses, *_ALWAYS})}
+
+
+def _failing(status: int) -> dict[str, Any]:
+    told: dict[str, Any] = {"model": schemas.Problem, "description": _WORDS[status]}
+    return {**told, "headers": _RETRY} if status in _RETRIED else told
 
 
 Key = Annotated[

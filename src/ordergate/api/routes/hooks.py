@@ -54,7 +54,7 @@ class HookRoutes:
         hook = self._hooks.get(call.part("name"))
         at = (peer, None if hook is None else hook.name)
         if self._refused.is_empty(at, now):
-            return rate_limited(1.0, call.correlation)
+            return rate_limited(self._refused.wait_s(at, now), call.correlation)
         body = await call.json_body(self._bounds)
         if isinstance(body, Refusal):
             return refused(body, call.correlation)

@@ -14,7 +14,7 @@ import msgspec
 
 from ordergate.api.group_requests import GroupFields, GroupIdText
 from ordergate.api.json_bodies import Judged
-from ordergate.api.problems import FieldError, Problem
+from ordergate.api.problems import FieldError, Problem, retry_after_s
 from ordergate.api.requests import (
     AccountIdText,
     AmountText,
@@ -372,6 +372,8 @@ def error(refusal: Refusal, frame_id: str | None = None, nonce: str | None = Non
     }
     if nonce is not None:
         told["dpop_nonce"] = nonce
+    if (wait := retry_after_s(refusal)) is not None:
+        told["retry_after_s"] = wait
     if refusal.fields:
         told["errors"] = [FieldError(name, message) for name, message in refusal.fields.items()]
     return encode(told)

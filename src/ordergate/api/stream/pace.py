@@ -45,11 +45,10 @@ class Pace:
         self._kept_back = Bucket(messages, now)
         self._charge = charge
 
-    def lets_in(self, text: bytes, now: float) -> bool:
-        """Whether the frame may be read at all."""
-        if not self._frames.take(now):
-            return True
-        return _takes_back(text) and not self._kept_back.take(now)
+    def wait_to_read_s(self, text: bytes, now: float) -> float:
+        """0.0 when the frame may be read at all, or the seconds until one may."""
+        wait_s = self._frames.take(now)
+        return self._kept_back.take(now) if wait_s and _takes_back(text) else wait_s
 
     def wait_s(self, frame: frames.AnyClientFrame, principal: Principal, now: float) -> float:
         """0.0 when its client may ask for this now, or the seconds until it may."""

@@ -108,8 +108,8 @@ class Session:
         """One message of the client's."""
         if self.closed:
             return []
-        if not self._pace.lets_in(text, now):
-            return [_error(_TOO_FAST, _id_of(text))]
+        if wait_s := self._pace.wait_to_read_s(text, now):
+            return [_error(too_soon(wait_s, _TOO_FAST), _id_of(text))]
         frame = decode(text, frames.decoder)
         if isinstance(frame, Refusal):
             return self._not_understood(frame, text, now)
@@ -319,7 +319,7 @@ class Session:
         return actions
 
     def _over(self, frame: frames.AnyClientFrame, wait_s: float) -> Send:
-        no, _ = too_soon(wait_s)
+        no = too_soon(wait_s)
         if isinstance(frame, frames.CommandFrame | frames.GroupFrame):
             return self._refused(frame.id, no)
         return _error(no, frame.id)
@@ -334,7 +334,7 @@ class Session:
         if self.principal is None or asked is None:
             return self._strike(refusal, _id_of(text))
         wait_s = self._pace.wait_s_mistyped(text, self.principal, now)
-        return [self._refused(asked, too_soon(wait_s)[0] if wait_s else refusal)]
+        return [self._refused(asked, too_soon(wait_s) if wait_s else refusal)]
 
     def _strike(self, refusal: Refusal, frame_id: str | None) -> Actions:
         """A frame that no correct client sends. The third one ends the session."""
@@ -387,7 +387,7 @@ def _id_of(text: bytes) -> str | None:
     return found if len(found) <= 64 else None
 
 
-_TOO_FAST: Final = Refusal(Code.RATE_LIMITED, "too many frames; slow down")
+_TOO_FAST: Final = "too many frames"
 _LOG_IN_FIRST: Final = Refusal(Code.UNAUTHENTICATED, "send an authenticate frame first")
 _LOGIN_SHAPE: Final = Refusal(Code.INVALID, "give token (and dpop, where it is bound to a key), or ticket")
 _SUBSCRIBE_SHAPE: Final = Refusal(

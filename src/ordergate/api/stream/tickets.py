@@ -13,6 +13,7 @@ from typing import Final
 
 import msgspec
 
+from ordergate.api.quotas import too_soon
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.clock import Chance, Clock
@@ -25,6 +26,7 @@ OF_ONE_MAX: Final = 100
 
 INVALID: Final = Refusal(Code.UNAUTHENTICATED, "the ticket is not valid")
 FOREIGN: Final = Refusal(Code.FORBIDDEN, "pages of this origin may not open a stream")
+TOO_MANY: Final = "too many tickets wait to be used"
 
 
 class _Ticket(msgspec.Struct, frozen=True):
@@ -49,9 +51,11 @@ class Tickets:
             return FOREIGN
         now = self._clock.monotonic()
         self._forget_old(now)
-        own = sum(1 for each in self._tickets.values() if each.principal.subject == principal.subject)
-        if len(self._tickets) >= WAITING_MAX or own >= OF_ONE_MAX:
-            return Refusal(Code.RATE_LIMITED, "too many tickets wait to be used")
+        own = [each for each in self._tickets.values() if each.principal.subject == principal.subject]
+        if len(own) >= OF_ONE_MAX:
+            return too_soon(own[0].good_until - now, TOO_MANY)
+        if len(self._tickets) >= WAITING_MAX:
+            return too_soon(next(iter(self._tickets.values())).good_until - now, TOO_MANY)
         ticket = f"{self._chance.bits(BITS):064x}"
         self._tickets[_name(ticket)] = _Ticket(principal, origin, now + LIFE_S)
         return ticket
