@@ -6,6 +6,7 @@ import httpx
 import msgspec
 
 from ordergate.api.app import ApiDeps, create_app
+from ordergate.engine.worth.appraising import Appraising
 from tests.api.books import Books
 from tests.api.people import TRADER, Directory, deps_of
 from tests.engine.stage import TRADER as PRINCIPAL
@@ -17,8 +18,14 @@ def deps_over(stage: Stage) -> ApiDeps:
     identity = Directory()
     identity.principals[TRADER] = PRINCIPAL
     identity.seen.add(TRADER)
+    prices = stage.node.prices
     return msgspec.structs.replace(
-        deps_of(Books(), identity=identity), gate=stage.gate, views=stage.views, instruments=stage.instruments
+        deps_of(Books(), identity=identity),
+        gate=stage.gate,
+        views=stage.views,
+        prices=prices,
+        worth=Appraising(stage.node.lanes, prices.reference, stage.instruments, stage.clock),
+        instruments=stage.instruments,
     )
 
 

@@ -22,11 +22,14 @@ from ordergate.core.risk.policy import Edit
 from ordergate.core.risk.rules import Rule
 from ordergate.core.risk.trading_state import Remaining
 from ordergate.engine.accounts.alarms import Standing
+from ordergate.engine.accounts.lanes import Lanes
 from ordergate.engine.accounts.runs import RunView
 from ordergate.engine.answering.answers import BreakAnswer, DeadManView, GroupAnswer, RunAsked
 from ordergate.engine.limits.changes import Plan
 from ordergate.engine.limits.desk import Edited
 from ordergate.engine.limits.rehearsal import Rehearsed
+from ordergate.engine.worth.appraising import Appraising
+from ordergate.engine.worth.prices import PriceBoard
 from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.ports.identity import Shown
 from ordergate.ports.views import Page
@@ -312,6 +315,7 @@ def deps_of(
     bounds = bounds or Bounds()
     hub = Hub(books)
     books.audience = hub
+    prices = PriceBoard(hub)
     return ApiDeps(
         env=Env.PAPER,
         version="0.0.0",
@@ -327,6 +331,8 @@ def deps_of(
         dead_man=NobodyArmed(),
         drop_copy=DropCopy(copies or MemorySurveillance(), Env.PAPER, [ACCOUNT, OTHER_ACCOUNT]),
         views=books,
+        prices=prices,
+        worth=Appraising(Lanes(), prices.reference, INSTRUMENTS, clock),
         identity=identity,
         hub=hub,
         instruments=INSTRUMENTS,

@@ -26,6 +26,8 @@ from ordergate.api import (
     group_schemas,
     limit_requests,
     limit_schemas,
+    market,
+    market_schemas,
     problems,
     program_requests,
     program_schemas,
@@ -52,6 +54,7 @@ from ordergate.engine.desks import access_desk, programs_desk, strategies_desk
 from ordergate.engine.limits import rehearsal
 from ordergate.engine.limits import use as limits_use
 from ordergate.engine.limits import views as limits_views
+from ordergate.engine.worth import appraising
 from tests.api.asking import a_key, an_order
 from tests.api.people import ADMIN_URL
 
@@ -108,6 +111,11 @@ SAME = [
     (views.ExecutionView, schemas.Execution),
     (views.PositionView, schemas.Position),
     (views.BalanceView, schemas.Balance),
+    (appraising.HeldView, account_schemas.Held),
+    (appraising.Appraisal, account_schemas.Appraisal),
+    (market.QuoteView, market_schemas.LastQuote),
+    (market.TradeView, market_schemas.LastTrade),
+    (market.LastPricesView, market_schemas.LastPrices),
     (events.FailedControl, schemas.FailedControl),
     (answers.ControlResult, schemas.ControlResult),
     (answers.Preview, schemas.Preview),

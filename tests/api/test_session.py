@@ -215,7 +215,7 @@ def test_following_and_leaving_are_told_to_the_driver() -> None:
 
 def test_prices_are_watched_by_symbol_and_left_by_symbol() -> None:
     session = a_session()
-    watch, done = said(session, type="subscribe", channel="quotes", symbols=["ESM4", "BTC/USD", "ESM4"])
+    done, watch = said(session, type="subscribe", channel="quotes", symbols=["ESM4", "BTC/USD", "ESM4"])
     assert watch == Watch("quotes", ("ESM4", "BTC/USD"))
     assert only([done])["symbols"] == ["BTC/USD", "ESM4"]
     unwatch, _ = said(session, type="unsubscribe", channel="quotes", symbols=["ESM4", "NOPE"])

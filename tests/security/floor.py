@@ -37,6 +37,7 @@ from ordergate.engine.reconciling.rhythm import Rhythm
 from ordergate.engine.supervisor import Supervisor
 from ordergate.engine.wire.dispatcher import Pace
 from ordergate.engine.world import Served, World
+from ordergate.engine.worth.appraising import Appraising
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.journal.memory_views import MemoryViews
@@ -123,6 +124,8 @@ class Floor(Everybody):
             dead_man=self.node.dead_man,
             drop_copy=DropCopy(MemorySurveillance(), self.env, list(self.accounts.values())),
             views=views,
+            prices=self.node.prices,
+            worth=Appraising(self.node.lanes, self.node.prices.reference, {ES: INSTRUMENT}, self.clock),
             identity=self.security.bearer,
             hub=hub,
             instruments={ES: INSTRUMENT},

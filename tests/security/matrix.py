@@ -157,6 +157,7 @@ MATRIX: Final[dict[str, Row]] = {
     ),
     "GET /v1/instruments": Row(None, "nobody", "/v1/instruments"),
     "GET /v1/instruments/{symbol}": Row(None, "nobody", "/v1/instruments/ESH4"),
+    "GET /v1/quotes": Row(Scope.MARKET_DATA_READ, "nobody", "/v1/quotes?symbol=ESH4"),
     "GET /v1/risk/limits": Row(RISK, "account", "/v1/risk/limits?account_id={account}"),
     "GET /v1/risk/limits/{rule_id}": Row(RISK, "account", "/v1/risk/limits/{rule}"),
     "PUT /v1/risk/limits/{rule_id}": Row(LIMIT, "account", "/v1/risk/limits/{rule}", _rule, SEEN),

@@ -8,7 +8,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 
 from ordergate.api.cursors import CURSOR_LENGTH_MAX
 from ordergate.api.requests import BREAK_ID
-from ordergate.api.schemas import PAGE_MAX, AccountId, Asked, Balance, Label, Reason
+from ordergate.api.schemas import PAGE_MAX, AccountId, Asked, Balance, Figure, Label, Position, Reason
 from ordergate.core.accounts.breaks import Action, Nature, Severity, State
 from ordergate.engine.accounts.runs import RunResult
 
@@ -125,8 +125,38 @@ class RunAsked(BaseModel):
     run: Run | None
 
 
-class Account(BaseModel):
-    """`seq` and `stream_id` are where the account's event stream stood at this moment."""
+class Held(Position):
+    """A position that is open, and what it is worth now.
+
+    `mark` is the middle of the last quote, or the last trade when that is newer, and `mark_at` its time.
+    `unrealised_pnl` is in the instrument's currency, the multiplier included.
+    """
+
+    mark: Figure | None
+    mark_at: AwareDatetime | None
+    unrealised_pnl: Figure | None
+
+
+class Appraisal(BaseModel):
+    """`currency` is the account's own, in which all but the positions is.
+
+    `equity` is all cash and what everything held adds to it. `buying_power` is what the broker said last, and
+    `buying_power_at` when. What is not known is null.
+    """
+
+    as_of: AwareDatetime
+    currency: str | None
+    equity: Figure | None
+    buying_power: Figure | None
+    buying_power_at: AwareDatetime | None
+    positions: list[Held]
+
+
+class Account(Appraisal):
+    """`seq` and `stream_id` are where the account's event stream stood at this moment.
+
+    From `as_of` on it is what that is worth at the last prices. What is not known is null.
+    """
 
     id: AccountId
     env: Literal["paper", "live"]

@@ -34,6 +34,7 @@ from ordergate.api.routes.limits import LimitRoutes, limit_listings
 from ordergate.api.routes.listings import account_listings, instrument_listings, order_listings
 from ordergate.api.routes.orders import OrderRoutes
 from ordergate.api.routes.programs import ProgramRoutes, program_listings
+from ordergate.api.routes.quotes import quote_listings
 from ordergate.api.routes.reconciliation import BreakRoutes, reconciliation_listings
 from ordergate.api.routes.strategies import StrategyRoutes, strategy_listings
 from ordergate.api.routes.surveillance import surveillance_listings
@@ -85,6 +86,7 @@ def create_app(deps: ApiDeps) -> Gateway:
         account_listings(deps, door),
         alarm_listings(deps, door),
         instrument_listings(deps, door),
+        quote_listings(deps, door),
         limit_listings(deps, door),
         reconciliation_listings(deps, door),
         group_listings(deps, door),

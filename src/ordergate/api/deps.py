@@ -12,6 +12,7 @@ import msgspec
 
 from ordergate.api.administration import AccessLike, ProgramsLike, StrategiesLike
 from ordergate.api.json_bodies import BYTES_MAX
+from ordergate.api.market import PricesLike, WorthLike
 from ordergate.api.places import Room
 from ordergate.api.quotas import Quotas, Rate
 from ordergate.api.stored_credentials import Credentials
@@ -388,6 +389,8 @@ class Deps(msgspec.Struct, frozen=True, kw_only=True):
     dead_man: DeadManLike
     drop_copy: DropCopyLike
     views: SeenViews
+    prices: PricesLike
+    worth: WorthLike
     identity: Identity
     signatures: Signatures | None = None
     instruments: Mapping[Symbol, Instrument]

@@ -53,6 +53,7 @@ STATUS: Final[Mapping[Code, int]] = {
     Code.ORDER_PROVEN: 409,
     Code.NOTHING_TO_CHANGE: 409,
     Code.UNKNOWN_INSTRUMENT: 422,
+    Code.NO_PRICE: 404,
     Code.BREAK_SETTLED: 409,
     Code.BREAK_CHANGED: 409,
     Code.ACTION_NOT_ALLOWED: 409,

@@ -354,7 +354,7 @@ SCOPE_WORDS = {
     Scope.ORDERS_WRITE: "place, change and cancel orders",
     Scope.ACCOUNTS_READ: "see accounts, positions, balances, executions, alarms, breaks and reconciliations",
     Scope.ACCOUNTS_WRITE: "assign and resolve breaks, and ask for a reconciliation",
-    Scope.MARKET_DATA_READ: "stream quotes and trades",
+    Scope.MARKET_DATA_READ: "see quotes and trades",
     Scope.RISK_READ: "see limits, their use, and the kill switch",
     Scope.SURVEILLANCE_READ: "see the drop copy: executions, busts, stops, overrides and changes of limits",
     Scope.RISK_WRITE: "change and approve limits; includes operations:write",

@@ -65,6 +65,7 @@ class Code(StrEnum):
     ORDER_PROVEN = "order-proven", "The broker shows the order; its word counts and nobody else's."
     NOTHING_TO_CHANGE = "nothing-to-change", "The replacement equals the order as it is."
     UNKNOWN_INSTRUMENT = "unknown-instrument", "The symbol is not listed here."
+    NO_PRICE = "no-price", "The instrument is listed, and neither a quote nor a trade of it is known."
     # Breaks
     BREAK_SETTLED = "break-settled", "The break has been healed or resolved already."
     BREAK_CHANGED = "break-changed", "The sides differ in another way by now; look again."

@@ -34,6 +34,7 @@ from ordergate.engine.node import Node
 from ordergate.engine.reconciling.rhythm import Rhythm
 from ordergate.engine.wire.dispatcher import Pace
 from ordergate.engine.world import Served, World
+from ordergate.engine.worth.appraising import Appraising
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.journal.fence import FencedViews, place_owners
 from ordergate.journal.kill_rows import KillRows
@@ -231,6 +232,8 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
             dead_man=node.dead_man,
             drop_copy=watched.drop_copy,
             views=fenced,
+            prices=node.prices,
+            worth=Appraising(node.lanes, node.prices.reference, settings.symbols, clock),
             identity=identity.bearer,
             signatures=identity.signatures,
             hub=hub,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Path, Query
+from msgspec.structs import asdict
 from starlette.responses import Response
 
 from ordergate.api import account_schemas, schemas
@@ -98,7 +99,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
         "/v1/accounts/{account_id}",
         response_model=account_schemas.Account,
         responses=failing(400, 403, 404),
-        summary="One account, as of one moment",
+        summary="One account as of one moment, and what it is worth at the last prices",
     )
     async def show_account(account_id: AccountPath, _: Nothing, principal: Principal = entered) -> Response:
         account = own(principal, account_id)
@@ -116,6 +117,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
             named("open_orders", len(snapshot.orders)),
             listed("balances", snapshot.balances),
             listed("breaks", [aged(body, now) for body in breaks.bodies]),
+            *(named(name, value) for name, value in asdict(deps.worth.of(account, snapshot)).items()),
         )
         return json_reply(body)
 

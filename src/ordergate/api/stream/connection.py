@@ -38,6 +38,7 @@ from ordergate.api.stream.feed import Subscriber
 from ordergate.api.stream.guest import Guest
 from ordergate.api.stream.hub import GOING_AWAY, CannotFollow, Hub, subscriber_of
 from ordergate.api.stream.outbox import Outbox
+from ordergate.api.stream.prices import tell_latest
 from ordergate.api.stream.session import Session
 from ordergate.api.stream.wire import framed
 from ordergate.core.access import Principal
@@ -205,6 +206,7 @@ class Connection:
                 self._drop_copy.leave()
             case Watch():
                 self._hub.watch(self._outbox, action.channel, action.symbols)
+                tell_latest(self._deps.prices, self._outbox, action.channel, action.symbols)
             case Unwatch():
                 self._hub.unwatch(self._outbox, action.channel, action.symbols)
             case Close():

@@ -276,7 +276,7 @@ class Session:
         if no is not None:
             return [_error(no, frame.id)]
         watched.update(symbols)
-        return [Watch(channel, symbols), Send(frames.subscribed_prices(channel, watched, frame.id))]
+        return [Send(frames.subscribed_prices(channel, watched, frame.id)), Watch(channel, symbols)]
 
     def _unsubscribe(self, frame: frames.Unsubscribe) -> Actions:
         """Leaving what was not joined is no error: the client ends up where it wants to be."""

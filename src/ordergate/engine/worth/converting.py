@@ -37,11 +37,16 @@ def converted(
     needed = {account.currency, *account.foreign_cash, *elsewhere, valuation.home or home}
     if currency is not None:
         needed.add(currency)
+    rates = rates_of(limits.fx_rates, quoted_by(references), home, sorted(needed))
+    valuation.express(home, rates)
+    return Fx(home, rates, AGE_MAX if limits.fx_max_age is None else limits.fx_max_age)
+
+
+def quoted_by(references: References) -> Callable[[Symbol], Quoted | None]:
+    """The prices of the market, as rates are made of them."""
 
     def quoted(symbol: Symbol) -> Quoted | None:
         found = references(symbol)
         return None if found is None else Quoted(found.price, found.at, found.source)
 
-    rates = rates_of(limits.fx_rates, quoted, home, sorted(needed))
-    valuation.express(home, rates)
-    return Fx(home, rates, AGE_MAX if limits.fx_max_age is None else limits.fx_max_age)
+    return quoted

@@ -43,6 +43,9 @@ class PriceBoard:
     def quote(self, symbol: Symbol) -> Quote | None:
         return self._quotes.get(symbol)
 
+    def trade(self, symbol: Symbol) -> Trade | None:
+        return self._trades.get(symbol)
+
     def top(self, symbol: Symbol) -> Top | None:
         """The latest quote, whatever it says."""
         quote = self._quotes.get(symbol)

@@ -11,7 +11,7 @@ SCOPE_WORDS: Final = {
     Scope.ORDERS_WRITE: "place, change and cancel orders",
     Scope.ACCOUNTS_READ: "see accounts, positions, balances, executions and differences",
     Scope.ACCOUNTS_WRITE: "settle differences with the broker, and ask for a reconciliation",
-    Scope.MARKET_DATA_READ: "stream quotes and trades",
+    Scope.MARKET_DATA_READ: "see quotes and trades",
     Scope.RISK_READ: "see limits, their use, and the kill switch",
     Scope.RISK_WRITE: "change and approve limits, turn the kill switch, resolve orders in question",
     Scope.SURVEILLANCE_READ: "see what surveillance is told",
