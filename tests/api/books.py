@@ -244,7 +244,7 @@ class Books(Ledger):
                 results.append(CancelResult(order_id=order.id, code="cancel-requested"))
         return CancelAllAnswer(results=tuple(results))
 
-    def preview(self, principal: Principal, terms: Terms) -> Preview | Refusal:
+    async def preview(self, principal: Principal, terms: Terms) -> Preview | Refusal:
         no = self._no_entry(principal, terms.account)
         if no is not None:
             return no

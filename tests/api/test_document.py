@@ -118,6 +118,7 @@ SAME = [
     (market.LastPricesView, market_schemas.LastPrices),
     (events.FailedControl, schemas.FailedControl),
     (answers.ControlResult, schemas.ControlResult),
+    (answers.RefusalView, schemas.RefusalOfOrder),
     (answers.Preview, schemas.Preview),
     (answers.KillView, stop_schemas.KillSwitch),
     (answers.StopView, stop_schemas.StopView),

@@ -35,7 +35,7 @@ async def test_a_preview_shows_the_limits_of_its_own_strategy_and_of_no_other(
             its = rule({"max_open_orders": 3}, name=name, scope=Reach.STRATEGY, of=name)
             await edited(stage, setting(its))
         terms = msgspec.structs.replace(ORDER, strategy=strategy)
-        told = stage.gate.preview(TRADER, terms)
+        told = await stage.gate.preview(TRADER, terms)
         assert not isinstance(told, Refusal)
         assert {use.rule for use in told.limits if use.strategy is not None} == by_rule
 
@@ -44,6 +44,6 @@ async def test_a_user_is_shown_no_others_limits() -> None:
     async with Stage() as stage:
         await edited(stage, setting(rule({"max_open_orders": 3}, name="anna", scope=Reach.USER, of="anna")))
         for who, rows in ((ANNA, 1), (TRADER, 0)):
-            told = stage.gate.preview(who, ORDER)
+            told = await stage.gate.preview(who, ORDER)
             assert not isinstance(told, Refusal)
             assert len([use for use in told.limits if use.user is not None]) == rows

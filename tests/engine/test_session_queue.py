@@ -379,11 +379,11 @@ async def test_a_preview_passes_what_would_be_kept() -> None:
             limit_price=Decimal(4700),
             time_in_force=TimeInForce.DAY,
         )
-        preview = house.gate.preview(TRADER, terms)
+        preview = await house.gate.preview(TRADER, terms)
         assert not isinstance(preview, Refusal)
         assert preview.would_be_accepted
         now = msgspec.structs.replace(terms, time_in_force=TimeInForce.IOC)
-        preview = house.gate.preview(TRADER, now)
+        preview = await house.gate.preview(TRADER, now)
         assert not isinstance(preview, Refusal)
         assert not preview.would_be_accepted
 

@@ -33,7 +33,7 @@ async def test_a_venue_that_the_broker_does_not_offer_is_refused_before_risk_is_
         answer = await stage.gate.place(TRADER, ORDER, key=stage.key(), correlation="test")
         assert isinstance(answer, Refusal)
         assert (answer.code, answer.detail) == (Code.INVALID, "paper offers no venue XCME")
-        preview = stage.gate.preview(TRADER, ORDER)
+        preview = await stage.gate.preview(TRADER, ORDER)
         assert isinstance(preview, Refusal)
         assert preview.code is Code.INVALID
         offering(stage, "XEUR")

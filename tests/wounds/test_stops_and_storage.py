@@ -231,7 +231,7 @@ async def test_openalgo_1234_no_client_can_spend_the_brokers_rate_limit_by_looki
         for _ in range(500):
             assert await stage.views.order(order, (ACCOUNT,)) is not None
             assert stage.gate.limits_of(ACCOUNT) is not None
-            stage.gate.preview(TRADER, by_hand())
+            await stage.gate.preview(TRADER, by_hand())
         assert asked == []
 
 

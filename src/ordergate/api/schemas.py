@@ -222,12 +222,23 @@ class LimitUse(BaseModel):
     strategy: str | None
 
 
+class RefusalOfOrder(BaseModel):
+    """A no that is none of risk's, in the code and the words in which placing would be refused."""
+
+    code: Code
+    detail: str
+
+
 class Preview(BaseModel):
-    """What risk would say now, and how much of the limits is used. It promises nothing about later."""
+    """What would be said to the order now, and how much of the limits is used.
+
+    `refusals` are why it would not even come before risk. It promises nothing about later.
+    """
 
     would_be_accepted: bool
     controls: list[ControlResult]
     limits: list[LimitUse] = []
+    refusals: list[RefusalOfOrder] = []
 
 
 class CancelResult(BaseModel):

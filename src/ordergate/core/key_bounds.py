@@ -32,8 +32,16 @@ def refuse_use(bounds: KeyBounds | None, symbol: Symbol | None, strategy: str | 
     """Of an instrument, or of all of them, by a strategy."""
     if bounds is None:
         return None
+    return refuse_instrument(bounds, symbol) or refuse_strategy_of_key(bounds, strategy)
+
+
+def refuse_instrument(bounds: KeyBounds, symbol: Symbol | None) -> Refusal | None:
     if bounds.instruments and symbol not in bounds.instruments:
         return Refusal(Code.KEY_INSTRUMENT, f"the key is not for {symbol or 'every instrument'}")
+    return None
+
+
+def refuse_strategy_of_key(bounds: KeyBounds, strategy: str | None) -> Refusal | None:
     if bounds.strategies and strategy not in bounds.strategies:
         return Refusal(Code.KEY_STRATEGY, f"the key is not for {strategy or 'orders without a strategy'}")
     return None

@@ -82,7 +82,7 @@ class OrderRoutes:
         terms = await self._terms(call)
         if isinstance(terms, Refusal):
             return refused(terms, call.correlation)
-        answer = self._gate.preview(principal, terms)
+        answer = await self._gate.preview(principal, terms)
         if isinstance(answer, Refusal):
             return refused(answer, call.correlation, challenge(answer, Scope.ORDERS_READ))
         return Reply(200, _encode(answer))

@@ -63,12 +63,23 @@ class ControlResult(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_de
     shadow: bool = False
 
 
+class RefusalView(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A no that is none of risk's, in the code and the words in which `place` would say it."""
+
+    code: str
+    detail: str
+
+
 class Preview(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """`limits` are the account's and the symbol's, each with its use and the rule it comes from."""
+    """`limits` are the account's and the symbol's, each with its use and the rule it comes from.
+
+    `refusals` are why the order would not even come before risk.
+    """
 
     would_be_accepted: bool
     controls: tuple[ControlResult, ...]
     limits: tuple[Use, ...] = ()
+    refusals: tuple[RefusalView, ...] = ()
 
 
 class LeftOrder(msgspec.Struct, frozen=True, gc=False, kw_only=True):

@@ -116,7 +116,7 @@ class Gate(KillGate):
         def decide() -> Decided | Refusal:
             label = terms.client_order_id
             if used_before or (label and seat.lane.books.has_client_order_id(label)):
-                return Refusal(Code.DUPLICATE_CLIENT_ORDER_ID, f"{label} was used before")
+                return _duplicate(terms)
             return self._place(seat, terms, request, principal)
 
         return await self._decided(seat, request, decide, wait_s, deadline_s)
@@ -298,19 +298,25 @@ class Gate(KillGate):
             return CancelAllAnswer(results=results, replayed=True)
         return await cancels.ask_all(seat, request, at=self._clock.now(), symbol=symbol, within_s=DEADLINE_S)
 
-    def preview(self, principal: Principal, terms: Terms) -> Preview | Refusal:
-        """What every control would say now. Changes and counts nothing."""
+    async def preview(self, principal: Principal, terms: Terms) -> Preview | Refusal:
+        """What every control would say now, and who else would say no. Changes and counts nothing."""
         seat = self._seat(principal, Scope.ORDERS_READ, terms.account)
         if isinstance(seat, Refusal):
             return seat
         if terms.symbol not in self._instruments:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
+        used_before = await self._once.has_client_order_id(seat, terms)
         if (trouble := seat.trouble) is not None:
             return Refusal(Code.NOT_READY, trouble)
         if (no := unroutable(seat, terms)) is not None:
             return no
+        # A client that has to sign is asked about the order alone: it need not sign what places nothing.
+        taken = self._seat_for(msgspec.structs.replace(principal, signed=True), terms)
+        found = [taken] if isinstance(taken, Refusal) else []
+        found += [_duplicate(terms)] if used_before else []
+        found += self._keys.every_no(principal, terms)
         limits = self._limits.uses(terms, principal.subject)
-        return preview_of(self._judging.preview(seat, terms, user=principal.subject), limits)
+        return preview_of(self._judging.preview(seat, terms, user=principal.subject), limits, found)
 
     def limits_of(self, account: AccountId) -> bytes | None:
         """The account's limits as JSON; None where it has none."""
@@ -393,6 +399,10 @@ class Gate(KillGate):
         received_at: datetime | None = None,
     ) -> Request:
         return envelopes.request(self._env, asker, route, seat.lane.account, fields, received_at=received_at)
+
+
+def _duplicate(terms: Terms) -> Refusal:
+    return Refusal(Code.DUPLICATE_CLIENT_ORDER_ID, f"{terms.client_order_id} was used before")
 
 
 def _tell_once(soon: asyncio.Future[Answer | Refusal | None], answer: Answer | Refusal | None) -> None:

@@ -20,7 +20,13 @@ from ordergate.core.cool_down import Loosened, loosened, refuse_cooling
 from ordergate.core.faults import Fault
 from ordergate.core.ids import Symbol
 from ordergate.core.instruments import Instrument
-from ordergate.core.key_bounds import refuse_flatten, refuse_use, refuse_value
+from ordergate.core.key_bounds import (
+    refuse_flatten,
+    refuse_instrument,
+    refuse_strategy_of_key,
+    refuse_use,
+    refuse_value,
+)
 from ordergate.core.orders.commands import ReplaceOrder
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Terms
@@ -70,6 +76,19 @@ class KeyGuard:
                 bounds, self._instruments[symbol], terms.quantity, prices
             )
         return no and self._noted(no, asked, symbol, terms.strategy)
+
+    def every_no(self, principal: Principal, terms: Terms) -> list[Refusal]:
+        """All that `refuse_order` might say of it, for whoever only asks: nothing is written."""
+        bounds, symbol = principal.bounds, terms.symbol
+        found = [self._refuse_cooling(principal), self.refuse_strategy(principal.tenant, terms)]
+        if bounds is not None:
+            prices = (terms.limit_price, terms.stop_price, self._judging.market_price(symbol))
+            found += [
+                refuse_instrument(bounds, symbol),
+                refuse_strategy_of_key(bounds, terms.strategy),
+                refuse_value(bounds, self._instruments[symbol], terms.quantity, prices),
+            ]
+        return [no for no in found if no is not None]
 
     def refuse_replacement(self, asked: Asked, order: Order | None, command: ReplaceOrder) -> Refusal | None:
         """Of the order as it would become; one that is not there is somebody else's to refuse."""

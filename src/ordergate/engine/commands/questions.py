@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from ordergate.core.refusals import Refusal
 from ordergate.core.risk.judge import Verdict
 from ordergate.core.risk.utilization import Use
 from ordergate.engine.accounts.lanes import Lanes
-from ordergate.engine.answering.answers import ControlResult, Preview
+from ordergate.engine.answering.answers import ControlResult, Preview, RefusalView
 from ordergate.engine.desks.control_stream import UNREAD
 from ordergate.engine.limits.desk import LimitsDesk
 from ordergate.engine.stopping.kill_switch import KillSwitch
 
 
-def preview_of(verdicts: Iterable[Verdict], limits: Sequence[Use] = ()) -> Preview:
-    """Every control's verdict, with the numbers of those that failed, and what is used of the limits."""
+def preview_of(
+    verdicts: Iterable[Verdict], limits: Sequence[Use] = (), found: Iterable[Refusal] = ()
+) -> Preview:
+    """Every control's verdict, with the numbers of those that failed, and what is used of the limits.
+
+    `found` is every no besides risk's.
+    """
     controls = tuple(_result(verdict) for verdict in verdicts)
-    accepted = all(one.passed or one.shadow for one in controls)
-    return Preview(would_be_accepted=accepted, controls=controls, limits=tuple(limits))
+    refusals = tuple(RefusalView(code=no.code.value, detail=no.detail) for no in found)
+    accepted = not refusals and all(one.passed or one.shadow for one in controls)
+    return Preview(would_be_accepted=accepted, controls=controls, limits=tuple(limits), refusals=refusals)
 
 
 def reasons_not_ready(
