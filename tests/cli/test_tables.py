@@ -17,17 +17,37 @@ from tests.cli.asking import ordergate
 AT = "2026-01-05T15:00:00.250Z"
 
 ORDER: dict[str, Any] = {
-    "id": "P-1", "status": "working", "symbol": "ESH4", "side": "buy", "type": "stop_limit",
-    "cum_qty": "0", "quantity": "3", "avg_px": None, "updated_at": AT,
-    "limit_price": "4800", "stop_price": "4790",
+    "id": "P-1",
+    "status": "working",
+    "symbol": "ESH4",
+    "side": "buy",
+    "type": "stop_limit",
+    "cum_qty": "0",
+    "quantity": "3",
+    "avg_px": None,
+    "updated_at": AT,
+    "limit_price": "4800",
+    "stop_price": "4790",
 }
 GROUP: dict[str, Any] = {
-    "id": "G-1", "type": "oco", "status": "active", "symbol": "ESH4", "quantity": "3",
-    "exited": "0", "reason": None,
+    "id": "G-1",
+    "type": "oco",
+    "status": "active",
+    "symbol": "ESH4",
+    "quantity": "3",
+    "exited": "0",
+    "reason": None,
 }
 BREAK: dict[str, Any] = {
-    "id": "brk-1", "severity": "info", "state": "open", "nature": "cash", "subject": "EUR",
-    "ours": "0", "theirs": "1", "age_s": 3, "owner": None,
+    "id": "brk-1",
+    "severity": "info",
+    "state": "open",
+    "nature": "cash",
+    "subject": "EUR",
+    "ours": "0",
+    "theirs": "1",
+    "age_s": 3,
+    "owner": None,
 }
 LISTS = [(tables.orders, ORDER), (tables.groups, GROUP), (tables.breaks, BREAK)]
 Listing = Callable[[list[dict[str, Any]]], Table]

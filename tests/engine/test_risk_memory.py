@@ -109,13 +109,16 @@ async def test_the_highest_profit_of_the_day_survives_a_restart() -> None:
         assert await refused(stage) == {"R18 drawdown"}
 
 
-async def test_a_run_of_the_price_is_remembered_over_a_restart() -> None:
+@pytest.mark.parametrize("ahead_s", [0, 7_200], ids=["a true clock", "a clock that runs ahead meanwhile"])
+async def test_a_run_of_the_price_is_remembered_over_a_restart(ahead_s: int) -> None:
     each = {"drift_percent": "1", **LIMITED}
     async with Stage(limits={"drift_window_s": "3600", "instruments": {"ESH4": each}}) as stage:
         await stage.accepted(limit="4800")
         stage.price(Decimal(4860))
         assert await drifted(stage)
+        stage.clock.wrong_by = timedelta(seconds=ahead_s)
         await stage.restart()
+        stage.clock.wrong_by = timedelta()
         assert await drifted(stage)
         await stage.clock.move(3601)
         stage.price(Decimal(4860))

@@ -15,8 +15,6 @@ from ordergate.core.faults import JournalCorrupt, StaleEpoch, Unfoldable
 from ordergate.core.ids import E
 from ordergate.core.instruments import by_any_name, names_of
 from ordergate.core.orders.events import AnyOrderEvent, OrderAcknowledged
-from ordergate.core.risk.memories import PricesSeen
-from ordergate.core.risk.recent import RecentOrders
 from ordergate.core.risk.valuation import Totals
 from ordergate.core.risk.view import Freshness
 from ordergate.engine.accounts.alarms import Alarms, StandingAlarms
@@ -35,6 +33,7 @@ from ordergate.engine.commands.judging import Judging
 from ordergate.engine.commands.key_guard import KeyGuard
 from ordergate.engine.commands.resolving import Resolving
 from ordergate.engine.commands.session_queue import SessionQueue
+from ordergate.engine.limits.recalling import recall
 from ordergate.engine.limits.room import desk_for
 from ordergate.engine.reconciling.account_sync import AccountSync
 from ordergate.engine.reconciling.reconciler import Reconciler
@@ -353,19 +352,7 @@ class Node:
             seat.lane.record(events, correlation="renamed")
 
     def _remember_recent(self, seat: Seat) -> None:
-        """What risk calls recent is what is durable: a decision that was lost never happened."""
-        seat.recent, seat.prices_seen = RecentOrders(), PricesSeen(seat.drift_window)
-        if seat.limits is None:
-            return
-        since = self._world.clock.now() - (run := seat.drift_window)
-        books = seat.lane.books
-        for order in (*books.orders_accepted_since(None), *books.held_orders()):
-            seat.recent.remember(order.said, order.accepted_at)
-        listed = by_any_name(self._world.instruments)
-        for order in books.orders_accepted_since(since):
-            if order.reference_price is not None and order.terms.symbol in listed:
-                symbol = listed[order.terms.symbol].symbol
-                seat.prices_seen.remember(symbol, order.reference_price, order.accepted_at, run)
+        recall(seat, self._world.instruments, self._world.clock.now())
 
     async def _keep_gauges(self) -> None:
         while True:

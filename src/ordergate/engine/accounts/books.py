@@ -146,10 +146,10 @@ class Books:
         """The orders that ended last, the last one first."""
         return itertools.islice(reversed(self._final.values()), most)
 
-    def orders_accepted_since(self, since: datetime | None) -> list[Order]:
-        """Orders that risk approved since then, oldest first; None for all that memory has not let go."""
+    def orders_accepted(self) -> list[Order]:
+        """Orders that risk approved and memory has not let go, oldest first."""
         held = itertools.chain(self._open.values(), self._final.values())
-        ours = [one for one in held if (since is None or one.accepted_at >= since) and not one.external]
+        ours = [one for one in held if not one.external]
         accepted = [one for one in ours if one.status not in (Status.DENIED, Status.HELD)]
         return sorted(accepted, key=lambda order: order.accepted_at)
 

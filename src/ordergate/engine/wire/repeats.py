@@ -14,7 +14,7 @@ import msgspec
 
 from ordergate.core.money import ZERO
 from ordergate.core.orders.executions import looks_like, of_the_same_moment
-from ordergate.core.orders.order import Order
+from ordergate.core.orders.order import Execution, Order
 from ordergate.core.orders.reports import BustedReport, ExecutedReport
 from ordergate.engine.accounts.lanes import Seat
 
@@ -42,12 +42,18 @@ async def repeat_of(seat: Seat, order: Order, report: ExecutedReport | BustedRep
         return None
     listed = await _listed(seat, order, report.broker_order_id)
     is_listed = report.exec_id in listed
-    if is_listed:  # what stands beside it there is another one; lists may leave out busts
-        alike = [one for one in alike if one not in listed and order.executions[one].quantity != ZERO]
+    if is_listed:
+        moment = listed[report.exec_id] or report.broker_at
+        alike = [one for one in alike if one not in listed and _may_be_of(order.executions[one], moment)]
     if not alike:
         return None
     sum_moved_on = report.cum_qty == order.cum_qty + report.quantity
     return Repeat(alike[0], is_sure=is_listed or not sum_moved_on, is_listed=is_listed)
+
+
+def _may_be_of(known: Execution, moment: datetime | None) -> bool:
+    """Whether it may be what the list shows of that moment. What was taken back it need not show."""
+    return known.quantity != ZERO and (moment is None or known.at in (None, moment))
 
 
 async def _taken_back(seat: Seat, order: Order, report: BustedReport) -> Repeat | None:
