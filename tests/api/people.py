@@ -277,7 +277,14 @@ class NobodyArmed:
     """Dead man's switches that are armed and never expire."""
 
     async def arm(
-        self, principal: Principal, session: str, *, timeout_s: int, gtc: Remaining, correlation: str
+        self,
+        principal: Principal,
+        session: str,
+        *,
+        timeout_s: int,
+        gtc: Remaining,
+        correlation: str,
+        connection: object = None,
     ) -> DeadManView | Refusal:
         return DeadManView(
             session=session,
@@ -292,10 +299,10 @@ class NobodyArmed:
     async def disarm(self, *_: object, **__: object) -> DeadManView | Refusal:
         return Refusal(Code.NOT_FOUND, "no switch of the session is armed")
 
-    def refresh(self, *_: object) -> DeadManView | Refusal:
+    def refresh(self, principal: Principal, session: str, connection: object = None) -> DeadManView | Refusal:
         return Refusal(Code.NOT_FOUND, "no switch of the session is armed")
 
-    def gone(self, principal: Principal, session: str, why: str) -> None: ...
+    def gone(self, principal: Principal, session: str, why: str, connection: object = None) -> None: ...
 
     def of(self, principal: Principal) -> Sequence[DeadManView]:
         return ()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,6 +14,9 @@ from ordergate.api.stream import frames
 from ordergate.api.stream.actions import DeadManAsked, Send
 from ordergate.api.stream.dead_man import DeadManOfStream
 from ordergate.core.access import Principal
+from ordergate.core.refusals import Refusal
+from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.answering.answers import DeadManView
 from tests.api.people import EVERYTHING, NobodyArmed, principal
 from tests.api.served import Served
 from tests.api.sessions import a_session
@@ -25,9 +29,31 @@ class Remembering(NobodyArmed):
 
     def __init__(self) -> None:
         self.lost: list[tuple[str, str]] = []
+        self.connections: list[object] = []
+        self.writes = asyncio.Event()
+        self.writes.set()
 
-    def gone(self, principal: Principal, session: str, why: str) -> None:
+    async def arm(
+        self,
+        principal: Principal,
+        session: str,
+        *,
+        timeout_s: int,
+        gtc: Remaining,
+        correlation: str,
+        connection: object = None,
+    ) -> DeadManView | Refusal:
+        self.connections.append(connection)
+        await self.writes.wait()
+        return await super().arm(principal, session, timeout_s=timeout_s, gtc=gtc, correlation=correlation)
+
+    def refresh(self, principal: Principal, session: str, connection: object = None) -> DeadManView | Refusal:
+        self.connections.append(connection)
+        return super().refresh(principal, session)
+
+    def gone(self, principal: Principal, session: str, why: str, connection: object = None) -> None:
         self.lost.append((principal.client_id, session))
+        self.connections.append(connection)
 
 
 async def asked(stream: DeadManOfStream, frame: frames.AnyDeadManFrame) -> dict[str, Any]:
@@ -50,6 +76,41 @@ async def test_a_lost_stream_counts_at_once_only_where_the_client_said_so(on_dis
     stream.disconnected()
     stream.disconnected()
     assert dead_man.lost == ([("trader", "algo")] if on_disconnect else [])
+
+
+async def test_a_stream_says_which_it_is_whenever_it_is_heard_or_lost() -> None:
+    dead_man = Remembering()
+    stream = DeadManOfStream(dead_man)
+    await asked(stream, frames.DeadManArm(gtc="keep", on_disconnect=True))
+    await asked(stream, frames.DeadManRefresh())
+    stream.disconnected()
+    assert dead_man.connections == [stream, stream, stream]
+
+
+async def test_whether_a_lost_stream_counts_is_what_the_client_said_last() -> None:
+    dead_man = Remembering()
+    stream = DeadManOfStream(dead_man)
+    for on_disconnect in (True, False):
+        await asked(stream, frames.DeadManArm(gtc="keep", on_disconnect=on_disconnect))
+    stream.disconnected()
+    assert dead_man.lost == []
+
+
+@pytest.mark.parametrize("gateway_leaves", [True, False])
+async def test_a_stream_that_is_lost_while_it_arms_counts_once_that_is_armed(gateway_leaves: bool) -> None:
+    dead_man = Remembering()
+    stream = DeadManOfStream(dead_man)
+    dead_man.writes.clear()
+    arming = asyncio.create_task(
+        asked(stream, frames.DeadManArm(gtc="keep", session="a", on_disconnect=True))
+    )
+    await asyncio.sleep(0)
+    if gateway_leaves:
+        stream.forget()
+    stream.disconnected()
+    dead_man.writes.set()
+    await arming
+    assert dead_man.lost == ([] if gateway_leaves else [("trader", "a")])
 
 
 async def test_a_gateway_that_goes_away_is_no_client_that_did() -> None:

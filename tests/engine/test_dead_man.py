@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -14,10 +15,11 @@ from ordergate.core.ids import AccountId, OrderId, cl_ord_id
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
-from ordergate.core.risk.trading_state import Remaining
+from ordergate.core.risk.trading_state import DeadManExpired, Remaining
 from ordergate.engine.answering.answers import Answer, DeadManView
 from ordergate.ports.broker import Outcome, Rejected
-from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
+from tests.engine.killing import control
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage, let_run
 
 KINDS = ("dead_man_armed", "dead_man_disarmed", "dead_man_expired")
 
@@ -137,6 +139,143 @@ async def test_a_lost_connection_counts_at_once_and_an_order_placed_after_it_sta
         await stage.until(lambda: stage.status(order) == "canceled")
         await passes(stage, 5)
         assert stage.status(after) == "working"
+
+
+async def back_at_once(stage: Stage) -> DeadManView:
+    """The client's connection is lost, and it arms again before the expiry is written down."""
+    stage.node.dead_man.gone(TRADER, "main", "its stream was disconnected")
+    await stage.clock.move(0.05)
+    return await arm(stage)
+
+
+async def test_who_is_back_at_once_and_arms_is_armed() -> None:
+    async with Stage() as stage:
+        await working(stage)
+        await arm(stage)
+        assert (await back_at_once(stage)).state == "armed"
+        await passes(stage, 2)
+        assert [one.state for one in stage.node.dead_man.of(TRADER)] == ["armed"]
+        assert isinstance(stage.node.dead_man.refresh(TRADER, "main"), DeadManView)
+
+
+async def test_an_expiry_is_written_before_what_is_armed_after_it_and_once() -> None:
+    async with Stage() as stage:
+        await arm(stage)
+        await back_at_once(stage)
+        assert written(stage) == ["dead_man_armed", "dead_man_expired", "dead_man_armed"]
+        await passes(stage, 2)
+        assert len(written(stage)) == 3
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_who_was_back_at_once_and_goes_away_again_has_it_all_canceled(restarts: bool) -> None:
+    async with Stage() as stage:
+        await arm(stage)
+        await back_at_once(stage)
+        after = await working(stage)
+        if restarts:
+            await stage.restart()
+        await passes(stage, 50)
+        assert stage.status(after) == "working"
+        await stage.until(lambda: stage.status(after) == "canceled", within_s=15)
+
+
+async def test_what_a_client_left_is_canceled_after_a_crash_though_it_was_back_at_once() -> None:
+    async with Stage() as stage:
+        order = await working(stage)
+        await arm(stage)
+        stage.lane.ready.clear()  # the account cannot be decided on: nothing can be canceled
+        await back_at_once(stage)
+        assert stage.status(order) == "working"
+        await stage.restart()
+        await stage.until(lambda: stage.status(order) == "canceled", within_s=5)
+        assert [one.state for one in stage.node.dead_man.of(TRADER)] == ["armed"]
+
+
+async def test_what_had_expired_and_cannot_be_written_down_arms_nothing() -> None:
+    async with Stage() as stage:
+        await arm(stage)
+        stage.journal.hold()
+        stage.node.dead_man.gone(TRADER, "main", "its stream was disconnected")
+        back = asyncio.create_task(
+            stage.node.dead_man.arm(TRADER, "main", timeout_s=60, gtc=Remaining.CANCEL, correlation="test")
+        )
+        await let_run()
+        stage.journal.cut(written=False)
+        await let_run()
+        stage.journal.cut(written=False)
+        no = await back
+        assert isinstance(no, Refusal)
+        assert (no.code, written(stage)) == (Code.UNAVAILABLE, ["dead_man_armed"])
+
+
+@pytest.mark.parametrize(("arming", "then"), [(0, []), (1, ["armed"]), (2, [])])
+async def test_an_expiry_ends_its_own_arming_and_one_of_before_they_had_numbers_any(
+    arming: int, then: list[str]
+) -> None:
+    async with Stage() as stage:
+        await arm(stage)
+        await arm(stage, timeout_s=30)
+        expired = DeadManExpired(
+            at=stage.clock.now(),
+            tenant=TRADER.tenant,
+            client=TRADER.client_id,
+            session="main",
+            user=TRADER.subject,
+            why="not refreshed",
+            arming=arming,
+        )
+        await stage.node.kill_switch.note(expired, "test")
+        await passes(stage, 1)
+        assert [one.state for one in stage.node.dead_man.of(TRADER)] == then
+
+
+async def test_a_restart_goes_on_counting_armings() -> None:
+    async with Stage() as stage:
+        await arm(stage)
+        await stage.restart()
+        await arm(stage, timeout_s=30)
+        assert [one.get("arming") for one in control(stage)] == [1, 2]
+
+
+async def arm_on(stage: Stage, connection: object, timeout_s: int = 60) -> None:
+    await stage.node.dead_man.arm(
+        TRADER,
+        "main",
+        timeout_s=timeout_s,
+        gtc=Remaining.CANCEL,
+        correlation="test",
+        connection=connection,
+    )
+
+
+@pytest.mark.parametrize("timeout_s", [60, 30], ids=["as it was armed", "otherwise"])
+async def test_an_old_connection_that_is_lost_after_the_client_armed_on_another_changes_nothing(
+    timeout_s: int,
+) -> None:
+    async with Stage() as stage:
+        await arm_on(stage, "old")
+        await arm_on(stage, "new", timeout_s)
+        stage.node.dead_man.gone(TRADER, "main", "it timed out", "old")
+        assert [one.state for one in stage.node.dead_man.of(TRADER)] == ["armed"]
+
+
+async def test_an_old_connection_that_is_lost_after_the_client_refreshed_on_another_changes_nothing() -> None:
+    async with Stage() as stage:
+        await arm_on(stage, "old")
+        stage.node.dead_man.refresh(TRADER, "main", "new")
+        stage.node.dead_man.gone(TRADER, "main", "it timed out", "old")
+        assert [one.state for one in stage.node.dead_man.of(TRADER)] == ["armed"]
+
+
+@pytest.mark.parametrize("timeout_s", [60, 30], ids=["as it was armed", "otherwise"])
+async def test_a_request_is_no_other_connection(timeout_s: int) -> None:
+    async with Stage() as stage:
+        await arm_on(stage, "the only one")
+        await arm(stage, timeout_s=timeout_s)
+        stage.node.dead_man.refresh(TRADER, "main")
+        stage.node.dead_man.gone(TRADER, "main", "it was disconnected", "the only one")
+        assert stage.node.dead_man.of(TRADER) == ()
 
 
 async def test_who_may_not_place_orders_needs_no_dead_mans_switch() -> None:

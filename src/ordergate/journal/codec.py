@@ -28,6 +28,8 @@ VERSIONS: Final[Mapping[str, int]] = {
     "break_resolved": 2,
     "cancel_rejected": 2,
     "cash_adjusted": 2,
+    "dead_man_armed": 2,
+    "dead_man_expired": 2,
     "execution_busted": 2,
     "execution_corrected": 3,
     "gateway_started": 2,
@@ -70,6 +72,8 @@ UPCASTERS: Final[Mapping[tuple[str, int], Upcaster]] = {
     ("account_opened", 2): dict,  # in one currency, whatever others the broker told
     ("cash_adjusted", 1): dict,  # in the account's own
     ("order_adopted", 1): dict,  # without executions from before the account was opened
+    ("dead_man_armed", 1): dict,  # without a number
+    ("dead_man_expired", 1): dict,  # of whatever was armed when it was written
     ("execution_busted", 1): dict,  # without a revision: gone for good
     ("execution_corrected", 1): dict,  # without the correction's own id
     ("execution_corrected", 2): dict,  # without the execution's own time

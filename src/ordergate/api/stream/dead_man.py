@@ -1,10 +1,13 @@
 """A stream's part in dead man's switches: carries its frames to them, and tells when the stream is lost.
 
 Whether a lost stream counts at once, the client says when it arms; a gateway that goes away by itself never
-counts as a client that did.
+counts as a client that did. The engine knows a connection by its object here: that of a client which has
+armed or refreshed on another one since says nothing of it any more.
 """
 
 from __future__ import annotations
+
+from typing import Protocol, cast
 
 import msgspec
 
@@ -14,14 +17,37 @@ from ordergate.api.stream.actions import DeadManAsked, Send
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.answering.answers import DeadManView
+
+
+class DeadManByConnection(DeadManLike, Protocol):
+    """The engine's switches, as far as they ask which connection it is."""
+
+    async def arm(
+        self,
+        principal: Principal,
+        session: str,
+        *,
+        timeout_s: int,
+        gtc: Remaining,
+        correlation: str,
+        connection: object = None,
+    ) -> DeadManView | Refusal: ...
+
+    def refresh(
+        self, principal: Principal, session: str, connection: object = None
+    ) -> DeadManView | Refusal: ...
+
+    def gone(self, principal: Principal, session: str, why: str, connection: object = None) -> None: ...
 
 
 class DeadManOfStream:
     """One connection's. `of_disconnect` are the sessions for which losing it counts at once."""
 
     def __init__(self, dead_man: DeadManLike) -> None:
-        self._dead_man = dead_man
+        self._dead_man = cast("DeadManByConnection", dead_man)
         self._of_disconnect: dict[str, Principal] = {}
+        self._is_lost = self._is_forgotten = False
 
     async def answer_to(self, principal: Principal, asked: DeadManAsked) -> Send:
         frame = asked.frame
@@ -33,11 +59,12 @@ class DeadManOfStream:
                     timeout_s=frame.timeout_s,
                     gtc=Remaining(frame.gtc),
                     correlation=asked.correlation,
+                    connection=self,
                 )
-                if not isinstance(answer, Refusal) and frame.on_disconnect:
-                    self._of_disconnect[frame.session] = principal
+                if not isinstance(answer, Refusal):
+                    self._is_armed(principal, frame)
             case frames.DeadManRefresh():
-                answer = self._dead_man.refresh(principal, frame.session)
+                answer = self._dead_man.refresh(principal, frame.session, self)
             case _:
                 self._of_disconnect.pop(frame.session, None)
                 answer = await self._dead_man.disarm(principal, frame.session, correlation=asked.correlation)
@@ -45,11 +72,22 @@ class DeadManOfStream:
             return Send(frames.error(answer, frame.id), answer.code)
         return Send(frames.dead_man(msgspec.structs.asdict(answer), frame.id))
 
+    def _is_armed(self, principal: Principal, frame: frames.DeadManArm) -> None:
+        """The stream may have been lost while that was written down; what was said last holds."""
+        if frame.on_disconnect:
+            self._of_disconnect[frame.session] = principal
+        else:
+            self._of_disconnect.pop(frame.session, None)
+        if self._is_lost:
+            self.disconnected()
+
     def disconnected(self) -> None:
+        self._is_lost = not self._is_forgotten
         for session, principal in self._of_disconnect.items():
-            self._dead_man.gone(principal, session, "its stream was disconnected")
+            self._dead_man.gone(principal, session, "its stream was disconnected", self)
         self._of_disconnect.clear()
 
     def forget(self) -> None:
         """It is the gateway that goes away: the time that is armed runs on."""
+        self._is_forgotten = True
         self._of_disconnect.clear()

@@ -151,10 +151,11 @@ class DeadManEvent(ControlEvent, frozen=True, kw_only=True):
 
 
 class DeadManArmed(DeadManEvent, frozen=True, kw_only=True, tag="dead_man_armed"):
-    """Not written when it is only refreshed."""
+    """Not written when it is only refreshed. `arming` is its number; 0 from before they had any."""
 
     timeout_s: int
     gtc: Remaining
+    arming: int = 0
 
 
 class DeadManDisarmed(DeadManEvent, frozen=True, kw_only=True, tag="dead_man_disarmed"):
@@ -162,9 +163,13 @@ class DeadManDisarmed(DeadManEvent, frozen=True, kw_only=True, tag="dead_man_dis
 
 
 class DeadManExpired(DeadManEvent, frozen=True, kw_only=True, tag="dead_man_expired"):
-    """The client went away, and the cancels of what it had open follow."""
+    """The client went away, and the cancels of what it had open follow.
+
+    It ends that `arming` and no later one; 0, from before they had numbers, whichever it finds.
+    """
 
     why: str
+    arming: int = 0
 
 
 AnyKillEvent = KillEngaged | KillReleased | KillFlattenAsked | KillFlattenConfirmed | KillSwept

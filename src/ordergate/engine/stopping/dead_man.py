@@ -4,10 +4,12 @@ One for each session that a client names, by REST or on the stream. Arming is jo
 after a restart an armed one gets its whole time again, and one that had expired is carried on. What it
 cancels is every order that the client's user placed until then; whether orders that outlive the broker's
 own sessions (GTC) are among them, the client has to say. It never keeps a client from placing anything.
+An expiry is of one arming: a client that is back armed anew, behind it, and that one stands.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from datetime import datetime
 from functools import partial
@@ -64,11 +66,13 @@ class Armed(msgspec.Struct):
     """`expires` is a monotonic second; `expired_at` is set once it has come.
 
     `there` are the orders and groups that they had just then, of each account whose books could be asked;
-    those that had just ended are among them, for a refusal may turn out to be none.
+    those that had just ended are among them, for a refusal may turn out to be none. `connection` is the
+    one on which the client armed or refreshed it last; None where it did so by requests alone.
     """
 
     armed: DeadManArmed
     expires: float
+    connection: object = None
     expired_at: datetime | None = None
     there: dict[AccountId, frozenset[OrderId | GroupId]] = {}
 
@@ -82,21 +86,35 @@ class DeadMan:
         self._armed: dict[Key, Armed] = {}
         self._unnoted: deque[DeadManExpired] = deque(maxlen=ARMED_MAX)
         self._lingering: dict[str, float] = {}
+        self._armings = 0
+        self._noting = asyncio.Lock()  # an expiry is written once, and before what is armed after it
 
     async def arm(
-        self, principal: Principal, session: str, *, timeout_s: int, gtc: Remaining, correlation: str
+        self,
+        principal: Principal,
+        session: str,
+        *,
+        timeout_s: int,
+        gtc: Remaining,
+        correlation: str,
+        connection: object = None,
     ) -> DeadManView | Refusal:
-        """Arm it, or refresh it when it is armed so already. In force once durable."""
+        """Arm it, or refresh it when it is armed so already. In force once durable.
+
+        What had expired is written down before: nothing that comes later ends what is armed here.
+        """
         if not principal.may(Scope.ORDERS_WRITE):
             return _FORBIDDEN
         key = _key(principal, session)
         found = self._armed.get(key)
         if found is not None and found.expired_at is None:
+            self._is_there(found, connection)
             if (found.armed.timeout_s, found.armed.gtc) == (timeout_s, gtc):
-                found.expires = self._clock.monotonic() + timeout_s
                 return self._view(key, found)
+            connection = found.connection
         elif self._count(principal) >= SESSIONS_MAX or len(self._armed) >= ARMED_MAX:
             return Refusal(Code.TOO_LARGE, f"at most {SESSIONS_MAX} sessions of a client can be armed")
+        self._armings += 1
         event = DeadManArmed(
             at=self._clock.now(),
             tenant=key.tenant,
@@ -105,13 +123,17 @@ class DeadMan:
             user=principal.subject,
             timeout_s=timeout_s,
             gtc=gtc,
+            arming=self._armings,
         )
         try:
+            await self._note_expired()
             await self._kill_switch.note(event, correlation)
         except Fault as fault:
             log.error("dead_man.not_durable", client=key.client, why=str(fault))
             return Refusal(Code.UNAVAILABLE, "not armed: it could not be written down")
-        return self._view(key, self._armed[key])
+        made = self._armed[key]
+        made.connection = connection
+        return self._view(key, made)
 
     async def disarm(self, principal: Principal, session: str, *, correlation: str) -> DeadManView | Refusal:
         """The client will be away on purpose. What is not armed stays so."""
@@ -135,7 +157,7 @@ class DeadMan:
             return Refusal(Code.UNAVAILABLE, "still armed: it could not be written down")
         return msgspec.structs.replace(self._view(key, found), state="disarmed", expires_in_s=0.0)
 
-    def refresh(self, principal: Principal, session: str) -> DeadManView | Refusal:
+    def refresh(self, principal: Principal, session: str, connection: object = None) -> DeadManView | Refusal:
         """The client is there. Nothing is written."""
         if not principal.may(Scope.ORDERS_WRITE):
             return _FORBIDDEN
@@ -143,14 +165,17 @@ class DeadMan:
         found = self._armed.get(key)
         if found is None or found.expired_at is not None:
             return Refusal(Code.NOT_FOUND, f"no switch of the session {session} is armed")
-        found.expires = self._clock.monotonic() + found.armed.timeout_s
+        self._is_there(found, connection)
         return self._view(key, found)
 
-    def gone(self, principal: Principal, session: str, why: str) -> None:
-        """The client's connection is lost, and it wanted that to count at once."""
+    def gone(self, principal: Principal, session: str, why: str, connection: object = None) -> None:
+        """This connection is lost, and the client wanted that to count at once.
+
+        One that it has left behind says nothing of the client: an old one may time out long after.
+        """
         key = _key(principal, session)
         found = self._armed.get(key)
-        if found is not None and found.expired_at is None:
+        if found is not None and found.expired_at is None and found.connection is connection:
             self._expire(key, found, why)
 
     def of(self, principal: Principal) -> tuple[DeadManView, ...]:
@@ -167,10 +192,12 @@ class DeadMan:
         key = Key(event.tenant, event.client, event.session)
         match event:
             case DeadManArmed():
+                self._armings = max(self._armings, event.arming)
                 self._armed[key] = Armed(event, self._clock.monotonic() + event.timeout_s)
             case DeadManExpired():
                 found = self._armed.get(key)
-                if found is not None and found.expired_at is None:
+                is_of = found is not None and event.arming in (0, found.armed.arming)
+                if found is not None and is_of and found.expired_at is None:
                     self._begin(key, found, event.at)
             case _:
                 self._armed.pop(key, None)
@@ -180,9 +207,7 @@ class DeadMan:
         while True:
             await self._clock.sleep(LOOK_S)
             self.look()
-            while self._unnoted:
-                await self._kill_switch.note(self._unnoted[0], ACTOR)
-                self._unnoted.popleft()
+            await self._note_expired()
 
     def look(self) -> None:
         now = self._clock.monotonic()
@@ -192,6 +217,19 @@ class DeadMan:
         for name, until in tuple(self._lingering.items()):
             if now >= until:
                 self._end(name)
+
+    async def _note_expired(self) -> None:
+        """Raises Fault; what is not written then is written later."""
+        async with self._noting:
+            while self._unnoted:
+                await self._kill_switch.note(self._unnoted[0], ACTOR)
+                self._unnoted.popleft()
+
+    def _is_there(self, found: Armed, connection: object) -> None:
+        """The client is, and on this connection, where it came on one."""
+        found.expires = self._clock.monotonic() + found.armed.timeout_s
+        if connection is not None:
+            found.connection = connection
 
     def _expire(self, key: Key, found: Armed, why: str) -> None:
         """The cancels come first; they are durable each by itself, and do not wait for this to be."""
@@ -210,6 +248,7 @@ class DeadMan:
                 session=key.session,
                 user=found.armed.user,
                 why=why,
+                arming=found.armed.arming,
             )
         )
 

@@ -106,7 +106,7 @@ class DeadMen(SightedChecker):
                     self._placed.setdefault(order, self.sight.time())
                 case DeadManArmed() as armed:
                     self._armed[armed.user] = armed
-                case DeadManExpired(user=user, at=at) if user in self._armed:
+                case DeadManExpired(user=user, at=at, arming=arming) if self._is_armed(user, arming):
                     keeps = self._armed.pop(user).gtc is Remaining.KEEP
                     self._gone[user] = _Gone(user, at, self.sight.time(), keeps)
                 case _:
@@ -138,6 +138,10 @@ class DeadMen(SightedChecker):
                 continue
             if now - max(trader.seen_s, calm_s) > DEAD_MAN_S + SWEPT_S_MAX:
                 self.violated(f"{user} went away at {trader.seen_s:.3f} s, and nobody noticed")
+
+    def _is_armed(self, user: str, arming: int) -> bool:
+        """An expiry of an earlier arming takes nothing from the one of now."""
+        return user in self._armed and self._armed[user].arming == arming
 
     def _was_to_go(self, order: Known, gone: _Gone) -> bool:
         keeps = gone.keeps_gtc and order.terms.time_in_force is TimeInForce.GTC
