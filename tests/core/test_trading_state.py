@@ -112,6 +112,9 @@ def test_grades_are_ordered_from_what_lets_most_pass() -> None:
         (Grade.CANCEL_ALL, Grade.BLOCK_NEW, Grade.CANCEL_ALL),
         (Grade.BLOCK_NEW, Grade.CANCEL_ALL, Grade.CANCEL_ALL),
         (Grade.REDUCE_ONLY, Grade.REDUCE_ONLY, Grade.REDUCE_ONLY),
+        (Grade.FLATTEN, Grade.REDUCE_ONLY, Grade.FLATTEN),
+        (Grade.FLATTEN, Grade.BLOCK_NEW, Grade.FLATTEN),
+        (Grade.FLATTEN, Grade.CANCEL_ALL, Grade.CANCEL_ALL),
     ],
 )
 def test_engaging_again_never_loosens_and_says_who_did_it_last(
@@ -131,6 +134,14 @@ def test_engaging_again_never_loosens_and_says_who_did_it_last(
         trip=Trip.LOSS_LIMIT,
         concerns="mean",
     )
+
+
+@pytest.mark.parametrize("before", Grade)
+@pytest.mark.parametrize("again", Grade)
+def test_what_cancels_goes_on_canceling_whatever_is_engaged_on_top(before: Grade, again: Grade) -> None:
+    then = folded(engaged(grade=before), engaged(grade=again)).kill
+    assert then is not None
+    assert then.grade.cancels or not before.cancels
 
 
 def test_the_first_engagement_is_kept_as_it_was_made() -> None:
@@ -154,7 +165,7 @@ def test_what_is_released_is_gone_and_nothing_else_is() -> None:
     assert folded(both[1], release).kills == folded(both[1]).kills
 
 
-def test_two_persons_flatten_and_whoever_blocks_again_takes_that_back() -> None:
+def test_two_persons_flatten_and_whoever_cancels_all_again_takes_that_back() -> None:
     asked = KillFlattenAsked(at=NOW, actor="anna", reason="out")
     confirmed = KillFlattenConfirmed(at=LATER, actor="ben", reason="out")
     first = folded(engaged(grade=Grade.CANCEL_ALL), asked).kill
@@ -166,9 +177,14 @@ def test_two_persons_flatten_and_whoever_blocks_again_takes_that_back() -> None:
     again = evolve(both, engaged(grade=Grade.CANCEL_ALL)).kill
     assert again is not None
     assert (again.grade, again.flattened_at) == (Grade.CANCEL_ALL, LATER)
-    softer = evolve(both, engaged(grade=Grade.REDUCE_ONLY)).kill
-    assert softer is not None
-    assert softer.grade is Grade.FLATTEN
+
+
+@pytest.mark.parametrize("grade", [Grade.REDUCE_ONLY, Grade.BLOCK_NEW])
+def test_whoever_only_blocks_takes_nothing_from_what_two_persons_flatten(grade: Grade) -> None:
+    confirmed = KillFlattenConfirmed(at=LATER, actor="ben", reason="out")
+    kill = folded(engaged(grade=Grade.CANCEL_ALL), confirmed, engaged(grade=grade)).kill
+    assert kill is not None
+    assert (kill.grade, kill.flattened_at) == (Grade.FLATTEN, LATER)
 
 
 @pytest.mark.parametrize(

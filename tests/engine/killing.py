@@ -10,7 +10,7 @@ from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.engine.answering.answers import Answer, KillView
-from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 
 CONTROL = AccountId("P-CONTROL")
 
@@ -58,6 +58,13 @@ async def doubled(stage: Stage, order: OrderId) -> Answer:
     )
     assert isinstance(answer, Answer), answer
     return answer
+
+
+async def flattened_by_two(stage: Stage) -> None:
+    await engage(stage, Level.GLOBAL, "", Grade.CANCEL_ALL)
+    for who in (TRADER, RISK):
+        view = await stage.gate.flatten_kill(who, reason="get out", correlation="test")
+        assert isinstance(view, KillView), view
 
 
 async def hold(stage: Stage, quantity: int) -> None:

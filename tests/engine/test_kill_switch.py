@@ -13,7 +13,7 @@ from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, KillEngaged, Level
 from ordergate.engine.answering.answers import GroupAnswer, KillView
-from tests.engine.killing import doubled, engage, hold, placed, working
+from tests.engine.killing import doubled, engage, flattened_by_two, hold, placed, working
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 from tests.engine.test_reconciliation import elsewhere
 
@@ -224,13 +224,6 @@ async def test_a_flatten_is_carried_on_after_a_crash_and_done_once() -> None:
         await stage.restart()
         await stage.clock.move(5)
         assert len([one for one in stage.lane.books.groups.all() if one.terms.kind == "flatten"]) == 1
-
-
-async def flattened_by_two(stage: Stage) -> None:
-    await engage(stage, Level.GLOBAL, "", Grade.CANCEL_ALL)
-    for who in (TRADER, RISK):
-        view = await stage.gate.flatten_kill(who, reason="get out", correlation="test")
-        assert isinstance(view, KillView), view
 
 
 async def test_what_two_persons_want_closed_is_closed_though_an_older_flatten_looks_younger() -> None:

@@ -279,6 +279,7 @@ class TradingState(msgspec.Struct, frozen=True, gc=False):
 
 
 def harder(one: Grade, other: Grade) -> Grade:
+    """Which of them lets less pass; `block_new` lets less pass than a flatten, and cancels nothing."""
     return max(one, other, key=_RANK.__getitem__)
 
 
@@ -308,11 +309,18 @@ def evolve(state: TradingState, event: AnyControlEvent) -> TradingState:
     return TradingState(kills, trips)
 
 
+def _on_top(standing: Grade, again: Grade) -> Grade:
+    """A flatten lets nothing pass but its own closing orders: only a `cancel_all` is meant to be harder."""
+    if standing is Grade.FLATTEN and not again.cancels:
+        return standing
+    return harder(standing, again)
+
+
 def _engaged(before: Kill | None, event: KillEngaged) -> Kill:
     return Kill(
         level=event.level,
         target=event.target,
-        grade=event.grade if before is None else harder(before.grade, event.grade),
+        grade=event.grade if before is None else _on_top(before.grade, event.grade),
         actor=event.actor,
         reason=event.reason,
         since=event.at if before is None else before.since,
