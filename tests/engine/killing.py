@@ -60,10 +60,12 @@ async def doubled(stage: Stage, order: OrderId) -> Answer:
     return answer
 
 
-async def flattened_by_two(stage: Stage) -> None:
-    await engage(stage, Level.GLOBAL, "", Grade.CANCEL_ALL)
+async def flattened_by_two(stage: Stage, level: Level = Level.GLOBAL, target: str = "") -> None:
+    await engage(stage, level, target, Grade.CANCEL_ALL)
     for who in (TRADER, RISK):
-        view = await stage.gate.flatten_kill(who, reason="get out", correlation="test")
+        view = await stage.gate.flatten_kill(
+            who, reason="get out", correlation="test", level=level, target=target
+        )
         assert isinstance(view, KillView), view
 
 

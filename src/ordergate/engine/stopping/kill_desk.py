@@ -16,6 +16,7 @@ import msgspec
 
 from ordergate.core import two_persons
 from ordergate.core.access import Principal
+from ordergate.core.contingent.events import End
 from ordergate.core.contingent.group import Group
 from ordergate.core.contingent.terms import GroupId, GroupKind
 from ordergate.core.faults import Fault
@@ -327,15 +328,22 @@ class KillDesk:
                 log.error("kill_switch.flatten_unrecorded", account=seat.lane.account, why=str(fault))
 
     def _is_flattened(self, seat: Seat, symbol: Symbol | None, kill: Kill) -> bool:
-        """True once a flatten of it has been placed since two persons wanted it.
+        """True once a flatten of it has been placed since two persons wanted it, and closed what there is.
 
-        Known of what was decided in this process's time; of what was before, by times.
+        A fill may be told after that, of an order that was refused, or canceled: it takes another flatten.
+        What one could not close in all its tries is not tried without end.
         """
+        last = self._last_flatten(seat, symbol, kill)
+        return last is not None and (last.reason is not End.COMPLETED or not _holds(seat, symbol))
+
+    def _last_flatten(self, seat: Seat, symbol: Symbol | None, kill: Kill) -> Group | None:
+        """Known of what was placed in this process's time; of what was decided before, by times."""
         groups = seat.lane.books.groups
-        if self._past is not None and _decision(kill) in self._past:
-            return any(_is_of(group, symbol, kill) for group in groups.all())
         placed = self._flattened[_decision(kill)].get(seat.lane.account)
-        return placed is not None and groups.get(placed) is not None  # a commit may have been lost
+        found = None if placed is None else groups.get(placed)  # a commit may have been lost
+        if found is None and self._past is not None and _decision(kill) in self._past:
+            return next((group for group in groups.all() if _is_of(group, symbol, kill)), None)
+        return found
 
 
 def sweep_name(place: Place) -> str:
@@ -345,6 +353,12 @@ def sweep_name(place: Place) -> str:
 def _decision(kill: Kill) -> Decision:
     """What two persons decided: two flattens of one place are two."""
     return kill.place, kill.flattened_at
+
+
+def _holds(seat: Seat, symbol: Symbol | None) -> bool:
+    account = seat.lane.books.account
+    held = {} if account is None else account.positions
+    return any(one.quantity and symbol in (None, one.symbol) for one in held.values())
 
 
 def _is_of(group: Group, symbol: Symbol | None, kill: Kill) -> bool:
