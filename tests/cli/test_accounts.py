@@ -28,6 +28,22 @@ def test_a_fill_moves_position_cash_and_executions(desk: Desk) -> None:
         assert said.out
 
 
+def test_what_is_held_is_shown_at_the_last_price(desk: Desk) -> None:
+    desk.filled("MSFT", "buy", "2")
+    (held,) = [one for one in desk.get("accounts", "show")["positions"] if one["symbol"] == "MSFT"]
+    assert held["mark"] is not None
+    people = desk.ask("accounts", "show").out
+    assert all(word in people for word in ("equity", "buying power", "MSFT", held["quantity"]))
+
+
+def test_the_last_prices_of_an_instrument_are_shown(desk: Desk) -> None:
+    told = desk.get("quotes", "MSFT")
+    assert float(told["quote"]["bid"]) < float(told["quote"]["ask"])
+    said = desk.ask("quotes", "MSFT")
+    assert said.code == 0
+    assert all(word in said.out for word in ("MSFT", "bid", "ask"))
+
+
 def test_instruments_are_listed_with_their_grid(desk: Desk) -> None:
     listed = {one["symbol"]: one for one in desk.get("instruments")["instruments"]}
     assert listed.keys() == set(desk.home.running["symbols"])

@@ -260,16 +260,25 @@ class DeadManLike(Protocol):
     """The engine's dead man's switches, as far as the API speaks to them."""
 
     async def arm(
-        self, principal: Principal, session: str, *, timeout_s: int, gtc: Remaining, correlation: str
+        self,
+        principal: Principal,
+        session: str,
+        *,
+        timeout_s: int,
+        gtc: Remaining,
+        correlation: str,
+        connection: object = None,
     ) -> DeadManView | Refusal: ...
 
     async def disarm(
         self, principal: Principal, session: str, *, correlation: str
     ) -> DeadManView | Refusal: ...
 
-    def refresh(self, principal: Principal, session: str) -> DeadManView | Refusal: ...
+    def refresh(
+        self, principal: Principal, session: str, connection: object = None
+    ) -> DeadManView | Refusal: ...
 
-    def gone(self, principal: Principal, session: str, why: str) -> None: ...
+    def gone(self, principal: Principal, session: str, why: str, connection: object = None) -> None: ...
 
     def of(self, principal: Principal) -> Sequence[DeadManView]: ...
 

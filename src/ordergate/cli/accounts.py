@@ -34,12 +34,17 @@ def show_(
     profile: ProfileFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """One account: where its stream stands, its balances, and what does not add up."""
+    """One account: where its stream stands, what it has and is worth, and what does not add up."""
     with gateway(profile) as client:
         told = client.get(f"/v1/accounts/{account or client.profile.account_id}")
     facts = {name: told[name] for name in ("id", "env", "seq", "open_orders")}
+    worth = {
+        name.replace("_", " "): f"{told[name] or '?'} {told['currency']}"
+        for name in ("equity", "buying_power")
+    }
     found = tables.breaks(told["breaks"]) if told["breaks"] else Text("no open breaks", style="dim")
-    show(told, as_json, Group(tables.sheet(facts), tables.balances(told["balances"]), found))
+    held = tables.worth(told["positions"])
+    show(told, as_json, Group(tables.sheet(facts | worth), tables.balances(told["balances"]), held, found))
 
 
 def positions(account: Account = None, profile: ProfileFile = None, as_json: AsJson = False) -> None:
@@ -67,6 +72,17 @@ def instruments(profile: ProfileFile = None, as_json: AsJson = False) -> None:
     with gateway(profile) as client:
         told = client.get("/v1/instruments")
     show(told, as_json, tables.instruments(told["instruments"]))
+
+
+def quotes(
+    symbol: Annotated[str, typer.Argument(help="Of which instrument.")],
+    profile: ProfileFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show the last quote and the last trade of an instrument."""
+    with gateway(profile) as client:
+        told = client.get("/v1/quotes", symbol=symbol)
+    show(told, as_json, tables.prices(told))
 
 
 def token(profile: ProfileFile = None, as_json: AsJson = False) -> None:

@@ -153,11 +153,35 @@ def instruments(rows: Iterable[Row]) -> Table:
     return table
 
 
+def worth(rows: Iterable[Row]) -> Table:
+    """What is held, at the market's price."""
+    table = _table(None, "symbol", right=("quantity", "avg", "mark", "unrealised"))
+    table.add_column("")
+    for row in rows:
+        names = ("symbol", "quantity", "avg_px", "mark", "unrealised_pnl", "currency")
+        table.add_row(*(_text(row[name]) for name in names))
+    return table
+
+
+def prices(told: Row) -> Table:
+    """The last quote, a side in a row, and the last trade."""
+    table = _table(told["symbol"], "", right=("price", "size"))
+    table.add_column("received at (UTC)")
+    today, quote, trade = _today(), told["quote"], told["trade"]
+    for side in ("bid", "ask") if quote is not None else ():
+        table.add_row(side, _text(quote[side]), _text(quote[f"{side}_size"]), moment(quote["at"], today))
+    if trade is not None:
+        table.add_row("last", _text(trade["price"]), _text(trade["size"]), moment(trade["at"], today))
+    return table
+
+
 def preview(told: Row) -> Table:
     accepted = told["would_be_accepted"]
-    title = "risk would accept it" if accepted else "risk would deny it"
+    title = "it would be accepted" if accepted else "it would be refused"
     table = _table(title, "control", "", right=("value", "limit", "headroom"))
     table.add_column("detail")
+    for refusal in told.get("refusals", ()):
+        table.add_row(_text(refusal["code"]), Text("fail", style="red"), "", "", "", _text(refusal["detail"]))
     for row in told["controls"]:
         verdict = Text("pass", style="green") if row["passed"] else Text("fail", style="red")
         table.add_row(

@@ -7,8 +7,6 @@ armed or refreshed on another one since says nothing of it any more.
 
 from __future__ import annotations
 
-from typing import Protocol, cast
-
 import msgspec
 
 from ordergate.api.deps import DeadManLike
@@ -17,35 +15,13 @@ from ordergate.api.stream.actions import DeadManAsked, Send
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.trading_state import Remaining
-from ordergate.engine.answering.answers import DeadManView
-
-
-class DeadManByConnection(DeadManLike, Protocol):
-    """The engine's switches, as far as they ask which connection it is."""
-
-    async def arm(
-        self,
-        principal: Principal,
-        session: str,
-        *,
-        timeout_s: int,
-        gtc: Remaining,
-        correlation: str,
-        connection: object = None,
-    ) -> DeadManView | Refusal: ...
-
-    def refresh(
-        self, principal: Principal, session: str, connection: object = None
-    ) -> DeadManView | Refusal: ...
-
-    def gone(self, principal: Principal, session: str, why: str, connection: object = None) -> None: ...
 
 
 class DeadManOfStream:
     """One connection's. `of_disconnect` are the sessions for which losing it counts at once."""
 
     def __init__(self, dead_man: DeadManLike) -> None:
-        self._dead_man = cast("DeadManByConnection", dead_man)
+        self._dead_man = dead_man
         self._of_disconnect: dict[str, Principal] = {}
         self._is_lost = self._is_forgotten = False
 
