@@ -9,7 +9,7 @@ import pytest
 from ordergate.brokers.paper import fates
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.contingent.events import End
-from ordergate.core.contingent.terms import GroupId, Role
+from ordergate.core.contingent.terms import GroupId, GroupKind, GroupTerms, LegType, Role
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answering.answers import Answer
@@ -18,9 +18,11 @@ from tests.engine.groups import (
     bracket,
     group,
     has_ended,
+    leg,
     move_market,
     placed,
     position,
+    terms,
 )
 from tests.engine.stage import ES, RISK, TRADER, Stage
 
@@ -118,6 +120,66 @@ async def test_an_entry_taken_back_under_a_stop_is_evened_out_once_it_is_release
         await stage.gate.release_kill(RISK, reason="test", correlation="test")
         await stage.until(lambda: stage.held(ES) == 0)
         assert {one.role for one in group(stage, group_id).released} >= {Role.EVENING}
+
+
+async def ended_unfilled(stage: Stage, asked: GroupTerms) -> tuple[GroupId, str]:
+    """A group that is over because its entry was canceled, and what the exchange calls the entry."""
+    group_id = await placed(stage, asked)
+    await stage.until(lambda: at_exchange(stage, Side.BUY))
+    entry = next(stage.exchange.orders())
+    stage.exchange.cancel(entry.id)
+    await stage.until(lambda: has_ended(stage, group_id))
+    assert group(stage, group_id).reason is End.ENTRY_NOT_FILLED
+    return group_id, entry.id
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_a_late_fill_of_an_entry_under_a_stop_is_guarded_once_it_is_released(*, dies: bool) -> None:
+    async with Stage() as stage:
+        _, entry = await ended_unfilled(stage, bracket(4, entry="4790"))
+        await stage.gate.engage_kill(TRADER, grade="block_new", reason="test", correlation="test")
+        stage.exchange.fill_beyond(entry, Decimal(4), Decimal(4790))
+        await stage.until(lambda: stage.held(ES) == 4)
+        if dies:
+            await stage.restart()
+        await stage.clock.move(5)
+        assert not at_exchange(stage, Side.SELL)
+        await stage.gate.release_kill(RISK, reason="test", correlation="test")
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+
+
+async def test_a_late_fill_after_which_the_gateway_dies_at_once_is_guarded_after_the_start() -> None:
+    async with Stage() as stage:
+        _, entry = await ended_unfilled(stage, bracket(4, entry="4790"))
+        stage.listener.on("order_filled", stage.node._contingent.stop)
+        stage.exchange.fill_beyond(entry, Decimal(4), Decimal(4790))
+        await stage.until(lambda: stage.held(ES) == 4)
+        await stage.restart()
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+
+
+async def test_a_late_fill_is_guarded_by_a_trailing_stop_too() -> None:
+    async with Stage() as stage:
+        trails = leg(Role.THEN, Side.SELL, LegType.TRAILING_STOP, trail_amount="20")
+        asked = terms(GroupKind.OTO, (bracket(entry="4790").legs[0], trails), 4)
+        group_id, entry = await ended_unfilled(stage, asked)
+        stage.exchange.fill_beyond(entry, Decimal(4), Decimal(4790))
+        await stage.until(lambda: group(stage, group_id).mark == Decimal(4800))
+        move_market(stage, "4779")
+        await stage.until(lambda: stage.held(ES) == 0)
+
+
+async def test_a_late_fill_of_an_entry_of_a_canceled_group_stays_held() -> None:
+    async with Stage() as stage:
+        group_id = await placed(stage, bracket(4, entry="4790"))
+        await stage.until(lambda: at_exchange(stage, Side.BUY))
+        await stage.node.groups.cancel(TRADER, group_id, key=stage.key(), correlation="test")
+        await stage.until(lambda: has_ended(stage, group_id))
+        stage.exchange.fill_beyond(next(stage.exchange.orders()).id, Decimal(4), Decimal(4790))
+        await stage.until(lambda: stage.held(ES) == 4)
+        await stage.restart()
+        await stage.clock.move(5)
+        assert not at_exchange(stage, Side.SELL)
 
 
 async def test_a_surplus_that_nobody_may_undo_is_told_to_a_person_though_the_group_was_canceled() -> None:

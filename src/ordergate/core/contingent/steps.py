@@ -36,6 +36,7 @@ from ordergate.core.contingent.tally import (
 )
 from ordergate.core.contingent.terms import (
     EXITS,
+    GroupKind,
     Leg,
     LegType,
     Role,
@@ -119,6 +120,14 @@ def next_steps(group: Group, seen: Situation) -> tuple[Step, ...]:
         return _settle(group, sums, seen)
     moved = _follow_market(group, sums, seen)
     return moved or _exit(group, sums, seen)
+
+
+def still_guards(group: Group, seen: Situation) -> bool:
+    """True while it is active; and of one that is over, while late news leave it something to exit."""
+    if group.status is not GroupStatus.ENDED or group.terms.kind is GroupKind.FLATTEN:
+        return group.is_active
+    sums = tally(group, seen.orders)
+    return sums.need > ZERO and _ending(group, sums, seen) is None
 
 
 def _ending(group: Group, sums: Tally, seen: Situation) -> End | None:

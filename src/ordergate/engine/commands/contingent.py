@@ -100,11 +100,13 @@ class Contingent:
     def carry_on(self, seat: Seat) -> None:
         """The account was folded anew: every group goes on from where the journal left it.
 
-        So does one that is over, and has exited more than there was: that was still to be undone.
+        So does one that is over, and has exited more than there was, or less: that was still to be
+        undone, or to be guarded.
         """
         groups = seat.lane.books.groups
+        seen = Situation(now=self._clock.now(), orders=groups.orders)
         for group in groups.kept():
-            if group.is_active or tally(group, groups.orders).need < ZERO:
+            if steps.still_guards(group, seen) or tally(group, groups.orders).need < ZERO:
                 self._look_at(Place(seat.lane.account, group.id))
 
     async def keep(self) -> None:
@@ -128,7 +130,6 @@ class Contingent:
             group = seat.lane.books.groups.get(group_id)
             if group is None:
                 return
-            self._watch(place, group)
             if not self._take_all(seat, group, place):
                 return
         log.error("group.restless", group=group_id, account=seat.lane.account)
@@ -137,6 +138,8 @@ class Contingent:
     def _take_all(self, seat: Seat, group: Group, place: Place) -> bool:
         """True when something was done, so that the next question has another answer."""
         seen = self._situation(seat, group)
+        guards = steps.still_guards(group, seen)
+        self._watch(place, group, guards=guards)
         ask = flatten.next_steps if group.terms.kind is GroupKind.FLATTEN else steps.next_steps
         done = False
         for step in ask(group, seen):
@@ -144,7 +147,7 @@ class Contingent:
                 self._later[place] = min(step.until, self._later.get(place, step.until))
             else:
                 done = self._take(seat, group, step) or done
-        if not done and group.is_active and (seen.in_doubt or not seen.may_place):
+        if not done and guards and (seen.in_doubt or not seen.may_place):
             self._look_later(place)  # no event of the account may say that it is over
         return done
 
@@ -278,11 +281,11 @@ class Contingent:
         for place in self._watching.get(symbol, ()):
             self._look_at(place)
 
-    def _watch(self, place: Place, group: Group) -> None:
+    def _watch(self, place: Place, group: Group, *, guards: bool) -> None:
         symbol = group.terms.symbol
         if symbol is None or group.terms.kind is GroupKind.FLATTEN:
             return
-        if group.is_active:
+        if guards:
             self._watching.setdefault(symbol, {})[place] = None
             return
         self._fixed.difference_update(one.order_id for one in group.released)
