@@ -77,6 +77,19 @@ def test_an_order_that_ended_holds_nothing(end: e.AnyOrderEvent) -> None:
     assert list(exposure.symbols()) == []
 
 
+def test_a_kept_order_that_is_approved_is_reserved_at_the_price_of_its_approval() -> None:
+    asked = terms(limit=None)
+    kept = folded(
+        e.OrderHeld(
+            order_id=ids(), at=NOW, terms=asked, actor="trader", config_hash="none",
+            reference_price=Decimal(90), until=NOW,
+        )
+    )  # fmt: skip
+    exposure = exposed(kept)
+    exposure.moved(kept, evolve(kept, accepted(asked, reference=120)))
+    assert exposure.value == 1200
+
+
 def test_a_partial_fill_gives_back_what_it_filled() -> None:
     exposure = exposed(working())
     exposure.moved(working(), evolve(working(), filled(4)))

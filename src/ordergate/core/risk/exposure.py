@@ -149,6 +149,7 @@ def _reserves_the_same(before: Order, after: Order) -> bool:
         before.terms is after.terms
         and before.cum_qty is after.cum_qty
         and before.replacement is after.replacement
+        and before.reference_price is after.reference_price
         and before.status not in FINAL
         and after.status not in FINAL
     )
