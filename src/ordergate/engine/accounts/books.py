@@ -46,6 +46,7 @@ from ordergate.engine.accounts.labels import Labels
 from ordergate.engine.accounts.pictures import Picture, Unreadable
 
 FINAL_ORDERS_KEPT_MAX: Final = 20_000
+RECALLED_KEPT_MAX: Final = 1_000
 MESSAGES_KEPT_MAX: Final = 20_000
 
 
@@ -90,6 +91,7 @@ class Books:
         self._waiting: dict[OrderId, Order] = {}
         self._held: dict[OrderId, Order] = {}
         self._final: OrderedDict[OrderId, Order] = OrderedDict()
+        self._recalled: OrderedDict[OrderId, Order] = OrderedDict()
         self._labels = Labels()
         self._by_client_id: dict[str, OrderId] = {}
         self.old_names: dict[Symbol, Symbol] = {}
@@ -98,7 +100,7 @@ class Books:
         self._broker_ids: BrokerIds | None = BrokerIds() if nameless else None
 
     def order(self, order_id: OrderId) -> Order | None:
-        return self._open.get(order_id) or self._final.get(order_id)
+        return self._open.get(order_id) or self._final.get(order_id) or self._recalled.get(order_id)
 
     def order_of_broker(self, broker_order_id: str) -> Order | None:
         """An order in memory by an id that the broker gave it; serves what carries no id of ours."""
@@ -148,7 +150,7 @@ class Books:
 
     def orders_accepted(self) -> list[Order]:
         """Orders that risk approved and memory has not let go, oldest first."""
-        held = itertools.chain(self._open.values(), self._final.values())
+        held = itertools.chain(self._open.values(), self._final.values(), self._recalled.values())
         ours = [one for one in held if not one.external]
         accepted = [one for one in ours if one.status not in (Status.DENIED, Status.HELD)]
         return sorted(accepted, key=lambda order: order.accepted_at)
@@ -158,12 +160,16 @@ class Books:
         return len(self._open)
 
     def remember(self, order: Order, broker_ids: Collection[str] = ()) -> None:
-        """Take an old order back into memory, folded from the journal, with what the broker called it."""
-        self._final[order.id] = order
+        """Take an old order back into memory, folded from the journal, with what the broker called it.
+
+        However many are: those that ended lately stay.
+        """
+        self._recalled[order.id] = order
         for one in (*broker_ids, *filter(None, (order.broker_order_id,))):
             self._by_broker_id[one] = order.id
         if earlier := [one for one in broker_ids if one != order.broker_order_id]:
             self._earlier_broker_ids[order.id] = earlier
+        self._forget(self._recalled, RECALLED_KEPT_MAX)
 
     def reserve(self) -> None:
         """Reserve what is open now, and from now on whatever changes."""
@@ -184,6 +190,7 @@ class Books:
             open=tuple(self._open.values()),
             waiting=tuple(self._waiting),
             final=tuple(self._final.values()),
+            recalled=tuple(self._recalled.values()),
             by_client_id=dict(self._by_client_id),
             by_broker_id=dict(self._by_broker_id),
             earlier_broker_ids={order: tuple(ids) for order, ids in self._earlier_broker_ids.items()},
@@ -212,6 +219,7 @@ class Books:
         self._open.update((order.id, order) for order in picture.open)
         self._held.update((order.id, order) for order in picture.open if order.status is Status.HELD)
         self._final.update((order.id, order) for order in picture.final)
+        self._recalled.update((order.id, order) for order in picture.recalled)
         self._by_client_id.update(picture.by_client_id)
         self._by_broker_id.update(picture.by_broker_id)
         earlier = picture.earlier_broker_ids
@@ -345,10 +353,14 @@ class Books:
         if not is_final:
             self._open[after.id] = after
             self._final.pop(after.id, None)
+            self._recalled.pop(after.id, None)
             return
         self._open.pop(after.id, None)
+        if after.id in self._recalled:
+            self._recalled[after.id] = after
+            return
         self._final[after.id] = after
-        self._forget(self._final)
+        self._forget(self._final, FINAL_ORDERS_KEPT_MAX)
 
     def _reserve(self, before: Order | None, after: Order) -> None:
         self.exposure.moved(before, after)
@@ -357,8 +369,8 @@ class Books:
         if self.account is not None:
             self._value(after.terms.symbol if listed is None else listed.symbol)
 
-    def _forget(self, final: OrderedDict[OrderId, Order]) -> None:
-        while len(final) > FINAL_ORDERS_KEPT_MAX:
+    def _forget(self, final: OrderedDict[OrderId, Order], most: int) -> None:
+        while len(final) > most:
             _, oldest = final.popitem(last=False)
             self._by_client_id.pop(oldest.terms.client_order_id or "", None)
             if oldest.broker_order_id is not None:

@@ -31,8 +31,9 @@ class Unreadable(Exception):
 
 
 class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """Every sequence is in the order that the books have it in; `final` begins with the next to be let go.
+    """Every sequence is in the order that the books have it in; `final` begins with the next to be let go,
 
+    and so does `recalled`: old orders that were let go of, and taken back into memory.
     What is reserved for open orders is not in it: it follows from them. `labels` are `Labels`, packed, and
     `broker_ids` `BrokerIds`, where they are kept; `groups` the active ones first. `made`, `made_abroad`,
     `untraded`, `strategies` and `messages` are what risk remembers, `errors` and `executions` what breakers
@@ -44,6 +45,7 @@ class Picture(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, for
     open: tuple[Order, ...] = ()
     waiting: tuple[OrderId, ...] = ()
     final: tuple[Order, ...] = ()
+    recalled: tuple[Order, ...] = ()
     by_client_id: dict[str, OrderId] = {}
     by_broker_id: dict[str, OrderId] = {}
     earlier_broker_ids: dict[OrderId, tuple[str, ...]] = {}
@@ -90,7 +92,7 @@ def contradictions(one: Picture, other: Picture) -> tuple[str, ...]:
     Which old orders and groups are still in memory is nobody's truth: of these, those in both are compared.
     """
     exact = [name for name in _EXACT if getattr(one, name) != getattr(other, name)]
-    for name in ("open", "final", "groups", "group_orders"):
+    for name in ("open", "final", "recalled", "groups", "group_orders"):
         ours, theirs = _by_id(getattr(one, name)), _by_id(getattr(other, name))
         both = ours.keys() | theirs.keys() if name == "open" else ours.keys() & theirs.keys()
         if any(ours.get(key) != theirs.get(key) for key in both):
