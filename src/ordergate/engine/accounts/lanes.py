@@ -52,7 +52,8 @@ class Seat(msgspec.Struct):
 
     `expected` is the broker's name of the account, where the settings know it. `at_broker` is its
     latest own figures. `heard_at` is the monotonic second of the latest news from it. `wake` asks
-    the reconciler to look now, `whys` says who asked.
+    the reconciler to look now, `whys` says who asked. `read_anew` asks for its whole list
+    of executions to be read beside that.
     `freshness` is how far the account's picture can be trusted, `watch` what the stream still owes,
     `deaf` that it must be connected anew.
     `unplaced` are the broker's ids of orders that it told executions of and does not show.
@@ -80,6 +81,7 @@ class Seat(msgspec.Struct):
     unplaced: set[str] = msgspec.field(default_factory=set)
     withheld: dict[str, OrderSnapshot] = msgspec.field(default_factory=dict)
     wake: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
+    read_anew: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     whys: list[str] = msgspec.field(default_factory=list)
     deaf: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
     deaf_generation: int = -1

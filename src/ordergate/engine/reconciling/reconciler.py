@@ -8,7 +8,8 @@ that turns out to be another one than ours is not read at all.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from collections.abc import Set as AbstractSet
 from datetime import timedelta
 from typing import Final
 
@@ -19,10 +20,12 @@ from ordergate.core.ids import OrderId
 from ordergate.core.orders.order import Order
 from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.accounts.quarantine import Quarantine
+from ordergate.engine.accounts.rereading import Rereads
 from ordergate.engine.accounts.runs import RunResult, Tally
 from ordergate.engine.reconciling.account_sync import AccountSync, Compared
 from ordergate.engine.reconciling.breaks import BreakBook
 from ordergate.engine.reconciling.order_matching import OrderMatching, Picture, in_turn
+from ordergate.engine.reconciling.rereader import Rereader
 from ordergate.engine.reconciling.rhythm import Rhythm
 from ordergate.engine.wire.dispatcher import Dispatcher
 from ordergate.engine.wire.ingest import Ingest
@@ -54,9 +57,15 @@ class Reconciler:
             ingest=ingest, dispatcher=dispatcher, quarantine=quarantine, clock=clock, rhythm=rhythm
         )
         self._breaks = BreakBook(clock)
+        self._rereader = Rereader(ingest=ingest, clock=clock, timeout_s=rhythm.reread_timeout_s)
 
     async def follow(self, seat: Seat) -> None:
         """Reconcile the account for ever. Raises nothing that a broker's absence explains."""
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(self._rereader.follow(seat))
+            await self._run_for_ever(seat)
+
+    async def _run_for_ever(self, seat: Seat) -> None:
         bind("reconciliation")  # for as long as this task lives
         seat.suspect("start")
         whole_at = self._clock.monotonic()
@@ -87,7 +96,7 @@ class Reconciler:
         if picture.lacking:
             # A late execution can sort before the cursor: read the list once from where the
             # account begins. What is older is in the figures it was opened with.
-            await self._matching.executions(seat, after=_opening_cursor(seat), tally=tally)
+            await self._read_all(seat, tally)
             picture = await self._matching.orders(seat, tally)
         await self._books(seat, picture, tally, listening)
         seat.sightings.end()
@@ -197,14 +206,13 @@ class Reconciler:
         if compared.differences:
             await self._clock.sleep(self._rhythm.recheck_s)
             sure, compared = await self._seen_again(seat, compared, _cursor(seat), tally)
-            now, wait_s = self._clock.monotonic(), self._rhythm.look_again_s
-            gaps = {(item.key, item.gap) for item in sure}
-            if seat.rereads.is_due(gaps, now=now, wait_s=wait_s):
+            if self._is_due(seat.rereads, {(item.key, item.gap) for item in sure}):
                 # What was taken back, corrected or listed late is not behind the cursor: read it all.
-                sure, compared = await self._seen_again(seat, compared, _opening_cursor(seat), tally)
+                await self._read_all(seat, tally)
+                sure, compared = await self._still_there(seat, compared)
         else:
             seat.rereads.forget()
-            await self._averages(seat, compared, tally)
+            self._look_at_averages(seat, compared)
         tally.positions_compared = Nature.POSITION in compared.natures
         tally.cash_compared = Nature.CASH in compared.natures
         tally.sure += [*sure, *picture.sure]
@@ -223,23 +231,46 @@ class Reconciler:
         )
         self._breaks.note(seat, tally.sure, seen, tally)
 
-    async def _averages(self, seat: Seat, compared: Compared, tally: Tally) -> None:
-        """A correction of an opening price moves neither quantity nor, for a future, cash: this alone."""
+    def _look_at_averages(self, seat: Seat, compared: Compared) -> None:
+        """A correction of an opening price moves neither quantity nor, for a future, cash: this alone.
+
+        It makes nothing stale and is no break: no run waits for the list.
+        """
         if not compared.mispriced:
             seat.rereads_for_averages.forget()
             return
-        now, wait_s = self._clock.monotonic(), self._rhythm.look_again_s
-        if seat.rereads_for_averages.is_due(compared.mispriced, now=now, wait_s=wait_s):
+        if self._is_due(seat.rereads_for_averages, compared.mispriced):
             log.info(
                 "reconciler.averages_differ", account=seat.lane.account, symbols=sorted(compared.mispriced)
             )
-            await self._matching.executions(seat, after=_opening_cursor(seat), tally=tally)
+            seat.read_anew.set()
+
+    def _is_due(self, rereads: Rereads, gaps: AbstractSet[Hashable]) -> bool:
+        return rereads.is_due(gaps, now=self._clock.monotonic(), wait_s=self._rhythm.look_again_s)
+
+    async def _read_all(self, seat: Seat, tally: Tally) -> None:
+        """The whole list of executions; what takes too long for a run is read beside it."""
+        is_over = True
+        try:
+            async with asyncio.timeout(self._rhythm.reread_in_run_s):
+                await self._matching.executions(seat, after=_opening_cursor(seat), tally=tally)
+        except TimeoutError:
+            log.info("reconciler.long_list", account=seat.lane.account, read=tally.executions_read)
+            seat.read_anew.set()
+            is_over = False
+        finally:
+            if is_over:
+                seat.rereads.ended(self._clock.monotonic())
 
     async def _seen_again(
         self, seat: Seat, before: Compared, after: str | None, tally: Tally
     ) -> tuple[list[Difference], Compared]:
         """What still differs by as much once the executions behind a cursor were read."""
         await self._matching.executions(seat, after=after, tally=tally)
+        return await self._still_there(seat, before)
+
+    async def _still_there(self, seat: Seat, before: Compared) -> tuple[list[Difference], Compared]:
+        """What differs now, by as much as before."""
         compared = await self._sync.compare(seat)
         gaps = {(item.key, item.gap) for item in before.differences}
         return [item for item in compared.differences if (item.key, item.gap) in gaps], compared

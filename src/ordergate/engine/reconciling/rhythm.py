@@ -11,7 +11,8 @@ class Rhythm(msgspec.Struct, frozen=True, kw_only=True):
     An unanswered question is asked about every `suspicion_s`; all else every `interval_s`, and every
     `look_again_s` while something differs. `unanswered_s_min` is how long an answer may take before
     its lack is suspicious, `unshown_s` how long the stream may take to show an acknowledged order,
-    `untold_s` to tell an execution that was read elsewhere.
+    `untold_s` to tell an execution that was read elsewhere. A run waits `reread_in_run_s` at most for
+    the whole list of executions; beside the runs it may take `reread_timeout_s`.
     """
 
     interval_s: float = 60.0
@@ -24,6 +25,8 @@ class Rhythm(msgspec.Struct, frozen=True, kw_only=True):
     resend_s_max: float = 60.0
     recheck_s: float = 1.0
     run_timeout_s: float = 120.0
+    reread_in_run_s: float = 30.0
+    reread_timeout_s: float = 1800.0
     finds_per_run_max: int = 50
 
     def __post_init__(self) -> None:
