@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from decimal import Decimal
 
 import pytest
@@ -24,7 +25,9 @@ from tests.engine.groups import (
     position,
     terms,
 )
-from tests.engine.stage import ES, RISK, TRADER, Stage
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
+
+Cancel = Callable[[Stage, GroupId], Awaitable[None]]
 
 
 def open_at(stage: Stage) -> list[PaperOrder]:
@@ -146,6 +149,34 @@ async def test_a_late_fill_of_an_entry_under_a_stop_is_guarded_once_it_is_releas
         assert not at_exchange(stage, Side.SELL)
         await stage.gate.release_kill(RISK, reason="test", correlation="test")
         await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+
+
+async def cancel_it(stage: Stage, group_id: GroupId) -> None:
+    await stage.node.groups.cancel(TRADER, group_id, key=stage.key(), correlation="test")
+
+
+async def cancel_everything(stage: Stage, _: GroupId) -> None:
+    await stage.gate.cancel_all(TRADER, ACCOUNT, symbol=None, key=stage.key(), correlation="test")
+
+
+async def flatten(stage: Stage, _: GroupId) -> None:
+    await stage.node.groups.flatten(TRADER, ACCOUNT, key=stage.key(), correlation="test")
+
+
+@pytest.mark.parametrize("dies", [False, True])
+@pytest.mark.parametrize("cancel", [cancel_it, cancel_everything, flatten])
+async def test_what_waits_to_be_guarded_can_be_canceled(cancel: Cancel, *, dies: bool) -> None:
+    async with Stage() as stage:
+        group_id, entry = await ended_unfilled(stage, bracket(4, entry="4790"))
+        await stage.gate.engage_kill(TRADER, grade="block_new", reason="test", correlation="test")
+        stage.exchange.fill_beyond(entry, Decimal(4), Decimal(4790))
+        await stage.until(lambda: stage.held(ES) == 4)
+        if dies:
+            await stage.restart()
+        await cancel(stage, group_id)
+        await stage.gate.release_kill(RISK, reason="test", correlation="test")
+        await stage.clock.move(5)
+        assert Role.STOP_LOSS not in {one.role for one in group(stage, group_id).released}
 
 
 async def test_a_late_fill_after_which_the_gateway_dies_at_once_is_guarded_after_the_start() -> None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from typing import Final
 
 from ordergate.core.contingent import group as groups
+from ordergate.core.contingent import steps
 from ordergate.core.contingent.events import AnyGroupEvent, LegReleased
 from ordergate.core.contingent.group import Group
+from ordergate.core.contingent.tally import Situation
 from ordergate.core.contingent.terms import GroupId, GroupKind
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.order import Order
@@ -23,7 +26,8 @@ ENDED_KEPT_MAX: Final = 2_000
 class GroupBooks:
     """`of_order` says which group an order belongs to; most belong to none.
 
-    `flattening` are the active ones that look at every order of the account.
+    `flattening` are the active ones that look at every order of the account, `late` those that are over and
+    of which an order has been heard since.
     """
 
     def __init__(self) -> None:
@@ -31,6 +35,7 @@ class GroupBooks:
         self.of_order: dict[OrderId, GroupId] = {}
         self.orders: dict[OrderId, Order] = {}
         self.flattening: dict[GroupId, None] = {}
+        self.late: dict[GroupId, None] = {}
         self._ended: OrderedDict[GroupId, Group] = OrderedDict()
 
     def get(self, group_id: GroupId) -> Group | None:
@@ -52,6 +57,14 @@ class GroupBooks:
         yield from self.active.values()
         yield from self._ended.values()
 
+    def guarding(self, now: datetime) -> Iterator[Group]:
+        """The active ones, and those that are over and have something left to exit after all."""
+        yield from tuple(self.active.values())
+        seen = Situation(now=now, orders=self.orders)
+        for group_id in tuple(self.late):
+            if steps.still_guards(group := self._ended[group_id], seen):
+                yield group
+
     def show(
         self, groups: Iterable[Group], of_order: Mapping[OrderId, GroupId], orders: Iterable[Order]
     ) -> None:
@@ -60,6 +73,7 @@ class GroupBooks:
             self._keep(group)
         self.of_order.update(of_order)
         self.orders.update((order.id, order) for order in orders)
+        self.late.update(dict.fromkeys(self._ended))  # whichever of them it was
 
     def fold(self, event: AnyGroupEvent) -> Group:
         """Apply one event. Raises IllegalTransition and changes nothing."""
@@ -73,6 +87,9 @@ class GroupBooks:
     def saw(self, order: Order) -> None:
         """An order of a group is now so."""
         self.orders[order.id] = order
+        group_id = self.of_order.get(order.id)
+        if group_id is not None and group_id in self._ended:
+            self.late[group_id] = None
 
     def remember(self, group: Group) -> None:
         """Take an old group back into memory, folded from the journal's history."""
@@ -86,6 +103,7 @@ class GroupBooks:
             if group.terms.kind is GroupKind.FLATTEN:
                 self.flattening[group.id] = None
             self._ended.pop(group.id, None)
+            self.late.pop(group.id, None)
             return
         self.active.pop(group.id, None)
         self.flattening.pop(group.id, None)
@@ -96,6 +114,7 @@ class GroupBooks:
         """Let go of the groups that ended first, but for so many."""
         while len(self._ended) > kept:
             _, oldest = self._ended.popitem(last=False)
+            self.late.pop(oldest.id, None)
             for one in oldest.released:
                 self.of_order.pop(one.order_id, None)
                 self.orders.pop(one.order_id, None)

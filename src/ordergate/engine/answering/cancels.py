@@ -85,7 +85,7 @@ def decide_each(
     """The same of the orders and groups that are wanted."""
     events: list[Cancel] = [
         GroupCancelRequested(account=seat.lane.account, at=at, group_id=group.id, actor=actor)
-        for group in seat.lane.books.groups.active.values()
+        for group in seat.lane.books.groups.guarding(at)
         if not group.cancel_requested and group.terms.kind is not GroupKind.FLATTEN and groups(group)
     ]
     results: list[CancelResult] = []

@@ -205,8 +205,9 @@ class GroupGate:
         return new_id, self._record(seat, unit, request, new_id, failed=failed)
 
     def _cancel(self, seat: Seat, group_id: GroupId, request: Request) -> tuple[GroupId, Recorded] | Refusal:
-        group = seat.lane.books.groups.get(group_id)
-        if group is None or not group.is_active:
+        found = seat.lane.books.groups.guarding(self._clock.now())
+        group = next((one for one in found if one.id == group_id), None)
+        if group is None:
             return Refusal(Code.ORDER_FINAL, f"group {group_id} has ended")
         if group.actor == SWITCH and self._closes():
             words = "two persons had the kill switch close it: only what they decide ends it"
@@ -257,7 +258,7 @@ class GroupGate:
                 config_hash=config_hash(seat.limits),
             )
         ]
-        for one in seat.lane.books.groups.active.values():
+        for one in seat.lane.books.groups.guarding(self._clock.now()):
             if (symbol is None or one.terms.symbol in (None, symbol)) and not one.cancel_requested:
                 unit.append(self._cancel_requested(seat, one.id, actor))
         return unit
