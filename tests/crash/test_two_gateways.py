@@ -60,7 +60,7 @@ async def test_an_owner_that_slept_through_its_own_end_neither_writes_nor_sends(
         async with taken_over(tmp_path, seed, "C4=stop@25", resend_is_safe) as (at, old):
             await until_says(old, "dispatch.stale")
             await until_says(old, "dispatch.failed")
-            assert await at.it.is_ready()
+            await at.it.until_ready()
             assert not await old.is_ready(), "it knows that it owns nothing"
 
 
@@ -73,7 +73,7 @@ async def test_what_an_owner_lets_go_as_it_wakes_is_there_once_and_found_by_the_
     with repeatable("mid-send") as seed:
         async with taken_over(tmp_path, seed, "C5=stop@40", resend_is_safe) as (at, old):
             await until_says(old, "FenceHeld")
-            assert await at.it.is_ready()
+            await at.it.until_ready()
             assert not await old.is_ready()
 
 
