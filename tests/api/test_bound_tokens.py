@@ -90,6 +90,15 @@ async def test_a_stolen_token_places_nothing(books: Books) -> None:
             assert answer.headers["www-authenticate"].startswith('DPoP error="invalid_dpop_proof"')
 
 
+@pytest.mark.parametrize("word", ["bound", "Bearer", "DPoP", "x5t", ""])
+async def test_no_word_before_a_stolen_token_makes_it_another(books: Books, word: str) -> None:
+    async with gateway(books) as (served, here):
+        token = await here.token(bound=True)
+        assert (await place(served, dpop(here, token))).status_code == 201
+        answer = await place(served, {"authorization": f"Bearer {word} {token}"})
+        assert answer.status_code == 401
+
+
 MANY = 60
 
 

@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from ordergate.core.access import Principal, Scope
+from ordergate.core.ids import Env
 from ordergate.core.refusals import Refusal
-from ordergate.ports.identity import Identity
+from ordergate.ports.identity import Identity, Shown
 from ordergate.ports.keys import Purpose
 from ordergate.security.bearer import Bearer
 from ordergate.security.clients import Client
@@ -42,6 +43,18 @@ async def test_a_token_is_known_after_it_was_verified_and_not_before() -> None:
     principal = await principal_of(here, token)
     assert here.bearer.known(token) is principal
     assert await here.bearer.authenticate(token) is principal
+
+
+@pytest.mark.parametrize("env", list(Env), ids=str)
+async def test_no_text_but_a_bound_token_itself_finds_it_and_that_asks_for_a_proof(env: Env) -> None:
+    here = await world(env=env)
+    token = await here.token(bound=True)
+    proven = Shown(dpop=True, method="POST", path="/v1/orders", proof=here.proof("POST", "/v1/orders", token))
+    assert isinstance(await here.bearer.authenticate(token, proven), Principal)
+
+    for text in (token, f"bound {token}", f"dpop {token}", f" {token}"):
+        assert here.bearer.known(text) is None
+        assert isinstance(await here.bearer.authenticate(text), Refusal)
 
 
 async def test_a_principal_carries_what_the_token_allows() -> None:

@@ -41,9 +41,12 @@ def token_in(authorization: bytes | None) -> str | Refusal:
     token = token.strip()
     if scheme.lower() != b"bearer" or not token:
         return MISSING
-    if len(token) > TOKEN_LENGTH_MAX or not token.isascii():
-        return INVALID
-    return token.decode("ascii")
+    return token.decode("ascii") if is_token(token) else INVALID
+
+
+def is_token(text: bytes) -> bool:
+    """Whether it may be one at all: of bounded length, and one word, as every token is (RFC 6750)."""
+    return 0 < len(text) <= TOKEN_LENGTH_MAX and text.isascii() and b" " not in text
 
 
 class Bearer:
@@ -66,7 +69,7 @@ class Bearer:
         authorization = headers.get(b"authorization")
         if authorization is not None and authorization[:5].lower() == b"dpop ":
             token = authorization[5:].strip()
-            if not token or len(token) > TOKEN_LENGTH_MAX or not token.isascii():
+            if not is_token(token):
                 return INVALID
             return await self.of_token(token.decode("ascii"), peer, shown_in(scope, dpop=True))
         bearer = token_in(authorization)

@@ -3,8 +3,8 @@
 A token is verified once and then remembered until it expires, is revoked, loses its key, or its
 client or its subject loses a right; being remembered costs a dictionary lookup. What a token allows
 is never more than what its client and its subject may do now. A token that is bound to its sender is
-remembered under another name, so that it is never taken for one that serves whoever has it; what its
-sender proves is checked every time.
+remembered apart from those that serve whoever has one: no text that is sent as one of these finds it,
+and what its sender proves is checked every time.
 """
 
 from __future__ import annotations
@@ -31,9 +31,6 @@ from ordergate.security.verify import verify_key as key_of
 
 REMEMBERED_MAX: Final = 20_000
 UNADORNED: Final = Shown()
-
-# No token begins like this, so what is remembered as bound is never found as a bearer token.
-_BOUND: Final = "bound "
 
 
 class _Own(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +92,7 @@ class Bearer:
         self._programs_step_up = programs_step_up and profile.env is Env.PAPER
         self._remembered_max = remembered_max
         self._by_token: dict[str, _Standing] = {}
+        self._by_bound_token: dict[str, _Standing] = {}
         self._by_id: dict[str, _Standing] = {}
         self._keys: Mapping[str, VerifyKey] = {}
         directory.on_change(self._review)
@@ -103,13 +101,13 @@ class Bearer:
     def known(self, token: str) -> Principal | None:
         """The principal of a token that was verified before and still stands; never blocks."""
         standing = self._by_token.get(token)
-        if standing is None or self._now() >= standing.deadline:
+        if standing is None or self._now() >= standing.deadline or standing.principal.bound_to is not None:
             return None
         return standing.principal
 
     def known_bound(self, token: str, shown: Shown) -> Principal | Refusal | None:
         """The same for a token that is bound to its sender, who proves it anew each time."""
-        standing = self._by_token.get(_BOUND + token)
+        standing = self._by_bound_token.get(token)
         if standing is None or self._now() >= standing.deadline:
             return None
         principal = standing.principal
@@ -241,8 +239,6 @@ class Bearer:
         if said.bounds is not None and said.bounds.expires_at is not None:
             deadline = min(deadline, float(said.bounds.expires_at))
         principal = self._narrowed(said)
-        if principal.bound_to is not None:
-            token = _BOUND + token
         return _Standing(
             token=token, said=said, principal=principal, kid=kid, issuer=issuer, deadline=deadline
         )
@@ -258,24 +254,27 @@ class Bearer:
         return principal
 
     def _remember(self, standing: _Standing) -> None:
-        if len(self._by_token) >= self._remembered_max:
+        if len(self._by_id) >= self._remembered_max:
             self._forget_expired()
-        while len(self._by_token) >= self._remembered_max:
-            self._forget(next(iter(self._by_token.values())))
+        while len(self._by_id) >= self._remembered_max:
+            self._forget(next(iter(self._by_id.values())))
         namesake = self._by_id.get(standing.principal.token_id)
         if namesake is not None:  # An issuer that uses an id twice gets one token at a time.
             self._forget(namesake)
-        self._by_token[standing.token] = standing
+        self._named_like(standing)[standing.token] = standing
         self._by_id[standing.principal.token_id] = standing
 
+    def _named_like(self, standing: _Standing) -> dict[str, _Standing]:
+        return self._by_token if standing.principal.bound_to is None else self._by_bound_token
+
     def _forget(self, standing: _Standing) -> None:
-        self._by_token.pop(standing.token, None)
+        self._named_like(standing).pop(standing.token, None)
         if self._by_id.get(standing.principal.token_id) is standing:
             del self._by_id[standing.principal.token_id]
 
     def _forget_expired(self) -> None:
         now = self._now()
-        for standing in [each for each in self._by_token.values() if now >= each.deadline]:
+        for standing in [each for each in self._by_id.values() if now >= each.deadline]:
             self._forget(standing)
 
     def _review(self, token_id: str | None) -> None:
@@ -290,11 +289,11 @@ class Bearer:
         self._forget_unstanding()
 
     def _forget_unstanding(self) -> None:
-        for standing in [each for each in self._by_token.values() if not self._stands(each)]:
+        for standing in [each for each in self._by_id.values() if not self._stands(each)]:
             self._forget(standing)
 
     def _of_grant(self, grant_id: str) -> list[_Standing]:
-        return [each for each in self._by_token.values() if each.grant_id == grant_id]
+        return [each for each in self._by_id.values() if each.grant_id == grant_id]
 
     def _stands(self, standing: _Standing) -> bool:
         principal = standing.said
