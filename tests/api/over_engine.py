@@ -6,6 +6,7 @@ import httpx
 import msgspec
 
 from ordergate.api.app import ApiDeps, create_app
+from ordergate.core.access import Principal
 from ordergate.engine.worth.appraising import Appraising
 from tests.api.books import Books
 from tests.api.people import TRADER, Directory, deps_of
@@ -13,10 +14,10 @@ from tests.engine.stage import TRADER as PRINCIPAL
 from tests.engine.stage import Stage
 
 
-def deps_over(stage: Stage) -> ApiDeps:
+def deps_over(stage: Stage, who: Principal = PRINCIPAL) -> ApiDeps:
     """Of the engine as it is now: a restart has another gate."""
     identity = Directory()
-    identity.principals[TRADER] = PRINCIPAL
+    identity.principals[TRADER] = who
     identity.seen.add(TRADER)
     prices = stage.node.prices
     return msgspec.structs.replace(
@@ -29,8 +30,8 @@ def deps_over(stage: Stage) -> ApiDeps:
     )
 
 
-def client_of(stage: Stage) -> httpx.AsyncClient:
+def client_of(stage: Stage, who: Principal = PRINCIPAL) -> httpx.AsyncClient:
     """Requests straight into the application, as the trader."""
-    transport = httpx.ASGITransport(create_app(deps_over(stage)))
+    transport = httpx.ASGITransport(create_app(deps_over(stage, who)))
     headers = {"authorization": f"Bearer {TRADER}"}
     return httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers)

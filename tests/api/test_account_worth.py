@@ -8,16 +8,17 @@ from typing import Any
 import msgspec
 import pytest
 
+from ordergate.core.access import Principal, Scope
 from ordergate.core.instruments import AssetClass
 from ordergate.engine.worth.appraising import Appraising
 from tests.api.over_engine import client_of
 from tests.engine.killing import hold
-from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, Stage
+from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, TRADER, Stage
 from tests.engine.test_converting import TABLE, in_euros
 
 
-async def shown(stage: Stage) -> dict[str, Any]:
-    async with client_of(stage) as client:
+async def shown(stage: Stage, who: Principal = TRADER) -> dict[str, Any]:
+    async with client_of(stage, who) as client:
         answer = await client.get(f"/v1/accounts/{ACCOUNT}")
     assert answer.status_code == 200, answer.text
     told: dict[str, Any] = answer.json()
@@ -33,6 +34,17 @@ async def test_a_future_is_worth_what_no_cash_shows_yet() -> None:
     assert (held["symbol"], held["quantity"], held["mark"]) == (ES, "2", "4810")
     assert held["unrealised_pnl"] == "1000"
     assert Decimal(told["equity"]) == Decimal(told["balances"][0]["cash"]) + 1000
+
+
+async def test_who_may_not_see_the_market_is_told_no_price_and_nothing_that_tells_one() -> None:
+    who = msgspec.structs.replace(TRADER, scopes=TRADER.scopes - {Scope.MARKET_DATA_READ})
+    async with Stage() as stage:
+        await hold(stage, 2)
+        stage.price(Decimal(4810))
+        told = await shown(stage, who)
+    (held,) = told["positions"]
+    hidden = (told["equity"], held["mark"], held["mark_at"], held["unrealised_pnl"])
+    assert (held["quantity"], hidden) == ("2", (None,) * 4)
 
 
 async def test_a_security_is_worth_what_it_could_be_sold_for() -> None:

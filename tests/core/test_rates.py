@@ -3,6 +3,7 @@
 from collections import deque
 from datetime import datetime, timedelta
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -110,6 +111,17 @@ def test_what_was_spent_is_spent_of_the_window_that_takes_its_place() -> None:
     assert bucket.carried_over((RateWindow(6, 10),), NOW).tokens(NOW) == 2
     assert bucket.carried_over((RateWindow(3, 10),), NOW).tokens(NOW) == 0
     assert bucket.carried_over((RateWindow(9, 60),), NOW).tokens(NOW) == 5
+
+
+@pytest.mark.parametrize("back", [1, 60, 3_600])
+def test_a_clock_that_steps_back_and_returns_gives_no_message_twice(back: int) -> None:
+    bucket = TokenBucket((RateWindow(3, 6),))
+    for _ in range(3):
+        bucket.spend(NOW)
+    for _ in range(3):
+        bucket.spend(later(-back))
+    assert bucket.tokens(later("0.1")) <= 0
+    assert bucket.tokens(later(6)) == 3
 
 
 def test_a_clock_that_ran_ahead_makes_no_recent_order_forgotten() -> None:

@@ -276,6 +276,12 @@ def test_a_rejection_of_the_new_version_does_not_say_whether_the_old_one_is_stil
     assert seen(order.status, order.terms.quantity, order.reason) == (Status.REJECTED, 20, "no")
 
 
+def test_a_rejection_names_the_order_that_it_is_of_where_the_broker_may_have_made_two() -> None:
+    rejected = r.RejectedReport(cl_ord_id=cl_ord_id(ids(), 1), version=1, broker_order_id="b-2", reason="no")
+    order = hear(folded(accepted()), rejected)
+    assert seen(order.status, order.broker_order_id) == (Status.REJECTED, "b-2")
+
+
 def test_the_end_of_a_replaced_version_is_not_the_end_of_the_order() -> None:
     order = hear(folded(accepted(), acknowledged(), replace_requested(20)), replaced(), canceled(1))
     assert order.status is Status.WORKING

@@ -17,6 +17,7 @@ from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import DeadManExpired, Remaining
 from ordergate.engine.answering.answers import Answer, DeadManView
+from ordergate.engine.stopping.dead_man import SESSIONS_MAX
 from ordergate.ports.broker import Outcome, Rejected
 from tests.engine.killing import control
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage, let_run
@@ -361,3 +362,15 @@ async def test_an_order_that_was_refused_and_taken_all_the_same_goes_with_the_ot
         after = await working(stage)
         await passes(stage, 5)
         assert stage.status(after) == "working"  # it came when the client was back
+
+
+async def test_asking_for_many_at_once_passes_no_bound() -> None:
+    async with Stage() as stage:
+        asked = [
+            stage.node.dead_man.arm(TRADER, f"s-{n}", timeout_s=60, gtc=Remaining.KEEP, correlation="test")
+            for n in range(SESSIONS_MAX + 10)
+        ]
+        answers = await asyncio.gather(*asked)
+        refused = [one for one in answers if isinstance(one, Refusal)]
+        assert [one.code for one in refused] == [Code.TOO_LARGE] * 10
+        assert len(stage.node.dead_man.of(TRADER)) == SESSIONS_MAX

@@ -82,3 +82,18 @@ async def test_a_key_of_an_account_that_the_client_has_lost_is_refused_by_the_jo
         assert isinstance(refused, Refusal)
         assert refused.code is Code.IDEMPOTENCY_KEY_REUSED
         assert len(stops) == 2, "by the short way and by the long one, and not once more"
+
+
+async def test_an_account_in_trouble_keeps_nobody_from_canceling_on_another() -> None:
+    for troubled in (ACCOUNT, OTHER):
+        async with Stage(others=(OTHER,)) as stage:
+            healthy = OTHER if troubled == ACCOUNT else ACCOUNT
+            placed = await place(stage, healthy)
+            assert isinstance(placed, Answer)
+            lane = next(seat.lane for seat in stage.node.lanes if seat.lane.account == troubled)
+            lane.ready.clear()
+            canceled = await stage.gate.cancel(
+                BOTH, placed.order_id, key="another-key-0001", correlation="test"
+            )
+            assert isinstance(canceled, Answer)
+            lane.ready.set()

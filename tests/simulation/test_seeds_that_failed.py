@@ -23,6 +23,8 @@ from ordergate.simulation.town import run
         (301729, "a correction under the first id was booked beside what was known by its second"),
         (510652, "a price of a moment ago was forgotten by a clock that ran ahead at a restart"),
         (509169, "the correction of a lost execution was booked to another, of another moment"),
+        (701767, "the refusal of a second order of one call ended the first, which had filled"),
+        (700820, "a clock that was set back and returned gave the messages of its window again"),
         (302446, "the checker took limits that bound the same for the same limits"),
         (300212, "limits that another owner had changed were not read when an account was taken again"),
         (89, "a group waited for an hour, because the clock was set back by one"),

@@ -108,7 +108,9 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
         if snapshot is None:
             raise Refused(NO_SUCH_ACCOUNT)
         breaks = await views.breaks(BreakQuery(accounts=(account,), limit=schemas.PAGE_MAX, open=True))
-        now = deps.clock.now()
+        now, worth = deps.clock.now(), deps.worth.of(account, snapshot)
+        if not principal.may(Scope.MARKET_DATA_READ):
+            worth = worth.without_prices()
         body = json_object(
             named("id", account_id),
             named("env", deps.env.value),
@@ -117,7 +119,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
             named("open_orders", len(snapshot.orders)),
             listed("balances", snapshot.balances),
             listed("breaks", [aged(body, now) for body in breaks.bodies]),
-            *(named(name, value) for name, value in asdict(deps.worth.of(account, snapshot)).items()),
+            *(named(name, value) for name, value in asdict(worth).items()),
         )
         return json_reply(body)
 

@@ -175,6 +175,8 @@ def _rejected(order: Order, report: RejectedReport, at: datetime) -> e.AnyOrderE
     """That a replacement is dead does not say whether it was in force before: what it replaced does."""
     if order.is_final or not is_of_order_itself(order, report):
         return None
+    if order.broker_order_id is None:
+        return _shown_by_its_end(order, report, at)
     return e.OrderRejected(
         order_id=order.id,
         at=at,

@@ -3,7 +3,7 @@
 A window of n messages in s seconds is a token bucket that holds n and refills evenly. It is
 kept as one whole number, the moment at which the bucket would be full again, in units of a
 microsecond over n, so that nothing is ever rounded. Time is handed in; a clock that steps back
-costs at most one empty bucket.
+costs at most one empty bucket, and one that then returns finds what was spent before it stepped.
 
 New orders and replacements share one bucket. Cancels have their own, which nothing else can
 empty and which refuses nobody: it measures what must be kept free of the broker's rate.
@@ -25,11 +25,12 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 class TokenBucket:
     """Several windows at once: a message may go when every window has a token."""
 
-    __slots__ = ("_full_at", "windows")
+    __slots__ = ("_ahead", "_full_at", "windows")
 
     def __init__(self, windows: tuple[RateWindow, ...]) -> None:
         self.windows: Final = windows
         self._full_at = [0] * len(windows)
+        self._ahead = [0] * len(windows)  # the same by a clock that has stepped back since
 
     def tokens(self, now: datetime) -> int:
         """How many messages may go now: the fewest over all windows."""
@@ -57,8 +58,12 @@ class TokenBucket:
         for index, window in enumerate(self.windows):
             span = window.seconds * 1_000_000
             scaled = moment * window.count
+            most = scaled + span * window.count
             cost = span if self._left(index, window, moment) >= 1 else 0
-            self._full_at[index] = min(max(self._full_at[index], scaled) + cost, scaled + span * window.count)
+            full_at = self._full(index, scaled, most)
+            if full_at > most:
+                self._ahead[index] = full_at
+            self._full_at[index] = min(max(full_at, scaled) + cost, most)
 
     def was_sent(self, moment: datetime) -> None:
         """Count one of the past, also from an empty bucket: it may have passed under looser limits."""
@@ -78,6 +83,8 @@ class TokenBucket:
         after._full_at = [
             spent[window] if window in spent else self._begun(window, now) for window in windows
         ]
+        ahead = dict(zip(self.windows, self._ahead, strict=True))
+        after._ahead = [ahead.get(window, 0) for window in windows]
         return after
 
     def _begun(self, window: RateWindow, now: datetime | None) -> int:
@@ -94,9 +101,15 @@ class TokenBucket:
             missing = max(missing, -(-theirs // (old.seconds * 1_000_000)) * span)
         return moment * window.count + min(missing, window.count * span)
 
+    def _full(self, index: int, scaled: int, most: int) -> int:
+        """When it is full again; what was spent ahead counts once the clock is back there."""
+        full_at, ahead = self._full_at[index], self._ahead[index]
+        return ahead if scaled < ahead <= most and ahead > full_at else full_at
+
     def _left(self, index: int, window: RateWindow, moment: int) -> int:
-        missing = self._full_at[index] - moment * window.count
         span = window.seconds * 1_000_000
+        scaled = moment * window.count
+        missing = self._full(index, scaled, scaled + span * window.count) - scaled
         return min(window.count, (window.count * span - missing) // span)
 
 

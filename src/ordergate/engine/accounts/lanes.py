@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final, Protocol
 
@@ -193,6 +193,11 @@ class Lanes:
 
     def get(self, account: AccountId) -> Seat | None:
         return self._seats.get(account)
+
+    def ready_first(self, accounts: Iterable[AccountId]) -> list[Seat]:
+        """Their seats, first those that take commands now: one in trouble keeps nobody from the others."""
+        seats = (self._seats.get(account) for account in accounts)
+        return sorted((seat for seat in seats if seat is not None), key=lambda seat: seat.trouble is not None)
 
     def __iter__(self) -> Iterator[Seat]:
         return iter(tuple(self._seats.values()))

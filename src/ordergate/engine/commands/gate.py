@@ -380,10 +380,7 @@ class Gate(KillGate):
         if (no := refuse_scope(principal, scope)) is not None:
             return no
         if is_order_id(self._env, order_id):
-            for account in principal.accounts_for(scope):
-                seat = self._lanes.get(account)
-                if seat is None:
-                    continue
+            for seat in self._lanes.ready_first(principal.accounts_for(scope)):
                 if (refusal := await until_ready(seat)) is not None:
                     return refusal
                 if await seat.lane.order(order_id) is not None:

@@ -342,10 +342,7 @@ class GroupGate:
         if (no := refuse_scope(principal, scope)) is not None:
             return no
         if is_group_id(self._env, group):
-            for account in principal.accounts_for(scope):
-                seat = self._lanes.get(account)
-                if seat is None:
-                    continue
+            for seat in self._lanes.ready_first(principal.accounts_for(scope)):
                 if (refusal := await until_ready(seat)) is not None:
                     return refusal
                 found = await self._group(seat, GroupId(group))

@@ -87,6 +87,7 @@ class DeadMan:
         self._unnoted: deque[DeadManExpired] = deque(maxlen=ARMED_MAX)
         self._lingering: dict[str, float] = {}
         self._armings = 0
+        self._arming: set[Key] = set()  # those that are being written down
         self._noting = asyncio.Lock()  # an expiry is written once, and before what is armed after it
 
     async def arm(
@@ -112,8 +113,8 @@ class DeadMan:
             if (found.armed.timeout_s, found.armed.gtc) == (timeout_s, gtc):
                 return self._view(key, found)
             connection = found.connection
-        elif self._count(principal) >= SESSIONS_MAX or len(self._armed) >= ARMED_MAX:
-            return Refusal(Code.TOO_LARGE, f"at most {SESSIONS_MAX} sessions of a client can be armed")
+        elif (no := self._no_room(key)) is not None:
+            return no
         self._armings += 1
         event = DeadManArmed(
             at=self._clock.now(),
@@ -125,12 +126,15 @@ class DeadMan:
             gtc=gtc,
             arming=self._armings,
         )
+        self._arming.add(key)
         try:
             await self._note_expired()
             await self._kill_switch.note(event, correlation)
         except Fault as fault:
             log.error("dead_man.not_durable", client=key.client, why=str(fault))
             return Refusal(Code.UNAVAILABLE, "not armed: it could not be written down")
+        finally:
+            self._arming.discard(key)
         made = self._armed[key]
         made.connection = connection
         return self._view(key, made)
@@ -278,8 +282,15 @@ class DeadMan:
         self._lingering.pop(name, None)
         self._sweeps.end(name)
 
-    def _count(self, principal: Principal) -> int:
-        return len(self.of(principal))
+    def _no_room(self, key: Key) -> Refusal | None:
+        """What is being armed counts. A tenant has at most half of what the others leave free."""
+        taken = {*self._armed, *self._arming} - {key}
+        if sum(one[:2] == key[:2] for one in taken) >= SESSIONS_MAX:
+            return Refusal(Code.TOO_LARGE, f"at most {SESSIONS_MAX} sessions of a client can be armed")
+        theirs = sum(one.tenant == key.tenant for one in taken)
+        if theirs >= (ARMED_MAX - len(taken) + theirs) // 2:
+            return Refusal(Code.TOO_LARGE, "no more sessions can be armed here now")
+        return None
 
     def _view(self, key: Key, found: Armed) -> DeadManView:
         left = max(found.expires - self._clock.monotonic(), 0.0) if found.expired_at is None else 0.0

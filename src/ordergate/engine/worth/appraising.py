@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 import msgspec
+from msgspec.structs import replace
 
 from ordergate.core.accounts.views import BalanceView, PositionView
 from ordergate.core.ids import AccountId, Symbol
@@ -48,6 +49,11 @@ class Appraisal(msgspec.Struct, frozen=True, kw_only=True):
     buying_power: str | None
     buying_power_at: datetime | None
     positions: tuple[HeldView, ...]
+
+    def without_prices(self) -> Appraisal:
+        """For who may see the account and not the market: nothing from which a price could be told."""
+        held = (replace(one, mark=None, mark_at=None, unrealised_pnl=None) for one in self.positions)
+        return replace(self, equity=None, positions=tuple(held))
 
 
 class Appraising:
