@@ -92,7 +92,7 @@ MUTATIONS: Final = (
         id="another-tenants-order-canceled",
         what="orders of other tenants can be canceled",
         file="engine/commands/gate.py",
-        find="            for account in principal.accounts_for(scope):\n                seat = self._lanes.get(account)",
-        put="            for account in [one.lane.account for one in self._lanes]:\n                seat = self._lanes.get(account)",
+        find="            for seat in self._lanes.ready_first(principal.accounts_for(scope)):\n",
+        put="            for seat in self._lanes:\n",
     ),
 )
