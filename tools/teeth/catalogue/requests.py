@@ -1,6 +1,6 @@
 """Mistakes with what clients ask for: keys, receipts, answers."""
 
-# ruff: noqa: E501 - the code that is replaced keeps its own lines
+
 
 from __future__ import annotations
 
