@@ -12,6 +12,7 @@ import pytest
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Refusal
 from ordergate.security.oauth_requests import Answer
+from ordergate.security.people.memory import MemoryPeople
 from ordergate.security.persons import IDLE_S, LIFE_S, LOGINS_MAX
 from tests.security.visitor import BACK, Visitor, visitor
 from tests.security.world import World, other_key, world
@@ -90,6 +91,25 @@ async def test_a_code_that_comes_twice_ends_everything_it_led_to() -> None:
     assert error_of(again) == (400, "invalid_grant")
     assert not await alive(here, tokens)
     assert error_of(await alice.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
+
+
+async def test_a_code_that_comes_again_and_again_ends_its_grant_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = await world()
+    alice = await visitor(here)
+    code = await alice.a_code()
+    ended: list[str] = []
+    end = MemoryPeople.end
+
+    async def counted(people: MemoryPeople, grant_id: str) -> None:
+        ended.append(grant_id)
+        await end(people, grant_id)
+
+    monkeypatch.setattr(MemoryPeople, "end", counted)
+
+    answers = [error_of(await alice.redeem(code)) for _ in range(4)]
+
+    assert answers == [(200, None), *[(400, "invalid_grant")] * 3]
+    assert len(ended) == 1
 
 
 async def test_of_a_code_that_comes_twice_at_once_at_most_one_is_answered_and_then_ended() -> None:

@@ -8,6 +8,7 @@ without the same database no order is accepted either.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -24,6 +25,7 @@ from ordergate.security.rights import Registry
 from ordergate.telemetry import log
 
 REFRESH_S: Final = 2.0
+STALE_S_MAX: Final = 10.0
 PRUNE_EVERY: Final = 300
 
 EVERY_SCOPE: Final = frozenset(Scope)
@@ -46,7 +48,11 @@ class Directory:
         self._revoked: dict[str, int] = {}
         self.registry = Registry(Access())
         self._changed: list[Changed] = []
-        self._writes = 0
+        self._untold: set[str] = set()
+        self._reading = asyncio.Lock()
+        self._reads_begun = 0
+        self._read_learned = 0
+        self._put_meanwhile: dict[str, Client] = {}
         self.refreshed_at: float | None = None
 
     def client(self, client_id: str) -> Client | None:
@@ -79,6 +85,10 @@ class Directory:
     def is_revoked(self, token_id: str) -> bool:
         return token_id in self._revoked
 
+    def is_revoked_everywhere(self, token_id: str) -> bool:
+        """True when every process of the database knows, or learns it with its next look at the store."""
+        return token_id in self._revoked and token_id not in self._untold
+
     def on_change(self, call: Changed) -> None:
         """Have `call` called after anything a verified token depends on has changed.
 
@@ -94,12 +104,26 @@ class Directory:
 
     async def refresh(self) -> None:
         """Read the store. Raises StoreUnavailable, and then nothing has changed."""
-        now = self._now()
-        writes, started = self._writes, self._clock.monotonic()
+        async with self._reading:
+            await self._read()
+
+    async def read_again(self) -> None:
+        """Know at once what has been written past this. Raises StoreUnavailable."""
+        wanted = self._reads_begun + 1  # one that is under way may not contain it
+        async with self._reading:
+            if self._read_learned < wanted:
+                await self._read()
+
+    async def _read(self) -> None:
+        """One at a time, and what it brings is always learned, however much is written meanwhile.
+
+        A client that this process has written meanwhile may not be in it, and stays.
+        """
+        now, started = self._now(), self._clock.monotonic()
+        self._reads_begun += 1
+        self._put_meanwhile = {}
         snapshot = await self._store.load(now)
-        if writes != self._writes:
-            return  # A write overtook this read, which may not contain it; the next one will.
-        clients = {client.client_id: client for client in snapshot.clients}
+        clients = {client.client_id: client for client in snapshot.clients} | self._put_meanwhile
         people = {person.user_id: person for person in snapshot.people}
         keys = {key.kid: key for key in snapshot.keys}
         revoked = {token: expires for token, expires in self._revoked.items() if expires > now}
@@ -109,14 +133,10 @@ class Directory:
         if snapshot.access != self.registry.access:
             self.registry, changed = Registry(snapshot.access), True
         self._clients, self._people, self._keys, self._revoked = clients, people, keys, revoked
-        self.refreshed_at = started
+        self._untold = (self._untold & revoked.keys()) - snapshot.revoked.keys()
+        self.refreshed_at, self._read_learned = started, self._reads_begun
         if changed:
             self._tell()
-
-    async def read_again(self) -> None:
-        """Know at once what has been written past this. Raises StoreUnavailable."""
-        self._writes += 1  # a read that is under way may not contain it
-        await self.refresh()
 
     async def run(self) -> None:
         """Keep reading the store until cancelled."""
@@ -126,10 +146,15 @@ class Directory:
             rounds += 1
             try:
                 await self.refresh()
+                if self.stale_s() > STALE_S_MAX:
+                    self._warn("it takes long to read the store")
                 if rounds % PRUNE_EVERY == 0:
                     await self._store.prune(self._now())
             except StoreUnavailable as error:
-                _log.warning("directory.stale", reason=str(error), stale_s=round(self.stale_s(), 1))
+                self._warn(str(error))
+
+    def _warn(self, reason: str) -> None:
+        _log.warning("directory.stale", reason=reason, stale_s=round(self.stale_s(), 1))
 
     async def put_client(
         self, client: Client, noted: Mapping[str, str] = {}, change: str | None = None
@@ -143,7 +168,7 @@ class Directory:
         if change is not None:
             await self.read_again()
             return
-        self._writes += 1
+        self._put_meanwhile[client.client_id] = client
         self._clients = {**self._clients, client.client_id: client}
         self._tell()
         _log.info("client.changed", client_id=client.client_id, tenant=client.tenant, enabled=client.enabled)
@@ -181,16 +206,18 @@ class Directory:
         return await self._store.spend(what, expires_at)
 
     async def revoke(self, token_id: str, expires_at: int) -> None:
-        """Revoke here at once, to be remembered until `expires_at`.
+        """Revoke here at once, to be remembered until `expires_at`; again is nothing.
 
-        Raises StoreUnavailable when the others could not be told.
+        Raises StoreUnavailable when the others could not be told; then again tells them.
         """
-        self._writes += 1
+        if self.is_revoked_everywhere(token_id):
+            return
+        self._untold.add(token_id)
         self._revoked[token_id] = expires_at
         self._tell(token_id)
         _log.info("token.revoked", token_id=token_id)
         await self._store.revoke(token_id, expires_at)
-        self._writes += 1
+        self._untold.discard(token_id)
 
     def _tell(self, token_id: str | None = None) -> None:
         for call in self._changed:

@@ -100,6 +100,8 @@ class GrantDesk:
         return await self._store.grant(grant_id) if dot and token.count(".") == 1 else None
 
     async def _end_stolen(self, grant: Grant) -> None:
+        if self._directory.is_revoked_everywhere(grant.grant_id):
+            return  # whoever sends it again and again makes nobody write
         _log.warning("grant.used_twice", client_id=grant.client_id, user_id=grant.user_id)
         await self._end(grant)
 
