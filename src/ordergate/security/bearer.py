@@ -26,6 +26,7 @@ from ordergate.security.directory import Directory
 from ordergate.security.external import ExternalIssuer, IssuerUnreachable
 from ordergate.security.profile import SKEW_S, Profile
 from ordergate.security.senders import Senders
+from ordergate.security.shares import Shares
 from ordergate.security.verify import Flaw, Standard, Trust, Unverified, VerifyKey, check, take_apart, texts
 from ordergate.security.verify import verify_key as key_of
 
@@ -94,6 +95,7 @@ class Bearer:
         self._by_token: dict[str, _Standing] = {}
         self._by_bound_token: dict[str, _Standing] = {}
         self._by_id: dict[str, _Standing] = {}
+        self._shares = Shares()
         self._keys: Mapping[str, VerifyKey] = {}
         directory.on_change(self._review)
         self._review(None)
@@ -257,12 +259,13 @@ class Bearer:
         if len(self._by_id) >= self._remembered_max:
             self._forget_expired()
         while len(self._by_id) >= self._remembered_max:
-            self._forget(next(iter(self._by_id.values())))
+            self._forget(self._by_id[self._shares.first_to_leave()])
         namesake = self._by_id.get(standing.principal.token_id)
         if namesake is not None:  # An issuer that uses an id twice gets one token at a time.
             self._forget(namesake)
         self._named_like(standing)[standing.token] = standing
         self._by_id[standing.principal.token_id] = standing
+        self._shares.add(standing.principal.tenant, standing.principal.client_id, standing.principal.token_id)
 
     def _named_like(self, standing: _Standing) -> dict[str, _Standing]:
         return self._by_token if standing.principal.bound_to is None else self._by_bound_token
@@ -271,6 +274,8 @@ class Bearer:
         self._named_like(standing).pop(standing.token, None)
         if self._by_id.get(standing.principal.token_id) is standing:
             del self._by_id[standing.principal.token_id]
+            whose = standing.principal
+            self._shares.drop(whose.tenant, whose.client_id, whose.token_id)
 
     def _forget_expired(self) -> None:
         now = self._now()
