@@ -69,6 +69,43 @@ def test_strangers_fill_only_their_own_room_until_they_log_in() -> None:
     assert entered(places, "c").wait_for_login() is None
 
 
+def waiting(places: Places, peer: str) -> Refusal | None:
+    return entered(places, peer).wait_for_login()
+
+
+def test_a_machine_has_the_room_of_one_address_whichever_of_its_addresses_it_comes_from() -> None:
+    places = Places(Room(of_address=2))
+    for number in range(2):
+        entered(places, f"2001:db8::{number}")
+    assert places.enter("2001:db8::ffff") is OF_ADDRESS
+    entered(places, "2001:db8:0:1::1")
+
+
+def test_strangers_of_one_machine_are_strangers_of_one_address() -> None:
+    places = Places(Room(strangers_of_address=2))
+    assert [waiting(places, f"2001:db8::{number}") for number in range(3)] == [
+        None,
+        None,
+        STRANGERS_OF_ADDRESS,
+    ]
+
+
+def test_a_subscriber_with_many_networks_leaves_half_of_the_room_for_strangers_to_others() -> None:
+    places = Places(Room(strangers=10, strangers_of_address=1))
+    of_one = [waiting(places, f"2001:db8:0:{number:x}::1") for number in range(10)]
+    assert of_one == [None] * 5 + [STRANGERS_OF_ADDRESS] * 5
+    assert waiting(places, "192.0.2.7") is None
+
+
+def test_a_subscriber_whose_stranger_has_logged_in_may_send_another() -> None:
+    places = Places(Room(strangers=2, strangers_of_address=2))
+    first = entered(places, "2001:db8::1")
+    assert first.wait_for_login() is None
+    assert waiting(places, "2001:db8::2") is STRANGERS_OF_ADDRESS
+    assert first.admit(ANN) is None
+    assert waiting(places, "2001:db8::2") is None
+
+
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.sampled_from([None, ANN, BOB, ELSEWHERE])), max_size=30))
 def test_whatever_happens_everything_is_given_back(arrivals: list[tuple[str, object]]) -> None:
     room = Room(in_all=6, of_tenant=3, of_client=2, of_address=4, strangers=3, strangers_of_address=2)

@@ -8,6 +8,7 @@ from typing import Final
 
 from ordergate.api import schemas
 from ordergate.audit import outbound
+from ordergate.core import networks
 from ordergate.security import hashing, passkeys, persons, pushed, resets, throttle
 from ordergate.security.people import ceremonies, passwords, visits
 from tests.delivery.test_true_documents import WRITTEN, listed, rows
@@ -48,7 +49,7 @@ def test_the_bounds_of_guessing_are_those_of_the_code() -> None:
     clients = f"per client and address ({pair} a minute), per address ({address}) and per client ({name})"
     assert clients in WRITTEN[SECURITY]
     assert f"limited to {throttle.UNPROVEN.failures} a minute per address" in WRITTEN[SECURITY]
-    assert f"Of IPv6 the first {throttle.NETWORK_BITS} bits" in WRITTEN[SECURITY]
+    assert f"Of IPv6 the first {networks.NETWORK_BITS} bits are the address" in WRITTEN[SECURITY]
 
 
 def test_the_words_that_make_no_password_are_those_of_the_code() -> None:

@@ -13,6 +13,7 @@ from ordergate.core import two_persons
 from ordergate.core.access import LOGIN_S_MAX, Principal, Scope
 from ordergate.core.ids import AccountId, Env
 from ordergate.core.key_bounds import refuse_address
+from ordergate.core.networks import network_of
 from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.clock import Clock
 from ordergate.ports.identity import Identity, Shown
@@ -103,7 +104,7 @@ class Bearer:
 
     async def _looked_at(self, token: str, peer: str, shown: Shown) -> Principal | Refusal:
         """What a token that was not known is worth, unless too many before it were worth nothing."""
-        now = self._clock.monotonic()
+        now, peer = self._clock.monotonic(), network_of(peer)
         proven = (peer, hash(token))
         if self._failures.is_empty(peer, now):
             return too_soon(self._failures.wait_s(peer, now), TOO_MANY)

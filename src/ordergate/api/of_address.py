@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Final
 
 from ordergate.api.quotas import Buckets, Rate
+from ordergate.core.networks import network_of
 
 _STOPS: Final = frozenset(
     {
@@ -47,12 +48,12 @@ class OfAddress:
             buckets = self._logins
         else:
             return 0.0
-        return buckets.take(peer, now)
+        return buckets.take(network_of(peer), now)
 
     def is_spent(self, peer: str, now: float) -> bool:
         """True when an order from there would be turned away; counts nothing."""
-        return self._requests.is_empty(peer, now)
+        return self._requests.is_empty(network_of(peer), now)
 
     def passed(self, peer: str, now: float) -> None:
         """Count an order that was not asked about."""
-        self._requests.take(peer, now)
+        self._requests.take(network_of(peer), now)

@@ -1,7 +1,8 @@
 """How many streams may be open at once: of one address, of one client, of one tenant, and in all.
 
 A place is taken before the socket is upgraded, when only the address is known. Whoever has not logged in has
-one of few, so that strangers fill neither an address's room nor the process's. A place is given back once.
+one of few, so that strangers fill neither an address's room nor the process's; and those of one subscriber,
+however many addresses it has, fill no more than half of what the others leave. A place is given back once.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Final
 import msgspec
 
 from ordergate.core.access import Principal
+from ordergate.core.networks import network_of, site_of
 from ordergate.core.refusals import Code, Refusal
 
 RETRY_AFTER_S: Final = 5
@@ -54,9 +56,8 @@ class Places:
     def enter(self, peer: str) -> Place | Refusal:
         """A place for a connection of this address, or why there is none."""
         place = Place(self, peer)
-        no = place.take(
-            ("all", self.room.in_all, FULL), (("address", peer), self.room.of_address, OF_ADDRESS)
-        )
+        address = ("address", network_of(peer))
+        no = place.take(("all", self.room.in_all, FULL), (address, self.room.of_address, OF_ADDRESS))
         return no or place
 
     def taken(self, what: Hashable) -> int:
@@ -73,15 +74,19 @@ class Place:
 
     def __init__(self, places: Places, peer: str) -> None:
         self._places = places
-        self._peer = peer
+        self._strangers = ("strangers", network_of(peer))
+        self._strangers_of_site = ("strangers of site", site_of(peer))
         self._held: list[Hashable] = []
 
     def wait_for_login(self) -> Refusal | None:
         """Count as a stranger until `admit`."""
-        room = self._places.room
+        room, taken = self._places.room, self._places.taken
+        of_others = taken("strangers") - taken(self._strangers_of_site)
+        half = (room.strangers - of_others + 1) // 2
         return self.take(
-            (("strangers", self._peer), room.strangers_of_address, STRANGERS_OF_ADDRESS),
+            (self._strangers, room.strangers_of_address, STRANGERS_OF_ADDRESS),
             ("strangers", room.strangers, FULL_OF_STRANGERS),
+            (self._strangers_of_site, half, STRANGERS_OF_ADDRESS),
         )
 
     def admit(self, principal: Principal) -> Refusal | None:
@@ -92,7 +97,7 @@ class Place:
             (("tenant", tenant), room.of_tenant, OF_TENANT),
         )
         if no is None:
-            for stranger in ("strangers", ("strangers", self._peer)):
+            for stranger in ("strangers", self._strangers, self._strangers_of_site):
                 if stranger in self._held:
                     self._held.remove(stranger)
                     self._places.count(stranger, -1)

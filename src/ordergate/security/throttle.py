@@ -14,14 +14,13 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from enum import Enum, auto
-from ipaddress import IPv6Address, IPv6Network, ip_address
 from typing import Final
 
 import msgspec
 
+from ordergate.core.networks import network_of
+
 KEYS_MAX: Final = 10_000
-NETWORK_BITS: Final = 64
-"""Of an IPv6 address: whoever has one has all others with the same beginning."""
 
 Key = tuple[str, ...]
 
@@ -121,16 +120,3 @@ class Throttle:
 
 def _pair(client_id: str, address: str) -> Key:
     return ("pair", client_id[:128], network_of(address))
-
-
-def network_of(address: str) -> str:
-    """What counts as one address: of IPv6 the network that a single machine is given."""
-    try:
-        found = ip_address(address)
-    except ValueError:
-        return address
-    if not isinstance(found, IPv6Address):
-        return address
-    if found.ipv4_mapped is not None:
-        return str(found.ipv4_mapped)
-    return str(IPv6Network((found.packed, NETWORK_BITS), strict=False))

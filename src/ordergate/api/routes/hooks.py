@@ -25,6 +25,7 @@ from ordergate.core.hooks.hook import UNKNOWN_SENDER, Hook, key_of, named
 from ordergate.core.hooks.template import alert_in
 from ordergate.core.ids import Env
 from ordergate.core.json_text import has_one_reading
+from ordergate.core.networks import network_of
 from ordergate.core.refusals import Refusal
 from ordergate.telemetry.log import logger
 
@@ -52,7 +53,7 @@ class HookRoutes:
     async def place(self, call: Call) -> Reply:
         peer, now = peer_of(call.scope), self._clock.monotonic()
         hook = self._hooks.get(call.part("name"))
-        at = (peer, None if hook is None else hook.name)
+        at = (network_of(peer), None if hook is None else hook.name)
         if self._refused.is_empty(at, now):
             return rate_limited(self._refused.wait_s(at, now), call.correlation)
         body = await call.json_body(self._bounds)
