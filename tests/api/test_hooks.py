@@ -142,6 +142,24 @@ async def test_refused_alerts_slow_down_neither_the_tokens_of_their_address_nor_
     assert (await sender.post("/v1/hooks/tv", json=alert(clock))).status_code == 201
 
 
+async def test_a_guessed_name_is_slowed_down_as_a_hooks_own_is(
+    sender: httpx.AsyncClient, clock: StillClock
+) -> None:
+    """Nobody is told by it which hooks there are."""
+    for number in range(4):
+        await sender.post(f"/v1/hooks/invented-{number}", json=alert(clock))
+    assert (await sender.post("/v1/hooks/another", json=alert(clock))).status_code == 401
+
+    statuses = {
+        name: [
+            (await sender.post(f"/v1/hooks/{name}", json=alert(clock, secret="wrong"))).status_code
+            for _ in range(4)
+        ]
+        for name in ("tv", "none")
+    }
+    assert statuses == {"tv": [401, 401, 401, 429], "none": [401, 401, 401, 429]}
+
+
 async def test_wrong_tokens_do_not_slow_down_the_alerts_of_their_address(
     sender: httpx.AsyncClient, clock: StillClock
 ) -> None:

@@ -2,7 +2,8 @@
 
 What an alert asks for passes the same gate as what a client asks for: the key, the account's limits, the
 journal; and the rights, the bounds and the tenant's quota that its owner has now. An address that keeps
-failing at a hook is slowed down there, and nowhere else: senders share theirs.
+failing at a hook is slowed down there, and nowhere else: senders share theirs. A name that is no hook's is
+counted as one that is, so that nobody learns which there are.
 """
 
 from __future__ import annotations
@@ -33,6 +34,8 @@ log = logger("security")
 
 PATH: Final = "/v1/hooks/{name}"
 NEVER: Final = 2**62
+NAME_LENGTH: Final = 32
+"""What is remembered of the name of a hook, or of what is none, where alerts were refused."""
 
 
 class HookRoutes:
@@ -52,8 +55,9 @@ class HookRoutes:
 
     async def place(self, call: Call) -> Reply:
         peer, now = peer_of(call.scope), self._clock.monotonic()
-        hook = self._hooks.get(call.part("name"))
-        at = (network_of(peer), None if hook is None else hook.name)
+        name = call.part("name")
+        hook = self._hooks.get(name)
+        at = (network_of(peer), name[:NAME_LENGTH])
         if self._refused.is_empty(at, now):
             return rate_limited(self._refused.wait_s(at, now), call.correlation)
         body = await call.json_body(self._bounds)
