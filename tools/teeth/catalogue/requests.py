@@ -47,7 +47,7 @@ MUTATIONS: Final = (
         p0=True,
         what="a recovered account does not know which keys were used",
         file="engine/accounts/lane.py",
-        find="        self.receipts = Receipts(await self._journal.key_digests(self.account))",
+        find="        self.receipts = self.receipts.anew(await self._journal.key_digests(self.account))",
         put="        self.receipts = Receipts()",
     ),
     Mutation(

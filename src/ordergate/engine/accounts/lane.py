@@ -24,7 +24,7 @@ import msgspec
 from ordergate.core.accounts.events import AccountEvent, AnyAccountEvent
 from ordergate.core.contingent.events import AnyGroupEvent
 from ordergate.core.faults import Fault, IllegalTransition, InvariantBroken, StaleEpoch, Unfoldable
-from ordergate.core.idempotency import Receipt
+from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import AnyOrderEvent, OrderEvent, OrderSent
@@ -68,7 +68,7 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Lane:
-    """See the module. All methods but `recover` and `order` run without waiting.
+    """See the module. What is not `async` runs without waiting.
 
     `proven_at` is a monotonic second at which the account was certainly still ours: when the latest
     commit was asked for, not when its answer was read. `kept_at` is the event of the latest snapshot,
@@ -244,7 +244,7 @@ class Lane:
         await catch_up()
         self._told = self._told if self._told >= 0 else taken.head
         folded = await self._recovery.fold(taken.head, self._told, self._tell_stored)
-        self.receipts = Receipts(await self._journal.key_digests(self.account))
+        self.receipts = self.receipts.anew(await self._journal.key_digests(self.account))
         self._unsaid.forget()  # it may be another's to speak of these orders by now
         self.books, self._head, self.epoch = folded.books, taken.head, taken.epoch
         self.folded_since = self.kept_at = folded.since
@@ -269,6 +269,13 @@ class Lane:
         named = (getattr(event, "broker_order_id", None) for event in events)
         self.books.remember(found, dict.fromkeys(one for one in named if one is not None))
         return found
+
+    async def bought(self, scope: Scope) -> Receipt | None:
+        """What the journal says that a key bought; one that did so on another account is kept in mind."""
+        stored = await self._journal.receipt(scope)
+        if stored is not None and stored.account != self.account:
+            self.receipts.learn_elsewhere(stored)
+        return stored
 
     async def adopted(self, broker_order_id: str) -> Order | None:
         """The order as which this one of the broker's was adopted, if it ever was and is durable."""

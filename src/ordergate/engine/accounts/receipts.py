@@ -1,7 +1,8 @@
 """An account's idempotency keys in memory.
 
 Recent receipts are kept whole; of all others 64 bits each, so that a key never seen is known
-to be new without asking the database, and a key perhaps seen is looked up there.
+to be new without asking the database, and a key perhaps seen is looked up there. A key that the
+journal refused, because it bought something on another account, is kept beside them.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from ordergate.core.idempotency import Receipt, Scope, judge
 from ordergate.core.refusals import Code, Refusal
 
 RECENT_MAX: Final = 50_000
+ELSEWHERE_MAX: Final = 1_000
 
 
 class Receipts:
@@ -20,6 +22,13 @@ class Receipts:
         self._recent: OrderedDict[Scope, Receipt] = OrderedDict()
         self._in_flight: dict[Scope, Receipt] = {}
         self._older: set[int] = digests if digests is not None else set()
+        self._elsewhere: OrderedDict[Scope, Receipt] = OrderedDict()
+
+    def anew(self, digests: set[int]) -> Receipts:
+        """What is known of the account's keys once it was folded again. Those of others are still theirs."""
+        known = Receipts(digests)
+        known._elsewhere = self._elsewhere
+        return known
 
     def recall(self, scope: Scope, fingerprint: bytes) -> Receipt | Refusal | None:
         """The receipt of a key used before, a refusal of its misuse, or None when not in memory."""
@@ -29,6 +38,8 @@ class Receipts:
                 return judge(pending, fingerprint)
             return Refusal(Code.IDEMPOTENCY_KEY_IN_USE, "the first request is still under way")
         known = self._recent.get(scope)
+        if known is None and self._elsewhere:
+            known = self._elsewhere.get(scope)
         return None if known is None else judge(known, fingerprint)
 
     def may_be_stored(self, scope: Scope) -> bool:
@@ -53,3 +64,9 @@ class Receipts:
         if len(self._recent) > RECENT_MAX:
             oldest, _ = self._recent.popitem(last=False)
             self._older.add(oldest.digest())
+
+    def learn_elsewhere(self, receipt: Receipt) -> None:
+        """The key bought something on another account. The oldest is forgotten, and costs a fold again."""
+        self._elsewhere[receipt.scope] = receipt
+        if len(self._elsewhere) > ELSEWHERE_MAX:
+            self._elsewhere.popitem(last=False)

@@ -28,6 +28,7 @@ from ordergate.engine.accounts.lane import Recorded
 from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.answering.answers import CancelAllAnswer, CancelResult
 from ordergate.engine.answering.envelopes import Request
+from ordergate.engine.answering.misuse import misused
 from ordergate.telemetry.log import logger
 
 log = logger("cancels")
@@ -56,6 +57,8 @@ async def ask_all(
         recorded = record_all(seat, events, at=at, correlation=request.correlation, receipt=receipt)
         await until_durable(recorded, within_s)
     except (Fault, TimeoutError) as fault:
+        if (no := await misused(seat.lane, request, fault)) is not None:
+            return no
         log.error("cancel_all.unrecorded", account=seat.lane.account, why=str(fault))
         return Refusal(Code.UNAVAILABLE, "not known to be durable; ask again with this key")
     return CancelAllAnswer(results=results)

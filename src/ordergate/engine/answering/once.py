@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from ordergate.core.contingent.terms import is_group_id
-from ordergate.core.faults import Fault, KeyTaken
+from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt, judge
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import FailedControl
@@ -28,6 +28,7 @@ from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.accounts.receipts import Receipts
 from ordergate.engine.answering.answers import Answer
 from ordergate.engine.answering.envelopes import Request
+from ordergate.engine.answering.misuse import misused
 from ordergate.ports.clock import Clock
 from ordergate.ports.journal import Committed, Journal, OrderRow
 from ordergate.ports.views import Views
@@ -99,8 +100,8 @@ class Once:
                 return NOT_KNOWN
             if (answer := self.end(begun)) is not None:
                 return answer
-            if (misused := await self._misused(begun, request)) is not None:
-                return misused
+            if (no := await misused(seat.lane, request, _failure(begun.committed))) is not None:
+                return no
         return Refusal(Code.NOT_READY, "the account is being recovered; ask again with this key")
 
     def begin(
@@ -175,14 +176,6 @@ class Once:
                 return known
         stored = await self._journal.receipt(request.scope) if holders else None
         return None if stored is None else judge(stored, request.fingerprint)
-
-    async def _misused(self, begun: Begun, request: Request) -> Refusal | None:
-        """Why the journal would not take it: the key was used where nobody here could see it."""
-        if begun.committed.cancelled() or not isinstance(begun.committed.exception(), KeyTaken):
-            return None
-        stored = await self._journal.receipt(request.scope)
-        known = None if stored is None else judge(stored, request.fingerprint)
-        return known if isinstance(known, Refusal) else None
 
     async def has_client_order_id(self, seat: Seat, terms: Terms) -> bool:
         """True when an order that memory has let go of carries the client's own id."""
@@ -303,6 +296,11 @@ async def _done_within(future: Committed, seconds: float) -> bool:
         late.cancel()
         future.remove_done_callback(end)
     return future.done()
+
+
+def _failure(committed: Committed) -> BaseException | None:
+    """Why a commit that has ended failed."""
+    return None if committed.cancelled() else committed.exception()
 
 
 def _answer(decided: Decided) -> Answer:

@@ -33,6 +33,7 @@ from ordergate.engine.answering import envelopes
 from ordergate.engine.answering.answers import BreakAnswer, RunAsked
 from ordergate.engine.answering.cancels import until_durable
 from ordergate.engine.answering.envelopes import Asker, Request, Route
+from ordergate.engine.answering.misuse import misused
 from ordergate.engine.answering.once import Once, until_ready
 from ordergate.engine.wire.asking import find_version, is_denied
 from ordergate.ports.broker import BrokerAccount, BrokerUnavailable
@@ -180,6 +181,8 @@ class BreakDesk:
             recorded = seat.lane.record(events, correlation=request.correlation, receipt=receipt)
             await until_durable([recorded], DEADLINE_S)
         except (Fault, TimeoutError) as fault:
+            if (no := await misused(seat.lane, request, fault)) is not None:
+                return no
             log.error("break.unrecorded", id=break_id, why=str(fault))
             return Refusal(Code.UNAVAILABLE, "not known to be durable; ask again with this key")
         return BreakAnswer(body=body)

@@ -47,6 +47,7 @@ from ordergate.engine.accounts.shares import TOO_MUCH_WAITS
 from ordergate.engine.answering import envelopes
 from ordergate.engine.answering.answers import GroupAnswer
 from ordergate.engine.answering.envelopes import Asker, Request, Route, group_fields
+from ordergate.engine.answering.misuse import misused
 from ordergate.engine.answering.once import ATTEMPTS_MAX, Once, until_ready
 from ordergate.engine.commands.contingent import Contingent, release
 from ordergate.engine.commands.judging import Judging
@@ -326,8 +327,11 @@ class GroupGate:
             _, waiting = await asyncio.wait((recorded.committed,), timeout=DEADLINE_S)
             if waiting:
                 return Refusal(Code.UNAVAILABLE, "not yet known to be durable; ask again with the same key")
-            if recorded.committed.exception() is None:
+            failure = recorded.committed.exception()
+            if failure is None:
                 return await self._answer(seat, made, replayed=False)
+            if (no := await misused(seat.lane, request, failure)) is not None:
+                return no
         return Refusal(Code.NOT_READY, "the account is being recovered; ask again with this key")
 
     async def _answer(self, seat: Seat, group_id: GroupId, *, replayed: bool) -> GroupAnswer | Refusal:
