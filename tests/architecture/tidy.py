@@ -25,6 +25,7 @@ BROAD_EXCEPT: Final[Mapping[str, str]] = {
     "src/ordergate/api/edge.py": "our own defect must answer as a defect, once, and be logged",
     "src/ordergate/core/risk/judge.py": "fail closed: a control that breaks has not passed",
     "src/ordergate/simulation/loop.py": "a loop outlives what its callbacks raise, as asyncio's own does",
+    "src/ordergate/journal/writer.py": "ended, it would keep the fence and write nothing: it begins anew",
     "src/ordergate/engine/supervisor.py": "whatever ends a task, the supervisor decides what follows",
 }
 

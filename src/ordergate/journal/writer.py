@@ -4,7 +4,11 @@ While a statement is under way, units gather; the next statement carries them al
 written whole or not at all. A refused batch is tried again by account, and an account's part unit by
 unit, so that one account's fault stays its own. An answer that was lost is never assumed: the
 batch waits in doubt until a new session, which cannot begin before the old one has ended, has looked; and
-what it finds counts once a synchronous standby, where there is one, is known to have it.
+what it finds counts once a synchronous standby, where there is one, is known to have it. A look-up that
+PostgreSQL refuses has found nothing: it is made again by another session, after a growing wait.
+
+The writer does not end before it is closed. On a fault of our own it fails what waits, drops the session and
+begins anew, and every account is taken and folded again.
 """
 
 from __future__ import annotations
@@ -34,6 +38,9 @@ from ordergate.journal.waiting import Append, Take, fail, failed_already, split
 from ordergate.ports.journal import Committed as Durable
 from ordergate.ports.journal import Taken, Unit
 from ordergate.telemetry import failpoints
+from ordergate.telemetry.log import logger
+
+log = logger("journal")
 
 OpenSession = Callable[[Backend | None], Awaitable[Session]]
 
@@ -95,6 +102,7 @@ class Writer:
         self._closing = False
         self._backoff_s = 0.0
         self._lost_at: float | None = None
+        self._fault: Exception | None = None
 
     @property
     def connected(self) -> bool:
@@ -146,8 +154,8 @@ class Writer:
             await asyncio.wait({self._task})
         if self._session is not None:
             await self._session.close()
-        if self._task is not None and not self._task.cancelled():
-            self._task.result()  # a fault that ended the writer is nobody's secret
+        if self._fault is not None:
+            raise self._fault  # a fault of our own is nobody's secret
 
     def _admit(self) -> None:
         if self._closing or self._task is None or self._task.done():
@@ -158,16 +166,25 @@ class Writer:
     async def _run(self) -> None:
         try:
             while not (self._closing and self._idle):
-                if self._session is None or self._session.closed:
-                    await self._reconnect()
-                elif self._idle:
-                    self._hurried = False
-                    self._wake.clear()
-                    await self._wake.wait()
-                else:
-                    await self._next(self._session)
+                try:
+                    await self._go_on()
+                except Exception as fault:  # whatever it was, the process must not keep a fence and not write
+                    log.critical("journal.writer_failed", why=repr(fault))
+                    self._fault = fault
+                    self._abandon(JournalUnavailable("the journal's writer failed, and begins anew"))
+                    await self._leave()
         finally:
             self._abandon(JournalUnavailable("the journal's writer has ended"))
+
+    async def _go_on(self) -> None:
+        if self._session is None or self._session.closed:
+            await self._reconnect()
+        elif self._idle:
+            self._hurried = False
+            self._wake.clear()
+            await self._wake.wait()
+        else:
+            await self._next(self._session)
 
     @property
     def _idle(self) -> bool:
@@ -183,6 +200,7 @@ class Writer:
 
     async def _next(self, session: Session) -> None:
         """The next thing to do on a connection that stands."""
+        looks_up = bool(self._doubt)
         try:
             if self._doubt:
                 await self._settle(session)
@@ -192,8 +210,13 @@ class Writer:
                 await self._take(session, first)
             else:
                 await self._write(session, self._gather())
-        except Lost:
+        except (Lost, Refused) as fault:  # what is refused here is a look-up
             session.abort()
+            if looks_up:
+                log.error("journal.not_looked_up", why=str(fault))
+                if self._is_out_of_patience():
+                    self._abandon(JournalUnavailable(f"what was written cannot be looked up: {fault}"))
+                await self._leave()
 
     def _gather(self) -> list[Append]:
         """Whatever waits, up to a batch's bounds or the next change of owner."""
@@ -279,7 +302,7 @@ class Writer:
             await self._until_replicated(session)
             self._succeed(0.0)
             return
-        self._lost_at = None
+        self._settled()
         batch, self._doubt = self._doubt, []
         if self._may_try_again(batch):
             self._parts.appendleft(batch)
@@ -295,7 +318,7 @@ class Writer:
             if self._is_out_of_patience():
                 self._abandon(JournalUnavailable("written, and no synchronous standby is known to have it"))
             raise
-        self._lost_at = None
+        self._settled()
 
     def _is_out_of_patience(self) -> bool:
         if self._lost_at is None:
@@ -321,16 +344,31 @@ class Writer:
         except JournalUnavailable as fault:
             if self._is_out_of_patience():
                 self._abandon(fault)
-            self._wake.clear()
-            longer = max(2 * self._backoff_s, self._limits.backoff_s_min)
-            self._backoff_s = min(longer, self._limits.backoff_s_max)
-            await asyncio.sleep(self._backoff_s)
+            await self._wait()
+
+    async def _leave(self) -> None:
+        """Drop the session, and wait before the next: a connection that comes back does not end the fault."""
+        if self._session is not None:
+            self._session.abort()
+        self._session = None
+        if not self._closing:
+            await self._wait()
+
+    async def _wait(self) -> None:
+        self._wake.clear()
+        longer = max(2 * self._backoff_s, self._limits.backoff_s_min)
+        self._backoff_s = min(longer, self._limits.backoff_s_max)
+        await asyncio.sleep(self._backoff_s)
+
+    def _settled(self) -> None:
+        """Nothing is in doubt any more."""
+        self._lost_at = None
+        self._backoff_s = 0.0
 
     def _begin(self, session: Session) -> None:
         self._session, self._previous = session, session.backend
-        self._backoff_s = 0.0
         if not self._doubt:
-            self._lost_at = None
+            self._settled()
         session.on_end(self._wake.set)
 
     def _abandon(self, fault: JournalUnavailable) -> None:
