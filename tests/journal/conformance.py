@@ -223,6 +223,18 @@ class JournalConformance:
         assert await twin.journal.adopted(BOB, "½-1") == order(3)
         assert await twin.journal.adopted(BOB, "½-2") is None
 
+    async def test_the_seal_of_each_event_is_found_at_its_place_and_nowhere_else(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        (first,) = await twin.journal.append(owner.unit(opened(ALICE)))
+        (second,) = await twin.journal.append(owner.place(1))
+        found = [await twin.journal.seal_at(ALICE, seq) for seq in range(4)]
+        assert found == [None, first.hash, second.hash, None]
+
+    async def test_who_takes_an_account_is_told_its_last_seal(self, twin: Twin) -> None:
+        owner = await taken(twin.journal)
+        (sealed,) = await twin.journal.append(owner.unit(opened(ALICE)))
+        assert (await twin.journal.take(ALICE)).last_hash == sealed.hash
+
     async def test_an_order_has_a_history(self, twin: Twin) -> None:
         alice = await taken(twin.journal)
         for number in (1, 2, 1):

@@ -109,7 +109,7 @@ class Owner:
     def __init__(self, journal: Journal, account: AccountId = ALICE) -> None:
         self.journal = journal
         self.account = account
-        self.taken = Taken(epoch=0, head=0, stream_id="")
+        self.taken = Taken(epoch=0, head=0, stream_id="", last_hash=b"")
         self.head = 0
 
     async def take(self) -> Taken:

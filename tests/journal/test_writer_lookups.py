@@ -43,7 +43,8 @@ class Scripted(Session):
         self._aborted = True
 
     async def take(self, account: AccountId) -> tuple[Taken, bytes]:
-        return Taken(epoch=1, head=0, stream_id="s"), chain.genesis(account)
+        seal = chain.genesis(account)
+        return Taken(epoch=1, head=0, stream_id="s", last_hash=seal), seal
 
     async def append(self, batch: object) -> None:
         if self._script.fails:

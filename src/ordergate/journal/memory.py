@@ -88,6 +88,9 @@ class MemoryJournal(Generic[E]):
         for entry, sealed in events:
             yield stored(entry, sealed)
 
+    async def seal_at(self, account: AccountId, seq: int) -> bytes | None:
+        return self.store.seal_at(account, seq)
+
     async def history(self, order: OrderId) -> list[Stored]:
         return [
             stored(entry, sealed)

@@ -65,8 +65,15 @@ class Store:
             books = Books(epoch=0, stream_id=stream_id, last_hash=chain.genesis(account))
             self.books[account] = books
         books.epoch += 1
-        taken = Taken(epoch=books.epoch, head=len(books.events), stream_id=books.stream_id)
-        return taken, books.last_hash
+        head, last_hash = len(books.events), books.last_hash
+        taken = Taken(epoch=books.epoch, head=head, stream_id=books.stream_id, last_hash=last_hash)
+        return taken, last_hash
+
+    def seal_at(self, account: AccountId, seq: int) -> bytes | None:
+        """The seal of the account's event at a place."""
+        books = self.books.get(account)
+        within = books is not None and 0 < seq <= len(books.events)
+        return books.events[seq - 1][1].hash if books is not None and within else None
 
     def adopted(self, account: AccountId, broker_order_id: str) -> OrderId | None:
         """The order as which this one of the broker's was adopted."""

@@ -99,6 +99,10 @@ class PostgresJournal(Generic[E]):
     def read(self, account: AccountId, *, after: int, upto: int | None = None) -> AsyncIterator[Stored]:
         return reading.read(self._pool, account, after=after, upto=upto)
 
+    async def seal_at(self, account: AccountId, seq: int) -> bytes | None:
+        row = await self._pool.fetchrow(_WRITER_SQL["hash_at"], account, seq)
+        return None if row is None else bytes(row["hash"])
+
     async def history(self, order: OrderId) -> list[Stored]:
         return await reading.history(self._pool, order)
 

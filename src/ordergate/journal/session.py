@@ -138,8 +138,9 @@ class Session:
         """Raise the account's epoch; where its stream stands, and its last seal."""
         asked = self._connection.fetchrow(_SQL["take_account"], account, chain.genesis(account))
         row = await self._ask(asked)
-        taken = Taken(epoch=row["epoch"], head=row["head"], stream_id=row["stream_id"])
-        return taken, row["last_hash"]
+        last_hash = row["last_hash"]
+        taken = Taken(epoch=row["epoch"], head=row["head"], stream_id=row["stream_id"], last_hash=last_hash)
+        return taken, last_hash
 
     async def is_written(self, linked: Linked) -> bool | None:
         """Whether the unit is in the journal; None when it leaves nothing that could tell."""

@@ -122,11 +122,15 @@ class Stored(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """An account after its ownership was taken: write under `epoch`, after `head`."""
+    """An account after its ownership was taken: write under `epoch`, after `head`.
+
+    `last_hash` is the seal of the event at `head`.
+    """
 
     epoch: int
     head: int
     stream_id: str
+    last_hash: bytes
 
 
 class Snapshot(msgspec.Struct, frozen=True, gc=False, kw_only=True):
@@ -168,6 +172,10 @@ class Journal(Protocol):
 
     def read(self, account: AccountId, *, after: int, upto: int | None = None) -> AsyncIterator[Stored]:
         """The account's events after a sequence number, in order, verified link by link."""
+        ...
+
+    async def seal_at(self, account: AccountId, seq: int) -> bytes | None:
+        """The seal of the account's event at a place; None where there is no such event."""
         ...
 
     async def history(self, order: OrderId) -> list[Stored]:

@@ -70,6 +70,9 @@ class SimJournal:
         for one in found:
             yield one
 
+    async def seal_at(self, account: AccountId, seq: int) -> bytes | None:
+        return await self._server.read(lambda: self._server.store.seal_at(account, seq))
+
     async def history(self, order: OrderId) -> list[Stored]:
         return await self._server.read(
             lambda: [

@@ -113,6 +113,7 @@ class Lane:
         self.epoch = 0
         self._head = 0
         self._told = -1
+        self._durable = (0, b"")  # the last event that is certainly in the journal, and its seal
         self._unwritten = 0
         self._last_commit: Committed | None = None
         self._watchers: dict[OrderId, list[asyncio.Future[OrderRow | None]]] = {}
@@ -235,18 +236,21 @@ class Lane:
     async def recover(self, catch_up: Callable[[], Awaitable[None]]) -> None:
         """Take the account and fold it from the journal. Raises Fault when that cannot be done.
 
+        What was durable must be there still: a journal without it is JournalCorrupt.
         `catch_up` reads what else another owner may have decided meanwhile: nothing is judged before that.
         """
         self.ready.clear()
         self.stopped.clear()
         taken = await self._journal.take(self.account)
         failpoints.reach("C15")
+        await self._recovery.require(self._durable, taken)
         await catch_up()
         self._told = self._told if self._told >= 0 else taken.head
         folded = await self._recovery.fold(taken.head, self._told, self._tell_stored)
         self.receipts = self.receipts.anew(await self._journal.key_digests(self.account))
         self._unsaid.forget()  # it may be another's to speak of these orders by now
         self.books, self._head, self.epoch = folded.books, taken.head, taken.epoch
+        self._durable = (taken.head, taken.last_hash)
         self.folded_since = self.kept_at = folded.since
         self.trouble = None
         self._wake_all()
@@ -314,6 +318,8 @@ class Lane:
             self.stop(fault)
             return
         self.proven_at = asked_at
+        if written := committed.result():
+            self._durable = (written[-1].seq, written[-1].hash)
         failpoints.reach("C10")
         started = self._clock.monotonic()
         for entry in unit.entries:
@@ -325,12 +331,12 @@ class Lane:
         if self._watchers:
             for row in unit.orders:
                 self._wake(OrderId(row.id), row)
-        for entry, written in zip(unit.entries, committed.result(), strict=True):
+        for entry, sealed in zip(unit.entries, written, strict=True):
             match entry.event:
                 case OrderEvent() | AccountEvent() as event:
                     bound = bind(entry.correlation)
                     try:
-                        self._follow(self, event, written.body)
+                        self._follow(self, event, sealed.body)
                     finally:
                         unbind(bound)
                 case _:

@@ -13,7 +13,7 @@ import msgspec
 
 from ordergate.core.accounts.events import AccountEvent, AnyAccountEvent
 from ordergate.core.contingent.events import AnyGroupEvent
-from ordergate.core.faults import IllegalTransition, InvariantBroken, Unfoldable
+from ordergate.core.faults import IllegalTransition, InvariantBroken, JournalCorrupt, Unfoldable
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.instruments import Instrument
 from ordergate.core.orders.events import AnyOrderEvent, OrderEvent
@@ -21,7 +21,7 @@ from ordergate.core.orders.lifecycle import BEGINNINGS
 from ordergate.engine.accounts.books import Books, order_from
 from ordergate.engine.accounts.pictures import Unreadable, read
 from ordergate.engine.accounts.units import kind_of
-from ordergate.ports.journal import Journal, Stored
+from ordergate.ports.journal import Journal, Stored, Taken
 from ordergate.telemetry.log import logger
 
 log = logger("recovery")
@@ -53,6 +53,26 @@ class Recovery:
         self._instruments: Final = instruments
         self._rules: Final = rules
         self._nameless: Final = nameless
+
+    async def require(self, durable: tuple[int, bytes], taken: Taken) -> None:
+        """See that what was durable, up to an event and its seal, is in the journal still.
+
+        Raises JournalCorrupt where it is not: it was acknowledged, told to clients and perhaps to a broker,
+        and a database took the place of the one that had it. Raises JournalUnavailable.
+        """
+        seq, seal = durable
+        if seq == 0:
+            return
+        at_head = taken.head == seq
+        found = taken.last_hash if at_head else await self._journal.seal_at(self._account, seq)
+        if taken.head >= seq and found == seal:
+            return
+        log.critical("journal.went_back", account=self._account, durable=seq, head=taken.head)
+        if taken.head < seq:
+            words = f"the journal went back to event {taken.head}"
+        else:
+            words = f"event {seq} of the journal is another one"
+        raise JournalCorrupt(f"{self._account}: {words}, and was durable up to event {seq}")
 
     async def fold(self, head: int, told: int, tell: Tell) -> Folded:
         """The books at `head`. `tell` is called with every event after `told`, each once.

@@ -97,7 +97,7 @@ returning epoch, head, last_hash, stream_id
 select epoch, head from account_stream where account = $1
 
 -- name: hash_at
--- The seal at one place, to learn whether a unit whose answer was lost is there: same place, same seal.
+-- The seal at one place, to learn whether what was or may have been written is there: same place, same seal.
 select hash from event where account = $1 and seq = $2
 
 -- name: try_fence
