@@ -341,6 +341,16 @@ async def test_after_a_restore_a_person_lets_the_log_go_on_and_that_is_recorded(
     assert (folder / NEWEST).is_file()
 
 
+async def test_a_published_line_that_cannot_be_read_is_said_in_a_sentence(
+    settings: Settings, export: Export
+) -> None:
+    every = settings.data_dir / "audit" / EVERY
+    first, second, *others = every.read_bytes().splitlines(keepends=True)
+    every.write_bytes(b"".join((first, second[:40], second, *others)))
+    (problem,) = (await asyncio.to_thread(proofs.verify, settings, lambda _: None)).problems
+    assert problem.startswith(f"line 2 of {every} cannot be read")
+
+
 def test_the_verifier_imports_nothing_of_ours() -> None:
     imported = set()
     for node in ast.walk(ast.parse(VERIFIER.read_text(encoding="utf-8"))):

@@ -161,6 +161,24 @@ async def test_a_change_of_keys_is_followed_and_the_old_key_counts_nothing_after
     assert await eye.made.consider(await log.sign(2), NOW) is not None
 
 
+async def test_what_was_half_written_and_then_written_again_is_cosigned(tmp_path: Path) -> None:
+    log = Log()
+    folder, state = tmp_path / "published", tmp_path / "witness"
+    sink = FolderSink(folder)
+
+    async def publish(count: int) -> None:
+        line = await log.sign(count)
+        await sink.publish(line.note, line.old or 0, [notes.decode(step) for step in line.path])
+
+    await publish(3)
+    with witnessing.opened(folder, state, NAME, VERIFIER_KEY) as watch:
+        await watch._look()
+        with (folder / EVERY).open("ab") as every:
+            every.write(b'{"note": "a power cut')
+        await publish(2)
+        assert (await watch._look()).size == log.made.size
+
+
 async def test_a_process_goes_on_where_it_was_and_refuses_a_folder_that_was_put_back(tmp_path: Path) -> None:
     log = Log()
     folder, state = tmp_path / "published", tmp_path / "witness"

@@ -113,7 +113,7 @@ def verify(settings: Settings, told: Told) -> Found:
         problems: list[str] = []
         heads = [note async for note in log.notes()]
         wanted: dict[int, set[bytes]] = {}
-        for kept in (heads, _published(settings)):
+        for kept in (heads, _published(settings, problems)):
             for checkpoint in _opened(kept, keys, problems):
                 wanted.setdefault(checkpoint.size, set()).add(checkpoint.root)
         tree = Frontier()
@@ -273,11 +273,22 @@ def _plain(record: Record) -> dict[str, Any]:
     }
 
 
-def _published(settings: Settings) -> list[str]:
+class _Line(msgspec.Struct):
+    note: str
+
+
+def _published(settings: Settings, problems: list[str]) -> list[str]:
+    """The notes in their order; a line that cannot be read is a problem."""
     file = folder_of(settings) / EVERY
     if not file.is_file():
         return []
-    return [json.loads(line)["note"] for line in file.read_text(encoding="utf-8").splitlines()]
+    found: list[str] = []
+    for number, line in enumerate(file.read_bytes().splitlines(), start=1):
+        try:
+            found.append(msgspec.json.decode(line, type=_Line).note)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            problems.append(f"line {number} of {file} cannot be read: {error}")
+    return found
 
 
 def _opened(kept: Sequence[str], keys: Sequence[str], problems: list[str]) -> Iterator[Checkpoint]:
