@@ -10,7 +10,7 @@ import pytest
 
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId, Env, Paper
-from ordergate.core.privileged import GatewayStopped, IdentityChanged
+from ordergate.core.privileged import GatewayStopped, IdentityChanged, TokenIssued
 from ordergate.engine.desks.privileged import PrivilegedRecord
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.privileged import Change
@@ -94,4 +94,61 @@ async def test_what_a_lost_answer_wrote_is_not_written_again() -> None:
     journal.release()
     await let_run()
     following.cancel()
+    assert len(await stream(journal)) == 2
+
+
+def issued(token_id: str) -> TokenIssued:
+    return TokenIssued(
+        at=AT,
+        token_id=token_id,
+        client_id="c",
+        tenant="t",
+        scopes=("risk:write",),
+        accounts=(),
+        expires_at=1_900_000_000,
+    )
+
+
+async def lose_answer(*, written: bool) -> tuple[MemoryJournal[Paper], TellingListener]:
+    """A token is recorded while the wire is cut."""
+    journal, listener = MemoryJournal(Env.PAPER), TellingListener()
+    record = PrivilegedRecord(Env.PAPER, journal, listener, HandClock())
+    await record.record(issued("first"), "token-first")
+    journal.hold()
+    recording = asyncio.create_task(record.record(issued("second"), "token-second"))
+    await let_run()
+    journal.cut(written=written)
+    journal.release()
+    await recording
+    return journal, listener
+
+
+class TellingListener(Listener):
+    """What was told of the audit's stream."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told: list[int] = []
+
+    def tell(self, account: AccountId, seq: int, kind: str, frame: bytes) -> None:
+        self.told.append(seq)
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_an_act_whose_answer_was_lost_is_in_the_record_once(written: bool) -> None:
+    journal, _ = await lose_answer(written=written)
+    assert await stream(journal) == [issued("first"), issued("second")]
+
+
+@pytest.mark.parametrize("written", [True, False])
+async def test_an_act_whose_answer_was_lost_is_told_once(written: bool) -> None:
+    _, listener = await lose_answer(written=written)
+    assert listener.told == [1, 2]
+
+
+async def test_the_same_act_asked_for_twice_is_in_the_record_twice() -> None:
+    journal = MemoryJournal(Env.PAPER)
+    record = PrivilegedRecord(Env.PAPER, journal, Listener(), HandClock())
+    for _ in range(2):
+        await record.record(issued("one"), "token-one")
     assert len(await stream(journal)) == 2
