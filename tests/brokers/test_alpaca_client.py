@@ -273,6 +273,17 @@ async def test_orders_leave_room_for_cancels(server: ByteServer, clock: HandCloc
     await alpaca.close()
 
 
+async def test_questions_leave_room_for_orders(server: ByteServer, clock: HandClock) -> None:
+    alpaca = broker_of(server.url, clock, requests_per_minute=10, query_wait_s_max=0)
+    server.play(*(says(200, []) for _ in range(6)), *(says(200, documents.order(our_id(1))) for _ in "ab"))
+    for _ in range(6):
+        await alpaca.positions()
+    with pytest.raises(BrokerUnavailable):
+        await alpaca.positions()
+    assert [type(await place(alpaca)) for _ in "ab"] == [Acknowledged] * 2
+    await alpaca.close()
+
+
 # -- replace
 
 

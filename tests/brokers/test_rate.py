@@ -1,4 +1,4 @@
-"""A cancel can always be made, and the broker's own count is believed when it is lower than ours."""
+"""A cancel can always be made, an order before a question; the broker's own count is believed when it is lower."""
 
 import pytest
 from hypothesis import given
@@ -8,7 +8,7 @@ from ordergate.brokers._shared.rate import PAUSE_S_MAX, Allowance, Need
 from tests.brokers.world import HandClock
 
 
-def drained(allowance: Allowance, need: Need = Need.ORDINARY) -> int:
+def drained(allowance: Allowance, need: Need = Need.ORDER) -> int:
     """How many requests go through before the first that must wait."""
     taken = 0
     while allowance.take(need) == 0:
@@ -16,23 +16,50 @@ def drained(allowance: Allowance, need: Need = Need.ORDINARY) -> int:
     return taken
 
 
-@pytest.mark.parametrize(
-    ("per_minute", "reserve", "ordinary"), [(200, 0.2, 160), (10, 0.5, 5), (60, 0.2, 48)]
-)
-def test_ordinary_requests_leave_the_reserve_to_cancels(
-    clock: HandClock, per_minute: int, reserve: float, ordinary: int
+@pytest.mark.parametrize(("per_minute", "reserve", "orders"), [(200, 0.2, 160), (10, 0.5, 5), (60, 0.2, 48)])
+def test_orders_leave_the_reserve_to_cancels(
+    clock: HandClock, per_minute: int, reserve: float, orders: int
 ) -> None:
     allowance = Allowance(per_minute=per_minute, clock=clock, reserve=reserve)
-    assert drained(allowance) == ordinary
-    assert drained(allowance, Need.CANCEL) == per_minute - ordinary
+    assert drained(allowance) == orders
+    assert drained(allowance, Need.CANCEL) == per_minute - orders
+
+
+@pytest.mark.parametrize(("reserve", "questions", "orders"), [(0.2, 120, 40), (0.6, 60, 20)])
+def test_questions_leave_a_reserve_to_orders(
+    clock: HandClock, reserve: float, questions: int, orders: int
+) -> None:
+    allowance = Allowance(per_minute=200, clock=clock, reserve=reserve)
+    assert drained(allowance, Need.QUESTION) == questions
+    assert drained(allowance, Need.ORDER) == orders
+
+
+def test_an_order_passes_at_once_beside_one_who_never_stops_asking(clock: HandClock) -> None:
+    """A reader takes each token that it may have at the very moment at which there is one."""
+    allowance = Allowance(per_minute=200, clock=clock)
+    waits = []
+    for _ in range(20):
+        drained(allowance, Need.QUESTION)
+        waits.append(allowance.take(Need.ORDER))
+        clock.seconds += allowance.take(Need.QUESTION)
+    assert waits == [0.0] * 20
+
+
+@pytest.mark.parametrize("need", Need)
+@pytest.mark.parametrize(("per_minute", "reserve"), [(1, 0.2), (2, 0.5), (10, 0.99)])
+def test_nobody_waits_for_ever_however_small_the_limit_is(
+    clock: HandClock, per_minute: int, reserve: float, need: Need
+) -> None:
+    allowance = Allowance(per_minute=per_minute, clock=clock, reserve=reserve)
+    assert allowance.take(need) == 0
 
 
 def test_a_refused_request_says_how_long_to_wait_and_then_passes(clock: HandClock) -> None:
     allowance = Allowance(per_minute=60, clock=clock)
     drained(allowance)
-    wait = allowance.take(Need.ORDINARY)
+    wait = allowance.take(Need.ORDER)
     clock.seconds += wait
-    assert allowance.take(Need.ORDINARY) == 0
+    assert allowance.take(Need.ORDER) == 0
 
 
 @given(st.lists(st.tuples(st.sampled_from(Need), st.floats(0, 2)), min_size=1, max_size=300))
@@ -40,13 +67,14 @@ def test_no_more_than_the_limit_and_its_refill_ever_passes(asks: list[tuple[Need
     clock = HandClock()
     began = clock.seconds
     allowance = Allowance(per_minute=30, clock=clock)
-    passed = {Need.ORDINARY: 0, Need.CANCEL: 0}
+    passed = dict.fromkeys(Need, 0)
     for need, pause in asks:
         clock.seconds += pause
         passed[need] += allowance.take(need) == 0
     refilled = (clock.seconds - began) * 30 / 60
     assert sum(passed.values()) <= 30 + refilled + 1e-6
-    assert passed[Need.ORDINARY] <= 24 + refilled + 1e-6
+    assert passed[Need.ORDER] + passed[Need.QUESTION] <= 24 + refilled + 1e-6
+    assert passed[Need.QUESTION] <= 18 + refilled + 1e-6
 
 
 def test_the_brokers_lower_count_is_believed(clock: HandClock) -> None:

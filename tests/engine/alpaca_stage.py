@@ -45,7 +45,7 @@ class AlpacaAccount:
         signs = {"buy": 1, "sell": -1}
         return sum((signs[one["side"]] * Decimal(one["qty"]) for one in self.fills), Decimal(0))
 
-    async def ask(self, method: str, path: str, *, need: Need = Need.ORDINARY) -> Answer:
+    async def ask(self, method: str, path: str, *, need: Need = Need.ORDER) -> Answer:
         url = urlsplit(path)
         asked = {key: values[0] for key, values in parse_qs(url.query).items()}
         status, body = self._answer(url.path, asked)

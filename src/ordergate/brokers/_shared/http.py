@@ -78,7 +78,7 @@ class HttpClient:
         method: str,
         target: str,
         *,
-        need: Need = Need.ORDINARY,
+        need: Need = Need.ORDER,
         body: bytes | None = None,
         veto: Veto = no_veto,
     ) -> Reply:

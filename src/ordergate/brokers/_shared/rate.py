@@ -1,8 +1,8 @@
-"""Decides whether a request may be made now, so that a cancel always can.
+"""Decides whether a request may be made now, so that a cancel always can, and an order before a question.
 
-A token bucket per brokerage account. Ordinary requests leave a reserve that only cancels may
-use. What the broker says about its own count (X-RateLimit headers, 429) corrects ours, downward
-only: we never believe that we have more than we were configured for. Never waits by itself.
+A token bucket per brokerage account. Whatever is no cancel leaves a reserve that only cancels may
+use, and questions leave a second one that is for orders. What the broker says about its own count
+(X-RateLimit headers, 429) corrects ours, downward only: we never believe that we have more than we were configured for. Never waits by itself.
 """
 
 from __future__ import annotations
@@ -13,14 +13,17 @@ from typing import Final
 from ordergate.ports.clock import Clock
 
 RESERVE_MIN: Final = 0.2
+# Of what cancels leave: with the smallest reserve a fifth of the whole is kept for orders as well.
+ORDERS_SHARE: Final = 0.25
 PAUSE_FIRST_S: Final = 1.0
 PAUSE_S_MAX: Final = 60.0
 
 
 class Need(Enum):
-    """What a request is for. Only a cancel may use the reserve."""
+    """What a request is for. Who is named later leaves nothing to who is named before."""
 
-    ORDINARY = "ordinary"
+    QUESTION = "question"
+    ORDER = "order"
     CANCEL = "cancel"
 
 
@@ -48,7 +51,10 @@ class Allowance:
             return self._closed_until - now
         self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self._per_s)
         self._filled_at = now
-        needed = 1.0 if need is Need.CANCEL else 1.0 + self._reserve
+        if need is Need.ORDER:
+            needed = self._order_needs
+        else:
+            needed = 1.0 if need is Need.CANCEL else self._question_needs
         if self._tokens < needed:
             return (needed - self._tokens) / self._per_s
         self._tokens -= 1.0
@@ -80,10 +86,16 @@ class Allowance:
         return self._close_for(pause)
 
     def _size(self, per_minute: int) -> None:
-        """The reserve is a share of the limit that really holds, ours or the broker's."""
+        """Reserves are shares of the limit that really holds, ours or the broker's.
+
+        A full bucket is enough for everyone, however small it is.
+        """
         self._capacity = float(per_minute)
         self._per_s = per_minute / 60
-        self._reserve = self._reserve_share * per_minute
+        cancels = self._reserve_share * per_minute
+        orders = (per_minute - cancels) * ORDERS_SHARE
+        self._order_needs = min(1.0 + cancels, self._capacity)
+        self._question_needs = min(1.0 + cancels + orders, self._capacity)
 
     def _until(self, reset_at: float) -> float:
         return reset_at - self._clock.now().timestamp()

@@ -236,7 +236,7 @@ class AlpacaBroker(Generic[E]):
     async def _adopted(self, cl_ord_id: ClOrdId) -> Outcome:
         """Our id is used already, so the order is there: take what is found for the answer."""
         try:
-            order = await self._queries.order_by_client_id(cl_ord_id, need=Need.ORDINARY)
+            order = await self._queries.order_by_client_id(cl_ord_id, need=Need.ORDER)
         except BrokerUnavailable as fault:
             return Unknown(f"placed before, and not to be looked up: {fault}")
         if order is None:
@@ -246,7 +246,7 @@ class AlpacaBroker(Generic[E]):
     async def _held(self, broker_order_id: str) -> Decimal | Outcome:
         """The quantity of the broker's order, if it may be replaced."""
         try:
-            order = await self._queries.order(broker_order_id)
+            order = await self._queries.order(broker_order_id, need=Need.ORDER)
         except BrokerUnavailable as fault:
             return Unsent(f"the order to replace could not be looked up: {fault}")
         if order is None or order.qty is None:

@@ -1,8 +1,8 @@
 """Questions to Alpaca that change nothing: orders, fills, positions, the account.
 
 A question that gets no definite, readable answer raises BrokerUnavailable, and nothing follows
-from it. Ordinary questions wait for the rate limit up to a bound; the history of fills names
-orders by Alpaca's id only, so the client order ids seen on the way are remembered.
+from it. Questions wait for the rate limit up to a bound, behind orders and cancels; the history of
+fills names orders by Alpaca's id only, so the client order ids seen on the way are remembered.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Queries:
 
     # -- orders
 
-    async def find(self, cl_ord_id: ClOrdId, *, need: Need = Need.ORDINARY) -> OrderSnapshot | NotFound:
+    async def find(self, cl_ord_id: ClOrdId, *, need: Need = Need.QUESTION) -> OrderSnapshot | NotFound:
         order = await self.order_by_client_id(cl_ord_id, need=need)
         return NotFound() if order is None else await self._snapshot(order)
 
@@ -82,8 +82,8 @@ class Queries:
             raise BrokerUnavailable("asked about one order, answered about another")
         return order
 
-    async def order(self, broker_order_id: str) -> wire.Order | None:
-        order = await self._order(order_path(broker_order_id), Need.ORDINARY)
+    async def order(self, broker_order_id: str, *, need: Need = Need.QUESTION) -> wire.Order | None:
+        order = await self._order(order_path(broker_order_id), need)
         if order is not None and order.id != broker_order_id:
             raise BrokerUnavailable("asked about one order, answered about another")
         return order
@@ -221,7 +221,7 @@ class Queries:
         return order
 
     async def _read(self, path: str, decoder: msgspec.json.Decoder[T]) -> T:
-        return _decoded(await self._answer(path, Need.ORDINARY), decoder)
+        return _decoded(await self._answer(path, Need.QUESTION), decoder)
 
     async def _answer(self, path: str, need: Need) -> Answer:
         """The definite answer, waiting for the rate limit as long as it may."""
