@@ -1,10 +1,10 @@
-"""A cancel can always be made, an order before a question; the broker's own count is believed when it is lower."""
+"""A cancel can always be made, an order before a question; the broker's lower count is believed."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ordergate.brokers._shared.rate import PAUSE_S_MAX, Allowance, Need
+from ordergate.brokers._shared.rate import CANCEL_PAUSE_S_MAX, PAUSE_S_MAX, Allowance, Need
 from tests.brokers.world import HandClock
 
 
@@ -14,6 +14,13 @@ def drained(allowance: Allowance, need: Need = Need.ORDER) -> int:
     while allowance.take(need) == 0:
         taken += 1
     return taken
+
+
+def refusal_and_its_pause(allowance: Allowance, clock: HandClock) -> float:
+    """A refusal without a word; the pause that it brings is over afterwards."""
+    pause = allowance.refused(Need.ORDER, retry_after_s=None, reset_at=None)
+    clock.seconds += pause
+    return pause
 
 
 @pytest.mark.parametrize(("per_minute", "reserve", "orders"), [(200, 0.2, 160), (10, 0.5, 5), (60, 0.2, 48)])
@@ -108,22 +115,66 @@ def test_nothing_left_closes_until_the_brokers_reset(clock: HandClock) -> None:
 
 def test_retry_after_is_obeyed(clock: HandClock) -> None:
     allowance = Allowance(per_minute=100, clock=clock)
-    assert allowance.refused(retry_after_s=3, reset_at=None) == 3
+    assert allowance.refused(Need.ORDER, retry_after_s=3, reset_at=None) == 3
     assert allowance.take(Need.CANCEL) == pytest.approx(3)
 
 
 def test_without_a_word_the_pause_doubles_and_is_capped(clock: HandClock) -> None:
     allowance = Allowance(per_minute=100, clock=clock)
-    pauses = [allowance.refused(retry_after_s=None, reset_at=None) for _ in range(9)]
+    pauses = [refusal_and_its_pause(allowance, clock) for _ in range(9)]
     assert pauses == [1, 2, 4, 8, 16, 32, PAUSE_S_MAX, PAUSE_S_MAX, PAUSE_S_MAX]
     allowance.answered(limit=None, remaining=None, reset_at=None)
-    assert allowance.refused(retry_after_s=None, reset_at=None) == 1
+    assert refusal_and_its_pause(allowance, clock) == 1
+
+
+def test_refusals_of_requests_that_were_under_way_together_count_as_one(clock: HandClock) -> None:
+    allowance = Allowance(per_minute=100, clock=clock)
+    pauses = []
+    for _ in range(10):
+        pauses.append(allowance.refused(Need.ORDER, retry_after_s=None, reset_at=None))
+        clock.seconds += 0.0625
+    assert pauses == [1 - n * 0.0625 for n in range(10)]
+    clock.seconds += 1
+    assert refusal_and_its_pause(allowance, clock) == 2
+
+
+def test_the_brokers_word_makes_a_pause_longer_that_was_guessed(clock: HandClock) -> None:
+    allowance = Allowance(per_minute=100, clock=clock)
+    allowance.refused(Need.ORDER, retry_after_s=None, reset_at=None)
+    allowance.refused(Need.ORDER, retry_after_s=7, reset_at=None)
+    assert allowance.take(Need.ORDER) == 7
+
+
+def test_a_guess_keeps_no_cancel_for_long(clock: HandClock) -> None:
+    allowance = Allowance(per_minute=100, clock=clock)
+    for _ in range(6):
+        refusal_and_its_pause(allowance, clock)
+    allowance.refused(Need.ORDER, retry_after_s=None, reset_at=None)
+    assert allowance.take(Need.ORDER) == PAUSE_S_MAX
+    assert allowance.take(Need.CANCEL) == CANCEL_PAUSE_S_MAX
+
+
+def test_a_cancel_refused_during_a_guessed_pause_may_try_again_soon(clock: HandClock) -> None:
+    allowance = Allowance(per_minute=100, clock=clock)
+    for _ in range(6):
+        refusal_and_its_pause(allowance, clock)
+    allowance.refused(Need.ORDER, retry_after_s=None, reset_at=None)
+    clock.seconds += CANCEL_PAUSE_S_MAX
+    assert allowance.take(Need.CANCEL) == 0
+    assert allowance.refused(Need.CANCEL, retry_after_s=None, reset_at=None) == CANCEL_PAUSE_S_MAX
+    assert allowance.take(Need.ORDER) == PAUSE_S_MAX - CANCEL_PAUSE_S_MAX
+
+
+def test_the_brokers_word_holds_for_cancels_as_well(clock: HandClock) -> None:
+    allowance = Allowance(per_minute=100, clock=clock)
+    allowance.refused(Need.ORDER, retry_after_s=30, reset_at=None)
+    assert allowance.take(Need.CANCEL) == 30
 
 
 @pytest.mark.parametrize("reset_in", [1e12, -1e12])
 def test_a_clock_that_is_wrong_stops_nobody_for_a_day(clock: HandClock, reset_in: float) -> None:
     allowance = Allowance(per_minute=100, clock=clock)
-    pause = allowance.refused(retry_after_s=None, reset_at=clock.now().timestamp() + reset_in)
+    pause = allowance.refused(Need.ORDER, retry_after_s=None, reset_at=clock.now().timestamp() + reset_in)
     assert 0 <= pause <= PAUSE_S_MAX
 
 

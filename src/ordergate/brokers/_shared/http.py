@@ -100,7 +100,7 @@ class HttpClient:
             self._under_way[head] -= 1
             if head is not self._head and not self._under_way[head]:
                 del self._under_way[head]
-        return self._judged(method, response)
+        return self._judged(method, need, response)
 
     def use(self, headers: Mapping[str, str]) -> None:
         """From the next request on. What is under way ends as it began."""
@@ -133,13 +133,13 @@ class HttpClient:
             return start + self._head + b"\r\n"
         return b"%b%bContent-Length: %d\r\n\r\n%b" % (start, self._head, len(body), body)
 
-    def _judged(self, method: str, response: Response) -> Reply:
+    def _judged(self, method: str, need: Need, response: Response) -> Reply:
         headers = response.headers
         request_id = headers.get("x-request-id")
         reset_at = _number(headers, "x-ratelimit-reset")
         if response.status == _THROTTLED:
             retry_after_s = _number(headers, "retry-after")
-            pause = self._allowance.refused(retry_after_s=retry_after_s, reset_at=reset_at)
+            pause = self._allowance.refused(need, retry_after_s=retry_after_s, reset_at=reset_at)
             return Unsent("the broker's rate limit", pause)
         self._allowance.answered(
             limit=_number(headers, "x-ratelimit-limit"),

@@ -2,7 +2,8 @@
 
 A token bucket per brokerage account. Whatever is no cancel leaves a reserve that only cancels may
 use, and questions leave a second one that is for orders. What the broker says about its own count
-(X-RateLimit headers, 429) corrects ours, downward only: we never believe that we have more than we were configured for. Never waits by itself.
+(X-RateLimit headers, 429) corrects ours, downward only: we never believe that we have more than we
+were configured for. Never waits by itself.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ RESERVE_MIN: Final = 0.2
 ORDERS_SHARE: Final = 0.25
 PAUSE_FIRST_S: Final = 1.0
 PAUSE_S_MAX: Final = 60.0
+CANCEL_PAUSE_S_MAX: Final = 4.0
 
 
 class Need(Enum):
@@ -42,13 +44,15 @@ class Allowance:
         self._tokens = self._capacity
         self._filled_at = clock.monotonic()
         self._closed_until = self._filled_at
+        self._cancels_closed_until = self._filled_at
         self._pause_s = PAUSE_FIRST_S
 
     def take(self, need: Need) -> float:
         """Take one request and return 0, or take nothing and return the seconds to wait."""
         now = self._clock.monotonic()
-        if now < self._closed_until:
-            return self._closed_until - now
+        closed_until = self._cancels_closed_until if need is Need.CANCEL else self._closed_until
+        if now < closed_until:
+            return closed_until - now
         self._tokens = min(self._capacity, self._tokens + (now - self._filled_at) * self._per_s)
         self._filled_at = now
         if need is Need.ORDER:
@@ -71,19 +75,23 @@ class Allowance:
         if remaining == 0 and reset_at is not None:
             self._close_for(self._until(reset_at))
 
-    def refused(self, *, retry_after_s: float | None, reset_at: float | None) -> float:
-        """The broker took nothing and wants less; the seconds for which nothing will be asked.
+    def refused(self, need: Need, *, retry_after_s: float | None, reset_at: float | None) -> float:
+        """The broker took nothing and wants less; the seconds for which this need will not be served.
 
-        Without a word about when, the pause doubles from one refusal to the next.
+        Without a word about when, the pause is a guess: it doubles from one refusal to the next, and
+        those that come while it lasts are one with the first. No guess keeps cancels for long.
         """
         if retry_after_s is not None:
-            pause = retry_after_s
-        elif reset_at is not None:
-            pause = self._until(reset_at)
-        else:
-            pause = self._pause_s
+            return self._close_for(retry_after_s)
+        if reset_at is not None:
+            return self._close_for(self._until(reset_at))
+        now = self._clock.monotonic()
+        if now >= self._closed_until:
+            self._closed_until = now + self._pause_s
             self._pause_s = min(self._pause_s * 2, PAUSE_S_MAX)
-        return self._close_for(pause)
+        if now >= self._cancels_closed_until:
+            self._cancels_closed_until = min(self._closed_until, now + CANCEL_PAUSE_S_MAX)
+        return (self._cancels_closed_until if need is Need.CANCEL else self._closed_until) - now
 
     def _size(self, per_minute: int) -> None:
         """Reserves are shares of the limit that really holds, ours or the broker's.
@@ -103,5 +111,7 @@ class Allowance:
     def _close_for(self, seconds: float) -> float:
         """Bounded both ways: a wrong clock or a hostile header must not stop us for a day."""
         pause = min(max(seconds, 0.0), PAUSE_S_MAX)
-        self._closed_until = max(self._closed_until, self._clock.monotonic() + pause)
+        until = self._clock.monotonic() + pause
+        self._closed_until = max(self._closed_until, until)
+        self._cancels_closed_until = max(self._cancels_closed_until, until)
         return pause
