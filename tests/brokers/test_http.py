@@ -273,6 +273,25 @@ async def test_no_free_connection_sent_nothing(server: ByteServer, clock: HandCl
     await http.close()
 
 
+async def test_a_cancel_has_a_connection_when_orders_hang_on_all_of_theirs(
+    server: ByteServer, clock: HandClock
+) -> None:
+    async def hangs_on_orders(exchange: Exchange) -> None:
+        await (hangs if exchange.method == "POST" else says(200, OK))(exchange)
+
+    server.play(hangs_on_orders)
+    http = client_of(server.url, clock, HttpLimits(connect_s=WAIT_S, connections_max=8))
+    orders = [asyncio.create_task(ask(http)) for _ in range(20)]
+    async with asyncio.timeout(WAIT_S):
+        await server.reached(7)
+        assert isinstance(await http.ask("DELETE", "/v2/orders/1", need=Need.CANCEL), Answer)
+    for order in orders:
+        order.cancel()
+    await asyncio.gather(*orders, return_exceptions=True)
+    await http.close()
+    assert server.paths().count("POST /v2/orders") == 7
+
+
 async def test_what_waited_for_a_connection_is_asked_about_again(
     server: ByteServer, clock: HandClock
 ) -> None:

@@ -52,6 +52,42 @@ async def test_a_place_granted_to_one_who_left_goes_to_the_next() -> None:
     assert leaving.cancelled()
 
 
+async def test_the_urgent_may_have_what_is_kept_from_others() -> None:
+    places = Places(3, kept=1)
+    taken = [places.take_now(), places.take_now(), places.take_now()]
+    assert taken == [True, True, False]
+    assert places.take_now(urgent=True)
+
+
+async def test_the_urgent_go_before_those_who_came_earlier() -> None:
+    places = Places(1)
+    assert places.take_now()
+    earlier = asyncio.create_task(places.take(LONG_S))
+    urgent = asyncio.create_task(places.take(LONG_S, urgent=True))
+    await asyncio.sleep(0)
+    places.give_back()
+    async with asyncio.timeout(LONG_S):
+        assert await urgent
+    assert not earlier.done()
+    places.give_back()
+    async with asyncio.timeout(LONG_S):
+        assert await earlier
+
+
+async def test_a_place_that_is_kept_is_not_given_to_one_who_waited() -> None:
+    places = Places(2, kept=1)
+    assert places.take_now()
+    assert places.take_now(urgent=True)
+    waiting = asyncio.create_task(places.take(LONG_S))
+    await asyncio.sleep(0)
+    places.give_back()
+    assert places.take_now(urgent=True)
+    places.give_back()
+    places.give_back()
+    async with asyncio.timeout(LONG_S):
+        assert await waiting
+
+
 @given(st.integers(1, 3), st.lists(st.sampled_from(("come", "leave", "go")), max_size=40))
 async def test_there_are_never_more_inside_than_places(free: int, steps: list[str]) -> None:
     places = Places(free)

@@ -91,7 +91,7 @@ class HttpClient:
         request, head = self._request(method, target, body), self._head
         self._under_way[head] += 1
         try:
-            response = await self._open_lines().ask(request, veto)
+            response = await self._open_lines().ask(request, veto, urgent=need is Need.CANCEL)
         except NotSent as fault:
             return Unsent(str(fault))
         except Broken as fault:

@@ -24,6 +24,8 @@ from ordergate.telemetry import failpoints
 _AROUND_BYTES_MAX: Final = 256 * 1024
 _TLS: Final = "https"
 _LOOK_S_MAX: Final = 0.25
+# One place of so many is kept for what is urgent.
+_PLACES_TO_ONE_KEPT: Final = 8
 
 
 class NotSent(Exception):
@@ -39,7 +41,7 @@ class HttpLimits(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     `connect_s` holds for getting a line (a free place, the name, the handshake), `total_s` from
     the first byte sent to the last byte read. An idle line is not used after `idle_s`, because
-    servers close theirs at their own time.
+    servers close theirs at their own time. Of `connections_max` an eighth serves only what is urgent.
     """
 
     connect_s: float = 2.0
@@ -70,16 +72,20 @@ class Lines:
         self._port = origin.port or 0
         self._tls = (tls or ssl.create_default_context()) if origin.scheme == _TLS else None
         self._limits = limits
-        self._places = Places(limits.connections_max)
+        self._places = Places(limits.connections_max, kept=limits.connections_max // _PLACES_TO_ONE_KEPT)
         self._idle: deque[_Line] = deque()
         self._lines: set[_Line] = set()
         self._loop = asyncio.get_running_loop()
         self._look_every_s = min(limits.total_s / 8, _LOOK_S_MAX)
         self._looking: asyncio.TimerHandle | None = None
 
-    async def ask(self, request: bytes, veto: Veto) -> Response:
-        """Send `request` once, unless `veto` speaks against it. Raises NotSent or Broken."""
-        if not self._places.take_now() and not await self._places.take(self._limits.connect_s):
+    async def ask(self, request: bytes, veto: Veto, *, urgent: bool = False) -> Response:
+        """Send `request` once, unless `veto` speaks against it. Raises NotSent or Broken.
+
+        What is urgent goes before whatever else waits for a line, and may have those that are kept for it.
+        """
+        places = self._places
+        if not places.take_now(urgent) and not await places.take(self._limits.connect_s, urgent):
             raise NotSent("no free connection within the time allowed")
         try:
             line = self._idle_line() or await self._new_line()
@@ -99,7 +105,7 @@ class Lines:
                 self._drop(line)
             return response
         finally:
-            self._places.give_back()
+            places.give_back()
 
     def _look(self) -> None:
         """Give up what takes too long: one look at all lines instead of a timer for each request."""
@@ -153,29 +159,32 @@ class Lines:
 
 
 class Places:
-    """So many at once; who comes first goes first, and nobody waits for longer than they allow.
+    """So many at once, the last `kept` of them for who is urgent; nobody waits for longer than they allow.
 
-    A semaphore under a timeout, for a twentieth of what those two cost.
+    Who comes first goes first, among the urgent and after them among the others. A semaphore under
+    a timeout, for a twentieth of what those two cost.
     """
 
-    def __init__(self, places: int) -> None:
+    def __init__(self, places: int, *, kept: int = 0) -> None:
         self._free = places
+        self._kept = kept
+        self._urgent: deque[asyncio.Future[bool]] = deque()
         self._waiting: deque[asyncio.Future[bool]] = deque()
 
-    def take_now(self) -> bool:
-        """True with a place, when one is free; nobody waits then."""
-        if self._free > 0:
+    def take_now(self, urgent: bool = False) -> bool:
+        """True with a place, when one is free; nobody who may have it waits then."""
+        if self._free > self._kept or (urgent and self._free > 0):
             self._free -= 1
             return True
         return False
 
-    async def take(self, wait_s: float) -> bool:
+    async def take(self, wait_s: float, urgent: bool = False) -> bool:
         """True with a place; False when none became free in time."""
-        if self.take_now():
+        if self.take_now(urgent):
             return True
         loop = asyncio.get_running_loop()
         granted: asyncio.Future[bool] = loop.create_future()
-        self._waiting.append(granted)
+        (self._urgent if urgent else self._waiting).append(granted)
         late = loop.call_later(wait_s, _settle, granted, False)
         try:
             return await granted
@@ -187,13 +196,22 @@ class Places:
             late.cancel()
 
     def give_back(self) -> None:
-        """To whoever has waited longest."""
-        while self._waiting:
-            granted = self._waiting.popleft()
-            if not granted.done():
-                granted.set_result(True)
-                return
+        """To whoever is urgent, or has waited longest and leaves what is kept."""
+        if self._urgent and _granted(self._urgent):
+            return
+        if self._waiting and self._free >= self._kept and _granted(self._waiting):
+            return
         self._free += 1
+
+
+def _granted(waiting: deque[asyncio.Future[bool]]) -> bool:
+    """Whether one of them still waited, and has the place now."""
+    while waiting:
+        granted = waiting.popleft()
+        if not granted.done():
+            granted.set_result(True)
+            return True
+    return False
 
 
 def _settle(granted: asyncio.Future[bool], answer: bool) -> None:
