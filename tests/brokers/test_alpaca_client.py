@@ -245,6 +245,12 @@ async def test_a_cancel_without_the_brokers_id_looks_it_up(server: ByteServer, b
     assert server.paths()[1] == f"DELETE /v2/orders/{documents.BROKER_ID}"
 
 
+async def test_a_cancel_needs_nothing_of_what_the_order_replaced(server: ByteServer, broker: Alpaca) -> None:
+    server.play(says(200, documents.order(our_id(1, 2), id="new", replaces="old")), NO_CONTENT)
+    assert await broker.cancel(our_id(1, 2), None) == Acknowledged("new")
+    assert server.paths()[1:] == ["DELETE /v2/orders/new"]
+
+
 async def test_a_cancel_of_an_order_that_is_not_there_is_refused(server: ByteServer, broker: Alpaca) -> None:
     server.play(ABSENT)
     assert isinstance(await broker.cancel(our_id(1), None), Rejected)

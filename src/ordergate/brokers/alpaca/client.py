@@ -170,12 +170,12 @@ class AlpacaBroker(Generic[E]):
     async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto) -> Outcome:
         if broker_order_id is None:
             try:
-                found = await self._queries.find(cl_ord_id, need=Need.CANCEL)
+                found = await self._queries.order_by_client_id(cl_ord_id, need=Need.CANCEL)
             except BrokerUnavailable as fault:
                 return Unsent(f"the order to cancel could not be looked up: {fault}")
-            if isinstance(found, NotFound):
+            if found is None:
                 return Rejected("the broker knows no such order")
-            broker_order_id = found.broker_order_id
+            broker_order_id = found.id
         reply = await self._http.ask("DELETE", order_path(broker_order_id), need=Need.CANCEL, veto=veto)
         if not isinstance(reply, Answer):
             return reply

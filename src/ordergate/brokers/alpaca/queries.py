@@ -71,8 +71,8 @@ class Queries:
 
     # -- orders
 
-    async def find(self, cl_ord_id: ClOrdId, *, need: Need = Need.QUESTION) -> OrderSnapshot | NotFound:
-        order = await self.order_by_client_id(cl_ord_id, need=need)
+    async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
+        order = await self.order_by_client_id(cl_ord_id, need=Need.QUESTION)
         return NotFound() if order is None else await self._snapshot(order)
 
     async def order_by_client_id(self, cl_ord_id: str, *, need: Need) -> wire.Order | None:
