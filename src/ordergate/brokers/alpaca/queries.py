@@ -40,7 +40,7 @@ _ORDERS_A_PAGE: Final = 500
 _FILLS_A_PAGE: Final = 100
 _PAGES_MAX: Final = 10_000
 _KEPT_MAX: Final = 20_000
-_CHAIN_MAX: Final = 1_000
+_REPLACED_ASKED_MAX: Final = 3
 _NAMES_ASKED_MAX: Final = 3
 _NAME_PAGES_MAX: Final = 4
 _OK: Final = 200
@@ -62,6 +62,7 @@ class Queries:
         self._names: OrderedDict[str, str] = OrderedDict()
         self._legged: OrderedDict[str, wire.Order] = OrderedDict()
         self._replaced: OrderedDict[str, wire.Order] = OrderedDict()
+        self._before: OrderedDict[str, Decimal] = OrderedDict()
 
     def remember(self, order: wire.Order) -> None:
         """Keep which client order id belongs to Alpaca's id, up to a bound."""
@@ -102,8 +103,7 @@ class Queries:
         for _ in range(_PAGES_MAX):
             for order in page:
                 self.remember(order)
-                if order.status == "replaced":
-                    _keep(self._replaced, order.id, order)
+                self._keep_replaced(order)
                 if order.id not in told:
                     told.add(order.id)
                     yield await self._snapshot(order)
@@ -123,22 +123,51 @@ class Queries:
     async def _filled_before(self, order: wire.Order) -> Decimal:
         """What the orders that this one replaced had filled; what is replaced fills no more.
 
-        An order from elsewhere is one of its own here, whatever it replaced.
+        So the sum is kept, and a new version costs one question. What was learned before a question
+        failed is kept as well: the next try goes on from there. An order from elsewhere is one of its
+        own here, whatever it replaced.
         """
-        total = ZERO
         if orders.version(self._env, order.client_order_id) == 0:
-            return total
-        for _ in range(_CHAIN_MAX):
-            if order.replaces is None:
-                return total
-            replaced = self._replaced.get(order.replaces) or await self.order(order.replaces)
+            return ZERO
+        met, steps = {order.id}, []
+        asked, in_list = 0, True
+        while order.replaces is not None and order.id not in self._before:
+            replaced = self._replaced.get(order.replaces)
+            if replaced is None and asked >= _REPLACED_ASKED_MAX and in_list:
+                replaced = await self._listed_before(order)
+                in_list = replaced is not None
+            if replaced is None:
+                replaced, asked = await self.order(order.replaces), asked + 1
             if replaced is None:
                 raise BrokerUnavailable("the broker does not know the order that another replaces")
-            if replaced.status == "replaced":
-                _keep(self._replaced, replaced.id, replaced)
-            total += Decimal(replaced.filled_qty)
+            if replaced.id in met:
+                raise BrokerUnavailable("a chain of replacements goes in circles")
+            met.add(replaced.id)
+            self._keep_replaced(replaced)
+            steps.append((order.id, replaced))
             order = replaced
-        raise BrokerUnavailable("a chain of replacements does not end")
+        total, is_final = self._before.get(order.id, ZERO), True
+        for order_id, replaced in reversed(steps):
+            total += Decimal(replaced.filled_qty)
+            is_final = is_final and replaced.status == "replaced"
+            if is_final:
+                _keep(self._before, order_id, total)
+        return total
+
+    async def _listed_before(self, order: wire.Order) -> wire.Order | None:
+        """The order that it replaced, out of a list; those that went before are there as well."""
+        if order.created_at is None or order.replaces is None:
+            return None
+        until = _instant(order.created_at + timedelta(seconds=1))
+        path = f"/v2/orders?status=all&limit={_ORDERS_A_PAGE}&direction=desc&until={until}"
+        for listed in await self._read(path, wire.ORDERS):
+            self.remember(listed)
+            self._keep_replaced(listed)
+        return self._replaced.get(order.replaces)
+
+    def _keep_replaced(self, order: wire.Order) -> None:
+        if order.status == "replaced":
+            _keep(self._replaced, order.id, order)
 
     # -- executions
 
