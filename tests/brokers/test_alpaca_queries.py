@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from ordergate.core.orders.reports import BrokerStatus
-from ordergate.ports.broker import BrokerUnavailable, NotFound, no_veto
+from ordergate.ports.broker import BrokerUnavailable, NotFound, OrderUnreadable, no_veto
 from tests.brokers import alpaca_documents as documents
 from tests.brokers.alpaca_account import ABSENT, Alpaca
 from tests.brokers.sockets import Act, ByteServer, resets, says
@@ -113,10 +113,37 @@ async def test_a_list_that_names_nobody_new_is_not_asked_for_again(
     assert [execution.report.cl_ord_id for execution in read] == [our_id(n) for n in range(5)]
 
 
-async def test_one_of_ours_beyond_our_terms_cannot_be(server: ByteServer, broker: Alpaca) -> None:
-    server.play(says(200, [documents.order(our_id(1), type="trailing_stop")]))
-    with pytest.raises(BrokerUnavailable):
-        await broker.open_orders()
+UNREADABLE = [
+    documents.order(our_id(1), id="a", type="trailing_stop"),
+    documents.order(our_id(1, 2), id="a", replaces="nobody"),
+    documents.order(our_id(1, 2), id="a", replaces="a"),
+]
+
+
+@pytest.mark.parametrize("order", UNREADABLE)
+async def test_one_of_ours_that_cannot_be_is_no_answer(
+    server: ByteServer, broker: Alpaca, order: documents.Document
+) -> None:
+    server.play(says(200, order), says(200, order) if order["replaces"] == "a" else ABSENT)
+    with pytest.raises(OrderUnreadable):
+        await broker.find(order["client_order_id"])
+
+
+@pytest.mark.parametrize("order", UNREADABLE)
+async def test_an_order_that_cannot_be_read_hides_no_other(
+    server: ByteServer, broker: Alpaca, order: documents.Document
+) -> None:
+    other = documents.order(our_id(2), id="b")
+    server.play(says(200, [order, other]), says(200, order) if order["replaces"] == "a" else ABSENT)
+    assert [seen.broker_order_id for seen in await broker.open_orders()] == ["b"]
+
+
+async def test_a_list_that_what_is_not_there_follows_from_leaves_nothing_out(
+    server: ByteServer, broker: Alpaca
+) -> None:
+    server.play(says(200, [UNREADABLE[0], documents.order(our_id(2), id="b")]))
+    with pytest.raises(OrderUnreadable):
+        await broker.recent_orders(datetime(2024, 3, 1, 14, 30, tzinfo=UTC))
 
 
 async def test_fills_are_read_to_the_end_from_the_cursor_on(server: ByteServer, broker: Alpaca) -> None:

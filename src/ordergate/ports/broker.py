@@ -186,10 +186,15 @@ class Broker(Protocol[E]):
 
     async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound: ...
 
-    async def open_orders(self) -> list[OrderSnapshot]: ...
+    async def open_orders(self) -> list[OrderSnapshot]:
+        """Every order that is open. One that cannot be read is left out, so that it hides no other."""
+        ...
 
     async def recent_orders(self, since: datetime) -> list[OrderSnapshot]:
-        """Every order placed since then, open or not, in one list and not one question for each."""
+        """Every order placed since then, open or not, in one list and not one question for each.
+
+        What is not on it counts as not there, so nothing is left out: raises OrderUnreadable.
+        """
         ...
 
     def executions(self, *, after: str | None) -> AsyncIterator[BrokerExecution]:
@@ -215,3 +220,7 @@ AnyBroker: TypeAlias = Broker[Paper] | Broker[Live]
 
 class BrokerUnavailable(Exception):
     """A query could not be answered; nothing follows from it."""
+
+
+class OrderUnreadable(BrokerUnavailable):
+    """The broker answers, but what it shows of this one order cannot be; of the others nothing is wrong."""

@@ -29,12 +29,16 @@ from ordergate.ports.broker import (
     BrokerUnavailable,
     Holding,
     NotFound,
+    OrderUnreadable,
     Unknown,
     Unsent,
 )
 from ordergate.ports.clock import Clock
+from ordergate.telemetry.log import logger
 
 T = TypeVar("T")
+
+log = logger("brokers.alpaca")
 
 _ORDERS_A_PAGE: Final = 500
 _FILLS_A_PAGE: Final = 100
@@ -90,12 +94,21 @@ class Queries:
         return order
 
     async def open_orders(self) -> list[OrderSnapshot]:
-        return [seen async for seen in self._listed("open", "")]
+        """Of an order that is left out the log says why, and so does `find`."""
+        seen = []
+        async for order in self._listed("open", ""):
+            try:
+                seen.append(await self._snapshot(order))
+            except OrderUnreadable as fault:
+                log.error("broker.order_unreadable", order=order.id, why=str(fault))
+        return seen
 
     async def recent_orders(self, since: datetime) -> list[OrderSnapshot]:
-        return [seen async for seen in self._listed("all", f"&after={_instant(since)}")]
+        return [
+            await self._snapshot(order) async for order in self._listed("all", f"&after={_instant(since)}")
+        ]
 
-    async def _listed(self, status: str, first: str) -> AsyncIterator[OrderSnapshot]:
+    async def _listed(self, status: str, first: str) -> AsyncIterator[wire.Order]:
         """Oldest first, page by page, each order once; `first` is where the first page begins."""
         told: set[str] = set()
         path = f"/v2/orders?status={status}&limit={_ORDERS_A_PAGE}&direction=asc"
@@ -106,7 +119,7 @@ class Queries:
                 self._keep_replaced(order)
                 if order.id not in told:
                     told.add(order.id)
-                    yield await self._snapshot(order)
+                    yield order
             if len(page) < _ORDERS_A_PAGE:
                 return
             page = await self._read(f"{path}&after_order_id={quote(page[-1].id, safe='')}", wire.ORDERS)
@@ -118,7 +131,7 @@ class Queries:
         try:
             return orders.snapshot(order, env=self._env, account=self._account, filled_before=before)
         except Inexpressible as fault:
-            raise BrokerUnavailable(str(fault)) from fault
+            raise OrderUnreadable(str(fault)) from fault
 
     async def _filled_before(self, order: wire.Order) -> Decimal:
         """What the orders that this one replaced had filled; what is replaced fills no more.
@@ -139,9 +152,9 @@ class Queries:
             if replaced is None:
                 replaced, asked = await self.order(order.replaces), asked + 1
             if replaced is None:
-                raise BrokerUnavailable("the broker does not know the order that another replaces")
+                raise OrderUnreadable("the broker does not know the order that another replaces")
             if replaced.id in met:
-                raise BrokerUnavailable("a chain of replacements goes in circles")
+                raise OrderUnreadable("a chain of replacements goes in circles")
             met.add(replaced.id)
             self._keep_replaced(replaced)
             steps.append((order.id, replaced))

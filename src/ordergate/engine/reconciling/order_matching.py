@@ -33,10 +33,12 @@ from ordergate.engine.wire.asking import LOOKED_BACK, find_version
 from ordergate.engine.wire.dispatcher import Dispatcher
 from ordergate.engine.wire.ingest import Ingest
 from ordergate.engine.wire.sendings import correlation_of
-from ordergate.ports.broker import DedupClass, NotFound
+from ordergate.ports.broker import DedupClass, NotFound, OrderUnreadable
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints
-from ordergate.telemetry.log import correlated
+from ordergate.telemetry.log import correlated, logger
+
+log = logger("reconciler")
 
 LIST_FROM: Final = 5
 """So many orders that a list does not settle are worth another list."""
@@ -163,8 +165,14 @@ class OrderMatching:
         return picture
 
     async def find(self, seat: Seat, order: Order, picture: Picture | None = None) -> Difference | None:
-        """Ask for one order that no list settled."""
-        picture = picture or Picture()
+        """Ask for one order that no list settled. Of one that cannot be read nothing is concluded."""
+        try:
+            return await self._find(seat, order, picture or Picture())
+        except OrderUnreadable as fault:
+            log.error("order.unreadable", account=seat.lane.account, order=order.id, why=str(fault))
+            return None
+
+    async def _find(self, seat: Seat, order: Order, picture: Picture) -> Difference | None:
         if seat.broker.capabilities.dedup is DedupClass.C:
             return await self._find_unnamed(seat, order, picture)
         if order.replacement is not None:
@@ -245,7 +253,12 @@ class OrderMatching:
         ids = {order.id for order in left}
         oldest = min(order.accepted_at for order in left)
         since = max(oldest - _CLOCKS_APART, self._clock.now() - LOOKED_BACK)
-        for seen in await seat.broker.recent_orders(since):
+        try:
+            recent = await seat.broker.recent_orders(since)
+        except OrderUnreadable as fault:
+            log.error("order.unreadable", account=seat.lane.account, order=None, why=str(fault))
+            return  # then each is asked about by itself
+        for seen in recent:
             tally.orders_listed += 1
             if self._our_id(seat, seen) in ids:
                 self._judge(seat, await self._prove(seat, seen, picture), picture)
