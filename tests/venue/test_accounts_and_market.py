@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from ordergate.venue.tape.records import Action, Packet, Step
 from ordergate.venue.words import OrderUpdated, Quote, QuoteChanged, TradePrinted, VenueEvent
-from tests.venue.listings import NOON
+from tests.venue.listings import ES, NOON
 from tests.venue.pit import LATER, Pit, exact
 
 # -- money
@@ -33,6 +33,24 @@ def test_a_future_needs_its_margin_and_closing_it_needs_none(pit: Pit) -> None:
     pit.submit("ann", "buy 83 ESH4 4800.00")
     assert pit.refused("ann", "buy 1 ESH4 4800.00") == "insufficient_buying_power"
     assert pit.submit("ann", "sell 83 ESH4 4801.00").status == "new"
+
+
+def test_an_order_that_turns_a_position_keeps_back_what_it_opens_until_that_is_filled(pit: Pit) -> None:
+    pit.submit("bob", "sell 60 ESH4 4800.00")
+    pit.submit("ann", "buy 60 ESH4 4800.00")
+
+    def kept_back() -> Decimal:
+        """In contracts: what the account is worth does not change while the price stands."""
+        view = pit.exchange.account("ann")
+        assert view is not None
+        return (view.equity - view.initial_margin - view.buying_power / 4) / ES.margin
+
+    turning = pit.submit("ann", "sell 70 ESH4 4800.00")
+    assert kept_back() == 10
+    pit.submit("bob", "buy 30 ESH4 4800.00")
+    assert (pit.now(turning).filled_qty, kept_back()) == exact(30, 10)
+    pit.submit("bob", "buy 35 ESH4 4800.00")
+    assert (pit.now(turning).filled_qty, kept_back()) == exact(65, 5)
 
 
 def test_an_account_is_worth_its_cash_and_positions_at_the_last_price(pit: Pit) -> None:

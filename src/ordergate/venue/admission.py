@@ -19,13 +19,16 @@ DIGITS_MAX = 15
 
 
 class Hold(Struct, frozen=True):
-    """What an order keeps back: `unit` for each open unit beyond the first `closing` ones."""
+    """What an order keeps back: `unit` for each open unit beyond the first `closing` ones.
+
+    What is filled first closes, so an order that turns a position keeps what it opens until that is filled.
+    """
 
     unit: Decimal
     closing: Decimal
 
-    def amount(self, leaves: Decimal) -> Decimal:
-        return self.unit * max(ZERO, leaves - self.closing)
+    def amount(self, leaves: Decimal, filled: Decimal = ZERO) -> Decimal:
+        return self.unit * max(ZERO, leaves - max(ZERO, self.closing - filled))
 
 
 def refuse_ticket(ticket: Ticket, listing: Listing, *, open_now: bool) -> Refusal | None:

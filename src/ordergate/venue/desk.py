@@ -47,7 +47,7 @@ class Desk:
             case OrderTaken(order=order, hold=unit, closing=closing):
                 hold = self.open[order.id] = Hold(unit, closing)
                 self.by_client_id[order.ticket.client_order_id] = order.id
-                self.held += hold.amount(order.leaves_qty)
+                self.held += _held(hold, order)
                 after = order
             case OrderExecuted(execution=execution):
                 self.ledger.book(listing, execution.side, execution.qty, execution.price)
@@ -68,7 +68,7 @@ class Desk:
         """Give back what the order no longer holds."""
         hold = self.open[after.id]
         before = self.orders[after.id]
-        self.held -= hold.amount(before.leaves_qty) - hold.amount(after.leaves_qty)
+        self.held += _held(hold, after) - _held(hold, before)
         if after.status in FINAL:
             del self.open[after.id]
         return after
@@ -127,6 +127,10 @@ def _position(symbol: str, holding: Holding, price: Decimal | None) -> Position:
         realized_pl=holding.realized,
         market_price=price,
     )
+
+
+def _held(hold: Hold, order: VenueOrder) -> Decimal:
+    return hold.amount(order.leaves_qty, order.filled_qty)
 
 
 def _filled(order: VenueOrder, execution: Execution) -> VenueOrder:

@@ -126,7 +126,7 @@ class Exchange:
         if (refusal := refuse_ticket(ticket, market.listing, open_now=market.book.open)) is not None:
             return refusal
         hold = hold_for(ticket, market.listing, desk.ledger, market.mark())
-        freed = desk.open[order_id].amount(old.leaves_qty)
+        freed = desk.open[order_id].amount(old.leaves_qty, old.filled_qty)
         if (refusal := self._refuse_cost(desk, hold, ticket.qty, freed)) is not None:
             return refusal
         order = self._new_order(desk, ticket, now)
