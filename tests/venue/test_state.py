@@ -1,6 +1,7 @@
 """What the venue decided survives its process."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -10,8 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ordergate.venue.exchange import Exchange
-from ordergate.venue.state import Decision, FileLog, StateCorrupt
-from ordergate.venue.words import Changes, Refusal, Ticket, VenueEvent, VenueOrder
+from ordergate.venue.state import (
+    AccountOpened,
+    Decision,
+    FileLog,
+    OrderEnded,
+    OrderExecuted,
+    OrderTaken,
+    StateCorrupt,
+)
+from ordergate.venue.tape.records import Action, Packet, Step
+from ordergate.venue.words import (
+    Changes,
+    OrderUpdated,
+    QuoteChanged,
+    Refusal,
+    Ticket,
+    VenueEvent,
+    VenueOrder,
+)
 from tests.venue.listings import AAPL, ES, NOON
 
 ACCOUNTS = ("ann", "bob")
@@ -158,6 +176,84 @@ def test_an_order_for_something_no_longer_listed_is_a_fault(tmp_path: Path) -> N
     trade_at_random(Exchange([AAPL, ES], log=log), seed=3, turns=50)
     with pytest.raises(StateCorrupt, match="not listed"):
         Exchange([AAPL]).restore(log.read(), NOON)
+
+
+@pytest.fixture
+def breaks_off(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """The disk takes twenty bytes of each of so many writes, and then as much as it is given."""
+    left, write = 0, os.write
+
+    def short(file: int, data: bytes) -> int:
+        nonlocal left
+        if not left:
+            return write(file, data)
+        left -= 1
+        write(file, data[:20])
+        raise OSError("no space left")
+
+    def of_the_next(writes: int) -> None:
+        nonlocal left
+        left = writes
+
+    monkeypatch.setattr("ordergate.venue.state.os.write", short)
+    return of_the_next
+
+
+BUY = Ticket(
+    client_order_id="b", symbol="AAPL", side="buy", type="limit", qty=Decimal(5), limit_price=Decimal(190)
+)
+
+
+@pytest.fixture
+def broken(tmp_path: Path, breaks_off: Callable[[int], None]) -> Exchange:
+    """An exchange that took an order, and whose log will not take that, nor what it is given next."""
+    exchange = Exchange([AAPL], log=FileLog(tmp_path / "decisions.jsonl"))
+    exchange.open_account("ann", Decimal(1_000_000), NOON)
+    breaks_off(2)
+    with pytest.raises(OSError, match="no space left"):
+        exchange.submit("ann", BUY, NOON)
+    return exchange
+
+
+def test_a_write_that_broke_off_leaves_nothing_in_the_log(tmp_path: Path, broken: Exchange) -> None:
+    log = FileLog(tmp_path / "decisions.jsonl")
+    assert [type(decision) for decision in log.read()] == [AccountOpened]
+    assert (tmp_path / "decisions.jsonl").read_bytes().endswith(b"\n")
+
+
+def test_what_the_log_could_not_take_is_written_first_of_all(tmp_path: Path, broken: Exchange) -> None:
+    with pytest.raises(OSError, match="no space left"):
+        broken.cancel_all("ann", NOON)
+    broken.cancel_all("ann", NOON)
+    decisions = FileLog(tmp_path / "decisions.jsonl").read()
+    assert [type(decision) for decision in decisions] == [AccountOpened, OrderTaken, OrderEnded]
+
+
+def test_nothing_is_shown_that_the_log_could_not_take(broken: Exchange) -> None:
+    told: list[VenueEvent] = []
+    broken.subscribe(told.append)
+    with pytest.raises(OSError, match="no space left"):
+        broken.order_by_client_id("ann", "b")
+    assert told == []
+    assert broken.order_by_client_id("ann", "b") is not None
+    assert [type(event) for event in told] == [OrderUpdated, QuoteChanged]
+
+
+def test_a_tape_waits_for_the_log_and_plays_nothing_twice(
+    tmp_path: Path, breaks_off: Callable[[int], None]
+) -> None:
+    exchange = Exchange([AAPL], log=FileLog(tmp_path / "decisions.jsonl"))
+    exchange.open_account("ann", Decimal(1_000_000), NOON)
+    exchange.submit("ann", BUY, NOON)
+    sold = [Packet(0, (Step(Action.ADD, ident, -1, 18_900, 1),)) for ident in (1, 2)]
+    breaks_off(2)
+    exchange.play("AAPL", sold[0], NOON)
+    with pytest.raises(OSError, match="no space left"):
+        exchange.play("AAPL", sold[1], NOON)
+    exchange.play("AAPL", sold[1], NOON)
+    assert [it.cum_qty for it in exchange.executions("ann")] == [1, 2]
+    decisions = FileLog(tmp_path / "decisions.jsonl").read()
+    assert [type(it) for it in decisions] == [AccountOpened, OrderTaken, OrderExecuted, OrderExecuted]
 
 
 def test_what_the_log_could_not_keep_is_told_to_nobody() -> None:

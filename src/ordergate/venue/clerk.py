@@ -1,7 +1,8 @@
 """Writes down what the exchange decides, in the one order that keeps a promise.
 
 A decision happens at its account's desk, then it is in the log, then the listeners hear of it: nobody is
-ever told what a restart would have forgotten. Never decides, never touches a book, has no clock.
+ever told what a restart would have forgotten. Where the log fails, what happened waits for it, and nobody
+may ask or decide anything before it is written. Never decides, never touches a book, has no clock.
 """
 
 from collections.abc import Callable, Mapping
@@ -114,6 +115,11 @@ class Clerk:
     def note(self, event: VenueEvent) -> None:
         """Keep an event of the market for the next `publish`."""
         self._untold.append(event)
+
+    def catch_up(self) -> None:
+        """Write and tell what the log could not take before. Raises what the log raises."""
+        if self._unwritten:
+            self.publish()
 
     def publish(self) -> None:
         """Write what is unwritten, then tell what is untold."""

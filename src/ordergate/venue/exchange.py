@@ -2,9 +2,11 @@
 
 One call happens at a time and whole. A listener may read the exchange but must not call it to change
 something. It has no clock, and of chance only the ids it is given; what it decides, the clerk writes down.
+As long as the log cannot take what was decided, every call of a participant raises what the log raises.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -59,6 +61,7 @@ class Exchange:
 
     def open_account(self, account: str, cash: Decimal, now: datetime) -> AccountView:
         """Open the account with this much money. An account that exists already is left as it is."""
+        self._clerk.catch_up()
         if account not in self._desks:
             self._clerk.open_account(account, cash, now)
             self._clerk.publish()
@@ -66,7 +69,7 @@ class Exchange:
 
     def submit(self, account: str, ticket: Ticket, now: datetime) -> VenueOrder | Refusal:
         """Take the order, or say why not. What it traded at once is on the order that comes back."""
-        desk = self._desks.get(account)
+        desk = self._desk(account)
         market = self._markets.get(ticket.symbol)
         if desk is None:
             return Refusal("not_found", "there is no such account")
@@ -84,6 +87,7 @@ class Exchange:
         self._live[order.id] = (desk, entry)
         self._clerk.take(desk, order, hold)
         self._digest(market, market.enter(entry), now)
+        self._clerk.publish()
         return desk.orders[order.id]
 
     def cancel(self, account: str, order_id: str, now: datetime) -> VenueOrder | Refusal:
@@ -97,7 +101,7 @@ class Exchange:
         return self._desks[account].orders[order_id]
 
     def cancel_all(self, account: str, now: datetime) -> list[VenueOrder]:
-        desk = self._desks.get(account)
+        desk = self._desk(account)
         if desk is None:
             return []
         canceled = list(desk.open)
@@ -137,23 +141,30 @@ class Exchange:
         self._live[order.id] = (desk, entry)
         self._clerk.take(desk, order, hold)
         self._digest(market, market.amend(entry, ticket), now)
+        self._clerk.publish()
         return desk.orders[order.id]
 
     # -- what the market does
 
     def play(self, symbol: str, packet: Packet, now: datetime) -> None:
-        """Let one packet of a tape happen."""
+        """Let one packet of a tape happen. Where this raises OSError it did not, and may be played later."""
+        self._clerk.catch_up()
         market = self._markets[symbol]
         self._digest(market, market.play(packet), now)
+        with suppress(OSError):  # it has happened: whoever comes next writes it, or is kept waiting
+            self._clerk.publish()
 
     def clear_tape(self, symbol: str, now: datetime) -> None:
         """Take the tape's orders out of the book; participants' orders stay."""
+        self._clerk.catch_up()
         market = self._markets[symbol]
         market.recording.clear()
         self._digest(market, [], now)
+        self._clerk.publish()
 
     def end_session(self, symbol: str | None, now: datetime) -> int:
         """Expire the DAY orders of one symbol, or of all, and return how many there were."""
+        self._clerk.catch_up()
         ended = [
             order_id
             for order_id, (desk, _) in self._live.items()
@@ -180,40 +191,42 @@ class Exchange:
         ):
             market = self._markets[desk.orders[entry.tag or ""].ticket.symbol]
             self._digest(market, market.enter(entry), now)
+            self._clerk.publish()
 
     # -- what can be asked
 
     def order(self, account: str, order_id: str) -> VenueOrder | None:
-        desk = self._desks.get(account)
+        desk = self._desk(account)
         return None if desk is None else desk.orders.get(order_id)
 
     def order_by_client_id(self, account: str, client_order_id: str) -> VenueOrder | None:
-        desk = self._desks.get(account)
+        desk = self._desk(account)
         return None if desk is None else desk.orders.get(desk.by_client_id.get(client_order_id, ""))
 
     def orders(self, account: str) -> list[VenueOrder]:
         """Every order there ever was, oldest first."""
-        desk = self._desks.get(account)
+        desk = self._desk(account)
         return [] if desk is None else list(desk.orders.values())
 
     def open_orders(self, account: str) -> list[VenueOrder]:
-        desk = self._desks.get(account)
+        desk = self._desk(account)
         return [] if desk is None else [desk.orders[order_id] for order_id in desk.open]
 
     def executions(self, account: str) -> list[Execution]:
         """Every fill, oldest first."""
-        desk = self._desks.get(account)
+        desk = self._desk(account)
         return [] if desk is None else list(desk.executions)
 
     def positions(self, account: str) -> list[Position]:
-        desk = self._desks.get(account)
+        desk = self._desk(account)
         return [] if desk is None else desk.positions(self._mark)
 
     def account(self, account: str) -> AccountView | None:
-        desk = self._desks.get(account)
+        desk = self._desk(account)
         return None if desk is None else desk.view(self._mark)
 
     def accounts(self) -> list[str]:
+        self._clerk.catch_up()
         return list(self._desks)
 
     def quote(self, symbol: str) -> Quote | None:
@@ -231,6 +244,11 @@ class Exchange:
         return self._clerk.subscribe(listener)
 
     # -- inside
+
+    def _desk(self, account: str) -> Desk | None:
+        """The account, all of it written down."""
+        self._clerk.catch_up()
+        return self._desks.get(account)
 
     def _mark(self, symbol: str) -> Decimal | None:
         return self._markets[symbol].mark()
@@ -262,7 +280,7 @@ class Exchange:
         self._show(market, now)
 
     def _digest(self, market: Market, news: list[Happening], now: datetime) -> None:
-        """Book what happened in a book, add what the market shows of it, and publish."""
+        """Book what happened in a book, and note what the market shows of it."""
         for item in news:
             match item:
                 case Fill(maker=maker, taker=taker, price=price, qty=qty):
@@ -278,7 +296,6 @@ class Exchange:
         for trade in market.trades_in(news, now):
             self._clerk.note(TradePrinted(trade))
         self._show(market, now)
-        self._clerk.publish()
 
     def _execute(self, order_id: str, qty: Decimal, price: Decimal, now: datetime) -> None:
         after = self._clerk.execute(self._live[order_id][0], order_id, qty, price, now)

@@ -3,6 +3,7 @@
 A line that was cut off by the end of the process was never told to anybody and is dropped; a broken line
 anywhere else is a fault. Lines are handed to the operating system before anyone hears of the decision, so
 they outlive the process; a power cut is not what a paper venue insures against, so nothing is fsynced.
+What could be written in part only is taken back, so that what is appended next stands alone.
 Never interprets a decision.
 """
 
@@ -62,7 +63,10 @@ class StateCorrupt(Exception):
 
 class DecisionLog(Protocol):
     def append(self, decisions: Sequence[Decision]) -> None:
-        """Keep these decisions, in this order, before anybody is told of them."""
+        """Keep these decisions, in this order, before anybody is told of them.
+
+        Keeps all of them or, where it raises, none: they may be given to it again.
+        """
 
 
 class Forgetful:
@@ -79,6 +83,8 @@ class FileLog:
         self._path = path
         self._encoder = Encoder()
         self._file: int | None = None
+        self._length = 0
+        self._torn = False
 
     def read(self) -> list[Decision]:
         """All decisions so far. Cuts a torn last line off, so that what is appended next stands alone."""
@@ -95,8 +101,22 @@ class FileLog:
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-        while data:
-            data = data[os.write(self._file, data) :]
+            self._length = os.lseek(self._file, 0, os.SEEK_END)
+        self._take_back(self._file)
+        self._torn, length = True, self._length + len(data)
+        try:
+            while data:
+                data = data[os.write(self._file, data) :]
+        except BaseException:
+            self._take_back(self._file)
+            raise
+        self._torn, self._length = False, length
+
+    def _take_back(self, file: int) -> None:
+        """Cut off what is left of an append that failed."""
+        if self._torn:
+            os.ftruncate(file, self._length)
+            self._torn = False
 
     def close(self) -> None:
         if self._file is not None:

@@ -1,6 +1,7 @@
 """All tapes of a venue: starts and stops their players, and passes commands on to them.
 
-A tape that turns out unreadable stops and is named in the log; the venue goes on without it.
+A tape that turns out unreadable stops and is named in the log; the venue goes on without it. While the
+decision log cannot be written tapes wait.
 Never looks into a packet.
 """
 
@@ -15,6 +16,8 @@ from ordergate.venue.tape.player import Player, PlayerState
 from ordergate.venue.tape.records import TapeUnreadable
 
 _log: Final = logging.getLogger(__name__)
+
+TRY_AGAIN_S = 1.0
 
 
 class TapeCommand(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,7 +68,14 @@ def _obey(player: Player, command: TapeCommand) -> None:
 
 
 async def _play(player: Player) -> None:
-    try:
-        await player.run()
-    except TapeUnreadable as fault:
-        _log.error("tape.unreadable", extra={"symbol": player.symbol, "reason": str(fault)})
+    while True:
+        try:
+            await player.run()
+        except OSError as fault:
+            _log.error("tape.waits", extra={"symbol": player.symbol, "reason": str(fault)})
+            await asyncio.sleep(TRY_AGAIN_S)
+        except TapeUnreadable as fault:
+            _log.error("tape.unreadable", extra={"symbol": player.symbol, "reason": str(fault)})
+            return
+        else:
+            return
