@@ -1,7 +1,5 @@
 """Mistakes with what clients ask for: keys, receipts, answers."""
 
-
-
 from __future__ import annotations
 
 from typing import Final
