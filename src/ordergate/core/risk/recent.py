@@ -7,6 +7,7 @@ ran ahead and was set back would have made it forget what is recent.
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final, NamedTuple
@@ -38,7 +39,7 @@ class RecentOrders:
     __slots__ = ("_at",)
 
     def __init__(self) -> None:
-        self._at: dict[Likeness, datetime] = {}
+        self._at: OrderedDict[Likeness, datetime] = OrderedDict()  # a dict looks for its first ever longer
 
     def __len__(self) -> int:
         return len(self._at)
@@ -57,7 +58,7 @@ class RecentOrders:
     def remember(self, terms: Terms, at: datetime) -> None:
         """An order was accepted."""
         alike = likeness(terms)
-        self._at.pop(alike, None)
         self._at[alike] = at
+        self._at.move_to_end(alike)
         if len(self._at) > RECENT_MAX:
-            del self._at[next(iter(self._at))]
+            self._at.popitem(last=False)
