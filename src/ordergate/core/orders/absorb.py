@@ -34,10 +34,10 @@ from ordergate.core.orders.reports import (
 from ordergate.core.orders.versions import (
     REPLACEABLE,
     goes_on,
+    is_asked_alone,
     is_of_asked,
     is_of_order_itself,
     is_of_some_replacement,
-    must_be_asked,
     replaced_by,
 )
 
@@ -132,7 +132,7 @@ def _replaced(order: Order, report: ReplacedReport, at: datetime) -> e.AnyOrderE
         return None
     by = report.by
     if by is None and order.versions_used > order.version:
-        return replaced_by(order, report.replaced_by, at) if must_be_asked(order) else None
+        return replaced_by(order, report.replaced_by, at) if is_asked_alone(order) else None
     if by is not None and by.version > order.version:
         return replaced_by(order, report.replaced_by, at, by)
     evidence = f"broker order {report.broker_order_id} was replaced elsewhere by {report.replaced_by}"

@@ -24,7 +24,7 @@ def is_of_one_given_up(order: Order, report: Report | OrderSnapshot) -> bool:
     return order.version < report.version < order.versions_used
 
 
-def must_be_asked(order: Order) -> bool:
+def is_asked_alone(order: Order) -> bool:
     """Whether only that can have replaced the order which is asked for now, and nothing before it."""
     asked = order.replacement
     return asked is not None and asked.version == order.version + 1

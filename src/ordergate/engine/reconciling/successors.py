@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from ordergate.core.ids import parse_cl_ord_id
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.order import Order
-from ordergate.core.orders.versions import is_of_one_given_up, must_be_asked
+from ordergate.core.orders.versions import is_asked_alone, is_of_one_given_up
 from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.wire.asking import LOOKED_BACK, listed
 from ordergate.ports.broker import DedupClass
@@ -20,7 +20,7 @@ async def identified(seat: Seat, order: Order, report: r.AnyReport) -> r.AnyRepo
     """
     if not isinstance(report, r.ReplacedReport):
         return report
-    if order.versions_used == order.version or must_be_asked(order):
+    if order.versions_used == order.version or is_asked_alone(order):
         return report
     shown = await listed(seat, report.replaced_by, order.accepted_at - LOOKED_BACK)
     if shown is None:
