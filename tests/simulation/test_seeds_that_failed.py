@@ -59,6 +59,7 @@ from ordergate.simulation.town import run
             "an order that was refused and taken all the same was not canceled for a client that had gone",
         ),
         (418693, "the correction of an opening price was never read, until the position was closed"),
+        (802951, "the checker took an order for older than a client's end that was written after it"),
         (401784, "a cancel that overtook its order on a slow line was not asked again when it was found"),
     ],
 )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Final, TypeVar
 
 from ordergate.api.stream.hub import Hub
@@ -29,6 +28,7 @@ from ordergate.journal.session import FenceHeld
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.ports.views import Views
 from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.clock import WallClock
 from ordergate.simulation.database import Server
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.journal import SimJournal
@@ -55,25 +55,6 @@ TRIPS: Final = TripPolicy(
 _RETRY_S = 1.0
 _QUEUED_UNITS_MAX = 512
 _PAGE_EVENTS = 10  # a stream client of the simulation holds 48 messages
-
-
-class WallClock:
-    """The clock of the machine: its wall time can be wrong, its monotonic time only stand still."""
-
-    def __init__(self, ground: Ground) -> None:
-        self.wrong_by = timedelta(0)
-        self._ground = ground
-        self._loop = ground.loop
-
-    def now(self) -> datetime:
-        now = self._ground.now()
-        return now + self.wrong_by if self.wrong_by else now
-
-    def monotonic(self) -> float:
-        return self._loop.time()
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
 
 
 class Dice:

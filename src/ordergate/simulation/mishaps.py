@@ -11,8 +11,9 @@ from functools import partial
 from typing import Final, Protocol
 
 from ordergate.simulation.brokerage import Brokerage
+from ordergate.simulation.clock import WallClock
 from ordergate.simulation.database import Server
-from ordergate.simulation.gateway import Gateway, WallClock
+from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.ground import Ground
 from ordergate.simulation.plan import Strike
 
@@ -62,7 +63,7 @@ class Mishaps:
 
     def heal(self) -> None:
         self._ground.weather.heal()
-        self._town.clock.wrong_by = timedelta(0)
+        self._town.clock.be_right()
         self._ground.clogged_until.clear()
         for gateway in self._town.gateways:
             self._wake(gateway)
@@ -74,19 +75,19 @@ class Mishaps:
     def _jump(self, strike: Strike) -> None:
         """T1: the wall clock is wrong for a while."""
         jump = _JUMPS_S[int(strike.dose * len(_JUMPS_S))]
-        self._town.clock.wrong_by = timedelta(seconds=jump)
+        self._town.clock.be_wrong(timedelta(seconds=jump))
         self._ground.weather.seen("T1", f"{jump:+.2f} s")
 
     def _jump_back(self, strike: Strike) -> None:
-        self._town.clock.wrong_by = timedelta(0)
+        self._town.clock.be_right()
 
     def be_wrong_for(self, seconds: float) -> None:
         """The wall clock of the healed house is an hour fast for a moment."""
-        self._town.clock.wrong_by = timedelta(hours=1)
+        self._town.clock.be_wrong(timedelta(hours=1))
         self._ground.later(seconds, self._be_right)
 
     def _be_right(self) -> None:
-        self._town.clock.wrong_by = timedelta(0)
+        self._town.clock.be_right()
 
     def _stand_still(self, strike: Strike) -> None:
         """T2: the process is stopped, and does not know."""

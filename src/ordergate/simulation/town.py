@@ -24,10 +24,11 @@ from ordergate.ports.market_data import Quote
 from ordergate.simulation.audit import Known
 from ordergate.simulation.brokerage import Brokerage
 from ordergate.simulation.clients import Client
+from ordergate.simulation.clock import WallClock
 from ordergate.simulation.crowd import Crowd
 from ordergate.simulation.database import Server
 from ordergate.simulation.epilogue import CALM_S, Epilogue
-from ordergate.simulation.gateway import Gateway, WallClock
+from ordergate.simulation.gateway import Gateway
 from ordergate.simulation.ground import START, Ground
 from ordergate.simulation.invariants.groups import unsettled
 from ordergate.simulation.invariants.sight import Sight
@@ -93,6 +94,7 @@ class Town:
         self.operators = Operators(self)
         self.sight = Sight(
             self.ground,
+            self.clock,
             self.server,
             self.brokerages,
             gateways=lambda: self.gateways,

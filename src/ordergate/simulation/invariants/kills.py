@@ -146,9 +146,14 @@ class DeadMen(SightedChecker):
     def _was_to_go(self, order: Known, gone: _Gone) -> bool:
         keeps = gone.keeps_gtc and order.terms.time_in_force is TimeInForce.GTC
         is_grouped = self.sight.audit.bundles.of(order.id) is not None
-        # After a clock was set back what comes later looks older: the run knows better.
-        was_there = self._placed.get(order.id, 0.0) <= gone.since + COMMITTED_S_MAX and order.at <= gone.at
-        return order.actor == gone.user and was_there and not keeps and not is_grouped
+        return order.actor == gone.user and self._was_before(order, gone) and not keeps and not is_grouped
+
+    def _was_before(self, order: Known, gone: _Gone) -> bool:
+        """After a clock was set back what comes later looks older: the run knows better."""
+        if self._placed.get(order.id, 0.0) > gone.since + COMMITTED_S_MAX or order.at > gone.at:
+            return False
+        went = max(self.sight.clock.showed(gone.at), default=gone.since)
+        return min(self.sight.clock.showed(order.at), default=0.0) <= went
 
 
 def _any_of(due: list[Kill], stops: list[Kill]) -> bool:

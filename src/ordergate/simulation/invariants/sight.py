@@ -10,6 +10,7 @@ from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.ids import Env as Environment
 from ordergate.simulation.audit import Audit, Known
 from ordergate.simulation.brokerage import Brokerage, intent_of
+from ordergate.simulation.clock import WallClock
 from ordergate.simulation.database import Server
 from ordergate.simulation.followers import Follower
 from ordergate.simulation.gateway import Gateway
@@ -21,6 +22,7 @@ class Sight:
     def __init__(
         self,
         ground: Ground,
+        clock: WallClock,
         server: Server,
         brokerages: Sequence[Brokerage],
         *,
@@ -29,6 +31,7 @@ class Sight:
         followers: Sequence[Follower],
     ) -> None:
         self.ground = ground
+        self.clock = clock
         self.server = server
         self.brokerages = {one.account: one for one in brokerages}
         self.gateways = gateways
