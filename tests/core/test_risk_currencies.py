@@ -380,3 +380,25 @@ def test_a_valuation_kept_up_to_date_is_the_one_worked_out_anew(
         assert kept.abroad == anew.abroad
         for name in ("gross", "up", "down", "unrealised", "worth", "open_profit"):
             assert getattr(kept.own, name) == getattr(anew.own, name), name
+
+
+def test_an_instrument_that_is_listed_again_is_valued_again() -> None:
+    valuation, listed = Valuation(), share(currency="USD")
+    opened = Exposure(INSTRUMENTS).of(SHARE)
+    held = account(positions={SHARE: (10, 100)}).position(SHARE)
+    valuation.moved(SHARE, held, opened, listed, "USD")
+    valuation.moved(SHARE, held, opened, None, "USD")
+    assert valuation.has_foreign
+    valuation.moved(SHARE, held, opened, listed, "USD")
+    assert not valuation.has_foreign
+
+
+def test_a_change_that_moves_nothing_of_a_symbol_is_not_worked_out_again() -> None:
+    valuation, totals = Valuation(), Totals()
+    held = account(positions={SHARE: (10, 100)}).position(SHARE)
+    opened, listed = Exposure(INSTRUMENTS).of(SHARE), share(currency="USD")
+    valuation.moved(SHARE, held, opened, listed, "USD")
+    valuation.join(account().id, "USD", {"firm": totals})
+    before = totals.gross
+    valuation.moved(SHARE, msgspec.structs.replace(held), opened, listed, "USD")
+    assert totals.gross is before

@@ -59,6 +59,10 @@ class Line(NamedTuple):
     instrument: Instrument
     share: Share = NOTHING
 
+    def is_of(self, position: Position, opened: OpenInterest, instrument: Instrument | None) -> bool:
+        """True where nothing has changed since; an equal flat position is often another object."""
+        return self.opened is opened and self.instrument is instrument and self.position == position
+
     def at(self, mark: Decimal | None, rate: Rate | None = None) -> Line:
         """The same at another price, converted where there is a rate."""
         share = share_of(self.position.quantity, self.cost, self, mark)
@@ -157,7 +161,10 @@ class Valuation:
     ) -> None:
         """The symbol's position or its open orders changed. `currency` is home until another is said."""
         self.home = self.home or currency
-        before = self.share(symbol)
+        known = self._lines.get(symbol)
+        if known is not None and known.is_of(position, opened, instrument) and symbol not in self._foreign:
+            return  # an acknowledgement, for one, moves nothing
+        before = NOTHING if known is None else known.share
         if position.quantity == ZERO and opened.orders == 0:
             self._lines.pop(symbol, None)
             self._foreign.discard(symbol)
@@ -167,7 +174,6 @@ class Valuation:
         if instrument is None:
             self._foreign.add(symbol)
             return
-        known = self._lines.get(symbol)
         same = known is not None and known.position is position
         cost = known.cost if known is not None and same else position.cost * instrument.multiplier
         self._put(symbol, Line(position, cost, opened, instrument, before))
