@@ -8,6 +8,7 @@ from decimal import Decimal
 import pytest
 
 from ordergate.brokers.paper import fates
+from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import CancelRequested
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.accounts import books
@@ -276,6 +277,46 @@ async def test_replace_changes_price_and_quantity() -> None:
         assert held.terms.quantity == 5
         assert held.terms.limit_price == 4650
         assert held.version == 2
+
+
+async def replaced(stage: Stage, order: OrderId, quantity: int) -> Answer:
+    await stage.until(lambda: stage.status(order) == "working")
+    answer = await stage.gate.replace(
+        TRADER,
+        order,
+        quantity=Decimal(quantity),
+        limit_price=None,
+        stop_price=None,
+        key=stage.key(),
+        correlation="test",
+    )
+    assert isinstance(answer, Answer)
+    return answer
+
+
+async def test_a_stream_is_told_what_a_replacement_asks_for_and_who_asks() -> None:
+    async with Stage() as stage:
+        await replaced(stage, await stage.accepted(quantity=2), 5)
+        (told,) = stage.listener.frames_of("replace_requested")
+        assert (told["detail"]["quantity"], told["detail"]["actor"]) == ("5", TRADER.subject)
+
+
+async def test_a_stream_is_told_why_a_replacement_was_denied() -> None:
+    async with Stage() as stage:
+        await replaced(stage, await stage.accepted(quantity=2), 101)
+        await let_run()
+        (told,) = stage.listener.frames_of("replace_denied")
+        assert [failed["control"] for failed in told["detail"]["failed"]] == ["R06"]
+
+
+async def test_a_stream_is_told_who_asked_for_a_cancel() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        await stage.gate.cancel(TRADER, order, key=stage.key(), correlation="test")
+        await stage.until(lambda: stage.status(order) == "canceled")
+        (told,) = stage.listener.frames_of("cancel_requested")
+        assert told["detail"]["actor"] == TRADER.subject
 
 
 async def test_a_commit_that_failed_is_made_again_by_the_same_request() -> None:

@@ -43,8 +43,9 @@ _EXECUTIONS: Final = (
 )
 
 
-# What a person decides by is shown whole: the order as it stands does not say why.
 _PATIENT: Final = frozenset({e.OrderAcknowledged, e.OrderSent})
+
+# What a person decides by is shown whole: the order as it stands does not say why, who asked, or for what.
 _TOLD_WHOLE: Final = frozenset(
     {
         e.OutcomeUnknown,
@@ -54,6 +55,9 @@ _TOLD_WHOLE: Final = frozenset(
         e.OrderCompleted,
         e.OrderReopened,
         e.ExecutionDuplicated,
+        e.CancelRequested,
+        e.ReplaceRequested,
+        e.ReplaceDenied,
     }
 )
 
