@@ -145,6 +145,18 @@ async def test_an_order_that_arrives_late_and_was_to_be_canceled_is_canceled() -
         assert stage.placed_at_exchange() == 1
 
 
+async def test_an_order_that_is_found_after_a_restart_and_was_to_be_canceled_is_canceled() -> None:
+    async with Stage(fate=answers(fates.LateCall())) as stage:
+        stage.listener.on("order_accepted", lambda: cancel_soon(stage))
+        order = await stage.accepted()
+        await let_run()
+        await stage.crash()
+        stage.broker.let_late_calls_in()
+        await stage.start()
+        await let_run()
+        assert stage.status(order) == "canceled", "in no time: it trades until the cancel is asked again"
+
+
 def cancel_soon(stage: Stage) -> None:
     """Ask for the cancel of the newest order before the broker has answered its place."""
     *_, newest = stage.lane.books.open_orders()

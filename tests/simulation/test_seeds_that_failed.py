@@ -60,6 +60,10 @@ from ordergate.simulation.town import run
         ),
         (418693, "the correction of an opening price was never read, until the position was closed"),
         (802951, "the checker took an order for older than a client's end that was written after it"),
+        (
+            902506,
+            "an order that a restart found and that was to be canceled worked until a run was over",
+        ),
         (401784, "a cancel that overtook its order on a slow line was not asked again when it was found"),
     ],
 )

@@ -110,12 +110,15 @@ class Dispatcher:
                 self.ask(seat, asked.order_id, cancel_at_broker(seat, asked, self._clock))
             case e.OrderAcknowledged(order_id=order_id):
                 order = lane.books.order(order_id)
-                # A cancel asked while the order was unknown could not reach it before; one asked
-                # while it was being placed is in turn already, and the order is pending_cancel.
-                if order is not None and order.cancel_requested and order.status is Status.WORKING:
+                # A cancel asked while the order was unknown could not reach it before, and after a restart
+                # nobody asks for it; one asked while it was being placed is in turn already.
+                if order is not None and order.cancel_requested and not self._is_in_turn(order):
                     self.ask(seat, order_id, self.cancel_again(seat, order_id))
             case _:
                 return
+
+    def _is_in_turn(self, order: Order) -> bool:
+        return order.status is Status.PENDING_CANCEL and self.is_speaking_of(order.id)
 
     def carry_on(self, seat: Seat) -> None:
         """The account was folded anew: ask what a person wanted asked of a break, and nobody has answered."""
