@@ -27,6 +27,7 @@ class NaiveBook:
     fills: list[tuple[str, str, int, int]] = field(default_factory=list)
     dropped: dict[str, int] = field(default_factory=dict)
     last: int | None = None
+    prices: list[int] = field(default_factory=list)  # of the trades since stops were looked at
     clock: int = 0
 
     def enter(self, order: NaiveOrder) -> None:
@@ -69,7 +70,8 @@ class NaiveBook:
                 break
             maker.leaves -= qty
             taker.leaves -= qty
-            self.last = maker.price
+            self.last = maker.price or 0
+            self.prices.append(self.last)
             self.fills.append((maker.name, taker.name, maker.price or 0, qty))
         self.orders = [order for order in self.orders if order.leaves]
         if taker.leaves and taker.price is not None and taker.life == "rest":
@@ -87,15 +89,16 @@ class NaiveBook:
             self.clock += 1
             sleeper.awake, sleeper.since = True, self.clock
             self._run(sleeper)
+        self.prices.clear()
 
     def _next_sleeper(self) -> NaiveOrder | None:
         """Buys before sells, the nearest stop first, equals by age."""
-        last = self.last
-        if last is None:
-            return None
+        prices = self.prices or ([] if self.last is None else [self.last])
         due = [
             (-order.side, order.side * order.stop, order.since, order)
             for order in self.orders
-            if not order.awake and order.stop is not None and order.side * (last - order.stop) >= 0
+            if not order.awake
+            and order.stop is not None
+            and any(order.side * (price - order.stop) >= 0 for price in prices)
         ]
         return min(due, key=lambda row: row[:3])[3] if due else None

@@ -95,6 +95,29 @@ def test_one_stop_may_wake_the_next(asks: Book) -> None:
     assert [item.order.tag for item in news if isinstance(item, Wake)] == ["near", "far"]
 
 
+def test_a_stop_wakes_that_a_trade_reached_on_the_way_to_another_price() -> None:
+    book = Book()
+    for side, qty, price in ((SELL, 1, 103), (BUY, 1, 103), (BUY, 5, 90)):
+        book.enter(Order(side, qty, price, tag="bid" if price == 90 else "before"))
+    stop = Order(SELL, 2, None, stop=101, tag="stop")
+    assert book.enter(stop) == []  # the last trade was at 103
+    for price in (101, 102):
+        book.enter(Order(SELL, 1, price, tag=f"ask {price}"))
+    news = book.enter(Order(BUY, 2, None, tag="me"))
+    assert fills(news) == [("ask 101", 101, 1), ("ask 102", 102, 1), ("bid", 90, 2)]
+    assert Wake(stop) in news
+
+
+def test_a_stop_listens_to_no_trade_from_before_it_was_there() -> None:
+    book = Book()
+    for side, price in ((SELL, 101), (SELL, 102), (BUY, 102)):
+        book.enter(Order(side, 1, price, tag="before"))
+    book.enter(Order(BUY, 1, None, tag="before"))  # up to 102
+    assert book.enter(Order(SELL, 1, None, stop=101, tag="stop")) == []
+    book.enter(Order(BUY, 1, 90, tag="bid"))
+    assert queue(book, BUY) == [("bid", 1)]
+
+
 def test_a_cancelled_stop_never_wakes(asks: Book) -> None:
     stop = Order(BUY, 2, None, stop=101, tag="stop")
     asks.enter(stop)

@@ -15,9 +15,9 @@ from ordergate.venue.book.stops import Stops, reached
 
 
 class Book:
-    """One symbol's orders. `last` is the last traded price, which is what stops listen to."""
+    """One symbol's orders. `last` is the last traded price; stops listen to every traded price on the way."""
 
-    __slots__ = ("_asks", "_bids", "_stops", "_tagged", "last", "open")
+    __slots__ = ("_asks", "_bids", "_span", "_stops", "_tagged", "last", "open")
 
     def __init__(self) -> None:
         self.open = True
@@ -25,6 +25,7 @@ class Book:
         self._bids = BookSide(BUY)
         self._asks = BookSide(SELL)
         self._stops = Stops()
+        self._span: tuple[int, int] | None = None  # lowest and highest trade since stops were looked at
         self._tagged = 0  # how many resting orders are somebody's
 
     # -- what can be asked
@@ -77,11 +78,21 @@ class Book:
         return self.enter(order)
 
     def wake_stops(self, news: list[Happening]) -> None:
-        """Let every stop in that the last trade has reached, also those woken by the ones before."""
-        while self.open and (order := self._stops.wake(self.last)) is not None:
+        """Let every stop in that a trade has reached, also a trade of those woken by the ones before.
+
+        A taker may trade through several prices; what reached a stop on the way has reached it.
+        """
+        while self.open and (order := self._stops.wake(*self._reach())) is not None:
             self._wake(order, news)
+        self._span = None
 
     # -- the parts, for whoever drives recorded flow through the book
+
+    def trade_at(self, price: int) -> None:
+        """A trade happened at this price. Stops hear of it when they are woken next."""
+        self.last = price
+        low, high = self._span or (price, price)
+        self._span = (min(low, price), max(high, price))
 
     def meet(self, taker: Order, news: list[Happening]) -> None:
         """Trade the taker against the other side as far as its price reaches; what is left stays with it."""
@@ -137,6 +148,9 @@ class Book:
     def _own(self, side: int) -> BookSide:
         return self._bids if side == BUY else self._asks
 
+    def _reach(self) -> tuple[int | None, int | None]:
+        return self._span or (self.last, self.last)
+
     def _wake(self, order: Order, news: list[Happening]) -> None:
         order.stop = None
         news.append(Wake(order))
@@ -157,7 +171,7 @@ class Book:
         taker.leaves -= qty
         maker.leaves -= qty
         level.total -= qty
-        self.last = level.price
+        self.trade_at(level.price)
         news.append(Fill(maker, taker, level.price, qty))
         if maker.leaves:
             return

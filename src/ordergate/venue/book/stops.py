@@ -11,9 +11,9 @@ from heapq import heappop, heappush
 from ordergate.venue.book.orders import BUY, Order
 
 
-def reached(order: Order, last: int | None) -> bool:
-    """Whether the last trade is at the order's stop or beyond it."""
-    return last is not None and order.stop is not None and order.side * (last - order.stop) >= 0
+def reached(order: Order, price: int | None) -> bool:
+    """Whether a trade at this price is at the order's stop or beyond it."""
+    return price is not None and order.stop is not None and order.side * (price - order.stop) >= 0
 
 
 class Stops:
@@ -38,12 +38,12 @@ class Stops:
             raise ValueError("the order does not sleep here")
         order.turn = 0
 
-    def wake(self, last: int | None) -> Order | None:
-        """The next stop the last trade has reached, awake and no longer kept, or None."""
-        for heap in (self._buys, self._sells):
+    def wake(self, low: int | None, high: int | None) -> Order | None:
+        """The next stop that trades from `low` to `high` have reached, awake and no longer kept, or None."""
+        for heap, price in ((self._buys, high), (self._sells, low)):
             while heap and heap[0][1] != heap[0][2].turn:
                 heappop(heap)
-            if heap and reached(heap[0][2], last):
+            if heap and reached(heap[0][2], price):
                 order = heappop(heap)[2]
                 order.turn = 0
                 return order

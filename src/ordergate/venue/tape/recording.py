@@ -141,7 +141,7 @@ class Recording:
                 self._touch(item.maker.ident)
         if taker.leaves:
             # It did trade when it was recorded, only here its counterparty is missing.
-            self._book.last = step.price
+            self._book.trade_at(step.price)
             news.append(Print(step.price, taker.leaves, step.side))
 
     def _fill(self, step: Step) -> None:
@@ -208,7 +208,7 @@ class Recording:
     def _uncross(self, auction: Step | None, news: list[Happening]) -> None:
         """Let participants who stood across the opening price trade in it, then whoever still crosses."""
         if auction is not None:
-            self._book.last = auction.price
+            self._book.trade_at(auction.price)
             news.append(Print(auction.price, auction.size, 0))
         for side in (BUY, SELL):
             for order in self._participants(side):
