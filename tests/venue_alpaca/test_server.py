@@ -15,9 +15,12 @@ from typing import Any
 import httpx
 import msgspec
 import pytest
+from msgspec.json import encode
 from msgspec.structs import replace
 
+from ordergate.venue.exchange import Exchange
 from ordergate.venue.faces.admin import AccountLedger
+from ordergate.venue.faces.alpaca import requests
 from ordergate.venue.server import LOG_NAME, VenueCannotStart, running
 from ordergate.venue.settings import (
     CsvTapeSettings,
@@ -25,6 +28,9 @@ from ordergate.venue.settings import (
     SyntheticTapeSettings,
     VenueSettings,
 )
+from ordergate.venue.state import FileLog
+from ordergate.venue.words import Ticket
+from tests.venue.listings import NOON
 from tests.venue_alpaca import floor
 from tests.venue_alpaca.floor import ACME, ADMIN_TOKEN, EMINI, SETTINGS, limit_order
 
@@ -65,6 +71,19 @@ def test_a_restarted_venue_is_what_it_was(tmp_path: Path) -> None:
             assert alice.get("/v2/account/activities/FILL").json() == fills
             assert alice.post("/v2/orders", json=limit_order("a1")).status_code == 422
             assert [order["client_order_id"] for order in alice.get("/v2/orders").json()] == ["a2"]
+
+
+def test_a_restarted_venue_ends_the_day_orders_of_earlier_days(tmp_path: Path) -> None:
+    earlier = Exchange(SETTINGS.listings, log=FileLog(tmp_path / LOG_NAME))
+    earlier.open_account("alice", Decimal(100_000), NOON)
+    for force in ("day", "gtc"):
+        body = encode(limit_order(force, limit_price="9.00", time_in_force=force))
+        ticket = requests.place(body, str)
+        assert isinstance(ticket, Ticket)
+        earlier.submit("alice", ticket, NOON)
+    with floor.venue_on_a_thread(data_dir=tmp_path) as venue:
+        statuses = [order.status for order in ledger(venue.base_url).orders]
+    assert statuses == ["expired", "new"]
 
 
 def test_a_state_folder_serves_one_venue_at_a_time(tmp_path: Path) -> None:

@@ -162,14 +162,18 @@ class Exchange:
         self._digest(market, [], now)
         self._clerk.publish()
 
-    def end_session(self, symbol: str | None, now: datetime) -> int:
-        """Expire the DAY orders of one symbol, or of all, and return how many there were."""
+    def end_session(self, symbol: str | None, now: datetime, *, before: datetime | None = None) -> int:
+        """Expire the DAY orders of one symbol, or of all, and return how many there were.
+
+        Only those taken before this moment, where it is given.
+        """
         self._clerk.catch_up()
         ended = [
             order_id
             for order_id, (desk, _) in self._live.items()
-            if (ticket := desk.orders[order_id].ticket).time_in_force == "day"
+            if (ticket := (order := desk.orders[order_id]).ticket).time_in_force == "day"
             and symbol in (None, ticket.symbol)
+            and (before is None or order.created_at < before)
         ]
         for order_id in ended:
             self._withdraw(order_id, "expired", now)

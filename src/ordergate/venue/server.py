@@ -25,6 +25,7 @@ from ordergate.venue.faces.alpaca.access import Doorkeeper, Keyring, RateLimiter
 from ordergate.venue.faces.alpaca.calls import Counter
 from ordergate.venue.faces.alpaca.endpoint import AlpacaFace
 from ordergate.venue.faults import FaultPlan
+from ordergate.venue.sessions import Sessions
 from ordergate.venue.settings import TapeSettings, VenueSettings, tape_of
 from ordergate.venue.state import Decision, FileLog, OrderTaken, StateCorrupt
 from ordergate.venue.tape.player import Player
@@ -49,6 +50,8 @@ class Venue:
         self._log = None if settings.data_dir is None else FileLog(settings.data_dir / LOG_NAME)
         self.exchange = Exchange(settings.listings, log=self._log)
         self.faults = FaultPlan(settings.seed)
+        self._sessions = Sessions(self.exchange)
+        self._ending: asyncio.Task[None] | None = None
         self.base_url = ""
         self._doorkeeper = Doorkeeper(
             Keyring(account=it.id, key=it.key, secret=it.secret, token=it.token) for it in settings.accounts
@@ -67,6 +70,7 @@ class Venue:
         try:
             self._open_state()
             self._deck.start()
+            self._ending = asyncio.create_task(self._sessions.run(), name="sessions")
             await self._listen()
         except VenueCannotStart:
             await self.stop()
@@ -76,6 +80,9 @@ class Venue:
     async def stop(self) -> None:
         """Close streams, let requests finish, and leave the state folder to the next one."""
         await self._deck.stop()
+        if self._ending is not None:
+            self._ending.cancel()
+            await asyncio.gather(self._ending, return_exceptions=True)
         await self._face.stop()
         await self._runner.cleanup()
         if self._log is not None:
@@ -122,6 +129,7 @@ class Venue:
         if self._log is not None and self._settings.data_dir is not None:
             self._lock = _lock(self._settings.data_dir)
             self.exchange.restore(self._remembered(self._log, self._settings.data_dir), now)
+            self._sessions.end_past()  # before a tape plays, which could fill them
         for account in self._settings.accounts:
             self.exchange.open_account(account.id, account.cash, now)
 
