@@ -4,7 +4,7 @@ import aiohttp
 import httpx
 import pytest
 
-from ordergate.venue.faces.alpaca.access import Doorkeeper, Keyring
+from ordergate.venue.faces.alpaca.access import Doorkeeper, Keyring, RateLimiter
 from ordergate.venue.server import Venue, running
 from tests.venue_alpaca import floor
 
@@ -46,6 +46,12 @@ def test_a_token_that_is_dismissed_opens_nothing() -> None:
     door.dismiss("token")
     assert door.by_token("token") is None
     assert door.by_token("") is None
+
+
+def test_a_clock_that_is_set_back_locks_nobody_out() -> None:
+    limiter, noon = RateLimiter(1), 1_700_000_000.0
+    taken = [limiter.take("alice", at) for at in (noon, noon + 1, noon - 3_600, noon - 3_599)]
+    assert [one is not None and one.allowed for one in taken] == [True, False, True, False]
 
 
 async def test_the_stream_of_a_revoked_key_ends_and_that_of_another_does_not() -> None:

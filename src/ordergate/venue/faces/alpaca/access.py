@@ -96,7 +96,7 @@ class RateLimiter:
         if self._limit == 0:
             return None
         started, used = self._windows.get(account, (now_s, 0))
-        if now_s - started >= WINDOW_S:
+        if not 0 <= now_s - started < WINDOW_S:  # it is over, or the clock was set back to before it
             started, used = now_s, 0
         allowed = used < self._limit
         used += allowed
