@@ -113,6 +113,20 @@ def test_wrong_keys_are_unauthorized(venue: Venue) -> None:
     assert str(caught.value) == '{"message":"unauthorized."}'
 
 
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/v2/account", {"APCA-API-KEY-ID": b"AKALICE", "APCA-API-SECRET-KEY": b"\xff"}),
+        ("/v2/account", {"Authorization": b"Bearer \xff"}),
+        ("/_admin/accounts", {"Authorization": b"Bearer \xff"}),
+    ],
+)
+def test_keys_that_are_no_text_are_wrong_keys(venue: Venue, path: str, shown: dict[str, bytes]) -> None:
+    with floor.http(venue.base_url, None) as client:
+        headers = [(name.encode(), value) for name, value in shown.items()]
+        assert client.get(path, headers=headers).status_code == 401
+
+
 def test_the_limit_is_counted_and_then_enforced() -> None:
     with floor.venue_on_a_thread(rate_limit=3) as venue, floor.http(venue.base_url) as client:
         answers = [client.get("/v2/account") for _ in range(4)]

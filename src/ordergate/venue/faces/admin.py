@@ -5,7 +5,6 @@ exchange's own account of itself, which is the truth the gateway's books are mea
 """
 
 import asyncio
-from hmac import compare_digest
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -13,6 +12,7 @@ from aiohttp import web
 from msgspec import UNSET, Struct, UnsetType
 
 from ordergate.venue.exchange import Exchange
+from ordergate.venue.faces.alpaca.access import same
 from ordergate.venue.faults import Fault, FaultPlan, UnfitFault
 from ordergate.venue.tape_deck import TapeCommand, TapeDeck
 from ordergate.venue.words import AccountView, Execution, Position, VenueOrder
@@ -61,7 +61,7 @@ class AdminFace:
     ) -> None:
         if not token:
             raise ValueError("the admin face needs a token")
-        self._token = token.encode()
+        self._token = token
         self._exchange = exchange
         self._faults = faults
         self._tapes = tapes
@@ -69,7 +69,7 @@ class AdminFace:
 
     async def handle(self, request: web.BaseRequest) -> web.Response:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not compare_digest(token.strip().encode(), self._token):
+        if scheme.lower() != "bearer" or not same(self._token, token.strip()):
             return _answer({"message": "unauthorized."}, 401)
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
