@@ -77,6 +77,18 @@ def test_positions_are_closed_by_order(alice: Sdk, bob: Sdk) -> None:
     assert alice.get_all_positions() == []
 
 
+@pytest.mark.parametrize("asked", ["qty=", "percentage="])
+def test_how_much_to_close_is_not_all_of_it_when_it_is_left_empty(
+    venue: Venue, alice: Sdk, bob: Sdk, asked: str
+) -> None:
+    offer(bob, "10.00", 100)
+    bid(alice, "10.00", 100)
+    bid(bob, "9.99", 100)
+    with floor.http(venue.base_url) as client:
+        assert client.delete(f"/v2/positions/{ACME}?{asked}").status_code == 422
+    assert alice.get_open_position(ACME).qty == "100"
+
+
 def test_a_pair_is_found_with_and_without_its_slash(alice: Sdk, bob: Sdk) -> None:
     placed(
         bob,

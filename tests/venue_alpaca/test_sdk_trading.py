@@ -3,6 +3,7 @@
 from typing import Any
 from uuid import UUID
 
+import pytest
 from alpaca.trading.enums import (
     AssetClass,
     OrderSide,
@@ -166,6 +167,22 @@ def test_cancel_all_names_every_open_order(alice: Sdk, bob: Sdk) -> None:
     assert {(answer.id, answer.status) for answer in answers} == {(order_id, 200) for order_id in mine}
     assert shown(bob, theirs).status is OrderStatus.NEW
     assert alice.get_orders() == []
+
+
+@pytest.mark.parametrize("name", ["50%41", "a+b c", "x&y=z;w#", "\N{SNOWMAN}"])
+def test_an_order_is_found_by_whatever_its_client_calls_it(alice: Sdk, name: str) -> None:
+    order = placed(
+        alice,
+        LimitOrderRequest(
+            symbol=ACME,
+            qty=1,
+            side=OrderSide.BUY,
+            time_in_force=TimeInForce.DAY,
+            limit_price=9,
+            client_order_id=name,
+        ),
+    )
+    assert alice.get_order_by_client_id(name).id == order.id
 
 
 def test_orders_are_listed_as_asked(alice: Sdk) -> None:

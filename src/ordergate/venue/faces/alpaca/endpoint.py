@@ -113,8 +113,7 @@ class AlpacaFace:
         if found is None:
             return self._response(denied(NO_ENDPOINT), headers)
         route, target = found
-        query = dict(parse_qsl(request.query_string)) if request.query_string else {}
-        return await self._serve(request, route, Call(account, target, query, body), headers)
+        return await self._serve(request, route, Call(account, target, _query(request), body), headers)
 
     async def _serve(
         self, request: web.BaseRequest, route: Route, call: Call, headers: dict[str, str]
@@ -217,6 +216,12 @@ class AlpacaFace:
         finally:
             self._sessions.discard(session)
         return socket
+
+
+def _query(request: web.BaseRequest) -> dict[str, str]:
+    """What is given, empty or not. Decoded once: a client order id may look like an escape itself."""
+    raw = request.rel_url.raw_query_string
+    return dict(parse_qsl(raw, keep_blank_values=True)) if raw else {}
 
 
 def _rate_headers(allowance: Allowance) -> dict[str, str]:
