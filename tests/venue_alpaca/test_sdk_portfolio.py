@@ -146,6 +146,13 @@ def test_assets_clock_and_calendar_are_answered(alice: Sdk) -> None:
     assert [str(day.date) for day in days][-2:] == ["2024-01-05", "2024-01-08"]
 
 
+@pytest.mark.parametrize(("end", "status"), [("9999-12-31", 422), ("9999-12-20", 200)])
+def test_the_calendar_has_an_end(venue: Venue, end: str, status: int) -> None:
+    with floor.http(venue.base_url) as client:
+        asked = {"start": "9999-12-13", "end": end}
+        assert client.get("/v2/calendar", params=asked).status_code == status
+
+
 def test_a_bearer_token_opens_its_account(venue: Venue, alice: Sdk) -> None:
     bearer = TradingClient(oauth_token=floor.ALICE.token, url_override=venue.base_url)
     try:

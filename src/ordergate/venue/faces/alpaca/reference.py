@@ -14,6 +14,7 @@ from ordergate.venue.faces.alpaca.wire import CalendarBody, ClockBody
 
 _DAY: Final = timedelta(days=1)
 CALENDAR_DAYS_MAX: Final = 4_000
+LAST_DAY: Final = date.max - 4 * _DAY  # after it a trade could not settle any more
 
 
 def assets(counter: Counter, call: Call) -> Answer:
@@ -44,6 +45,8 @@ def calendar(counter: Counter, call: Call) -> Answer:
         return denied(start)
     if isinstance(end, Denial):
         return denied(end)
+    if end > LAST_DAY:
+        return denied(bad_field("invalid end: out of range"))
     if (end - start).days > CALENDAR_DAYS_MAX:
         return denied(bad_field(f"no more than {CALENDAR_DAYS_MAX} days at once"))
     days = (start + n * _DAY for n in range((end - start).days + 1))
