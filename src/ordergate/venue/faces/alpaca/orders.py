@@ -75,10 +75,13 @@ def listed(counter: Counter, call: Call) -> Answer:
 
 
 def _asked_orders(counter: Counter, account: str, query: OrdersQuery) -> list[VenueOrder]:
-    """The open ones are few; looking through every order ever placed for them would not be."""
+    """In the order they came, whatever the clock said then, so that one page fits to the next.
+
+    The open ones are few; looking through every order ever placed for them would not be.
+    """
     if query.status != "open" or query.after_order_id or query.before_order_id:
         return counter.exchange.orders(account)
-    return sorted(counter.exchange.open_orders(account), key=lambda order: order.submitted_at)
+    return counter.exchange.open_orders(account)
 
 
 def _window(orders: list[VenueOrder], query: OrdersQuery) -> Iterable[VenueOrder] | None:
