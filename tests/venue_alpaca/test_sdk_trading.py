@@ -185,6 +185,18 @@ def test_an_order_is_found_by_whatever_its_client_calls_it(alice: Sdk, name: str
     assert alice.get_order_by_client_id(name).id == order.id
 
 
+def test_orders_in_a_pair_are_listed_by_its_name_with_and_without_slash(alice: Sdk) -> None:
+    order = placed(
+        alice,
+        LimitOrderRequest(
+            symbol=COIN, qty=0.5, side=OrderSide.BUY, time_in_force=TimeInForce.GTC, limit_price=9
+        ),
+    )
+    bid(alice, "9.00")
+    for name in ("BTCUSD", COIN):
+        assert [found.id for found in alice.get_orders(GetOrdersRequest(symbols=[name]))] == [order.id]
+
+
 def test_orders_are_listed_as_asked(alice: Sdk) -> None:
     first, second, third = bid(alice, "9.00"), bid(alice, "9.01"), offer(alice, "11.00")
     alice.cancel_order_by_id(second.id)

@@ -19,6 +19,11 @@ _JSON: Final = Encoder()
 _MARKET_JSON: Final = Encoder(decimal_format="number")  # market data carries numbers, orders carry strings
 
 
+def names_of(symbol: str) -> tuple[str, str]:
+    """What a listing is called: a pair with its slash, and without it."""
+    return symbol, symbol.replace("/", "")
+
+
 class Counter(Struct, frozen=True):
     """The exchange and its surroundings. `new_id` names orders whose client gave no name."""
 
@@ -36,7 +41,7 @@ class Counter(Struct, frozen=True):
         if found is not None:
             return found
         for symbol, listing in listings.items():
-            if reference in (symbol.replace("/", ""), asset_id(symbol)):
+            if reference in (*names_of(symbol), asset_id(symbol)):
                 return listing
         return None
 

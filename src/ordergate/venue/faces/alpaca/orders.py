@@ -5,7 +5,7 @@ from itertools import islice
 from typing import Final
 
 from ordergate.venue.faces.alpaca import requests
-from ordergate.venue.faces.alpaca.calls import Answer, Call, Counter, answer, denied
+from ordergate.venue.faces.alpaca.calls import Answer, Call, Counter, answer, denied, names_of
 from ordergate.venue.faces.alpaca.errors import Denial, bad_field, of_refusal, order_not_found
 from ordergate.venue.faces.alpaca.requests import OrdersQuery
 from ordergate.venue.faces.alpaca.translate import order_body, shown_class
@@ -108,7 +108,7 @@ def _matches(counter: Counter, order: VenueOrder, query: OrdersQuery) -> bool:
         return False
     if query.until is not None and order.submitted_at >= query.until:
         return False
-    if query.symbols and ticket.symbol not in query.symbols:
+    if query.symbols and query.symbols.isdisjoint(names_of(ticket.symbol)):
         return False
     if query.side is not None and ticket.side != query.side:
         return False
