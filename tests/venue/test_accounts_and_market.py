@@ -3,7 +3,14 @@
 from decimal import Decimal
 
 from ordergate.venue.tape.records import Action, Packet, Step
-from ordergate.venue.words import OrderUpdated, Quote, QuoteChanged, TradePrinted, VenueEvent
+from ordergate.venue.words import (
+    OrderUpdated,
+    Quote,
+    QuoteChanged,
+    TradePrinted,
+    VenueEvent,
+    VenueOrder,
+)
 from tests.venue.listings import ES, NOON
 from tests.venue.pit import LATER, Pit, exact
 
@@ -51,6 +58,22 @@ def test_an_order_that_turns_a_position_keeps_back_what_it_opens_until_that_is_f
     assert (pit.now(turning).filled_qty, kept_back()) == exact(30, 10)
     pit.submit("bob", "buy 35 ESH4 4800.00")
     assert (pit.now(turning).filled_qty, kept_back()) == exact(65, 5)
+
+
+def test_a_position_is_closed_without_margin_by_one_order_and_not_by_each(pit: Pit) -> None:
+    pit.submit("bob", "sell 50 ESH4 4800.00")
+    pit.submit("ann", "buy 50 ESH4 4800.00")
+    closing = pit.submit("ann", "sell 50 ESH4 4801.00")
+    assert pit.refused("ann", "sell 50 ESH4 4801.00") == "insufficient_buying_power"
+    opening = pit.submit("ann", "sell 30 ESH4 4801.00")
+    view = pit.exchange.account("ann")
+    assert view is not None
+    assert view.buying_power == 4 * (view.equity - 80 * ES.margin)
+    assert isinstance(pit.replace(closing, limit_price=Decimal("4800.50")), VenueOrder)
+    pit.exchange.cancel("ann", opening.id, LATER)
+    view = pit.exchange.account("ann")
+    assert view is not None
+    assert view.buying_power == 4 * (view.equity - 50 * ES.margin)
 
 
 def test_an_account_is_worth_its_cash_and_positions_at_the_last_price(pit: Pit) -> None:

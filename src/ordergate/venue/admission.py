@@ -1,7 +1,8 @@
 """Decides whether a ticket may become an order: its shape first, then its money.
 
 Equity and crypto are bought on four times the account's own money, futures on a flat margin for each
-contract; the part of an order that closes a position needs no margin. Never rounds: a price off the tick
+contract; the part of an order that closes a position needs no margin, where no other open order closes
+that already. Never rounds: a price off the tick
 or a quantity off the lot is refused.
 """
 
@@ -10,7 +11,7 @@ from decimal import Decimal
 
 from msgspec import UNSET, Struct
 
-from ordergate.venue.ledger import ZERO, Ledger
+from ordergate.venue.ledger import ZERO
 from ordergate.venue.words import Changes, Listing, Refusal, Ticket, VenueOrder
 
 LEVERAGE = Decimal(4)
@@ -28,7 +29,11 @@ class Hold(Struct, frozen=True):
     closing: Decimal
 
     def amount(self, leaves: Decimal, filled: Decimal = ZERO) -> Decimal:
-        return self.unit * max(ZERO, leaves - max(ZERO, self.closing - filled))
+        return self.unit * (leaves - self.closes(leaves, filled))
+
+    def closes(self, leaves: Decimal, filled: Decimal = ZERO) -> Decimal:
+        """How much of what is open closes a position."""
+        return min(leaves, max(ZERO, self.closing - filled))
 
 
 def refuse_ticket(ticket: Ticket, listing: Listing, *, open_now: bool) -> Refusal | None:
@@ -57,11 +62,9 @@ def refuse_ticket(ticket: Ticket, listing: Listing, *, open_now: bool) -> Refusa
     return None
 
 
-def hold_for(ticket: Ticket, listing: Listing, ledger: Ledger, market_price: Decimal | None) -> Hold:
-    """The margin this order keeps back while it is open."""
-    position = ledger.qty(ticket.symbol)
-    closes = position < 0 if ticket.side == "buy" else position > 0
-    closing = min(abs(position), ticket.qty) if closes else ZERO
+def hold_for(ticket: Ticket, listing: Listing, closable: Decimal, market_price: Decimal | None) -> Hold:
+    """The margin this order keeps back while it is open; `closable` is what it may close."""
+    closing = min(closable, ticket.qty)
     if listing.asset_class == "future":
         return Hold(listing.margin, closing)
     price = ticket.limit_price or ticket.stop_price or market_price or ZERO

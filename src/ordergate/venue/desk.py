@@ -4,6 +4,7 @@ Its state changes in one place, `evolve`, and only by a decision of the exchange
 the decision log equals the one that lived. Never decides anything itself and never touches a book.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -21,7 +22,7 @@ from ordergate.venue.state import (
     OrderTaken,
     OrderTriggered,
 )
-from ordergate.venue.words import FINAL, AccountView, Execution, Listing, Position, VenueOrder
+from ordergate.venue.words import FINAL, AccountView, Execution, Listing, Position, SideName, VenueOrder
 
 PriceOf = Callable[[str], Decimal | None]
 
@@ -38,6 +39,7 @@ class Desk:
         self.executions: list[Execution] = []
         self.open: dict[str, Hold] = {}
         self.held = ZERO
+        self._closes: defaultdict[tuple[str, SideName], Decimal] = defaultdict(Decimal)
 
     # -- state
 
@@ -47,7 +49,7 @@ class Desk:
             case OrderTaken(order=order, hold=unit, closing=closing):
                 hold = self.open[order.id] = Hold(unit, closing)
                 self.by_client_id[order.ticket.client_order_id] = order.id
-                self.held += _held(hold, order)
+                self._keep_back(hold, order, 1)
                 after = order
             case OrderExecuted(execution=execution):
                 self.ledger.book(listing, execution.side, execution.qty, execution.price)
@@ -68,12 +70,32 @@ class Desk:
         """Give back what the order no longer holds."""
         hold = self.open[after.id]
         before = self.orders[after.id]
-        self.held += _held(hold, after) - _held(hold, before)
+        self._keep_back(hold, before, -1)
+        self._keep_back(hold, after, 1)
         if after.status in FINAL:
             del self.open[after.id]
         return after
 
+    def _keep_back(self, hold: Hold, order: VenueOrder, sign: int) -> None:
+        self.held += sign * hold.amount(order.leaves_qty, order.filled_qty)
+        closes = hold.closes(order.leaves_qty, order.filled_qty)
+        self._closes[order.ticket.symbol, order.ticket.side] += sign * closes
+
     # -- views
+
+    def closable(self, symbol: str, side: SideName, *, instead_of: str | None = None) -> Decimal:
+        """What a new order may close of a position: no other open one closes the same.
+
+        Where it replaces an order, that one closes nothing any more.
+        """
+        position = self.ledger.qty(symbol)
+        if not (position < 0 if side == "buy" else position > 0):
+            return ZERO
+        closes = self._closes[symbol, side]
+        if instead_of is not None:
+            old = self.orders[instead_of]
+            closes -= self.open[instead_of].closes(old.leaves_qty, old.filled_qty)
+        return max(ZERO, abs(position) - closes)
 
     def positions(self, price_of: PriceOf) -> list[Position]:
         return [
@@ -127,10 +149,6 @@ def _position(symbol: str, holding: Holding, price: Decimal | None) -> Position:
         realized_pl=holding.realized,
         market_price=price,
     )
-
-
-def _held(hold: Hold, order: VenueOrder) -> Decimal:
-    return hold.amount(order.leaves_qty, order.filled_qty)
 
 
 def _filled(order: VenueOrder, execution: Execution) -> VenueOrder:

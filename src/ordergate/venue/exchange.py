@@ -79,7 +79,8 @@ class Exchange:
             return Refusal("invalid", f'asset "{ticket.symbol}" not found')
         if (refusal := refuse_ticket(ticket, market.listing, open_now=market.book.open)) is not None:
             return refusal
-        hold = hold_for(ticket, market.listing, desk.ledger, market.mark())
+        closable = desk.closable(ticket.symbol, ticket.side)
+        hold = hold_for(ticket, market.listing, closable, market.mark())
         if (refusal := self._refuse_cost(desk, hold, ticket.qty)) is not None:
             return refusal
         order = self._new_order(desk, with_fields(ticket, replaces=None), now)
@@ -129,7 +130,8 @@ class Exchange:
             return Refusal("duplicate_client_order_id", "client_order_id must be unique")
         if (refusal := refuse_ticket(ticket, market.listing, open_now=market.book.open)) is not None:
             return refusal
-        hold = hold_for(ticket, market.listing, desk.ledger, market.mark())
+        closable = desk.closable(ticket.symbol, ticket.side, instead_of=order_id)
+        hold = hold_for(ticket, market.listing, closable, market.mark())
         freed = desk.open[order_id].amount(old.leaves_qty, old.filled_qty)
         if (refusal := self._refuse_cost(desk, hold, ticket.qty, freed)) is not None:
             return refusal
