@@ -178,6 +178,17 @@ def test_a_clock_that_is_wrong_stops_nobody_for_a_day(clock: HandClock, reset_in
     assert 0 <= pause <= PAUSE_S_MAX
 
 
+@pytest.mark.parametrize(("retry_after_s", "reset_in"), [(None, 0), (None, -120), (0, 30)])
+def test_a_refusal_that_is_over_already_still_brings_a_pause(
+    clock: HandClock, retry_after_s: float | None, reset_in: float
+) -> None:
+    """As where our clock is fast: nobody asks on and on who is refused each time."""
+    allowance = Allowance(per_minute=100, clock=clock)
+    reset_at = clock.now().timestamp() + reset_in
+    pause = allowance.refused(Need.ORDER, retry_after_s=retry_after_s, reset_at=reset_at)
+    assert (pause, allowance.take(Need.ORDER)) == (1, 1)
+
+
 @pytest.mark.parametrize(("per_minute", "reserve"), [(0, 0.2), (10, 0.1), (10, 1.0)])
 def test_a_reserve_below_a_fifth_is_refused(clock: HandClock, per_minute: int, reserve: float) -> None:
     with pytest.raises(ValueError):

@@ -79,12 +79,14 @@ class Allowance:
         """The broker took nothing and wants less; the seconds for which this need will not be served.
 
         Without a word about when, the pause is a guess: it doubles from one refusal to the next, and
-        those that come while it lasts are one with the first. No guess keeps cancels for long.
+        those that come while it lasts are one with the first. No guess keeps cancels for long. A moment
+        that is over by our clock is no word either: who is refused and asks again at once is refused again.
         """
-        if retry_after_s is not None:
-            return self._close_for(retry_after_s)
-        if reset_at is not None:
-            return self._close_for(self._until(reset_at))
+        told_s = retry_after_s
+        if told_s is None and reset_at is not None:
+            told_s = self._until(reset_at)
+        if told_s is not None and told_s > 0:
+            return self._close_for(told_s)
         now = self._clock.monotonic()
         if now >= self._closed_until:
             self._closed_until = now + self._pause_s
