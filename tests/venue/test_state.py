@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.json import encode
 
 from ordergate.venue.exchange import Exchange
 from ordergate.venue.state import (
@@ -162,6 +163,34 @@ def test_a_torn_last_line_is_cut_off_and_the_log_goes_on(tmp_path: Path) -> None
     after.restore(decisions, NOON)
     after.open_account("eve", Decimal(1), NOON)
     assert len(FileLog(path).read()) == len(decisions) + 1
+
+
+def test_a_log_that_ends_anywhere_has_every_replacement_and_both_sides_of_every_trade(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    before = Exchange([AAPL], log=FileLog(path))
+    for account in ACCOUNTS:
+        before.open_account(account, Decimal(1_000_000), NOON)
+    order = before.submit("ann", BUY, NOON)
+    assert isinstance(order, VenueOrder)
+    before.replace("ann", order.id, Changes(limit_price=Decimal(191)), NOON)
+    sell = Ticket(client_order_id="s", symbol="AAPL", side="sell", type="market", qty=Decimal(2))
+    before.submit("bob", sell, NOON)
+    whole = path.read_bytes()
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        after = Exchange([AAPL])
+        after.restore(FileLog(path).read(), NOON)
+        replaced = [one.replaced_by for one in after.orders("ann") if one.replaced_by is not None]
+        assert [after.order("ann", one) is not None for one in replaced] == [True] * len(replaced)
+        assert sum(it.qty for account in ACCOUNTS for it in after.positions(account)) == 0
+
+
+def test_a_log_of_a_line_for_each_decision_is_read_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "decisions.jsonl"
+    kept = Keeping()
+    trade_at_random(Exchange([AAPL, ES], log=kept), seed=3, turns=50)
+    path.write_bytes(b"".join(encode(one) + b"\n" for one in kept.decisions))
+    assert FileLog(path).read() == kept.decisions
 
 
 def test_a_broken_line_that_is_not_the_last_is_a_fault(tmp_path: Path) -> None:

@@ -1,10 +1,11 @@
-"""Remembers what the exchange decided: one JSON line per decision, appended, read back at the next start.
+"""Remembers what the exchange decided: JSON lines, appended, read back at the next start.
 
-A line that was cut off by the end of the process was never told to anybody and is dropped; a broken line
-anywhere else is a fault. Lines are handed to the operating system before anyone hears of the decision, so
-they outlive the process; a power cut is not what a paper venue insures against, so nothing is fsynced.
-What could be written in part only is taken back, so that what is appended next stands alone.
-Never interprets a decision.
+What was decided in one go is one line, so that it is kept whole or not at all: no order is replaced by one
+that is not there, and nobody buys what nobody sold. A line that was cut off by the end of the process was
+never told to anybody and is dropped; a broken line anywhere else is a fault. Lines are handed to the
+operating system before anyone hears of the decision, so they outlive the process; a power cut is not what a
+paper venue insures against, so nothing is fsynced. What could be written in part only is taken back, so
+that what is appended next stands alone. Never interprets a decision.
 """
 
 import os
@@ -97,7 +98,7 @@ class FileLog:
         return list(_decode(data[:whole].splitlines()))
 
     def append(self, decisions: Sequence[Decision]) -> None:
-        data = b"".join(self._encoder.encode(decision) + b"\n" for decision in decisions)
+        data = self._encoder.encode(decisions[0] if len(decisions) == 1 else decisions) + b"\n"
         if self._file is None:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             self._file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
@@ -125,9 +126,10 @@ class FileLog:
 
 
 def _decode(lines: Iterable[bytes]) -> Iterable[Decision]:
-    decoder: Decoder[Decision] = Decoder(Decision)
+    decoder: Decoder[Decision | list[Decision]] = Decoder(Decision | list[Decision])
     for number, line in enumerate(lines, start=1):
         try:
-            yield decoder.decode(line)
+            decided = decoder.decode(line)
         except DecodeError as fault:
             raise StateCorrupt(f"line {number} of the decision log cannot be read: {fault}") from fault
+        yield from decided if isinstance(decided, list) else (decided,)
