@@ -86,6 +86,12 @@ def test_a_restarted_venue_ends_the_day_orders_of_earlier_days(tmp_path: Path) -
     assert statuses == ["expired", "new"]
 
 
+def test_a_decision_log_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / LOG_NAME).mkdir()
+    with pytest.raises(VenueCannotStart, match="let it read"), floor.venue_on_a_thread(data_dir=tmp_path):
+        pass
+
+
 def test_a_state_folder_serves_one_venue_at_a_time(tmp_path: Path) -> None:
     with floor.venue_on_a_thread(data_dir=tmp_path) as venue:
         with (

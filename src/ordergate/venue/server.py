@@ -125,7 +125,16 @@ class Venue:
             ) from fault
 
     def _open_state(self) -> None:
-        now = _now()
+        try:
+            self._be_again(_now())
+        except OSError as fault:
+            raise VenueCannotStart(
+                f"the venue cannot use its decision log in {self._settings.data_dir}: {fault.strerror}; "
+                "let it read and write there, or choose another folder"
+            ) from fault
+
+    def _be_again(self, now: datetime) -> None:
+        """What an earlier process was, with the accounts of the settings."""
         if self._log is not None and self._settings.data_dir is not None:
             self._lock = _lock(self._settings.data_dir)
             self.exchange.restore(self._remembered(self._log, self._settings.data_dir), now)
