@@ -7,12 +7,15 @@ from decimal import Decimal
 
 import pytest
 
+from ordergate.brokers.alpaca import queries
 from ordergate.core.orders.reports import BrokerStatus
 from ordergate.ports.broker import BrokerUnavailable, NotFound, OrderUnreadable, no_veto
 from tests.brokers import alpaca_documents as documents
 from tests.brokers.alpaca_account import ABSENT, Alpaca
 from tests.brokers.sockets import Act, ByteServer, resets, says
 from tests.brokers.world import HandClock, our_id, quantities, terms
+
+MORNING = "2024-03-01T09:30:01.5Z"
 
 
 async def test_an_order_is_found_by_our_id(server: ByteServer, broker: Alpaca) -> None:
@@ -101,6 +104,19 @@ async def test_the_names_of_many_filled_orders_are_looked_up_in_one_list(
     assert server.paths()[1] == (
         "GET /v2/orders?status=all&limit=500&direction=desc&until=2024-03-01T14:30:02.500000Z"
     )
+
+
+async def test_names_are_looked_up_in_lists_as_well_when_as_many_are_known_as_are_kept(
+    server: ByteServer, broker: Alpaca, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queries, "_KEPT_MAX", 10)
+    ours = [documents.order(our_id(n), id=f"id-{n}") for n in range(20)]
+    later = [documents.fill(n, order_id=f"id-{n}") for n in range(15, 20)]
+    fills = [documents.fill(n, order_id=f"id-{n}", transaction_time=MORNING) for n in range(10, 15)] + later
+    server.play(says(200, ours[:10]), says(200, fills), says(200, ours[15:]), says(200, ours[10:15]))
+    await broker.open_orders()
+    read = [execution async for execution in broker.executions(after=None)]
+    assert [execution.report.cl_ord_id for execution in read] == [our_id(n) for n in range(10, 20)]
 
 
 async def test_a_list_that_names_nobody_new_is_not_asked_for_again(

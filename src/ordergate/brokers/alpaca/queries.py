@@ -209,10 +209,9 @@ class Queries:
                 return
             latest = max(fill.transaction_time for fill in unknown) + timedelta(seconds=1)
             path = f"/v2/orders?status=all&limit={_ORDERS_A_PAGE}&direction=desc&until={_instant(latest)}"
-            before = len(self._names)
             for order in await self._read(path, wire.ORDERS):
                 self.remember(order)
-            if len(self._names) == before:
+            if all(fill.order_id not in self._names for fill in unknown):
                 return
 
     async def _execution(self, fill: wire.FillActivity) -> BrokerExecution:
