@@ -76,6 +76,21 @@ def test_a_position_is_closed_without_margin_by_one_order_and_not_by_each(pit: P
     assert view.buying_power == 4 * (view.equity - 50 * ES.margin)
 
 
+def test_an_order_whose_position_is_gone_keeps_back_what_it_would_open(pit: Pit) -> None:
+    pit.submit("bob", "sell 50 ESH4 4800.00")
+    pit.submit("ann", "buy 50 ESH4 4800.00")
+    left = pit.submit("ann", "sell 50 ESH4 4801.00")
+    pit.submit("bob", "buy 30 ESH4 4800.00")
+    pit.submit("ann", "sell 30 ESH4")
+    view = pit.exchange.account("ann")
+    assert view is not None
+    assert view.buying_power == 4 * (view.equity - (20 + 30) * ES.margin)
+    assert isinstance(pit.replace(left, limit_price=Decimal("4800.50")), VenueOrder)
+    again = pit.exchange.account("ann")
+    assert again is not None
+    assert again.buying_power == view.buying_power
+
+
 def test_an_account_is_worth_its_cash_and_positions_at_the_last_price(pit: Pit) -> None:
     pit.submit("bob", "sell 100 AAPL 190.00")
     pit.submit("ann", "buy 100 AAPL 190.00")

@@ -38,7 +38,7 @@ class Desk:
         self.by_client_id: dict[str, str] = {}
         self.executions: list[Execution] = []
         self.open: dict[str, Hold] = {}
-        self.held = ZERO
+        self._held = ZERO
         self._closes: defaultdict[tuple[str, SideName], Decimal] = defaultdict(Decimal)
 
     # -- state
@@ -77,9 +77,36 @@ class Desk:
         return after
 
     def _keep_back(self, hold: Hold, order: VenueOrder, sign: int) -> None:
-        self.held += sign * hold.amount(order.leaves_qty, order.filled_qty)
+        self._held += sign * hold.amount(order.leaves_qty, order.filled_qty)
         closes = hold.closes(order.leaves_qty, order.filled_qty)
         self._closes[order.ticket.symbol, order.ticket.side] += sign * closes
+
+    def _position_for(self, symbol: str, side: SideName) -> Decimal:
+        """How much there is to close for orders of this side."""
+        position = self.ledger.qty(symbol)
+        return abs(position) if (position < 0 if side == "buy" else position > 0) else ZERO
+
+    def _closing(self, besides: str | None) -> dict[tuple[str, SideName], Decimal]:
+        """What open orders close, but for one of them."""
+        if besides is None:
+            return self._closes
+        order = self.orders[besides]
+        key = order.ticket.symbol, order.ticket.side
+        closes = self.open[besides].closes(order.leaves_qty, order.filled_qty)
+        return {**self._closes, key: self._closes[key] - closes}
+
+    def _gone(self, besides: str | None) -> Decimal:
+        """The margin of what open orders were to close, and the position is not there any more."""
+        kept = ZERO
+        for (symbol, side), closes in self._closing(besides).items():
+            missing = closes - self._position_for(symbol, side)
+            if missing > 0:
+                kept += missing * max(
+                    hold.unit
+                    for order_id, hold in self.open.items()
+                    if (ticket := self.orders[order_id].ticket).symbol == symbol and ticket.side == side
+                )
+        return kept
 
     # -- views
 
@@ -88,14 +115,16 @@ class Desk:
 
         Where it replaces an order, that one closes nothing any more.
         """
-        position = self.ledger.qty(symbol)
-        if not (position < 0 if side == "buy" else position > 0):
-            return ZERO
-        closes = self._closes[symbol, side]
-        if instead_of is not None:
-            old = self.orders[instead_of]
-            closes -= self.open[instead_of].closes(old.leaves_qty, old.filled_qty)
-        return max(ZERO, abs(position) - closes)
+        closes = self._closing(instead_of).get((symbol, side), ZERO)
+        return max(ZERO, self._position_for(symbol, side) - closes)
+
+    def held(self, *, besides: str | None = None) -> Decimal:
+        """What open orders keep back, but for one of them."""
+        held = self._held + self._gone(besides)
+        if besides is not None:
+            order = self.orders[besides]
+            held -= self.open[besides].amount(order.leaves_qty, order.filled_qty)
+        return held
 
     def positions(self, price_of: PriceOf) -> list[Position]:
         return [
@@ -104,10 +133,10 @@ class Desk:
             if holding.qty
         ]
 
-    def free_margin(self, price_of: PriceOf) -> Decimal:
-        """What is left of the account's own money for new orders."""
+    def free_margin(self, price_of: PriceOf, *, instead_of: str | None = None) -> Decimal:
+        """What is left of the account's own money for a new order, or for one in the place of another."""
         view = self.view(price_of)
-        return view.equity - view.initial_margin - self.held
+        return view.equity - view.initial_margin - self.held(besides=instead_of)
 
     def view(self, price_of: PriceOf) -> AccountView:
         equity, used, long_value, short_value = self.ledger.cash, ZERO, ZERO, ZERO
@@ -133,7 +162,7 @@ class Desk:
             long_market_value=long_value,
             short_market_value=short_value,
             initial_margin=used,
-            buying_power=max(ZERO, (equity - used - self.held) * LEVERAGE),
+            buying_power=max(ZERO, (equity - used - self.held()) * LEVERAGE),
             multiplier=LEVERAGE,
         )
 

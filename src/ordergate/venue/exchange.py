@@ -19,7 +19,6 @@ from ordergate.venue.admission import Hold, changed_ticket, hold_for, refuse_tic
 from ordergate.venue.book import Drop, Fill, Happening, Order, Wake
 from ordergate.venue.clerk import Clerk, Listener
 from ordergate.venue.desk import Desk
-from ordergate.venue.ledger import ZERO
 from ordergate.venue.market import Market
 from ordergate.venue.state import Decision, DecisionLog, Forgetful
 from ordergate.venue.tape.records import Packet
@@ -132,8 +131,7 @@ class Exchange:
             return refusal
         closable = desk.closable(ticket.symbol, ticket.side, instead_of=order_id)
         hold = hold_for(ticket, market.listing, closable, market.mark())
-        freed = desk.open[order_id].amount(old.leaves_qty, old.filled_qty)
-        if (refusal := self._refuse_cost(desk, hold, ticket.qty, freed)) is not None:
+        if (refusal := self._refuse_cost(desk, hold, ticket.qty, instead_of=order_id)) is not None:
             return refusal
         order = self._new_order(desk, ticket, now)
         order = with_fields(order, triggered_at=old.triggered_at)
@@ -259,9 +257,11 @@ class Exchange:
     def _mark(self, symbol: str) -> Decimal | None:
         return self._markets[symbol].mark()
 
-    def _refuse_cost(self, desk: Desk, hold: Hold, qty: Decimal, freed: Decimal = ZERO) -> Refusal | None:
+    def _refuse_cost(
+        self, desk: Desk, hold: Hold, qty: Decimal, *, instead_of: str | None = None
+    ) -> Refusal | None:
         cost = hold.amount(qty)
-        if cost and cost > desk.free_margin(self._mark) + freed:
+        if cost and cost > desk.free_margin(self._mark, instead_of=instead_of):
             return Refusal("insufficient_buying_power", "insufficient buying power")
         return None
 
