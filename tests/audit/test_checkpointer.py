@@ -210,6 +210,21 @@ async def test_history_that_was_rewritten_whole_is_found_by_the_watch_over_the_p
     assert log.made.trouble == "the first 7 records are not those that were signed"
 
 
+async def test_an_event_gone_from_the_past_is_found_by_the_watch_over_it(log: Log) -> None:
+    await signed(log)
+    log.journal.books[ALICE].events.pop(1)
+    await log.made._compare_past(log.log.kept[-1])
+    assert log.made.trouble == f"{ALICE}: of events 1 to 5 there are 4"
+
+
+async def test_the_end_of_the_past_that_is_gone_is_found_by_the_watch_over_it(log: Log) -> None:
+    await signed(log)
+    await signed(log)
+    log.log.order.pop()
+    await log.made._compare_past(log.log.kept[-1])
+    assert log.made.trouble == "the records from index 10 on are missing"
+
+
 def test_a_log_has_a_name_without_spaces() -> None:
     made = Log()
     with pytest.raises(ValueError, match="name of a log"):

@@ -255,15 +255,22 @@ class Checkpointer:
         raise Contradiction("a kept checkpoint is not signed by our key")
 
     async def _compare_past(self, head: Head) -> None:
+        try:
+            await self._require_past(head)
+        except Contradiction as fault:
+            self._contradicted = str(fault)
+            log.critical("audit.contradiction", why=self._contradicted)
+
+    async def _require_past(self, head: Head) -> None:
+        """What is stored comes to the tree that was signed. Raises Contradiction."""
         tree = Frontier()
         async for one in self._log.ranges():
             if tree.size >= head.size:
                 break
             if one.first != tree.size:
-                self._contradicted = f"the records from index {tree.size} on are missing"
-                break
+                raise Contradiction(f"the records from index {tree.size} on are missing")
             await self._grow(tree, one.account, one.after, one.upto)
-        if tree.size == head.size and tree.root() != head.root:
-            self._contradicted = f"the first {head.size} records are not those that were signed"
-        if self._contradicted is not None:
-            log.critical("audit.contradiction", why=self._contradicted)
+        if tree.size < head.size:
+            raise Contradiction(f"the records from index {tree.size} on are missing")
+        if tree.root() != head.root:
+            raise Contradiction(f"the first {head.size} records are not those that were signed")
