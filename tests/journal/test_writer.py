@@ -195,6 +195,18 @@ async def test_a_read_only_database_makes_the_journal_unavailable_until_it_is_wr
     await journal.close()
 
 
+async def test_an_account_is_not_asked_of_a_read_only_session_for_ever(database: str) -> None:
+    journal = await PostgresJournal.connect(database, Env.PAPER)
+    session = journal._writer._session
+    assert session is not None
+    await session._connection.execute("set default_transaction_read_only = on")
+    with pytest.raises(JournalUnavailable):
+        await asyncio.wait_for(journal.take(ALICE), timeout=20)
+    owner = await asyncio.wait_for(taken(journal), timeout=20)  # on a new session
+    await journal.append(owner.place(1))
+    await journal.close()
+
+
 async def test_closing_writes_what_waits(database: str) -> None:
     journal = await PostgresJournal.connect(database, Env.PAPER)
     owner = await taken(journal)

@@ -275,8 +275,12 @@ class Writer:
             fault = JournalUnavailable(f"PostgreSQL refused to write ({refused.sqlstate}): {refused}")
             for item in batch:
                 fail(item, fault)
+        self._leave_a_standby(session, refused)
+
+    def _leave_a_standby(self, session: Session, refused: Refused) -> None:
+        """A server that only reads is not, or is no longer, the primary: another connection may find that."""
         if refused.sqlstate == READ_ONLY:
-            session.abort()  # this server is no longer the primary
+            session.abort()
 
     async def _take(self, session: Session, item: Take) -> None:
         try:
@@ -285,6 +289,7 @@ class Writer:
             self._waiting.popleft()
             if not item.done.done():
                 item.done.set_exception(JournalUnavailable(f"{item.account} cannot be taken: {refused}"))
+            self._leave_a_standby(session, refused)
             return
         self._waiting.popleft()
         self._tails.take(item.account, taken, last_hash)
