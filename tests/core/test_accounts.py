@@ -225,6 +225,22 @@ def test_an_execution_is_shown_live_corrected_or_busted() -> None:
     assert (shown.quantity, shown.status) == ("0", "busted")
 
 
+def test_an_execution_that_was_changed_is_shown_with_its_own_time_and_fee_and_order() -> None:
+    fill = msgspec.structs.replace(
+        filled(4, 100), fee=Decimal("0.350"), broker_order_id="b-1", broker_at=later()
+    )
+    order = msgspec.structs.replace(evolve(working(), fill), broker_order_id="b-2")
+    changes = (
+        e.ExecutionCorrected(
+            order_id=ids(), at=NOW, exec_id="x-1", revision=1, quantity=Decimal(3), price=Decimal(99)
+        ),
+        e.ExecutionBusted(order_id=ids(), at=NOW, exec_id="x-1"),
+    )
+    for change in changes:
+        shown = views.execution_view(evolve(order, change), "x-1", change)
+        assert (shown.broker_at, shown.fee, shown.broker_order_id) == (later(), "0.35", "b-1")
+
+
 def test_a_position_is_shown_in_money_and_a_flat_one_has_no_average() -> None:
     books = account(positions={FUTURE: (2, 4800)})
     shown = views.position_view(books, books.position(FUTURE), future())

@@ -169,7 +169,6 @@ def order_view(order: Order) -> OrderView:
 def execution_view(order: Order, exec_id: str, event: e.AnyOrderEvent) -> ExecutionView:
     """The execution as it stands in `order`, after `event` touched it."""
     execution = order.executions[exec_id]
-    fill = event if isinstance(event, e.OrderPartiallyFilled | e.OrderFilled) else None
     return ExecutionView(
         exec_id=exec_id,
         revision=execution.revision,
@@ -179,10 +178,10 @@ def execution_view(order: Order, exec_id: str, event: e.AnyOrderEvent) -> Execut
         side=order.terms.side,
         quantity=text(execution.quantity),
         price=text(execution.price),
-        fee="0" if fill is None else text(fill.fee),
+        fee=text(execution.fee),
         status=_execution_status(event),
-        broker_order_id=order.broker_order_id if fill is None else fill.broker_order_id,
-        broker_at=None if fill is None else fill.broker_at,
+        broker_order_id=execution.broker_order_id or order.broker_order_id,
+        broker_at=execution.at,
         at=event.at,
     )
 

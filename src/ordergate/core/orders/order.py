@@ -22,7 +22,7 @@ _replace = msgspec.structs.replace
 class Execution(msgspec.Struct, frozen=True, gc=False):
     """An execution of the order, as its latest revision says. Zero quantity once busted.
 
-    `at` and `broker_order_id` are as it was first told; `at` is None as long as only changes of it
+    `at`, `broker_order_id` and `fee` are as it was first told; `at` is None as long as only changes of it
     were told. What is `gone` never comes back: the broker that took it back numbers no revisions.
     What is `opening` is in the figures that the account was opened with.
     """
@@ -34,6 +34,7 @@ class Execution(msgspec.Struct, frozen=True, gc=False):
     broker_order_id: str | None = None
     gone: bool = False
     opening: bool = False
+    fee: Decimal = ZERO
 
     @property
     def is_undated(self) -> bool:
@@ -344,7 +345,9 @@ def _settled(order: Order) -> Order:
 
 
 def _executed(event: e.Fill) -> Execution:
-    return Execution(event.revision, event.quantity, event.price, event.broker_at, event.broker_order_id)
+    return Execution(
+        event.revision, event.quantity, event.price, event.broker_at, event.broker_order_id, fee=event.fee
+    )
 
 
 def _busted(order: Order, event: e.ExecutionBusted) -> Execution:
