@@ -6,8 +6,9 @@ import asyncio
 
 import msgspec
 
-from ordergate.core.faults import JournalUnavailable
+from ordergate.core.faults import JournalCorrupt, JournalUnavailable
 from ordergate.core.refusals import Code, Refusal
+from ordergate.telemetry import failpoints
 from tests.engine.stage import ACCOUNT, Stage, let_run
 
 
@@ -87,3 +88,20 @@ async def test_an_account_goes_on_where_everything_durable_is_there() -> None:
         await lose_connection(stage)
         await stage.until(stage.lane.ready.is_set)
         await working(stage)
+
+
+async def test_an_account_halted_while_it_is_folded_anew_stays_halted() -> None:
+    async with Stage() as stage:
+        await working(stage)
+
+        def found_broken(place: str) -> None:
+            if place == "C15":
+                stage.lane.halt(JournalCorrupt("the chain breaks at event 1"))
+
+        failpoints.arm(found_broken)
+        try:
+            await lose_connection(stage)
+        finally:
+            failpoints.arm(None)
+        assert not stage.lane.ready.is_set()
+        assert stage.lane.trouble == "halted: the chain breaks at event 1"

@@ -23,7 +23,14 @@ import msgspec
 
 from ordergate.core.accounts.events import AccountEvent, AnyAccountEvent
 from ordergate.core.contingent.events import AnyGroupEvent
-from ordergate.core.faults import Fault, IllegalTransition, InvariantBroken, StaleEpoch, Unfoldable
+from ordergate.core.faults import (
+    Fault,
+    IllegalTransition,
+    InvariantBroken,
+    JournalCorrupt,
+    StaleEpoch,
+    Unfoldable,
+)
 from ordergate.core.idempotency import Receipt, Scope
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument
@@ -223,6 +230,8 @@ class Lane:
     def halt(self, fault: Fault) -> None:
         """Stop for good: folding again would only come to the same. A person has to look."""
         self.ready.clear()
+        if self.halted:
+            return  # for the first reason
         self.halted = True
         self.trouble = f"halted: {fault}"
         log.critical("lane.halted", account=self.account, why=self.trouble)
@@ -248,6 +257,8 @@ class Lane:
         self._told = self._told if self._told >= 0 else taken.head
         folded = await self._recovery.fold(taken.head, self._told, self._tell_stored)
         self.receipts = self.receipts.anew(await self._journal.key_digests(self.account))
+        if self.halted:  # meanwhile: what was not read now has been found broken
+            raise JournalCorrupt(f"{self.account} was {self.trouble}")
         self._unsaid.forget()  # it may be another's to speak of these orders by now
         self.books, self._head, self.epoch = folded.books, taken.head, taken.epoch
         self._durable = (taken.head, taken.last_hash)
