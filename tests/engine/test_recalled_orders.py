@@ -7,7 +7,10 @@ from decimal import Decimal
 import pytest
 
 from ordergate.core.ids import OrderId
+from ordergate.core.orders.order import Order
 from ordergate.engine.accounts import books as books_module
+from ordergate.engine.accounts.books import Books
+from tests.core.examples import SHARE, accepted, account, acknowledged, completed, ids, share
 from tests.engine.stage import Stage
 
 KEPT, RECALLED, PAST = 3, 2, 8
@@ -72,3 +75,44 @@ async def test_a_broker_id_of_one_that_was_let_go_of_again_is_forgotten_too() ->
         assert found.broker_order_id is not None
         await past_recalled(stage)
         assert stage.lane.books.id_of_broker(found.broker_order_id) is None
+
+
+def ended(books: Books, number: int, broker_order_id: str) -> Order:
+    """One that was filled, under the id that the broker gave it."""
+    fill = completed(10, exec_id=f"x-{number}", number=number)
+    for event in (accepted(number=number), acknowledged(number, broker_order_id), fill):
+        books.fold(event)
+    order = books.order(ids(number))
+    assert order is not None
+    return order
+
+
+def given_twice() -> tuple[Books, Order]:
+    """An order works under the id that the broker had given an older one, which is the next to be let go."""
+    books = Books({SHARE: share()})
+    books.account = account()
+    older = ended(books, 0, "b-1")
+    books.fold(accepted(number=1))
+    books.fold(acknowledged(1, "b-1"))
+    return books, older
+
+
+def known_by_it(books: Books) -> OrderId | None:
+    order = books.order_of_broker("b-1")
+    return None if order is None else order.id
+
+
+def test_a_broker_id_given_twice_is_the_later_orders_when_the_older_one_is_let_go() -> None:
+    books, _ = given_twice()
+    for number in range(2, 2 + KEPT):
+        ended(books, number, f"b-{number}")
+    assert books.order(ids(0)) is None
+    assert known_by_it(books) == ids(1)
+
+
+def test_a_broker_id_given_twice_is_the_later_orders_when_the_older_one_is_recalled() -> None:
+    books, older = given_twice()
+    for number in range(2, 2 + KEPT):
+        ended(books, number, f"b-{number}")
+    books.remember(older, ("b-1",))
+    assert known_by_it(books) == ids(1)

@@ -166,7 +166,7 @@ class Books:
         """
         self._recalled[order.id] = order
         for one in (*broker_ids, *filter(None, (order.broker_order_id,))):
-            self._by_broker_id[one] = order.id
+            self._by_broker_id.setdefault(one, order.id)  # the broker may have given it to another since
         if earlier := [one for one in broker_ids if one != order.broker_order_id]:
             self._earlier_broker_ids[order.id] = earlier
         self._forget(self._recalled, RECALLED_KEPT_MAX)
@@ -373,10 +373,10 @@ class Books:
         while len(final) > most:
             _, oldest = final.popitem(last=False)
             self._by_client_id.pop(oldest.terms.client_order_id or "", None)
-            if oldest.broker_order_id is not None:
-                self._by_broker_id.pop(oldest.broker_order_id, None)
-            for earlier in self._earlier_broker_ids.pop(oldest.id, ()):
-                self._by_broker_id.pop(earlier, None)
+            earlier = self._earlier_broker_ids.pop(oldest.id, ())
+            for one in (*earlier, *filter(None, (oldest.broker_order_id,))):
+                if self._by_broker_id.get(one) == oldest.id:
+                    del self._by_broker_id[one]
 
 
 _MESSAGES: Final = (
