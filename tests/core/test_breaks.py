@@ -16,11 +16,14 @@ from ordergate.core.accounts import breaks
 from ordergate.core.accounts import events as a
 from ordergate.core.accounts.account import Account
 from ordergate.core.accounts.breaks import SEVERITY, Action, Break, Difference, Nature, Severity, State
+from ordergate.core.accounts.commands import Facts, ResolveBreak
+from ordergate.core.accounts.decide import decide_resolve
 from ordergate.core.accounts.healing import Evidence
 from ordergate.core.accounts.settling import BREAKS_MAX, follow_ups
 from ordergate.core.faults import InvariantBroken
 from ordergate.core.ids import OrderId, Symbol
-from tests.core.examples import ACCOUNT, NOW, account
+from ordergate.core.refusals import Refusal
+from tests.core.examples import ACCOUNT, NOW, SHARE, account
 
 OPENED = a.BreakOpened(
     account=ACCOUNT,
@@ -232,3 +235,43 @@ LATER = (noted(), assigned(), healed(), resolved(), reopened())
 def test_an_event_of_a_break_that_is_not_there_is_a_fault(event: a.AnyBreakEvent) -> None:
     with pytest.raises(InvariantBroken):
         accounts.evolve(account(), event)
+
+
+def adopted(books: Account, quantity: int, price: int) -> tuple[Account, int]:
+    """The books once a person has adopted what the broker holds, and in how many steps."""
+    ours = books.position(SHARE).quantity
+    opening = msgspec.structs.replace(OPENED, ours=str(ours), theirs=str(quantity))
+    asked = ResolveBreak(break_id="b-1", action=Action.ADOPT, reason="r", actor="ben", asked_at=NOW)
+    books = accounts.evolve(books, opening)
+    events = decide_resolve(books, asked, Facts(theirs=Decimal(quantity), price=Decimal(price)))
+    assert not isinstance(events, Refusal)
+    adjusting = [event for event in events if isinstance(event, a.PositionAdjusted)]
+    for event in adjusting:
+        books = accounts.evolve(books, event)
+    return books, len(adjusting)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        pytest.param((10, 100), (20, 50), id="a split"),
+        pytest.param((100, 10), (10, 100), id="a reverse split"),
+        pytest.param((10, 100), (15, 105), id="a buy that is not listed"),
+        pytest.param((-10, 100), (-15, 105), id="a short sale that is not listed"),
+        pytest.param((10, 100), (-5, 120), id="the other side"),
+        pytest.param((10, 100), (6, 100), id="a transfer"),
+        pytest.param((0, 0), (6, 100), id="out of nothing"),
+    ],
+)
+def test_the_brokers_quantity_is_adopted_at_its_price_and_nothing_is_gained_or_lost(
+    ours: tuple[int, int], theirs: tuple[int, int]
+) -> None:
+    after, _ = adopted(account(positions={SHARE: ours} if ours[0] else {}), *theirs)
+    position = after.position(SHARE)
+    assert (position.quantity, position.avg_px) == (Decimal(theirs[0]), Decimal(theirs[1]))
+    assert position.realised == 0
+
+
+def test_what_one_step_comes_to_is_adopted_in_one() -> None:
+    _, steps = adopted(account(positions={SHARE: (10, 100)}), 6, 100)
+    assert steps == 1

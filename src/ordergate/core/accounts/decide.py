@@ -13,9 +13,11 @@ from ordergate.core.accounts import events as a
 from ordergate.core.accounts.account import Account
 from ordergate.core.accounts.breaks import Action, Break, Nature
 from ordergate.core.accounts.commands import AssignBreak, Facts, ResolveBreak
+from ordergate.core.accounts.positions import Position, traded
 from ordergate.core.ids import Symbol
 from ordergate.core.money import ZERO, text
 from ordergate.core.orders.events import OrderCanceled
+from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 
 Settling = list[a.AnyAccountEvent | OrderCanceled]
@@ -137,21 +139,26 @@ def _adopted(account: Account, item: Break, asked: ResolveBreak, facts: Facts) -
     symbol = Symbol(item.subject)
     return [
         a.PositionAdjusted(
-            account=account.id,
-            at=asked.asked_at,
-            symbol=symbol,
-            quantity=missing,
-            price=_price(account, symbol, facts),
-            why=why,
+            account=account.id, at=asked.asked_at, symbol=symbol, quantity=quantity, price=price, why=why
         )
+        for quantity, price in _adjustments(account.position(symbol), missing, facts)
     ]
 
 
-def _price(account: Account, symbol: Symbol, facts: Facts) -> Decimal:
-    """The broker's average price, or ours where it holds none: then nothing is gained or lost."""
-    if facts.price is not None:
-        return facts.price
-    return account.position(symbol).avg_px or ZERO
+def _adjustments(ours: Position, missing: Decimal, facts: Facts) -> list[tuple[Decimal, Decimal]]:
+    """Quantities and prices that make our position the broker's, had for its price.
+
+    Nothing is gained or lost. Where one step does not come to that, as after a split, all of ours goes out
+    at what it cost, and theirs comes in.
+    """
+    cost = ours.avg_px or ZERO
+    if not facts.theirs or facts.price is None:
+        return [(missing, cost)]
+    side = Side.BUY if missing > ZERO else Side.SELL
+    after = traded(ours, side, abs(missing), facts.price)
+    if not ours.quantity or (after.avg_px, after.realised) == (facts.price, ours.realised):
+        return [(missing, facts.price)]
+    return [(-ours.quantity, cost), (facts.theirs, facts.price)]
 
 
 def _changed(detail: str) -> Refusal:
