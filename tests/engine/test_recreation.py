@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from decimal import Decimal
 
-from ordergate.core.accounts.events import AccountEvent
+import pytest
+
+from ordergate.core.accounts.events import AccountEvent, AccountOpened, PositionAdjusted
+from ordergate.core.faults import InvariantBroken
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument, by_any_name
 from ordergate.core.orders.events import OrderEvent
 from ordergate.core.orders.terms import Side
 from ordergate.engine.accounts.recreation import Recreation
 from ordergate.journal.memory_store import stored
+from ordergate.ports.journal import Stored
+from tests.core.examples import NOW, SHARE
 from tests.dose import dose
 from tests.engine.groups import bracket, placed
 from tests.engine.stage import ACCOUNT, TRADER, Stage, let_run
@@ -98,3 +104,21 @@ async def recreated(
         if isinstance(event, OrderEvent | AccountEvent):
             await fold.add(sealed.seq, event)
     return fold
+
+
+async def test_a_holding_in_what_is_listed_no_more_is_named() -> None:
+    async def no_history(_: OrderId) -> Sequence[Stored]:
+        return []
+
+    fold = Recreation(ACCOUNT, {}, no_history)
+    await fold.add(
+        1,
+        AccountOpened(
+            account=ACCOUNT, at=NOW, broker="paper", broker_account="1", currency="USD", cash=Decimal(0)
+        ),
+    )
+    held = PositionAdjusted(
+        account=ACCOUNT, at=NOW, symbol=SHARE, quantity=Decimal(1), price=Decimal(2), why="held"
+    )
+    with pytest.raises(InvariantBroken, match=f"{SHARE} is not listed"):
+        await fold.add(2, held)

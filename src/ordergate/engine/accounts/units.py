@@ -25,6 +25,7 @@ from ordergate.core.accounts.events import (
 )
 from ordergate.core.accounts.positions import Position
 from ordergate.core.contingent.events import AnyGroupEvent, GroupEvent
+from ordergate.core.faults import InvariantBroken
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, OrderId, Symbol
 from ordergate.core.instruments import Instrument
@@ -108,7 +109,7 @@ class UnitBuilder:
                 parts.append(b',"detail":' + _encode(event))
             if isinstance(event, _EXECUTIONS):
                 parts.append(b',"execution":' + self._execution(change.after, event))
-                symbol = self._instruments[change.after.terms.symbol].symbol
+                symbol = self._listed(change.after.terms.symbol).symbol
                 parts.append(self._moved(change, symbol))
         elif isinstance(event, AccountEvent):
             parts.append(b',"detail":' + _encode(event))
@@ -160,7 +161,7 @@ class UnitBuilder:
             return b""
         position = self._position(change.account, symbol)
         balance = b',"balance":' + self._balance(change.account)
-        balance += self._abroad(change.account, self._instruments[symbol].currency)
+        balance += self._abroad(change.account, self._listed(symbol).currency)
         return b',"position":' + position + balance
 
     def _abroad(self, account: Account, currency: str | None) -> bytes:
@@ -169,7 +170,7 @@ class UnitBuilder:
         return b"" if row is None else b',"foreign_balance":' + row.body
 
     def _position(self, account: Account, symbol: Symbol) -> bytes:
-        instrument = self._instruments[symbol]
+        instrument = self._listed(symbol)
         view = views.position_view(account, account.position(instrument.symbol), instrument)
         body = _encode(view)
         self._positions[instrument.symbol] = Row(key=instrument.symbol, body=body)
@@ -177,10 +178,17 @@ class UnitBuilder:
 
     def _renamed(self, account: Account, event: SymbolRenamed) -> bytes:
         """The position under its name, and nothing left under the old one."""
-        nothing = views.position_view(account, Position(symbol=event.was), self._instruments[event.symbol])
+        nothing = views.position_view(account, Position(symbol=event.was), self._listed(event.symbol))
         body = self._position(account, event.symbol)
         self._positions[event.was] = Row(key=event.was, body=_encode(nothing))
         return body
+
+    def _listed(self, symbol: Symbol) -> Instrument:
+        """Raises InvariantBroken: what was held may have been taken out of the settings since."""
+        instrument = self._instruments.get(symbol)
+        if instrument is None:
+            raise InvariantBroken(f"{symbol} is not listed")
+        return instrument
 
     def _balance(self, account: Account) -> bytes:
         """Each currency is a row; what is returned is the account's own."""
