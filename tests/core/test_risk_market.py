@@ -264,15 +264,36 @@ def test_a_trading_day_bears_the_date_on_which_it_ends(moment: str, day: date, h
     assert span.begins < span.flat_from < span.ends
 
 
-@given(st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1)), st.sampled_from(["17:00", "00:00", "09:15"]))  # noqa: DTZ001 - made aware below
+@given(
+    st.datetimes(datetime(2024, 1, 1), datetime(2028, 1, 1)),  # noqa: DTZ001 - made aware below
+    st.sampled_from(["17:00", "00:00", "09:15", "01:30", "02:30"]),
+)
 def test_trading_days_follow_each_other_without_a_gap(moment: datetime, ends_at: str) -> None:
     rule = TradingDay(zone="America/New_York", ends_at=time.fromisoformat(ends_at), flatten_by=time(20))
     span = rule.span_of(moment.replace(tzinfo=UTC))
     following = rule.span_of(span.ends)
+    assert span.holds(moment.replace(tzinfo=UTC))
     assert following.begins == span.ends
     assert following.day - span.day == timedelta(days=1)
     assert span.flat_from is not None
     assert span.begins <= span.flat_from < span.ends
+
+
+@pytest.mark.parametrize(
+    ("ends_at", "moment"),
+    [
+        ("02:30", "2026-03-08T07:10:00+00:00"),  # there is no half past two in that night
+        ("02:30", "2026-03-08T07:29:59.999999+00:00"),
+        ("01:30", "2026-11-01T05:45:00+00:00"),  # there are two half past one
+        ("01:30", "2026-11-01T06:10:00+00:00"),
+    ],
+)
+def test_a_day_that_ends_in_the_hour_that_is_lost_or_gained_holds_its_moments(
+    ends_at: str, moment: str
+) -> None:
+    rule = TradingDay(zone="America/New_York", ends_at=time.fromisoformat(ends_at))
+    now = datetime.fromisoformat(moment)
+    assert rule.span_of(now).holds(now)
 
 
 def test_a_day_that_ends_at_midnight_bears_its_own_date() -> None:

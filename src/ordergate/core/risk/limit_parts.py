@@ -16,6 +16,7 @@ from ordergate.core.ids import Symbol
 
 MIDNIGHT: Final = time(0)
 _HUNDRED: Final = Decimal(100)
+_DAY: Final = timedelta(days=1)
 
 
 class Restriction(StrEnum):
@@ -97,17 +98,21 @@ class TradingDay(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         local = moment.astimezone(self._clock)
         ending = local.date()
         if local.time() >= self.ends_at:
-            ending += timedelta(days=1)
-        begins, ends = self._at(ending - timedelta(days=1), self.ends_at), self._at(ending, self.ends_at)
+            ending += _DAY
+        if moment < self._at(ending - _DAY, self.ends_at):
+            ending -= _DAY  # the clock was put forward over the end, and shows more than there was
+        elif moment >= self._at(ending, self.ends_at):
+            ending += _DAY  # it was put back over the end, and shows the same hour again
+        begins, ends = self._at(ending - _DAY, self.ends_at), self._at(ending, self.ends_at)
         flat_from = None if self.flatten_by is None else self._flat_from(ending)
-        day = ending - timedelta(days=1) if self.ends_at == MIDNIGHT else ending
+        day = ending - _DAY if self.ends_at == MIDNIGHT else ending
         return Span(day, begins, ends, flat_from)
 
     def _flat_from(self, ending: date) -> datetime:
         """A time of day later than the end belongs to the evening before."""
         assert self.flatten_by is not None
         before = self.flatten_by >= self.ends_at
-        return self._at(ending - timedelta(days=1) if before else ending, self.flatten_by)
+        return self._at(ending - _DAY if before else ending, self.flatten_by)
 
     def _at(self, day: date, moment: time) -> datetime:
         return datetime.combine(day, moment, self._clock).astimezone(UTC)
