@@ -28,7 +28,7 @@ def next_steps(group: Group, seen: Situation) -> tuple[Step, ...]:
     own = _own_open(group, seen)
     if group.cancel_requested:
         return recall_all(group, own, seen) if own else (Finish(End.CANCELED),)
-    symbols = sorted({order.terms.symbol for order in (*seen.others, *own)} | {*_held(seen)})
+    symbols = sorted({_symbol(order, seen) for order in (*seen.others, *own)} | {*_held(seen)})
     steps = tuple(step for symbol in symbols for step in _in_symbol(group, symbol, seen))
     if steps or seen.others or own:
         return steps
@@ -38,8 +38,8 @@ def next_steps(group: Group, seen: Situation) -> tuple[Step, ...]:
 
 
 def _in_symbol(group: Group, symbol: Symbol, seen: Situation) -> Iterator[Step]:
-    others = [order for order in seen.others if order.terms.symbol == symbol]
-    own = [order for order in _own_open(group, seen) if order.terms.symbol == symbol]
+    others = [order for order in seen.others if _symbol(order, seen) == symbol]
+    own = [order for order in _own_open(group, seen) if _symbol(order, seen) == symbol]
     position = seen.held.get(symbol, ZERO)
     yield from recall_all(group, others + [one for one in own if _would_turn_over(one, position)], seen)
     if others or own or position == ZERO or not seen.may_place or symbol in seen.in_doubt:
@@ -66,6 +66,11 @@ def _held(seen: Situation) -> list[Symbol]:
     return [Symbol(symbol) for symbol, quantity in seen.held.items() if quantity != ZERO]
 
 
+def _symbol(order: Order, seen: Situation) -> Symbol:
+    """By its present name: under another it would not be seen beside what is held, and could still fill."""
+    return seen.name_of(order.terms.symbol)
+
+
 def _own_open(group: Group, seen: Situation) -> list[Order]:
     own = (seen.orders.get(one.order_id) for one in group.released)
     return [order for order in own if order is not None and not order.is_final]
@@ -73,7 +78,11 @@ def _own_open(group: Group, seen: Situation) -> list[Order]:
 
 def _attempts(group: Group, symbol: Symbol, seen: Situation) -> list[Order]:
     """The orders that were to close the symbol, latest first."""
-    own = (seen.orders.get(one.order_id) for one in reversed(group.released) if one.symbol == symbol)
+    own = (
+        seen.orders.get(one.order_id)
+        for one in reversed(group.released)
+        if seen.name_of(one.symbol) == symbol
+    )
     return [order for order in own if order is not None]
 
 

@@ -11,7 +11,7 @@ import msgspec
 
 from ordergate.core.contingent.group import Group
 from ordergate.core.contingent.terms import EXITS, Role
-from ordergate.core.ids import OrderId
+from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.money import ZERO
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
@@ -26,7 +26,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
 
     `orders` has the group's own. `order_types` are what the broker can hold. `price` is the market's,
     None where none is fresh. `others`, `held` and `in_doubt` are for a flatten alone: the open orders
-    that are not its own, the positions, and symbols of which the broker says another position.
+    that are not its own, the positions, and symbols of which the broker says another position. `names` says
+    what the symbol of an order that was placed under another name is called now.
     """
 
     now: datetime
@@ -38,6 +39,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[Order, ...] = ()
     held: Mapping[str, Decimal] = {}
     in_doubt: frozenset[str] = frozenset()
+    names: Mapping[Symbol, Symbol] = {}
+
+    def name_of(self, symbol: Symbol) -> Symbol:
+        return self.names.get(symbol, symbol)
 
 
 class Tally(msgspec.Struct, frozen=True, kw_only=True):

@@ -86,7 +86,8 @@ def refuse_malformed(proposal: Proposal, view: RiskView) -> FailedControl | None
     """R05. On the grid or refused; never rounded."""
     terms = proposal.terms
     instrument = view.instrument
-    if terms.account != view.account.id or terms.symbol != instrument.symbol:
+    is_its = terms.symbol == instrument.symbol or terms.symbol in instrument.aliases
+    if terms.account != view.account.id or not is_its:
         return _malformed(Reason.WRONG_ACCOUNT, f"judged for {view.account.id} and {instrument.symbol}")
     amounts = (
         ("quantity", terms.quantity, instrument.lot, Reason.OFF_LOT),

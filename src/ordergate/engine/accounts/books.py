@@ -114,6 +114,11 @@ class Books:
             return known
         return self._broker_ids.order_of(broker_order_id)
 
+    def names_of(self, symbol: Symbol) -> tuple[Symbol, ...]:
+        """What it is called now, and its other names: an order keeps the one that it was placed under."""
+        listed = self._instruments.get(symbol)
+        return (symbol,) if listed is None else (listed.symbol, *listed.aliases)
+
     def has_client_order_id(self, client_order_id: str) -> bool:
         """True when an order in memory carries it."""
         return client_order_id in self._by_client_id
@@ -365,9 +370,8 @@ class Books:
     def _reserve(self, before: Order | None, after: Order) -> None:
         self.exposure.moved(before, after)
         self.resting.moved(after)
-        listed = self._instruments.get(after.terms.symbol)
         if self.account is not None:
-            self._value(after.terms.symbol if listed is None else listed.symbol)
+            self._value(self.names_of(after.terms.symbol)[0])
 
     def _forget(self, final: OrderedDict[OrderId, Order], most: int) -> None:
         while len(final) > most:

@@ -72,9 +72,14 @@ def decide_all(
         seat,
         actor=actor,
         at=at,
-        orders=lambda order: symbol in (None, order.terms.symbol),
-        groups=lambda group: symbol in (None, group.terms.symbol),
+        orders=lambda order: _is_in(seat, symbol, order.terms.symbol),
+        groups=lambda group: _is_in(seat, symbol, group.terms.symbol),
     )
+
+
+def _is_in(seat: Seat, wanted: Symbol | None, symbol: Symbol | None) -> bool:
+    """By any name: what was placed before an instrument was renamed is open in it all the same."""
+    return wanted is None or (symbol is not None and wanted in seat.lane.books.names_of(symbol))
 
 
 def decide_each(

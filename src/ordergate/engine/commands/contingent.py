@@ -139,7 +139,7 @@ class Contingent:
         """True when something was done, so that the next question has another answer."""
         seen = self._situation(seat, group)
         guards = steps.still_guards(group, seen)
-        self._watch(place, group, guards=guards)
+        self._watch(seat, place, group, guards=guards)
         ask = flatten.next_steps if group.terms.kind is GroupKind.FLATTEN else steps.next_steps
         done = False
         for step in ask(group, seen):
@@ -154,13 +154,14 @@ class Contingent:
     def _situation(self, seat: Seat, group: Group) -> Situation:
         books = seat.lane.books
         flattens = group.terms.kind is GroupKind.FLATTEN
-        stopped = self._is_stopped(seat, group, group.terms.symbol)
+        symbol = _symbol_of(seat, group)
+        stopped = self._is_stopped(seat, group, symbol)
         blocked = stopped or self._dispatcher.is_full_for(seat.lane.account) or not seat.limits_known
         can = seat.broker.capabilities
         may_resize = can.replaces and not any(one.order_id in self._fixed for one in group.released)
         held = {} if books.account is None or not flattens else books.account.positions
-        others = self._others(seat, group) if flattens else ()
-        symbol = group.terms.symbol
+        others = self._others(seat, group, symbol) if flattens else ()
+        known_as = {order.terms.symbol for order in others} | {one.symbol for one in group.released}
         return Situation(
             now=self._clock.now(),
             orders=books.groups.orders,
@@ -177,6 +178,7 @@ class Contingent:
             in_doubt=_in_doubt(books.account) | self._stopped_in(seat, group, held)
             if flattens
             else frozenset(),
+            names={name: books.names_of(name)[0] for name in known_as},
         )
 
     def _is_stopped(self, seat: Seat, group: Group, symbol: Symbol | None) -> bool:
@@ -197,13 +199,12 @@ class Contingent:
             return frozenset()
         return frozenset(symbol for symbol in held if self._is_stopped(seat, group, symbol))
 
-    def _others(self, seat: Seat, group: Group) -> Sequence[Order]:
-        own = {one.order_id for one in group.released}
-        symbol = group.terms.symbol
+    def _others(self, seat: Seat, group: Group, symbol: Symbol | None) -> Sequence[Order]:
+        own, books = {one.order_id for one in group.released}, seat.lane.books
         return [
             order
-            for order in seat.lane.books.open_orders()
-            if order.id not in own and symbol in (None, order.terms.symbol)
+            for order in books.open_orders()
+            if order.id not in own and symbol in (None, *books.names_of(order.terms.symbol))
         ]
 
     def _price(self, seat: Seat, symbol: Symbol) -> Decimal | None:
@@ -281,8 +282,8 @@ class Contingent:
         for place in self._watching.get(symbol, ()):
             self._look_at(place)
 
-    def _watch(self, place: Place, group: Group, *, guards: bool) -> None:
-        symbol = group.terms.symbol
+    def _watch(self, seat: Seat, place: Place, group: Group, *, guards: bool) -> None:
+        symbol = _symbol_of(seat, group)
         if symbol is None or group.terms.kind is GroupKind.FLATTEN:
             return
         if guards:
@@ -320,6 +321,12 @@ class Contingent:
             self.advance(seat, place.group)
         except Fault as fault:
             log.error("group.unrecorded", group=place.group, why=str(fault))
+
+
+def _symbol_of(seat: Seat, group: Group) -> Symbol | None:
+    """What it is called now; prices and positions are of that name."""
+    symbol = group.terms.symbol
+    return None if symbol is None else seat.lane.books.names_of(symbol)[0]
 
 
 def _in_doubt(account: Account | None) -> frozenset[str]:

@@ -154,8 +154,9 @@ class GroupGate:
         request = self._request(asker, envelopes.FLATTEN, seat, {"symbol": symbol})
 
         def decide() -> tuple[GroupId, Recorded] | Refusal:
-            no = self._keys.refuse_flatten(Asked(seat.lane, principal, correlation), symbol)
-            return self._flatten(seat, symbol, request) if no is None else no
+            within = None if symbol is None else seat.lane.books.names_of(symbol)[0]
+            no = self._keys.refuse_flatten(Asked(seat.lane, principal, correlation), within)
+            return self._flatten(seat, within, request) if no is None else no
 
         return await self._decided(seat, request, decide)
 
@@ -222,7 +223,7 @@ class GroupGate:
         self, seat: Seat, symbol: Symbol | None, request: Request
     ) -> tuple[GroupId, Recorded] | Refusal:
         active = tuple(seat.lane.books.groups.active.values())
-        within = [one for one in active if symbol is None or one.terms.symbol in (None, symbol)]
+        within = [one for one in active if _is_within(seat, symbol, one)]
         for one in within:
             if one.terms.kind is GroupKind.FLATTEN:
                 return Refusal(Code.ORDER_PENDING, f"{one.id} flattens the same already")
@@ -260,7 +261,7 @@ class GroupGate:
             )
         ]
         for one in seat.lane.books.groups.guarding(self._clock.now()):
-            if (symbol is None or one.terms.symbol in (None, symbol)) and not one.cancel_requested:
+            if _is_within(seat, symbol, one) and not one.cancel_requested:
                 unit.append(self._cancel_requested(seat, one.id, actor))
         return unit
 
@@ -386,3 +387,9 @@ class GroupGate:
 
     def _request(self, asker: Asker, route: Route, seat: Seat, fields: Mapping[str, str | None]) -> Request:
         return envelopes.request(self._env, asker, route, seat.lane.account, fields)
+
+
+def _is_within(seat: Seat, symbol: Symbol | None, group: Group) -> bool:
+    """Whether a flatten of the symbol reaches the group, under whichever name it was placed."""
+    its = group.terms.symbol
+    return symbol is None or its is None or symbol in seat.lane.books.names_of(its)

@@ -220,11 +220,13 @@ class Judging:
     ) -> RiskView:
         """Everything that risk may look at, as it is now. Raises Fault before the account is opened.
 
+        An order that was placed under another name is judged as its instrument is called now.
         All after the symbol say what limits apply and what stops the order falls under.
         """
         books = seat.lane.books
         if books.account is None:
             raise Fault(f"{seat.lane.account} has not been opened yet")
+        symbol = books.names_of(symbol)[0]
         now, monotonic = self._clock.now(), self._clock.monotonic
         began = monotonic()
         reference = self._prices.reference(symbol)

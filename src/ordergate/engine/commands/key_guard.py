@@ -95,17 +95,18 @@ class KeyGuard:
         if order is None:
             return None
         bounds, terms = asked.principal.bounds, order.terms
+        symbol = asked.lane.books.names_of(terms.symbol)[0]
         no = self._refuse_who(asked.principal, terms)
         if no is None and bounds is not None:
             prices = (
                 command.limit_price or terms.limit_price,
                 command.stop_price or terms.stop_price,
-                self._judging.market_price(terms.symbol),
+                self._judging.market_price(symbol),
             )
-            no = refuse_use(bounds, terms.symbol, terms.strategy) or refuse_value(
-                bounds, self._instruments[terms.symbol], command.quantity or terms.quantity, prices
+            no = refuse_use(bounds, symbol, terms.strategy) or refuse_value(
+                bounds, self._instruments[symbol], command.quantity or terms.quantity, prices
             )
-        return no and self._noted(no, asked, terms.symbol, terms.strategy)
+        return no and self._noted(no, asked, symbol, terms.strategy)
 
     def refuse_group(self, asked: Asked, terms: GroupTerms) -> Refusal | None:
         """Every leg counts by itself, at the dearest price of any."""

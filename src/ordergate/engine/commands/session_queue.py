@@ -75,12 +75,12 @@ class SessionQueue:
             return e.OrderCanceled(order_id=order.id, at=now, evidence=evidence)
         if now < order.held_until:
             return None
-        if order.terms.time_in_force is TimeInForce.DAY and self._is_over(order, order.held_until, now):
+        if order.terms.time_in_force is TimeInForce.DAY and self._is_over(seat, order, order.held_until, now):
             evidence = f"the session that began at {order.held_until.isoformat()} is over; it was never sent"
             return e.OrderExpired(order_id=order.id, at=now, evidence=evidence)
         return self._judging.release(seat, order) if self._admits(seat, order) else None
 
-    def _is_over(self, order: Order, opened: datetime, now: datetime) -> bool:
+    def _is_over(self, seat: Seat, order: Order, opened: datetime, now: datetime) -> bool:
         """Whether the session that began then has ended. One that is not known any more has."""
-        session = self._judging.hours(order.terms.symbol, opened)
+        session = self._judging.hours(seat.lane.books.names_of(order.terms.symbol)[0], opened)
         return session is None or not session.is_open or session.until is None or now >= session.until

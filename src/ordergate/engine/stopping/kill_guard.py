@@ -39,10 +39,12 @@ class KillGuard:
         """The hardest stop over all levels, or None. `closing`: the gateway itself closes a position."""
         if self._kill_switch.is_clear:
             return None  # as for nearly every order
+        names = () if symbol is None else seat.lane.books.names_of(symbol)
         found = self._kill_switch.stop(
             Subject(
                 account=seat.lane.account,
                 instrument=symbol,
+                other_names=names,
                 broker=seat.login,
                 tenant=seat.tenant,
                 environment=self._env,
@@ -90,7 +92,7 @@ def is_order_of(place: Place, env: Env, seat: Seat, order: Order) -> bool:
         case Level.USER:
             return order.actor == target
         case Level.INSTRUMENT:
-            return order.terms.symbol == target
+            return target in seat.lane.books.names_of(order.terms.symbol)
         case Level.ACCOUNT | Level.BROKER | Level.TENANT | Level.ENVIRONMENT | Level.GLOBAL:
             return is_account_of(place, env, seat)
         case _:
@@ -108,7 +110,8 @@ def is_group_of(place: Place, env: Env, seat: Seat, group: Group) -> bool:
         case Level.USER:
             return group.actor == target
         case Level.INSTRUMENT:
-            return group.terms.symbol == target
+            symbol = group.terms.symbol
+            return symbol is not None and target in seat.lane.books.names_of(symbol)
         case Level.ACCOUNT | Level.BROKER | Level.TENANT | Level.ENVIRONMENT | Level.GLOBAL:
             return is_account_of(place, env, seat)
         case _:
@@ -137,7 +140,7 @@ def _still_reduces(seat: Seat, order: Order, asked: Replacement | None) -> bool:
     books = seat.lane.books
     if books.account is None:
         return False
-    symbol, side = order.terms.symbol, order.terms.side
+    symbol, side = books.names_of(order.terms.symbol)[0], order.terms.side
     opened, own = books.exposure.of(symbol), books.exposure.held(order.id)
     position = books.account.position(symbol).quantity
     open_quantity: Decimal = opened.sell_quantity if side is Side.SELL else opened.buy_quantity

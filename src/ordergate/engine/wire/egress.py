@@ -274,7 +274,7 @@ def _closing(seat: Seat, parent: GroupTerms, leg: LegReleased, order: Order, ter
     held = ZERO if account is None else account.position(terms.symbol).quantity
     others = _others_live(seat, leg.group_id, order)
     may_close = -held * terms.side.sign - others
-    fits = leg.role is Role.CLOSE and parent.symbol in (None, terms.symbol)
+    fits = leg.role is Role.CLOSE and parent.symbol in (None, *seat.lane.books.names_of(terms.symbol))
     if not fits or leg.symbol != terms.symbol or terms.quantity - order.cum_qty > may_close:
         scope = parent.symbol or "every symbol"
         return Withheld(
@@ -290,7 +290,8 @@ def _others_live(seat: Seat, group_id: GroupId, order: Order) -> Decimal:
     groups = seat.lane.books.groups
     group = groups.get(group_id)
     own = () if group is None else (groups.orders.get(one.order_id) for one in group.released)
-    others = (one for one in own if one and one.id != order.id and one.terms.symbol == order.terms.symbol)
+    names = seat.lane.books.names_of(order.terms.symbol)
+    others = (one for one in own if one and one.id != order.id and one.terms.symbol in names)
     return sum((worst_leaves(one) for one in others), ZERO)
 
 
