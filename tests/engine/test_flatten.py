@@ -10,6 +10,7 @@ from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
+from ordergate.engine.answering.answers import CancelAllAnswer
 from tests.engine.groups import at_exchange, bracket, group, has_ended, placed, position, shown
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 
@@ -52,6 +53,39 @@ async def test_the_answer_names_every_order_and_what_became_of_it() -> None:
         body = await stage.node.groups.show(TRADER, group_id)
         assert isinstance(body, bytes)
         assert b'"role":"close"' in body
+
+
+async def test_a_symbol_that_names_nothing_is_not_reported_as_flat() -> None:
+    async with Stage() as stage:
+        await hold(stage)
+        no = await stage.node.groups.flatten(
+            TRADER, ACCOUNT, key=stage.key(), correlation="test", symbol=Symbol("ESH")
+        )
+        assert isinstance(no, Refusal)
+        assert no.code is Code.UNKNOWN_INSTRUMENT
+
+
+async def test_a_cancel_of_all_in_a_symbol_that_names_nothing_is_refused() -> None:
+    async with Stage() as stage:
+        await stage.accepted()
+        no = await stage.gate.cancel_all(
+            TRADER, ACCOUNT, key=stage.key(), correlation="test", symbol=Symbol("ESH")
+        )
+        assert isinstance(no, Refusal)
+        assert no.code is Code.UNKNOWN_INSTRUMENT
+
+
+async def test_what_is_open_in_a_symbol_that_is_listed_no_more_can_be_canceled() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "working")
+        await stage.crash()
+        stage.instruments = {}
+        await stage.start(ready=False)
+        await stage.until(lambda: stage.seat.trouble is None)
+        answer = await stage.gate.cancel_all(TRADER, ACCOUNT, key=stage.key(), correlation="test", symbol=ES)
+        assert isinstance(answer, CancelAllAnswer)
+        assert [result.order_id for result in answer.results] == [order]
 
 
 async def test_nothing_is_closed_before_the_cancels_are_proven() -> None:

@@ -7,7 +7,7 @@ it cancels everything itself, and closes what is held only afterwards.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -19,6 +19,7 @@ from ordergate.core.contingent.terms import GroupKind
 from ordergate.core.faults import Fault
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import Symbol
+from ordergate.core.instruments import Instrument
 from ordergate.core.orders.commands import CancelOrder
 from ordergate.core.orders.decide import decide_cancel
 from ordergate.core.orders.events import CancelRequested
@@ -75,6 +76,19 @@ def decide_all(
         orders=lambda order: _is_in(seat, symbol, order.terms.symbol),
         groups=lambda group: _is_in(seat, symbol, group.terms.symbol),
     )
+
+
+def refuse_nothing(
+    seat: Seat, symbol: Symbol | None, instruments: Mapping[Symbol, Instrument]
+) -> Refusal | None:
+    """Of a symbol that is neither listed nor open here: a misspelt one would only look like safety."""
+    books = seat.lane.books
+    if symbol is None or books.names_of(symbol)[0] in instruments:
+        return None
+    groups = (group.terms.symbol for group in books.groups.active.values())
+    if symbol in groups or any(order.terms.symbol == symbol for order in books.open_orders()):
+        return None
+    return Refusal(Code.UNKNOWN_INSTRUMENT, f"{symbol} is not listed here, and nothing is open in it")
 
 
 def _is_in(seat: Seat, wanted: Symbol | None, symbol: Symbol | None) -> bool:

@@ -296,6 +296,8 @@ class Gate(KillGate):
         if known is not None:
             results = msgspec.json.decode(known.body or "[]", type=tuple[CancelResult, ...])
             return CancelAllAnswer(results=results, replayed=True)
+        if (no := cancels.refuse_nothing(seat, symbol, self._instruments)) is not None:
+            return no
         return await cancels.ask_all(seat, request, at=self._clock.now(), symbol=symbol, within_s=DEADLINE_S)
 
     async def preview(self, principal: Principal, terms: Terms) -> Preview | Refusal:

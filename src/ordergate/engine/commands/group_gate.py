@@ -46,6 +46,7 @@ from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.accounts.shares import TOO_MUCH_WAITS
 from ordergate.engine.answering import envelopes
 from ordergate.engine.answering.answers import GroupAnswer
+from ordergate.engine.answering.cancels import refuse_nothing
 from ordergate.engine.answering.envelopes import Asker, Request, Route, group_fields
 from ordergate.engine.answering.misuse import misused
 from ordergate.engine.answering.once import ATTEMPTS_MAX, Once, until_ready
@@ -155,7 +156,8 @@ class GroupGate:
 
         def decide() -> tuple[GroupId, Recorded] | Refusal:
             within = None if symbol is None else seat.lane.books.names_of(symbol)[0]
-            no = self._keys.refuse_flatten(Asked(seat.lane, principal, correlation), within)
+            no = refuse_nothing(seat, within, self._instruments)
+            no = no or self._keys.refuse_flatten(Asked(seat.lane, principal, correlation), within)
             return self._flatten(seat, within, request) if no is None else no
 
         return await self._decided(seat, request, decide)
