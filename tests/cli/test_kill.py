@@ -6,13 +6,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ordergate.core.risk.trading_state import Grade, Level
 from ordergate.ports.kill_flags import Flag
-from ordergate.wiring import kill_files, local_kill
+from ordergate.wiring import demo, kill_files, local_kill
 from ordergate.wiring.clock_offset import MachineOffset, kernel_offset_ms, offset_in
 from ordergate.wiring.kill_files import FlagFolderLost, KillFiles
-from tests.cli.asking import Desk, ordergate, resting, wait_until
+from tests.cli.asking import Desk, Said, ordergate, resting, wait_until
 
 AT = datetime(2026, 1, 5, 15, tzinfo=UTC)
 TRACKING = "A29FC801,ntp1,2,1767625200.1,{slow},0.0,0.0,1.2,0.0,0.1,0.02,0.001,64.2,{leap}\n"
@@ -90,6 +91,65 @@ def test_a_level_wants_a_target_and_global_none(tmp_path: Path) -> None:
     for words in (("--level", "account"), ("--target", "P-DEMO")):
         assert ordergate("kill", "engage", "--local", *words, *folder).code == 2
     assert not (tmp_path / "kill").exists()
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    KillFiles(tmp_path)  # a gateway has run there
+    plain = demo.gateway_plain(tmp_path, port=8700, venue_url="http://127.0.0.1:1")
+    file = tmp_path / "gateway.yaml"
+    file.write_text(yaml.safe_dump(plain), encoding="utf-8")
+    return file
+
+
+def engaged_locally(config: Path, level: str, target: str) -> Said:
+    place = ("--level", level, "--target", target, "--config", str(config))
+    return ordergate("kill", "engage", "--local", *place, "--reason", "r")
+
+
+@pytest.mark.parametrize(
+    ("level", "target"),
+    [
+        ("account", "P-DEM0"),
+        ("instrument", "ESH"),
+        ("broker", "alpaca"),
+        ("tenant", "acme"),
+        ("environment", "live"),
+        ("order", "D257P78VJ60VAF4FYS"),
+        ("strategy", ""),
+    ],
+)
+def test_a_local_stop_of_nothing_is_none_and_says_so(config: Path, level: str, target: str) -> None:
+    """Typed in haste: it would look as if it were stopped, and go on trading."""
+    said = engaged_locally(config, level, target)
+    assert (said.code, said.out) == (2, "")
+    assert "nothing is stopped" in said.err
+    assert [one.name for one in (config.parent / "kill").iterdir()] == ["taken"]
+
+
+@pytest.mark.parametrize(
+    ("level", "target"),
+    [
+        ("account", demo.ACCOUNT),
+        ("instrument", "ESH4"),
+        ("broker", "venue"),
+        ("tenant", "default"),
+        ("environment", "paper"),
+        ("order", "P-D257P78VJ60VAF4FYS"),
+        ("strategy", "trend"),
+        ("user", "ann"),
+    ],
+)
+def test_a_local_stop_is_of_what_the_settings_name(config: Path, level: str, target: str) -> None:
+    assert engaged_locally(config, level, target).code == 0
+    assert len(list((config.parent / "kill").glob("*.json"))) == 1
+
+
+def test_where_gateways_stop_together_another_may_have_what_this_one_has_not(config: Path) -> None:
+    plain = yaml.safe_load(config.read_text(encoding="utf-8"))
+    plain["kill_switch"] = {"shared_database_url": {"environment": "SHARED"}}
+    config.write_text(yaml.safe_dump(plain), encoding="utf-8")
+    assert engaged_locally(config, "broker", "theirs").code == 0
 
 
 def test_a_running_gateway_takes_what_was_raised_locally_and_folds_it_into_the_journal(desk: Desk) -> None:

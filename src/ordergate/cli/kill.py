@@ -157,9 +157,11 @@ def _engage_locally(
     Raises Stopped where no gateway can see either: a stop that stops nothing is no success.
     """
     from ordergate.wiring import kill_files
-    from ordergate.wiring.local_kill import folder_of, raise_file, raise_row
+    from ordergate.wiring.local_kill import folder_of, misses, raise_file, raise_row
 
     _place(level, target)
+    if (wrong := misses(config, data_dir, level, target or "")) is not None:
+        raise Stopped(ExitCode.USAGE, f"nothing is stopped: the target of --level {level} {wrong}")
     flag = kill_files.flag_of(level, target or "", grade, reason, datetime.now(UTC))
     path, no_file = raise_file(folder_of(config, data_dir), flag)
     no_row = asyncio.run(raise_row(config, data_dir, flag))
