@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.cli.asking import Desk, ordergate, wait_until
 from verifier import ordergate_verifier as verifier
@@ -59,6 +60,20 @@ def test_an_account_is_shown_as_it_once_stood(desk: Desk) -> None:
     ended = ordergate("audit", "state", "P-DEMO", str(events[-1]["seq"]), *where)
     assert ended.json["orders"][order["id"]]["status"] == "filled"
     assert ended.json["orders"][order["id"]]["cum_qty"] == "2"
+
+
+@pytest.mark.parametrize("event", [("P-DEMO", "1000000"), ("P-DEM0", "0")])
+def test_what_has_not_happened_is_not_shown_as_a_state(desk: Desk, event: tuple[str, str]) -> None:
+    said = ordergate("audit", "state", *event, "--data-dir", str(desk.home.data_dir))
+    assert (said.code, said.out) == (5, "")
+    assert "there is no event" in said.err
+
+
+def test_there_are_no_records_of_an_account_that_is_not_there(desk: Desk, tmp_path: Path) -> None:
+    """An empty file would look like a day without orders."""
+    where = ("--account", "P-DEM0", "--to", str(tmp_path), "--data-dir", str(desk.home.data_dir))
+    assert ordergate("audit", "records", "--day", "2026-11-30", *where).code == 5
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_day_is_reported_and_exported(desk: Desk, tmp_path: Path) -> None:

@@ -52,6 +52,15 @@ def test_an_order_and_what_one_request_did_are_found(desk: Desk) -> None:
     assert (nothing.code, nothing.out.strip()) == (1, "the journal has no event of it")
 
 
+@pytest.mark.parametrize("which", ["verify", "replay"])
+def test_an_account_that_is_not_there_does_not_hold(desk: Desk, which: str) -> None:
+    """A slip in the name would look like a proof."""
+    where = ("--data-dir", str(desk.home.data_dir), "--account", "P-DEM0")
+    said = ordergate("journal", which, *where)
+    assert (said.code, said.out) == (5, "")
+    assert "the journal has no account P-DEM0" in said.err
+
+
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A house that has traded and was stopped."""

@@ -40,13 +40,18 @@ async def verify(
     pool = await ReadPool.connect(dsn, connections_max=2, statement_s_max=60.0)
     try:
         if account is None:
-            rows = await pool.fetch(sqlfiles.statements("journal")["accounts_of_events"])
-            accounts = [AccountId(row["account"]) for row in rows]
+            accounts = await accounts_of_events(pool)
         else:
             accounts = [account]
         return Report(accounts=tuple([await _prove(pool, one, progress) for one in accounts]))
     finally:
         await pool.close()
+
+
+async def accounts_of_events(pool: ReadPool) -> list[AccountId]:
+    """By what is written, streams that were taken away included."""
+    rows = await pool.fetch(sqlfiles.statements("journal")["accounts_of_events"])
+    return [AccountId(row["account"]) for row in rows]
 
 
 async def _prove(pool: ReadPool, account: AccountId, progress: Callable[[int], None] | None) -> AccountProof:

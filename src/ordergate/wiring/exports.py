@@ -25,6 +25,7 @@ from ordergate.core.money import text
 from ordergate.journal.pool import ReadPool
 from ordergate.journal.reading import read
 from ordergate.journal.surveillance import PostgresSurveillance
+from ordergate.journal.tables import heads
 from ordergate.ports.surveillance import Forgotten
 from ordergate.wiring.databases import of, reached
 from ordergate.wiring.settings import CannotStart, Settings
@@ -157,6 +158,8 @@ async def _rows(settings: Settings, account: AccountId, day: date) -> list[dict[
     async with reached(of(settings)) as dsn:
         pool = await ReadPool.connect(dsn, connections_max=2, statement_s_max=STATEMENT_S_MAX)
         try:
+            if account not in settings.accounts and account not in await heads(pool):
+                raise CannotStart(f"neither the settings nor the journal have an account {account}")
             async for stored in read(pool, account, after=0, upto=None):
                 row = records.add(stored)
                 if row is not None and stored.at.astimezone(UTC).date() == day:

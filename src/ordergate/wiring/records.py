@@ -46,11 +46,18 @@ class Checked(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def size(place: Place, account: AccountId | None) -> int:
-    """How many events there are to read. Raises CannotStart."""
+    """How many events there are to read. Raises CannotStart, also of an account that is not there:
+
+    a misspelt one would be proven to hold.
+    """
 
     async def ask(pool: ReadPool) -> int:
         found = await heads(pool)
-        return sum(found.values()) if account is None else found.get(account, 0)
+        if account is None:
+            return sum(found.values())
+        if account not in found and account not in await seals.accounts_of_events(pool):
+            raise CannotStart(f"the journal has no account {account}")
+        return found.get(account, 0)
 
     return _on(place, ask)
 
@@ -106,6 +113,10 @@ def recreate(
     """The account as it stood after one of its events, by table and key. Raises CannotStart."""
 
     async def ask(pool: ReadPool) -> dict[str, dict[str, Any]]:
+        found = await heads(pool)
+        if account not in found or seq > found[account]:
+            has = f"has {found[account]} events of" if account in found else "does not know"
+            raise CannotStart(f"the journal {has} {account}: there is no event {seq}")
         fold = Recreation(account, by_any_name(instruments), lambda order: history(pool, order))
         async for stored in read(pool, account, after=0, upto=seq):
             if isinstance(stored.event, OrderEvent | AccountEvent):
