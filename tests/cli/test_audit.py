@@ -51,6 +51,27 @@ def test_what_is_to_be_proven_must_be_said(desk: Desk) -> None:
     assert "say which event" in said.err
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("prove", "P-DEMO", "1", "--to", "{nowhere}/proof"),
+        ("prove", "--since", "{nowhere}/checkpoint"),
+        ("prove", "--since", sys.executable),
+        ("export", "--to", "{file}/folder"),
+        ("records", "--day", "2026-11-30", "--to", "{file}"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_a_sentence(
+    desk: Desk, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    words = (word.format(nowhere=tmp_path / "nowhere", file=file) for word in command)
+    said = ordergate("audit", *words, "--data-dir", str(desk.home.data_dir))
+    assert (said.code, said.out) == (5, "")
+    assert said.err.startswith("ordergate: ")
+
+
 def test_an_account_is_shown_as_it_once_stood(desk: Desk) -> None:
     order = desk.filled("AAPL", "buy", "2")
     events = desk.get("orders", "events", order["id"])["events"]

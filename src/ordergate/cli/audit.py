@@ -83,7 +83,7 @@ def prove(
 
     settings = databases.settings_of(config, data_dir)
     if since is not None:
-        proof = proofs.prove_growth(settings, since.read_text(encoding="utf-8"))
+        proof = proofs.prove_growth(settings, since.read_text(encoding="utf-8", errors="replace"))
     elif account is not None and seq is not None:
         proof = proofs.prove(settings, AccountId(account), seq)
     else:

@@ -67,6 +67,11 @@ class Commands(TyperGroup):
         except CannotStart as cannot:
             _say_why(Stopped(ExitCode.CANNOT_START, str(cannot)), for_programs=JSON_KEY in ctx.meta)
             raise typer.Exit(ExitCode.CANNOT_START) from cannot
+        except BrokenPipeError:
+            raise  # whoever read our output has seen enough
+        except OSError as error:
+            _say_why(_file_trouble(error), for_programs=JSON_KEY in ctx.meta)
+            raise typer.Exit(ExitCode.CANNOT_START) from error
 
 
 def _json_last(args: list[str]) -> list[str]:
@@ -75,6 +80,12 @@ def _json_last(args: list[str]) -> list[str]:
     if "--json" not in args[:ours]:
         return args
     return [*(word for word in args[:ours] if word != "--json"), "--json", *args[ours:]]
+
+
+def _file_trouble(error: OSError) -> Stopped:
+    """A file or a folder that was named and cannot be used, wherever that was found out."""
+    place = "" if error.filename is None else f"{error.filename}: "
+    return Stopped(ExitCode.CANNOT_START, f"{place}{error.strerror or error}")
 
 
 def _say_why(stopped: Stopped, *, for_programs: bool) -> None:
