@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ordergate.api.json_bodies import DEPTH_MAX, decode, depth_of, repeated_key
+from ordergate.api.limit_requests import RULES_AT_ONCE_MAX, apply_decoder
 from ordergate.api.requests import OrderFields, changes_in, terms_in
 from ordergate.core.orders.terms import OrderType, Side, Terms
 from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk.rules import Reach
 from tests.api.asking import an_order
 
 ORDERS = msgspec.json.Decoder(OrderFields)
@@ -109,6 +111,31 @@ def test_a_field_that_is_wrong_by_itself_is_wrong_in_company(changed: dict[str, 
         if name != "type" and isinstance(alone, Refusal) and name in alone.fields:
             needed = name != "limit_price" or value is not None  # a price is missing by the type
             assert name in named or not needed
+
+
+A_RULE = {"id": "calm", "scope": "account", "of": "P-DEMO", "owner": "risk", "limits": {}}
+
+
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"owner": None}, {"rules.30.owner": "must be who answers for it"}),
+        ({"modes": "shadow"}, {"rules.30.modes": "is not a field of this request"}),
+        ({"scope": "planet"}, {"rules.30.scope": f"must be one of {', '.join(Reach)}"}),
+    ],
+)
+def test_what_is_wrong_with_one_rule_of_many_is_named(changed: dict[str, Any], named: dict[str, str]) -> None:
+    body = {"rules": [A_RULE] * 30 + [A_RULE | changed], "reason": "tighter"}
+    found = decode(msgspec.json.encode(body), apply_decoder)
+    assert isinstance(found, Refusal)
+    assert found.fields == named
+
+
+def test_a_list_that_is_too_long_is_named_by_itself() -> None:
+    body = {"rules": [A_RULE] * (RULES_AT_ONCE_MAX + 1), "reason": "tighter"}
+    found = decode(msgspec.json.encode(body), apply_decoder)
+    assert isinstance(found, Refusal)
+    assert found.fields == {"rules": f"must be a list of rules, {RULES_AT_ONCE_MAX} at most"}
 
 
 @pytest.mark.parametrize("number", [3, 3.5, -1, 10**30, 1e300])

@@ -26,6 +26,7 @@ BYTES_MAX: Final = 64 * 1024
 DEPTH_MAX: Final = 16
 FIELDS_NAMED_MAX: Final = 20
 
+_LISTS: Final = (list, tuple)
 _STRING_OR_BRACKET: Final = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 _PRINTABLE: Final = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
 
@@ -161,12 +162,15 @@ def _compare(
             if field.required:
                 wrong[inside + name] = "is required"
             continue
-        nested = _struct_in(field.type)
-        if nested is not None and isinstance(value[name], dict):
+        bare = _bare(field.type)
+        nested, listed = _struct_in(bare), get_origin(bare) in _LISTS
+        if nested is not None and not listed and isinstance(value[name], dict):
             _compare(value[name], nested, f"{inside}{name}.", unknown, wrong)
-        elif nested is not None and get_origin(field.type) is tuple and isinstance(value[name], list):
+            continue
+        named = len(unknown) + len(wrong)
+        if nested is not None and listed and isinstance(value[name], list):
             _compare_all(value[name], nested, f"{inside}{name}", unknown, wrong)
-        elif not _fits(value[name], field.type):
+        if named == len(unknown) + len(wrong) and not _fits(value[name], field.type):
             wrong[inside + name] = f"must be {expected(field.type)}"
     if issubclass(shape, Judged):
         for name, words in shape.impossible(value).items():
@@ -180,12 +184,19 @@ def _compare_all(
     unknown: dict[str, str],
     wrong: dict[str, str],
 ) -> None:
-    """The first objects of a list, each by its number."""
-    for number, one in enumerate(values[:FIELDS_NAMED_MAX]):
+    """The objects of a list, each by its number, until enough is named."""
+    for number, one in enumerate(values):
+        if len(unknown) + len(wrong) >= FIELDS_NAMED_MAX:
+            return
         if isinstance(one, dict):
             _compare(one, shape, f"{inside}.{number}.", unknown, wrong)
         else:
             wrong[f"{inside}.{number}"] = "must be an object"
+
+
+def _bare(wanted: Any) -> Any:
+    """A type without what is noted on it."""
+    return get_args(wanted)[0] if get_origin(wanted) is Annotated else wanted
 
 
 def _struct_in(wanted: Any) -> type[msgspec.Struct] | None:
@@ -214,7 +225,7 @@ def expected(wanted: Any) -> str:
     if get_origin(wanted) in (Union, UnionType):
         return " or ".join(_members(wanted))
     if _struct_in(wanted) is not None:
-        return "a list of objects" if get_origin(wanted) is tuple else "an object"
+        return "a list of objects" if get_origin(wanted) in _LISTS else "an object"
     if isinstance(wanted, type) and issubclass(wanted, StrEnum):
         return "one of " + ", ".join(wanted)
     return _PLAIN.get(wanted, "of the documented type")

@@ -55,12 +55,16 @@ class ListedRuleFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     owner: Owner
 
 
+Rules = Annotated[
+    list[ListedRuleFields],
+    msgspec.Meta(max_length=RULES_AT_ONCE_MAX, description=f"a list of rules, {RULES_AT_ONCE_MAX} at most"),
+]
+
+
 class ApplyFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Make the rules so. `prune` removes those that are not listed, `preview` only says what would follow."""
 
-    rules: Annotated[
-        list[ListedRuleFields], msgspec.Meta(max_length=RULES_AT_ONCE_MAX, description="a list of rules")
-    ]
+    rules: Rules
     reason: Reason
     prune: bool = False
     preview: bool = False
@@ -70,9 +74,7 @@ class DryRunFields(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """What the last `orders` of an account would have got, had the rules been so."""
 
     account_id: AccountIdText
-    rules: Annotated[
-        list[ListedRuleFields], msgspec.Meta(max_length=RULES_AT_ONCE_MAX, description="a list of rules")
-    ] = []
+    rules: Rules = []
     prune: bool = False
     orders: Annotated[
         int, msgspec.Meta(ge=1, le=DRY_RUN_MAX, description=f"a whole number, 1 to {DRY_RUN_MAX}")
