@@ -100,6 +100,7 @@ class Connection:
         self._backed_up_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._login: asyncio.Task[None] | None = None
+        self._unread: bytes | None = None
 
     async def run(self, receive: Receive, principal: Principal | None) -> None:
         """Until either side closes."""
@@ -136,9 +137,10 @@ class Connection:
         if text is None:
             self._measures.received.inc()
             self.close(session.PROTOCOL_ERROR, "frames are text")
-            return
-        self._take(text.encode())
-        if self._login is not None:
+        elif self._login is None:
+            self._take(text.encode())
+        else:
+            self._unread = text.encode()
             await asyncio.wait((self._login,))
 
     def _take(self, text: bytes) -> None:
@@ -154,7 +156,10 @@ class Connection:
                     self._do(action)
 
     def _begin_login(self, action: Login) -> None:
-        """The frames after it wait in the socket's queue, to be read by whom it makes known."""
+        """The frames after it wait, the first one here and the others in the socket's queue, to be read by
+
+        whom it makes known.
+        """
         self._socket.on_text = None
         self._login = asyncio.create_task(self._log_in(action))
         self._login.add_done_callback(self._logged_in)
@@ -171,7 +176,11 @@ class Connection:
         if fault is not None:
             self._defect(fault)
             return
-        self._socket.on_text = self._take
+        unread, self._unread = self._unread, None
+        if unread is not None:
+            self._take(unread)
+        if self._login is None:
+            self._socket.on_text = self._take
 
     def _token_stands(self) -> bool:
         principal = self._session.principal
