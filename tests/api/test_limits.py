@@ -300,6 +300,13 @@ async def test_the_stream_tells_the_use_when_it_changes_and_nothing_else(deps: A
         assert seen == ["heartbeat", "heartbeat"]
 
 
+async def test_whoever_subscribes_again_is_told_the_use_again(deps: ApiDeps) -> None:
+    async with serving(deps) as served, served.stream() as talk:
+        for _ in range(2):
+            await talk.send(type="subscribe", id="1", account_id=ACCOUNT, channels=["risk"])
+            assert (await talk.until("risk"))["account_id"] == ACCOUNT
+
+
 async def test_the_use_is_for_those_who_may_read_risk_and_has_nothing_to_resume(deps: ApiDeps) -> None:
     async with serving(deps) as served:
         async with served.stream(token=READER) as talk:

@@ -322,6 +322,7 @@ class Connection:
         self.close(SERVER_FAULT, "a defect of the gateway")
 
     def _leave(self, account: AccountId) -> None:
+        self._use_told.pop(account, None)
         found = self._following.pop(account, None)
         if found is not None:
             subscriber, task = found
