@@ -308,13 +308,13 @@ class Connection:
         fault = None if done.cancelled() else done.exception()
         if fault is None:
             return
-        self._leave(action.account)
-        if isinstance(fault, CannotFollow | Fault | TimeoutError):
+        if not isinstance(fault, CannotFollow | Fault | TimeoutError):
+            self._defect(fault)
+        elif self._following.get(action.account, (None, None))[1] is done:
+            self._leave(action.account)
             self._session.channels.pop(action.account, None)
             no = Refusal(Code.UNAVAILABLE, f"{action.account} cannot be followed now; subscribe again")
             self._do(Send(frames.error(no, action.frame_id), no.code))
-            return
-        self._defect(fault)
 
     def _defect(self, fault: BaseException) -> None:
         log.error("stream.fault", exc_info=fault)
