@@ -166,7 +166,11 @@ def test_a_refreshed_token_that_allows_less_ends_what_it_does_not_allow() -> Non
     actions = list(session.logged_in(less, None))
     assert Leave("P-DEMO") in actions  # type: ignore[arg-type]  # plain text here
     assert Unwatch("quotes", ("ESM4",)) in actions
-    assert sent(actions)[-1]["code"] == "forbidden"
+    lost = [(frame["code"], frame["detail"]) for frame in sent(actions)[1:]]
+    assert lost == [
+        ("forbidden", "the new token does not allow this subscription to P-DEMO"),
+        ("forbidden", "the new token does not allow quotes"),
+    ]
     assert session.channels == {}
 
 

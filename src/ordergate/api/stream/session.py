@@ -314,8 +314,10 @@ class Session:
             actions += [LeaveCopy(), _error(_NO_SURVEILLANCE, None)]
         if not principal.may(Scope.MARKET_DATA_READ):
             for channel, watched in self.watched.items():
-                actions.append(Unwatch(channel, tuple(watched)))
-                watched.clear()
+                if watched:
+                    lost = Refusal(Code.FORBIDDEN, f"the new token does not allow {channel}")
+                    actions += [Unwatch(channel, tuple(watched)), _error(lost, None)]
+                    watched.clear()
         return actions
 
     def _over(self, frame: frames.AnyClientFrame, wait_s: float) -> Send:
