@@ -90,6 +90,7 @@ class Connection:
             messages_max=deps.bounds.stream_queue_messages_max,
             bytes_max=deps.bounds.stream_queue_bytes_max,
             wake=self._wake,
+            is_behind=lambda: socket.is_backed_up,
         )
         self._dead_man = DeadManOfStream(deps.dead_man)
         self._drop_copy = DropCopyOfStream(

@@ -171,7 +171,7 @@ class Hub:
         feed = await self._feed(account)
         resumed = resume is not None and self._can_resume(feed, resume)
         if resume is None or not resumed:
-            await self._from_snapshot(feed, subscriber, seen, channels, frame_id)
+            await self._from_snapshot(feed, subscriber, seen, outbox, channels=channels, frame_id=frame_id)
         else:
             subscriber.begin_at(resume.after_seq)
             hello = frames.subscribed(
@@ -184,7 +184,9 @@ class Hub:
             )
             subscriber.sink.push(framed(hello))
             if not await self._from_past(feed, subscriber, seen, outbox):
-                await self._from_snapshot(feed, subscriber, seen, channels, frame_id)
+                await self._from_snapshot(
+                    feed, subscriber, seen, outbox, channels=channels, frame_id=frame_id
+                )
         if feed.lacks_state:
             self._prove(feed)
 
@@ -210,6 +212,8 @@ class Hub:
         feed: Feed,
         subscriber: Subscriber,
         seen: Views,
+        outbox: Outbox,
+        *,
         channels: Sequence[Channel],
         frame_id: str | None,
     ) -> None:
@@ -217,7 +221,6 @@ class Hub:
         feed.begin(subscriber)
         snapshot = await self._snapshot(seen, account)
         feed.stream_id = snapshot.stream_id
-        subscriber.begin_at(snapshot.seq)
         hello = frames.subscribed(
             account,
             channels,
@@ -234,25 +237,26 @@ class Hub:
             positions=snapshot.positions,
             balances=snapshot.balances,
         )
-        subscriber.sink.push(framed(hello))
-        subscriber.sink.push(framed(whole))
-        if subscriber.held_too_much:
-            raise CannotFollow("more happened than can be held back")
-        feed.enter(subscriber, after=snapshot.seq)
+        async with outbox.turn():
+            if subscriber.held_too_much:
+                raise CannotFollow("more happened than can be held back")
+            subscriber.begin_at(snapshot.seq)
+            subscriber.sink.push(framed(hello))
+            subscriber.sink.push(framed(whole))
+            feed.enter(subscriber, after=snapshot.seq)
 
     async def _from_past(self, feed: Feed, subscriber: Subscriber, seen: Views, outbox: Outbox) -> bool:
         """Tell what was missed and enter the present. False when the past is not whole."""
         read = subscriber.position
         for _ in range(ATTEMPTS_MAX):
             while feed.head - read > self._page_events:
-                page = await self._page(feed, subscriber, seen, read, feed.head)
+                page = await self._page(feed, subscriber, seen, outbox, after=read, upto=feed.head)
                 if page is None:
                     return False
                 read = page
-                await outbox.wait_drained()
             upto = feed.begin(subscriber)
             while read < upto:
-                page = await self._page(feed, subscriber, seen, read, upto)
+                page = await self._page(feed, subscriber, seen, outbox, after=read, upto=upto)
                 if page is None:
                     feed.give_up(subscriber)
                     return False
@@ -264,14 +268,15 @@ class Hub:
         raise CannotFollow("more happens than can be read")
 
     async def _page(
-        self, feed: Feed, subscriber: Subscriber, seen: Views, after: int, upto: int
+        self, feed: Feed, subscriber: Subscriber, seen: Views, outbox: Outbox, *, after: int, upto: int
     ) -> int | None:
         """Tell one page of the past. The number it ends at, or None when a number is missing."""
         async with asyncio.timeout(READ_TIMEOUT_S), self._readers:
             rows = await seen.frames(AccountId(feed.account), after=after, upto=upto, limit=self._page_events)
         if not rows or not is_contiguous(rows, after):
             return None
-        return subscriber.tell_past(rows)
+        async with outbox.turn():
+            return subscriber.tell_past(rows)
 
     async def _snapshot(self, views: Views, account: AccountId) -> Snapshot:
         async with asyncio.timeout(READ_TIMEOUT_S), self._readers:

@@ -9,29 +9,42 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 TRADES_MAX: Final = 256
 
 
 class Outbox:
-    """`wake` is called when something begins to wait, and again when it is half full."""
+    """`wake` is called when something begins to wait, and again when it is half full.
+
+    While the client `is_behind` nothing is taken.
+    """
 
     __slots__ = (
         "_awake",
         "_bytes_half",
         "_drained",
         "_frames",
+        "_is_behind",
         "_messages_half",
         "_quotes",
         "_size",
         "_trades",
+        "_turn",
         "_wake",
         "overflowed",
     )
 
-    def __init__(self, *, messages_max: int, bytes_max: int, wake: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        *,
+        messages_max: int,
+        bytes_max: int,
+        wake: Callable[[bool], None],
+        is_behind: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.overflowed = False
         self._frames: list[bytes] = []
         self._messages_half = messages_max // 2
@@ -40,8 +53,10 @@ class Outbox:
         self._quotes: dict[str, bytes] = {}
         self._trades: deque[bytes] = deque(maxlen=TRADES_MAX)
         self._wake = wake
+        self._is_behind = is_behind
         self._awake = False
         self._drained = asyncio.Event()
+        self._turn = asyncio.Lock()
 
     def push(self, frame: bytes) -> None:
         """One frame more. A single frame of any size is let through; a queue of them is not."""
@@ -80,6 +95,18 @@ class Outbox:
         self._drained.set()
         return taken
 
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """For much at once: one after another, and each only when the client has room for it.
+
+        Whoever follows many accounts is told the past of all of them, which together is more than may wait.
+        """
+        async with self._turn:
+            while (self._is_behind() or self._is_half_full) and not self.overflowed:
+                self._drained.clear()
+                await self._drained.wait()
+            yield
+
     async def wait_drained(self) -> None:
         """Until what was pushed so far was taken: how a replay keeps to the client's pace."""
         while self._frames and not self.overflowed:
@@ -94,6 +121,10 @@ class Outbox:
         self._quotes.clear()
         self._trades.clear()
         self._drained.set()
+
+    @property
+    def _is_half_full(self) -> bool:
+        return len(self._frames) >= self._messages_half or self._size >= self._bytes_half
 
     def _be_awake(self) -> None:
         if not self._awake:
