@@ -135,11 +135,11 @@ def _describe(app: Gateway, deps: Deps) -> None:
 
     pages = {
         OpenPage.DOCUMENTATION: [
-            HotRoute("/", {"GET": begin}),
-            HotRoute("/openapi.json", {"GET": about.as_json}),
-            HotRoute("/docs", {"GET": about.as_page}),
+            HotRoute("/", {"GET": begin}, queried={"GET"}),
+            HotRoute("/openapi.json", {"GET": about.as_json}, queried={"GET"}),
+            HotRoute("/docs", {"GET": about.as_page}, queried={"GET"}),
         ],
-        OpenPage.METRICS: [HotRoute("/metrics", {"GET": metrics})],
+        OpenPage.METRICS: [HotRoute("/metrics", {"GET": metrics}, queried={"GET"})],
     }
     for page, routes in pages.items():
         if page in deps.shown:

@@ -96,7 +96,7 @@ _scan: Final = json.scanner.make_scanner(  # type: ignore[attr-defined]  # types
 
 
 def _repeats(key: str) -> Refusal:
-    return Refusal(Code.MALFORMED, "an object has the same key twice", {_shown(key): "is given twice"})
+    return Refusal(Code.MALFORMED, "an object has the same key twice", {shown(key): "is given twice"})
 
 
 def _unreadable(body: bytes) -> Refusal:
@@ -156,7 +156,7 @@ def _compare(
     for name in value:
         is_field = name in fields or name == shape.__struct_config__.tag_field
         if not is_field and len(unknown) < FIELDS_NAMED_MAX:
-            unknown[inside + _shown(name)] = "is not a field of this request"
+            unknown[inside + shown(name)] = "is not a field of this request"
     for name, field in fields.items():
         if name not in value:
             if field.required:
@@ -244,6 +244,6 @@ _PLAIN: Final[Mapping[Any, str]] = {
 }
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A field's name as far as it may be repeated to whoever sent it."""
     return name if _PRINTABLE.fullmatch(name) else "(unprintable)"

@@ -142,7 +142,7 @@ def _document_orders(router: APIRouter) -> None:
         "/v1/orders/{order_id}",
         tags=["orders"],
         summary="One order",
-        responses=answers(200, schemas.Order, "As it stands.", TAG, 403, 404),
+        responses=answers(200, schemas.Order, "As it stands.", TAG, 400, 403, 404),
     )
     def show(order_id: OrderPath) -> None: ...
 
@@ -207,7 +207,7 @@ def _document_kill_switch(router: APIRouter) -> None:
         "/v1/kill-switch",
         tags=["risk"],
         summary="The kill switch as it stands",
-        responses=answers(200, stop_schemas.KillSwitch, "As it stands.", {}, 403),
+        responses=answers(200, stop_schemas.KillSwitch, "As it stands.", {}, 400, 403),
     )
     def show_kill_switch() -> None: ...
 
@@ -241,7 +241,7 @@ def _document_dead_man(router: APIRouter) -> None:
         "/v1/dead-man",
         tags=["orders"],
         summary="This client's dead man's switches",
-        responses=answers(200, stop_schemas.DeadMen, "As they stand.", {}, 403),
+        responses=answers(200, stop_schemas.DeadMen, "As they stand.", {}, 400, 403),
     )
     def show_dead_men() -> None: ...
 
@@ -258,7 +258,7 @@ def _document_dead_man(router: APIRouter) -> None:
         "/v1/dead-man/{session}",
         tags=["orders"],
         summary="Disarm a dead man's switch: the client will be away on purpose",
-        responses=answers(200, stop_schemas.DeadMan, "Disarmed.", {}, 403, 404),
+        responses=answers(200, stop_schemas.DeadMan, "Disarmed.", {}, 400, 403, 404),
     )
     def disarm(session: schemas.Label) -> None: ...
 

@@ -24,7 +24,7 @@ def documented_credentials() -> APIRouter:
     @router.get(
         "/v1/credentials",
         summary="What lets the gateway in at its brokers",
-        responses=answers(200, credential_schemas.CredentialList, "Without secrets.", {}, 403),
+        responses=answers(200, credential_schemas.CredentialList, "Without secrets.", {}, 400, 403),
     )
     def listed() -> None: ...
 
@@ -45,7 +45,7 @@ def documented_credentials() -> APIRouter:
             f"/v1/credentials/{{login}}/{step}",
             operation_id=f"{step}_credential",
             summary=summary,
-            responses=answers(200, credential_schemas.Credential, "Done.", {}, 403, 404, 409),
+            responses=answers(200, credential_schemas.Credential, "Done.", {}, 400, 403, 404, 409),
         )
         def move(login: credential_schemas.Login) -> None: ...
 

@@ -32,7 +32,7 @@ def documented_groups() -> APIRouter:
         "/v1/order-groups/{group_id}",
         tags=["groups"],
         summary="One group, and what became of each of its orders",
-        responses=answers(200, group_schemas.Group, "As it stands.", {}, 403, 404),
+        responses=answers(200, group_schemas.Group, "As it stands.", {}, 400, 403, 404),
     )
     def show_group(group_id: group_schemas.GroupId) -> None: ...
 

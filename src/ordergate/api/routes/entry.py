@@ -12,6 +12,7 @@ from ordergate.api.cursors import key_in
 from ordergate.api.deps import Bounds, Deps
 from ordergate.api.door import Door
 from ordergate.api.exchange import Call, Reply, refused
+from ordergate.api.json_bodies import shown
 from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId
 from ordergate.core.refusals import Code, Refusal
@@ -45,9 +46,20 @@ def entering(door: Door, scope: Scope | None = None) -> Callable[[Request], Awai
         found = await door.enter(Call(request.scope, request.receive), scope)
         if isinstance(found, Reply):
             raise TurnedAway(found)
+        _once_each(request)
         return found
 
     return entered
+
+
+def _once_each(request: Request) -> None:
+    """A parameter that is given twice is refused: one of the two would be overlooked."""
+    seen_before: set[str] = set()
+    for name, _ in request.query_params.multi_items():
+        if name in seen_before:
+            words = "the path or the query has impossible values"
+            raise Refused(Refusal(Code.INVALID, words, {shown(name): "is given twice"}))
+        seen_before.add(name)
 
 
 async def asked_of(

@@ -51,7 +51,7 @@ class HookRoutes:
         self._alerts = Buckets(deps.bounds.alerts_of_hook)
 
     def routes(self) -> list[HotRoute]:
-        return [HotRoute(PATH, {"POST": self.place})]
+        return [HotRoute(PATH, {"POST": self.place}, queried={"POST"})]  # senders add what they like
 
     async def place(self, call: Call) -> Reply:
         peer, now = peer_of(call.scope), self._clock.monotonic()

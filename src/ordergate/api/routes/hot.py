@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Final
 
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from ordergate.api import exchange
-from ordergate.api.exchange import Call, Reply
+from ordergate.api.exchange import Call, Reply, refused
+from ordergate.core.refusals import Code, Refusal
 
 Handler = Callable[[Call], Awaitable[Reply]]
 
+NO_QUERY: Final = Refusal(
+    Code.INVALID, "the query has impossible values", {"query": "must be empty: this route has no parameters"}
+)
+
 
 class Hot:
-    """An ASGI application for one path: one handler for each method."""
+    """An ASGI application for one path: one handler for each method.
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler]) -> None:
+    A query is refused where no handler reads it: a filter that is overlooked would do more than was asked.
+    """
+
+    def __init__(self, path: str, handlers: Mapping[str, Handler], queried: Collection[str]) -> None:
         self._path = path
         self._handlers = handlers
+        self._queried = frozenset(queried)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         scope[exchange.ROUTE_KEY] = self._path
-        reply = await self._handlers[scope["method"]](Call(scope, receive))
+        call, method = Call(scope, receive), scope["method"]
+        if scope["query_string"] and method not in self._queried:
+            reply = refused(NO_QUERY, call.correlation)
+        else:
+            reply = await self._handlers[method](call)
         await reply(scope, receive, send)
 
 
 class HotRoute(Route):
-    """A Starlette route that adds no HEAD of its own, and leaves the paths `besides` it to others."""
+    """A Starlette route that adds no HEAD of its own, and leaves the paths `besides` it to others.
 
-    def __init__(self, path: str, handlers: Mapping[str, Handler], *, besides: Collection[str] = ()) -> None:
-        self.hot = Hot(path, handlers)
+    A query is taken by the `queried` methods.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        handlers: Mapping[str, Handler],
+        *,
+        besides: Collection[str] = (),
+        queried: Collection[str] = (),
+    ) -> None:
+        self.hot = Hot(path, handlers, queried)
         self._besides = frozenset(besides)
         super().__init__(path, self.hot, methods=list(handlers), name=path)
         self.methods = set(handlers)

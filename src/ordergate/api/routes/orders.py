@@ -49,7 +49,7 @@ class OrderRoutes:
     def routes(self) -> list[HotRoute]:
         """Exact paths before those with a part in them."""
         return [
-            HotRoute("/v1/orders", {"POST": self.place, "DELETE": self.cancel_all}),
+            HotRoute("/v1/orders", {"POST": self.place, "DELETE": self.cancel_all}, queried={"DELETE"}),
             HotRoute("/v1/orders/preview", {"POST": self.preview}),
             HotRoute(
                 "/v1/orders/{order_id}",
