@@ -13,12 +13,13 @@ from ordergate.api.app import ApiDeps, create_app
 from ordergate.core.access import Principal
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.orders.terms import Side
-from ordergate.core.refusals import Refusal
+from ordergate.core.refusals import Code, Refusal
 from ordergate.ports.identity import Shown
 from tests.api.asking import a_key
 from tests.api.people import PLAIN, Directory
 from tests.api.people import TRADER as TOKEN
 from tests.api.served import serving
+from tests.api.test_refusals_counted import counting
 from tests.engine.groups import at_exchange, has_ended, placed, trailing
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 
@@ -130,6 +131,11 @@ async def test_a_denied_group_names_every_control_and_its_leg(asking: httpx.Asyn
     assert told["code"] == "risk-denied"
     assert told["group"]["status"] == "denied"
     assert {one["inputs"]["leg"] for one in told["failed_controls"]} == {"entry", "take_profit", "stop_loss"}
+
+
+async def test_a_denied_group_is_counted_as_a_denial(asking: httpx.AsyncClient, deps: ApiDeps) -> None:
+    with counting(deps, Code.RISK_DENIED):
+        await asking.post("/v1/order-groups", json=a_bracket(quantity="101"), headers=a_key())
 
 
 async def test_a_group_is_canceled_with_a_result_for_each_order(

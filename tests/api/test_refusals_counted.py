@@ -166,3 +166,6 @@ async def test_a_refusal_of_the_real_gate_is_counted_by_whoever_tells_it() -> No
             assert (await client.post("/v1/orders", json=order, headers=a_key())).status_code == 201
             with counting(deps, Code.DUPLICATE_CLIENT_ORDER_ID):
                 await client.post("/v1/orders", json={**order, "quantity": "2"}, headers=a_key())
+            with counting(deps, Code.INVALID):
+                elsewhere = {**order, "client_order_id": None, "venue": "XX"}
+                await client.post("/v1/orders", json=elsewhere, headers=a_key())

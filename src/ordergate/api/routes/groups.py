@@ -16,7 +16,7 @@ from ordergate.api.bearer import challenge
 from ordergate.api.cursors import cursor_of
 from ordergate.api.deps import Deps
 from ordergate.api.door import Door
-from ordergate.api.exchange import Call, Headers, Reply, refused
+from ordergate.api.exchange import PROBLEM, Call, Headers, Reply, refused
 from ordergate.api.group_requests import flatten_in, group_in
 from ordergate.api.replies import json_object, json_reply, listed, named
 from ordergate.api.requests import ACCOUNT_ID
@@ -111,7 +111,7 @@ class GroupRoutes:
         headers: Headers = [(b"idempotent-replayed", b"true")] if answer.replayed else []
         if answer.failed:
             told = problems.group_denial(answer.failed, answer.group_id, answer.body, call.correlation)
-            return Reply(told.status, problems.encode(told), headers, problems.MEDIA_TYPE.encode())
+            return Reply(told.status, problems.encode(told), headers, PROBLEM, refused=Code.RISK_DENIED)
         headers.append((b"location", f"/v1/order-groups/{answer.group_id}".encode()))
         return Reply(status, answer.body, headers)
 

@@ -113,10 +113,7 @@ class Once:
             return None
         if receipts.may_be_stored(request.scope) or self._holders(seat, request):
             return None
-        begun = self._begin(seat, decide)
-        if isinstance(begun, Refusal):
-            self._metrics.refused(begun.code)
-        return begun
+        return self._begin(seat, decide)
 
     def _begin(self, seat: Seat, decide: Callable[[], Decided | Refusal]) -> Begun | Refusal | None:
         """A new decision on its way to the disk; None when the lane could not take it."""
