@@ -10,9 +10,12 @@ import msgspec
 import pytest
 
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.refusals import Refusal
+from ordergate.engine.accounts import books
 from ordergate.engine.answering.answers import Answer
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage, let_run
 
+PATIENCE_S: Final = 10.0
 ORDER: Final = Terms(
     account=ACCOUNT,
     symbol=ES,
@@ -81,3 +84,22 @@ async def test_when_the_time_is_over_the_order_is_told_as_it_is_by_then() -> Non
         answer = stage.body(await asked)
         assert (answer["status"], answer["cum_qty"]) == ("working", "1")
         assert stage.lane.watched == 0
+
+
+async def test_nobody_waits_for_an_order_that_ended_before_memory_let_it_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As after a restart: the key is asked again, and nothing more will ever happen to what it bought."""
+    async with Stage() as stage:
+        key = stage.key()
+
+        async def asked() -> Answer | Refusal:
+            return await stage.gate.place(TRADER, AT_ONCE, key=key, correlation="t", wait_s=PATIENCE_S * 3)
+
+        await asked()
+        monkeypatch.setattr(books, "FINAL_ORDERS_KEPT_MAX", 0)
+        await stage.restart()
+        async with asyncio.timeout(PATIENCE_S):
+            again = await asked()
+        assert isinstance(again, Answer)
+        assert (again.replayed, stage.body(again)["status"]) == (True, "canceled")

@@ -192,6 +192,8 @@ class Once:
         placed = seat.lane.books.order(answer.order_id)
         waiting = _UNENDED if placed is not None and _ends_at_once(placed.terms) else _UNANSWERED
         latest = answer.body
+        if _status_in(latest) not in waiting:
+            return answer  # of one that ended long ago memory knows nothing, and nothing more will come
         try:
             async with asyncio.timeout(wait_s):
                 while True:
