@@ -63,6 +63,40 @@ async def test_how_much_an_exit_is_for_is_its_group_to_say_and_its_price_is_not(
         await stage.until(lambda: [one.terms.stop_price for one in open_at(stage)] == [Decimal(4785)])
 
 
+async def guarded_at(stage: Stage, stop_price: Decimal) -> GroupId:
+    """A bracket that is filled, and whose stop a person has moved there."""
+    group_id = await placed(stage, bracket())
+    await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+    assert isinstance(await replaced(stage, Side.SELL, stop_price=stop_price), Answer)
+    await stage.until(lambda: [one.terms.stop_price for one in open_at(stage)] == [stop_price])
+    return group_id
+
+
+@pytest.mark.parametrize("dies", [False, True])
+async def test_a_stop_that_a_person_moved_is_held_there_while_the_profit_rests(*, dies: bool) -> None:
+    async with Stage() as stage:
+        group_id = await guarded_at(stage, Decimal(4795))
+        stage.price(Decimal(4820))
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("limit", Decimal(4))])
+        body = await stage.node.groups.show(TRADER, group_id)
+        assert isinstance(body, bytes)
+        assert b'"stop_price":"4795"' in body
+        if dies:
+            await stage.restart()
+        move_market(stage, "4790")
+        await stage.until(lambda: has_ended(stage, group_id))
+        assert position(stage) == 0
+
+
+async def test_a_stop_that_is_placed_anew_is_where_a_person_moved_it() -> None:
+    async with Stage() as stage:
+        await guarded_at(stage, Decimal(4795))
+        stage.node._contingent._fixed.update(one.id for one in stage.lane.books.open_orders())
+        stage.exchange.fill_beyond(next(stage.exchange.orders()).id, Decimal(1), Decimal(4800))
+        await stage.until(lambda: len(open_at(stage)) == 2)
+        assert {one.terms.stop_price for one in open_at(stage)} == {Decimal(4795)}
+
+
 async def test_an_entry_may_be_made_smaller_and_not_larger_than_its_group() -> None:
     async with Stage() as stage:
         await placed(stage, bracket(4, entry="4790"))

@@ -27,6 +27,7 @@ from ordergate.core.contingent.tally import (
     SETBACKS_MAX,
     Situation,
     Tally,
+    as_it_stands,
     has_passed,
     pause,
     setbacks,
@@ -185,7 +186,8 @@ def _follow_market(group: Group, sums: Tally, seen: Situation) -> tuple[Step, ..
             if group.marked_at is None or has_passed(group.marked_at, MARK_EVERY, seen.now):
                 return (MoveMark(leg.role, seen.price),)
             return (*_exit(group, sums, seen), Wait(group.marked_at + MARK_EVERY))
-        if leg.role is group.triggered or not prices.is_touched(leg, seen.price, group.mark):
+        standing = as_it_stands(group, leg, seen.orders)
+        if leg.role is group.triggered or not prices.is_touched(standing, seen.price, group.mark):
             continue
         if leg is _wanted(group, seen) and (not leg.type.stops or sums.live_in(leg.role)):
             continue  # it is where it belongs, and its broker sees the market too
@@ -235,8 +237,9 @@ def _grow(
         return (Resize(last.id, last.terms.quantity + lacking),)
     if (unsettled := _unsettled(group, seen)) is not None:
         return (Wait(unsettled),)
-    triggered = group.triggered is leg.role
-    return _release(group, leg.role, order_terms(group.terms, leg, lacking, triggered=triggered), seen)
+    as_it_is = as_it_stands(group, leg, seen.orders)
+    terms = order_terms(group.terms, as_it_is, lacking, triggered=group.triggered is leg.role)
+    return _release(group, leg.role, terms, seen)
 
 
 def _even_out(group: Group, overrun: Decimal, seen: Situation) -> tuple[Step, ...]:

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from ordergate.core.contingent.group import Group
-from ordergate.core.contingent.terms import EXITS, Role
+from ordergate.core.contingent.terms import EXITS, Leg, Role
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.money import ZERO
 from ordergate.core.orders.lifecycle import Status
@@ -93,6 +93,19 @@ def worst_leaves(order: Order) -> Decimal:
     if asked is None:
         return order.leaves_qty
     return max(order.leaves_qty, asked.quantity - order.cum_qty)
+
+
+def as_it_stands(group: Group, leg: Leg, orders: Mapping[OrderId, Order]) -> Leg:
+    """The leg at the prices of its latest order: where a person moved them they are the leg's own."""
+    for one in reversed(group.released):
+        order = orders.get(one.order_id)
+        if one.role is leg.role and order is not None:
+            return msgspec.structs.replace(
+                leg,
+                limit_price=order.terms.limit_price or leg.limit_price,
+                stop_price=order.terms.stop_price or leg.stop_price,
+            )
+    return leg
 
 
 def wrong_quantity(group: Group, order: Order, quantity: Decimal) -> str | None:

@@ -10,7 +10,7 @@ import msgspec
 
 from ordergate.core.contingent.group import Group
 from ordergate.core.contingent.prices import stop_level
-from ordergate.core.contingent.tally import Tally, tally
+from ordergate.core.contingent.tally import Tally, as_it_stands, tally
 from ordergate.core.contingent.terms import Leg, LegType
 from ordergate.core.ids import OrderId
 from ordergate.core.money import text
@@ -92,7 +92,7 @@ def group_view(group: Group, find: Find) -> GroupView:
         quantity=text(terms.quantity) if has_legs else None,
         to_exit=text(sums.allowance) if has_legs else None,
         exited=text(sums.done) if has_legs else None,
-        legs=tuple(_leg_view(group, leg, sums) for leg in terms.legs),
+        legs=tuple(_leg_view(group, as_it_stands(group, leg, own), sums) for leg in terms.legs),
         orders=_order_views(group, find),
         mark=_text(group.mark),
         strategy=terms.strategy,
