@@ -19,6 +19,7 @@ from ordergate.core.risk.trading_state import DeadManExpired, Remaining
 from ordergate.engine.answering.answers import Answer, DeadManView
 from ordergate.engine.stopping.dead_man import SESSIONS_MAX
 from ordergate.ports.broker import Outcome, Rejected
+from tests.engine.groups import at_exchange, bracket, has_ended, placed
 from tests.engine.killing import control
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage, let_run
 
@@ -92,6 +93,29 @@ async def test_the_client_says_what_becomes_of_orders_that_outlive_the_day(gtc: 
         await stage.until(lambda: stage.status(day) == "canceled")
         await passes(stage, 5)
         assert stage.status(lasting) == ("canceled" if gtc is Remaining.CANCEL else "working")
+
+
+@pytest.mark.parametrize("gtc", list(Remaining), ids=str)
+async def test_what_guards_a_position_beyond_the_day_stays_where_such_orders_do(gtc: Remaining) -> None:
+    async with Stage() as stage:
+        await placed(stage, bracket())
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+        await arm(stage, gtc, timeout_s=5)
+        await stage.until(lambda: "dead_man_expired" in written(stage))
+        await passes(stage, 5)
+        stays = gtc is Remaining.KEEP
+        assert at_exchange(stage, Side.SELL) == ([("stop", Decimal(4))] if stays else [])
+
+
+async def test_of_a_group_that_stays_the_order_for_the_day_goes() -> None:
+    async with Stage() as stage:
+        asked = bracket(entry="4700")
+        entry = msgspec.structs.replace(asked.legs[0], time_in_force=TimeInForce.DAY)
+        group_id = await placed(stage, msgspec.structs.replace(asked, legs=(entry, *asked.legs[1:])))
+        await stage.until(lambda: bool(at_exchange(stage, Side.BUY)))
+        await arm(stage, Remaining.KEEP, timeout_s=5)
+        await stage.until(lambda: has_ended(stage, group_id))
+        assert not at_exchange(stage, Side.BUY)
 
 
 async def test_a_disarmed_one_does_nothing() -> None:

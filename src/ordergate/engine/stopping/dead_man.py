@@ -324,7 +324,11 @@ def _wants(found: Armed, seat: Seat, order: Order) -> bool:
 
 
 def _wants_group(found: Armed, seat: Seat, group: Group) -> bool:
-    return group.actor == found.armed.user and _was_there(found, seat, group.id, group.accepted_at)
+    """One with a leg that is to stay goes on: it would take that leg back, and guard nothing any more."""
+    if group.actor != found.armed.user or not _was_there(found, seat, group.id, group.accepted_at):
+        return False
+    lasts = any(leg.time_in_force is TimeInForce.GTC for leg in group.terms.legs)
+    return found.armed.gtc is Remaining.CANCEL or not lasts
 
 
 def _was_there(found: Armed, seat: Seat, name: OrderId | GroupId, accepted_at: datetime) -> bool:
