@@ -13,6 +13,7 @@ from ordergate.core.contingent.events import End
 from ordergate.core.contingent.terms import GroupId, GroupKind, GroupTerms, LegType, Role
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
+from ordergate.core.risk.trading_state import Remaining
 from ordergate.engine.answering.answers import Answer
 from tests.engine.groups import (
     at_exchange,
@@ -197,8 +198,13 @@ async def flatten(stage: Stage, _: GroupId) -> None:
     await stage.node.groups.flatten(TRADER, ACCOUNT, key=stage.key(), correlation="test")
 
 
+async def go_away(stage: Stage, _: GroupId) -> None:
+    await stage.node.dead_man.arm(TRADER, "main", timeout_s=5, gtc=Remaining.CANCEL, correlation="test")
+    await stage.until(lambda: not stage.node.dead_man.of(TRADER))
+
+
 @pytest.mark.parametrize("dies", [False, True])
-@pytest.mark.parametrize("cancel", [cancel_it, cancel_everything, flatten])
+@pytest.mark.parametrize("cancel", [cancel_it, cancel_everything, flatten, go_away])
 async def test_what_waits_to_be_guarded_can_be_canceled(cancel: Cancel, *, dies: bool) -> None:
     async with Stage() as stage:
         group_id, entry = await ended_unfilled(stage, bracket(4, entry="4790"))

@@ -240,7 +240,9 @@ class DeadMan:
         at = self._clock.now()
         log.warning("dead_man.expired", client=key.client, session=key.session, why=why)
         found.there = {
-            seat.lane.account: _there(seat, found.armed.user) for seat in self._lanes if seat.trouble is None
+            seat.lane.account: _there(seat, found.armed.user, at)
+            for seat in self._lanes
+            if seat.trouble is None
         }
         self._begin(key, found, at)
         self._sweeps.look()
@@ -339,8 +341,8 @@ def _was_there(found: Armed, seat: Seat, name: OrderId | GroupId, accepted_at: d
     return name in there
 
 
-def _there(seat: Seat, user: str) -> frozenset[OrderId | GroupId]:
+def _there(seat: Seat, user: str, at: datetime) -> frozenset[OrderId | GroupId]:
     books = seat.lane.books
     known = (*books.open_orders(), *books.lately_final(LATELY_FINAL_MAX))
     orders = (order.id for order in known if order.actor == user)
-    return frozenset((*orders, *(group.id for group in books.groups.active.values() if group.actor == user)))
+    return frozenset((*orders, *(group.id for group in books.groups.guarding(at) if group.actor == user)))
