@@ -11,7 +11,9 @@ from ordergate.core.ids import Symbol
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answering.answers import CancelAllAnswer
+from ordergate.core.risk.trading_state import Level
 from tests.engine.groups import at_exchange, bracket, group, has_ended, placed, position, shown
+from tests.engine.killing import flattened_by_two
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 
 
@@ -151,6 +153,32 @@ async def test_a_second_flatten_of_the_same_is_refused_while_the_first_is_under_
         )
         assert isinstance(again, Refusal)
         assert again.code is Code.ORDER_PENDING
+
+
+async def test_a_flatten_of_everything_takes_one_of_a_symbol_over() -> None:
+    script = fates.Script()
+    async with Stage(fate=script) as stage:
+        await hold(stage)
+        script.add(fates.Call.PLACE, *[fates.TurnedAway("halted")] * 3)
+        narrow = await flattened(stage, symbol=ES)
+        await stage.until(lambda: len(group(stage, narrow).released) == 1)
+        wide = await flattened(stage)
+        await stage.until(lambda: has_ended(stage, narrow) and has_ended(stage, wide))
+        assert (group(stage, narrow).reason, group(stage, wide).reason) == (End.CANCELED, End.COMPLETED)
+        assert position(stage) == stage.held(ES) == 0
+
+
+async def test_what_two_persons_have_closed_in_a_symbol_is_not_taken_over() -> None:
+    script = fates.Script()
+    async with Stage(fate=script) as stage:
+        await hold(stage)
+        script.add(fates.Call.PLACE, *[fates.TurnedAway("halted")] * 3)
+        await flattened_by_two(stage, Level.INSTRUMENT, ES)
+        await stage.until(lambda: bool(stage.lane.books.groups.active))
+        refused = await stage.node.groups.flatten(TRADER, ACCOUNT, key=stage.key(), correlation="test")
+        assert isinstance(refused, Refusal)
+        assert refused.code is Code.ORDER_PENDING
+        await stage.until(lambda: stage.held(ES) == 0)
 
 
 def lose_cancels(call: fates.Call) -> fates.Fate:

@@ -224,11 +224,14 @@ class GroupGate:
     def _flatten(
         self, seat: Seat, symbol: Symbol | None, request: Request
     ) -> tuple[GroupId, Recorded] | Refusal:
-        active = tuple(seat.lane.books.groups.active.values())
-        within = [one for one in active if _is_within(seat, symbol, one)]
-        for one in within:
-            if one.terms.kind is GroupKind.FLATTEN:
+        for one in seat.lane.books.groups.active.values():
+            if one.terms.kind is not GroupKind.FLATTEN:
+                continue
+            if one.terms.symbol is None or (symbol is not None and _is_within(seat, symbol, one)):
                 return Refusal(Code.ORDER_PENDING, f"{one.id} flattens the same already")
+            if symbol is None and one.actor == SWITCH and self._closes():
+                words = f"two persons had the kill switch close {one.terms.symbol}: {one.id} goes first"
+                return Refusal(Code.ORDER_PENDING, words)
         new_id = self._new_id()
         unit = self._flattening(seat, symbol, new_id, request.actor)
         recorded = self._record(seat, unit, request, new_id, status=202)
@@ -251,7 +254,7 @@ class GroupGate:
         return new_id
 
     def _flattening(self, seat: Seat, symbol: Symbol | None, new_id: GroupId, actor: str) -> Unit:
-        """A flatten, and the cancel of every group within its reach."""
+        """A flatten, and the cancel of every group within its reach: a narrower flatten, too."""
         unit: list[AnyOrderEvent | g.AnyGroupEvent] = [
             g.GroupAccepted(
                 account=seat.lane.account,
