@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.contingent.events import End
 from ordergate.core.contingent.terms import GroupKind
 from ordergate.core.ids import Symbol, cl_ord_id
@@ -17,6 +18,7 @@ from ordergate.ports.broker import Outcome, Rejected
 from tests.engine.killing import engage, flattened_by_two, hold
 from tests.engine.stage import ES, RISK, Stage
 from tests.engine.test_dead_man import passes, refused_and_taken
+from tests.engine.test_reconciliation import elsewhere
 
 NQ: Final = Symbol("NQH4")
 HIT: Final = {Level.GLOBAL: "", Level.ACCOUNT: "P-TEST", Level.INSTRUMENT: "ESH4"}
@@ -104,6 +106,26 @@ async def test_what_no_try_could_close_is_not_tried_without_end() -> None:
         await passes(stage, 30)
         assert stage.held(ES) == 1
         assert reasons(stage) == [End.LEG_REFUSED]
+
+
+async def test_what_is_held_of_an_instrument_that_is_not_listed_any_more_is_said_and_not_tried() -> None:
+    stage = Stage()
+    nq = msgspec.structs.replace(stage.instruments[ES], symbol=NQ)
+    stage.instruments[NQ] = stage.exchange.ledger._instruments[NQ] = nq  # type: ignore[index]  # a dict
+    for symbol in (ES, NQ):
+        bought = stage.exchange.submit(symbol, msgspec.structs.replace(elsewhere(quantity=3), symbol=symbol))
+        assert isinstance(bought, PaperOrder)
+        stage.exchange.fill(bought.id, Decimal(3), Decimal(4700))
+    async with stage:
+        await stage.crash()
+        del stage.instruments[NQ]
+        await stage.start()
+        await flattened_by_two(stage)
+        await stage.until(lambda: reasons(stage) == [End.LEG_REFUSED])
+        await passes(stage, 5)
+        assert reasons(stage) == [End.LEG_REFUSED]
+        assert stage.held(ES) == 0
+        assert stage.held(NQ) == 3
 
 
 async def test_what_is_filled_once_the_stop_is_released_stays() -> None:

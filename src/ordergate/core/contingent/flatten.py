@@ -32,7 +32,7 @@ def next_steps(group: Group, seen: Situation) -> tuple[Step, ...]:
     steps = tuple(step for symbol in symbols for step in _in_symbol(group, symbol, seen))
     if steps or seen.others or own:
         return steps
-    if all(_refused(group, symbol, seen) >= SETBACKS_MAX for symbol in _held(seen)):
+    if all(_is_given_up(group, symbol, seen) for symbol in _held(seen)):
         return (Finish(End.LEG_REFUSED if _held(seen) else End.COMPLETED),)
     return ()
 
@@ -44,9 +44,9 @@ def _in_symbol(group: Group, symbol: Symbol, seen: Situation) -> Iterator[Step]:
     yield from recall_all(group, others + [one for one in own if _would_turn_over(one, position)], seen)
     if others or own or position == ZERO or not seen.may_place or symbol in seen.in_doubt:
         return
-    failed = _refused(group, symbol, seen)
-    if failed >= SETBACKS_MAX:
+    if _is_given_up(group, symbol, seen):
         return
+    failed = _refused(group, symbol, seen)
     last = _last_refused_at(group, symbol, seen) if failed else None
     if last is not None and not has_passed(last, pause(failed), seen.now):
         yield Wait(last + pause(failed))
@@ -84,6 +84,11 @@ def _attempts(group: Group, symbol: Symbol, seen: Situation) -> list[Order]:
         if seen.name_of(one.symbol) == symbol
     )
     return [order for order in own if order is not None]
+
+
+def _is_given_up(group: Group, symbol: Symbol, seen: Situation) -> bool:
+    """What could not be closed in all its tries, or has nothing that it could be tried with."""
+    return symbol in seen.unlisted or _refused(group, symbol, seen) >= SETBACKS_MAX
 
 
 def _refused(group: Group, symbol: Symbol, seen: Situation) -> int:

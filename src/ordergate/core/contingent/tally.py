@@ -25,9 +25,10 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a group's next steps depend on.
 
     `orders` has the group's own. `order_types` are what the broker can hold. `price` is the market's,
-    None where none is fresh. `others`, `held` and `in_doubt` are for a flatten alone: the open orders
-    that are not its own, the positions, and symbols of which the broker says another position. `names` says
-    what the symbol of an order that was placed under another name is called now.
+    None where none is fresh. `others`, `held`, `in_doubt` and `unlisted` are for a flatten alone: the open
+    orders that are not its own, the positions, symbols of which the broker says another position, and those
+    in which nothing can be placed here. `names` says what the symbol of an order that was placed under another
+    name is called now.
     """
 
     now: datetime
@@ -39,6 +40,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     others: tuple[Order, ...] = ()
     held: Mapping[str, Decimal] = {}
     in_doubt: frozenset[str] = frozenset()
+    unlisted: frozenset[str] = frozenset()
     names: Mapping[Symbol, Symbol] = {}
 
     def name_of(self, symbol: Symbol) -> Symbol:

@@ -170,15 +170,12 @@ class Contingent:
             may_replace=may_resize,
             order_types=can.order_types,
             others=tuple(others),
-            held={
-                one: its.quantity
-                for one, its in held.items()
-                if symbol in (None, one) and self._judging.lists(one)
-            },
+            held={one: its.quantity for one, its in held.items() if symbol in (None, one)},
             in_doubt=_in_doubt(books.account) | self._stopped_in(seat, group, held)
             if flattens
             else frozenset(),
             names={name: books.names_of(name)[0] for name in known_as},
+            unlisted=frozenset(one for one in held if not self._judging.lists(one)),
         )
 
     def _is_stopped(self, seat: Seat, group: Group, symbol: Symbol | None) -> bool:
