@@ -13,7 +13,7 @@ from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.refusals import Refusal
 from ordergate.engine.accounts.shares import TOO_MUCH_WAITS, Shares
 from ordergate.engine.answering.answers import Answer
-from tests.engine.groups import oco
+from tests.engine.groups import bracket, oco
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 
 QUIET = AccountId("P-QUIET")
@@ -94,6 +94,19 @@ async def test_tm20_a_broker_that_does_not_answer_fills_the_part_of_its_account_
         assert asked.told.count(TOO_MUCH_WAITS) > 0
         assert asked.place(ACCOUNT) is TOO_MUCH_WAITS
         assert asked.place(QUIET) is None
+
+
+async def test_a_group_waits_for_room_to_be_sent_as_an_order_does() -> None:
+    async with Stage(questions_max=30, latency_s=0.1) as stage:  # time stands still
+        asked = Asked(stage)
+        for _ in range(40):
+            asked.place(ACCOUNT)
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+
+        refused = await stage.node.groups.place(BOTH, bracket(), key=stage.key(), correlation="test")
+
+        assert refused is TOO_MUCH_WAITS
 
 
 async def test_replacing_and_groups_are_held_to_the_same_part() -> None:

@@ -169,6 +169,7 @@ class Node:
             clock=world.clock,
             chance=world.chance,
             closes=self.kill_switch.is_flattening,
+            is_full_for=self._dispatcher.is_full_for,
             audit=world.audit,
         )
         self._broker_dead_man = BrokerDeadMan(self.lanes, world.clock)

@@ -82,10 +82,15 @@ class GroupGate:
         clock: Clock,
         chance: Chance,
         closes: Callable[[], bool],
+        is_full_for: Callable[[AccountId], bool],
         audit: Callable[[], str | None] = lambda: None,
     ) -> None:
-        """`closes` says whether two persons have the kill switch close something just now."""
+        """`closes` says whether two persons have the kill switch close something just now.
+
+        `is_full_for` whether too much of an account waits to be sent.
+        """
         self._closes = closes
+        self._is_full_for = is_full_for
         self._audit = audit
         self._env = env
         self._lanes = lanes
@@ -111,7 +116,7 @@ class GroupGate:
             return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
         if (unproved := self._audit()) is not None:
             return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
-        if seat.lane.is_crowded:
+        if seat.lane.is_crowded or self._is_full_for(terms.account):
             return TOO_MUCH_WAITS
         asker = Asker(principal, key, correlation)
         request = envelopes.request(
