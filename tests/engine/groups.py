@@ -38,9 +38,9 @@ def oco(quantity: int = 4) -> GroupTerms:
     return terms(GroupKind.OCO, legs, quantity)
 
 
-def oto(quantity: int = 4) -> GroupTerms:
+def oto(quantity: int = 4, *, entry: str = "4800") -> GroupTerms:
     legs = (
-        leg(Role.ENTRY, Side.BUY, LegType.LIMIT, limit_price="4800"),
+        leg(Role.ENTRY, Side.BUY, LegType.LIMIT, limit_price=entry),
         leg(Role.THEN, Side.SELL, LegType.STOP_LIMIT, stop_price="4780", limit_price="4770"),
     )
     return terms(GroupKind.OTO, legs, quantity)

@@ -22,9 +22,11 @@ from tests.engine.groups import (
     has_ended,
     leg,
     move_market,
+    oto,
     placed,
     position,
     terms,
+    trailing,
 )
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 
@@ -158,6 +160,30 @@ async def test_an_entry_taken_back_under_a_stop_is_evened_out_once_it_is_release
         await stage.gate.release_kill(RISK, reason="test", correlation="test")
         await stage.until(lambda: stage.held(ES) == 0)
         assert {one.role for one in group(stage, group_id).released} >= {Role.EVENING}
+
+
+@pytest.mark.parametrize("asked", [bracket(entry="4790"), oto(entry="4790")], ids=["bracket", "oto"])
+async def test_what_an_entry_fills_is_guarded_while_only_reducing_orders_leave(asked: GroupTerms) -> None:
+    async with Stage() as stage:
+        await placed(stage, asked)
+        await stage.until(lambda: at_exchange(stage, Side.BUY))
+        await stage.gate.engage_kill(TRADER, grade="reduce_only", reason="test", correlation="test")
+        stage.exchange.fill(next(stage.exchange.orders()).id, Decimal(4), Decimal(4790))
+        await stage.until(lambda: [left for _, left in at_exchange(stage, Side.SELL)] == [Decimal(4)])
+
+
+async def test_what_would_open_a_position_waits_while_only_reducing_orders_leave() -> None:
+    async with Stage() as stage:
+        group_id = await placed(stage, trailing())
+        await stage.until(lambda: group(stage, group_id).mark)
+        await stage.gate.engage_kill(TRADER, grade="reduce_only", reason="test", correlation="test")
+        move_market(stage, "4779")
+        for _ in range(300):
+            await stage.clock.move(1)
+        assert not group(stage, group_id).released
+        assert group(stage, group_id).is_active
+        await stage.gate.release_kill(RISK, reason="test", correlation="test")
+        await stage.until(lambda: stage.held(ES) == -4)
 
 
 async def ended_unfilled(stage: Stage, asked: GroupTerms) -> tuple[GroupId, str]:

@@ -179,16 +179,17 @@ class Contingent:
         )
 
     def _is_stopped(self, seat: Seat, group: Group, symbol: Symbol | None) -> bool:
-        """True when a stop holds the group's next order back. Exits may leave under `reduce_only`."""
-        kind = group.terms.kind
+        """True when a stop holds the group's next order back; `reduce_only` none that closes what is held."""
         stop = self._kill_guard.stop(
             seat,
             symbol,
             user=group.actor,
             strategy=group.terms.strategy,
-            closing=kind is GroupKind.FLATTEN,
+            closing=group.terms.kind is GroupKind.FLATTEN,
         )
-        return stop is not None and (stop.grade is not Grade.REDUCE_ONLY or kind is GroupKind.OTO)
+        if stop is None or stop.grade is not Grade.REDUCE_ONLY:
+            return stop is not None
+        return group.terms.kind is not GroupKind.FLATTEN and not _only_reduces(seat, group)
 
     def _stopped_in(self, seat: Seat, group: Group, held: Iterable[Symbol]) -> frozenset[str]:
         """Symbols of which a flatten of the whole account may close nothing now."""
@@ -324,6 +325,16 @@ def _symbol_of(seat: Seat, group: Group) -> Symbol | None:
     """What it is called now; prices and positions are of that name."""
     symbol = group.terms.symbol
     return None if symbol is None else seat.lane.books.names_of(symbol)[0]
+
+
+def _only_reduces(seat: Seat, group: Group) -> bool:
+    """Whether what is left to exit, or was exited too much, is at most what is held on the other side."""
+    account, symbol = seat.lane.books.account, _symbol_of(seat, group)
+    if account is None or symbol is None:
+        return False
+    held = account.position(symbol).quantity
+    left = group.terms.exits[0].side.sign * tally(group, seat.lane.books.groups.orders).need
+    return held * left < ZERO and abs(left) <= abs(held)
 
 
 def _in_doubt(account: Account | None) -> frozenset[str]:
