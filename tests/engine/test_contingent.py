@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from functools import partial
@@ -28,7 +29,7 @@ from tests.engine.groups import (
     shown,
     trailing,
 )
-from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
+from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage, let_run
 
 
 async def test_the_stop_of_a_bracket_lives_for_exactly_what_the_entry_has_filled() -> None:
@@ -345,3 +346,23 @@ async def test_long_after_its_end_a_group_is_still_found_by_its_id() -> None:
         body = await stage.node.groups.show(TRADER, group_id)
         assert isinstance(body, bytes)
         assert b'"reason":"canceled"' in body
+
+
+async def test_nobody_is_told_of_a_cancel_under_way_that_may_yet_be_lost() -> None:
+    async with Stage() as stage:
+        group_id = await placed(stage, bracket(entry="4790"))
+        await stage.until(lambda: at_exchange(stage, Side.BUY))
+        stage.journal.hold()
+        first, second = (
+            asyncio.create_task(
+                stage.node.groups.cancel(TRADER, group_id, key=stage.key(), correlation="test")
+            )
+            for _ in range(2)
+        )
+        await let_run()
+        assert not second.done()
+        stage.journal.cut(written=False)
+        stage.journal.release()
+        await stage.until(lambda: first.done() and second.done())
+        await stage.until(lambda: has_ended(stage, group_id))
+        assert not at_exchange(stage, Side.BUY)

@@ -93,7 +93,7 @@ class Once:
             if begun is None:
                 continue
             if isinstance(begun, Refusal):
-                if not await _stands(seat, deadline_s):
+                if not await stands(seat, deadline_s):
                     continue
                 return begun
             if not await _done_within(begun.committed, deadline_s):
@@ -259,7 +259,7 @@ async def until_ready(seat: Seat) -> Refusal | None:
     return None
 
 
-async def _stands(seat: Seat, deadline_s: float) -> bool:
+async def stands(seat: Seat, deadline_s: float) -> bool:
     """Whether everything that a refusal may rest on is durable: memory runs ahead of the disk.
 
     Nobody may be told of an order's end, and then read that it goes on.

@@ -49,7 +49,7 @@ from ordergate.engine.answering.answers import GroupAnswer
 from ordergate.engine.answering.cancels import refuse_nothing
 from ordergate.engine.answering.envelopes import Asker, Request, Route, group_fields
 from ordergate.engine.answering.misuse import misused
-from ordergate.engine.answering.once import ATTEMPTS_MAX, Once, until_ready
+from ordergate.engine.answering.once import ATTEMPTS_MAX, Once, stands, until_ready
 from ordergate.engine.commands.contingent import Contingent, release
 from ordergate.engine.commands.judging import Judging
 from ordergate.engine.commands.key_guard import Asked, KeyGuard
@@ -333,6 +333,8 @@ class GroupGate:
                 log.error("decision.failed", account=seat.lane.account, why=str(fault))
                 continue
             if isinstance(decided, Refusal):
+                if not await stands(seat, DEADLINE_S):
+                    continue
                 return decided
             made, recorded = decided
             _, waiting = await asyncio.wait((recorded.committed,), timeout=DEADLINE_S)
