@@ -15,6 +15,7 @@ from ordergate.core.orders.order import Order
 from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Grade, KillEngaged
+from ordergate.engine.accounts.lane import LaneStopped
 from ordergate.engine.answering.answers import Answer
 from ordergate.engine.stopping.kill_switch import KillSwitch
 from ordergate.journal.memory import MemoryJournal
@@ -44,6 +45,19 @@ async def test_the_reconciler_neither_sends_nor_doubts_what_is_not_durable() -> 
         await placing
         await stage.until(lambda: stage.placed_at_exchange() == 1)
         assert stage.listener.kinds.count("outcome_unknown") == 0
+
+
+async def test_what_was_not_written_is_not_taken_for_written_once_the_account_is_back() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        placing = asyncio.create_task(stage.place())
+        await let_run()
+        written = asyncio.create_task(stage.lane.written())
+        await let_run()
+        stage.journal.cut(written=False)
+        stage.journal.release()
+        await stage.until(lambda: placing.done() and written.done())
+        assert isinstance(written.exception(), LaneStopped)
 
 
 async def test_a_replacement_of_what_has_filled_meanwhile_is_not_sent() -> None:

@@ -209,8 +209,11 @@ class Lane:
 
         Raises LaneStopped when it is not. Bounded by the journal, which fails what takes too long.
         """
-        if self._last_commit is not None and not self._last_commit.done():
-            await asyncio.wait((self._last_commit,))
+        last = self._last_commit
+        if last is not None and not last.done():
+            await asyncio.wait((last,))
+            if _failed(last):
+                raise LaneStopped("what was recorded was not written")  # the lane may be ready again by now
         await asyncio.sleep(0)  # what a commit starts is started in the turn after it
         if not self.ready.is_set():
             raise LaneStopped(self.trouble or "recovering")
