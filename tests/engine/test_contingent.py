@@ -366,3 +366,26 @@ async def test_nobody_is_told_of_a_cancel_under_way_that_may_yet_be_lost() -> No
         await stage.until(lambda: first.done() and second.done())
         await stage.until(lambda: has_ended(stage, group_id))
         assert not at_exchange(stage, Side.BUY)
+
+
+async def test_nobody_is_shown_a_group_that_may_yet_be_lost() -> None:
+    async with Stage() as stage:
+        stage.journal.hold()
+        placing = asyncio.create_task(
+            stage.node.groups.place(TRADER, bracket(), key=stage.key(), correlation="test")
+        )
+        await let_run()
+        (unwritten,) = stage.lane.books.groups.all()
+        listing = asyncio.create_task(
+            stage.node.groups.latest(TRADER, [ACCOUNT], active=None, before=None, limit=10)
+        )
+        showing = asyncio.create_task(stage.node.groups.show(TRADER, unwritten.id))
+        await let_run()
+        assert not listing.done()
+        assert not showing.done()
+        stage.journal.cut(written=False)
+        stage.journal.release()
+        await stage.until(lambda: placing.done() and listing.done() and showing.done())
+        for told in (listing.result(), showing.result()):
+            assert isinstance(told, Refusal)
+            assert told.code is Code.NOT_READY

@@ -62,6 +62,7 @@ log = logger("group_gate")
 
 DEADLINE_S: Final = 5.0
 _encode: Final = msgspec.json.Encoder().encode
+_UNPROVED: Final = Refusal(Code.NOT_READY, "what there is to show is not yet known to be durable; ask again")
 
 Decide = Callable[[], tuple[GroupId, Recorded] | Refusal]
 Unit = Sequence[AnyOrderEvent | g.AnyGroupEvent]
@@ -170,7 +171,10 @@ class GroupGate:
     async def show(self, principal: Principal, group: str) -> bytes | Refusal:
         """One group as it stands, as JSON."""
         found = await self._find(principal, Scope.ORDERS_READ, group)
-        return found if isinstance(found, Refusal) else self._body(found[0], found[1])
+        if isinstance(found, Refusal):
+            return found
+        body = self._body(found[0], found[1])
+        return body if await stands(found[0], DEADLINE_S) else _UNPROVED
 
     async def latest(
         self,
@@ -195,7 +199,11 @@ class GroupGate:
         listed.sort(key=lambda one: one[1].id, reverse=True)
         shown = listed[:limit]
         goes_on = shown[-1][1].id if len(listed) > limit else None
-        return Page(tuple(self._body(seat, one) for seat, one in shown), goes_on)
+        page = Page(tuple(self._body(seat, one) for seat, one in shown), goes_on)
+        for seat in {id(seat): seat for seat, _ in shown}.values():
+            if not await stands(seat, DEADLINE_S):
+                return _UNPROVED
+        return page
 
     def _place(self, seat: Seat, terms: GroupTerms, request: Request) -> tuple[GroupId, Recorded]:
         if terms.symbol is None:
