@@ -50,6 +50,8 @@ def test_the_ordinary_groups_fit(asked: GroupTerms) -> None:
         (changed(bracket(), Role.ENTRY, type=LegType.MARKET), "entry.limit_price"),
         (changed(bracket(), Role.TAKE_PROFIT, trail_amount=Decimal(1)), "take_profit.trail_amount"),
         (changed(bracket(), Role.TAKE_PROFIT, time_in_force=TimeInForce.IOC), "take_profit.time_in_force"),
+        (changed(bracket(), Role.STOP_LOSS, extended_hours=True), "stop_loss.extended_hours"),
+        (changed(trailing(), Role.TRAIL, extended_hours=True), "trail.extended_hours"),
         (changed(bracket(), Role.STOP_LOSS, side=Side.BUY), "legs"),
         (changed(bracket(), Role.TAKE_PROFIT, limit_price=Decimal(94)), "legs"),
         (changed(bracket(trails=True), Role.STOP_LOSS, trail_percent=Decimal(1)), "stop_loss.trail_amount"),

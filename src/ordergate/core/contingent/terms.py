@@ -196,8 +196,11 @@ def _wrong_leg(leg: Leg) -> Iterator[tuple[str, str]]:
     if leg.role is Role.ENTRY:
         if leg.type is LegType.TRAILING_STOP:
             yield "entry.type", "an entry does not trail"
-    elif leg.time_in_force not in (TimeInForce.DAY, TimeInForce.GTC):
+        return
+    if leg.time_in_force not in (TimeInForce.DAY, TimeInForce.GTC):
         yield f"{leg.role}.time_in_force", "must be day or gtc"
+    if leg.extended_hours and leg.type is not LegType.LIMIT:
+        yield f"{leg.role}.extended_hours", "only a limit trades in extended hours: a stop would be refused"
 
 
 def _wrong_trail(leg: Leg) -> Iterator[tuple[str, str]]:
