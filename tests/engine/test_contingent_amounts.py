@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
@@ -11,10 +12,13 @@ from ordergate.brokers.paper import fates
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.contingent.events import End
 from ordergate.core.contingent.terms import GroupId, GroupKind, GroupTerms, LegType, Role
+from ordergate.core.ids import cl_ord_id
+from ordergate.core.orders import reports as r
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Remaining
 from ordergate.engine.answering.answers import Answer
+from ordergate.ports.broker import Outcome, Rejected
 from tests.engine.groups import (
     at_exchange,
     bracket,
@@ -253,6 +257,35 @@ async def test_a_late_fill_after_which_the_gateway_dies_at_once_is_guarded_after
         await stage.until(lambda: stage.held(ES) == 4)
         await stage.restart()
         await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+
+
+async def test_an_exit_that_comes_back_to_life_as_the_gateway_dies_is_canceled_after_the_start() -> None:
+    async with Stage() as stage:
+        place = stage.broker.place
+
+        async def takes_and_refuses(*asked: Any) -> Outcome:
+            stage.broker.stream.copies = lambda _: 0
+            await place(*asked)
+            stage.broker.stream.copies = lambda _: 1
+            stage.broker.place = place  # type: ignore[method-assign]  # once
+            return Rejected("422 unprocessable")
+
+        group_id = await placed(stage, bracket(entry="4790"))
+        await stage.until(lambda: at_exchange(stage, Side.BUY))
+        stage.broker.place = takes_and_refuses  # type: ignore[method-assign, assignment]  # its stop
+        stage.exchange.fill(next(stage.exchange.orders()).id, Decimal(4), Decimal(4790))
+        await stage.until(lambda: len(at_exchange(stage, Side.SELL)) == 2)
+        refused, stop = (one for one in stage.exchange.orders() if one.terms.side is Side.SELL)
+        stage.exchange.fill(stop.id, Decimal(4), Decimal(4780))
+        await stage.until(lambda: has_ended(stage, group_id))
+        stage.listener.on("order_acknowledged", stage.node._contingent.stop)
+        order = group(stage, group_id).released[1].order_id
+        news = r.AcknowledgedReport(cl_ord_id=cl_ord_id(order, 1), version=1, broker_order_id=refused.id)
+        await stage.node._ingest._hear(stage.seat, news, None)
+        await stage.until(lambda: stage.status(order) == "working")
+        await stage.restart()
+        await stage.until(lambda: stage.status(order) == "canceled")
+        assert not at_exchange(stage, Side.SELL)
 
 
 async def test_a_late_fill_is_guarded_by_a_trailing_stop_too() -> None:

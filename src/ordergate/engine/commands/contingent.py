@@ -100,13 +100,14 @@ class Contingent:
     def carry_on(self, seat: Seat) -> None:
         """The account was folded anew: every group goes on from where the journal left it.
 
-        So does one that is over, and has exited more than there was, or less: that was still to be
-        undone, or to be guarded.
+        So does one that is over, and has exited more than there was, or less, or has an order that came back
+        to life: that was still to be undone, to be guarded, or to be canceled.
         """
         groups = seat.lane.books.groups
         seen = Situation(now=self._clock.now(), orders=groups.orders)
         for group in groups.kept():
-            if steps.still_guards(group, seen) or tally(group, groups.orders).need < ZERO:
+            sums = tally(group, groups.orders)
+            if sums.need < ZERO or sums.live or steps.still_guards(group, seen):
                 self._look_at(Place(seat.lane.account, group.id))
 
     async def keep(self) -> None:
