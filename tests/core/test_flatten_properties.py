@@ -202,3 +202,19 @@ def test_a_flatten_closes_exactly_what_is_held_and_never_turns_it_over(
     assert not world.open()
     if world.group.reason is End.COMPLETED:
         assert all(quantity == 0 for quantity in world.held.values())
+
+
+def test_a_closing_order_that_comes_back_to_life_when_all_is_closed_is_canceled() -> None:
+    world = World({SHARE: 5}, [])
+    world.step()
+    (refused,) = world.open()
+    world.hear(e.OrderRejected(order_id=refused.id, at=world.now, reason="no", evidence="its answer"))
+    world.now += timedelta(seconds=2)
+    world.step()
+    (closing,) = world.open()
+    world.fill(closing, Decimal(5))
+    world.step()
+    assert world.group.reason is End.COMPLETED
+    world.hear(e.OrderAcknowledged(order_id=refused.id, at=world.now, broker_order_id="b"))
+    world.step()
+    assert world.orders[refused.id].cancel_requested

@@ -23,9 +23,9 @@ from ordergate.core.orders.terms import Side
 
 
 def next_steps(group: Group, seen: Situation) -> tuple[Step, ...]:
-    if not group.is_active:
-        return ()
     own = _own_open(group, seen)
+    if not group.is_active:
+        return recall_all(group, [order for order in own if _is_unwanted(group, order, seen)], seen)
     if group.cancel_requested:
         return recall_all(group, own, seen) if own else (Finish(End.CANCELED),)
     symbols = sorted({_symbol(order, seen) for order in (*seen.others, *own)} | {*_held(seen)})
@@ -60,6 +60,11 @@ def _would_turn_over(order: Order, position: Decimal) -> bool:
     """Late news can make a position smaller than the order that closes it."""
     closes = position * order.terms.side.sign < ZERO
     return not closes or order.leaves_qty > abs(position)
+
+
+def _is_unwanted(group: Group, order: Order, seen: Situation) -> bool:
+    """Of one that came back to life when the flatten was over: it may close what is held, and no more."""
+    return group.cancel_requested or _would_turn_over(order, seen.held.get(order.terms.symbol, ZERO))
 
 
 def _held(seen: Situation) -> list[Symbol]:
