@@ -47,6 +47,11 @@ from ordergate.engine.worth.converting import converted
 from ordergate.engine.worth.prices import PriceBoard
 from ordergate.ports.clock import Chance, Clock
 
+
+class NotListed(Fault):
+    """An order outlived the listing of its instrument: nothing that it would do can be judged."""
+
+
 Placed = OrderAccepted | OrderHeld | OrderDenied | OverrideUsed | CancelRequested
 Hours = HoursOf
 
@@ -120,7 +125,10 @@ class Judging:
             return asked
         if (no := _groups_to_say(seat, order, asked)) is not None:
             return no
-        view = self._view_of(seat, order)
+        try:
+            view = self._view_of(seat, order)
+        except NotListed as gone:
+            return Refusal(Code.UNKNOWN_INSTRUMENT, str(gone))
         event: ReplaceRequested | HeldReplaced | ReplaceDenied
         if kept:
             with seat.lane.books.without(order):
@@ -218,7 +226,8 @@ class Judging:
         order: OrderId | None = None,
         closing: bool = False,
     ) -> RiskView:
-        """Everything that risk may look at, as it is now. Raises Fault before the account is opened.
+        """Everything that risk may look at, as it is now. Raises Fault before the account is opened, and
+        NotListed for what is not traded here any more.
 
         An order that was placed under another name is judged as its instrument is called now.
         All after the symbol say what limits apply and what stops the order falls under.
@@ -232,6 +241,8 @@ class Judging:
         reference = self._prices.reference(symbol)
         if reference is not None:
             books.valuation.mark(symbol, reference.price)
+        if symbol not in self._instruments:
+            raise NotListed(f"{symbol} is not listed here any more")
         limits, instrument = seat.limits_for(user, strategy), self._instruments[symbol]
         fx = converted(books.account, books.valuation, limits, self._prices.reference, instrument.currency)
         return RiskView(

@@ -17,7 +17,7 @@ from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import TimeInForce
 from ordergate.engine.accounts.lanes import Lanes, Seat
-from ordergate.engine.commands.judging import Judging
+from ordergate.engine.commands.judging import Judging, NotListed
 from ordergate.ports.clock import Clock
 from ordergate.telemetry.log import logger
 
@@ -53,7 +53,10 @@ class SessionQueue:
     def _look(self, seat: Seat, now: datetime) -> None:
         released = 0
         for order in seat.lane.books.held_orders():
-            event = self._next(seat, order, now)
+            try:
+                event = self._next(seat, order, now)
+            except NotListed:
+                continue  # it can only be canceled, and holds up no other
             if event is None:
                 continue
             try:
