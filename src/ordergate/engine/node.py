@@ -213,7 +213,9 @@ class Node:
             once=once,
             kill_switch=self.kill_switch,
             limits=self.limits,
-            resolving=Resolving(once=once, ingest=self._ingest, quarantine=quarantine),
+            resolving=Resolving(
+                once=once, ingest=self._ingest, dispatcher=self._dispatcher, quarantine=quarantine
+            ),
             dispatcher=self._dispatcher,
             instruments=world.instruments,
             clock=world.clock,

@@ -1,7 +1,8 @@
 """Where a person decides about an order that no question to the broker can prove.
 
 The broker is asked once more first: what it shows is proof, and proof is never overruled. Only then is the
-person's word written down, with the reason, as the evidence for what follows from it.
+person's word written down, with the reason, as the evidence for what follows from it. While something about
+the order is on its way to the broker nobody's word is taken.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ordergate.engine.accounts.quarantine import Quarantine
 from ordergate.engine.answering.answers import Answer
 from ordergate.engine.answering.envelopes import Request
 from ordergate.engine.answering.once import Decided, Once
+from ordergate.engine.wire.dispatcher import Dispatcher
 from ordergate.engine.wire.ingest import Ingest
 from ordergate.ports.broker import BrokerUnavailable, NotFound
 from ordergate.telemetry.log import logger
@@ -28,9 +30,10 @@ log = logger("resolving")
 
 
 class Resolving:
-    def __init__(self, *, once: Once, ingest: Ingest, quarantine: Quarantine) -> None:
+    def __init__(self, *, once: Once, ingest: Ingest, dispatcher: Dispatcher, quarantine: Quarantine) -> None:
         self._once = once
         self._ingest = ingest
+        self._dispatcher = dispatcher
         self._quarantine = quarantine
 
     async def resolve(
@@ -61,6 +64,9 @@ class Resolving:
         order = seat.lane.books.order(command.order_id)
         if order is None:
             return Refusal(Code.NOT_FOUND, f"there is no order {command.order_id}")
+        if order.is_in_question and self._dispatcher.is_speaking_of(order.id):
+            # It may be leaving once more, and what has left is no longer for anybody to say.
+            return Refusal(Code.ORDER_PENDING, f"the broker is being asked about order {order.id} just now")
         if (refusal := _taken(seat, order, command)) is not None:
             return refusal
         events = decide_resolve(order, command)
