@@ -17,7 +17,7 @@ from ordergate.engine.answering.answers import BreakAnswer
 from ordergate.ports.broker import DedupClass, News
 from tests.engine.settling import code, held_breaks, natures, only_break, resolve, shown
 from tests.engine.stage import TRADER, Stage
-from tests.engine.test_closing_orders import CLASSES, PLACED, Placed, own
+from tests.engine.test_closing_orders import CLASSES, PLACED, Placed, ask_for_more, own
 
 REASON = "it must not trade"
 
@@ -62,6 +62,27 @@ async def test_the_broker_is_asked_to_cancel_it_and_the_break_ends_when_it_is_go
             ("cancel_answered", "broker", "took it"),
             ("healed", "reconciler", "order-gone: the broker's list of open orders has it no more"),
         ]
+
+
+@pytest.mark.parametrize("dedup", [DedupClass.A, DedupClass.B])
+async def test_a_replacement_that_shows_up_after_its_order_was_closed_is_canceled(dedup: DedupClass) -> None:
+    def fate(call: fates.Call) -> fates.Fate:
+        return fates.LostAnswer() if call is fates.Call.REPLACE else fates.Delivered()
+
+    async with Stage(dedup=dedup, fate=fate) as stage:
+        order, first = await own(stage)
+        stage.hidden.add(first)
+        stage.broker.stream.copies = lambda _: 0
+        await ask_for_more(stage, order)
+        (_, second) = stage.exchange.orders()
+        stage.hidden.add(second.id)
+        await stage.until(lambda: natures(stage) == ["order_status"])
+        assert isinstance(await resolve(stage, only_break(stage).id, Action.CLOSE_ORDER), BreakAnswer)
+        stage.hidden.clear()
+        await stage.until(lambda: natures(stage) == ["order_status"])
+        assert isinstance(await resolve(stage, only_break(stage).id, Action.CANCEL_ORDER), BreakAnswer)
+        await stage.until(lambda: held_breaks(stage) == [])
+        assert at_the_broker(stage, second.id) == "canceled"
 
 
 @pytest.mark.parametrize(

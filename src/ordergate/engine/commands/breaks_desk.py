@@ -25,7 +25,6 @@ from ordergate.core.faults import Fault, InvariantBroken
 from ordergate.core.idempotency import Receipt
 from ordergate.core.ids import AccountId, Env, OrderId, Symbol
 from ordergate.core.money import ZERO
-from ordergate.core.orders.reports import OrderSnapshot
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.accounts.runs import RunView
@@ -35,7 +34,7 @@ from ordergate.engine.answering.cancels import until_durable
 from ordergate.engine.answering.envelopes import Asker, Request, Route
 from ordergate.engine.answering.misuse import misused
 from ordergate.engine.answering.once import Once, until_ready
-from ordergate.engine.wire.asking import find_version, is_denied
+from ordergate.engine.wire.asking import find_alive, is_denied
 from ordergate.ports.broker import BrokerAccount, BrokerUnavailable
 from ordergate.ports.clock import Clock
 from ordergate.ports.views import Views
@@ -218,8 +217,7 @@ class BreakDesk:
         if order is None:
             return Facts()
         if action is Action.CANCEL_ORDER:
-            found = await find_version(seat, order, order.version)
-            shown = found if isinstance(found, OrderSnapshot) else None
+            shown = await find_alive(seat, order)
             return Facts(order=await seat.lane.order(order_id), shown=shown)
         denies = await is_denied(seat, order)
         return Facts(order=await seat.lane.order(order_id), broker_denies=denies)

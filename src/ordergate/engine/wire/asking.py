@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from ordergate.core.ids import ClOrdId
+from ordergate.core.ids import ClOrdId, parse_cl_ord_id
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.order import Order
 from ordergate.engine.accounts.lanes import Seat
@@ -30,6 +30,22 @@ async def find_version(seat: Seat, order: Order, version: int) -> r.OrderSnapsho
     if order.broker_order_id is None or version != order.version:
         return None
     return await seat.broker.find(ClOrdId(order.broker_order_id))
+
+
+async def find_alive(seat: Seat, order: Order) -> r.OrderSnapshot | None:
+    """What the broker holds open of it: the version in force, or a replacement that came after its end.
+
+    Raises BrokerUnavailable.
+    """
+    found = await find_version(seat, order, order.version)
+    if isinstance(found, r.OrderSnapshot) and found.status.is_alive:
+        return found
+    for seen in await seat.broker.open_orders():
+        named = parse_cl_ord_id(seat.broker.env, seen.cl_ord_id)
+        known = seat.lane.books.id_of_broker(seen.broker_order_id)
+        if named is not None and named[0] == order.id and known in (None, order.id):
+            return seen
+    return None
 
 
 async def listed(seat: Seat, broker_order_id: str, since: datetime) -> r.OrderSnapshot | None:
