@@ -221,11 +221,21 @@ def test_after_every_run_exactly_the_differences_of_that_run_are_open(
         }
 
 
-def test_an_account_keeps_no_more_than_so_many_breaks() -> None:
+def test_an_account_keeps_no_more_than_so_many_breaks_of_one_severity() -> None:
     many = [difference(f"S{number}") for number in range(2 * BREAKS_MAX)]
     full = after(account(), *many)
     assert len(full.breaks) == BREAKS_MAX
     assert after(full, *many[:BREAKS_MAX], seen=Evidence(), minutes=1) == full
+
+
+def test_what_is_harmless_leaves_room_for_what_is_not() -> None:
+    held = [
+        Difference(nature=Nature.UNLISTED_SYMBOL, subject=f"S{number}", ours="0", theirs="1")
+        for number in range(2 * BREAKS_MAX)
+    ]
+    full = after(account(), *held)
+    severe = difference("ESH4", "5")
+    assert severe.key in {item.key for item in after(full, *held, severe, minutes=1).breaks.values()}
 
 
 LATER = (noted(), assigned(), healed(), resolved(), reopened())

@@ -6,6 +6,7 @@ has become another. A break whose difference was not seen is healed only where a
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -22,7 +23,10 @@ from ordergate.core.accounts.events import (
 from ordergate.core.accounts.healing import Evidence, healed_by
 
 BREAKS_MAX: Final = 500
-"""So many breaks are kept of one account; a broker that lost everything fills no memory."""
+"""So many breaks of one severity are kept of one account; a broker that lost everything fills no memory.
+
+What is harmless takes no room from what is not: a severe break that is not opened stops nothing.
+"""
 
 
 def follow_ups(
@@ -31,13 +35,13 @@ def follow_ups(
     """`differences` are sure; those that could still be news under way are only in `seen`."""
     known = {item.key: item for item in account.breaks.values()}
     events: list[AnyBreakEvent] = []
-    room = BREAKS_MAX - len(known)
+    kept = Counter(item.severity for item in known.values())
     for difference in {item.key: item for item in differences}.values():
         item = known.get(difference.key)
         if item is not None:
             events.extend(_seen_again(item, difference, at))
-        elif room > 0:
-            room -= 1
+        elif kept[SEVERITY[difference.nature]] < BREAKS_MAX:
+            kept[SEVERITY[difference.nature]] += 1
             events.append(_opening(account, difference, at))
     sure = {difference.key for difference in differences}
     for item in account.breaks.values():
