@@ -314,6 +314,18 @@ def test_what_a_person_entered_gives_way_to_the_brokers_own_word() -> None:
     assert seen(order.status, order.cum_qty) == (Status.FILLED, 10)
 
 
+def test_what_a_person_entered_is_nothing_that_the_broker_can_tell_again() -> None:
+    order = hear(folded(accepted(), acknowledged()), fill(10, by_hand(ids())))
+    undated = msgspec.structs.replace(order.executions[by_hand(ids())], at=None)
+    order = msgspec.structs.replace(order, executions={by_hand(ids()): undated})
+    assert looks_like(order, fill(10, "x-1")) == []
+
+
+def test_what_a_person_entered_gives_way_to_news_of_an_execution_that_was_taken_back() -> None:
+    order = hear(folded(accepted(), acknowledged()), fill(10, by_hand(ids())), bust("x-1"))
+    assert seen(order.status, order.cum_qty) == (Status.WORKING, 0)
+
+
 # -- whatever order the news comes in
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
+from typing import Any
 
+from ordergate.brokers.paper import fates
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import Resolution
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answering.answers import Answer
+from ordergate.ports.broker import DedupClass
+from tests.engine.settling import natures
 from tests.engine.stage import Stage
-from tests.engine.test_quarantine import resolved
+from tests.engine.test_quarantine import quarantined, resolved
+from tests.engine.test_reconciliation import position
 from tests.engine.test_unknown_outcomes import lost
 
 
@@ -32,3 +38,21 @@ async def test_nobody_decides_about_an_order_that_is_just_being_sent_again() -> 
         assert answer.code is Code.ORDER_PENDING
         await stage.until(lambda: stage.status(order) == "working")
         assert stage.listener.kinds.count("order_rejected") == 0
+
+
+async def test_what_was_entered_by_hand_hides_none_of_the_brokers_own_executions() -> None:
+    async with Stage(fate=lost(fates.LostAnswer()), dedup=DedupClass.C) as stage:
+        order = await quarantined(stage)
+        (arrived,) = stage.exchange.orders()
+        stage.hidden.add(arrived.id)
+        given: dict[str, Any] = {
+            "broker_order_id": arrived.id,
+            "cum_qty": Decimal(1),
+            "avg_px": Decimal(4700),
+        }
+        assert isinstance(await resolved(stage, order, Resolution.CANCELED, **given), Answer)
+        stage.exchange.fill(arrived.id, Decimal(1), Decimal(4700))
+        stage.exchange.fill(arrived.id, Decimal(1), Decimal(4700))
+        await stage.until(lambda: position(stage) == 2)
+        assert natures(stage) == []
+        assert stage.listener.kinds.count("execution_duplicated") == 0

@@ -74,6 +74,8 @@ def busted(order: Order, report: BustedReport, at: datetime) -> e.ExecutionBuste
         return None
     if known is not None and report.revision is not None and report.revision <= known.revision:
         return None
+    if known is None and (by_hand := _entered_by_hand(order)) is not None:
+        return e.ExecutionBusted(order_id=order.id, at=at, exec_id=by_hand)
     return e.ExecutionBusted(order_id=order.id, at=at, exec_id=exec_id, revision=report.revision)
 
 
@@ -146,7 +148,8 @@ def looks_like(order: Order, report: ExecutedReport) -> list[str]:
     """The executions that an unknown one may be under another id, the likeliest first.
 
     One that was changed is known by its time alone, if that is known: the change may have been missed. Two
-    executions may be equal, and a broker that was restarted may tell one twice.
+    executions may be equal, and a broker that was restarted may tell one twice. No broker
+    told what a person entered, and it is none of them.
     """
     if order.first_id(report.exec_id) in order.executions:
         return []
@@ -155,7 +158,9 @@ def looks_like(order: Order, report: ExecutedReport) -> list[str]:
     untimed = report.revision > 0 and report.broker_at is None  # news of a change need not say when
     found: list[tuple[bool, bool, str]] = []
     for exec_id, known in order.executions.items():
-        if known.gone or known.broker_order_id not in (None, report.broker_order_id):
+        if known.gone or exec_id == by_hand(order.id):
+            continue
+        if known.broker_order_id not in (None, report.broker_order_id):
             continue
         if known.at not in (None, report.broker_at) and not untimed:
             continue
