@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from functools import partial
 
 import msgspec
 
@@ -72,6 +73,20 @@ async def test_executions_that_are_missing_heal_their_break_when_they_come() -> 
         assert shown(stage, opened["execution_missing"].id)["rule"] == "executions-came"
         assert shown(stage, opened["position"].id)["rule"] == "sides-agree"
         assert stage.held(ES) == 2
+
+
+async def test_executions_of_which_each_is_a_moment_late_are_not_missing() -> None:
+    async with Stage() as stage:
+        _, theirs = await working(stage, quantity=100)
+        stage.broker.stream.copies = lambda report: 0
+        for _ in range(5):
+            late = stage.exchange.fill(theirs, Decimal(2), Decimal(4700))
+            stage.exchange.executions.remove(late)  # their list lags behind their sums
+            stage.seat.suspect("the test")
+            await stage.until(partial(_has_run_since, stage, stage.seat.runs.count))
+            stage.exchange.executions.append(late)
+        opened = [told["detail"]["nature"] for told in stage.listener.frames_of("break_opened")]
+        assert "execution_missing" not in opened
 
 
 async def test_what_the_broker_counted_too_much_and_counts_no_more_is_no_break_after_the_orders_end() -> None:
@@ -271,3 +286,7 @@ async def test_clients_of_the_account_channel_are_shown_every_step_with_the_whol
         assert {channels.MASK_OF_KIND[row.kind] for row in told} == {channels.ACCOUNT}
         shown_states = [msgspec.json.decode(row.frame)["break"]["state"] for row in told]
         assert shown_states == ["open", "assigned", "resolved"]
+
+
+def _has_run_since(stage: Stage, count: int) -> bool:
+    return stage.seat.runs.count > count

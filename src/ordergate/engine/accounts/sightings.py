@@ -8,20 +8,22 @@ monotonic clock: the wall clock, which dates them, may jump.
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 
 import msgspec
 
-from ordergate.core.accounts.breaks import Difference
+from ordergate.core.accounts.breaks import Difference, Nature
 
 
 class Sighting(msgspec.Struct):
     """`run` is the number of the latest reconciliation that saw it; `first_s` is the monotonic second of the
 
-    first time.
+    first time, and `theirs` the broker's side as it was then.
     """
 
     first_at: datetime
     first_s: float
+    theirs: str
     last_at: datetime
     run: int
 
@@ -43,8 +45,8 @@ class Sightings:
     def see(self, item: Difference, *, now: datetime, steady_s: float, apart_s: float) -> Sighting | None:
         """Remember it; the sighting once it is sure, None before."""
         known = self._seen.get(item.key)
-        if known is None:
-            self._seen[item.key] = Sighting(now, steady_s, now, self._run)
+        if known is None or _has_come(item, known):
+            self._seen[item.key] = Sighting(now, steady_s, item.theirs, now, self._run)
             return None
         known.last_at, known.run = now, self._run
         return known if steady_s - known.first_s >= apart_s else None
@@ -52,3 +54,8 @@ class Sightings:
     def end(self) -> None:
         """What this run did not see was news under way."""
         self._seen = {key: seen for key, seen in self._seen.items() if seen.run == self._run}
+
+
+def _has_come(item: Difference, known: Sighting) -> bool:
+    """What was missing then is in our books: while an order fills, what is missing now is news of its own."""
+    return item.nature is Nature.EXECUTION_MISSING and Decimal(item.ours) >= Decimal(known.theirs)
