@@ -2,7 +2,8 @@
 
 An instrument may be renamed while orders and positions in it live on, and a broker may use one name here
 and the other there. Everything that it tells passes through this once, so that nothing further in ever
-sees two names for one thing. Used only where an instrument has other names.
+sees two names for one thing. What was asked for under an old name and leaves only now is told it by the
+present one: it trades no other. Used only where an instrument has other names.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ class Renamed(Generic[E]):
         self._names = names
 
     async def place(self, cl_ord_id: ClOrdId, terms: Terms, veto: Veto) -> Outcome:
-        return await self._broker.place(cl_ord_id, terms, veto)
+        return await self._broker.place(cl_ord_id, self._asked(terms), veto)
 
     async def cancel(self, cl_ord_id: ClOrdId, broker_order_id: str | None, veto: Veto = no_veto) -> Outcome:
         return await self._broker.cancel(cl_ord_id, broker_order_id, veto)
@@ -58,7 +59,7 @@ class Renamed(Generic[E]):
     async def replace(
         self, broker_order_id: str, new_cl_ord_id: ClOrdId, terms: Terms, asked: Replacement, veto: Veto
     ) -> Outcome:
-        return await self._broker.replace(broker_order_id, new_cl_ord_id, terms, asked, veto)
+        return await self._broker.replace(broker_order_id, new_cl_ord_id, self._asked(terms), asked, veto)
 
     async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
         found = await self._broker.find(cl_ord_id)
@@ -97,8 +98,12 @@ class Renamed(Generic[E]):
         await self._broker.close()
 
     def _named(self, seen: OrderSnapshot) -> OrderSnapshot:
-        name = self._name(seen.terms.symbol)
-        return seen if name == seen.terms.symbol else _with(seen, terms=_with(seen.terms, symbol=name))
+        terms = self._asked(seen.terms)
+        return seen if terms is seen.terms else _with(seen, terms=terms)
+
+    def _asked(self, terms: Terms) -> Terms:
+        name = self._name(terms.symbol)
+        return terms if name == terms.symbol else _with(terms, symbol=name)
 
     def _name(self, symbol: Symbol) -> Symbol:
         return self._names.get(symbol, symbol)
