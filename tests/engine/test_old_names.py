@@ -8,16 +8,21 @@ from typing import Any
 
 import msgspec
 
+from ordergate.brokers.paper import fates
 from ordergate.core.ids import OrderId, Symbol
+from ordergate.core.orders.events import Resolution
 from ordergate.core.refusals import Refusal
 from ordergate.core.risk.limits import mapping_of
 from ordergate.core.risk.view import MarketHours
 from ordergate.engine.answering.answers import Answer
+from ordergate.ports.broker import DedupClass
 from ordergate.ports.market_data import Quote
 from ordergate.wiring.market_hours import Sessions
 from tests.engine.settling import code, working
 from tests.engine.stage import ES, INSTRUMENT, LIMITS, TRADER, Stage
+from tests.engine.test_quarantine import quarantined, resolved
 from tests.engine.test_session_queue import OPENS, SPANS, House
+from tests.engine.test_unknown_outcomes import lost
 
 NEW = Symbol("ESX4")
 _EACH: Any = mapping_of(LIMITS)["instruments"]
@@ -96,3 +101,15 @@ async def test_what_is_listed_no_more_is_refused_another_quantity_and_stops_no_q
         await house.at(OPENS)
         await house.until(lambda: house.status(order) == "expired")  # nobody knows its session any more
         assert house.node._supervisor.down == {}
+
+
+async def test_an_order_in_question_is_found_among_what_the_broker_shows_under_the_new_name() -> None:
+    async with Stage(fate=lost(fates.LostAnswer()), dedup=DedupClass.C, limits=BOTH) as stage:
+        order = await quarantined(stage)
+        (arrived,) = stage.exchange.orders()
+        await renamed(stage, ES)
+        stage.seat.suspect("the test")
+        await stage.until(lambda: arrived.id in stage.seat.withheld)
+        assert stage.listener.kinds.count("order_adopted") == 0
+        answer = await resolved(stage, order, Resolution.WORKING, broker_order_id=arrived.id)
+        assert isinstance(answer, Answer), answer

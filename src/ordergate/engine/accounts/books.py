@@ -119,6 +119,13 @@ class Books:
         listed = self._instruments.get(symbol)
         return (symbol,) if listed is None else (listed.symbol, *listed.aliases)
 
+    def by_present_name(self, order: Order) -> Order:
+        """The same order, in what its instrument is called now."""
+        name, terms = self.names_of(order.terms.symbol)[0], order.terms
+        if name == terms.symbol:
+            return order
+        return msgspec.structs.replace(order, terms=msgspec.structs.replace(terms, symbol=name))
+
     def has_client_order_id(self, client_order_id: str) -> bool:
         """True when an order in memory carries it."""
         return client_order_id in self._by_client_id

@@ -35,7 +35,8 @@ class Quarantine:
         """True when what the broker shows may be an order in question: it is kept back then."""
         if seat.broker.capabilities.dedup is not DedupClass.C:
             return False
-        waiting = tuple(seat.lane.books.waiting_orders())
+        books = seat.lane.books
+        waiting = tuple(map(books.by_present_name, books.waiting_orders()))  # as the broker is told of
         unanswered = any(may_be(order, seen) for order in waiting if _is_unanswered(order))
         if not unanswered and not any(may_replace(order, seen) for order in waiting):
             seat.withheld.pop(seen.broker_order_id, None)
@@ -71,7 +72,7 @@ class Quarantine:
         if held is None or not held.is_in_question:
             self._looked_at.pop(order.id, None)
             return
-        found = candidates(held, shown.values())
+        found = candidates(seat.lane.books.by_present_name(held), shown.values())
         if held.quarantined_at is None or found != held.candidates:
             event = e.OrderQuarantined(order_id=order.id, at=self._clock.now(), why=_WHY, candidates=found)
             seat.lane.record([event], correlation="quarantine")

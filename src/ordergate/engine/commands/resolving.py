@@ -110,7 +110,7 @@ class Resolving:
         if isinstance(found, NotFound):
             missing = {"broker_order_id": "the broker shows no such order"}
             return Refusal(Code.INVALID, "it cannot be that order", missing) if working else None
-        if not may_be(order, found):
+        if not may_be(seat.lane.books.by_present_name(order), found):
             return Refusal(
                 Code.INVALID, "it cannot be that order", {"broker_order_id": "its terms are others"}
             )
