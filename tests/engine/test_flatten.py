@@ -10,8 +10,8 @@ from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
-from ordergate.engine.answering.answers import CancelAllAnswer
 from ordergate.core.risk.trading_state import Level
+from ordergate.engine.answering.answers import CancelAllAnswer
 from tests.engine.groups import at_exchange, bracket, group, has_ended, placed, position, shown
 from tests.engine.killing import flattened_by_two
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage

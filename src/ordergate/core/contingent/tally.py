@@ -27,8 +27,8 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     `orders` has the group's own. `order_types` are what the broker can hold. `price` is the market's,
     None where none is fresh. `others`, `held`, `in_doubt` and `unlisted` are for a flatten alone: the open
     orders that are not its own, the positions, symbols of which the broker says another position, and those
-    in which nothing can be placed here. `names` says what the symbol of an order that was placed under another
-    name is called now.
+    in which nothing can be placed here. `names` says what the symbol of an order that was placed under
+    another name is called now.
     """
 
     now: datetime

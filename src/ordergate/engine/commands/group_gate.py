@@ -240,7 +240,7 @@ class GroupGate:
         for one in seat.lane.books.groups.active.values():
             if one.terms.kind is not GroupKind.FLATTEN:
                 continue
-            if one.terms.symbol is None or (symbol is not None and _is_within(seat, symbol, one)):
+            if _closes_all_of(seat, symbol, one):
                 return Refusal(Code.ORDER_PENDING, f"{one.id} flattens the same already")
             if symbol is None and one.actor == SWITCH and self._closes():
                 words = f"two persons had the kill switch close {one.terms.symbol}: {one.id} goes first"
@@ -255,10 +255,8 @@ class GroupGate:
         self, seat: Seat, symbol: Symbol | None, *, actor: str, correlation: str
     ) -> GroupId | None:
         """The same by the kill switch's own decision; None while one is under way. Raises Fault."""
-        if any(
-            one.terms.kind is GroupKind.FLATTEN and one.terms.symbol in (None, symbol)
-            for one in seat.lane.books.groups.active.values()
-        ):
+        active = seat.lane.books.groups.active.values()
+        if any(one.terms.kind is GroupKind.FLATTEN and _closes_all_of(seat, symbol, one) for one in active):
             return None
         new_id = self._new_id()
         unit = self._flattening(seat, symbol, new_id, actor)
@@ -413,3 +411,8 @@ def _is_within(seat: Seat, symbol: Symbol | None, group: Group) -> bool:
     """Whether a flatten of the symbol reaches the group, under whichever name it was placed."""
     its = group.terms.symbol
     return symbol is None or its is None or symbol in seat.lane.books.names_of(its)
+
+
+def _closes_all_of(seat: Seat, symbol: Symbol | None, group: Group) -> bool:
+    """Whether a flatten that is under way closes whatever one of the symbol would; None is every symbol."""
+    return group.terms.symbol is None or (symbol is not None and _is_within(seat, symbol, group))
