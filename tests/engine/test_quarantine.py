@@ -51,6 +51,17 @@ async def resolved(
     )
 
 
+async def test_one_look_at_the_brokers_lists_serves_every_order_in_question() -> None:
+    async with Stage(fate=nothing_arrives, dedup=DedupClass.C) as stage:
+        orders = [await stage.accepted(quantity=quantity) for quantity in (1, 2, 3, 4)]
+        await stage.until(lambda: all(quarantine_of(stage, one) is not None for one in orders))
+        assert stage.asked.count("recent orders") == 1
+
+
+def nothing_arrives(call: fates.Call) -> fates.Fate:
+    return fates.LostCall() if call is fates.Call.PLACE else fates.Delivered()
+
+
 async def test_an_order_is_written_down_before_it_is_sent_and_found_by_the_brokers_id() -> None:
     async with class_c() as stage:
         order = await stage.accepted(quantity=3)

@@ -7,6 +7,7 @@ listed for the person who decides. Nothing is ever sent again from here, and not
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Final
 
 from ordergate.core.ids import OrderId
@@ -57,24 +58,36 @@ class Quarantine:
                 self.holds(seat, seen)
 
     async def examine(self, seat: Seat, order: Order) -> None:
-        """Write down what the order may be, and again when that changes. Raises BrokerUnavailable."""
+        """Write down what the order may be, and again when that changes. Raises BrokerUnavailable.
+
+        One look at the broker's lists serves every other one in question too: there may be hundreds.
+        """
         now = self._clock.monotonic()
-        looked_at = self._looked_at.get(order.id)
-        if order.unknown_since is None or (looked_at is not None and now - looked_at < LOOK_AGAIN_S):
+        if not self._is_due(order, now):
             return
+        others = (one for one in seat.lane.books.waiting_orders() if one.is_in_question)
+        due = {one.id: one for one in (order, *others) if self._is_due(one, now)}
         shown = {one.broker_order_id: one for one in seat.withheld.values()}
-        recent = await seat.broker.recent_orders(shown_since(order))
+        recent = await seat.broker.recent_orders(min(map(shown_since, due.values())))
         for seen in [*recent, *await seat.broker.open_orders()]:
             if seat.lane.books.id_of_broker(seen.broker_order_id) is None:
                 shown[seen.broker_order_id] = seen
-        self._looked_at[order.id] = now
-        held = seat.lane.books.order(order.id)
+        for order_id in due:
+            self._looked_at[order_id] = now
+            self._write_down(seat, order_id, shown.values())
+
+    def _is_due(self, order: Order, now: float) -> bool:
+        looked_at = self._looked_at.get(order.id)
+        return order.unknown_since is not None and (looked_at is None or now - looked_at >= LOOK_AGAIN_S)
+
+    def _write_down(self, seat: Seat, order_id: OrderId, shown: Collection[OrderSnapshot]) -> None:
+        held = seat.lane.books.order(order_id)
         if held is None or not held.is_in_question:
-            self._looked_at.pop(order.id, None)
+            self._looked_at.pop(order_id, None)
             return
-        found = candidates(seat.lane.books.by_present_name(held), shown.values())
+        found = candidates(seat.lane.books.by_present_name(held), shown)
         if held.quarantined_at is None or found != held.candidates:
-            event = e.OrderQuarantined(order_id=order.id, at=self._clock.now(), why=_WHY, candidates=found)
+            event = e.OrderQuarantined(order_id=order_id, at=self._clock.now(), why=_WHY, candidates=found)
             seat.lane.record([event], correlation="quarantine")
 
     def release(self, seat: Seat, order_id: OrderId) -> None:
