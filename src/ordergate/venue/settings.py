@@ -3,6 +3,7 @@
 Values and the one step from a tape's description to the tape; nothing here runs anything.
 """
 
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, assert_never
@@ -100,6 +101,17 @@ class VenueSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     oauth_token_s: float = 3_600.0
     seed: int = 0
     stream_bounds: StreamBounds = StreamBounds()
+
+    def __post_init__(self) -> None:
+        if len({account.key for account in self.accounts}) < len(self.accounts):
+            raise ValueError("two accounts share one API key")
+        for what, names in (
+            ("listings", [listing.symbol for listing in self.listings]),
+            ("tapes", [tape.symbol for tape in self.tapes]),
+        ):
+            for name, times in Counter(names).items():
+                if times > 1:
+                    raise ValueError(f"there are {times} {what} of the name {name}")
 
 
 def tape_of(settings: TapeSettings, listing: Listing, seed: int) -> Tape:

@@ -52,6 +52,13 @@ class Listing(Struct, frozen=True, kw_only=True):
     currency: str = "USD"
     margin: Decimal = Decimal(0)  # futures only: flat initial margin of one contract
 
+    def __post_init__(self) -> None:
+        for name, value in (("tick", self.tick), ("lot", self.lot), ("multiplier", self.multiplier)):
+            if not (value.is_finite() and value > 0):
+                raise ValueError(f"the {name} of {self.symbol} must be more than 0, was {value}")
+        if not (self.margin.is_finite() and self.margin >= 0):
+            raise ValueError(f"the margin of {self.symbol} must not be negative, was {self.margin}")
+
 
 class Ticket(Struct, frozen=True, kw_only=True):
     """What a participant asks for. `replaces` is set by the exchange alone."""
