@@ -122,6 +122,21 @@ def test_what_is_in_the_way_is_said_in_a_sentence(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.parametrize("other", [{"tick": Decimal(2)}, {"lot": Decimal(3)}])
+def test_a_listing_may_not_change_so_that_an_open_order_is_off_it(
+    tmp_path: Path, other: dict[str, Decimal]
+) -> None:
+    with floor.venue_on_a_thread(data_dir=tmp_path) as venue, floor.http(venue.base_url) as alice:
+        terms = limit_order("a", qty="10", limit_price="9.00", time_in_force="gtc")
+        assert alice.post("/v2/orders", json=terms).status_code == 200
+    changed = tuple(replace(listing, **other) for listing in SETTINGS.listings)
+    with (
+        pytest.raises(VenueCannotStart, match="an open order in ACME is off its tick or lot"),
+        floor.venue_on_a_thread(data_dir=tmp_path, listings=changed),
+    ):
+        pass
+
+
 def test_a_listing_that_was_traded_may_not_vanish(tmp_path: Path) -> None:
     with floor.venue_on_a_thread(data_dir=tmp_path) as venue:
         trade_a_little(venue.base_url)

@@ -98,6 +98,14 @@ def changed_ticket(old: VenueOrder, changes: Changes, new_id: Callable[[], str])
     )
 
 
+def fits(order: VenueOrder, listing: Listing) -> bool:
+    """Whether an open order is on the tick and the lot, as every one was when it was taken."""
+    prices = (order.ticket.limit_price, order.ticket.stop_price)
+    return _is_step(order.leaves_qty, listing.lot) and all(
+        price is None or _is_step(price, listing.tick) for price in prices
+    )
+
+
 def _is_step(value: Decimal, step: Decimal) -> bool:
     """Whether the value is a positive, sanely sized multiple of the step."""
     return value.is_finite() and value > 0 and value.adjusted() < DIGITS_MAX and not value % step

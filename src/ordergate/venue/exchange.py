@@ -15,12 +15,12 @@ from uuid import uuid4
 
 from msgspec.structs import replace as with_fields
 
-from ordergate.venue.admission import Hold, changed_ticket, hold_for, refuse_ticket
+from ordergate.venue.admission import Hold, changed_ticket, fits, hold_for, refuse_ticket
 from ordergate.venue.book import Drop, Fill, Happening, Order, Wake
 from ordergate.venue.clerk import Clerk, Listener
 from ordergate.venue.desk import Desk
 from ordergate.venue.market import Market
-from ordergate.venue.state import Decision, DecisionLog, Forgetful
+from ordergate.venue.state import Decision, DecisionLog, Forgetful, StateCorrupt
 from ordergate.venue.tape.records import Packet
 from ordergate.venue.words import (
     FINAL,
@@ -181,7 +181,10 @@ class Exchange:
         return len(ended)
 
     def restore(self, decisions: Iterable[Decision], now: datetime) -> None:
-        """Be again what an earlier process was. Open orders go to the back of their queues, oldest first."""
+        """Be again what an earlier process was. Open orders go to the back of their queues, oldest first.
+
+        Raises StateCorrupt for an open order that could not be taken now, because what is listed has changed.
+        """
         if self._desks:
             raise ValueError("only an empty exchange can be restored")
         for decision in decisions:
@@ -189,6 +192,8 @@ class Exchange:
         for desk in self._desks.values():
             for order_id in desk.open:
                 order = desk.orders[order_id]
+                if not fits(order, self.listings[order.ticket.symbol]):
+                    raise StateCorrupt(f"an open order in {order.ticket.symbol} is off its tick or lot")
                 self._live[order_id] = (desk, self._markets[order.ticket.symbol].order_for(order))
         for desk, entry in sorted(
             self._live.values(), key=lambda live: live[0].orders[live[1].tag or ""].created_at

@@ -127,6 +127,11 @@ class Venue:
     def _open_state(self) -> None:
         try:
             self._be_again(_now())
+        except StateCorrupt as fault:
+            folder = self._settings.data_dir
+            raise VenueCannotStart(
+                f"{folder}: {fault}; list it as it was, or move the folder away to start afresh"
+            ) from fault
         except OSError as fault:
             raise VenueCannotStart(
                 f"the venue cannot use its decision log in {self._settings.data_dir}: {fault.strerror}; "
