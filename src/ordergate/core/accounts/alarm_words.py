@@ -119,6 +119,13 @@ WORDS: Final[Mapping[str, Words]] = {
         do="guard it with another group, or close it: `ordergate positions`, `ordergate flatten`",
         ends=_A_RECORD,
     ),
+    AlarmNature.GROUP_PUT_OFF: Words(
+        about=About.GROUP,
+        means="the gateway's own limits put a group's orders off, as a full window of messages does; it goes"
+        " on trying, and what is held may not be guarded meanwhile",
+        do="see in the alarm what refuses them, and make room; or close what is held",
+        ends=_A_RECORD,
+    ),
     AlarmNature.LOSS_LIMIT: Words(
         about=About.LIMIT,
         means="the account has lost as much as it may; until the time that it says only what makes a position"

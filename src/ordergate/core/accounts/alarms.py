@@ -22,6 +22,7 @@ class AlarmNature(StrEnum):
     ORDER_DOUBLED = "order_doubled"
     GROUP_OVERRUN = "group_overrun"
     GROUP_GAVE_UP = "group_gave_up"
+    GROUP_PUT_OFF = "group_put_off"
     LOSS_LIMIT = "loss_limit"
     EGRESS_WITHHELD = "egress_withheld"
 

@@ -13,7 +13,7 @@ from decimal import Decimal
 from ordergate.core.contingent.events import End
 from ordergate.core.contingent.group import Group
 from ordergate.core.contingent.steps import Finish, Release, Step, Wait, recall_all
-from ordergate.core.contingent.tally import SETBACKS_MAX, Situation, has_passed, pause
+from ordergate.core.contingent.tally import Situation, are_enough, has_passed, pause
 from ordergate.core.contingent.terms import Role, closing_terms
 from ordergate.core.ids import Symbol
 from ordergate.core.money import ZERO
@@ -93,7 +93,8 @@ def _attempts(group: Group, symbol: Symbol, seen: Situation) -> list[Order]:
 
 def _is_given_up(group: Group, symbol: Symbol, seen: Situation) -> bool:
     """What could not be closed in all its tries, or has nothing that it could be tried with."""
-    return symbol in seen.unlisted or _refused(group, symbol, seen) >= SETBACKS_MAX
+    refused = _refused(group, symbol, seen)
+    return symbol in seen.unlisted or are_enough(_attempts(group, symbol, seen)[:refused])
 
 
 def _refused(group: Group, symbol: Symbol, seen: Situation) -> int:

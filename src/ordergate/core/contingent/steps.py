@@ -24,10 +24,10 @@ from ordergate.core.contingent import prices
 from ordergate.core.contingent.events import End
 from ordergate.core.contingent.group import Group, GroupStatus
 from ordergate.core.contingent.tally import (
-    SETBACKS_MAX,
     Situation,
     Tally,
     as_it_stands,
+    gives_up,
     has_passed,
     pause,
     setbacks,
@@ -145,8 +145,8 @@ def _ending(group: Group, sums: Tally, seen: Situation) -> End | None:
             return End.LEG_CANCELED
         if order.status is Status.EXPIRED:
             return End.LEG_EXPIRED
-    gives_up = not sums.entry_open and setbacks(group, seen.orders, seen.now)[0] >= SETBACKS_MAX
-    return End.LEG_REFUSED if gives_up else None
+    no_more = not sums.entry_open and gives_up(group, seen.orders, seen.now)
+    return End.LEG_REFUSED if no_more else None
 
 
 def _close(group: Group, sums: Tally, seen: Situation, reason: End) -> tuple[Step, ...]:
@@ -158,7 +158,7 @@ def _close(group: Group, sums: Tally, seen: Situation, reason: End) -> tuple[Ste
     if undoing:
         return recall_all(group, undoing, seen) if sums.need >= ZERO else ()
     if sums.need < ZERO:
-        if setbacks(group, seen.orders, seen.now)[0] < SETBACKS_MAX:
+        if not gives_up(group, seen.orders, seen.now):
             return _even_out(group, -sums.need, seen)
         reason = End.LEG_REFUSED  # whatever ended it: what was too much stays, and a person has to look
     return (Finish(reason),) if group.is_active else ()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Final
@@ -16,8 +16,11 @@ from ordergate.core.money import ZERO
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import OrderType
+from ordergate.core.risk.keeping import not_yet
 
 SETBACKS_MAX: Final = 8
+PUT_OFF_MAX: Final = 24 * 60
+"""A day of tries, once a minute, at what the gateway's own risk only puts off."""
 PAUSE_S_MAX: Final = 60
 
 
@@ -120,13 +123,29 @@ def wrong_quantity(group: Group, order: Order, quantity: Decimal) -> str | None:
 
 
 def setbacks(group: Group, orders: Mapping[OrderId, Order], now: datetime) -> tuple[int, datetime | None]:
-    """How many orders in a row were refused with nothing filled, and when the last of them was.
+    """How many orders in a row were refused with nothing filled, and when the last of them was."""
+    row = _refused_in_a_row(group, orders, now)
+    return len(row), row[0].updated_at if row else None
+
+
+def gives_up(group: Group, orders: Mapping[OrderId, Order], now: datetime) -> bool:
+    """True when so many in a row were refused that nobody need try again."""
+    return are_enough(_refused_in_a_row(group, orders, now))
+
+
+def are_enough(refused: Sequence[Order]) -> bool:
+    """What was refused for good counts soon, what was only put off counts late."""
+    return sum(not was_put_off(order) for order in refused) >= SETBACKS_MAX or len(refused) >= PUT_OFF_MAX
+
+
+def _refused_in_a_row(group: Group, orders: Mapping[OrderId, Order], now: datetime) -> list[Order]:
+    """The last ones, latest first.
 
     What was refused while the entry was open is forgiven when it ends: there are brokers that take
     no order against one that is open. An end in the future was before the clock was set back, and says
     nothing of what was refused since; nor does a refusal that is later than the one after it.
     """
-    count, last, after = 0, None, None
+    row: list[Order] = []
     ends = (one.final_at for one in _entries(group, orders) if one.final_at and one.final_at <= now)
     entered = max(ends, default=None)
     for one in reversed(group.released):
@@ -137,12 +156,10 @@ def setbacks(group: Group, orders: Mapping[OrderId, Order], now: datetime) -> tu
             break
         if entered is not None and order.updated_at < entered:
             break
-        if after is not None and order.updated_at > after:
+        if row and order.updated_at > row[-1].updated_at:
             break
-        count += 1
-        after = order.updated_at
-        last = last or after
-    return count, last
+        row.append(order)
+    return row
 
 
 def _entries(group: Group, orders: Mapping[OrderId, Order]) -> list[Order]:
@@ -155,6 +172,11 @@ def was_turned_away(order: Order) -> bool:
     if order.status is Status.CANCELED:
         return order.terms.type is OrderType.MARKET and not order.cancel_requested
     return order.status in (Status.DENIED, Status.REJECTED)
+
+
+def was_put_off(order: Order) -> bool:
+    """Denied by risk for what passes by itself: a full window of messages, a stop, a price that is old."""
+    return order.status is Status.DENIED and bool(order.failed) and not_yet(order.failed)
 
 
 def has_passed(since: datetime, wait: timedelta, now: datetime) -> bool:

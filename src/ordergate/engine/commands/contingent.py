@@ -21,7 +21,14 @@ from ordergate.core.accounts.events import AnyAccountEvent
 from ordergate.core.contingent import events as g
 from ordergate.core.contingent import flatten, steps
 from ordergate.core.contingent.group import Group
-from ordergate.core.contingent.tally import PAUSE_S_MAX, Situation, tally
+from ordergate.core.contingent.tally import (
+    PAUSE_S_MAX,
+    SETBACKS_MAX,
+    Situation,
+    setbacks,
+    tally,
+    was_put_off,
+)
 from ordergate.core.contingent.terms import GroupId, GroupKind, Role
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId, OrderId, Symbol
@@ -251,11 +258,25 @@ class Contingent:
                 self._alarms.sound(
                     seat, AlarmNature.GROUP_OVERRUN, group.id, detail, {"order_id": step.order_id}
                 )
+            case steps.Release(order_id=order_id):
+                self._tell_of_wait(seat, group.id, order_id)
             case steps.Finish(reason=g.End.LEG_REFUSED):
                 detail = "its orders were refused again and again: what is held is not looked after"
                 self._alarms.sound(seat, AlarmNature.GROUP_GAVE_UP, group.id, detail, {})
             case _:
                 return
+
+    def _tell_of_wait(self, seat: Seat, group_id: GroupId, order_id: OrderId) -> None:
+        """Our own risk puts its orders off for longer than a moment: what is held may not be looked after."""
+        groups = seat.lane.books.groups
+        group, order = groups.get(group_id), groups.orders.get(order_id)
+        if group is None or order is None or not was_put_off(order):
+            return
+        times, _ = setbacks(group, groups.orders, self._clock.now())
+        if times >= SETBACKS_MAX:
+            refused = ", ".join(f"{no.control} {no.reason}" for no in order.failed)
+            detail = f"put off {times} times in a row, by {refused}: it is tried once a minute"
+            self._alarms.sound(seat, AlarmNature.GROUP_PUT_OFF, group_id, detail, {"order_id": order_id})
 
     def _recall(
         self, seat: Seat, group: Group, order_id: OrderId, now: datetime
