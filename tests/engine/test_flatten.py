@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from ordergate.brokers.paper import fates
+from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.contingent.events import End
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import Symbol
@@ -15,6 +16,7 @@ from ordergate.engine.answering.answers import CancelAllAnswer
 from tests.engine.groups import at_exchange, bracket, group, has_ended, placed, position, shown
 from tests.engine.killing import flattened_by_two
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
+from tests.engine.test_reconciliation import elsewhere
 
 
 async def flattened(stage: Stage, *, symbol: Symbol | None = None, key: str | None = None) -> GroupId:
@@ -194,6 +196,19 @@ async def test_a_closing_order_that_is_refused_is_tried_again_a_few_times_and_th
         await stage.until(lambda: has_ended(stage, group_id), within_s=600)
         assert group(stage, group_id).reason is End.LEG_REFUSED
         assert position(stage) == 5
+
+
+async def test_a_part_of_a_lot_keeps_nobody_in_the_whole_ones() -> None:
+    async with Stage() as stage:
+        bought = stage.exchange.submit("by-hand", elsewhere(quantity=5))
+        assert isinstance(bought, PaperOrder)
+        stage.exchange.fill(bought.id, Decimal("4.5"), Decimal(4700))
+        stage.exchange.cancel(bought.id)
+        await stage.until(lambda: stage.held(ES) == Decimal("4.5"))
+        group_id = await flattened(stage)
+        await stage.until(lambda: has_ended(stage, group_id), within_s=600)
+        assert group(stage, group_id).reason is End.LEG_REFUSED
+        assert stage.held(ES) == Decimal("0.5")
 
 
 async def test_a_flatten_of_nothing_ends_at_once() -> None:

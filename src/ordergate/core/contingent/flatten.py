@@ -1,7 +1,7 @@
 """What a flatten does next: cancel what is open, and then close what is held, symbol by symbol.
 
-A position is closed for exactly what is held once every order in its symbol is proven to have ended:
-what could still fill has filled by then or never will, so the position is closed and not turned over.
+A position is closed for exactly what is held, in whole lots, once every order in its symbol is proven to
+have ended: what could still fill has filled by then or never will, so it is closed and not turned over.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def _in_symbol(group: Group, symbol: Symbol, seen: Situation) -> Iterator[Step]:
         yield Wait(last + pause(failed))
         return
     side = Side.SELL if position > ZERO else Side.BUY
-    terms = closing_terms(group.terms, symbol, side, abs(position))
+    terms = closing_terms(group.terms, symbol, side, _whole_lots(abs(position), seen.lots.get(symbol)))
     yield Release(Role.CLOSE, group.next_order_id(Role.CLOSE, symbol), terms)
 
 
@@ -89,6 +89,12 @@ def _attempts(group: Group, symbol: Symbol, seen: Situation) -> list[Order]:
         if seen.name_of(one.symbol) == symbol
     )
     return [order for order in own if order is not None]
+
+
+def _whole_lots(held: Decimal, lot: Decimal | None) -> Decimal:
+    """Without the part of a lot that nothing here can trade; less than one lot is left to risk to refuse."""
+    whole = held if lot is None else held - held % lot
+    return whole or held
 
 
 def _is_given_up(group: Group, symbol: Symbol, seen: Situation) -> bool:

@@ -28,9 +28,9 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a group's next steps depend on.
 
     `orders` has the group's own. `order_types` are what the broker can hold. `price` is the market's,
-    None where none is fresh. `others`, `held`, `in_doubt` and `unlisted` are for a flatten alone: the open
-    orders that are not its own, the positions, symbols of which the broker says another position, and those
-    in which nothing can be placed here. `names` says what the symbol of an order that was placed under
+    None where none is fresh. All from `others` on are for a flatten alone: the open orders that are not its
+    own, the positions, symbols of which the broker says another position, those in which nothing can be
+    placed here, the steps of quantity in the others, and what the symbol of an order that was placed under
     another name is called now.
     """
 
@@ -44,6 +44,7 @@ class Situation(msgspec.Struct, frozen=True, kw_only=True):
     held: Mapping[str, Decimal] = {}
     in_doubt: frozenset[str] = frozenset()
     unlisted: frozenset[str] = frozenset()
+    lots: Mapping[str, Decimal] = {}
     names: Mapping[Symbol, Symbol] = {}
 
     def name_of(self, symbol: Symbol) -> Symbol:

@@ -184,6 +184,7 @@ class Contingent:
             else frozenset(),
             names={name: books.names_of(name)[0] for name in known_as},
             unlisted=frozenset(one for one in held if not self._judging.lists(one)),
+            lots={one: self._judging.lot(one) for one in held if self._judging.lists(one)},
         )
 
     def _is_stopped(self, seat: Seat, group: Group, symbol: Symbol | None) -> bool:

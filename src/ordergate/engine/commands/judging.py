@@ -161,6 +161,10 @@ class Judging:
         """True when the symbol can be traded here."""
         return symbol in self._instruments
 
+    def lot(self, symbol: Symbol) -> Decimal:
+        """The step of a quantity in what is listed."""
+        return self._instruments[symbol].lot
+
     def leg(
         self, seat: Seat, order_id: OrderId, terms: Terms, *, actor: str, closing: bool = False
     ) -> OrderAccepted | OrderDenied:
