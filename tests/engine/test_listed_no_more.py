@@ -7,6 +7,7 @@ from decimal import Decimal
 from ordergate.core.orders.terms import TimeInForce
 from ordergate.core.refusals import Code, Refusal
 from tests.engine.stage import TRADER
+from tests.engine.test_key_bounds import SMALL
 from tests.engine.test_session_queue import OPENS, House
 
 
@@ -19,16 +20,17 @@ async def test_what_is_kept_of_an_instrument_that_is_listed_no_more_waits_and_ho
         await house.at(OPENS, price=None)
         assert house.status(order) == "held"
         assert "session queue" not in house.node.gate.readiness()
-        refused = await house.gate.replace(
-            TRADER,
-            order,
-            quantity=Decimal(2),
-            limit_price=None,
-            stop_price=None,
-            key=house.key(),
-            correlation="test",
-        )
-        assert isinstance(refused, Refusal)
-        assert refused.code is Code.UNKNOWN_INSTRUMENT
+        for who in (TRADER, SMALL):
+            refused = await house.gate.replace(
+                who,
+                order,
+                quantity=Decimal(2),
+                limit_price=None,
+                stop_price=None,
+                key=house.key(),
+                correlation="test",
+            )
+            assert isinstance(refused, Refusal)
+            assert refused.code is Code.UNKNOWN_INSTRUMENT
         await house.gate.cancel(TRADER, order, key=house.key(), correlation="test")
         await house.until(lambda: house.status(order) == "canceled")

@@ -64,7 +64,7 @@ def _would_turn_over(order: Order, position: Decimal) -> bool:
 
 def _is_unwanted(group: Group, order: Order, seen: Situation) -> bool:
     """Of one that came back to life when the flatten was over: it may close what is held, and no more."""
-    return group.cancel_requested or _would_turn_over(order, seen.held.get(order.terms.symbol, ZERO))
+    return group.cancel_requested or _would_turn_over(order, seen.held.get(_symbol(order, seen), ZERO))
 
 
 def _held(seen: Situation) -> list[Symbol]:

@@ -96,15 +96,16 @@ class KeyGuard:
             return None
         bounds, terms = asked.principal.bounds, order.terms
         symbol = asked.lane.books.names_of(terms.symbol)[0]
+        instrument = self._instruments.get(symbol)
         no = self._refuse_who(asked.principal, terms)
-        if no is None and bounds is not None:
+        if no is None and bounds is not None and instrument is not None:  # else nobody can replace it
             prices = (
                 command.limit_price or terms.limit_price,
                 command.stop_price or terms.stop_price,
                 self._judging.market_price(symbol),
             )
             no = refuse_use(bounds, symbol, terms.strategy) or refuse_value(
-                bounds, self._instruments[symbol], command.quantity or terms.quantity, prices
+                bounds, instrument, command.quantity or terms.quantity, prices
             )
         return no and self._noted(no, asked, symbol, terms.strategy)
 
