@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 
 import msgspec
 import pytest
 
 from ordergate.core.accounts.breaks import Action, Severity, State
-from ordergate.engine.answering.answers import BreakAnswer
+from ordergate.engine.accounts.lanes import WHYS_MAX
+from ordergate.engine.answering.answers import BreakAnswer, RunAsked
 from tests.engine.settling import (
     code,
     drift,
@@ -193,3 +195,17 @@ async def test_nobody_settles_what_is_not_theirs_to_see_or_to_change() -> None:
             asked = await stage.node.breaks.ask_run(principal, ACCOUNT, correlation="test")
             assert code(asked) == answer
         assert code(await resolve(stage, "brk-000000000000-00000000", Action.ADOPT)) == "not-found"
+
+
+async def test_who_asks_for_a_run_is_answered_however_many_reasons_there_are_for_it() -> None:
+    async with Stage() as stage:
+        for reason in range(WHYS_MAX):
+            stage.seat.suspect(f"reason {reason}")
+        asking = asyncio.ensure_future(
+            stage.node.breaks.ask_run(TRADER, ACCOUNT, correlation="test", wait_s=1000)
+        )
+        await stage.until(asking.done)
+        asked = asking.result()
+        assert isinstance(asked, RunAsked)
+        assert asked.run is not None
+        assert asked.run.result == "completed"

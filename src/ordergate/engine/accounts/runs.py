@@ -86,13 +86,23 @@ class Runs:
     def __init__(self) -> None:
         self._kept: deque[RunView] = deque(maxlen=RUNS_KEPT_MAX)
         self._count = 0
+        self._begun = 0
         self.completed: RunView | None = None
         self._awaited: list[asyncio.Future[None]] = []
 
     @property
     def count(self) -> int:
-        """How many runs there were in all."""
+        """The number of the latest run that has ended."""
         return self._count
+
+    @property
+    def begun(self) -> int:
+        """The number of the latest run that has begun, ended or not."""
+        return self._begun
+
+    def begins(self) -> None:
+        """One begins now: what is asked from here on is for the next one. Broken off, it has its number."""
+        self._begun += 1
 
     @property
     def latest(self) -> RunView | None:
@@ -101,11 +111,11 @@ class Runs:
     def newest_first(self) -> list[RunView]:
         return list(reversed(self._kept))
 
-    async def answering(self, why: str, after: int) -> RunView:
-        """The first run beyond the `after`th that was made for this reason. Bound it with a timeout."""
+    async def answering(self, after: int) -> RunView:
+        """The first run beyond the `after`th. Bound it with a timeout."""
         while True:
             for run in self._kept:
-                if why in run.why and number_of(run) > after:
+                if number_of(run) > after:
                     return run
             ended: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._awaited.append(ended)
@@ -122,7 +132,7 @@ class Runs:
         result: RunResult,
         trouble: str | None,
     ) -> RunView:
-        self._count += 1
+        self._count = self._begun
         shown = [_shown(item, sure=True) for item in tally.sure]
         shown += [_shown(item, sure=False) for item in tally.unsure]
         run = RunView(

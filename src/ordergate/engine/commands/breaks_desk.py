@@ -132,13 +132,13 @@ class BreakDesk:
         seat = self._lanes.get(account)
         if seat is None or not principal.may_on(Scope.ACCOUNTS_WRITE, account):
             return Refusal(Code.NOT_FOUND, f"there is no account {account}")
-        why, count, latest = f"asked by {principal.subject}", seat.runs.count, seat.runs.latest
-        seat.suspect(why)
+        begun, latest = seat.runs.begun, seat.runs.latest  # one under way may have looked already
+        seat.suspect(f"asked by {principal.subject}")
         log.info("reconciliation.asked", account=account, actor=principal.subject, correlation_id=correlation)
         run = None
         with contextlib.suppress(TimeoutError):
             if wait_s > 0:
-                run = await asyncio.wait_for(seat.runs.answering(why, count), wait_s)
+                run = await asyncio.wait_for(seat.runs.answering(begun), wait_s)
         return RunAsked(account_id=account, after=None if latest is None else latest.id, run=run)
 
     def runs(self, accounts: Sequence[AccountId]) -> list[RunView]:

@@ -108,6 +108,7 @@ class Reconciler:
     async def _whole(self, seat: Seat, whys: Sequence[str]) -> RunResult:
         """A run, however it ends, and its record."""
         seat.wake.clear()
+        seat.runs.begins()
         tally, began, started_at = Tally(), self._clock.monotonic(), self._clock.now()
         trouble: str | None = None
         try:
