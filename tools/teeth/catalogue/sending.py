@@ -172,7 +172,7 @@ MUTATIONS: Final = (
         id="lost-cancel-not-asked-again",
         what="a cancel that found no answer is not asked again",
         file="engine/reconciling/order_matching.py",
-        find="        overdue = order.cancel_requested and self.is_suspect(order)",
+        find="        overdue = self.is_suspect(order) and self.is_due(order)",
         put="        overdue = False",
     ),
 )

@@ -27,6 +27,7 @@ from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.accounts.quarantine import Quarantine
 from ordergate.engine.accounts.runs import Tally
 from ordergate.engine.reconciling.absences import Absences
+from ordergate.engine.reconciling.asked_again import AskedAgain
 from ordergate.engine.reconciling.rhythm import Rhythm
 from ordergate.engine.reconciling.successors import given_up_too_soon, identified
 from ordergate.engine.wire.asking import LOOKED_BACK, find_version
@@ -82,9 +83,11 @@ class OrderMatching:
         self._absences = Absences(
             dispatcher=dispatcher, clock=clock, settle_s=rhythm.settle_s, resend_s_max=rhythm.resend_s_max
         )
+        self._asked_again = AskedAgain()
 
     def forget_settled(self, seat: Seat) -> None:
         self._absences.forget_settled(seat)
+        self._asked_again.forget_settled(seat.lane.account, seat.lane.books)
 
     async def doubt_unanswered(self, seat: Seat) -> None:
         """An order that is durable, not being spoken of and unanswered was possibly sent."""
@@ -224,10 +227,17 @@ class OrderMatching:
 
     def ask_again(self, seat: Seat, order: Order) -> None:
         """A cancel that found the order still working is asked again: cancels are harmless."""
-        overdue = order.cancel_requested and self.is_suspect(order)
-        if overdue and not self._dispatcher.is_speaking_of(order.id):
+        overdue = self.is_suspect(order) and self.is_due(order)
+        if not overdue or self._dispatcher.is_speaking_of(order.id):
+            return
+        self._asked_again.asked(order, self._clock.monotonic())
+        if order.cancel_requested:
             with correlated(correlation_of(order)):
                 self._dispatcher.ask(seat, order.id, self._dispatcher.cancel_again(seat, order.id))
+
+    def is_due(self, order: Order) -> bool:
+        """False of one that was just asked about, and whose request the broker keeps pending."""
+        return self._asked_again.is_due(order, self._clock.monotonic())
 
     def is_suspect(self, order: Order) -> bool:
         """An order with a question open for longer than an answer takes."""

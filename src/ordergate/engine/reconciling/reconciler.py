@@ -158,7 +158,10 @@ class Reconciler:
         await seat.lane.ready.wait()
         await self._matching.doubt_unanswered(seat)
         waiting = await self._matching.durable(seat, seat.lane.books.waiting_orders())
-        suspects = {order.id: order for order in waiting if self._matching.is_suspect(order)}
+        due = (
+            order for order in waiting if self._matching.is_suspect(order) and self._matching.is_due(order)
+        )
+        suspects = {order.id: order for order in due}
         unshown = seat.watch.overdue(self._clock.monotonic(), self._rhythm.unshown_s)
         if len(unshown) > self._rhythm.finds_per_run_max:
             seat.suspect("orders have not shown on the stream")
