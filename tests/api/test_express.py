@@ -74,6 +74,20 @@ async def test_a_failed_commit_is_asked_for_again_with_the_same_key(served: Serv
     assert [key for _, _, key in quick.receipts] == ["an-express-key-07"]
 
 
+@pytest.mark.parametrize(
+    ("trouble", "status", "code"),
+    [("database_is_down", b"503", "unavailable"), ("breaks_down", b"500", "internal")],
+)
+async def test_whoever_cannot_be_asked_again_is_answered_all_the_same(
+    served: Served, quick: Books, trouble: str, status: bytes, code: str
+) -> None:
+    quick.next_commit_fails = True
+    setattr(quick, trouble, True)
+    answer = parts(await served.raw(place("an-express-key-14") + BODY))
+    assert answer[0].split()[1] == status
+    assert json.loads(answer[2])["code"] == code
+
+
 async def test_pipelined_orders_are_answered_in_their_order(served: Served, quick: Books) -> None:
     """The second is held back until the first is answered, whichever way it goes."""
     quick.kept = asyncio.Queue()

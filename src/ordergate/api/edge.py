@@ -125,15 +125,10 @@ class Edge:
         turned_away = self._turned_away(scope, began)
         try:
             await (turned_away or self._app)(scope, receive, send_marked)
-        except JournalUnavailable as fault:
-            log.warning("api.unavailable", why=str(fault))
-            await refused(NO_DATABASE, correlation)(scope, receive, send_marked)
-        except Exception:
-            # The last resort: a defect of ours answers as one, and the log has what happened.
-            log.exception("api.fault", method=scope["method"])
-            self._measures.faults.inc()
+        except Exception as fault:
+            no = self.met(fault, scope["method"])
             if not status and exchange.STATUS_KEY not in scope:
-                await refused(DEFECT, correlation)(scope, receive, send_marked)
+                await refused(no, correlation)(scope, receive, send_marked)
             elif not told:
                 raise
         seconds = self._clock.monotonic() - began
@@ -182,6 +177,15 @@ class Edge:
         if refused_as is not None:
             self._count_refused(refused_as)
         self._measures.answered(method, route, status, self._clock.monotonic() - began)
+
+    def met(self, fault: Exception, method: str) -> Refusal:
+        """What is told of a fault that is being handled. The last resort: the log has what happened."""
+        if isinstance(fault, JournalUnavailable):
+            log.warning("api.unavailable", why=str(fault))
+            return NO_DATABASE
+        log.exception("api.fault", method=method)
+        self._measures.faults.inc()
+        return DEFECT
 
     def marks(self, correlation: str) -> bytes:
         """The headers of every answer, as lines."""

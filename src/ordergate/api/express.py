@@ -82,9 +82,16 @@ class Express:
         task.add_done_callback(self._asked.discard)
 
     async def _again(self, asked: _Asked) -> None:
-        answer = await self._gate.place(
-            asked.principal, asked.terms, key=asked.key, correlation=asked.correlation
-        )
+        """Whatever comes of it is told: on this way nobody else would answer the request."""
+        bound = bind(asked.correlation)
+        try:
+            answer = await self._gate.place(
+                asked.principal, asked.terms, key=asked.key, correlation=asked.correlation
+            )
+        except Exception as fault:
+            answer = self._edge.met(fault, METHOD)
+        finally:
+            unbind(bound)
         self.tell(asked, answer)
 
     def tell(self, asked: _Asked, answer: Answer | Refusal) -> None:
