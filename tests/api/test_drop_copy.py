@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from ordergate.api.app import ApiDeps, create_app
+from ordergate.api.cursors import cursor_of
 from ordergate.api.stream import frames
 from ordergate.api.stream.actions import FollowCopy, LeaveCopy, Send
 from ordergate.core.access import Scope
@@ -126,6 +127,28 @@ async def test_a_number_that_was_never_given_is_said_and_so_is_a_store_that_is_a
         copies.away = True
         await talk.send(type="drop_copy.subscribe", id="2")
         assert (await talk.until("error", id="2"))["code"] == "unavailable"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "after=2",
+        f"cursor={cursor_of('drop-copy', '2')}",
+        f"cursor={cursor_of('drop-copy', 'two')}",
+        f"cursor={cursor_of('drop-copy', '9' * 200)}",
+    ],
+)
+async def test_whoever_goes_on_after_a_number_that_was_never_given_is_refused(
+    deps: ApiDeps, copies: MemorySurveillance, query: str
+) -> None:
+    """As after a restore from an older backup: what is given that number next must not be passed over."""
+    await keep(copies, ACCOUNT, 1)
+    transport = httpx.ASGITransport(create_app(deps))
+    headers = {"authorization": f"Bearer {TRADER}"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway", headers=headers) as client:
+        assert (await client.get("/v1/drop-copy?after=1")).status_code == 200
+        answer = await client.get(f"/v1/drop-copy?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalid")
 
 
 def test_the_stream_wants_the_scope_and_a_token_that_lost_it_hears_no_more() -> None:

@@ -74,7 +74,7 @@ class DropCopyOfStream:
             newest = await self._drop_copy.newest()
         number = newest if action.after is None else action.after
         if number > newest:
-            no = Refusal(Code.INVALID, f"the drop copy has no number {number}: its last is {newest}")
+            no = never_given(number, newest)
             self._tell(Send(frames.error(no, action.frame_id), no.code))
             return
         self._tell(Send(frames.subscribed_copy(number, action.frame_id)))
@@ -87,3 +87,8 @@ class DropCopyOfStream:
             await self._outbox.wait_drained()
             if len(page) < PAGE:
                 await self._clock.sleep(LOOK_S)
+
+
+def never_given(number: int, newest: int) -> Refusal:
+    """Whoever goes on after one of the future, as after a restore, would miss everything up to it."""
+    return Refusal(Code.INVALID, f"the drop copy has no number {number}: its last is {newest}")
