@@ -24,6 +24,7 @@ from ordergate.core.ids import Env
 from ordergate.journal.audit_log import PostgresAuditLog
 from ordergate.journal.migrate import migrate
 from ordergate.journal.postgres import PostgresJournal
+from ordergate.journal.views import PostgresViews
 from ordergate.security.keys import notes as note_keys
 from ordergate.security.keys.local import open_keys
 from ordergate.security.migrations import identity_migrations
@@ -339,6 +340,21 @@ async def test_after_a_restore_a_person_lets_the_log_go_on_and_that_is_recorded(
     await checkpointer(log, sink, HandClock(), keys=keys)._begin()
     await log.close()
     assert (folder / NEWEST).is_file()
+
+
+async def test_after_a_restore_no_client_goes_on_where_it_was(settings: Settings, database: str) -> None:
+    """Other events get the numbers that it has seen: only another name of the stream tells it so."""
+    await migrate(database, also=identity_migrations())
+    await write_log(settings, database)
+    views = await PostgresViews.connect(database)
+    told = await views.snapshot(ALICE)
+    await asyncio.to_thread(proofs.go_on, settings, "anna", "a drill", datetime(2026, 1, 5, tzinfo=UTC))
+    now = await views.snapshot(ALICE)
+    await views.close()
+    assert told is not None
+    assert now is not None
+    assert now.seq == told.seq
+    assert now.stream_id != told.stream_id
 
 
 async def test_a_published_line_that_cannot_be_read_is_said_in_a_sentence(

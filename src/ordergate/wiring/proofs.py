@@ -23,7 +23,7 @@ from ordergate.audit.notes import Checkpoint
 from ordergate.audit.tree import Frontier, consistency_proof, inclusion_proof
 from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
-from ordergate.journal import chain
+from ordergate.journal import chain, streams
 from ordergate.journal.audit_log import PostgresAuditLog, Record
 from ordergate.security.keys import notes as note_keys
 from ordergate.security.postgres import connected
@@ -223,7 +223,8 @@ def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]
     """Let the log go on from what the database has, although more was published. Raises CannotStart.
 
     For a database that was put back to an earlier state on purpose. What was published is set aside, not
-    deleted, and the decision is recorded like a change of identity. The files that were set aside.
+    deleted, and the decision is recorded like a change of identity; clients start over with a snapshot. The
+    files that were set aside.
     """
     folder = folder_of(settings)
     files = [folder / name for name in (NEWEST, EVERY) if (folder / name).is_file()]
@@ -235,6 +236,7 @@ def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]
     async def note() -> None:
         async with reached(of(settings)) as dsn, connected(settings.environment, dsn) as store:
             await store.note("audit_log", "go_on", newest.origin, facts)
+            await streams.begin_anew(dsn)
 
     try:
         asyncio.run(note())

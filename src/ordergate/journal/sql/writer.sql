@@ -93,6 +93,9 @@ values ($1, 1, 0, $2, gen_random_uuid()::text)
 on conflict (account) do update set epoch = s.epoch + 1
 returning epoch, head, last_hash, stream_id
 
+-- name: begin_streams_anew
+update account_stream set stream_id = gen_random_uuid()::text
+
 -- name: account_stands
 select epoch, head from account_stream where account = $1
 
