@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from unittest.mock import Mock
 
+import msgspec
 import pytest
 
 from ordergate.core.ids import AccountId
@@ -17,7 +18,7 @@ from ordergate.core.risk.policy import Policy
 from ordergate.core.risk.rules import Reach, Rule
 from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.limits import in_force
-from tests.engine.stage import ES, INSTRUMENT, LIMITS, HandClock, Stage
+from tests.engine.stage import ES, INSTRUMENT, LIMITS, START, HandClock, Stage
 
 LEFT, RIGHT = AccountId("P-LEFT"), AccountId("P-RIGHT")
 
@@ -32,11 +33,12 @@ class Room:
             lane = cast("Any", SimpleNamespace(account=account))
             self.lanes.add(Seat(lane, stage.seat.broker, None, stage.seat.freshness))
         subjects = {account: Subject(account, "default") for account in (LEFT, RIGHT)}
+        self.clock = HandClock()
         self.in_force = in_force.LimitsInForce(
             self.lanes,
             subjects,
             {ES: INSTRUMENT},
-            HandClock(),
+            self.clock,
             on_change=lambda seat: self.told.append(seat.lane.account),
         )
 
@@ -101,6 +103,19 @@ async def test_who_loses_the_only_rule_of_the_accounts_own_has_no_limits(room: R
     assert room.follow(own(RIGHT)) == [LEFT]
     assert room.in_force.of(LEFT).limits is None
     assert room.in_force.of(RIGHT).limits is not None
+
+
+async def test_a_rule_that_a_clock_set_forward_had_ended_holds_again_once_it_is_set_back(room: Room) -> None:
+    ends = START + timedelta(minutes=30)
+    tight = msgspec.structs.replace(firm(max_open_orders=0), effective_to=ends)
+    room.follow(own(LEFT), own(RIGHT), tight)
+    room.clock.wrong_by = timedelta(hours=1)
+    room.in_force.tick()
+    room.clock.wrong_by = timedelta(0)
+    room.in_force.tick()
+    limits = room.in_force.of(LEFT).limits
+    assert limits is not None
+    assert limits.max_open_orders == 0
 
 
 async def test_a_rule_on_a_person_narrows_while_it_is_there(room: Room) -> None:

@@ -102,6 +102,7 @@ class LimitsInForce:
         self._compiled: dict[AccountId, Compiled] = {}
         self._rules_of: dict[AccountId, tuple[Rule, ...]] = {}
         self._next: datetime | None = None
+        self._as_of: datetime | None = None
 
     def of(self, account: AccountId) -> Compiled:
         return self._compiled.get(account, UNREAD)
@@ -134,16 +135,20 @@ class LimitsInForce:
         self._compile(self._clock.now())
 
     def tick(self) -> None:
-        """Time passes: what has begun or ended since is in force, or no longer."""
+        """Time passes: what has begun or ended since is in force, or no longer.
+
+        Where the clock was set back, so is what it had begun or ended too early.
+        """
         now = self._clock.now()
-        if self._next is not None and now >= self._next:
+        has_come = self._next is not None and now >= self._next
+        if has_come or (self._as_of is not None and now < self._as_of):
             self._compile(now)
 
     def _compile(self, now: datetime) -> None:
         """Only whoever has other rules than before: a change to one account costs the others nothing."""
         rules = tuple(self._policy.rules.values())
         later = moments(rules, now)[1:]
-        self._next = later[0] if later else None
+        self._next, self._as_of = later[0] if later else None, now
         own, shared = _apart(rule for rule in rules if rule.is_in_effect(now))
         for seat in self._lanes:
             its = (*own.get(seat.lane.account, ()), *shared)
