@@ -101,3 +101,15 @@ def test_a_wait_is_not_seen_by_programs(
     monkeypatch.setenv("FORCE_COLOR", "1")
     stand_in(monkeypatch, httpx.Response(200, json=told), module=module)
     assert shown not in ordergate(*words, "--json").err
+
+
+@pytest.mark.parametrize("order", ["../orders?account_id=P-DEMO", "?account_id=P-DEMO", "P-1/resolve", ""])
+@pytest.mark.parametrize("command", [("cancel",), ("show",), ("replace", "--limit", "1")])
+def test_what_is_no_id_asks_the_gateway_for_nothing(
+    command: tuple[str, ...], order: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One order's cancel was that of every order of the account, by an id that led up the path."""
+    asked = stand_in(monkeypatch, answer("working"))
+    said = ordergate("orders", command[0], order, *command[1:])
+    assert (said.code, asked) == (2, [])
+    assert "is an id" in said.err

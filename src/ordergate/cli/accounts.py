@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ordergate.cli import tables
 from ordergate.cli.client import PAGE, gateway
-from ordergate.cli.options import Account, AsJson, Limit, ProfileFile
+from ordergate.cli.options import Account, AsJson, Limit, ProfileFile, an_id
 from ordergate.cli.output import progress, show, to_programs
 
 app = typer.Typer(invoke_without_command=True, help="Accounts and their balances.")
@@ -30,7 +30,9 @@ def accounts(context: typer.Context, profile: ProfileFile = None, as_json: AsJso
 
 @app.command("show")
 def show_(
-    account: Annotated[str | None, typer.Argument(help="Instead of the profile's account.")] = None,
+    account: Annotated[
+        str | None, typer.Argument(help="Instead of the profile's account.", callback=an_id)
+    ] = None,
     profile: ProfileFile = None,
     as_json: AsJson = False,
 ) -> None:

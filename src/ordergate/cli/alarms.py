@@ -11,7 +11,7 @@ from rich.text import Text
 from ordergate.cli import tables
 from ordergate.cli.client import GatewayClient, gateway
 from ordergate.cli.exits import ExitCode
-from ordergate.cli.options import AsJson, Limit, ProfileFile
+from ordergate.cli.options import AsJson, Limit, ProfileFile, an_id
 from ordergate.cli.output import show
 from ordergate.core.accounts.alarms import AlarmNature
 
@@ -21,7 +21,9 @@ ALARMS: Final = "/v1/alarms"
 def alarms(
     *,
     nature: Annotated[AlarmNature | None, typer.Option(case_sensitive=False, help="Only these.")] = None,
-    account: Annotated[str | None, typer.Option("--account", help="Only this account's.")] = None,
+    account: Annotated[
+        str | None, typer.Option("--account", help="Only this account's.", callback=an_id)
+    ] = None,
     limit: Limit = 100,
     profile: ProfileFile = None,
     as_json: AsJson = False,

@@ -11,7 +11,7 @@ from rich.text import Text
 from ordergate.cli import tables
 from ordergate.cli.client import gateway
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import Account, AsJson, Key, Limit, OnlyAccount, ProfileFile
+from ordergate.cli.options import Account, AsJson, Key, Limit, OnlyAccount, ProfileFile, an_id
 from ordergate.cli.output import show, waiting
 from ordergate.core.accounts.breaks import Action, Severity, State
 
@@ -21,7 +21,7 @@ BREAKS = "/v1/reconciliation/breaks"
 RUNS = "/v1/reconciliation/runs"
 WAIT_S = 30
 
-BreakId = Annotated[str, typer.Argument(help="The break's id, as `breaks list` showed it.")]
+BreakId = Annotated[str, typer.Argument(help="The break's id, as `breaks list` showed it.", callback=an_id)]
 
 
 @app.command("list")

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Group as Lines
 
-from ordergate.cli import tables
+from ordergate.cli import outcomes, tables
 from ordergate.cli.client import PAGE, GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import Account, AsJson, Key, Limit, OnlyAccount, ProfileFile, decimal_number
+from ordergate.cli.options import Account, AsJson, Key, Limit, OnlyAccount, ProfileFile, an_id, decimal_number
 from ordergate.cli.output import progress, show, waiting
 from ordergate.core.orders.terms import Side, TimeInForce
 
@@ -20,7 +20,7 @@ app = typer.Typer(no_args_is_help=True, help="Orders that belong together: brack
 
 LOOK_EVERY_S: Final = 0.25
 
-GroupId = Annotated[str, typer.Argument(help="The group's id, as `place` showed it.")]
+GroupId = Annotated[str, typer.Argument(help="The group's id, as `place` showed it.", callback=an_id)]
 
 
 class Kind(StrEnum):
@@ -145,8 +145,8 @@ def flatten(
             group = _until_ended(client, group, wait)
     _show(group, as_json)
     is_done = group["status"] == "ended" and group["reason"] == "completed"
-    if wait and not is_done:
-        raise typer.Exit(ExitCode.REFUSED)
+    how = f"not done in {wait} s, and goes on" if group["status"] == "active" else group["reason"]
+    outcomes.refuse_if(bool(wait) and not is_done, f"the flatten is {how}")
 
 
 def _until_ended(client: GatewayClient, group: Any, wait_s: int) -> Any:

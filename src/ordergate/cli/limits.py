@@ -12,7 +12,7 @@ from rich.text import Text
 from ordergate.cli import limit_tables, tables
 from ordergate.cli.client import GatewayClient, gateway
 from ordergate.cli.exits import ExitCode, Stopped
-from ordergate.cli.options import Account, AsJson, OnlyAccount, ProfileFile
+from ordergate.cli.options import Account, AsJson, OnlyAccount, ProfileFile, an_id
 from ordergate.cli.output import show
 from ordergate.cli.terms import (
     ClientOrderId,
@@ -37,14 +37,18 @@ LIMITS = "/v1/risk/limits"
 CHANGES = "/v1/risk/changes"
 
 File = Annotated[Path, typer.Argument(help="A YAML file with `rules`.")]
-ChangeId = Annotated[str, typer.Argument(help="The change's id, as `limits pending` showed it.")]
+ChangeId = Annotated[
+    str, typer.Argument(help="The change's id, as `limits pending` showed it.", callback=an_id)
+]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is journalled with your name.")]
 Prune = Annotated[bool, typer.Option("--prune", help="Remove the rules that the file does not have.")]
 
 
 @app.command("show")
 def show_(
-    rule: Annotated[str | None, typer.Argument(help="One rule, whole; by default all of them.")] = None,
+    rule: Annotated[
+        str | None, typer.Argument(help="One rule, whole; by default all of them.", callback=an_id)
+    ] = None,
     profile: ProfileFile = None,
     as_json: AsJson = False,
 ) -> None:

@@ -17,6 +17,9 @@ JSON_KEY: Final = "ordergate.json"
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,9})?")  # as the API takes it
 
 
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}")  # of whatever a path names
+
+
 def _remember_json(context: typer.Context, value: bool) -> bool:
     if value:
         context.meta[JSON_KEY] = True
@@ -27,8 +30,21 @@ def decimal_number(param: typer.CallbackParam, value: str | None) -> str | None:
     """The value as it was given, once it is one that an order can have. Raises Stopped."""
     if value is None or _DECIMAL.fullmatch(value):
         return value
-    name = param.opts[0] if param.param_type_name == "option" else f"the {param.name}"
-    raise Stopped(ExitCode.USAGE, f"{name} must be a decimal number such as 1 or 0.5, not {value!r}")
+    raise Stopped(ExitCode.USAGE, f"{_named(param)} must be a decimal number such as 1 or 0.5, not {value!r}")
+
+
+def an_id(param: typer.CallbackParam, value: str | None) -> str | None:
+    """The value as it was given, once nothing in it could lead a request to another thing. Raises Stopped.
+
+    `../orders?account_id=P-DEMO` in the place of one order's id would be every order of the account.
+    """
+    if value is None or _ID.fullmatch(value):
+        return value
+    raise Stopped(ExitCode.USAGE, f"{_named(param)} is an id, not {value!r}")
+
+
+def _named(param: typer.CallbackParam) -> str:
+    return param.opts[0] if param.param_type_name == "option" else f"the {param.name}"
 
 
 AsJson = Annotated[
@@ -57,14 +73,18 @@ EndLogins = Annotated[
         "--end-logins/--keep-logins", help="End every login the person had before, and what it led to."
     ),
 ]
-Account = Annotated[str | None, typer.Option("--account", help="Instead of the profile's account.")]
+Account = Annotated[
+    str | None, typer.Option("--account", help="Instead of the profile's account.", callback=an_id)
+]
 OnlyAccount = Annotated[
     str | None,
     typer.Option(
-        "--account", help="Only this account's; without it, those of every account that we may see."
+        "--account",
+        help="Only this account's; without it, those of every account that we may see.",
+        callback=an_id,
     ),
 ]
-OrderId = Annotated[str, typer.Argument(help="The order's id, as `place` showed it.")]
+OrderId = Annotated[str, typer.Argument(help="The order's id, as `place` showed it.", callback=an_id)]
 Key = Annotated[
     str | None,
     typer.Option(

@@ -18,7 +18,7 @@ from ordergate.cli.client import tell as say
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.following import Event, Joined, Lost, Position, Reset, follow
 from ordergate.cli.following import News as StreamNews
-from ordergate.cli.options import Account, AsJson, ProfileFile
+from ordergate.cli.options import Account, AsJson, ProfileFile, an_id
 from ordergate.cli.output import people, to_programs
 from ordergate.core.orders.lifecycle import FINAL
 
@@ -39,7 +39,9 @@ _Tell = Callable[[News], None]
 
 
 def watch(
-    order_id: Annotated[str | None, typer.Argument(help="One order, from its first event on.")] = None,
+    order_id: Annotated[
+        str | None, typer.Argument(help="One order, from its first event on.", callback=an_id)
+    ] = None,
     *,
     until_final: Annotated[bool, typer.Option(help="End when that order can change no more.")] = False,
     after: Annotated[
