@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
 import pytest
+import typer
 
+from ordergate.cli.main import app
 from tests.cli.asking import ordergate
 from tests.cli.scripted import stand_in
 
@@ -113,3 +116,27 @@ def test_what_is_no_id_asks_the_gateway_for_nothing(
     said = ordergate("orders", command[0], order, *command[1:])
     assert (said.code, asked) == (2, [])
     assert "is an id" in said.err
+
+
+def test_a_flatten_that_is_not_done_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    group: dict[str, Any] = {
+        "id": "PG-1", "type": "flatten", "status": "ended", "reason": "leg-refused", "symbol": None,
+        "quantity": None, "to_exit": None, "exited": None, "mark": None, "legs": [], "orders": [],
+    }  # fmt: skip
+    stand_in(monkeypatch, httpx.Response(202, json=group), module="groups")
+    said = ordergate("flatten", "--wait", "1")
+    assert (said.code, said.err) == (1, "ordergate: the flatten is leg-refused\n")
+
+
+def test_every_command_that_ends_by_itself_can_speak_to_programs() -> None:
+    root: Any = typer.main.get_command(app)
+    silent = {name for name, params in commands(root) if "as_json" not in params and "_as_json" not in params}
+    assert silent == {"run", "serve", "venue"}
+
+
+def commands(group: Any, within: str = "") -> Iterator[tuple[str, set[str]]]:
+    for name, one in group.commands.items():
+        if hasattr(one, "commands"):
+            yield from commands(one, f"{within}{name} ")
+        else:
+            yield f"{within}{name}", {param.name for param in one.params}

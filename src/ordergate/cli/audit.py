@@ -77,6 +77,7 @@ def prove(
     to: ToFile = None,
     config: ConfigFile = None,
     data_dir: DataDir = DATA_DIR,
+    as_json: AsJson = False,
 ) -> None:
     """Prove that an event is in the signed log, or that the log only grew since a checkpoint."""
     from ordergate.wiring import databases, proofs
@@ -89,10 +90,13 @@ def prove(
     else:
         sentence = "say which event, as its account and its number, or --since a checkpoint"
         raise Stopped(ExitCode.USAGE, sentence)
-    if to is None:
+    if to is not None:
+        to.write_text(proof, encoding="utf-8")
+    if as_json:
+        to_programs({"proof": proof} if to is None else {"file": str(to)})
+    elif to is None:
         people().print(Text(proof), soft_wrap=True, end="")
     else:
-        to.write_text(proof, encoding="utf-8")
         people().print(f"the proof is in {to}")
 
 
@@ -124,12 +128,17 @@ def key(
     every: Annotated[
         bool, typer.Option("--all", help="Every key that the log has had, the first one first.")
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """The public key that checkpoints are signed with, in one line: give it to whoever verifies."""
     from ordergate.wiring import databases, proofs
 
     keys = proofs.keys_of(databases.settings_of(config, data_dir))
-    for one in keys if every else keys[-1:]:
+    shown = keys if every else keys[-1:]
+    if as_json:
+        to_programs({"keys": shown})
+        return
+    for one in shown:
         people().print(Text(one), soft_wrap=True)
 
 
@@ -183,6 +192,7 @@ def drop_copy(
     limit: Limit = 1_000,
     config: ConfigFile = None,
     data_dir: DataDir = DATA_DIR,
+    _as_json: AsJson = False,
 ) -> None:
     """Show the drop copy: one JSON object on each line, numbered without gaps."""
     from ordergate.wiring import databases, exports
@@ -220,6 +230,7 @@ def state(
     seq: Annotated[int, typer.Argument(min=0, help="After which of its events.")],
     config: ConfigFile = None,
     data_dir: DataDir = DATA_DIR,
+    _as_json: AsJson = False,
 ) -> None:
     """Show an account as it stood after one of its past events, as JSON."""
     from ordergate.wiring import databases, records
