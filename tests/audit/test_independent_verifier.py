@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
+import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -30,7 +31,7 @@ from ordergate.security.keys.local import open_keys
 from ordergate.security.migrations import identity_migrations
 from ordergate.security.postgres import connected
 from ordergate.wiring import proofs
-from ordergate.wiring.settings import Settings, parse
+from ordergate.wiring.settings import CannotStart, Settings, parse
 from tests.audit.logs import Author, HandClock, checkpointer
 from tests.dose import dose
 from tests.journal.making import ALICE
@@ -317,6 +318,18 @@ async def test_our_own_verification_agrees(settings: Settings, database: str) ->
     assert any("not signed by the key" in one for one in found.problems)
 
 
+async def lose_the_newest(database: str) -> None:
+    """As a backup from before the last checkpoint would."""
+    connection = await asyncpg.connect(database)
+    for table in ("audit_checkpoint", "audit_range"):
+        await connection.execute(f"alter table {table} disable trigger user")
+    signed = await connection.fetchval("select max(size) from audit_checkpoint")
+    await connection.execute("delete from audit_checkpoint where size = $1", signed)
+    before = await connection.fetchval("select max(size) from audit_checkpoint")
+    await connection.execute("delete from audit_range where first_index >= $1", before)
+    await connection.close()
+
+
 async def test_after_a_restore_a_person_lets_the_log_go_on_and_that_is_recorded(
     settings: Settings, database: str
 ) -> None:
@@ -324,6 +337,9 @@ async def test_after_a_restore_a_person_lets_the_log_go_on_and_that_is_recorded(
     await write_log(settings, database)
     folder = settings.data_dir / "audit"
     at = datetime(2026, 1, 5, 15, tzinfo=UTC)
+    with pytest.raises(CannotStart, match="nothing is lost"):
+        await asyncio.to_thread(proofs.go_on, settings, "anna", "a slip", at)
+    await lose_the_newest(database)
     aside = await asyncio.to_thread(proofs.go_on, settings, "anna", "a drill", at)
     assert [Path(one).name for one in aside] == [
         "checkpoint.set-aside-20260105T150000Z",

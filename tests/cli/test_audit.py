@@ -72,6 +72,17 @@ def test_a_file_that_cannot_be_used_is_a_sentence(
     assert said.err.startswith("ordergate: ")
 
 
+def test_a_log_that_lost_nothing_is_not_torn(desk: Desk) -> None:
+    """What was published would be set aside, and a witness could not follow any more."""
+    desk.filled("AAPL", "buy", "1")
+    folder = desk.home.data_dir / "audit"
+    wait_until((folder / "checkpoint").is_file, "a checkpoint")
+    said = ordergate("audit", "go-on", "--reason", "a slip", "--data-dir", str(desk.home.data_dir))
+    assert (said.code, said.out) == (5, "")
+    assert "nothing is lost" in said.err
+    assert not list(folder.glob("*.set-aside-*"))
+
+
 def test_an_account_is_shown_as_it_once_stood(desk: Desk) -> None:
     order = desk.filled("AAPL", "buy", "2")
     events = desk.get("orders", "events", order["id"])["events"]

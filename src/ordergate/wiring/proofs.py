@@ -231,6 +231,8 @@ def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]
     if not files:
         raise CannotStart(f"nothing was published in {folder}: there is nothing to decide")
     newest = notes.parse_checkpoint(notes.parse_note((folder / NEWEST).read_text(encoding="utf-8")).text)
+    if _on(settings, lambda log: _grew_from(log, newest)):
+        raise CannotStart("the database has all that was published: nothing is lost, and nothing to decide")
     facts = {"reason": reason, "who": who, "published": f"{newest.size} records, {newest.root.hex()}"}
 
     async def note() -> None:
@@ -244,6 +246,14 @@ def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]
         return [str(file.rename(file.with_name(f"{file.name}.set-aside-{stamp}"))) for file in files]
     except (Fault, OSError) as error:
         raise CannotStart(str(error)) from error
+
+
+async def _grew_from(log: PostgresAuditLog, checkpoint: Checkpoint) -> bool:
+    seals, _ = await _seals(log, checkpoint.size)
+    tree = Frontier()
+    for seal in seals[: checkpoint.size]:
+        tree.add(seal)
+    return (tree.size, tree.root()) == (checkpoint.size, checkpoint.root)
 
 
 async def _seals(
