@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import re
 import secrets
 import subprocess
 import sys
@@ -152,6 +153,7 @@ def _settings(folder: Path, port: int, admin_port: int, venue_url: str) -> Setti
     if not file.exists():
         plain = demo.gateway_plain(folder, port=port, venue_url=venue_url)
         _write(file, yaml.safe_dump(plain, sort_keys=False))
+    _keep_addresses(file, port, venue_url)
     plain = read_yaml(file)
     try:
         plain["port"], plain["admin_port"] = port, admin_port
@@ -160,6 +162,20 @@ def _settings(folder: Path, port: int, admin_port: int, venue_url: str) -> Setti
     except (KeyError, TypeError) as error:
         raise CannotStart(f"{file} has no broker called `venue`: mend it, or move it away") from error
     return parse(plain, str(file))
+
+
+def _keep_addresses(file: Path, port: int, venue_url: str) -> None:
+    """Where this start is, for every command that reads the file. All else in it stays as it is."""
+    plain = read_yaml(file)
+    try:
+        before, url = plain["port"], plain["brokers"]["venue"]["url"]
+    except (KeyError, TypeError):
+        return  # they are written otherwise, or not at all
+    text = file.read_text(encoding="utf-8")
+    kept = re.sub(rf"(?m)^port: {before}$", f"port: {port}", text)
+    kept = re.sub(rf"(?m)^( +url: ){re.escape(str(url))}$", rf"\g<1>{venue_url}", kept)
+    if kept != text:
+        _write(file, kept)
 
 
 @contextmanager
