@@ -165,3 +165,10 @@ def test_keys_are_rotated_beside_a_running_gateway(desk: Desk) -> None:
     emergency = ordergate("keys", "rotate", "tokens", "--emergency", "--json", "--data-dir", data_dir)
     assert emergency.code == 0, emergency.err
     wait_until(lambda: published() == {emergency.json["kid"]}, "the old keys to be gone")
+
+
+@pytest.mark.parametrize("amount", ["abc", "nan", "1e9"])
+def test_a_bound_that_is_no_amount_is_a_sentence(amount: str) -> None:
+    said = ordergate("clients", "add", "algo", "--account", "P-DEMO", "--max-notional", amount)
+    assert (said.code, said.out) == (2, "")
+    assert "--max-notional must be a decimal number" in said.err

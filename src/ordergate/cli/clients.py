@@ -16,7 +16,7 @@ import typer
 from ordergate.cli import files, tables
 from ordergate.cli.exits import ExitCode, Stopped
 from ordergate.cli.loopback import REDIRECT
-from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir
+from ordergate.cli.options import DATA_DIR, AsJson, ConfigFile, DataDir, decimal_number
 from ordergate.cli.output import people, show, to_programs, waiting
 from ordergate.cli.profiles import Profile
 from ordergate.core.access import OF_ACCESS, SCOPES_OF, KeyBounds, Role, Scope, Sender
@@ -66,7 +66,8 @@ def add(
         list[str] | None, typer.Option("--strategy", help="Only orders of this one; may be repeated.")
     ] = None,
     notional_max: Annotated[
-        str | None, typer.Option("--max-notional", help="Only orders worth so much at most.")
+        str | None,
+        typer.Option("--max-notional", help="Only orders worth so much at most.", callback=decimal_number),
     ] = None,
     network: Annotated[
         list[str] | None,
