@@ -23,6 +23,7 @@ TEST_SLEEP_S_MAX: Final = 0.1
 BROAD_EXCEPT: Final[Mapping[str, str]] = {
     "src/ordergate/api/protocols.py": "a parser's callback must not raise; the long way meets the same",
     "src/ordergate/api/edge.py": "our own defect must answer as a defect, once, and be logged",
+    "src/ordergate/api/express.py": "on its short way nobody but itself would answer the request",
     "src/ordergate/core/risk/judge.py": "fail closed: a control that breaks has not passed",
     "src/ordergate/simulation/loop.py": "a loop outlives what its callbacks raise, as asyncio's own does",
     "src/ordergate/journal/writer.py": "ended, it would keep the fence and write nothing: it begins anew",
