@@ -58,6 +58,14 @@ def test_a_gateway_that_is_not_there_ends_with_three(elsewhere: Path, desk: Desk
     assert said.err.count("\n") == 1
 
 
+def test_who_cannot_reach_a_gateway_to_stop_it_is_told_another_way(elsewhere: Path, desk: Desk) -> None:
+    away = {**profile_of(desk.home), "base_url": "http://127.0.0.1:9", "token_url": "http://127.0.0.1:9/t"}
+    (elsewhere / "away.json").write_text(json.dumps(away), encoding="utf-8")
+    said = ordergate("kill", "engage", "--reason", "it runs away", "--profile", "away.json")
+    assert said.code == 3
+    assert "ordergate kill engage --local" in said.err
+
+
 def test_a_stream_that_is_not_there_ends_with_three(elsewhere: Path, desk: Desk) -> None:
     away = {**profile_of(desk.home), "stream_url": "ws://127.0.0.1:9/v1/stream"}
     (elsewhere / "away.json").write_text(json.dumps(away), encoding="utf-8")

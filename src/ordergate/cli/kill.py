@@ -24,6 +24,7 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; it is journalled.")]
 OfLevel = Annotated[Level, typer.Option("--level", help="What to stop.")]
 Target = Annotated[str | None, typer.Option("--target", help="Which one of the level; none for `global`.")]
 
+_WITHOUT_IT: Final = "on its machine, `ordergate kill engage --local` stops without it"
 _SHOWN: Final = ("level", "target", "grade", "actor", "since", "reason", "trip", "orders_left")
 
 
@@ -70,8 +71,13 @@ def engage(
         )
         return
     asked = {"grade": grade.value, "reason": reason, **_place(level, target)}
-    with gateway(profile) as client:
-        told = client.send("POST", "/v1/kill-switch", asked)
+    try:
+        with gateway(profile) as client:
+            told = client.send("POST", "/v1/kill-switch", asked)
+    except Stopped as stopped:
+        if stopped.code is not ExitCode.UNREACHABLE:
+            raise
+        raise Stopped(stopped.code, f"{stopped.sentence}; {_WITHOUT_IT}") from stopped
     _show(told, as_json)
 
 
