@@ -107,9 +107,10 @@ def go_on(
     data_dir: DataDir = DATA_DIR,
     as_json: AsJson = False,
 ) -> None:
-    """After a restore from an older backup: let the log go on from what the database has.
+    """After a restore from an older backup: let the log and the streams go on from what the database has.
 
-    What was published is set aside and kept. Whoever holds a checkpoint of the lost time sees the break.
+    What was published and is lost is set aside and kept. Whoever holds a checkpoint of the lost time sees the
+    break. Clients start over with a snapshot.
     """
     from ordergate.wiring import databases, proofs
 
@@ -118,7 +119,8 @@ def go_on(
     if as_json:
         to_programs({"set_aside": aside})
     else:
-        people().print("set aside: " + ", ".join(aside))
+        people().print("set aside: " + ", ".join(aside) if aside else "nothing that was published is lost")
+        people().print("every stream begins anew: clients start over with a snapshot")
 
 
 @app.command()

@@ -220,32 +220,41 @@ def prove_growth(settings: Settings, earlier: str) -> str:
 
 
 def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]:
-    """Let the log go on from what the database has, although more was published. Raises CannotStart.
+    """Let all go on from what the database has, that was put back to an earlier state on purpose.
 
-    For a database that was put back to an earlier state on purpose. What was published is set aside, not
-    deleted, and the decision is recorded like a change of identity; clients start over with a snapshot. The
-    files that were set aside.
+    Every stream begins anew, so that clients start over with a snapshot. Where more was published than the
+    database has, that is set aside, not deleted: the files. Who decided it is recorded like a change of
+    identity. Raises CannotStart.
     """
     folder = folder_of(settings)
-    files = [folder / name for name in (NEWEST, EVERY) if (folder / name).is_file()]
-    if not files:
-        raise CannotStart(f"nothing was published in {folder}: there is nothing to decide")
-    newest = notes.parse_checkpoint(notes.parse_note((folder / NEWEST).read_text(encoding="utf-8")).text)
-    if _on(settings, lambda log: _grew_from(log, newest)):
-        raise CannotStart("the database has all that was published: nothing is lost, and nothing to decide")
-    facts = {"reason": reason, "who": who, "published": f"{newest.size} records, {newest.root.hex()}"}
+    newest = _newest_published(folder)
+    is_lost = newest is not None and not _on(settings, lambda log: _grew_from(log, newest))
+    said = "nothing" if newest is None else f"{newest.size} records, {newest.root.hex()}"
+    facts = {"reason": reason, "who": who, "published": said, "set_aside": "yes" if is_lost else "no"}
 
     async def note() -> None:
         async with reached(of(settings)) as dsn, connected(settings.environment, dsn) as store:
-            await store.note("audit_log", "go_on", newest.origin, facts)
+            await store.note("audit_log", "go_on", settings.log_origin, facts)
             await streams.begin_anew(dsn)
 
     try:
         asyncio.run(note())
-        stamp = now.strftime("%Y%m%dT%H%M%SZ")
-        return [str(file.rename(file.with_name(f"{file.name}.set-aside-{stamp}"))) for file in files]
+        return list(_set_aside(folder, now)) if is_lost else []
     except (Fault, OSError) as error:
         raise CannotStart(str(error)) from error
+
+
+def _newest_published(folder: Path) -> Checkpoint | None:
+    if not (folder / NEWEST).is_file():
+        return None
+    return notes.parse_checkpoint(notes.parse_note((folder / NEWEST).read_text(encoding="utf-8")).text)
+
+
+def _set_aside(folder: Path, now: datetime) -> Iterator[str]:
+    stamp = now.strftime("%Y%m%dT%H%M%SZ")
+    for file in (folder / NEWEST, folder / EVERY):
+        if file.is_file():
+            yield str(file.rename(file.with_name(f"{file.name}.set-aside-{stamp}")))
 
 
 async def _grew_from(log: PostgresAuditLog, checkpoint: Checkpoint) -> bool:
