@@ -142,7 +142,7 @@ def test_the_key_is_changed_and_a_witness_and_a_stranger_follow(desk: Desk, tmp_
     data = desk.home.data_dir
     where = ("--data-dir", str(data))
     first = ordergate("audit", "key", "--all", *where).out.split()[0]
-    desk.filled("AAPL", "buy", "1")
+    desk.filled("AAPL", "buy", "4")
     eye = ["audit", "witness", "--folder", str(data / "audit"), "--state", str(tmp_path / "eye")]
     eye += ["--name", "eye.example/1", "--key", ordergate("audit", "key", *where).out.strip(), "--once"]
     cosigned = tmp_path / "eye" / "cosigned"
@@ -152,10 +152,10 @@ def test_the_key_is_changed_and_a_witness_and_a_stranger_follow(desk: Desk, tmp_
         made = ordergate("audit", "rotate-key", "--reason", "a drill", "--json", *where)
         assert made.code == 0, made.err
         assert ordergate("audit", "rotate-key", "--reason", "again", *where).code == 5
-    desk.filled("AAPL", "buy", "1")
+    desk.filled("AAPL", "buy", "5")
     name = made.json["key"]
     wait_until(lambda: ordergate("audit", "key", *where).out.strip() == name, "the new key")
-    desk.filled("AAPL", "buy", "1")
+    desk.filled("AAPL", "buy", "6")
     newest = data / "audit" / "checkpoint"
     wait_until(lambda: "ordergate-next-key" not in newest.read_text(encoding="utf-8"), "the next head")
     watched = ordergate(*eye, "--json")
