@@ -64,6 +64,7 @@ from ordergate.simulation.town import run
             902506,
             "an order that a restart found and that was to be canceled worked until a run was over",
         ),
+        (1100791, "the twin of the database gave up a host that had come back, in the middle of the calm"),
         (401784, "a cancel that overtook its order on a slow line was not asked again when it was found"),
     ],
 )

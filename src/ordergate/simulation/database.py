@@ -38,6 +38,9 @@ class Process(Protocol):
     @property
     def recovering(self) -> bool: ...
 
+    @property
+    def answers(self) -> bool: ...
+
     def die(self, fault: str, what: str) -> None:
         """End at once, as the fault wants it."""
         ...
@@ -146,8 +149,17 @@ class Server:
     def lost_process(self, process: Process, *, host_gone: bool = False) -> None:
         """The process died: the server notices at once, or when the line has been dead for long."""
         holder = self.holder
-        if holder is not None and holder.process is process:
-            self.later(_LINE_DEAD_S if host_gone else self.trip_s(), holder.end_backend)
+        if holder is None or holder.process is not process:
+            return
+        if host_gone:
+            self.later(_LINE_DEAD_S, lambda: self._give_up(holder))
+        else:
+            self.later(self.trip_s(), holder.end_backend)
+
+    def _give_up(self, holder: Held) -> None:
+        """A host that is back by now has answered what was asked of its line."""
+        if not holder.process.answers:
+            holder.end_backend()
 
     def clients_trip_s(self) -> float:
         """The same for what clients read: their throws move nobody else's."""
