@@ -65,6 +65,7 @@ from ordergate.simulation.town import run
             "an order that a restart found and that was to be canceled worked until a run was over",
         ),
         (1100791, "the twin of the database gave up a host that had come back, in the middle of the calm"),
+        (1107131, "an execution was taken for a repeat of one that had been lost with its commit"),
         (401784, "a cancel that overtook its order on a slow line was not asked again when it was found"),
     ],
 )

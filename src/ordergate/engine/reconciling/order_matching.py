@@ -121,7 +121,7 @@ class OrderMatching:
     async def executions(self, seat: Seat, *, after: str | None, tally: Tally) -> None:
         """Absorb the broker's list; what the stream should have told of it, it owes."""
         began, cursor = self._clock.monotonic(), after
-        lag = seat.broker.capabilities.visibility_lag_s
+        lag, books = seat.broker.capabilities.visibility_lag_s, seat.lane.books
         unread_since = None if seat.read_at is None else seat.read_at - lag
         seat.unplaced.clear()
         self._quarantine.look_anew(seat)
@@ -138,6 +138,8 @@ class OrderMatching:
         account = seat.lane.books.account
         if seat.withheld or seat.unplaced:
             return  # what was kept back, or could not be placed yet, has to be read again
+        if seat.lane.books is not books:
+            return  # folded anew meanwhile: what was known of the list may be forgotten
         if cursor is not None and account is not None and cursor != account.cursor:
             failpoints.reach("C12")
             synced = AccountSynced(account=account.id, at=self._clock.now(), cursor=cursor)

@@ -135,8 +135,11 @@ class Ingest:
             return None
         told = as_told(order, report)
         if isinstance(told, r.ExecutedReport | r.BustedReport) and order.executions:
+            books = seat.lane.books
             repeated = await repeat_of(seat, order, told)
-            order = seat.lane.books.order(order.id) or order  # asking takes time
+            if seat.lane.books is not books:  # folded anew meanwhile: what it repeats may be lost
+                return await self._absorb(seat, report, snapshot, listed)
+            order = books.order(order.id) or order  # asking takes time
             if repeated is not None:
                 return self._told_again(seat, order, told, repeated)
         try:
