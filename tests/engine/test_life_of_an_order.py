@@ -157,6 +157,22 @@ async def test_an_order_that_is_found_after_a_restart_and_was_to_be_canceled_is_
         assert stage.status(order) == "canceled", "in no time: it trades until the cancel is asked again"
 
 
+async def test_an_order_that_only_a_bust_was_heard_of_is_found_and_canceled() -> None:
+    script = fates.Script()
+    script.add(fates.Call.PLACE, fates.LostAnswer())
+    script.add(fates.Call.CANCEL, fates.LostCall())
+    async with Stage(fate=script) as stage:
+        stage.listener.on("order_accepted", lambda: cancel_soon(stage))
+        stage.broker.stream.copies = lambda _: 0
+        order = await stage.accepted(quantity=2)
+        await let_run()
+        execution = stage.exchange.fill(next(stage.exchange.orders()).id, Decimal(1), Decimal(4700))
+        stage.broker.stream.copies = lambda _: 1
+        stage.exchange.bust(execution.exec_id)
+        await stage.until(lambda: stage.status(order) == "canceled")
+        assert stage.listener.kinds.count("outcome_unknown") == 2, "of the order, and of its first cancel"
+
+
 def cancel_soon(stage: Stage) -> None:
     """Ask for the cancel of the newest order before the broker has answered its place."""
     *_, newest = stage.lane.books.open_orders()

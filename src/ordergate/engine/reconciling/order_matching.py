@@ -95,6 +95,8 @@ class OrderMatching:
             unasked = order.status in (Status.ACCEPTED, Status.PENDING_CANCEL)
             if not unasked or order.broker_order_id is not None or order.unknown_since is not None:
                 continue
+            if order.is_proven:
+                continue  # by an execution's end alone: it is asked for by its name
             if self._dispatcher.is_speaking_of(order.id):
                 continue
             seat.lane.record([self._doubt(seat, order)], correlation="reconciliation")
