@@ -114,6 +114,15 @@ def test_r09_where_nobody_has_a_window_nothing_is_kept() -> None:
     assert len(memory) == 0
 
 
+def test_r09_a_price_of_a_clock_that_was_set_back_makes_none_before_it_older() -> None:
+    memory = PricesSeen(WINDOW)
+    memory.remember(SHARE, Decimal(105), NOW, WINDOW)
+    memory.remember(SHARE, Decimal(100), NOW - timedelta(hours=1), WINDOW)
+    seen = memory.strictest(SHARE, Side.SELL, NOW + timedelta(seconds=1), WINDOW)
+    assert seen is not None
+    assert seen.price == 105
+
+
 @given(st.lists(st.tuples(st.integers(0, 90), st.integers(1, 200)), min_size=1, max_size=80))
 def test_r09_what_is_remembered_is_never_looser_than_the_window_and_bounded(
     moves: list[tuple[int, int]],

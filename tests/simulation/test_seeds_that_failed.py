@@ -67,6 +67,10 @@ from ordergate.simulation.town import run
         (1100791, "the twin of the database gave up a host that had come back, in the middle of the calm"),
         (1107131, "an execution was taken for a repeat of one that had been lost with its commit"),
         (1112157, "an order that only a bust was heard of was called unknown for ever, and never asked for"),
+        (
+            1111583,
+            "a clock that was set back and returned made a price of a moment ago an hour old",
+        ),
         (401784, "a cancel that overtook its order on a slow line was not asked again when it was found"),
     ],
 )

@@ -52,8 +52,8 @@ class PricesSeen:
             while kept and not _is_stricter(kept[-1].price, price, side):
                 kept.pop()
             if kept and at - kept[-1].at < window / GRAINS:
-                price_kept = kept.pop().price
-                kept.append(Seen(at, price_kept))
+                last = kept.pop()
+                kept.append(Seen(max(at, last.at), last.price))  # a clock that was set back comes back
             else:
                 kept.append(Seen(at, price))
 
