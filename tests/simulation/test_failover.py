@@ -30,6 +30,7 @@ class Process:
     name = "gateway"
     alive = True
     recovering = False
+    answers = True
 
     def die(self, fault: str, what: str) -> None:
         raise AssertionError(f"{fault}: {what}")
