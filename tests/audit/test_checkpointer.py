@@ -144,6 +144,16 @@ async def test_a_database_that_is_away_is_trouble(log: Log) -> None:
     assert log.made.trouble is not None
 
 
+async def test_a_database_that_is_away_for_a_moment_is_no_trouble_yet(log: Log) -> None:
+    await log.look()
+    log.log.away = True
+    with pytest.raises(JournalUnavailable):
+        await log.made.run()
+    assert log.made.trouble is None
+    log.clock.moved += 10.5
+    assert log.made.trouble == "no checkpoint could be made for too long"
+
+
 async def test_a_checkpointer_that_hangs_is_trouble(log: Log) -> None:
     await log.look()
     log.clock.moved += 10.5

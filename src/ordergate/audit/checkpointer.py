@@ -17,7 +17,7 @@ import msgspec
 from ordergate.audit import notes
 from ordergate.audit.notes import Checkpoint
 from ordergate.audit.tree import Frontier, consistency_proof, growth_proof
-from ordergate.core.faults import AppendConflict, Fault
+from ordergate.core.faults import AppendConflict, Fault, JournalUnavailable
 from ordergate.core.ids import AccountId
 from ordergate.ports.audit import AuditLog, Head, NoteKey, NoteKeys, Range, Sink
 from ordergate.ports.clock import Clock
@@ -94,6 +94,9 @@ class Checkpointer:
             self._contradicted = str(fault)
             log.critical("audit.contradiction", why=str(fault))
             await asyncio.Event().wait()  # looking again would only find the same
+        except JournalUnavailable as away:  # for a moment, as when its password is changed: patience counts
+            log.error("audit.unavailable", why=str(away))
+            raise
         except (Fault, OSError) as fault:
             self._failed = f"{type(fault).__name__}: {fault}"
             log.error("audit.unavailable", why=self._failed)
