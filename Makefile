@@ -14,8 +14,8 @@ DESCRIPTION := pyproject.toml src/ordergate/__init__.py
 # Which tests, and how: make test TESTS=tests/core PYTEST_ARGS=-x
 TESTS ?= tests
 PYTEST_ARGS ?=
-# Twice as many as there are cores: most of what a long test does is to wait for servers.
-WORKERS ?= $$(($$(getconf _NPROCESSORS_ONLN) * 2))
+# Half as many again as there are cores: most of what a long test does is to wait for servers.
+WORKERS ?= $$(($$(getconf _NPROCESSORS_ONLN) * 3 / 2))
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(PYTEST_ARGS)
 
 SCANNERS := .venv-scan/.made
