@@ -114,14 +114,17 @@ class Books:
             return known
         return self._broker_ids.order_of(broker_order_id)
 
+    def present_name(self, symbol: Symbol) -> Symbol:
+        """What it is called now: an order keeps the name that it was placed under."""
+        listed = self._instruments.get(symbol)
+        return symbol if listed is None else listed.symbol
+
     def names_of(self, symbol: Symbol) -> tuple[Symbol, ...]:
-        """What it is called now, and its other names: an order keeps the one that it was placed under."""
         listed = self._instruments.get(symbol)
         return (symbol,) if listed is None else (listed.symbol, *listed.aliases)
 
     def by_present_name(self, order: Order) -> Order:
-        """The same order, in what its instrument is called now."""
-        name, terms = self.names_of(order.terms.symbol)[0], order.terms
+        terms, name = order.terms, self.present_name(order.terms.symbol)
         if name == terms.symbol:
             return order
         return msgspec.structs.replace(order, terms=msgspec.structs.replace(terms, symbol=name))
@@ -378,7 +381,7 @@ class Books:
         self.exposure.moved(before, after)
         self.resting.moved(after)
         if self.account is not None:
-            self._value(self.names_of(after.terms.symbol)[0])
+            self._value(self.present_name(after.terms.symbol))
 
     def _forget(self, final: OrderedDict[OrderId, Order], most: int) -> None:
         while len(final) > most:

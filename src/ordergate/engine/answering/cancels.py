@@ -83,7 +83,7 @@ def refuse_nothing(
 ) -> Refusal | None:
     """Of a symbol that is neither listed nor open here: a misspelt one would only look like safety."""
     books = seat.lane.books
-    if symbol is None or books.names_of(symbol)[0] in instruments:
+    if symbol is None or books.present_name(symbol) in instruments:
         return None
     groups = (group.terms.symbol for group in books.groups.active.values())
     if symbol in groups or any(order.terms.symbol == symbol for order in books.open_orders()):

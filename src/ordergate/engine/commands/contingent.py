@@ -182,7 +182,7 @@ class Contingent:
             in_doubt=_in_doubt(books.account) | self._stopped_in(seat, group, held)
             if flattens
             else frozenset(),
-            names={name: books.names_of(name)[0] for name in known_as},
+            names={name: books.present_name(name) for name in known_as},
             unlisted=frozenset(one for one in held if not self._judging.lists(one)),
             lots={one: self._judging.lot(one) for one in held if self._judging.lists(one)},
         )
@@ -347,7 +347,7 @@ class Contingent:
 def _symbol_of(seat: Seat, group: Group) -> Symbol | None:
     """What it is called now; prices and positions are of that name."""
     symbol = group.terms.symbol
-    return None if symbol is None else seat.lane.books.names_of(symbol)[0]
+    return None if symbol is None else seat.lane.books.present_name(symbol)
 
 
 def _only_reduces(seat: Seat, group: Group) -> bool:

@@ -161,7 +161,7 @@ class GroupGate:
         request = self._request(asker, envelopes.FLATTEN, seat, {"symbol": symbol})
 
         def decide() -> tuple[GroupId, Recorded] | Refusal:
-            within = None if symbol is None else seat.lane.books.names_of(symbol)[0]
+            within = None if symbol is None else seat.lane.books.present_name(symbol)
             no = refuse_nothing(seat, within, self._instruments)
             no = no or self._keys.refuse_flatten(Asked(seat.lane, principal, correlation), within)
             return self._flatten(seat, within, request) if no is None else no

@@ -47,13 +47,12 @@ from ordergate.engine.worth.converting import converted
 from ordergate.engine.worth.prices import PriceBoard
 from ordergate.ports.clock import Chance, Clock
 
+Placed = OrderAccepted | OrderHeld | OrderDenied | OverrideUsed | CancelRequested
+Hours = HoursOf
+
 
 class NotListed(Fault):
     """An order outlived the listing of its instrument: nothing that it would do can be judged."""
-
-
-Placed = OrderAccepted | OrderHeld | OrderDenied | OverrideUsed | CancelRequested
-Hours = HoursOf
 
 
 def always_unknown(symbol: Symbol, now: datetime) -> None:
@@ -239,15 +238,15 @@ class Judging:
         books = seat.lane.books
         if books.account is None:
             raise Fault(f"{seat.lane.account} has not been opened yet")
-        symbol = books.names_of(symbol)[0]
+        symbol = books.present_name(symbol)
         now, monotonic = self._clock.now(), self._clock.monotonic
         began = monotonic()
         reference = self._prices.reference(symbol)
         if reference is not None:
             books.valuation.mark(symbol, reference.price)
-        if symbol not in self._instruments:
+        limits, instrument = seat.limits_for(user, strategy), self._instruments.get(symbol)
+        if instrument is None:
             raise NotListed(f"{symbol} is not listed here any more")
-        limits, instrument = seat.limits_for(user, strategy), self._instruments[symbol]
         fx = converted(books.account, books.valuation, limits, self._prices.reference, instrument.currency)
         return RiskView(
             now=now,

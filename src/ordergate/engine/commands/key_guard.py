@@ -95,7 +95,7 @@ class KeyGuard:
         if order is None:
             return None
         bounds, terms = asked.principal.bounds, order.terms
-        symbol = asked.lane.books.names_of(terms.symbol)[0]
+        symbol = asked.lane.books.present_name(terms.symbol)
         instrument = self._instruments.get(symbol)
         no = self._refuse_who(asked.principal, terms)
         if no is None and bounds is not None and instrument is not None:  # else nobody can replace it

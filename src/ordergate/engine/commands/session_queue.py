@@ -85,5 +85,5 @@ class SessionQueue:
 
     def _is_over(self, seat: Seat, order: Order, opened: datetime, now: datetime) -> bool:
         """Whether the session that began then has ended. One that is not known any more has."""
-        session = self._judging.hours(seat.lane.books.names_of(order.terms.symbol)[0], opened)
+        session = self._judging.hours(seat.lane.books.present_name(order.terms.symbol), opened)
         return session is None or not session.is_open or session.until is None or now >= session.until

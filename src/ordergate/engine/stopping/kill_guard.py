@@ -140,7 +140,7 @@ def _still_reduces(seat: Seat, order: Order, asked: Replacement | None) -> bool:
     books = seat.lane.books
     if books.account is None:
         return False
-    symbol, side = books.names_of(order.terms.symbol)[0], order.terms.side
+    symbol, side = books.present_name(order.terms.symbol), order.terms.side
     opened, own = books.exposure.of(symbol), books.exposure.held(order.id)
     position = books.account.position(symbol).quantity
     open_quantity: Decimal = opened.sell_quantity if side is Side.SELL else opened.buy_quantity

@@ -168,7 +168,7 @@ class Watches:
         """
         for seat in self._lanes:
             books = seat.lane.books
-            kept = Counter(books.names_of(order.terms.symbol)[0] for order in books.held_orders())
+            kept = Counter(books.present_name(order.terms.symbol) for order in books.held_orders())
             yield from (one for one in books.exposure.symbols() if books.exposure.of(one).orders > kept[one])
             if books.account is not None:
                 yield from (
