@@ -80,3 +80,16 @@ def canceled_news(order: OrderId, broker_order_id: str) -> News:
     """What the stream says of an order that somebody canceled."""
     told_as = cl_ord_id(order, 1)
     return News(r.CanceledReport(cl_ord_id=told_as, version=1, broker_order_id=broker_order_id))
+
+
+async def replaced(stage: Stage, order: OrderId, *, quantity: int) -> None:
+    answer = await stage.gate.replace(
+        TRADER,
+        order,
+        quantity=Decimal(quantity),
+        limit_price=None,
+        stop_price=None,
+        key=stage.key(),
+        correlation="test",
+    )
+    assert isinstance(answer, Answer), answer

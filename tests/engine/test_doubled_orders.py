@@ -15,11 +15,11 @@ from ordergate.core.ids import ClOrdId, OrderId, Paper
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Terms
 from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Veto
+from tests.engine.settling import replaced
 from tests.engine.stage import Stage
 from tests.engine.test_executions import working
 from tests.engine.test_reconciliation import position
 from tests.engine.test_unknown_outcomes import alarms
-from tests.wounds.scenes import replaced
 
 PRICE = Decimal(4700)
 SOON_S = 5

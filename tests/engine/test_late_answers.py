@@ -12,8 +12,8 @@ from ordergate.core.ids import OrderId, cl_ord_id
 from ordergate.core.orders import reports as r
 from ordergate.core.orders.order import Order, Replacement
 from ordergate.ports.broker import Acknowledged, DedupClass, Outcome, Rejected
+from tests.engine.settling import replaced
 from tests.engine.stage import ES, TRADER, Stage, let_run
-from tests.wounds.scenes import replaced
 
 
 async def working(stage: Stage) -> tuple[OrderId, PaperOrder]:

@@ -8,12 +8,12 @@ from decimal import Decimal
 import pytest
 
 from ordergate.brokers.paper import fates
-from ordergate.core.ids import OrderId
 from ordergate.core.orders.events import CancelRequested
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.accounts import books
 from ordergate.engine.answering.answers import Answer, CancelAllAnswer
 from ordergate.ports.broker import DedupClass
+from tests.engine.settling import replaced
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage, let_run
 
 
@@ -307,31 +307,20 @@ async def test_replace_changes_price_and_quantity() -> None:
         assert held.version == 2
 
 
-async def replaced(stage: Stage, order: OrderId, quantity: int) -> Answer:
-    await stage.until(lambda: stage.status(order) == "working")
-    answer = await stage.gate.replace(
-        TRADER,
-        order,
-        quantity=Decimal(quantity),
-        limit_price=None,
-        stop_price=None,
-        key=stage.key(),
-        correlation="test",
-    )
-    assert isinstance(answer, Answer)
-    return answer
-
-
 async def test_a_stream_is_told_what_a_replacement_asks_for_and_who_asks() -> None:
     async with Stage() as stage:
-        await replaced(stage, await stage.accepted(quantity=2), 5)
+        order = await stage.accepted(quantity=2)
+        await stage.until(lambda: stage.status(order) == "working")
+        await replaced(stage, order, quantity=5)
         (told,) = stage.listener.frames_of("replace_requested")
         assert (told["detail"]["quantity"], told["detail"]["actor"]) == ("5", TRADER.subject)
 
 
 async def test_a_stream_is_told_why_a_replacement_was_denied() -> None:
     async with Stage() as stage:
-        await replaced(stage, await stage.accepted(quantity=2), 101)
+        order = await stage.accepted(quantity=2)
+        await stage.until(lambda: stage.status(order) == "working")
+        await replaced(stage, order, quantity=101)
         await let_run()
         (told,) = stage.listener.frames_of("replace_denied")
         assert [failed["control"] for failed in told["detail"]["failed"]] == ["R06"]

@@ -34,3 +34,14 @@ async def test_what_is_kept_of_an_instrument_that_is_listed_no_more_waits_and_ho
             assert refused.code is Code.UNKNOWN_INSTRUMENT
         await house.gate.cancel(TRADER, order, key=house.key(), correlation="test")
         await house.until(lambda: house.status(order) == "canceled")
+
+
+async def test_one_for_the_day_ends_with_a_session_that_nobody_knows_any_more() -> None:
+    async with House() as house:
+        order = await house.kept()
+        await house.crash()
+        house.instruments.clear()
+        await house.start()
+        await house.at(OPENS, price=None)
+        await house.until(lambda: house.status(order) == "expired")
+        assert house.node._supervisor.down == {}

@@ -10,17 +10,22 @@ import pytest
 from ordergate.brokers.paper import fates
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import OrderId, Symbol
+from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.limits import mapping_of
 from ordergate.core.risk.trading_state import Grade, Level
-from ordergate.engine.answering.answers import Answer
+from ordergate.engine.answering.answers import Answer, CancelAllAnswer
+from ordergate.ports.broker import DedupClass
 from ordergate.ports.market_data import Quote
 from ordergate.wiring.market_hours import Sessions
-from tests.engine.groups import bracket, group, has_ended, placed, shown
+from tests.engine.groups import bracket, group, has_ended, placed, shown, trailing
 from tests.engine.killing import engage
+from tests.engine.settling import natures, refused_controls, replaced
 from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, LIMITS, TRADER, Stage
 from tests.engine.test_flatten import hold
+from tests.engine.test_quarantine import quarantined, resolved
 from tests.engine.test_session_queue import OPENS, SPANS, House
+from tests.engine.test_unknown_outcomes import lost
 
 NEW = Symbol("ESM4")
 QUARTER = Decimal("0.25")
@@ -51,39 +56,47 @@ async def resting(stage: Stage, side: Side = Side.BUY, limit: str = "4700") -> O
     return order
 
 
+async def flattened(stage: Stage, symbol: Symbol | None) -> GroupId:
+    answer = await stage.node.groups.flatten(
+        TRADER, ACCOUNT, key=stage.key(), correlation="test", symbol=symbol
+    )
+    return GroupId(shown(answer)["id"])
+
+
 async def test_it_can_be_replaced() -> None:
     async with Stage(limits=BOTH) as stage:
         order = await resting(stage)
         await renamed(stage)
-        answer = await stage.gate.replace(
-            TRADER,
-            order,
-            quantity=Decimal(1),
-            limit_price=None,
-            stop_price=None,
-            key=stage.key(),
-            correlation="test",
-        )
-        assert isinstance(answer, Answer), answer
-        assert not answer.failed
+        await replaced(stage, order, quantity=4)
+        await stage.until(lambda: stage.status(order) == "working")
+        held = stage.lane.books.order(order)
+        assert held is not None
+        assert held.terms.quantity == 4
 
 
 async def test_it_is_released_when_it_was_kept_for_the_next_session() -> None:
+    sessions, names = Sessions(SPANS), [ES]
     house = House(limits=BOTH)
-    house.hours = lambda _, now: Sessions(SPANS).at(now)
+    house.hours = lambda symbol, now: sessions.at(now) if symbol in names else None
     async with house:
         order = await house.kept()
+        names[:] = [NEW]
         await renamed(house)
         await house.at(OPENS, price=None)
         quote(house)
         await house.until(lambda: house.status(order) == "working", within_s=5)
+        (sent,) = house.exchange.orders()
+        assert sent.terms.symbol == NEW  # the broker knows no other name by now
+        assert house.node._supervisor.down == {}
 
 
 async def test_a_cancel_of_all_that_is_in_the_symbol_is_of_it_too() -> None:
     async with Stage(limits=BOTH) as stage:
         order = await resting(stage)
         await renamed(stage)
-        await stage.gate.cancel_all(TRADER, ACCOUNT, key=stage.key(), correlation="test", symbol=NEW)
+        answer = await stage.gate.cancel_all(TRADER, ACCOUNT, key=stage.key(), correlation="test", symbol=NEW)
+        assert isinstance(answer, CancelAllAnswer)
+        assert [one.order_id for one in answer.results] == [order]
         await stage.until(lambda: stage.status(order) == "canceled")
 
 
@@ -109,15 +122,14 @@ async def test_a_stop_from_before_holds_for_what_comes_under_the_new_name() -> N
             time_in_force=TimeInForce.DAY,
         )
         answer = await stage.gate.place(TRADER, terms, key=stage.key(), correlation="test")
-        assert isinstance(answer, Answer)
-        assert [failed.control for failed in answer.failed] == ["R01"]
+        assert refused_controls(answer) == [("R01", "kill-switch")]
 
 
 async def test_a_flatten_of_the_symbol_ends_a_group_from_before() -> None:
     async with Stage(limits=BOTH) as stage:
         bracketed = await placed(stage, bracket())
         await renamed(stage)
-        await stage.node.groups.flatten(TRADER, ACCOUNT, key=stage.key(), correlation="test", symbol=NEW)
+        await flattened(stage, NEW)
         assert group(stage, bracketed).cancel_requested
 
 
@@ -140,11 +152,53 @@ async def test_nothing_is_closed_before_its_cancel_is_proven(symbol: Symbol | No
         await renamed(stage)
         script.add(fates.Call.CANCEL, *[fates.LostCall()] * 3)
         at_exchange = next(one for one in stage.exchange.orders() if one.is_open)
-        answer = await stage.node.groups.flatten(
-            TRADER, ACCOUNT, key=stage.key(), correlation="test", symbol=symbol
-        )
+        flatten = await flattened(stage, symbol)
         await stage.clock.move(0.5)
-        assert not group(stage, GroupId(shown(answer)["id"])).released
+        assert not group(stage, flatten).released
         stage.exchange.fill(at_exchange.id, Decimal(2), Decimal(4900))
-        await stage.until(lambda: has_ended(stage, GroupId(shown(answer)["id"])))
+        await stage.until(lambda: has_ended(stage, flatten))
         assert stage.held(NEW) == 0
+
+
+async def test_a_trailing_stop_from_before_goes_on_guarding_what_is_held() -> None:
+    async with Stage(limits=BOTH) as stage:
+        await hold(stage, 4)
+        trailed = await placed(stage, trailing())
+        await renamed(stage)
+        stage.exchange.mark(ES, Decimal(4770))
+        quote(stage, Decimal(4770))
+        await stage.until(lambda: has_ended(stage, trailed))
+        assert stage.held(NEW) == 0
+
+
+async def test_a_flatten_cancels_it_before_it_closes_what_is_held() -> None:
+    async with Stage(limits=BOTH) as stage:
+        await hold(stage)
+        order = await resting(stage, Side.SELL, "4900")
+        await renamed(stage)
+        await flattened(stage, NEW)
+        await stage.until(lambda: stage.held(NEW) == 0)
+        assert stage.status(order) == "canceled"
+
+
+async def test_a_flatten_that_began_under_the_old_name_ends_under_the_new_one() -> None:
+    async with Stage(limits=BOTH) as stage:
+        await hold(stage)
+        stage.broker.stream.cut()  # nothing is closed while the account is behind its broker
+        await flattened(stage, ES)
+        await renamed(stage)
+        stage.broker.stream.restore()
+        await stage.until(lambda: stage.held(NEW) == 0)
+        assert natures(stage) == []
+
+
+async def test_one_in_question_is_found_among_what_the_broker_shows_under_the_new_name() -> None:
+    async with Stage(fate=lost(fates.LostAnswer()), dedup=DedupClass.C, limits=BOTH) as stage:
+        order = await quarantined(stage)
+        (arrived,) = stage.exchange.orders()
+        await renamed(stage)
+        stage.seat.suspect("the test")
+        await stage.until(lambda: arrived.id in stage.seat.withheld)
+        assert stage.listener.kinds.count("order_adopted") == 0
+        answer = await resolved(stage, order, Resolution.WORKING, broker_order_id=arrived.id)
+        assert isinstance(answer, Answer), answer

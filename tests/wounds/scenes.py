@@ -17,11 +17,10 @@ from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.limits import Limits
 from ordergate.engine.accounts.lanes import Seat
-from ordergate.engine.answering.answers import Answer
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.views import PostgresViews
 from ordergate.ports.broker import News
-from tests.engine.stage import ACCOUNT, ES, STEP_S, TRADER, Stage
+from tests.engine.stage import ACCOUNT, ES, STEP_S, Stage
 
 REAL_WAIT_S = 30.0
 
@@ -87,19 +86,6 @@ def executed_news(cl_ord_id: str, broker_order_id: str, exec_id: str) -> News:
             price=Decimal(4700),
         )
     )
-
-
-async def replaced(stage: Stage, order: OrderId, *, quantity: int) -> None:
-    answer = await stage.gate.replace(
-        TRADER,
-        order,
-        quantity=Decimal(quantity),
-        limit_price=None,
-        stop_price=None,
-        key=stage.key(),
-        correlation="test",
-    )
-    assert isinstance(answer, Answer), answer
 
 
 def lose(stage: Stage, *kinds: type[r.Report]) -> None:

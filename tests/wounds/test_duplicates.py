@@ -11,6 +11,7 @@ import pytest
 from ordergate.brokers.paper import fates
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.answering.answers import Answer
+from tests.engine.settling import replaced
 from tests.engine.stage import ES, TRADER, Stage, let_run
 from tests.wounds.scenes import (
     at_exchange,
@@ -25,7 +26,6 @@ from tests.wounds.scenes import (
     open_at_exchange,
     open_breaks,
     placing,
-    replaced,
 )
 
 KEY = "the-very-same-key-1"
