@@ -1,37 +1,41 @@
-"""A PostgreSQL of these tests' own, and a database in it for each test that asks."""
+"""A database of one's own, with the migrations of identities in it and nothing else."""
 
 import asyncio
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
+from typing import Final
 
 import asyncpg
 import pytest
+import pytest_asyncio
 
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.security.migrations import identity_migrations
+from tests.fixtures.postgres import on_server
+
+_TEMPLATE: Final = "template_identities"
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedPostgres]:
-    running = EmbeddedPostgres(tmp_path_factory.mktemp("identity"))
-    asyncio.run(running.start())
-    yield running
-    asyncio.run(running.stop())
+@pytest.fixture(scope="session")
+def identities(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
+    """The server, with what every such database begins as."""
 
-
-@pytest.fixture
-def dsn(server: EmbeddedPostgres) -> str:
-    """A database of its own for each test, with the migrations in it."""
-
-    async def prepare() -> str:
-        address = await server.database(f"t{secrets.token_hex(8)}")
-        connection = await asyncpg.connect(address)
+    async def prepare() -> None:
+        connection = await asyncpg.connect(await postgres.database(_TEMPLATE))
         for _, _, text in identity_migrations():
             await connection.execute(text)
         await connection.close()
-        return address
 
-    return asyncio.run(prepare())
+    asyncio.run(prepare())
+    return postgres
+
+
+@pytest_asyncio.fixture
+async def dsn(identities: EmbeddedPostgres) -> AsyncIterator[str]:
+    name = f"t{secrets.token_hex(8)}"
+    await on_server(identities, f"create database {name} template {_TEMPLATE}")
+    yield identities.dsn(name)
+    await on_server(identities, f"drop database {name} with (force)")
 
 
 @pytest.fixture(params=["memory", "postgres"])
