@@ -3,6 +3,8 @@
 # touched again when a lock or the package's own description changes.
 
 SHELL := /bin/sh
+# Hundreds of processes start while tests run: what one has compiled the others need not.
+export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin

@@ -25,7 +25,7 @@ from tests.e2e.test_idempotency_storm import an_order
 from tests.e2e.watcher import Watcher
 from tests.keeping import keep
 
-KEYS: Final = dose(60, 10_000)
+KEYS: Final = dose(100, 10_000)
 DUPLICATES: Final = 8
 AT_ONCE: Final = 16
 ASKED_MAX: Final = 500

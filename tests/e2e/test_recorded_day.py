@@ -95,7 +95,7 @@ async def test_a_recorded_day_of_trading_ends_with_the_books_of_the_venue(
 
 
 async def trade_the_day(folder: Path, recording: Path, seed: int) -> None:
-    orders_min = dose(250, 4_000)
+    orders_min = dose(400, 4_000)
     tapes: list[dict[str, Any]] = [
         {"type": "dbn", "symbol": "ESH4", "paths": [str(recording)], "loop": False},
         synthetic("AAPL", "190.00", seed=seed + 1),

@@ -51,18 +51,18 @@ async def test_schemathesis_finds_no_server_error_and_no_mismatch_with_the_docum
             token = await it.token()
             document = await rest.get("/openapi.json")
             here, there = by_listener(document)
-            await ask(it, token, here, seed=seed, mode="all", seconds=dose(8, 400))
+            await ask(it, token, here, seed=seed, mode="all", seconds=dose(12, 400))
 
             await release(it, token)
-            await ask(it, token, narrowed(here), seed=seed, mode="positive", seconds=dose(8, 400))
-            await ask(it, token, readings(here), seed=seed, mode="positive", seconds=dose(6, 200))
+            await ask(it, token, narrowed(here), seed=seed, mode="positive", seconds=dose(12, 400))
+            await ask(it, token, readings(here), seed=seed, mode="positive", seconds=dose(8, 200))
             mine, theirs = await settled(it, rest)
             assert len(theirs.orders) > 5, "the narrowed document bought next to nothing"
             assert any(order["cancel_requested"] for order in mine.orders)
             await check_journal(it, rest)
             # Last, since it may end whoever asks.
             admin = f"http://127.0.0.1:{apart}"
-            await ask(it, token, there, seed=seed, mode="all", seconds=dose(8, 400), url=admin)
+            await ask(it, token, there, seed=seed, mode="all", seconds=dose(12, 400), url=admin)
 
 
 async def settled(it: Floor, rest: Any) -> Any:

@@ -80,7 +80,7 @@ async def test_books_agree_with_the_venue_after_every_kind_of_fault(tmp_path: Pa
             bought: set[str] = set()
             for round_, (name, faults) in enumerate(FAULTS.items()):
                 try:
-                    orders = dose(30, 400)
+                    orders = dose(40, 400)
                     bought |= await trade_through(
                         it, rest, faults, seed + round_, orders=orders, strike=len(faults)
                     )
@@ -116,7 +116,7 @@ async def test_books_agree_with_the_venue_after_all_faults_at_once(tmp_path: Pat
             watcher = Watcher(it, rest)
             await watcher.start()
             enough = len(faults) * 2 // 3
-            bought = await trade_through(it, rest, faults, seed, orders=dose(200, 5_000), strike=enough)
+            bought = await trade_through(it, rest, faults, seed, orders=dose(300, 5_000), strike=enough)
             mine, _ = await until_agreed(it, rest)
             assert {order["id"] for order in mine.orders} == bought
             await check_stream(watcher, rest)
