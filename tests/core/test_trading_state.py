@@ -36,7 +36,7 @@ from tests.core.examples import NOW
 LATER = NOW + timedelta(seconds=1)
 WHOLE = Subject(
     account="P-ONE",
-    instrument="ESH4",
+    names=("ESH4",),
     broker="login",
     tenant="acme",
     environment="paper",
@@ -81,7 +81,7 @@ def test_a_stop_at_any_level_is_of_everything_under_its_target_and_of_nothing_el
 
 def test_every_level_has_a_target_of_an_order_and_what_is_not_known_has_none() -> None:
     assert set(WHOLE.places()) == set(TARGETS.items())
-    bare = Subject(account="P-ONE", instrument=None, broker="login", tenant="acme", environment="paper")
+    bare = Subject(account="P-ONE", broker="login", tenant="acme", environment="paper")
     assert {level for level, _ in bare.places()} == {
         Level.GLOBAL, Level.ENVIRONMENT, Level.TENANT, Level.BROKER, Level.ACCOUNT,
     }  # fmt: skip

@@ -142,8 +142,8 @@ MUTATIONS: Final = (
         p0=True,
         what="a stop of one instrument reaches no order",
         file="engine/stopping/kill_guard.py",
-        find="                instrument=symbol,\n",
-        put="                instrument=None,\n",
+        find="names=() if symbol is None else seat.lane.books.names_of(symbol),",
+        put="names=(),",
     ),
     Mutation(
         id="stop-of-a-strategy-ignored",

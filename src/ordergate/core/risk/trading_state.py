@@ -178,11 +178,10 @@ AnyControlEvent = AnyKillEvent | AnyDeadManEvent
 
 
 class Subject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """All that one order is, as far as stops are concerned. `other_names` are those of its instrument."""
+    """All that one order is, as far as stops are concerned. `names` are all those of its instrument."""
 
     account: str
-    instrument: str | None
-    other_names: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
     broker: str
     tenant: str
     environment: str
@@ -198,8 +197,7 @@ class Subject(msgspec.Struct, frozen=True, gc=False, kw_only=True):
         yield Level.BROKER, self.broker
         yield Level.ACCOUNT, self.account
         for level, target in (
-            (Level.INSTRUMENT, self.instrument),
-            *((Level.INSTRUMENT, name) for name in self.other_names),
+            *((Level.INSTRUMENT, name) for name in self.names),
             (Level.USER, self.user),
             (Level.STRATEGY, self.strategy),
             (Level.ORDER, self.order),

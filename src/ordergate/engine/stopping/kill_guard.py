@@ -39,12 +39,10 @@ class KillGuard:
         """The hardest stop over all levels, or None. `closing`: the gateway itself closes a position."""
         if self._kill_switch.is_clear:
             return None  # as for nearly every order
-        names = () if symbol is None else seat.lane.books.names_of(symbol)
         found = self._kill_switch.stop(
             Subject(
                 account=seat.lane.account,
-                instrument=symbol,
-                other_names=names,
+                names=() if symbol is None else seat.lane.books.names_of(symbol),
                 broker=seat.login,
                 tenant=seat.tenant,
                 environment=self._env,
