@@ -126,6 +126,15 @@ async def test_it_lives_for_minutes_from_the_second_persons_yes(stage: Stage) ->
     assert "R06" in await placed(stage)
 
 
+async def test_of_several_for_one_order_the_one_that_lifts_enough_is_spent(stage: Stage) -> None:
+    dear = msgspec.structs.replace(LARGE, limit_price=Decimal(6000))
+    await granted(stage, "R06", terms=dear)
+    enough = await granted(stage, "R06", "R08", terms=dear)
+    assert await placed(stage, dear) == []
+    assert [one.override_id for one in await used(stage)] == [enough.id]
+    assert await placed(stage, dear) == ["R06", "R08"]
+
+
 async def test_a_control_that_it_does_not_name_still_refuses_and_spends_nothing(stage: Stage) -> None:
     dear = msgspec.structs.replace(LARGE, limit_price=Decimal(6000))
     await granted(stage, "R06", terms=dear)

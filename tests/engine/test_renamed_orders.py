@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from ordergate.brokers.paper import fates
+from ordergate.core.contingent.events import End
 from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.orders.events import Resolution
@@ -19,10 +20,12 @@ from ordergate.ports.broker import DedupClass
 from ordergate.ports.market_data import Quote
 from ordergate.wiring.market_hours import Sessions
 from tests.engine.groups import bracket, group, has_ended, placed, shown, trailing
-from tests.engine.killing import engage
+from tests.engine.killing import engage, flattened_by_two
 from tests.engine.settling import natures, refused_controls, replaced
 from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, LIMITS, TRADER, Stage
+from tests.engine.test_dead_man import refused_and_taken
 from tests.engine.test_flatten import hold
+from tests.engine.test_kill_flatten import reasons
 from tests.engine.test_quarantine import quarantined, resolved
 from tests.engine.test_session_queue import OPENS, SPANS, House
 from tests.engine.test_unknown_outcomes import lost
@@ -190,6 +193,23 @@ async def test_a_flatten_that_began_under_the_old_name_ends_under_the_new_one() 
         stage.broker.stream.restore()
         await stage.until(lambda: stage.held(NEW) == 0)
         assert natures(stage) == []
+
+
+async def test_what_fills_late_is_closed_by_a_flatten_that_two_persons_decided_under_the_old_name() -> None:
+    async with Stage(limits=BOTH) as stage:
+        await refused_and_taken(stage)
+        (theirs,) = stage.exchange.orders()
+        await hold(stage)
+        await flattened_by_two(stage, Level.INSTRUMENT, ES)
+        await stage.until(lambda: reasons(stage) == [End.COMPLETED], within_s=5)
+        await renamed(stage)
+        stage.exchange.fill(theirs.id, Decimal(1), Decimal(4700))
+        await stage.until(lambda: reasons(stage) == [End.COMPLETED, End.COMPLETED], within_s=60)
+        assert stage.held(NEW) == 0
+        await stage.restart()
+        quote(stage)
+        await stage.clock.move(10)
+        assert len(reasons(stage)) == 2
 
 
 async def test_one_in_question_is_found_among_what_the_broker_shows_under_the_new_name() -> None:

@@ -5,7 +5,7 @@ Nothing here waits, so nothing can change between looking and deciding.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 
@@ -101,8 +101,8 @@ class Judging:
         until = kept_until(terms, view)
         if until is not None:
             events = [admission.admit_held(command, view, until)]
-        elif seat.overrides and (override := _override(seat, terms, request.actor, now)) is not None:
-            events = _admit_overridden(command, view, override)
+        elif seat.overrides and (overrides := _overrides(seat, terms, request.actor, now)):
+            events = _admit_overridden(command, view, overrides)
         else:
             events = [admission.admit(command, view)]
         failed = events[0].failed if isinstance(events[0], OrderDenied) else ()
@@ -314,28 +314,34 @@ def _going_first(seat: Seat, event: Placed, now: datetime) -> list[CancelRequest
     return cancels
 
 
-def _override(seat: Seat, terms: Terms, actor: str, now: datetime) -> OverrideGranted | None:
-    """One for this very order that is neither over nor spent."""
+def _overrides(seat: Seat, terms: Terms, actor: str, now: datetime) -> list[OverrideGranted]:
+    """Those for this very order that are neither over nor spent."""
     account = seat.lane.books.account
     used = () if account is None else account.overrides_used
-    return next(
-        (one for one in seat.overrides if one.is_for(terms, actor, now) and one.override_id not in used), None
-    )
+    return [one for one in seat.overrides if one.is_for(terms, actor, now) and one.override_id not in used]
 
 
-def _admit_overridden(command: PlaceOrder, view: RiskView, override: OverrideGranted) -> list[Placed]:
-    """An override is spent when it had to lift something, in the same unit as the order."""
-    event, lifted = admission.admit_overridden(command, view, override.controls)
-    if not lifted:
-        return [event]
-    used = OverrideUsed(
-        account=command.terms.account,
-        at=view.now,
-        override_id=override.override_id,
-        order_id=command.order_id,
-        lifted=lifted,
-    )
-    return [event, used]
+def _admit_overridden(
+    command: PlaceOrder, view: RiskView, overrides: Sequence[OverrideGranted]
+) -> list[Placed]:
+    """By the first that lifts enough: it is spent when it had to lift something, in the order's own unit."""
+    said: list[Placed] = []
+    for override in overrides:
+        event, lifted = admission.admit_overridden(command, view, override.controls)
+        said = [event]
+        if isinstance(event, OrderDenied):
+            continue
+        if lifted:
+            spent = OverrideUsed(
+                account=command.terms.account,
+                at=view.now,
+                override_id=override.override_id,
+                order_id=command.order_id,
+                lifted=lifted,
+            )
+            said.append(spent)
+        break
+    return said
 
 
 def _receipt(

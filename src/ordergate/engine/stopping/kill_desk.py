@@ -314,8 +314,9 @@ class KillDesk:
         )
 
     def _flatten_all(self, kill: Kill) -> None:
-        symbol = Symbol(kill.target) if kill.level is Level.INSTRUMENT else None
+        target = Symbol(kill.target) if kill.level is Level.INSTRUMENT else None
         for seat in self._lanes:
+            symbol = None if target is None else seat.lane.books.present_name(target)
             if symbol is None and not is_account_of(kill.place, self._env, seat):
                 continue
             if seat.trouble is not None or self._is_flattened(seat, symbol, kill):
@@ -342,7 +343,7 @@ class KillDesk:
         placed = self._flattened[_decision(kill)].get(seat.lane.account)
         found = None if placed is None else groups.get(placed)  # a commit may have been lost
         if found is None and self._past is not None and _decision(kill) in self._past:
-            return next((group for group in groups.all() if _is_of(group, symbol, kill)), None)
+            return next((group for group in groups.all() if _is_of(seat, group, symbol, kill)), None)
         return found
 
 
@@ -361,11 +362,12 @@ def _holds(seat: Seat, symbol: Symbol | None) -> bool:
     return any(one.quantity and symbol in (None, one.symbol) for one in held.values())
 
 
-def _is_of(group: Group, symbol: Symbol | None, kill: Kill) -> bool:
+def _is_of(seat: Seat, group: Group, symbol: Symbol | None, kill: Kill) -> bool:
+    closes = group.terms.symbol
     return (
         group.actor == ACTOR
         and group.terms.kind is GroupKind.FLATTEN
-        and group.terms.symbol in (None, symbol)
+        and (closes is None or seat.lane.books.present_name(closes) == symbol)
         and kill.flattened_at is not None
         and group.accepted_at >= kill.flattened_at
     )
