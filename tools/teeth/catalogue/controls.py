@@ -47,8 +47,8 @@ MUTATIONS: Final = (
         p0=True,
         what="an override is not spent",
         file="engine/commands/judging.py",
-        find="one.is_for(terms, actor, now) and one.override_id not in used), None",
-        put="one.is_for(terms, actor, now)), None",
+        find="one.is_for(terms, actor, now) and one.override_id not in used]",
+        put="one.is_for(terms, actor, now)]",
     ),
     Mutation(
         id="dead-man-cancels-nothing",
