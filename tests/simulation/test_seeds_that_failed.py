@@ -71,6 +71,8 @@ from ordergate.simulation.town import run
             1111583,
             "a clock that was set back and returned made a price of a moment ago an hour old",
         ),
+        (1304196, "the checker ended a calm before what had been kept back could be read"),
+        (1306103, "a client that went late from a stream begun anew took those along who had come back"),
         (401784, "a cancel that overtook its order on a slow line was not asked again when it was found"),
     ],
 )

@@ -20,6 +20,7 @@ from ordergate.core.ids import AccountId
 from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.accounts.snapshots import SnapshotPace
 from ordergate.journal.tails import Linked
+from ordergate.ports.broker import DedupClass
 from ordergate.ports.market_data import Quote
 from ordergate.simulation.audit import Known
 from ordergate.simulation.brokerage import Brokerage
@@ -50,6 +51,8 @@ _TICK_S: Final = 1.0
 _SETTLED_TICKS: Final = 3
 _PRICE_S: Final = 1.0
 _TRADES_ON_S_MAX: Final = 10.0
+_READ_ANEW_S: Final = 5.0
+"""How long two whole reconciliations take at a broker that is slow to answer."""
 _READ_S: Final = 0.01
 _READS_MAX: Final = 100
 _RESTS_MAX: Final = 10
@@ -212,11 +215,17 @@ class Town:
         return order is None or self.sight.audit.bundles.of(order.id) is None
 
     def _trades_on(self, until: float) -> bool:
-        """A group may trade at the end of a calm, and the news of that still be on its way."""
+        """A group may trade at the end of a calm, and the news of that still be on its way.
+
+        Where it came before the answer, and the broker has no name for it but its own, it was kept back, and is
+        read by the next reconciliation, or by the one after where it came while that was under way.
+        """
         setting, now = self.ground.plan.setting, self.ground.loop.time()
         if not setting.grouped or now >= until + _TRADES_ON_S_MAX:
             return False
-        return any(now - one.traded_s < setting.news_lag_s + CALM_S / 2 for one in self.brokerages)
+        kept_back_s = _READ_ANEW_S if setting.dedup is DedupClass.C else 0.0
+        told_s = setting.news_lag_s + CALM_S / 2 + kept_back_s
+        return any(now - one.traded_s < told_s for one in self.brokerages)
 
     def _let_followers_read(self) -> None:
         """What was told a moment ago is still on its way to the stream clients."""

@@ -190,7 +190,7 @@ class Feed:
         subscriber.position = subscriber.last_seq
         topic.leave(subscriber.sink)
         subscriber.topic = None
-        if topic.is_empty:
+        if topic.is_empty and self._topics.get(topic.mask) is topic:  # not one of a feed that was begun anew
             del self._topics[topic.mask]
         if not self.is_proved:
             self._state = self._noted = None
