@@ -217,8 +217,8 @@ class Town:
     def _trades_on(self, until: float) -> bool:
         """A group may trade at the end of a calm, and the news of that still be on its way.
 
-        Where it came before the answer, and the broker has no name for it but its own, it was kept back, and is
-        read by the next reconciliation, or by the one after where it came while that was under way.
+        Where it came before the answer, and the broker has no name for it but its own, it was kept back: the
+        next reconciliation reads it, or the one after where it came while that was under way.
         """
         setting, now = self.ground.plan.setting, self.ground.loop.time()
         if not setting.grouped or now >= until + _TRADES_ON_S_MAX:
