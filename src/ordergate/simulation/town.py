@@ -217,14 +217,14 @@ class Town:
     def _trades_on(self, until: float) -> bool:
         """A group may trade at the end of a calm, and the news of that still be on its way.
 
-        Where it came before the answer, and the broker has no name for it but its own, it was kept back: the
-        next reconciliation reads it, or the one after where it came while that was under way.
+        What a broker tells before it answers, with no name for it but its own, is kept back: the next
+        reconciliation reads it, or the one after where it came while that was under way.
         """
         setting, now = self.ground.plan.setting, self.ground.loop.time()
-        if not setting.grouped or now >= until + _TRADES_ON_S_MAX:
+        keeps_back = setting.dedup is DedupClass.C
+        if not (setting.grouped or keeps_back) or now >= until + _TRADES_ON_S_MAX:
             return False
-        kept_back_s = _READ_ANEW_S if setting.dedup is DedupClass.C else 0.0
-        told_s = setting.news_lag_s + CALM_S / 2 + kept_back_s
+        told_s = setting.news_lag_s + CALM_S / 2 + (_READ_ANEW_S if keeps_back else 0.0)
         return any(now - one.traded_s < told_s for one in self.brokerages)
 
     def _let_followers_read(self) -> None:

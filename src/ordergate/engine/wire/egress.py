@@ -8,6 +8,7 @@ send, and another send needs a commit of its own. Nothing waits between the look
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Final
 
@@ -263,7 +264,7 @@ def _child(held: _Held, seat: Seat, order: Order, terms: Terms) -> Withheld | No
         return Withheld(
             f"{text(approved)} in all for {group_id}",
             f"{text(most)} with {order.id}",
-            overtaken=_others_live(seat, group_id, order) == ZERO,
+            overtaken=_others_live(seat, group_id, order, unmoved_since=_approved_at(held)) == ZERO,
         )
     return None
 
@@ -285,14 +286,34 @@ def _closing(seat: Seat, parent: GroupTerms, leg: LegReleased, order: Order, ter
     return None
 
 
-def _others_live(seat: Seat, group_id: GroupId, order: Order) -> Decimal:
-    """What the group's other orders in the same symbol may yet fill."""
+def _approved_at(held: _Held) -> datetime | None:
+    """When what is about to leave was approved: a replacement, or the order itself."""
+    asked = _requested.decode(held.requested) if isinstance(held.requested, bytes) else held.requested
+    approved = asked or _decoded(held)
+    return None if approved is None else approved.at
+
+
+def _others_live(
+    seat: Seat, group_id: GroupId, order: Order, *, unmoved_since: datetime | None = None
+) -> Decimal:
+    """What the group's other orders in the same symbol may yet fill.
+
+    With `unmoved_since`, without those that stood at the broker then, and of which news came afterwards:
+    such as one that was complete until an execution was taken back.
+    """
     groups = seat.lane.books.groups
     group = groups.get(group_id)
     own = () if group is None else (groups.orders.get(one.order_id) for one in group.released)
     names = seat.lane.books.names_of(order.terms.symbol)
     others = (one for one in own if one and one.id != order.id and one.terms.symbol in names)
+    if unmoved_since is not None:
+        others = (one for one in others if not _has_moved(one, unmoved_since))
     return sum((worst_leaves(one) for one in others), ZERO)
+
+
+def _has_moved(order: Order, since: datetime) -> bool:
+    stood = order.acknowledged_at is not None and order.acknowledged_at <= since
+    return stood and order.updated_at > since
 
 
 def _entered(seat: Seat, group_id: GroupId) -> Decimal:
