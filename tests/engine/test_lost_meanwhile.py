@@ -8,15 +8,20 @@ from decimal import Decimal
 
 import pytest
 
+from ordergate.brokers.paper import fates
+from ordergate.brokers.paper.orders import PaperOrder
+from ordergate.core.orders.events import BookedExecution
 from ordergate.core.orders.order import Order
-from ordergate.core.orders.reports import ExecutedReport
+from ordergate.core.orders.reports import ExecutedReport, OrderSnapshot
 from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.accounts.runs import Tally
 from ordergate.engine.wire import ingest
 from ordergate.engine.wire.repeats import Repeat, repeat_of
-from ordergate.ports.broker import BrokerExecution
-from tests.engine.stage import Stage, let_run
+from ordergate.ports.broker import BrokerExecution, DedupClass
+from tests.engine.stage import ES, Stage, let_run
 from tests.engine.test_executions import tell, working
+from tests.engine.test_reconciliation import position
+from tests.engine.test_unknown_outcomes import lost
 
 
 async def lose_what_waits(stage: Stage) -> None:
@@ -67,3 +72,38 @@ async def test_the_cursor_goes_beyond_no_execution_that_was_lost(monkeypatch: py
         await stage.until(lambda: "account_synced" in stage.listener.kinds[before:])
         told = stage.listener.kinds[before:]
         assert told.index("order_partially_filled") < told.index("account_synced")
+
+
+async def test_the_second_order_of_one_call_is_nobody_elses_where_the_first_was_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Which of two is a stranger's is known by what was heard of the other: lost, either may be ours."""
+    async with Stage(dedup=DedupClass.B, fate=lost(fates.LostAnswer())) as stage:
+        stage.broker.stream.copies = lambda _: 0
+        order = await stage.accepted(quantity=3)
+        await stage.until(lambda: stage.placed_at_exchange() == 1)
+        ours, (first,) = stage.lane.books.order(order), stage.exchange.orders()
+        assert ours is not None
+        stage.journal.hold()
+        stage.broker.stream.copies = lambda _: 1
+        stage.exchange.fill(first.id, Decimal(3), Decimal(4700))
+        await stage.until(lambda: position(stage) == 3)
+        opened_with = ingest._opened_with
+
+        async def asked(seat: Seat, seen: OrderSnapshot) -> tuple[BookedExecution, ...]:
+            monkeypatch.setattr(ingest, "_opened_with", opened_with)
+            found = await opened_with(seat, seen)
+            await lose_what_waits(stage)
+            return found
+
+        monkeypatch.setattr(ingest, "_opened_with", asked)
+        stage.broker.stream.copies = lambda _: 0
+        twin = stage.exchange.submit(ours.cl_ord_id, ours.terms)
+        assert isinstance(twin, PaperOrder)
+        stage.broker.stream.copies = lambda _: 1
+        stage.exchange.fill(twin.id, Decimal(1), Decimal(4700))
+        await stage.until(lambda: position(stage) == stage.held(ES) == 4, within_s=70)
+        known = [stage.lane.books.order_of_broker(one.id) for one in (first, twin)]
+        assert [one and one.cum_qty for one in known] == [3, 1]
+        told = stage.listener.kinds
+        assert told.index("order_filled") < told.index("order_adopted")

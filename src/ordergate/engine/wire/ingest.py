@@ -235,6 +235,7 @@ class Ingest:
         self, seat: Seat, report: r.AnyReport, snapshot: r.OrderSnapshot | None
     ) -> Order | None:
         """An order placed elsewhere, taken into the books as it is."""
+        books = seat.lane.books
         if (order := await seat.lane.adopted(report.broker_order_id)) is not None:
             return order
         seen = snapshot or await self._asked(seat, report)
@@ -257,6 +258,9 @@ class Ingest:
         executions = await _opened_with(seat, seen) if seen.cum_qty > ZERO else ()
         if (order := seat.lane.books.order_of_broker(report.broker_order_id)) is not None:
             return order  # while it was asked for, another asked too, or the answer to our own order came
+        if seat.lane.books is not books:  # folded anew meanwhile: by what was lost it was a stranger's
+            self._suspect(seat, "an order from elsewhere was asked for while its account was folded anew")
+            return None
         now = self._clock.now()
         adopted_id = adopted_order_id(self._env, seat.lane.account, seen, now)
         event = e.OrderAdopted(
