@@ -139,6 +139,27 @@ async def test_an_execution_beside_one_that_was_taken_back_before_it_was_told_is
         assert "execution_duplicated" not in stage.listener.kinds
 
 
+async def test_an_execution_that_is_not_listed_yet_repeats_none_while_others_are_missed() -> None:
+    """The broker's sum speaks for more than it: nothing is concluded before the list is there."""
+    async with Stage() as stage:
+        _, at_exchange = await working(stage)
+        stage.broker.stream.copies = lambda _: 0
+        never_told = stage.exchange.fill(at_exchange, Decimal(2), Decimal(4700))
+        stage.broker.stream.copies = lambda _: 1
+        stage.exchange.bust(never_told.exec_id)
+        await stage.until(lambda: "execution_busted" in stage.listener.kinds)
+        stage.broker.stream.copies = lambda _: 0
+        stage.exchange.fill(at_exchange, Decimal(2), Decimal(4700))
+        late = stage.exchange.fill(at_exchange, Decimal(1), Decimal(4700))
+        unlisted = stage.exchange.executions[-2:]
+        del stage.exchange.executions[-2:]
+        tell(stage, late, late.exec_id)
+        await let_run()
+        stage.exchange.executions += unlisted
+        await stage.until(lambda: position(stage) == 3)
+        assert "execution_duplicated" not in stage.listener.kinds
+
+
 async def test_equal_executions_at_one_moment_are_two_when_the_broker_counts_two() -> None:
     async with Stage() as stage:
         order, at_exchange = await working(stage)

@@ -74,6 +74,7 @@ from ordergate.simulation.town import run
         (1304196, "the checker ended a calm before what had been kept back could be read"),
         (1314421, "the same, of an order that its group had released in the last moment"),
         (1317803, "the same, of a replacement in a world without groups"),
+        (1332473, "an execution was taken for one taken back, because others had not been heard of yet"),
         (1320016, "the second order of a call was a stranger's by what was lost while it was asked for"),
         (1313073, "an exit was held back as a break when an execution of the one before was taken back"),
         (1306103, "a client that went late from a stream begun anew took those along who had come back"),

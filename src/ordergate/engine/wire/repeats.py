@@ -47,8 +47,14 @@ async def repeat_of(seat: Seat, order: Order, report: ExecutedReport | BustedRep
         alike = [one for one in alike if one not in listed and _may_be_of(order.executions[one], moment)]
     if not alike:
         return None
-    sum_moved_on = report.cum_qty == order.cum_qty + report.quantity
-    return Repeat(alike[0], is_sure=is_listed or not sum_moved_on, is_listed=is_listed)
+    is_sure = is_listed or not _sum_moved_on(order, order.executions[alike[0]], report)
+    return Repeat(alike[0], is_sure=is_sure, is_listed=is_listed)
+
+
+def _sum_moved_on(order: Order, known: Execution, report: ExecutedReport) -> bool:
+    """Whether the broker counts more than a repeat would bring: it, or others that were not heard of yet."""
+    with_change = report.quantity - known.quantity if known.quantity else ZERO
+    return report.cum_qty is not None and report.cum_qty > order.cum_qty + with_change
 
 
 def _may_be_of(known: Execution, moment: datetime | None) -> bool:
