@@ -93,6 +93,26 @@ async def test_it_is_shown_with_its_scope_and_of_ones_accounts(
         assert (no.status_code, no.json()["code"]) == (403, "forbidden")
 
 
+async def test_whose_roles_differ_is_shown_the_accounts_of_the_role_that_may_alone(
+    deps: ApiDeps, copies: MemorySurveillance, identity: Directory
+) -> None:
+    """By REST and on the stream alike: a trader of one account is no compliance officer of it."""
+    chief = identity.principals[CHIEF]
+    pairs = {(OTHER_ACCOUNT, scope) for scope in EVERYTHING - {Scope.SURVEILLANCE_READ}}
+    mixed = frozenset({(ACCOUNT, Scope.SURVEILLANCE_READ), *pairs})
+    identity.principals[CHIEF] = msgspec.structs.replace(chief, by_account=mixed)
+    for account in (OTHER_ACCOUNT, LIMITS, CONTROL, ACCOUNT):
+        await keep(copies, account, 1)
+    async with serving(deps) as served:
+        async with served.client(CHIEF) as client:
+            by_rest = [one[0] for one in seen((await page(client, token=CHIEF))["entries"])]
+        async with served.stream(CHIEF) as talk:
+            await talk.until("authenticated")
+            await talk.send(type="drop_copy.subscribe", id="1", after=0)
+            told = [(await talk.until("drop_copy"))["number"] for _ in range(2)]
+    assert by_rest == told == [3, 4]
+
+
 async def test_the_stream_tells_the_past_and_the_present_without_a_gap(
     deps: ApiDeps, copies: MemorySurveillance
 ) -> None:

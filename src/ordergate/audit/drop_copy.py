@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
-from ordergate.core.access import Principal
+from ordergate.core.access import Principal, Scope
 from ordergate.core.ids import AccountId, Env
 from ordergate.ports.surveillance import Copy, SeenCopies
 
@@ -22,10 +22,11 @@ class DropCopy:
 
     async def page(self, principal: Principal, after: int, most: int) -> Sequence[Copy]:
         """What has a higher number, in order. Raises JournalUnavailable."""
-        shown = {*principal.accounts, self._control}
-        if self._accounts <= principal.accounts:
+        accounts = principal.accounts_for(Scope.SURVEILLANCE_READ)
+        shown = {*accounts, self._control}
+        if self._accounts <= accounts:
             shown.add(self._limits)
-        seen = self._copies.seen_by(principal.tenant, principal.accounts)
+        seen = self._copies.seen_by(principal.tenant, accounts)
         return await seen.copies_of(sorted(shown), after, most)
 
     async def newest(self) -> int:
