@@ -226,7 +226,7 @@ class Feed:
             self._note(seq, frame)
 
     def forget_state(self) -> None:
-        """It could not be read or kept; whoever joins next has it read anew."""
+        """It could not be kept; it is read anew."""
         self._state = self._noted = None
 
     def give_up_state(self, noted: Noted) -> None:

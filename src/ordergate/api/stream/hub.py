@@ -20,6 +20,7 @@ from ordergate.api.stream.feed import Feed, Noted, Subscriber, is_contiguous
 from ordergate.api.stream.outbox import Outbox
 from ordergate.api.stream.prices import quote_frame, trade_frame
 from ordergate.api.stream.wire import framed
+from ordergate.core.faults import Fault
 from ordergate.core.ids import AccountId
 from ordergate.ports.market_data import Quote, Trade
 from ordergate.ports.views import Snapshot, Views
@@ -201,6 +202,8 @@ class Hub:
             self._state_hash_at = now + self._state_hash_s
             for feed in self._feeds.values():
                 _tell_state(feed)
+                if feed.lacks_state:
+                    self._prove(feed)
 
     def _can_resume(self, feed: Feed, resume: frames.Resume) -> bool:
         """Of this incarnation, not of the future, and not further back than is told again."""
@@ -313,7 +316,7 @@ class Hub:
     # The state hash
 
     def _prove(self, feed: Feed) -> None:
-        """Read the state that the hash begins with, while the client goes on."""
+        """Read the state that the hash begins with, while the client goes on. What fails is read later."""
         task = asyncio.create_task(self._read_state(feed, feed.begin_state()))
         self._proving.add(task)
         task.add_done_callback(self._proving.discard)
@@ -321,7 +324,7 @@ class Hub:
     async def _read_state(self, feed: Feed, noted: Noted) -> None:
         try:
             snapshot = await self._snapshot(self._views, AccountId(feed.account))
-        except (CannotFollow, TimeoutError):
+        except (CannotFollow, Fault, TimeoutError):
             feed.give_up_state(noted)
             return
         feed.know_state(noted, snapshot.seq, snapshot.orders, snapshot.positions)
