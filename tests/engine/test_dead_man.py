@@ -398,3 +398,18 @@ async def test_asking_for_many_at_once_passes_no_bound() -> None:
         refused = [one for one in answers if isinstance(one, Refusal)]
         assert [one.code for one in refused] == [Code.TOO_LARGE] * 10
         assert len(stage.node.dead_man.of(TRADER)) == SESSIONS_MAX
+
+
+async def test_what_is_armed_behind_a_disarming_that_is_being_written_stands() -> None:
+    """A client that changes its mind says so last, and is told that it is armed."""
+    async with Stage() as stage:
+        order = await working(stage)
+        await arm(stage, timeout_s=5)
+        disarming = asyncio.create_task(stage.node.dead_man.disarm(TRADER, "main", correlation="test"))
+        await asyncio.sleep(0)
+        view = await arm(stage, timeout_s=5)
+        assert view.state == "armed"
+        await disarming
+        assert len(stage.node.dead_man.of(TRADER)) == 1
+        await stage.until(lambda: stage.status(order) == "canceled", within_s=10)
+        assert written(stage)[:3] == ["dead_man_armed", "dead_man_disarmed", "dead_man_armed"]

@@ -67,13 +67,15 @@ class Armed(msgspec.Struct):
 
     `there` are the orders and groups that they had just then, of each account whose books could be asked;
     those that had just ended are among them, for a refusal may turn out to be none. `connection` is the
-    one on which the client armed or refreshed it last; None where it did so by requests alone.
+    one on which the client armed or refreshed it last; None where it did so by requests alone. `disarmings`
+    are being written down: what is armed meanwhile comes behind them.
     """
 
     armed: DeadManArmed
     expires: float
     connection: object = None
     expired_at: datetime | None = None
+    disarmings: int = 0
     there: dict[AccountId, frozenset[OrderId | GroupId]] = {}
 
 
@@ -108,7 +110,7 @@ class DeadMan:
             return _FORBIDDEN
         key = _key(principal, session)
         found = self._armed.get(key)
-        if found is not None and found.expired_at is None:
+        if found is not None and found.expired_at is None and not found.disarmings:
             self._is_there(found, connection)
             if (found.armed.timeout_s, found.armed.gtc) == (timeout_s, gtc):
                 return self._view(key, found)
@@ -154,11 +156,14 @@ class DeadMan:
             session=session,
             user=found.armed.user,
         )
+        found.disarmings += 1
         try:
             await self._kill_switch.note(event, correlation)
         except Fault as fault:
             log.error("dead_man.not_durable", client=key.client, why=str(fault))
             return Refusal(Code.UNAVAILABLE, "still armed: it could not be written down")
+        finally:
+            found.disarmings -= 1
         return msgspec.structs.replace(self._view(key, found), state="disarmed", expires_in_s=0.0)
 
     def refresh(self, principal: Principal, session: str, connection: object = None) -> DeadManView | Refusal:
