@@ -14,7 +14,7 @@ from ordergate.api.stream import frames
 from ordergate.api.stream.actions import DeadManAsked, Send
 from ordergate.api.stream.dead_man import DeadManOfStream
 from ordergate.core.access import Principal
-from ordergate.core.refusals import Refusal
+from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Remaining
 from ordergate.engine.answering.answers import DeadManView
 from tests.api.people import EVERYTHING, NobodyArmed, principal
@@ -111,6 +111,44 @@ async def test_a_stream_that_is_lost_while_it_arms_counts_once_that_is_armed(gat
     dead_man.writes.set()
     await arming
     assert dead_man.lost == ([] if gateway_leaves else [("trader", "a")])
+
+
+class Disarming(Remembering):
+    """Disarms, once it can be written down, unless there is a reason why not."""
+
+    no: Code | None = None
+
+    async def disarm(self, *_: object, **__: object) -> DeadManView | Refusal:
+        await self.writes.wait()
+        if self.no is not None:
+            return Refusal(self.no, "still armed: it could not be written down")
+        view = await super().arm(TRADER, "a", timeout_s=60, gtc=Remaining.KEEP, correlation="c")
+        assert isinstance(view, DeadManView)
+        return msgspec.structs.replace(view, state="disarmed")
+
+
+@pytest.mark.parametrize("no", [None, Code.UNAVAILABLE, Code.FORBIDDEN])
+async def test_a_lost_stream_counts_for_what_could_not_be_disarmed(no: Code | None) -> None:
+    dead_man = Disarming()
+    stream = DeadManOfStream(dead_man)
+    await asked(stream, frames.DeadManArm(gtc="keep", session="a", on_disconnect=True))
+    dead_man.no = no
+    await asked(stream, frames.DeadManDisarm(session="a"))
+    stream.disconnected()
+    assert dead_man.lost == ([] if no is None else [("trader", "a")])
+
+
+async def test_a_stream_that_is_lost_while_it_disarms_does_not_count() -> None:
+    dead_man = Disarming()
+    stream = DeadManOfStream(dead_man)
+    await asked(stream, frames.DeadManArm(gtc="keep", session="a", on_disconnect=True))
+    dead_man.writes.clear()
+    disarming = asyncio.create_task(asked(stream, frames.DeadManDisarm(session="a")))
+    await asyncio.sleep(0)
+    stream.disconnected()
+    dead_man.writes.set()
+    await disarming
+    assert dead_man.lost == []
 
 
 async def test_a_gateway_that_goes_away_is_no_client_that_did() -> None:

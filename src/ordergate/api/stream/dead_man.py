@@ -13,8 +13,9 @@ from ordergate.api.deps import DeadManLike
 from ordergate.api.stream import frames
 from ordergate.api.stream.actions import DeadManAsked, Send
 from ordergate.core.access import Principal
-from ordergate.core.refusals import Refusal
+from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.answering.answers import DeadManView
 
 
 class DeadManOfStream:
@@ -23,6 +24,7 @@ class DeadManOfStream:
     def __init__(self, dead_man: DeadManLike) -> None:
         self._dead_man = dead_man
         self._of_disconnect: dict[str, Principal] = {}
+        self._disarming: set[str] = set()
         self._is_lost = self._is_forgotten = False
 
     async def answer_to(self, principal: Principal, asked: DeadManAsked) -> Send:
@@ -42,11 +44,22 @@ class DeadManOfStream:
             case frames.DeadManRefresh():
                 answer = self._dead_man.refresh(principal, frame.session, self)
             case _:
-                self._of_disconnect.pop(frame.session, None)
-                answer = await self._dead_man.disarm(principal, frame.session, correlation=asked.correlation)
+                answer = await self._disarm(principal, asked)
         if isinstance(answer, Refusal):
             return Send(frames.error(answer, frame.id), answer.code)
         return Send(frames.dead_man(msgspec.structs.asdict(answer), frame.id))
+
+    async def _disarm(self, principal: Principal, asked: DeadManAsked) -> DeadManView | Refusal:
+        """Losing the stream does not count while that is written down; where it cannot be, it does again."""
+        session = asked.frame.session
+        self._disarming.add(session)
+        try:
+            answer = await self._dead_man.disarm(principal, session, correlation=asked.correlation)
+        finally:
+            self._disarming.discard(session)
+        if not isinstance(answer, Refusal) or answer.code is Code.NOT_FOUND:
+            self._of_disconnect.pop(session, None)
+        return answer
 
     def _is_armed(self, principal: Principal, frame: frames.DeadManArm) -> None:
         """The stream may have been lost while that was written down; what was said last holds."""
@@ -60,7 +73,8 @@ class DeadManOfStream:
     def disconnected(self) -> None:
         self._is_lost = not self._is_forgotten
         for session, principal in self._of_disconnect.items():
-            self._dead_man.gone(principal, session, "its stream was disconnected", self)
+            if session not in self._disarming:
+                self._dead_man.gone(principal, session, "its stream was disconnected", self)
         self._of_disconnect.clear()
 
     def forget(self) -> None:
