@@ -67,6 +67,8 @@ class Replica:
         position = frame.get("position")
         if position is not None:
             self.positions[position["symbol"]] = position
+        if frame["kind"] == "symbol_renamed":
+            self.positions.pop(frame["detail"]["was"], None)
 
     def _prove(self, frame: dict[str, Any]) -> None:
         if frame["hash"] != self.hexdigest():

@@ -142,6 +142,8 @@ class Watcher:
             self.executions[frame["execution"]["exec_id"]] = frame["execution"]
         if "position" in frame:
             self.positions[frame["position"]["symbol"]] = frame["position"]
+        if frame["kind"] == "symbol_renamed":
+            self.positions.pop(frame["detail"]["was"], None)
         if "balance" in frame:
             self.balances[frame["balance"]["currency"]] = frame["balance"]
         self._moved.set()

@@ -7,6 +7,7 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from ordergate.api.stream.state_hash import StateHash
 from ordergate.brokers.paper import fates
 from ordergate.core.contingent.events import End
 from ordergate.core.contingent.terms import GroupId
@@ -222,3 +223,21 @@ async def test_one_in_question_is_found_among_what_the_broker_shows_under_the_ne
         assert stage.listener.kinds.count("order_adopted") == 0
         answer = await resolved(stage, order, Resolution.WORKING, broker_order_id=arrived.id)
         assert isinstance(answer, Answer), answer
+
+
+async def test_a_state_that_was_hashed_before_is_hashed_after_it_as_it_is_shown() -> None:
+    """Whoever joins later has another hash otherwise, for as long as anybody followed from before."""
+    async with Stage() as stage:
+        await hold(stage, 4)
+        before = await stage.views.snapshot(ACCOUNT)
+        assert before is not None
+        state = StateHash(before.orders, before.positions)
+        await renamed(stage)
+        await stage.until(lambda: "symbol_renamed" in stage.listener.kinds)
+        for seq, frame in zip(stage.listener.seqs, stage.listener.frames, strict=True):
+            if seq > before.seq:
+                state.note(frame)
+        now = await stage.views.snapshot(ACCOUNT)
+        assert now is not None
+        assert now.seq == stage.listener.seqs[-1]
+        assert state.hexdigest() == StateHash(now.orders, now.positions).hexdigest()

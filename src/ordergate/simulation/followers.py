@@ -257,6 +257,8 @@ class Follower:
                 del self.orders[order.id]
         if told.position:
             self.positions[_position_keys.decode(told.position).symbol] = bytes(told.position)
+        if told.kind == "symbol_renamed":
+            self.positions.pop(_renamings.decode(told.detail).was, None)
 
     def _hash(self, told: _Frame) -> None:
         if told.seq != self.seq or not self._knows_all:
@@ -282,6 +284,7 @@ class _Frame(msgspec.Struct):
     """Any frame, as far as a client looks at it."""
 
     type: str
+    kind: str = ""
     stream_id: str = ""
     account_id: str = ""
     seq: int = -1
@@ -292,6 +295,7 @@ class _Frame(msgspec.Struct):
     snapshot: _Snapshot = msgspec.field(default_factory=_Snapshot)
     order: msgspec.Raw = msgspec.Raw(b"")
     position: msgspec.Raw = msgspec.Raw(b"")
+    detail: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _Order(msgspec.Struct):
@@ -303,7 +307,12 @@ class _Position(msgspec.Struct):
     symbol: str
 
 
+class _Renaming(msgspec.Struct):
+    was: str
+
+
 _frames: Final = msgspec.json.Decoder(_Frame)
 _order_keys: Final = msgspec.json.Decoder(_Order)
 _position_keys: Final = msgspec.json.Decoder(_Position)
+_renamings: Final = msgspec.json.Decoder(_Renaming)
 _ENDED: Final = ("filled", "canceled", "expired", "rejected", "denied")

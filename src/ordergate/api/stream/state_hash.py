@@ -3,7 +3,8 @@
 Every open order and every position that is not zero is one item: SHA-256 over its JSON with sorted
 keys and no blanks, the first 8 bytes as a big-endian number. The state's hash is the exclusive or of
 all items, as 16 hexadecimal digits; of nothing it is 0000000000000000. An event changes at most two
-items, so keeping up costs the same whatever the account holds. Pure.
+items, so keeping up costs the same whatever the account holds. A renaming takes away the item of the
+old name. Pure.
 """
 
 from __future__ import annotations
@@ -22,8 +23,10 @@ _sorted: Final = msgspec.json.Encoder(order="sorted").encode
 class _Parts(msgspec.Struct):
     """The state that an event's frame carries, left encoded; empty where it carries none."""
 
+    kind: str = ""
     order: msgspec.Raw = msgspec.Raw(b"")
     position: msgspec.Raw = msgspec.Raw(b"")
+    detail: msgspec.Raw = msgspec.Raw(b"")
 
 
 class _OrderKeys(msgspec.Struct):
@@ -36,9 +39,14 @@ class _PositionKeys(msgspec.Struct):
     quantity: str
 
 
+class _Renamed(msgspec.Struct):
+    was: str
+
+
 _parts: Final = msgspec.json.Decoder(_Parts)
 _order_keys: Final = msgspec.json.Decoder(_OrderKeys)
 _position_keys: Final = msgspec.json.Decoder(_PositionKeys)
+_renamed: Final = msgspec.json.Decoder(_Renamed)
 
 
 def item_hash(view: bytes) -> int:
@@ -74,6 +82,7 @@ class StateHash:
     def _catch_up(self) -> None:
         orders: dict[str, bytes] = {}
         positions: dict[str, bytes] = {}
+        gone: list[str] = []
         for frame in self._frames:
             parts = _parts.decode(frame)
             order, position = bytes(parts.order), bytes(parts.position)
@@ -81,11 +90,15 @@ class StateHash:
                 orders[_order_keys.decode(order).id] = order
             if position:
                 positions[_position_keys.decode(position).symbol] = position
+            if parts.kind == "symbol_renamed":
+                gone.append(_renamed.decode(parts.detail).was)
         self._frames.clear()
         for view in orders.values():
             self._set_order(view)
         for view in positions.values():
             self._set_position(view)
+        for symbol in gone:
+            self._set(f"position {symbol}", None)
 
     def _set_order(self, view: bytes) -> None:
         keys = _order_keys.decode(view)
