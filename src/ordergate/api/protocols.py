@@ -14,6 +14,7 @@ from typing import Any, Final, Protocol
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.exceptions import InvalidHandshake, InvalidState
+from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import OPEN
 
@@ -33,6 +34,7 @@ HEAD_TIMEOUT_S: Final = 10.0
 PING_S: Final = 15.0
 SOCKET_KEY: Final = "ordergate.socket"
 CLOSE_TIMEOUT_S: Final = 5.0
+KEEPALIVE_LOST: Final = 1011
 
 _MALFORMED: Final = Refusal(Code.MALFORMED, "this is not a well-formed HTTP request")
 _NO_HANDSHAKE: Final = Refusal(Code.MALFORMED, "this is not a well-formed WebSocket handshake")
@@ -311,6 +313,25 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
         if scope is not None:
             scope["extensions"].update({SOCKET_KEY: self, **proven(self.transport)})
 
+    def handle_close(self, event: Frame) -> None:
+        super().handle_close(event)
+        self._cut_in_a_while()
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self._cut_in_a_while()
+
+    def keepalive_timeout(self) -> None:
+        """uvicorn tells nobody, and waits for a client that does not answer to read what was written."""
+        super().keepalive_timeout()
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": KEEPALIVE_LOST})
+        self._cut_in_a_while()
+
+    def _cut_in_a_while(self) -> None:
+        """A socket that closes is closed, also when the other end leaves what was written unread."""
+        if self.close_timer is None and not self.disconnected:
+            self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
+
     @property
     def is_backed_up(self) -> bool:
         """The client reads slower than it is written to."""
@@ -336,7 +357,7 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
         if self.read_paused:
             self.read_paused = False
             self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(CLOSE_TIMEOUT_S, self.transport.abort)
+        self._cut_in_a_while()
 
     def resume_writing(self) -> None:
         super().resume_writing()
