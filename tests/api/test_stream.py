@@ -330,15 +330,21 @@ class Deaf:
         self.socket.connect(("127.0.0.1", port))
 
     def subscribe(self) -> None:
+        self.log_in()
+        self.say({"type": "subscribe", "account_id": "P-DEMO", "channels": ["orders"]})
+        self._read_until(b'"reset"')
+
+    def log_in(self) -> None:
         self.socket.sendall(
             b"GET /v1/stream HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
             b"Authorization: Bearer " + TRADER.encode() + b"\r\n\r\n"
         )
         self._read_until(b'"authenticated"')
-        payload = b'{"type":"subscribe","account_id":"P-DEMO","channels":["orders"]}'
-        self.socket.sendall(bytes((0x81, 0x80 | len(payload))) + bytes(4) + payload)
-        self._read_until(b'"reset"')
+
+    def say(self, frame: object) -> None:
+        payload = msgspec.json.encode(frame).ljust(126)  # the least that has its length in two bytes
+        self.socket.sendall(b"\x81\xfe" + len(payload).to_bytes(2) + bytes(4) + payload)
 
     def read_to_the_end(self) -> bytes:
         heard = b""

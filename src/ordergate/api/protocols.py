@@ -337,6 +337,11 @@ class FramedWebSocket(WebSocketsSansIOProtocol):
         """The client reads slower than it is written to."""
         return not self.writable.is_set()
 
+    @property
+    def unsent(self) -> int:
+        """How many bytes of what was written wait for the client to read."""
+        return self.transport.get_write_buffer_size()
+
     def write_frames(self, frames: bytes) -> None:
         """Whole server frames, one after another. Nothing is written to a socket that is closing."""
         if not (self.close_sent or self.disconnected or self.transport.is_closing()):

@@ -59,6 +59,8 @@ class Socket(Protocol):
 
     @property
     def is_backed_up(self) -> bool: ...
+    @property
+    def unsent(self) -> int: ...
 
     on_text: Callable[[bytes], None] | None
 
@@ -98,7 +100,9 @@ class Connection:
         )
         self._following: dict[AccountId, tuple[Subscriber, asyncio.Task[None]]] = {}
         self._use_told: dict[AccountId, bytes] = {}
-        self._backed_up_since: float | None = None
+        self._unsent = 0
+        self._has_read = True
+        self._read_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._login: asyncio.Task[None] | None = None
         self._unread: bytes | None = None
@@ -358,13 +362,12 @@ class Connection:
                 self._outbox.push_quote(f"risk {account}", framed(frames.risk(body)))
 
     def _is_stuck(self, now: float) -> bool:
-        """The client has not read for longer than any healthy one takes."""
-        if not self._socket.is_backed_up:
-            self._backed_up_since = None
-            return False
-        if self._backed_up_since is None:
-            self._backed_up_since = now
-        return now - self._backed_up_since > self._deps.bounds.stream_send_timeout_s
+        """The client has read nothing for longer than any healthy one takes."""
+        unsent = self._socket.unsent
+        if self._has_read or unsent < self._unsent or not self._socket.is_backed_up:
+            self._has_read, self._read_at = False, now
+        self._unsent = unsent
+        return now - self._read_at > self._deps.bounds.stream_send_timeout_s
 
     # Writing
 
@@ -384,6 +387,7 @@ class Connection:
             self._write()
 
     def _write(self) -> None:
+        self._has_read = True
         waiting = self._outbox.take()
         if waiting:
             self._socket.write_frames(b"".join(waiting))
