@@ -128,9 +128,11 @@ class Session:
         """The answer to a Login. `nonce` is for a proof that has to be made again."""
         if isinstance(found, Refusal) and found.code is Code.PROOF_NONCE:
             return [Send(frames.error(found, frame_id, nonce), found.code)]
-        if isinstance(found, Refusal):
-            return [_error(found, frame_id), *self._close(NOT_AUTHENTICATED, found.code)]
         before = self.principal
+        if isinstance(found, Refusal):
+            no = _error(found, frame_id)
+            stays = before is not None and found.code in _PASSING  # the token that it has says how long
+            return [no] if stays else [no, *self._close(NOT_AUTHENTICATED, found.code)]
         if before is not None and (before.tenant, before.client_id) != (found.tenant, found.client_id):
             return self._close(FORBIDDEN, "the token is of another client")
         self.principal = found
@@ -388,6 +390,9 @@ def _id_of(text: bytes) -> str | None:
         return None
     return found if len(found) <= 64 else None
 
+
+_PASSING: Final = frozenset({Code.RATE_LIMITED, Code.UNAVAILABLE})
+"""Say nothing of a token, only that it cannot be looked at now."""
 
 _TOO_FAST: Final = "too many frames"
 _LOG_IN_FIRST: Final = Refusal(Code.UNAUTHENTICATED, "send an authenticate frame first")
