@@ -75,6 +75,8 @@ from ordergate.simulation.town import run
         (1314421, "the same, of an order that its group had released in the last moment"),
         (1317803, "the same, of a replacement in a world without groups"),
         (1332473, "an execution was taken for one taken back, because others had not been heard of yet"),
+        (1340321, "an exit was held back as a break while one that had ended came back to life"),
+        (1343147, "a client that went late from a stream begun anew ended the search for another"),
         (1320016, "the second order of a call was a stranger's by what was lost while it was asked for"),
         (1313073, "an exit was held back as a break when an execution of the one before was taken back"),
         (1306103, "a client that went late from a stream begun anew took those along who had come back"),
