@@ -11,14 +11,16 @@ import pytest
 from ordergate.brokers.paper import fates
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.orders.events import BookedExecution
+from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.reports import ExecutedReport, OrderSnapshot
 from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.accounts.runs import Tally
 from ordergate.engine.wire import ingest
 from ordergate.engine.wire.repeats import Repeat, repeat_of
-from ordergate.ports.broker import BrokerExecution, DedupClass
+from ordergate.ports.broker import BrokerExecution, DedupClass, Outcome, Rejected
 from tests.engine.stage import ES, Stage, let_run
+from tests.engine.test_egress import change
 from tests.engine.test_executions import tell, working
 from tests.engine.test_reconciliation import position
 from tests.engine.test_unknown_outcomes import lost
@@ -107,3 +109,22 @@ async def test_the_second_order_of_one_call_is_nobody_elses_where_the_first_was_
         assert [one and one.cum_qty for one in known] == [3, 1]
         told = stage.listener.kinds
         assert told.index("order_filled") < told.index("order_adopted")
+
+
+async def test_a_refused_repeat_ends_nothing_where_a_doubt_was_lost(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The broker has the order by its first call, and says no more than that its name is used."""
+    async with Stage(fate=lost(fates.LostAnswer())) as stage:
+        stage.broker.stream.copies = lambda _: 0
+        order = await stage.accepted(quantity=3)
+        await stage.until(lambda: "outcome_unknown" in stage.listener.kinds)
+        change(stage, order, status=Status.ACCEPTED, unknown_since=None)
+
+        async def refused(*_: object) -> Outcome:
+            return Rejected("client order id must be unique")
+
+        monkeypatch.setattr(stage.broker, "place", refused)
+        await stage.node._dispatcher.place_again(stage.seat, order)
+        assert "order_rejected" not in stage.listener.kinds
+        assert stage.status(order) != "rejected"

@@ -64,8 +64,8 @@ MUTATIONS: Final = (
         p0=True,
         what="the refusal of a repeated order ends the order, though the first may be alive",
         file=_DISPATCHER,
-        find="        if order.unknown_since is not None and isinstance(outcome, Rejected | Unsent):",
-        put="        if order.is_final and isinstance(outcome, Rejected | Unsent):",
+        find="(again or order.unknown_since is not None) and isinstance(outcome, Rejected | Unsent):",
+        put="order.is_final and isinstance(outcome, Rejected | Unsent):",
     ),
     Mutation(
         id="never-sent-though-doubtful",

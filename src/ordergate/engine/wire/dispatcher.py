@@ -150,7 +150,9 @@ class Dispatcher:
         for task in self._last_question.values():
             task.cancel()
 
-    async def place(self, seat: Seat, order_id: OrderId, committed_at: float | None = None) -> None:
+    async def place(
+        self, seat: Seat, order_id: OrderId, committed_at: float | None = None, *, again: bool = False
+    ) -> None:
         """The order is durable: speak, then write down what was heard."""
         if committed_at is not None:
             self._metrics.dispatch.observe(self._clock.monotonic() - committed_at)
@@ -174,8 +176,8 @@ class Dispatcher:
             return
         if outcome is None:
             return
-        if order.unknown_since is not None and isinstance(outcome, Rejected | Unsent):
-            # A refused repeat says nothing about the first; the reconciler goes on asking.
+        if (again or order.unknown_since is not None) and isinstance(outcome, Rejected | Unsent):
+            # A refused repeat says nothing about the first, whose doubt a lost commit may have taken along.
             await self._until_ready(seat)
             self._record(seat, order, sent=sending.sent(order_id, outcome))
             return
@@ -188,15 +190,12 @@ class Dispatcher:
         return not self._kill_guard.forbids(seat, order)
 
     async def place_again(self, seat: Seat, order_id: OrderId) -> None:
-        """Send an unanswered order once more, where its absence or the broker's dedup makes that
-
-        harmless. Written down first: from then on what may be on its way is newer.
-        """
+        """Send what is unanswered once more, where that is harmless. What may arrive is newer from then."""
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or _is_at_broker(order) or order.cancel_requested:
             return
         await self._mark_started(seat, order)
-        await self.place(seat, order_id)
+        await self.place(seat, order_id, again=True)
 
     async def cancel_again(self, seat: Seat, order_id: OrderId) -> None:
         """Ask for a cancel that was found in memory, once it is durable: memory runs ahead of the disk."""
