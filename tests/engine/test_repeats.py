@@ -1,62 +1,42 @@
-"""An execution told again under another id, and what only looks like one."""
+"""An order that may have left is ended by proof only, whatever becomes of its repetition."""
 
-from __future__ import annotations
+import pytest
 
-from decimal import Decimal
-
-from ordergate.ports.broker import DedupClass
-from tests.engine.stage import Stage, let_run
-from tests.engine.test_executions import cum_qty, tell, working
-from tests.engine.test_reconciliation import position
-from tests.engine.test_unknown_outcomes import alarms
+from ordergate.brokers.paper import fates
+from ordergate.engine.answering.answers import KillView
+from tests.engine.stage import TRADER, Stage
 
 
-async def test_an_execution_told_again_under_a_new_id_is_evidence_and_no_quantity() -> None:
-    async with Stage() as stage:
-        order, at_exchange = await working(stage)
-        execution = stage.exchange.fill(at_exchange, Decimal(4), Decimal(4700))
-        await stage.until(lambda: position(stage) == 4)
-        for _ in range(3):
-            tell(stage, execution, "after-the-restart")
-            await stage.clock.move(1)
-        assert (position(stage), cum_qty(stage, order)) == (Decimal(4), Decimal(4))
-        (told,) = stage.listener.frames_of("execution_duplicated")
-        assert told["detail"]["same_as"] == execution.exec_id
-        assert told["detail"]["exec_id"] == "after-the-restart"
-        assert "execution_repeated:after-the-restart" in alarms(stage)
+def answers(*given: fates.Fate) -> fates.Fates:
+    """Fates for the first places; everything after them is delivered."""
+    left = list(given)
+    return lambda call: left.pop(0) if call is fates.Call.PLACE and left else fates.Delivered()
 
 
-async def test_a_change_that_was_missed_does_not_make_an_execution_new_under_another_id() -> None:
-    async with Stage(dedup=DedupClass.B) as stage:
-        order, at_exchange = await working(stage)
-        execution = stage.exchange.fill(at_exchange, Decimal(4), Decimal(4700))
-        await stage.until(lambda: position(stage) == 4)
-        stage.broker.stream.copies = lambda _: 0
-        stage.exchange.correct(execution.exec_id, Decimal(5), Decimal(4701))
-        tell(stage, stage.exchange.executions[-1], "after-the-restart")
-        await stage.until(lambda: position(stage) == 5)
-        assert cum_qty(stage, order) == 5
-        held = stage.lane.books.order(order)
-        assert held is not None
-        assert dict(held.repeated) == {"after-the-restart": execution.exec_id}
+@pytest.mark.parametrize(
+    "repeat", [fates.TurnedAway("not enough buying power"), fates.NotSent()], ids=["refused", "not sent"]
+)
+async def test_a_repetition_that_fails_does_not_end_the_order_that_may_have_left(repeat: fates.Fate) -> None:
+    async with Stage(fate=answers(fates.LateCall(), *[repeat] * 40)) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "unknown")
+        for _ in range(40):
+            await stage.clock.move(0.25)
+            assert stage.status(order) == "unknown"
+        stage.broker.let_late_calls_in()
+        await stage.until(lambda: stage.status(order) == "working")
+        assert stage.placed_at_exchange() == 1
 
 
-async def test_an_execution_that_is_not_listed_yet_repeats_none_while_others_are_missed() -> None:
-    """The broker's sum speaks for more than it: nothing is concluded before the list is there."""
-    async with Stage() as stage:
-        _, at_exchange = await working(stage)
-        stage.broker.stream.copies = lambda _: 0
-        never_told = stage.exchange.fill(at_exchange, Decimal(2), Decimal(4700))
-        stage.broker.stream.copies = lambda _: 1
-        stage.exchange.bust(never_told.exec_id)
-        await stage.until(lambda: "execution_busted" in stage.listener.kinds)
-        stage.broker.stream.copies = lambda _: 0
-        stage.exchange.fill(at_exchange, Decimal(2), Decimal(4700))
-        late = stage.exchange.fill(at_exchange, Decimal(1), Decimal(4700))
-        unlisted = stage.exchange.executions[-2:]
-        del stage.exchange.executions[-2:]
-        tell(stage, late, late.exec_id)
-        await let_run()
-        stage.exchange.executions += unlisted
-        await stage.until(lambda: position(stage) == 3)
-        assert "execution_duplicated" not in stage.listener.kinds
+async def test_the_kill_switch_stops_the_repetition_and_does_not_guess_what_became_of_the_first() -> None:
+    async with Stage(fate=answers(fates.LateCall())) as stage:
+        order = await stage.accepted()
+        await stage.until(lambda: stage.status(order) == "unknown")
+        engaged = await stage.gate.engage_kill(TRADER, grade="block_new", reason="drill", correlation="test")
+        assert isinstance(engaged, KillView)
+        for _ in range(20):
+            await stage.clock.move(0.25)
+            assert stage.status(order) == "unknown"
+        stage.broker.let_late_calls_in()
+        await stage.until(lambda: stage.status(order) == "working")
+        assert stage.placed_at_exchange() == 1
