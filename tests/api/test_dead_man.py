@@ -151,6 +151,21 @@ async def test_a_stream_that_is_lost_while_it_disarms_does_not_count() -> None:
     assert dead_man.lost == []
 
 
+async def test_a_stream_that_is_lost_while_it_disarms_counts_once_that_is_refused() -> None:
+    dead_man = Disarming()
+    stream = DeadManOfStream(dead_man)
+    await asked(stream, frames.DeadManArm(gtc="keep", session="a", on_disconnect=True))
+    dead_man.no = Code.UNAVAILABLE
+    dead_man.writes.clear()
+    disarming = asyncio.create_task(asked(stream, frames.DeadManDisarm(session="a")))
+    await asyncio.sleep(0)
+    stream.disconnected()
+    assert dead_man.lost == []
+    dead_man.writes.set()
+    await disarming
+    assert dead_man.lost == [("trader", "a")]
+
+
 async def test_a_gateway_that_goes_away_is_no_client_that_did() -> None:
     dead_man = Remembering()
     stream = DeadManOfStream(dead_man)

@@ -10,6 +10,7 @@ import pytest
 from ordergate.api.stream.channels import Channel
 from ordergate.api.stream.hub import Hub, subscriber_of
 from ordergate.api.stream.outbox import Outbox
+from ordergate.api.stream.state_hash import StateHash
 from ordergate.api.stream.wire import payload_of
 from ordergate.core.faults import JournalUnavailable
 from ordergate.ports.views import Snapshot
@@ -61,3 +62,13 @@ async def test_a_journal_that_is_away_costs_the_hash_no_longer_than_it_is(troubl
     await ticked(hub, 10.0)
     await ticked(hub, 15.0)
     assert hashes(outbox) == 1
+
+
+def test_what_is_listed_anew_under_a_name_that_was_given_up_is_in_the_hash() -> None:
+    before, after, anew = (
+        b'{"symbol":"%s","quantity":"%d"}' % held for held in ((b"OLD", 1), (b"NEW", 1), (b"OLD", 2))
+    )
+    state = StateHash([], [before])
+    state.note(b'{"kind":"symbol_renamed","detail":{"was":"OLD"},"position":%s}' % after)
+    state.note(b'{"kind":"order_filled","position":%s}' % anew)
+    assert state.hexdigest() == StateHash([], [after, anew]).hexdigest()

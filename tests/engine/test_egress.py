@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -222,43 +223,34 @@ async def test_a_part_of_a_group_is_not_sent_for_more_than_the_whole() -> None:
 
 
 async def test_a_part_of_a_group_that_a_late_fill_left_no_room_for_is_not_sent_and_no_break() -> None:
-    async with Stage() as stage:
-
-        def fill_late() -> None:
-            order = stage.lane.books.order(newest(stage))
-            found = next(iter(stage.lane.books.groups.active.values()))
-            assert order is not None
-            other = _sibling(stage, found.id, order)
-            filled = _replace(other, status=Status.CANCELED, cum_qty=Decimal(1))
-            stage.lane.books.groups.orders[other.id] = filled
-
-        stage.listener.on("order_accepted", fill_late)
-        group_id = await placed(stage, oco(4))
-        first = group(stage, group_id).released[0].order_id
-        await stage.until(lambda: stage.status(first) == "rejected")
-        assert stage.listener.frames_of("order_rejected")[-1]["detail"]["reason"] == "overtaken"
-        assert stage.placed_at_exchange() == 0
-        assert natures(stage) == []
+    await _is_overtaken(lambda one: _replace(one, status=Status.CANCELED, cum_qty=Decimal(1)))
 
 
 async def test_a_part_of_a_group_is_no_break_where_another_came_back_to_life_since_it_was_approved() -> None:
     """The execution that had completed the other was taken back."""
+    await _is_overtaken(
+        lambda one: _replace(
+            one,
+            status=Status.WORKING,
+            cum_qty=Decimal(2),
+            acknowledged_at=one.accepted_at - timedelta(seconds=1),
+            updated_at=one.accepted_at + timedelta(seconds=1),
+        )
+    )
+
+
+async def _is_overtaken(change_other: Callable[[Order], Order]) -> None:
+    """Another order of the group changes while one that was approved is about to leave."""
     async with Stage() as stage:
 
-        def reopen() -> None:
+        def overtake() -> None:
             order = stage.lane.books.order(newest(stage))
             found = next(iter(stage.lane.books.groups.active.values()))
             assert order is not None
-            other, told_at = _sibling(stage, found.id, order), stage.clock.now() + timedelta(seconds=1)
-            stage.lane.books.groups.orders[other.id] = _replace(
-                other,
-                status=Status.WORKING,
-                cum_qty=Decimal(2),
-                acknowledged_at=order.accepted_at - timedelta(seconds=1),
-                updated_at=told_at,
-            )
+            other = _sibling(stage, found.id, order)
+            stage.lane.books.groups.orders[other.id] = change_other(other)
 
-        stage.listener.on("order_accepted", reopen)
+        stage.listener.on("order_accepted", overtake)
         group_id = await placed(stage, oco(4))
         first = group(stage, group_id).released[0].order_id
         await stage.until(lambda: stage.status(first) == "rejected")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -17,6 +18,7 @@ from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.judge import PRECEDENCE
 from ordergate.core.risk.limits import ADJUSTABLE
 from ordergate.core.risk.overrides import NEVER
+from ordergate.core.risk.rates import MessageBuckets
 from ordergate.engine.answering.answers import Answer
 from ordergate.engine.limits.override_desk import Asked
 from tests.engine.limit_people import ANNA, BEN
@@ -133,6 +135,23 @@ async def test_of_several_for_one_order_the_one_that_lifts_enough_is_spent(stage
     assert await placed(stage, dear) == []
     assert [one.override_id for one in await used(stage)] == [enough.id]
     assert await placed(stage, dear) == ["R06", "R08"]
+
+
+async def test_an_order_that_has_several_is_one_message(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dear = msgspec.structs.replace(LARGE, limit_price=Decimal(6000))
+    await granted(stage, "R06", terms=dear)
+    await granted(stage, "R08", terms=dear)
+    counted, count = [], MessageBuckets.order_sent
+
+    def sent(buckets: MessageBuckets, now: datetime) -> None:
+        counted.append(now)
+        count(buckets, now)
+
+    monkeypatch.setattr(MessageBuckets, "order_sent", sent)
+    assert await placed(stage, dear) == ["R06", "R08"]
+    assert len(counted) == 1
 
 
 async def test_a_control_that_it_does_not_name_still_refuses_and_spends_nothing(stage: Stage) -> None:

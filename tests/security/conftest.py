@@ -1,7 +1,6 @@
 """A database of one's own, with the migrations of identities in it and nothing else."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -11,7 +10,7 @@ import pytest_asyncio
 
 from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.security.migrations import identity_migrations
-from tests.fixtures.postgres import on_server
+from tests.fixtures.postgres import copy_of
 
 _TEMPLATE: Final = "template_identities"
 
@@ -32,10 +31,8 @@ def identities(postgres: EmbeddedPostgres) -> EmbeddedPostgres:
 
 @pytest_asyncio.fixture
 async def dsn(identities: EmbeddedPostgres) -> AsyncIterator[str]:
-    name = f"t{secrets.token_hex(8)}"
-    await on_server(identities, f"create database {name} template {_TEMPLATE}")
-    yield identities.dsn(name)
-    await on_server(identities, f"drop database {name} with (force)")
+    async with copy_of(identities, _TEMPLATE) as address:
+        yield address
 
 
 @pytest.fixture(params=["memory", "postgres"])

@@ -77,6 +77,11 @@ def admit_overridden(
     return _accepted(answer, view, command, waits_for), answer.lifted
 
 
+def would_lift(command: PlaceOrder, view: RiskView, controls: Collection[str]) -> bool:
+    """Whether an override of these lifts all that is in the order's way. Nothing is counted by asking."""
+    return not isinstance(judge_overridden(command, view, controls), Denied)
+
+
 def admit_held(command: PlaceOrder, view: RiskView, until: datetime) -> OrderHeld | OrderDenied:
     """Ask risk about a new order that is to be kept until its market opens."""
     closed = as_closed(view)

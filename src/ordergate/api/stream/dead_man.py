@@ -24,7 +24,7 @@ class DeadManOfStream:
     def __init__(self, dead_man: DeadManLike) -> None:
         self._dead_man = dead_man
         self._of_disconnect: dict[str, Principal] = {}
-        self._disarming: set[str] = set()
+        self._disarming: dict[str, Principal] = {}
         self._is_lost = self._is_forgotten = False
 
     async def answer_to(self, principal: Principal, asked: DeadManAsked) -> Send:
@@ -50,34 +50,40 @@ class DeadManOfStream:
         return Send(frames.dead_man(msgspec.structs.asdict(answer), frame.id))
 
     async def _disarm(self, principal: Principal, asked: DeadManAsked) -> DeadManView | Refusal:
-        """Losing the stream does not count while that is written down; where it cannot be, it does again."""
-        session = asked.frame.session
-        self._disarming.add(session)
+        """Losing the stream counts again, also that meanwhile, where it cannot be written down."""
+        session, stays = asked.frame.session, True
+        if (counted := self._of_disconnect.pop(session, None)) is not None:
+            self._disarming[session] = counted
         try:
             answer = await self._dead_man.disarm(principal, session, correlation=asked.correlation)
+            stays = isinstance(answer, Refusal) and answer.code is not Code.NOT_FOUND
+            return answer
         finally:
-            self._disarming.discard(session)
-        if not isinstance(answer, Refusal) or answer.code is Code.NOT_FOUND:
-            self._of_disconnect.pop(session, None)
-        return answer
+            counted = self._disarming.pop(session, None)
+            if stays and counted is not None:
+                self._count(session, counted)
 
     def _is_armed(self, principal: Principal, frame: frames.DeadManArm) -> None:
         """The stream may have been lost while that was written down; what was said last holds."""
+        self._disarming.pop(frame.session, None)
         if frame.on_disconnect:
-            self._of_disconnect[frame.session] = principal
+            self._count(frame.session, principal)
         else:
             self._of_disconnect.pop(frame.session, None)
+
+    def _count(self, session: str, principal: Principal) -> None:
+        self._of_disconnect[session] = principal
         if self._is_lost:
             self.disconnected()
 
     def disconnected(self) -> None:
         self._is_lost = not self._is_forgotten
         for session, principal in self._of_disconnect.items():
-            if session not in self._disarming:
-                self._dead_man.gone(principal, session, "its stream was disconnected", self)
+            self._dead_man.gone(principal, session, "its stream was disconnected", self)
         self._of_disconnect.clear()
 
     def forget(self) -> None:
         """It is the gateway that goes away: the time that is armed runs on."""
         self._is_forgotten = True
         self._of_disconnect.clear()
+        self._disarming.clear()

@@ -81,8 +81,7 @@ class StateHash:
 
     def _catch_up(self) -> None:
         orders: dict[str, bytes] = {}
-        positions: dict[str, bytes] = {}
-        gone: list[str] = []
+        positions: dict[str, bytes | None] = {}
         for frame in self._frames:
             parts = _parts.decode(frame)
             order, position = bytes(parts.order), bytes(parts.position)
@@ -91,14 +90,15 @@ class StateHash:
             if position:
                 positions[_position_keys.decode(position).symbol] = position
             if parts.kind == "symbol_renamed":
-                gone.append(_renamed.decode(parts.detail).was)
+                positions[_renamed.decode(parts.detail).was] = None
         self._frames.clear()
         for view in orders.values():
             self._set_order(view)
-        for view in positions.values():
-            self._set_position(view)
-        for symbol in gone:
-            self._set(f"position {symbol}", None)
+        for symbol, held in positions.items():
+            if held is None:
+                self._set(f"position {symbol}", None)
+            else:
+                self._set_position(held)
 
     def _set_order(self, view: bytes) -> None:
         keys = _order_keys.decode(view)

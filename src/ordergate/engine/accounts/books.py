@@ -120,14 +120,9 @@ class Books:
         return symbol if listed is None else listed.symbol
 
     def names_of(self, symbol: Symbol) -> tuple[Symbol, ...]:
+        """The present one, and its others."""
         listed = self._instruments.get(symbol)
         return (symbol,) if listed is None else (listed.symbol, *listed.aliases)
-
-    def by_present_name(self, order: Order) -> Order:
-        terms, name = order.terms, self.present_name(order.terms.symbol)
-        if name == terms.symbol:
-            return order
-        return msgspec.structs.replace(order, terms=msgspec.structs.replace(terms, symbol=name))
 
     def has_client_order_id(self, client_order_id: str) -> bool:
         """True when an order in memory carries it."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Final
 
+import msgspec
+
 from ordergate.core.ids import OrderId
 from ordergate.core.orders import events as e
 from ordergate.core.orders.order import Order
@@ -37,7 +39,7 @@ class Quarantine:
         if seat.broker.capabilities.dedup is not DedupClass.C:
             return False
         books = seat.lane.books
-        waiting = tuple(map(books.by_present_name, books.waiting_orders()))  # as the broker is told of
+        waiting = tuple(in_present_name(seat, order) for order in books.waiting_orders())
         unanswered = any(may_be(order, seen) for order in waiting if _is_unanswered(order))
         if not unanswered and not any(may_replace(order, seen) for order in waiting):
             seat.withheld.pop(seen.broker_order_id, None)
@@ -85,7 +87,7 @@ class Quarantine:
         if held is None or not held.is_in_question:
             self._looked_at.pop(order_id, None)
             return
-        found = candidates(seat.lane.books.by_present_name(held), shown)
+        found = candidates(in_present_name(seat, held), shown)
         if held.quarantined_at is None or found != held.candidates:
             event = e.OrderQuarantined(order_id=order_id, at=self._clock.now(), why=_WHY, candidates=found)
             seat.lane.record([event], correlation="quarantine")
@@ -94,6 +96,14 @@ class Quarantine:
         """The order was decided about: what was kept back for it is looked at anew."""
         self._looked_at.pop(order_id, None)
         seat.withheld.clear()
+
+
+def in_present_name(seat: Seat, order: Order) -> Order:
+    """The order in what its instrument is called now, as its broker shows it."""
+    terms, name = order.terms, seat.lane.books.present_name(order.terms.symbol)
+    if name == terms.symbol:
+        return order
+    return msgspec.structs.replace(order, terms=msgspec.structs.replace(terms, symbol=name))
 
 
 def _is_unanswered(order: Order) -> bool:

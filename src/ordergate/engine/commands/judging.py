@@ -325,23 +325,19 @@ def _admit_overridden(
     command: PlaceOrder, view: RiskView, overrides: Sequence[OverrideGranted]
 ) -> list[Placed]:
     """By the first that lifts enough: it is spent when it had to lift something, in the order's own unit."""
-    said: list[Placed] = []
-    for override in overrides:
-        event, lifted = admission.admit_overridden(command, view, override.controls)
-        said = [event]
-        if isinstance(event, OrderDenied):
-            continue
-        if lifted:
-            spent = OverrideUsed(
-                account=command.terms.account,
-                at=view.now,
-                override_id=override.override_id,
-                order_id=command.order_id,
-                lifted=lifted,
-            )
-            said.append(spent)
-        break
-    return said
+    *others, last = overrides
+    override = next((one for one in others if admission.would_lift(command, view, one.controls)), last)
+    event, lifted = admission.admit_overridden(command, view, override.controls)
+    if not lifted:
+        return [event]
+    used = OverrideUsed(
+        account=command.terms.account,
+        at=view.now,
+        override_id=override.override_id,
+        order_id=command.order_id,
+        lifted=lifted,
+    )
+    return [event, used]
 
 
 def _receipt(

@@ -17,7 +17,7 @@ from ordergate.core.orders.reconcile import DedupClass, proofs
 from ordergate.core.orders.resolving import decide_resolve
 from ordergate.core.refusals import Code, Refusal
 from ordergate.engine.accounts.lanes import Seat
-from ordergate.engine.accounts.quarantine import Quarantine
+from ordergate.engine.accounts.quarantine import Quarantine, in_present_name
 from ordergate.engine.answering.answers import Answer
 from ordergate.engine.answering.envelopes import Request
 from ordergate.engine.answering.once import Decided, Once
@@ -110,7 +110,7 @@ class Resolving:
         if isinstance(found, NotFound):
             missing = {"broker_order_id": "the broker shows no such order"}
             return Refusal(Code.INVALID, "it cannot be that order", missing) if working else None
-        if not may_be(seat.lane.books.by_present_name(order), found):
+        if not may_be(in_present_name(seat, order), found):
             return Refusal(
                 Code.INVALID, "it cannot be that order", {"broker_order_id": "its terms are others"}
             )

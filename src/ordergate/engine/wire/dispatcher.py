@@ -190,11 +190,11 @@ class Dispatcher:
         return not self._kill_guard.forbids(seat, order)
 
     async def place_again(self, seat: Seat, order_id: OrderId) -> None:
-        """Send what is unanswered once more, where that is harmless. What may arrive is newer from then."""
+        """Send an unanswered order once more, where its absence or the broker's dedup makes that harmless."""
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or _is_at_broker(order) or order.cancel_requested:
             return
-        await self._mark_started(seat, order)
+        await self._mark_started(seat, order)  # from then on what may be on its way is newer
         await self.place(seat, order_id, again=True)
 
     async def cancel_again(self, seat: Seat, order_id: OrderId) -> None:
