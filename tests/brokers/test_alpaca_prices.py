@@ -117,7 +117,9 @@ async def test_corrections_of_prints_are_no_prices(clock: HandClock) -> None:
         '[{"T":"gossip"}]',
         '[{"T":"error","code":407,"msg":"slow client"}]',
         '{"T":"t"}',
+        '[{"T":"t","S":"ACME","x":' + "[" * 10_000,
     ],
+    ids=lambda frame: frame[:40],
 )
 async def test_a_frame_that_is_not_understood_breaks_the_line_and_it_is_mended(
     clock: HandClock, frame: str

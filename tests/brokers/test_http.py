@@ -1,7 +1,7 @@
 """Every way an exchange can fail, against a real socket: what it proves, and what it does not."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 import uvloop
@@ -31,12 +31,19 @@ SHORT = HttpLimits(connect_s=0.1, total_s=0.3, body_bytes_max=2_000)
 OK = {"id": "1"}
 
 
-def client_of(url: str, clock: HandClock, limits: HttpLimits = LIMITS, per_minute: int = 600) -> HttpClient:
+def client_of(
+    url: str,
+    clock: HandClock,
+    limits: HttpLimits = LIMITS,
+    per_minute: int = 600,
+    closed: Callable[[], str | None] = lambda: None,
+) -> HttpClient:
     return HttpClient(
         URL(url),
         headers={"X-Key": "value"},
         allowance=Allowance(per_minute=per_minute, clock=clock),
         limits=limits,
+        closed=closed,
     )
 
 
@@ -311,6 +318,25 @@ async def test_what_waited_for_a_connection_is_asked_about_again(
     stopped.clear()
     assert isinstance(await ask(http), Answer)
     assert (len(server.seen), server.connections) == (2, 1), "and the connection is kept"
+    await http.close()
+
+
+async def test_what_was_closed_while_it_waited_for_a_connection_is_not_sent(
+    server: ByteServer, clock: HandClock
+) -> None:
+    closed: list[str] = []
+
+    async def closes(exchange: Exchange) -> None:
+        closed.append("the lease ended")
+        await says(200, OK)(exchange)
+
+    server.play(closes)
+    http = client_of(
+        server.url, clock, HttpLimits(connections_max=1), closed=lambda: closed[0] if closed else None
+    )
+    replies = await asyncio.gather(ask(http), http.ask("DELETE", "/v2/orders/1", need=Need.CANCEL))
+    assert replies[1] == Unsent("the lease ended")
+    assert len(server.seen) == 1
     await http.close()
 
 

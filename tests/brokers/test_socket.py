@@ -60,12 +60,18 @@ async def listen(
     clock: HandClock,
     patience: Patience = QUICK,
     conversation: Echoes | None = None,
+    renewal: Renewal | None = None,
 ) -> list[Heard]:
     """Everything heard until it is enough."""
     heard: list[Heard] = []
     async with stream_session() as session, asyncio.timeout(WAIT_S):
         line = lifeline(
-            session, conversation or Echoes(url), patience=patience, clock=clock, chance=FixedChance()
+            session,
+            conversation or Echoes(url),
+            patience=patience,
+            clock=clock,
+            chance=FixedChance(),
+            renewal=renewal,
         )
         async with aclosing(line):
             async for item in line:
@@ -132,7 +138,7 @@ async def renewed(url: str, clock: HandClock, *, two_at_once: bool) -> tuple[lis
         line = lifeline(
             session, Echoes(url), patience=QUICK, clock=clock, chance=FixedChance(), renewal=renewal
         )
-        async with aclosing(line), renewal:
+        async with renewal, aclosing(line):
             async for item in line:
                 heard.append(item)
                 if item == "one":
@@ -166,6 +172,87 @@ async def test_a_renewal_of_what_nobody_listens_to_is_not_pending() -> None:
     renewal = Renewal(two_at_once=True)
     renewal.ask()
     assert not renewal.pending
+
+
+async def test_a_renewal_asked_for_while_one_is_being_made_is_made_too(clock: HandClock) -> None:
+    """The first was greeted with what held before: who asked again waits for the one after it."""
+    renewal = Renewal(two_at_once=True)
+
+    async def asked_again(stage: Stage) -> None:
+        assert await stage.hear() == "hello"
+        renewal.ask()
+        await stage.say("welcome")
+        await stage.stay()
+
+    def enough(heard: list[Heard]) -> bool:
+        if heard[-1] == "one":
+            renewal.ask()
+        return heard[-1] == "three"
+
+    scenes = says("one", then=Stage.stay), asked_again, says("three", then=Stage.stay)
+    async with stream_server(*scenes) as server:
+        heard = await listen(server.url, enough, clock=clock, renewal=renewal)
+    assert heard == [Up(), "one", Up(), Up(), "three"]
+    assert not renewal.pending
+
+
+def let_go(ended: asyncio.Semaphore) -> Scene:
+    """Counts the lines that the client ended, and not the test."""
+
+    async def scene(stage: Stage) -> None:
+        await stage.stay()
+        if not stage.over.is_set():
+            ended.release()
+
+    return scene
+
+
+async def test_a_line_that_is_being_greeted_is_let_go_with_the_one_that_it_would_replace(
+    clock: HandClock,
+) -> None:
+    renewal = Renewal(two_at_once=True)
+    began, ended = asyncio.Event(), asyncio.Semaphore(0)
+
+    async def never_welcomed(stage: Stage) -> None:
+        assert await stage.hear() == "hello"
+        began.set()
+        await let_go(ended)(stage)
+
+    async with (
+        stream_server(says("one", then=Stage.stay), never_welcomed) as server,
+        stream_session() as session,
+        asyncio.timeout(WAIT_S),
+    ):
+        conversation = Echoes(server.url)
+        line = lifeline(
+            session, conversation, patience=QUICK, clock=clock, chance=FixedChance(), renewal=renewal
+        )
+        async with renewal, aclosing(line):
+            assert [await anext(line), await anext(line)] == [Up(), "one"]
+            renewal.ask()
+            await began.wait()
+        await ended.acquire()
+
+
+async def test_a_line_that_was_greeted_and_never_used_is_let_go(clock: HandClock) -> None:
+    renewal = Renewal(two_at_once=True)
+    ended = asyncio.Semaphore(0)
+    async with (
+        stream_server(says(then=let_go(ended))) as server,
+        stream_session() as session,
+        asyncio.timeout(WAIT_S),
+    ):
+
+        async def dial() -> tuple[Link, Sequence[bytes]]:
+            link = Link(await session.ws_connect(server.url, decode_text=False))
+            return link, await Echoes(server.url).greet(link)
+
+        old, _ = await dial()
+        async with renewal:
+            renewal.ask()
+            await renewal.replace(old, dial, lambda: clock.sleep(0))
+        await ended.acquire()  # the old one's end
+        await ended.acquire()
 
 
 async def test_a_frame_that_cannot_be_read_is_a_gap(clock: HandClock) -> None:
@@ -206,12 +293,28 @@ async def test_a_server_that_welcomes_and_drops_at_once_is_not_stormed(clock: Ha
 
 
 async def test_a_line_that_held_starts_the_backoff_over(clock: HandClock) -> None:
-    async def held(stage: Stage) -> None:
-        clock.seconds += QUICK.stable_s
+    def enough(heard: list[Heard]) -> bool:
+        if heard.count(Up()) == 3 and heard[-1] == Up():
+            clock.seconds += QUICK.stable_s
+        return len(heard) == 8
 
-    async with stream_server(says(), says(), says(then=held), says()) as server:
-        await listen(server.url, lambda it: len(it) == 8, clock=clock)
+    async with stream_server(says()) as server:
+        await listen(server.url, enough, clock=clock)
     assert clock.slept == [0.25, 0.5, 0.25]
+
+
+async def test_a_line_that_never_came_up_does_not_start_the_backoff_over(clock: HandClock) -> None:
+    """However long a server took to turn us away."""
+
+    async def slowly_turned_away(stage: Stage) -> None:
+        assert await stage.hear() == "hello"
+        clock.seconds += QUICK.stable_s
+        await stage.say("go away")
+
+    async with stream_server(slowly_turned_away, slowly_turned_away, says(then=Stage.stay)) as server:
+        heard = await listen(server.url, lambda it: len(it) == 2, clock=clock)
+    assert heard == [Down("not welcome"), Up()]
+    assert clock.slept == [0.25, 0.5]
 
 
 async def test_a_silent_application_is_asked_and_its_answer_counts(clock: HandClock) -> None:

@@ -9,7 +9,12 @@ from __future__ import annotations
 import json
 from typing import Final, NoReturn
 
+import msgspec
+
 from ordergate.core.json_text import has_one_reading
+
+UNREADABLE: Final = (msgspec.DecodeError, RecursionError)
+"""What a decoder raises of what it cannot read, what is nested too deeply for it included."""
 
 
 class NotOneDocument(ValueError):

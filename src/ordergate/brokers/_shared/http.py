@@ -13,6 +13,7 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import msgspec
@@ -85,6 +86,7 @@ class HttpClient:
         """Ask once. `target` is a path, with its query if any, already encoded."""
         if why := self._closed():
             return Unsent(why)
+        veto = partial(self._vetoed, veto)
         wait_s = self._allowance.take(need)
         if wait_s > 0:
             return Unsent("own rate limit", wait_s)
@@ -115,6 +117,10 @@ class HttpClient:
         if self._lines is not None:
             self._lines.close()
             self._lines = None
+
+    def _vetoed(self, veto: Veto) -> str | None:
+        """Asked when a line is free: it may have been waited for longer than anything may be asked."""
+        return self._closed() or veto()
 
     def _use(self, headers: Mapping[str, str]) -> None:
         self._head = _head({"Host": self._origin.host_port_subcomponent or "", **headers})

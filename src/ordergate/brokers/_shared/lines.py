@@ -279,6 +279,10 @@ class _Line(asyncio.Protocol):
         if self._read - len(self._body) > _AROUND_BYTES_MAX:
             self._fail("the answer has too much around its body")
 
+    def eof_received(self) -> None:
+        """The other side has ended, and the line will in a moment: nothing is asked on it until then."""
+        self.is_open = False
+
     def connection_lost(self, exc: Exception | None) -> None:
         self._fail("cut off" if exc is None else f"broken off: {type(exc).__name__}")
 

@@ -179,6 +179,7 @@ class Renewal:
         self._listening = False
         self._two_at_once = two_at_once
         self._asked = asyncio.Event()
+        self._asked_times = 0
         self._fresh: Fresh | None = None
 
     async def __aenter__(self) -> Renewal:
@@ -187,8 +188,12 @@ class Renewal:
 
     async def __aexit__(self, *_: object) -> None:
         self._listening = False
+        if (fresh := self._fresh) is not None:
+            self._fresh = None
+            await fresh[0].close()
 
     def ask(self) -> None:
+        self._asked_times += 1
         self._asked.set()
 
     @property
@@ -204,12 +209,17 @@ class Renewal:
         return fresh
 
     async def replace(self, old: Link, dial: Callable[[], Awaitable[Fresh]], wait: Wait) -> None:
-        """Wait until it is asked for, and put a fresh link in the place of the old one."""
+        """Wait until it is asked for, and put a fresh link in the place of the old one.
+
+        Who asks while the fresh one is being greeted means one after it: that one may have begun as before.
+        """
         await self._asked.wait()
         while self._two_at_once and self._fresh is None:
+            asked_times = self._asked_times
             try:
                 self._fresh = await dial()
-                self._asked.clear()
+                if asked_times == self._asked_times:
+                    self._asked.clear()
             except LinkLost as lost:
                 log.warning("broker.stream_not_renewed", why=str(lost))
                 await wait()
@@ -238,17 +248,18 @@ async def lifeline(
         link = await _dial(session, conversation.url, patience)
         try:
             return link, await _greeted(conversation, link, patience)
-        except LinkLost:
+        except BaseException:
             await link.close()
             raise
 
     while True:
-        began = clock.monotonic()
+        up_at: float | None = None
         link: Link | None = None
         beside: list[asyncio.Task[None]] = []
         why = ""
         try:
             link, early = fresh or await dial()
+            up_at = clock.monotonic()
             yield Up()
             told_down = False
             for frame in early:
@@ -274,7 +285,7 @@ async def lifeline(
         if not told_down:
             told_down = True
             yield Down(why)
-        if clock.monotonic() - began >= patience.stable_s:
+        if up_at is not None and clock.monotonic() - up_at >= patience.stable_s:
             backoff.reset()
         await wait()
 

@@ -20,6 +20,7 @@ from typing import Final, Generic
 import aiohttp
 import msgspec
 
+from ordergate.brokers._shared.documents import UNREADABLE
 from ordergate.brokers._shared.http import Answer, HttpClient
 from ordergate.brokers._shared.lines import HttpLimits
 from ordergate.brokers._shared.rate import RESERVE_MIN, Allowance, Need
@@ -224,7 +225,7 @@ class AlpacaBroker(Generic[E]):
             return refusal
         try:
             order = wire.ORDER.decode(answer.body)
-        except msgspec.DecodeError as fault:
+        except UNREADABLE as fault:
             return Unknown(f"a yes that cannot be read: {fault}")
         if order.client_order_id != cl_ord_id:
             return Unknown("a yes that names another order")
@@ -288,7 +289,7 @@ class AlpacaBroker(Generic[E]):
             chance=self._chance,
             renewal=self._renewal,
         )
-        async with aclosing(line), self._renewal:
+        async with self._renewal, aclosing(line):
             async for item in line:
                 match item:
                     case Up():
@@ -326,6 +327,6 @@ def _refused(answer: Answer) -> Outcome:
     """A definite no, in the broker's words; a no without the broker's words is not one."""
     try:
         error = wire.ERROR.decode(answer.body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return Unknown(f"status {answer.status} without the broker's own words")
     return Rejected(f"{answer.status} {error.message}"[:500])

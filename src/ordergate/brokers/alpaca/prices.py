@@ -16,6 +16,7 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from ordergate.brokers._shared.documents import UNREADABLE
 from ordergate.brokers._shared.socket import (
     Down,
     Garbled,
@@ -95,7 +96,7 @@ class AlpacaPrices(Generic[E]):
             chance=self._chance,
             renewal=self._renewal,
         )
-        async with aclosing(line), self._renewal:
+        async with self._renewal, aclosing(line):
             async for item in line:
                 if not isinstance(item, Up | Down):
                     yield item
@@ -185,5 +186,5 @@ def _said_no(error: wire.DataError) -> LinkLost:
 def _messages(raw: bytes) -> list[wire.DataMessage]:
     try:
         return wire.DATA_FRAME.decode(raw)
-    except msgspec.DecodeError as fault:
+    except UNREADABLE as fault:
         raise Garbled(f"a frame that cannot be read: {fault}") from fault

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from ordergate.brokers._shared.documents import UNREADABLE
 from ordergate.brokers._shared.http import Answer, HttpClient
 from ordergate.brokers._shared.rate import Need
 from ordergate.brokers.alpaca import wire
@@ -305,7 +306,7 @@ def _decoded(answer: Answer, decoder: msgspec.json.Decoder[T]) -> T:
         raise BrokerUnavailable(f"status {answer.status}")
     try:
         return decoder.decode(answer.body)
-    except msgspec.DecodeError as fault:
+    except UNREADABLE as fault:
         raise BrokerUnavailable(f"an answer that cannot be read: {fault}") from fault
 
 
@@ -313,6 +314,6 @@ def _says_no_such_order(answer: Answer) -> bool:
     """A 404 of a proxy on the way, or for the route, says nothing about the order."""
     try:
         error = wire.ERROR.decode(answer.body)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return "order not found" in error.message.lower()

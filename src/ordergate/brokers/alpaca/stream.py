@@ -11,10 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, Generic, assert_never
 
-import msgspec
 from yarl import URL
 
-from ordergate.brokers._shared.documents import NotOneDocument, check_document
+from ordergate.brokers._shared.documents import UNREADABLE, NotOneDocument, check_document
 from ordergate.brokers._shared.socket import Garbled, Link, LinkLost
 from ordergate.brokers.alpaca import wire
 from ordergate.brokers.alpaca.access import Access, Bearer, Keys
@@ -114,6 +113,6 @@ def _frame(raw: bytes) -> wire.TradingFrame:
     try:
         check_document(raw)
         frame: wire.TradingFrame = wire.TRADING_FRAME.decode(raw)
-    except (NotOneDocument, msgspec.DecodeError) as fault:
+    except (NotOneDocument, *UNREADABLE) as fault:
         raise Garbled(f"a frame that cannot be read: {fault}") from fault
     return frame
