@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 from rich.table import Table
 
-from ordergate.cli import tables
+from ordergate.cli import event_lines, tables
+from ordergate.cli.cells import moment
 from tests.cli.asking import ordergate
 
 AT = "2026-01-05T15:00:00.250Z"
@@ -86,7 +87,7 @@ def test_an_order_of_another_day_is_listed_with_the_date() -> None:
     [(date(2026, 1, 5), "15:00:00.250"), (date(2026, 1, 6), "2026-01-05 15:00:00.250")],
 )
 def test_the_date_is_told_where_it_is_not_today(today: date, words: str) -> None:
-    assert tables.moment(AT, today) == words
+    assert moment(AT, today) == words
 
 
 @pytest.mark.parametrize(
@@ -97,3 +98,24 @@ def test_the_help_of_a_listing_says_which_accounts_are_listed(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     assert "without it, those of every account that we may see" in ordergate(*words, "--help").out
+
+
+DENIAL = {"control": "R05", "rule": "max-order-notional", "detail": "120000 is more than 100000"}
+EVENT: dict[str, Any] = {"type": "event", "seq": 9, "at": AT, "order": {**ORDER, "failed_controls": []}}
+
+
+@pytest.mark.parametrize(
+    "denied",
+    [
+        {"kind": "order_denied", "order": {**ORDER, "status": "denied", "failed_controls": [DENIAL]}},
+        {"kind": "replace_denied", "detail": {"failed": [DENIAL]}},
+    ],
+)
+def test_a_watched_denial_says_which_control_and_why(denied: dict[str, Any]) -> None:
+    line = event_lines.event_line({**EVENT, **denied}).plain
+    assert line.endswith("R05 120000 is more than 100000")
+
+
+def test_what_denied_an_order_is_not_said_again_of_its_later_events() -> None:
+    stands = {**ORDER, "failed_controls": [DENIAL]}
+    assert "R05" not in event_lines.event_line({**EVENT, "kind": "order_adopted", "order": stands}).plain

@@ -10,7 +10,8 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ordergate.cli.tables import Row, plain, sheet
+from ordergate.cli.cells import Row
+from ordergate.cli.tables import plain, sheet
 
 _CONTENT: Final = ("scope", "of", "mode", "severity", "effective_from", "effective_to", "owner")
 _USUALLY: Final = {"mode": "enforce", "severity": "hard"}

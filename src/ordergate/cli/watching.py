@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from ordergate.cli import outcomes, tables
+from ordergate.cli import event_lines, outcomes, tables
 from ordergate.cli.client import GatewayClient, gateway
 from ordergate.cli.client import tell as say
 from ordergate.cli.exits import ExitCode, Stopped
@@ -143,7 +143,7 @@ class _Board:
     def tell(self, news: News) -> None:
         match news:
             case Event(frame):
-                self._console.print(tables.event_line(frame), soft_wrap=True)
+                self._console.print(event_lines.event_line(frame), soft_wrap=True)
                 self._keep(frame.get("order"))
             case Reset():
                 if news.missed:
@@ -152,7 +152,7 @@ class _Board:
                 for order in news.orders:
                     self._keep(order)
             case Stands(order):
-                self._console.print(tables.order_line(order), soft_wrap=True)
+                self._console.print(event_lines.order_line(order), soft_wrap=True)
                 self._keep(order)
             case Lost(why):
                 self._trouble = f"the stream broke ({why}); opening another, from where this one ended"
