@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,6 +14,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 from ordergate.audit import webhooks
 from ordergate.audit.alerting import Alerting, Target
 from ordergate.audit.outbound import Failed
+from ordergate.core.faults import JournalUnavailable
 from ordergate.core.webhook_signatures import secret_of
 from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.ports.surveillance import Notice
@@ -99,6 +102,34 @@ async def test_an_endpoint_that_wants_no_more_is_told_no_more() -> None:
     await made.send_due(TARGET)
     assert [one.state for one in store.sent.values()] == ["dead", "dead"]
     assert len(endpoint.sent) == 1
+
+
+async def test_what_is_under_way_as_the_database_goes_is_not_sent_again_beside_itself() -> None:
+    made, store, _ = await alerting(Endpoint(), notice(1), notice(2))
+    sent, answered = list[str](), asyncio.Event()
+
+    async def post(url: str, body: bytes, headers: dict[str, str]) -> None:
+        sent.append(headers["webhook-id"])
+        if sent[-1] == "msg_P-alice_2":
+            await answered.wait()
+        else:
+            store.away = len(sent) == 1
+
+    async def follow() -> None:
+        for _ in range(2):  # begun again after a failure, as the supervisor does
+            with suppress(JournalUnavailable):
+                await made.send_due(TARGET)
+            store.away = False
+
+    made._post = post
+    following = asyncio.create_task(follow())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    store.away = False
+    answered.set()
+    await following
+    assert sent == ["msg_P-alice_1", "msg_P-alice_2", "msg_P-alice_1"]  # of the first the answer was lost
+    assert [one.state for one in store.sent.values()] == ["delivered", "delivered"]
 
 
 def test_a_message_stays_below_twenty_thousand_bytes() -> None:

@@ -62,10 +62,14 @@ class Alerting:
                 await self._clock.sleep(PAUSE_S)
 
     async def send_due(self, target: Target) -> int:
-        """Send what is due, some at once; how many there were."""
+        """Send what is due, some at once; how many there were. Where one fails the others still end first:
+        what is under way would be sent again beside itself.
+        """
         due = await self._store.due(target.name, self._clock.now(), AT_ONCE_MAX)
-        if due:
-            await asyncio.gather(*(self._send(target, one) for one in due))
+        sendings = (self._send(target, one) for one in due)
+        for ended in await asyncio.gather(*sendings, return_exceptions=True):
+            if ended is not None:
+                raise ended
         return len(due)
 
     async def _send(self, target: Target, delivery: Delivery) -> None:
