@@ -52,12 +52,13 @@ async def test_heads_seals_ranges_and_checkpoints(both: tuple[Journal, AuditLog]
     assert len(seals) == 3
     assert len(set(seals)) == 3
     assert seals == list(await log.seals(ALICE, 0, 5))[1:4]
-    assert await log.taken() == {}
+    assert await log.taken(0) == {}
     first = [Range(0, ALICE, 0, 2), Range(2, BOB, 0, 3)]
     await log.keep(first, head(5))
     await log.keep([Range(5, ALICE, 2, 5)], head(8))
     assert [one async for one in log.ranges()] == [*first, Range(5, ALICE, 2, 5)]
-    assert await log.taken() == {ALICE: 5, BOB: 3}
+    assert await log.taken(8) == {ALICE: 5, BOB: 3}
+    assert await log.taken(5) == {ALICE: 2, BOB: 3}
     assert await log.newest() == head(8)
     assert await log.at(5) == head(5)
     assert await log.at(6) is None

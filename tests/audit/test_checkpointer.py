@@ -90,6 +90,31 @@ async def test_where_another_has_signed_further_its_head_is_gone_on_from(log: Lo
     assert log.made.size == other.size + 1_000
 
 
+@pytest.mark.parametrize("asked", ["newest", "at"])
+async def test_where_another_signs_further_while_one_begins_nothing_contradicts(
+    log: Log, monkeypatch: pytest.MonkeyPatch, asked: str
+) -> None:
+    await signed(log)
+    other = checkpointer(log.log, log.sink, log.clock)
+    await other._begin()
+    answer = getattr(log.log, asked)
+
+    async def overtaken(*arguments: int) -> Head | None:
+        found: Head | None = await answer(*arguments)
+        monkeypatch.undo()
+        await log.author.write(1_000)
+        await other.look()
+        return found
+
+    monkeypatch.setattr(log.log, asked, overtaken)
+    await log.begin()
+    assert (log.made.size, other.size) == (7, 1_007)
+
+    await log.made._look_again()
+    await log.made._look_again()
+    assert (log.made.size, log.made.trouble) == (other.size, None)
+
+
 async def test_a_thousand_records_do_not_wait_for_five_seconds(log: Log) -> None:
     await log.author.write(998)
     await log.look()

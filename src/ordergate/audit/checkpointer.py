@@ -201,14 +201,17 @@ class Checkpointer:
             await asyncio.sleep(0)  # others have a turn between pages
 
     async def _begin(self) -> None:
-        head, published = await self._log.newest(), await self._sink.newest()
+        """Go on from the newest head. Another may sign further meanwhile: what was published is asked for
+        first, as it was kept before that, and of the records only those under this head.
+        """
+        published, head = await self._sink.newest(), await self._log.newest()
         self._tree, self._key, self._keys_at = Frontier(), None, None
         if head is not None:
             self._tree = await self._trusted(head)
         told = 0 if published is None else await self._check_published(published)
         if head is not None and head.note != published:
             await self._sink.publish(head.note, told, await self._proof_since(told))
-        self._taken = dict(await self._log.taken())
+        self._taken = dict(await self._log.taken(self._tree.size))
         if sum(self._taken.values()) != self._tree.size:
             raise Contradiction(f"{sum(self._taken.values())} records are in a tree of {self._tree.size}")
 

@@ -72,8 +72,8 @@ class PostgresAuditLog:
     async def heads(self) -> Mapping[AccountId, int]:
         return {AccountId(row["account"]): row["head"] for row in await self._pool.fetch(_SQL["heads"])}
 
-    async def taken(self) -> Mapping[AccountId, int]:
-        return {AccountId(row["account"]): row["upto"] for row in await self._pool.fetch(_SQL["taken"])}
+    async def taken(self, size: int) -> Mapping[AccountId, int]:
+        return {AccountId(row["account"]): row["upto"] for row in await self._pool.fetch(_SQL["taken"], size)}
 
     async def seals(self, account: AccountId, after: int, upto: int) -> Sequence[bytes]:
         rows = await self._pool.fetch(_SQL["seals"], account, after, upto)

@@ -23,9 +23,9 @@ class MemoryAuditLog:
         self._reach()
         return {account: len(books.events) for account, books in self._store.books.items() if books.events}
 
-    async def taken(self) -> Mapping[AccountId, int]:
+    async def taken(self, size: int) -> Mapping[AccountId, int]:
         self._reach()
-        return {one.account: one.upto for one in self.order}
+        return {one.account: one.upto for one in self.order if one.first < size}
 
     async def seals(self, account: AccountId, after: int, upto: int) -> Sequence[bytes]:
         self._reach()

@@ -45,8 +45,8 @@ class AuditLog(Protocol):
         """How many durable events every account has."""
         ...
 
-    async def taken(self) -> Mapping[AccountId, int]:
-        """How many of them are in the tree."""
+    async def taken(self, size: int) -> Mapping[AccountId, int]:
+        """How many of them are in the tree of that size."""
         ...
 
     async def seals(self, account: AccountId, after: int, upto: int) -> Sequence[bytes]:

@@ -4,7 +4,7 @@
 select account, head from account_stream where head > 0
 
 -- name: taken
-select account, max(upto_seq) as upto from audit_range group by account
+select account, max(upto_seq) as upto from audit_range where first_index < $1 group by account
 
 -- name: seals
 select hash from event where account = $1 and seq > $2 and seq <= $3 order by seq
