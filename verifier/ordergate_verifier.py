@@ -333,8 +333,9 @@ def verify_proof(text: str, key: Key) -> dict[str, Any]:
     record = _parsed(decoded(lines[1][6:]).decode("utf-8", "replace"))
     check_record(record, (FIELDS - {"index", "seal"}) | {"prior"})
     try:
-        found = seal(bytes.fromhex(record["prior"]), record)
-    except (TypeError, ValueError):
+        (prior,) = struct.unpack("32s", bytes.fromhex(record["prior"]))  # longer, it would hide a record
+        found = seal(prior, record)
+    except (TypeError, ValueError, struct.error):
         raise Broken("prior is not a seal") from None
     path = [decoded(line) for line in lines[3:]]
     root = root_from_inclusion(leaf_hash(found), int(lines[2][6:]), checkpoint.size, path)
@@ -346,9 +347,8 @@ def verify_proof(text: str, key: Key) -> dict[str, Any]:
 def verify_consistency(text: str, key: Key) -> tuple[int, int]:
     """Two checkpoints of one log, and the proof that the later grew out of the earlier."""
     told = _parsed(text)
-    if not isinstance(told, dict) or set(told) != {"old", "new", "path"}:
-        raise Broken("not a proof of consistency")
-    if not isinstance(told["path"], list):
+    fields = {"old", "new", "path"}
+    if not isinstance(told, dict) or set(told) != fields or not isinstance(told["path"], list):
         raise Broken("not a proof of consistency")
     old, new = open_checkpoint(str(told["old"]), key), open_checkpoint(str(told["new"]), key)
     check_consistency(old, new, [decoded(str(step)) for step in told["path"]])
