@@ -17,7 +17,7 @@ import msgspec
 from ordergate.core.faults import AppendConflict, JournalUnavailable
 from ordergate.core.ids import AccountId
 from ordergate.journal import chain, session, sqlfiles
-from ordergate.journal.pool import ReadPool
+from ordergate.journal.pool import ReadPool, stop_who_is_cancelled
 from ordergate.ports.audit import Head, Range
 
 _SQL: Final = sqlfiles.statements("audit")
@@ -148,6 +148,7 @@ class PostgresAuditLog:
         except asyncpg.UniqueViolationError as error:
             raise AppendConflict("a checkpoint was not kept: another has gone on") from error
         except session.WIRE_FAULTS as error:
+            stop_who_is_cancelled(error)
             raise JournalUnavailable(f"a checkpoint was not kept: {session.said(error)}") from error
         finally:
             connection.terminate()

@@ -73,7 +73,7 @@ class ReadPool:
                         await connection.execute(self._first[0], *self._first[1])
                     return await connection.fetch(sql, *arguments)
             except WIRE_FAULTS as error:
-                _stop_who_is_cancelled(error)
+                stop_who_is_cancelled(error)
                 if last or not _is_wire(error):
                     raise _unavailable(error) from error
         raise AssertionError("both tries return or raise")
@@ -89,6 +89,7 @@ class ReadPool:
             async with AsyncExitStack() as stack:
                 yield await self._begin(stack)
         except WIRE_FAULTS as error:
+            stop_who_is_cancelled(error)
             raise _unavailable(error) from error
 
     async def _begin(self, stack: AsyncExitStack) -> PoolConnectionProxy[Any]:
@@ -101,7 +102,7 @@ class ReadPool:
                     transaction = connection.transaction(isolation="repeatable_read", readonly=True)
                     await attempt.enter_async_context(transaction)
                 except WIRE_FAULTS as error:
-                    _stop_who_is_cancelled(error)
+                    stop_who_is_cancelled(error)
                     if last or not _is_wire(error):
                         raise
                     continue
@@ -117,7 +118,7 @@ class ReadPool:
             self._pool.terminate()
 
 
-def _stop_who_is_cancelled(error: BaseException) -> None:
+def stop_who_is_cancelled(error: BaseException) -> None:
     """A connection that breaks while it is given back hides that its reader was cancelled."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():

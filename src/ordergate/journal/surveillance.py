@@ -16,6 +16,7 @@ import asyncpg
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.ids import AccountId
 from ordergate.journal import session, sqlfiles
+from ordergate.journal.pool import stop_who_is_cancelled
 from ordergate.ports.surveillance import Copy, Delivery, Forgotten, Notice
 
 _SQL: Final = sqlfiles.statements("surveillance")
@@ -124,6 +125,7 @@ class PostgresSurveillance:
             async with self._pool.acquire(timeout=self._statement_s_max) as connection:
                 yield connection
         except session.WIRE_FAULTS as error:
+            stop_who_is_cancelled(error)
             raise JournalUnavailable(f"notices cannot be kept: {session.said(error)}") from error
 
 
