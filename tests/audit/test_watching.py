@@ -10,13 +10,13 @@ import pytest
 
 from ordergate.audit import watching
 from ordergate.audit.watching import Endpoint, Stream, Watching, streams_of
-from ordergate.core.faults import JournalUnavailable
+from ordergate.core.faults import JournalCorrupt, JournalUnavailable
 from ordergate.core.ids import AccountId, Env
 from ordergate.journal.memory import MemoryJournal
 from ordergate.journal.memory_audit import MemoryAuditLog
 from ordergate.journal.memory_surveillance import MemorySurveillance
 from ordergate.journal.surveillance import PostgresSurveillance
-from ordergate.ports.journal import AnyEvent
+from ordergate.ports.journal import AnyEvent, Stored
 from ordergate.ports.surveillance import Forgotten, Notice, Surveillance
 from tests.audit.logs import HandClock
 from tests.engine.stage import Listener
@@ -92,6 +92,30 @@ async def test_what_was_not_heard_is_read_from_the_journal(monkeypatch: pytest.M
     assert world.copied == [(ALICE, 2), (ALICE, 3), (ALICE, 4)]
     await world.made.catch_up()
     assert len(world.copied) == 3
+
+
+async def test_a_past_that_cannot_be_read_silences_no_other_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watching, "COPIED", frozenset({"order_accepted"}))
+    world = World()
+    owners = [await taken(world.journal, account) for account in (ALICE, BOB)]
+    for owner in owners:
+        await world.journal.append(owner.unit(opened(owner.account)))
+    await world.made.catch_up()
+    for owner in owners:
+        await world.journal.append(owner.unit(*(accepted(owner.account, number) for number in range(3))))
+    read = world.journal.read
+
+    async def broken(account: AccountId, *, after: int, upto: int | None = None) -> AsyncIterator[Stored]:
+        async for stored in read(account, after=after, upto=upto):
+            if account == ALICE and stored.seq == 3:
+                raise JournalCorrupt("the chain breaks at event 3")
+            yield stored
+
+    monkeypatch.setattr(world.journal, "read", broken)
+    world.begin()
+    await world.made.catch_up()
+    assert world.copied == [(ALICE, 2), (BOB, 2), (BOB, 3), (BOB, 4)]
+    assert world.store.seen == {ALICE: 2, BOB: 4}
 
 
 async def test_a_past_from_before_the_first_start_alerts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,7 @@ from typing import Final
 
 import msgspec
 
+from ordergate.core.faults import JournalCorrupt
 from ordergate.core.ids import AccountId
 from ordergate.ports.audience import Audience
 from ordergate.ports.audit import AuditLog
@@ -167,8 +168,12 @@ class Watching:
             await self._keep(heads, [])
             return
         for account, head in heads.items():
-            found: list[Notice] = []
-            seq = cursors.get(account, 0)
+            await self._read_on(account, cursors.get(account, 0), head)
+
+    async def _read_on(self, account: AccountId, seq: int, head: int) -> None:
+        """What cannot be read stops its own account, and silences no other."""
+        found: list[Notice] = []
+        try:
             async for stored in self._journal.read(account, after=seq, upto=head):
                 kind, seq = str(type(stored.event).__struct_config__.tag), stored.seq
                 if streams_of(kind):
@@ -176,7 +181,10 @@ class Watching:
                 if len(found) >= BATCH_MAX:
                     await self._keep({account: seq}, found)
                     found = []
-            await self._keep({account: head}, found)
+        except JournalCorrupt as corrupt:
+            log.critical("surveillance.unreadable", account=account, upto=seq, why=str(corrupt))
+            head = seq
+        await self._keep({account: head}, found)
 
     async def flush(self) -> None:
         """Keep what was heard so far."""
