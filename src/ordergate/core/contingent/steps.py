@@ -203,14 +203,17 @@ def _wanted(group: Group, seen: Situation) -> Leg | None:
 
 
 def _exit(group: Group, sums: Tally, seen: Situation) -> tuple[Step, ...]:
-    """Make what lives at the broker the wanted leg, for exactly what is left to exit."""
+    """Make what lives at the broker the wanted leg, for exactly what is left to exit.
+
+    While nothing may be placed, what rests there stays: it would leave what is held unguarded.
+    """
     leg = _wanted(group, seen)
     if leg is None:
         return ()
     wrong = tuple(order for role, order in sums.live if role not in (leg.role, Role.ENTRY))
-    if wrong:
+    if wrong and seen.may_place:
         return recall_all(group, wrong, seen)
-    standing = sums.live_in(leg.role)
+    standing = (*sums.live_in(leg.role), *wrong)
     surplus = sum(map(worst_leaves, standing), ZERO) - sums.need
     if surplus > ZERO:
         return _shrink(group, standing[-1], surplus, seen)

@@ -1,0 +1,56 @@
+"""What rests at the broker stays there while a stop keeps back what would take its place."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from ordergate.core.contingent.terms import Role
+from ordergate.core.orders.terms import Side
+from tests.engine.groups import at_exchange, bracket, group, has_ended, move_market, placed
+from tests.engine.stage import ES, RISK, TRADER, Stage
+
+
+async def block(stage: Stage) -> None:
+    await stage.gate.engage_kill(TRADER, grade="block_new", reason="test", correlation="test")
+
+
+async def release(stage: Stage) -> None:
+    await stage.gate.release_kill(RISK, reason="test", correlation="test")
+
+
+async def passes(stage: Stage, seconds: int) -> None:
+    for _ in range(seconds):
+        await stage.clock.move(1)
+
+
+@pytest.mark.parametrize("ends_at", ["4821", "4779"])
+async def test_a_stop_loss_rests_on_while_the_profit_may_not_be_placed(ends_at: str) -> None:
+    async with Stage() as stage:
+        group_id = await placed(stage, bracket())
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+        await block(stage)
+        move_market(stage, "4821")
+        await passes(stage, 10)
+        assert at_exchange(stage, Side.SELL) == [("stop", Decimal(4))]
+        move_market(stage, ends_at)
+        if ends_at == "4821":
+            await release(stage)
+        await stage.until(lambda: has_ended(stage, group_id))
+        assert stage.held(ES) == 0
+
+
+async def test_a_profit_rests_on_while_the_stop_that_was_reached_may_not_be_placed() -> None:
+    async with Stage() as stage:
+        group_id = await placed(stage, bracket(trails=True))
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("limit", Decimal(4))])
+        await stage.until(lambda: group(stage, group_id).mark)
+        await block(stage)
+        move_market(stage, "4779")
+        await passes(stage, 10)
+        assert group(stage, group_id).triggered is Role.STOP_LOSS
+        assert at_exchange(stage, Side.SELL) == [("limit", Decimal(4))]
+        await release(stage)
+        await stage.until(lambda: has_ended(stage, group_id))
+        assert stage.held(ES) == 0
