@@ -16,6 +16,7 @@ from ordergate.core.risk.compiling import Subject
 from ordergate.core.risk.limits import mapping_of
 from ordergate.core.risk.policy import Policy
 from ordergate.core.risk.rules import Reach, Rule
+from ordergate.engine.accounts.books import Books
 from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.limits import in_force
 from tests.engine.stage import ES, INSTRUMENT, LIMITS, START, HandClock, Stage
@@ -30,7 +31,7 @@ class Room:
         self.told: list[AccountId] = []
         self.lanes = Lanes()
         for account in (LEFT, RIGHT):
-            lane = cast("Any", SimpleNamespace(account=account))
+            lane = cast("Any", SimpleNamespace(account=account, books=Books({})))
             self.lanes.add(Seat(lane, stage.seat.broker, None, stage.seat.freshness))
         subjects = {account: Subject(account, "default") for account in (LEFT, RIGHT)}
         self.clock = HandClock()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from decimal import Decimal
 from typing import cast
@@ -19,6 +20,7 @@ from ordergate.engine.node import Node
 from ordergate.engine.reconciling.rhythm import Rhythm
 from ordergate.engine.wire.dispatcher import Pace
 from ordergate.engine.world import Served, World
+from ordergate.ports.journal import Taken
 from tests.engine.stage import ACCOUNT, ES, LIMITS, TRADER, Stage
 
 DAY = {"zone": "America/Chicago", "ends_at": "17:00"}
@@ -278,5 +280,26 @@ async def test_messages_of_before_a_restart_still_count() -> None:
         await stage.clock.move(1300)
         assert await refused(stage) == set()
         stage.lane.stop(RuntimeError("distrusted"))
+        await stage.until(lambda: not stage.gate.readiness())
+        assert await refused(stage) == {"R15 message-rate"}
+
+
+async def test_messages_of_before_a_restart_count_though_the_limits_are_read_after_the_account() -> None:
+    async with Stage(limits={"message_windows": [[2, 3600]]}) as stage:
+        await stage.accepted()
+        await stage.accepted()
+        assert await refused(stage) == {"R15 message-rate"}
+        await stage.crash()
+        known, take = asyncio.Event(), stage.journal.take
+
+        async def late(account: AccountId) -> Taken:
+            if account == AccountId("P-LIMITS"):
+                await known.wait()
+            return await take(account)
+
+        stage.journal.take = late  # type: ignore[method-assign]  # the database answers in another order
+        await stage.start(ready=False)
+        await stage.until(lambda: stage.seat.trouble is None)
+        known.set()
         await stage.until(lambda: not stage.gate.readiness())
         assert await refused(stage) == {"R15 message-rate"}

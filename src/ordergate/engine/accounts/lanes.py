@@ -108,9 +108,14 @@ class Seat(msgspec.Struct):
         self.own_lanes = self.own_lanes or (self.lane,)
 
     def limited_by(self, limits: Limits | None, now: datetime) -> None:
-        """Judge by these from now on; what has been counted stays counted."""
-        self.limits = limits
+        """Judge by these from now on; what has been counted stays counted.
+
+        Without limits nothing was: what the account's books know of messages is counted then.
+        """
+        had_none, self.limits = self.limits is None, limits
         self.buckets.refit(limits, now)
+        if had_none:
+            self.buckets.orders_sent(self.lane.books.messages)
 
     @property
     def drift_window(self) -> timedelta:
