@@ -57,9 +57,12 @@ LATELY_FINAL_MAX: Final = 1_000
 
 
 class Key(NamedTuple):
+    """Several people may use one program, and name their sessions alike: each has a switch of their own."""
+
     tenant: str
     client: str
     session: str
+    user: str
 
 
 class Armed(msgspec.Struct):
@@ -191,14 +194,14 @@ class DeadMan:
         return tuple(
             self._view(key, found)
             for key, found in self._armed.items()
-            if key[:2] == (principal.tenant, principal.client_id)
+            if key == _key(principal, key.session)
         )
 
     def follow(self, event: AnyControlEvent) -> None:
         """Called for every event of the control stream; at start for all of the past."""
         if not isinstance(event, DeadManEvent):
             return
-        key = Key(event.tenant, event.client, event.session)
+        key = Key(event.tenant, event.client, event.session, event.user)
         match event:
             case DeadManArmed():
                 self._armings = max(self._armings, event.arming)
@@ -316,11 +319,11 @@ _FORBIDDEN: Final = Refusal(Code.FORBIDDEN, f"the token lacks the scope {Scope.O
 
 
 def _key(principal: Principal, session: str) -> Key:
-    return Key(principal.tenant, principal.client_id, session)
+    return Key(principal.tenant, principal.client_id, session, principal.subject)
 
 
 def _name(key: Key) -> str:
-    return f"dead-man {key.tenant} {key.client} {key.session}"
+    return f"dead-man {key.tenant} {key.client} {key.session} {key.user}"
 
 
 def _wants(found: Armed, seat: Seat, order: Order) -> bool:
