@@ -121,9 +121,10 @@ WORDS: Final[Mapping[str, Words]] = {
     ),
     AlarmNature.GROUP_PUT_OFF: Words(
         about=About.GROUP,
-        means="the gateway's own limits put a group's orders off, as a full window of messages does; it goes"
-        " on trying, and what is held may not be guarded meanwhile",
-        do="see in the alarm what refuses them, and make room; or close what is held",
+        means="a group's orders are put off, by the gateway's own limits, as a full window of messages does,"
+        " or because the broker is out of reach; it goes on trying, and what is held may not be guarded"
+        " meanwhile",
+        do="see in the alarm what keeps them back, and make room; or close what is held",
         ends=_A_RECORD,
     ),
     AlarmNature.LOSS_LIMIT: Words(

@@ -13,6 +13,7 @@ from ordergate.core.contingent.group import Group
 from ordergate.core.contingent.terms import EXITS, Leg, Role
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.money import ZERO
+from ordergate.core.orders.content import EGRESS_PARITY
 from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import OrderType
@@ -176,7 +177,12 @@ def was_turned_away(order: Order) -> bool:
 
 
 def was_put_off(order: Order) -> bool:
-    """Denied by risk for what passes by itself: a full window of messages, a stop, a price that is old."""
+    """Denied by risk for what passes by itself: a full window of messages, a stop, a price that is old.
+
+    Or it certainly never left, as while the broker is out of reach; what was not as approved stays refused.
+    """
+    if order.status is Status.REJECTED:
+        return order.unsent and order.reason != EGRESS_PARITY
     return order.status is Status.DENIED and bool(order.failed) and not_yet(order.failed)
 
 

@@ -37,6 +37,9 @@ class Status(StrEnum):
 FINAL: Final = frozenset({Status.DENIED, Status.REJECTED, Status.FILLED, Status.CANCELED, Status.EXPIRED})
 OPEN: Final = frozenset(Status) - FINAL
 
+NEVER_SENT: Final = "was never sent"
+"""In the evidence of an order that was rejected and had certainly not left."""
+
 Kind = type[e.OrderEvent]
 
 S = Status

@@ -13,7 +13,7 @@ from ordergate.core.faults import IllegalTransition
 from ordergate.core.ids import ClOrdId, OrderId, cl_ord_id
 from ordergate.core.money import ZERO, average
 from ordergate.core.orders import events as e
-from ordergate.core.orders.lifecycle import FINAL, Status, begin, step
+from ordergate.core.orders.lifecycle import FINAL, NEVER_SENT, Status, begin, step
 from ordergate.core.orders.terms import OrderType, Terms, asked_as
 
 _replace = msgspec.structs.replace
@@ -54,18 +54,17 @@ class Replacement(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """One order. `terms` are the ones in force; `replacement` the ones asked for, if any.
 
-    `last_asked` is the latest replacement ever asked for, answered or not: its version is used
-    up, and a refused one may turn out to be alive. `unknown_since` says that an answer is
-    outstanding which must be found, whatever the status; `doubted_at` is when bytes may last
-    have left, and `quarantined_at` says that only a person can tell. `references` are later ids
-    of executions, by which the broker's corrections named them, and `repeated` the ids of those
-    told twice. `actor` is who asked for it, None where it was placed elsewhere. `converted_from` is
-    the type that they asked for, where it has become another; the orders that it `waits_for` have to be
-    gone before it leaves. `held_until` is when the market opens that it is, or was, kept for. One that is
-    `unsized` was placed elsewhere without a quantity: its own is what is filled, and only the broker's word
-    completes it. `cancels_asked` counts the cancels, of which the last may be without an answer.
-    `revision` is how many events it has come to: two of the same are the same order, as it
-    was at one moment.
+    `last_asked` is the latest replacement ever asked for, answered or not: its version is used up, and a
+    refused one may turn out to be alive. `unknown_since` says that an answer is outstanding which must be
+    found, whatever the status; `doubted_at` is when bytes may last have left, and `quarantined_at` says that
+    only a person can tell. `references` are later ids of executions, by which the broker's corrections named
+    them, and `repeated` the ids of those told twice. `actor` is who asked for it, None where it was placed
+    elsewhere. `converted_from` is the type that they asked for, where it has become another; the orders that
+    it `waits_for` have to be gone before it leaves. `held_until` is when the market opens that it is, or was,
+    kept for. One that is `unsized` was placed elsewhere without a quantity: its own is what is filled, and
+    only the broker's word completes it. `cancels_asked` counts the cancels, of which the last may be without
+    an answer. One that was rejected and is `unsent` never left. `revision` is how many events it has come to:
+    two of the same are the same order, as it was at one moment.
     """
 
     id: OrderId
@@ -99,6 +98,7 @@ class Order(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     converted_from: OrderType | None = None
     waits_for: tuple[OrderId, ...] = ()
     held_until: datetime | None = None
+    unsent: bool = False
     accepted_at: datetime
     acknowledged_at: datetime | None = None
     updated_at: datetime
@@ -297,7 +297,8 @@ def _changed(order: Order, event: e.AnyOrderEvent) -> Order:
             since = order.quarantined_at or event.at
             return _replace(order, quarantined_at=since, candidates=event.candidates)
         case e.OrderRejected():
-            return _settled(_replace(order, reason=event.reason, replacement=None))
+            unsent = NEVER_SENT in event.evidence
+            return _settled(_replace(order, reason=event.reason, replacement=None, unsent=unsent))
         case e.OrderCanceled() | e.OrderExpired() | e.OrderCompleted():
             return _settled(_replace(order, replacement=None))
         case e.DispatchStarted():

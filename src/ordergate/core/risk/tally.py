@@ -13,11 +13,10 @@ from itertools import chain
 from typing import Final, NamedTuple
 
 from ordergate.core.orders import events as e
+from ordergate.core.orders.lifecycle import NEVER_SENT
 
 COUNTED_MAX: Final = 10_000
 COUNTED_FOR: Final = timedelta(hours=1)
-
-NEVER_SENT: Final = "was never sent"
 
 
 Nth = Callable[[int], datetime | None]

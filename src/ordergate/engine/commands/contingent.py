@@ -260,24 +260,30 @@ class Contingent:
                     seat, AlarmNature.GROUP_OVERRUN, group.id, detail, {"order_id": step.order_id}
                 )
             case steps.Release(order_id=order_id):
-                self._tell_of_wait(seat, group.id, order_id)
+                self._tell_of_wait(seat, group, order_id)
             case steps.Finish(reason=g.End.LEG_REFUSED):
                 detail = "its orders were refused again and again: what is held is not looked after"
                 self._alarms.sound(seat, AlarmNature.GROUP_GAVE_UP, group.id, detail, {})
             case _:
                 return
 
-    def _tell_of_wait(self, seat: Seat, group_id: GroupId, order_id: OrderId) -> None:
-        """Our own risk puts its orders off for longer than a moment: what is held may not be looked after."""
+    def _tell_of_wait(self, seat: Seat, before: Group, order_id: OrderId) -> None:
+        """Its orders are put off for longer than a moment: what is held may not be looked after.
+
+        Our own risk has said so of this order by now; what kept one from leaving is known of those before.
+        """
         groups = seat.lane.books.groups
-        group, order = groups.get(group_id), groups.orders.get(order_id)
-        if group is None or order is None or not was_put_off(order):
-            return
-        times, _ = setbacks(group, groups.orders, self._clock.now())
-        if times >= SETBACKS_MAX:
-            refused = ", ".join(f"{no.control} {no.reason}" for no in order.failed)
+        for group in (groups.get(before.id), before):
+            if group is None or not group.released:
+                continue
+            order = groups.orders.get(group.released[-1].order_id)
+            times, _ = setbacks(group, groups.orders, self._clock.now())
+            if order is None or times < SETBACKS_MAX or not was_put_off(order):
+                continue
+            refused = ", ".join(f"{no.control} {no.reason}" for no in order.failed) or order.reason
             detail = f"put off {times} times in a row, by {refused}: it is tried once a minute"
-            self._alarms.sound(seat, AlarmNature.GROUP_PUT_OFF, group_id, detail, {"order_id": order_id})
+            self._alarms.sound(seat, AlarmNature.GROUP_PUT_OFF, group.id, detail, {"order_id": order_id})
+            return
 
     def _recall(
         self, seat: Seat, group: Group, order_id: OrderId, now: datetime
