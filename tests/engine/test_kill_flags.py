@@ -104,3 +104,14 @@ async def test_a_flag_is_seen_once_and_a_release_of_its_stop_is_final() -> None:
         await let_run()
         await stage.clock.move(1)
         assert not await denied(stage, "4600")
+
+
+async def test_a_flag_that_is_raised_again_under_its_name_stops_again() -> None:
+    flags = Flags()
+    async with Stage(kill_flags=[flags]) as stage:
+        for times in (1, 2):
+            flags.put("now")
+            await stage.until(lambda: not flags.up)
+            assert await denied(stage, f"460{times}")
+            await stage.node.kill_desk.lift((Level.GLOBAL, ""), "risk", "over", "test")
+            assert not await denied(stage, f"461{times}")

@@ -74,7 +74,10 @@ class FlagWatch:
             if flag.id not in self._seen:
                 self._engage(flags, flag, self._clock.now() if at is None else at(flag))
         self._kill_switch.looked(flags.name, asked_at)
-        await self._lower(flags, raised)
+        lowered = await self._lower(flags, raised)
+        if at is None:
+            for flag in lowered:
+                self._seen.pop(flag.id, None)  # what is raised under that name from now on is another one
 
     def _engage(self, flags: KillFlags, flag: Flag, at: datetime) -> None:
         event = KillEngaged(
@@ -96,16 +99,19 @@ class FlagWatch:
             del self._seen[next(iter(self._seen))]
         self._seen[flag.id] = (flag.level, flag.target)
 
-    async def _lower(self, flags: KillFlags, raised: Sequence[Flag]) -> None:
-        unwritten = self._kill_switch.unwritten
+    async def _lower(self, flags: KillFlags, raised: Sequence[Flag]) -> list[Flag]:
+        """Those that were taken down."""
+        unwritten, lowered = self._kill_switch.unwritten, list[Flag]()
         for flag in raised:
             place = self._seen.get(flag.id)
             if place is None or place in unwritten or not self._kill_switch.is_known:
                 continue
             try:
                 await flags.lower(flag)
+                lowered.append(flag)
             except Fault as fault:
                 log.error("kill_flag.stays", way=flags.name, flag=flag.id, why=str(fault))
+        return lowered
 
 
 def concerning_others(kills: Iterable[Kill]) -> list[Flag]:
