@@ -83,6 +83,11 @@ class Entrance:
         person = self.person(visit.user_id)
         return person if person is not None and person.password_hash == visit.password_hash else None
 
+    async def insider_now(self, visit: Visit) -> Person | None:
+        """The same by what is written now, and not at the last look. Raises StoreUnavailable."""
+        await self.directory.read_again()
+        return self.insider(visit)
+
     def shown(self, user_id: str) -> str:
         """A name for the log; what is not one may be anything, even a mistyped password."""
         return user_id if self.directory.person(user_id) is not None else "unknown"

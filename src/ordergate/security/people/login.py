@@ -100,8 +100,7 @@ class Login:
         code = secrets.token_urlsafe(32)
         try:
             # Whoever was kept out, or has another password, since the last look has ended this login, too.
-            await self._directory.read_again()
-            if self._entrance.insider(visit) is None:
+            if await self._entrance.insider_now(visit) is None:
                 return self._pages.stopped(400, AGAIN)
             await self._make_room(person)
             await self._store.put_grant(self._grant(visit, person, scopes, code))

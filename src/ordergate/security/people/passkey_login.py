@@ -123,6 +123,9 @@ class PasskeyLogin:
         if self._entrance.throttle.charge(person.user_id, peer) > 0:
             return self._entrance.pages.stopped(429, TOO_MANY)
         try:
+            # Who has another password since the last look has had every passkey of theirs taken away.
+            if await self._entrance.insider_now(found.visit) is None:
+                return self._stopped()
             wrong = await self._kept(self._party, found, person)
         except StoreUnavailable:
             self._entrance.throttle.refund(person.user_id, peer)
