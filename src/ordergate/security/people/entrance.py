@@ -17,6 +17,7 @@ from ordergate.security import oauth_requests as oauth
 from ordergate.security.clients import Client
 from ordergate.security.directory import Directory
 from ordergate.security.oauth_requests import Answer, Received, Rejected
+from ordergate.security.passkeys import PasskeyStore
 from ordergate.security.people.pages import Asking, Pages
 from ordergate.security.people.visits import Visit, Visits
 from ordergate.security.persons import Person
@@ -83,9 +84,16 @@ class Entrance:
         person = self.person(visit.user_id)
         return person if person is not None and person.password_hash == visit.password_hash else None
 
-    async def insider_now(self, visit: Visit) -> Person | None:
-        """The same by what is written now, and not at the last look. Raises StoreUnavailable."""
+    async def insider_now(self, visit: Visit, passkeys: PasskeyStore) -> Person | None:
+        """The same by what is written now; nobody, once their passkey is gone or doubted, if it was by one.
+
+        Raises StoreUnavailable.
+        """
         await self.directory.read_again()
+        if visit.passkey is not None:
+            shown = await passkeys.passkey(visit.passkey)
+            if shown is None or shown.suspect:
+                return None
         return self.insider(visit)
 
     def shown(self, user_id: str) -> str:
@@ -114,10 +122,12 @@ class Entrance:
             may_end_at=may_end_at,
         )
 
-    def let_in(self, found: Found, person: Person, *, acr: str, by: str) -> Answer:
+    def let_in(
+        self, found: Found, person: Person, *, acr: str, by: str, passkey: str | None = None
+    ) -> Answer:
         """They are who they say. What the program may do they say on the next page."""
         opened = self.visits.logged_in(
-            found.name, person, auth_time=int(self.clock.now().timestamp()), acr=acr
+            found.name, person, auth_time=int(self.clock.now().timestamp()), acr=acr, passkey=passkey
         )
         if opened is None:
             return self.pages.stopped(400, AGAIN)

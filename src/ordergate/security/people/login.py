@@ -16,11 +16,12 @@ from ordergate.security.clients import StoreUnavailable
 from ordergate.security.code_grants import secret_hash
 from ordergate.security.hashing import Busy
 from ordergate.security.oauth_requests import Answer, Received
+from ordergate.security.passkeys import PeopleStore
 from ordergate.security.people.entrance import AGAIN, NOBODY, TOO_MANY, Entrance
 from ordergate.security.people.factors import Factors
 from ordergate.security.people.pages import WRONG
 from ordergate.security.people.visits import Visit
-from ordergate.security.persons import CODE_S, LOGINS_MAX, Grant, GrantStore, Person
+from ordergate.security.persons import CODE_S, LOGINS_MAX, Grant, Person
 from ordergate.security.pushed import Requests
 from ordergate.telemetry import log
 
@@ -33,7 +34,7 @@ class Login:
     """One per process, on the event loop."""
 
     def __init__(
-        self, entrance: Entrance, store: GrantStore, *, requests: Requests, factors: Factors, clock: Clock
+        self, entrance: Entrance, store: PeopleStore, *, requests: Requests, factors: Factors, clock: Clock
     ) -> None:
         self._entrance = entrance
         self._profile = entrance.profile
@@ -100,7 +101,7 @@ class Login:
         code = secrets.token_urlsafe(32)
         try:
             # Whoever was kept out, or has another password, since the last look has ended this login, too.
-            if await self._entrance.insider_now(visit) is None:
+            if await self._entrance.insider_now(visit, self._store) is None:
                 return self._pages.stopped(400, AGAIN)
             await self._make_room(person)
             await self._store.put_grant(self._grant(visit, person, scopes, code))

@@ -77,7 +77,8 @@ class PasskeyLogin:
             _log.warning("login.failed", peer=peer, by="passkey", why=person.why)
             return self._entrance.login_page(found.visit.pushed, found.name, wrong=NOT_ACCEPTED)
         self._entrance.throttle.succeeded(named, peer)
-        return self._entrance.let_in(found, person, acr=TWO_FACTORS, by="passkey")
+        shown = ceremonies.named(found.form.get("credential", ""))
+        return self._entrance.let_in(found, person, acr=TWO_FACTORS, by="passkey", passkey=shown)
 
     def asking(self, found: Found) -> Asking | None:
         """What a page asks the authenticator, to have a passkey shown; None where there are none."""
@@ -124,7 +125,7 @@ class PasskeyLogin:
             return self._entrance.pages.stopped(429, TOO_MANY)
         try:
             # Who has another password since the last look has had every passkey of theirs taken away.
-            if await self._entrance.insider_now(found.visit) is None:
+            if await self._entrance.insider_now(found.visit, self._store) is None:
                 return self._stopped()
             wrong = await self._kept(self._party, found, person)
         except StoreUnavailable:

@@ -35,7 +35,7 @@ class Challenge(msgspec.Struct, frozen=True, kw_only=True):
 class Visit(msgspec.Struct, frozen=True, kw_only=True):
     """`user_id`, their `password_hash` of then, `auth_time` and `acr` once somebody has logged in.
 
-    One challenge at a time is open.
+    With `passkey`, the id of its credential, it was by that. One challenge at a time is open.
     """
 
     pushed: Pushed
@@ -45,6 +45,7 @@ class Visit(msgspec.Struct, frozen=True, kw_only=True):
     password_hash: str = ""
     auth_time: int = 0
     acr: str = ""
+    passkey: str | None = None
     challenge: Challenge | None = None
 
 
@@ -72,7 +73,9 @@ class Visits:
             return None
         return found if hmac.compare_digest(_hash(_cookie_in(cookies)), found.cookie_hash) else None
 
-    def logged_in(self, name: str, person: Person, *, auth_time: int, acr: str) -> Opened | None:
+    def logged_in(
+        self, name: str, person: Person, *, auth_time: int, acr: str, passkey: str | None = None
+    ) -> Opened | None:
         """The same visit under new secrets: what was known before the login is of no use after it.
 
         None where it has gone on, or is over, since it was found.
@@ -80,7 +83,7 @@ class Visits:
         visit = self._visits.pop(name, None)
         if visit is None:
             return None
-        whose = {"user_id": person.user_id, "password_hash": person.password_hash}
+        whose = {"user_id": person.user_id, "password_hash": person.password_hash, "passkey": passkey}
         return self._kept(msgspec.structs.replace(visit, **whose, auth_time=auth_time, acr=acr))
 
     def challenge(self, name: str, challenge: Challenge) -> None:
