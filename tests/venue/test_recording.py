@@ -230,6 +230,20 @@ def test_whoever_still_crosses_after_the_auction_trades_with_the_book() -> None:
     assert floor.queue(SELL) == [(2, 102, 3)]
 
 
+def test_what_the_open_leaves_of_an_order_keeps_its_place_in_the_queue() -> None:
+    floor = Floor()
+    floor.play(phase="pre_open")
+    floor.enter(BUY, 10, 103, tag="first")
+    floor.enter(BUY, 10, 103, tag="second")
+    floor.play(add(2, SELL, 102, 5))
+    floor.play(Step(Action.AUCTION, 0, 0, 103, 1), phase="open")
+    assert floor.fills() == [(2, "first", 102, 5)]
+    assert floor.queue(BUY) == [("first", 103, 5), ("second", 103, 10)]
+    floor.play(aggress(SELL, 103, 5))
+    assert floor.fills() == [("first", 99, 103, 5)]
+    assert floor.queue(BUY) == [("second", 103, 10)]
+
+
 def test_a_day_may_begin_by_clearing_the_book(floor: Floor) -> None:
     floor.play(Step(Action.CLEAR, 0, 0, 0, 0), add(7, BUY, 90, 1))
     assert floor.queue(BUY) == [(7, 90, 1)]

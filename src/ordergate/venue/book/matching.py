@@ -104,6 +104,16 @@ class Book:
             while taker.leaves and (maker := level.head) is not None:
                 self._trade(maker, taker, level, news)
 
+    def meet_where_it_stands(self, order: Order, news: list[Happening]) -> None:
+        """Like `meet`, of an order that rests: what is left of it keeps its place."""
+        level, before = order.level, order.leaves
+        if level is None:
+            raise ValueError("the order does not rest here")
+        self.meet(order, news)
+        level.total -= before - order.leaves
+        if not order.leaves:
+            self.lift(order)
+
     def meet_tagged(self, taker: Order, news: list[Happening]) -> None:
         """Like `meet`, but only with orders that are somebody's; recorded orders are passed over."""
         if not self._tagged:

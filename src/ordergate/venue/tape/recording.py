@@ -215,8 +215,7 @@ class Recording:
                 if auction is not None:
                     self._trade_in_auction(order, auction, news)
                 if order.leaves and self._crosses(order):
-                    self._book.lift(order)
-                    news += self._book.enter(order)
+                    self._book.meet_where_it_stands(order, news)
 
     def _participants(self, side: int) -> list[Order]:
         return [order for level in self._book.levels(side) for order in level if order.tag is not None]
