@@ -267,6 +267,27 @@ async def test_what_was_approved_while_the_store_was_away_is_done_when_it_is_bac
     assert found.state is State.APPROVED
 
 
+@in_live
+async def test_what_was_disabled_since_it_was_approved_is_not_let_in_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.approve(await house.create())
+    wider = await house.widen()
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(house.store, "put_client", away)
+        assert code(await house.approve(wider)) is Code.UNAVAILABLE
+    assert isinstance(await house.desk.disable(house.person(), "bot", reason="stolen"), ProgramView)
+    await house.parts.stop()
+    await house.open()
+
+    assert Scope.ORDERS_WRITE in house.bot.scopes
+    assert not house.bot.enabled
+
+
 async def test_a_program_that_keeps_no_secret_is_given_none(house: House) -> None:
     page = Client(
         client_id="page",

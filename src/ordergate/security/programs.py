@@ -56,12 +56,17 @@ class Programs:
         return True
 
     async def carry_out(self, program: Program, noted: Mapping[str, str], change: str) -> None:
-        """The same of an approved change: a second time is the same as once."""
+        """The same of an approved change: a second time is the same as once.
+
+        One that was disabled since it was approved stays so.
+        """
         async with self._turn:
             await self._directory.refresh()
             standing = self._directory.client(program.client_id)
             if standing is not None and standing.tenant != program.tenant:
                 raise ValueError(f"{program.client_id} is another tenant's")
+            if standing is not None and not standing.enabled:
+                program = msgspec.structs.replace(program, enabled=False)
             await self._directory.put_client(applied(standing, program), noted, change)
 
     async def give_secret(
