@@ -11,6 +11,7 @@ import pytest
 
 from ordergate.core.access import Principal
 from ordergate.core.refusals import Refusal
+from ordergate.security.clients import StoreUnavailable
 from ordergate.security.oauth_requests import Answer
 from ordergate.security.people.memory import MemoryPeople
 from ordergate.security.persons import IDLE_S, LIFE_S, LOGINS_MAX
@@ -100,9 +101,9 @@ async def test_a_code_that_comes_again_and_again_ends_its_grant_once(monkeypatch
     ended: list[str] = []
     end = MemoryPeople.end
 
-    async def counted(people: MemoryPeople, grant_id: str) -> None:
+    async def counted(people: MemoryPeople, grant_id: str, until: int) -> None:
         ended.append(grant_id)
-        await end(people, grant_id)
+        await end(people, grant_id, until)
 
     monkeypatch.setattr(MemoryPeople, "end", counted)
 
@@ -233,6 +234,27 @@ async def test_revoking_a_refresh_token_ends_its_family() -> None:
     assert revoked.status == 200
     assert not await alive(here, tokens)
     assert error_of(await alice.refresh(tokens["refresh_token"])) == (400, "invalid_grant")
+
+
+async def test_a_revocation_that_failed_half_way_is_done_when_it_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    here = await world()
+    alice = await visitor(here)
+    tokens = await alice.tokens()
+    there = await world(clock=here.clock, store=here.store, people=here.security.people, keys=here.keys)
+    asked = {"client_id": "app", "token": tokens["refresh_token"]}
+
+    async def away(*_: object) -> None:
+        raise StoreUnavailable("away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(here.store, "revoke", away)
+        assert (await here.ask("/oauth/revoke", asked)).status == 503
+    assert (await here.ask("/oauth/revoke", asked)).status == 200
+
+    await there.security.directory.refresh()
+    assert not await alive(there, tokens)
 
 
 async def test_a_confidential_program_keeps_its_refresh_token() -> None:

@@ -111,7 +111,7 @@ async def test_a_code_is_not_redeemed_when_its_minute_is_over_or_its_grant_has_e
     _, people = kept
     await people.put_grant(GRANT)
     await people.put_grant(msgspec.structs.replace(GRANT, grant_id="g2", code_hash="h2"))
-    await people.end("g2")
+    await people.end("g2", NOW + 60)
 
     assert not await people.redeem("g1", "r", None, NOW + CODE_S)
     assert not await people.redeem("g2", "r", None, NOW)
@@ -131,8 +131,18 @@ async def test_a_refresh_token_is_replaced_once_and_remembered(kept: Kept) -> No
     found = await people.grant("g1")
     assert found is not None
     assert (found.refresh_hash, set(found.spent_hashes), found.used_at) == ("r4", {"r1", "r2"}, NOW + 8)
-    await people.end("g1")
+    await people.end("g1", NOW + 60)
     assert not await people.refresh("g1", "r4", "r5", NOW + 9)
+
+
+async def test_what_a_grant_led_to_is_revoked_with_its_end(kept: Kept) -> None:
+    store, people = kept
+    await people.put_grant(GRANT)
+    await people.end("g1", NOW + 60)
+    await people.end("g1", NOW + 90)
+    await people.end("g2", NOW + 60)
+
+    assert (await store.load(NOW)).revoked == {"g1": NOW + 60}
 
 
 async def test_all_but_the_newest_logins_end_and_their_tokens_are_revoked(kept: Kept) -> None:

@@ -107,5 +107,5 @@ class GrantDesk:
 
     async def _end(self, grant: Grant) -> None:
         until = int(self._clock.now().timestamp()) + self._profile.lifetime_s + KEEP_S
-        await self._store.end(grant.grant_id)
+        await self._store.end(grant.grant_id, until)
         await self._directory.revoke(grant.grant_id, until)

@@ -102,8 +102,8 @@ class GrantStore(Protocol):
         """Put the new refresh token in the old one's place; False when it was not the one in force."""
         ...
 
-    async def end(self, grant_id: str) -> None:
-        """Nothing of the grant is good any more."""
+    async def end(self, grant_id: str, until: int) -> None:
+        """Nothing of the grant is good any more; it is revoked, which is remembered until then."""
         ...
 
     async def end_logins(self, user_id: str, *, keep: int, now: int) -> int:

@@ -63,17 +63,17 @@ class MemoryPeople:
         )
         return True
 
-    async def end(self, grant_id: str) -> None:
+    async def end(self, grant_id: str, until: int) -> None:
         found = self.grants.get(grant_id)
         if found is not None:
+            await self._store.revoke(grant_id, until)
             self.grants[grant_id] = msgspec.structs.replace(found, revoked=True)
 
     async def end_logins(self, user_id: str, *, keep: int, now: int) -> int:
         live = [one for one in self.grants.values() if one.user_id == user_id and one.is_live(now)]
         ended = sorted(live, key=lambda one: one.auth_time, reverse=True)[keep:]
         for one in ended:
-            await self.end(one.grant_id)
-            await self._store.revoke(one.grant_id, now + IDLE_S)
+            await self.end(one.grant_id, now + IDLE_S)
         return len(ended)
 
     async def prune_grants(self, before: int) -> None:

@@ -96,8 +96,8 @@ class PostgresPeople:
     async def refresh(self, grant_id: str, old: str, new: str, now: int) -> bool:
         return await self._value(_REFRESH, grant_id, old, new, now) is not None
 
-    async def end(self, grant_id: str) -> None:
-        await self._value(_END, grant_id)
+    async def end(self, grant_id: str, until: int) -> None:
+        await self._value(_END, grant_id, until)
 
     async def end_logins(self, user_id: str, *, keep: int, now: int) -> int:
         return int(str(await self._value(_END_LOGINS, user_id, keep, now, IDLE_S)))
