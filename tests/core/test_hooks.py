@@ -120,6 +120,23 @@ def test_an_alert_without_a_name_is_named_by_what_it_says_and_not_by_its_passphr
     assert first != other
 
 
+def test_what_stands_beside_a_passphrase_is_part_of_an_alerts_name() -> None:
+    def told(secret: bytes = PASSPHRASE, **said: Any) -> str | Refusal:
+        proof = Passphrase(
+            field="alert.secret",
+            time="alert.at",
+            id=None,
+            secrets=(PASSPHRASE, b"the next passphrase is long"),
+        )
+        inside = {"secret": secret.decode(), "at": NOW.isoformat(), **said}
+        return judged({}, msgspec.json.encode({"alert": inside}), hook(proof=proof))
+
+    first, again, other = told(n=1), told(n=1), told(n=2)
+    assert isinstance(first, str)
+    assert first == again == told(b"the next passphrase is long", n=1)
+    assert len({first, other, told(n=1, at=(NOW + timedelta(seconds=1)).isoformat())}) == 3
+
+
 def test_two_hooks_make_two_keys_of_one_name() -> None:
     assert key_of(hook(), "msg_1") != key_of(hook(name="other"), "msg_1")
     assert len(key_of(hook(), "x" * 500)) <= 128

@@ -119,10 +119,17 @@ def _with_passphrase(alert: Mapping[str, Any], proof: Passphrase) -> tuple[str, 
     if not right or at is None:
         return None
     if proof.id is None:
-        rest = {name: value for name, value in alert.items() if name != proof.field.partition(".")[0]}
+        rest = _without(alert, proof.field)
         return hashlib.sha256(msgspec.json.encode(rest, order="sorted")).hexdigest(), at
     name = text_at(alert, proof.id)
     return None if not name else (name, at)
+
+
+def _without(alert: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """All that it says but the value at the end of the path."""
+    name, _, rest = path.partition(".")
+    kept = {other: value for other, value in alert.items() if other != name}
+    return {**kept, name: _without(alert[name], rest)} if rest else kept
 
 
 def _moment(text: str) -> datetime | None:
