@@ -14,9 +14,10 @@ from ordergate.core.contingent.terms import GroupId
 from ordergate.core.ids import OrderId, Symbol
 from ordergate.core.orders.events import Resolution
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.refusals import Code, Refusal
 from ordergate.core.risk.limits import mapping_of
 from ordergate.core.risk.trading_state import Grade, Level
-from ordergate.engine.answering.answers import Answer, CancelAllAnswer
+from ordergate.engine.answering.answers import Answer, CancelAllAnswer, GroupAnswer
 from ordergate.ports.broker import DedupClass
 from ordergate.ports.market_data import Quote
 from ordergate.wiring.market_hours import Sessions
@@ -241,3 +242,44 @@ async def test_a_state_that_was_hashed_before_is_hashed_after_it_as_it_is_shown(
         assert now is not None
         assert now.seq == stage.listener.seqs[-1]
         assert state.hexdigest() == StateHash(now.orders, now.positions).hexdigest()
+
+
+@pytest.mark.parametrize("wait_s", [0, 1])
+async def test_a_key_that_bought_an_order_under_the_old_name_tells_of_it_and_a_new_one_buys_none(
+    wait_s: float,
+) -> None:
+    """Whoever was told that there is no such instrument would buy it once more under its new name."""
+    terms = Terms(
+        account=ACCOUNT,
+        symbol=ES,
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        quantity=Decimal(1),
+        limit_price=Decimal(4700),
+        time_in_force=TimeInForce.DAY,
+    )
+    async with Stage(limits=BOTH) as stage:
+        key = stage.key()
+        first = await stage.gate.place(TRADER, terms, key=key, correlation="test")
+        assert isinstance(first, Answer)
+        await renamed(stage)
+        again = await stage.gate.place(TRADER, terms, key=key, correlation="test", wait_s=wait_s)
+        assert isinstance(again, Answer)
+        assert (again.order_id, again.replayed) == (first.order_id, True)
+        other = await stage.gate.place(TRADER, terms, key=stage.key(), correlation="test", wait_s=wait_s)
+        assert isinstance(other, Refusal)
+        assert other.code is Code.UNKNOWN_INSTRUMENT
+
+
+async def test_a_key_that_bought_a_group_under_the_old_name_tells_of_it_and_a_new_one_buys_none() -> None:
+    async with Stage(limits=BOTH) as stage:
+        key = stage.key()
+        first = await stage.node.groups.place(TRADER, bracket(), key=key, correlation="test")
+        assert isinstance(first, GroupAnswer)
+        await renamed(stage)
+        again = await stage.node.groups.place(TRADER, bracket(), key=key, correlation="test")
+        assert isinstance(again, GroupAnswer)
+        assert (again.group_id, again.replayed) == (first.group_id, True)
+        other = await stage.node.groups.place(TRADER, bracket(), key=stage.key(), correlation="test")
+        assert isinstance(other, Refusal)
+        assert other.code is Code.UNKNOWN_INSTRUMENT

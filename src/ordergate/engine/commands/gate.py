@@ -306,7 +306,7 @@ class Gate(KillGate):
         if isinstance(seat, Refusal):
             return seat
         if terms.symbol not in self._instruments:
-            return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
+            return _unlisted(terms)
         used_before = await self._once.has_client_order_id(seat, terms)
         if (trouble := seat.trouble) is not None:
             return Refusal(Code.NOT_READY, trouble)
@@ -338,6 +338,9 @@ class Gate(KillGate):
         return reasons
 
     def _place(self, seat: Seat, terms: Terms, request: Request, principal: Principal) -> Decided | Refusal:
+        """A key tells what it bought before any of this is asked, also of what is listed no more."""
+        if terms.symbol not in self._instruments:
+            return _unlisted(terms)
         no = self._keys.refuse_order(Asked(seat.lane, principal, request.correlation), terms)
         return self._judging.place(seat, terms, request) if no is None else no
 
@@ -359,8 +362,6 @@ class Gate(KillGate):
         seat = self._seat(principal, Scope.ORDERS_WRITE, terms.account)
         if isinstance(seat, Refusal):
             return seat
-        if terms.symbol not in self._instruments:
-            return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
         if (unproved := self._audit()) is not None:
             return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
         if seat.lane.is_crowded or self._dispatcher.is_full_for(terms.account):
@@ -398,6 +399,10 @@ class Gate(KillGate):
         received_at: datetime | None = None,
     ) -> Request:
         return envelopes.request(self._env, asker, route, seat.lane.account, fields, received_at=received_at)
+
+
+def _unlisted(terms: Terms) -> Refusal:
+    return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
 
 
 def _duplicate(terms: Terms) -> Refusal:

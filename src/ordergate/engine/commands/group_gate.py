@@ -113,8 +113,6 @@ class GroupGate:
             return seat
         if wrong := misfits(terms):
             return Refusal(Code.INVALID, "the legs do not make a group", wrong)
-        if terms.symbol not in self._instruments:
-            return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
         if (unproved := self._audit()) is not None:
             return Refusal(Code.AUDIT_UNAVAILABLE, unproved)
         if seat.lane.is_crowded or self._is_full_for(terms.account):
@@ -125,6 +123,8 @@ class GroupGate:
         )
 
         def decide() -> tuple[GroupId, Recorded] | Refusal:
+            if terms.symbol not in self._instruments:
+                return Refusal(Code.UNKNOWN_INSTRUMENT, f"{terms.symbol} is not listed here")
             no = self._keys.refuse_group(Asked(seat.lane, principal, correlation), terms)
             return self._place(seat, terms, request) if no is None else no
 
