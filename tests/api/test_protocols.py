@@ -11,7 +11,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from ordergate.api.client_requests import ClientRequest
-from ordergate.api.protocols import BoundedHttp, server_options
+from ordergate.api.protocols import HEAD_BYTES_MAX, BoundedHttp, server_options
 
 ORDER = b"POST /v1/orders HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
 
@@ -86,12 +86,12 @@ def answer(write: Write) -> None:
     write(201, b"content-length: 0\r\n", b"")
 
 
-async def until(true: Callable[[], bool]) -> None:
-    for _ in range(100):
+async def until(true: Callable[[], bool], turns: int = 100) -> None:
+    for _ in range(turns):
         if true():
             return
         await asyncio.sleep(0)
-    raise AssertionError("not within a hundred turns of the loop")
+    raise AssertionError(f"not within {turns} turns of the loop")
 
 
 async def test_one_timer_looks_after_a_connection_however_much_is_asked(
@@ -158,3 +158,16 @@ async def test_what_comes_in_pieces_and_what_follows_an_order_is_read_by_all_of_
     assert application.long_way == 1
     answer(application.asked[0])
     await until(lambda: application.long_way == 2)
+
+
+async def test_a_head_that_is_cut_off_behind_many_requests_is_read_on(
+    line: BoundedHttp, application: Application
+) -> None:
+    """They were read at once, and are together larger than a head may be."""
+    request = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    many = 1 + HEAD_BYTES_MAX // len(request)
+    line.data_received(request * many + request[:9])
+    assert not line.transport.is_closing()
+    line.data_received(request[9:])
+    await until(lambda: application.long_way == many + 1 or line.transport.is_closing(), turns=4 * many)
+    assert not line.transport.is_closing()

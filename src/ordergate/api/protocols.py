@@ -83,6 +83,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_between_messages = True
         self._in_head = True
         self._head_bytes = 0
+        self._moved_on = False  # what was read last had more in it than a part of one head
         self._head_timer: asyncio.TimerHandle | None = None
         self._idle_since = self.loop.time()
         self._time_head()
@@ -94,10 +95,12 @@ class BoundedHttp(HttpToolsProtocol):
                 data = data[request.ends :]
                 if not data:
                     return
+        self._moved_on = False
         super().data_received(data)
         if not self._in_head or self.transport.is_closing():
             return
-        self._head_bytes += len(data)
+        if not self._moved_on:
+            self._head_bytes += len(data)
         if self._head_bytes > HEAD_BYTES_MAX:
             self.send_400_response("head too large")
         elif self._head_timer is None:
@@ -120,6 +123,7 @@ class BoundedHttp(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._is_between_messages = True
+        self._moved_on = True
 
     @property
     def _is_free(self) -> bool:
