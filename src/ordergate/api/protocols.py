@@ -83,7 +83,7 @@ class BoundedHttp(HttpToolsProtocol):
         self._is_between_messages = True
         self._in_head = True
         self._head_bytes = 0
-        self._moved_on = False  # what was read last had more in it than a part of one head
+        self._moved_on = False  # what was read last had more in it than a part of what is bounded
         self._head_timer: asyncio.TimerHandle | None = None
         self._idle_since = self.loop.time()
         self._time_head()
@@ -97,13 +97,13 @@ class BoundedHttp(HttpToolsProtocol):
                     return
         self._moved_on = False
         super().data_received(data)
-        if not self._in_head or self.transport.is_closing():
+        if self.transport.is_closing():
             return
         if not self._moved_on:
             self._head_bytes += len(data)
         if self._head_bytes > HEAD_BYTES_MAX:
             self.send_400_response("head too large")
-        elif self._head_timer is None:
+        elif self._in_head and self._head_timer is None:
             self._time_head()
 
     def on_message_begin(self) -> None:
@@ -112,18 +112,33 @@ class BoundedHttp(HttpToolsProtocol):
         self._in_head = True
         self._head_bytes = 0
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """What stands behind a body is no header: whoever is before us has not looked at it as one."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         self._end_head()
+        self._begin_count()
         before = self.cycle
         super().on_headers_complete()
         if self.cycle is not before:
             extensions: Any = {WHOLE_KEY: WholeAnswer(self.cycle), **self._proven}
             self.scope["extensions"] = extensions
 
+    def on_body(self, body: bytes) -> None:
+        self._begin_count()
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self._is_between_messages = True
+        self._begin_count()
+
+    def _begin_count(self) -> None:
+        """Of what is read before something comes of it: a head, or what stands behind a body."""
         self._moved_on = True
+        self._head_bytes = 0
 
     @property
     def _is_free(self) -> bool:
