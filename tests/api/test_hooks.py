@@ -177,6 +177,29 @@ async def test_a_hook_has_a_rate_of_its_own(sender: httpx.AsyncClient, clock: St
     assert int(answers[-1].headers["retry-after"]) > 0
 
 
+async def test_an_alert_whose_body_comes_slowly_is_not_counted_as_of_before_the_others(
+    deps: ApiDeps, clock: StillClock
+) -> None:
+    app = create_app(
+        msgspec.structs.replace(
+            deps, hooks={"tv": hook()}, bounds=Bounds(alerts_of_hook=Rate(per_s=1, burst=5))
+        )
+    )
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(transport=transport, base_url="http://gateway") as sender:
+
+        async def slowly() -> AsyncIterator[bytes]:
+            body = json.dumps(alert(clock, n=1)).encode()
+            yield body[:5]
+            clock.seconds += 9
+            assert (await sender.post("/v1/hooks/tv", json=alert(clock, n=2))).status_code == 201
+            yield body[5:]
+
+        headers = {"content-type": "application/json"}
+        answer = await sender.post("/v1/hooks/tv", content=slowly(), headers=headers)
+    assert answer.status_code == 201, answer.text
+
+
 async def test_alerts_spend_the_quota_of_the_hooks_tenant(deps: ApiDeps, clock: StillClock) -> None:
     two = msgspec.structs.replace(GENEROUS, orders=Rate(per_s=0.001, burst=2))
     app = create_app(msgspec.structs.replace(deps, hooks={"tv": hook()}, bounds=Bounds(of_tenant=two)))

@@ -68,6 +68,7 @@ class HookRoutes:
             self._refused.take(at, now)
             return refused(UNKNOWN_SENDER, call.correlation)
         sender, key, fields = admitted
+        now = self._clock.monotonic()  # others were counted while the body came
         wait_s = self._alerts.take(hook.name, now) or self._charge(sender, Kind.ORDERS, now)
         if wait_s:
             return rate_limited(wait_s, call.correlation)
