@@ -44,7 +44,11 @@ def snapshot(
 
 
 def proving(order: Order, seen: r.OrderSnapshot) -> Order:
-    for report in proofs(order, seen):
+    return hearing(order, proofs(order, seen))
+
+
+def hearing(order: Order, reports: list[r.AnyReport]) -> Order:
+    for report in reports:
         for event in proven(order, report, later()):
             order = evolve(order, event)
     return order
@@ -78,6 +82,15 @@ def test_an_order_does_not_end_before_its_executions_are_in_the_books(status: r.
     complete = evolve(UNANSWERED, filled(4))
     assert not lacks_executions(complete, seen)
     assert proving(complete, seen).is_final
+
+
+@pytest.mark.parametrize("status", [r.BrokerStatus.CANCELED, r.BrokerStatus.EXPIRED, r.BrokerStatus.FILLED])
+def test_an_end_is_not_believed_of_an_order_that_has_lost_the_executions_it_was_compared_with(
+    status: r.BrokerStatus,
+) -> None:
+    """Their commit was refused between the comparison and what follows from it."""
+    ended = proofs(evolve(working(), filled(4)), snapshot(status, cum=4))
+    assert not hearing(working(), ended).is_final
 
 
 def test_a_replaced_order_is_followed_to_its_replacement() -> None:

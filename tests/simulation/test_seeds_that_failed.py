@@ -82,6 +82,7 @@ from ordergate.simulation.town import run
         (1320016, "the second order of a call was a stranger's by what was lost while it was asked for"),
         (1313073, "an exit was held back as a break when an execution of the one before was taken back"),
         (1306103, "a client that went late from a stream begun anew took those along who had come back"),
+        (1416839, "an end was believed of an order folded anew, by the executions that it had had before"),
         (401784, "a cancel that overtook its order on a slow line was not asked again when it was found"),
     ],
 )

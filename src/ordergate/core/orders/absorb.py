@@ -148,10 +148,10 @@ def _ended(
     if order.broker_order_id is None:
         return _shown_by_its_end(order, report, at)
     evidence = f"broker order {report.broker_order_id}"
-    if isinstance(report, CompletedReport):
-        return e.OrderCompleted(order_id=order.id, at=at, evidence=evidence)
     if comes_before_executions(order, report):
         return None  # what is filled and not booked would be free to be ordered again
+    if isinstance(report, CompletedReport):
+        return e.OrderCompleted(order_id=order.id, at=at, evidence=evidence)
     if order.replacement is not None and not of_asked:
         return None  # a venue that replaces by canceling tells this too: the replacement decides
     if isinstance(report, ExpiredReport):

@@ -89,6 +89,7 @@ def _ending(seen: r.OrderSnapshot) -> r.AnyReport | None:
                 version=seen.version,
                 broker_order_id=seen.broker_order_id,
                 broker_at=seen.broker_at,
+                cum_qty=seen.cum_qty,
             )
         case r.BrokerStatus.EXPIRED:
             return r.ExpiredReport(
@@ -96,6 +97,7 @@ def _ending(seen: r.OrderSnapshot) -> r.AnyReport | None:
                 version=seen.version,
                 broker_order_id=seen.broker_order_id,
                 broker_at=seen.broker_at,
+                cum_qty=seen.cum_qty,
             )
         case r.BrokerStatus.REJECTED:
             return r.RejectedReport(
@@ -119,6 +121,7 @@ def _ending(seen: r.OrderSnapshot) -> r.AnyReport | None:
                 version=seen.version,
                 broker_order_id=seen.broker_order_id,
                 broker_at=seen.broker_at,
+                cum_qty=seen.cum_qty,
             )
         case _:
             return None

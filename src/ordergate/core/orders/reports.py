@@ -66,10 +66,6 @@ class CorrectedReport(Report, frozen=True, kw_only=True):
     delta: bool = False
 
 
-class CompletedReport(Report, frozen=True, kw_only=True):
-    """The broker holds the order complete, whatever our executions add up to."""
-
-
 class EndedReport(Report, frozen=True, kw_only=True):
     """The order works no more. At least `cum_qty` of it was filled, if the broker says."""
 
@@ -80,6 +76,10 @@ class CanceledReport(EndedReport, frozen=True, kw_only=True): ...
 
 
 class ExpiredReport(EndedReport, frozen=True, kw_only=True): ...
+
+
+class CompletedReport(EndedReport, frozen=True, kw_only=True):
+    """The broker holds the order complete, whatever its terms ask for."""
 
 
 class RejectedReport(Report, frozen=True, kw_only=True):
