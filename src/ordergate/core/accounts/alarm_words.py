@@ -115,7 +115,8 @@ WORDS: Final[Mapping[str, Words]] = {
     ),
     AlarmNature.GROUP_GAVE_UP: Words(
         about=About.GROUP,
-        means="a group's orders were refused until it ended: nothing guards what is held any more",
+        means="a group ended with something left to exit, because its orders were refused, or the broker"
+        " canceled one or let it expire: nothing guards what is held any more",
         do="guard it with another group, or close it: `ordergate positions`, `ordergate flatten`",
         ends=_A_RECORD,
     ),

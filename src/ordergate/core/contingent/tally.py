@@ -176,6 +176,19 @@ def was_turned_away(order: Order) -> bool:
     return order.status in (Status.DENIED, Status.REJECTED)
 
 
+def ended_by_others(group: Group, orders: Mapping[OrderId, Order]) -> str | None:
+    """Which exit nobody here had asked to end, while there is something left to exit; None where none."""
+    if tally(group, orders).need <= ZERO:
+        return None
+    for one in reversed(group.released):
+        order = orders.get(one.order_id)
+        if order is None or one.role not in EXITS or order.cancel_requested or was_turned_away(order):
+            continue
+        if order.status in (Status.CANCELED, Status.EXPIRED):
+            return f"its {one.role} {order.id} is {order.status}, which nobody asked for here"
+    return None
+
+
 def was_put_off(order: Order) -> bool:
     """Denied by risk for what passes by itself: a full window of messages, a stop, a price that is old.
 

@@ -25,6 +25,7 @@ from ordergate.core.contingent.tally import (
     PAUSE_S_MAX,
     SETBACKS_MAX,
     Situation,
+    ended_by_others,
     setbacks,
     tally,
     was_put_off,
@@ -264,6 +265,11 @@ class Contingent:
             case steps.Finish(reason=g.End.LEG_REFUSED):
                 detail = "its orders were refused again and again: what is held is not looked after"
                 self._alarms.sound(seat, AlarmNature.GROUP_GAVE_UP, group.id, detail, {})
+            case steps.Finish(reason=g.End.LEG_CANCELED | g.End.LEG_EXPIRED):
+                ended = ended_by_others(group, seat.lane.books.groups.orders)
+                if ended is not None:
+                    detail = f"{ended}: what is held is not looked after"
+                    self._alarms.sound(seat, AlarmNature.GROUP_GAVE_UP, group.id, detail, {})
             case _:
                 return
 
