@@ -43,6 +43,8 @@ class Supervisor:
                 await part()
                 self.down[name] = "ended"
             except Exception as error:
+                if _is_cancelled():
+                    return  # the part made a failure of it
                 self.down[name] = f"{type(error).__name__}: {error}"
                 log.exception("part.failed", part=name, error=repr(error))
             if self._clock.monotonic() - started > WAIT_S_MAX:
@@ -50,3 +52,8 @@ class Supervisor:
             await self._clock.sleep(wait)
             wait = min(wait * 2, WAIT_S_MAX)
             self.down.pop(name, None)
+
+
+def _is_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
