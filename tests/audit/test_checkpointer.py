@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -266,3 +268,18 @@ def test_a_log_has_a_name_without_spaces() -> None:
         Checkpointer(
             "a name", audit_log=made.log, sink=made.sink, keys=made.keys, clock=made.clock, pace=Pace()
         )
+
+
+async def test_once_the_past_is_found_to_be_another_nothing_more_is_signed(log: Log) -> None:
+    await signed(log)
+    running = asyncio.create_task(log.made.run())
+    head = log.log.kept[-1]
+    await log.made._compare_past(msgspec.structs.replace(head, root=bytes(32)))
+    await log.author.write(2_000)
+    for _ in range(20):
+        log.clock.moved += 5
+        await asyncio.sleep(0)
+    assert log.made.size == head.size
+    assert "are not those that were signed" in str(log.made.trouble)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)

@@ -87,9 +87,10 @@ class Checkpointer:
         """Begin where the last head ends, and go on until cancelled. Raises Fault and OSError."""
         try:
             await self._begin()
-            while True:
+            while self._contradicted is None:
                 await self._look_again()
                 await self._clock.sleep(self._pace.look_s)
+            await asyncio.Event().wait()  # the past was found to be another: nothing more is signed
         except Contradiction as fault:
             self._contradicted = str(fault)
             log.critical("audit.contradiction", why=str(fault))
