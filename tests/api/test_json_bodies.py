@@ -241,3 +241,16 @@ def test_the_bound_on_depth_is_exact() -> None:
 
     assert refusal_of(nested(DEPTH_MAX)).code is Code.UNKNOWN_FIELD
     assert refusal_of(nested(DEPTH_MAX + 1)).code is Code.MALFORMED
+
+
+def test_the_bound_on_depth_holds_where_anything_may_stand_too() -> None:
+    def rules(levels: int) -> bytes:
+        limits = json.loads('{"anything":' + "[" * (levels - 4) + "]" * (levels - 4) + "}")
+        return msgspec.json.encode({"rules": [A_RULE | {"limits": limits}], "reason": "tighter"})
+
+    assert depth_of(rules(DEPTH_MAX)) == DEPTH_MAX
+    fits = decode(rules(DEPTH_MAX), apply_decoder)
+    assert not isinstance(fits, Refusal)
+    too_deep = decode(rules(DEPTH_MAX + 1), apply_decoder)
+    assert isinstance(too_deep, Refusal)
+    assert too_deep.code is Code.MALFORMED

@@ -52,6 +52,8 @@ def decode(body: bytes, decoder: msgspec.json.Decoder[T]) -> T | Refusal:
         return _explained(body, decoder.type)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _unreadable(body)
+    if is_too_deep(body):
+        return _unreadable(body)
     repeated = None if has_one_reading(body) else repeated_key(body)
     return value if repeated is None else _repeats(repeated)
 
@@ -78,6 +80,11 @@ def depth_of(body: bytes) -> int:
     return deepest
 
 
+def is_too_deep(body: bytes) -> bool:
+    """Whether it nests deeper than `DEPTH_MAX`. Most bodies have no more brackets than that."""
+    return body.count(b"{") + body.count(b"[") > DEPTH_MAX and depth_of(body) > DEPTH_MAX
+
+
 def _pairs(pairs: list[tuple[str, Any]]) -> None:
     if len(pairs) == len(dict(pairs)):
         return
@@ -100,14 +107,14 @@ def _repeats(key: str) -> Refusal:
 
 
 def _unreadable(body: bytes) -> Refusal:
-    if depth_of(body) > DEPTH_MAX:
+    if is_too_deep(body):
         return Refusal(Code.MALFORMED, f"the body nests deeper than {DEPTH_MAX} levels")
     return Refusal(Code.MALFORMED, "the body is not well-formed JSON in UTF-8")
 
 
 def _explained(body: bytes, shape: Any) -> Refusal:
     """Why well-formed text, or what looked like it, does not have the shape."""
-    if depth_of(body) > DEPTH_MAX:
+    if is_too_deep(body):
         return _unreadable(body)
     try:
         value = msgspec.json.decode(body)

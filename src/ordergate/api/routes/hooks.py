@@ -16,7 +16,7 @@ from ordergate.api.deps import Deps
 from ordergate.api.door import Door
 from ordergate.api.edge import peer_of
 from ordergate.api.exchange import Call, Reply, rate_limited, refused
-from ordergate.api.json_bodies import repeated_key
+from ordergate.api.json_bodies import is_too_deep, repeated_key
 from ordergate.api.quotas import Buckets, Kind
 from ordergate.api.requests import terms_in
 from ordergate.api.routes.hot import HotRoute
@@ -88,7 +88,9 @@ class HookRoutes:
         if not hook.is_open_to(peer):
             return UNKNOWN_SENDER
         alert = alert_in(body)
-        if isinstance(alert, Refusal) or not (has_one_reading(body) or repeated_key(body) is None):
+        if isinstance(alert, Refusal) or is_too_deep(body):
+            return UNKNOWN_SENDER
+        if not has_one_reading(body) and repeated_key(body) is not None:
             return UNKNOWN_SENDER
         name = named(hook, call.headers, body, alert, self._clock.now())
         if isinstance(name, Refusal):
