@@ -74,6 +74,13 @@ async def test_a_database_that_was_not_migrated_is_refused_with_what_to_do(empty
         await PostgresJournal.connect(empty_database, Env.PAPER)
 
 
+async def test_each_step_has_a_time_of_its_own(empty_database: str) -> None:
+    slow = [(501, "0501_slow", "select pg_sleep(0.5)"), (502, "0502_slow", "select pg_sleep(0.5)")]
+    with pytest.raises(JournalUnavailable, match="TimeoutError"):
+        await migrate(empty_database, also=[(500, "0500_slow", "select pg_sleep(60)")], step_s_max=2)
+    assert await migrate(empty_database, also=slow, timeout_s=0.9) == ["0501_slow", "0502_slow"]
+
+
 async def test_a_server_that_is_not_there_is_unavailable() -> None:
     nobody = "postgresql://nobody@127.0.0.1:1/nothing"
     with pytest.raises(JournalUnavailable, match="cannot be reached"):

@@ -19,6 +19,7 @@ from ordergate.journal import session, sqlfiles
 from ordergate.telemetry import failpoints
 
 OWN_NUMBER_MAX: Final = 499
+STEP_S_MAX: Final = 1800.0
 Migration = tuple[int, str, str]
 """Number, name and text."""
 
@@ -30,8 +31,10 @@ class SchemaMismatch(Fault):
     """The database has had migrations that this release does not know, or knows otherwise."""
 
 
-async def migrate(dsn: str, *, also: Sequence[Migration] = (), timeout_s: float = 60.0) -> list[str]:
-    """Apply what is missing; the names of what was applied.
+async def migrate(
+    dsn: str, *, also: Sequence[Migration] = (), timeout_s: float = 60.0, step_s_max: float = STEP_S_MAX
+) -> list[str]:
+    """Apply what is missing; the names of what was applied. A long journal may take long for one step.
 
     `also` are the migrations of other rooms that keep their tables in the same database; their
     numbers lie above `OWN_NUMBER_MAX`.
@@ -40,14 +43,16 @@ async def migrate(dsn: str, *, also: Sequence[Migration] = (), timeout_s: float 
     """
     connection = await session.connect(dsn, timeout_s=timeout_s)
     try:
+        applied = []
+        for number, name, text in sorted([*sqlfiles.migrations(), *also]):
+            async with asyncio.timeout(step_s_max):
+                is_new = await _apply(connection, number, name, text)
+            if is_new:
+                applied.append(name)
+                failpoints.reach("C16")
         async with asyncio.timeout(timeout_s):
-            applied = []
-            for number, name, text in sorted([*sqlfiles.migrations(), *also]):
-                if await _apply(connection, number, name, text):
-                    applied.append(name)
-                    failpoints.reach("C16")
             await check_current(connection, also)
-            return applied
+        return applied
     except session.WIRE_FAULTS as error:
         raise JournalUnavailable(f"the database cannot be migrated: {session.said(error)}") from error
     finally:
