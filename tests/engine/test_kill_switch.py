@@ -11,8 +11,9 @@ from ordergate.brokers.paper import fates
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Code, Refusal
-from ordergate.core.risk.trading_state import Grade, KillEngaged, Level
+from ordergate.core.risk.trading_state import Grade, KillEngaged, Level, Trip
 from ordergate.engine.answering.answers import GroupAnswer, KillView
+from ordergate.engine.stopping import kill_desk
 from tests.engine.killing import doubled, engage, flattened_by_two, hold, placed, working
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 from tests.engine.test_reconciliation import elsewhere
@@ -308,3 +309,20 @@ async def test_only_a_stop_that_cancels_can_be_flattened() -> None:
             )
             assert isinstance(no, Refusal)
             assert no.code is Code.ACTION_NOT_ALLOWED
+
+
+async def test_what_tripped_is_in_nobodys_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A feed that fails stops each of its instruments; people stop what they want all the same."""
+    monkeypatch.setattr(kill_desk, "KILLS_MAX", 2)
+    async with Stage() as stage:
+        for number in range(5):
+            place = (Level.INSTRUMENT, f"S{number}")
+            stage.node.trips.engage(place, Trip.STALE_MARKET_DATA, Grade.BLOCK_NEW, "silent")
+        await engage(stage, Level.STRATEGY, "trend", Grade.REDUCE_ONLY)
+        await engage(stage, Level.ACCOUNT, ACCOUNT, Grade.REDUCE_ONLY)
+        await engage(stage, Level.ACCOUNT, ACCOUNT, Grade.CANCEL_ALL)
+        refused = await stage.gate.engage_kill(
+            TRADER, grade=Grade.BLOCK_NEW, reason="r", correlation="c", level=Level.USER, target="trader"
+        )
+        assert isinstance(refused, Refusal)
+        assert refused.code is Code.TOO_LARGE

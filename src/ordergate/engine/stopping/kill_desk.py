@@ -250,7 +250,9 @@ class KillDesk:
     def _cannot_engage(self, place: Place, grade: Grade) -> Refusal | None:
         if grade is Grade.FLATTEN:
             return Refusal(Code.ACTION_NOT_ALLOWED, "engage cancel_all, and ask for the flatten of it")
-        if len(self._kill_switch.state.kills) >= KILLS_MAX and place != EVERYWHERE:
+        kills = self._kill_switch.state.kills
+        engaged = sum(kill.trip is None for kill in kills.values())  # what tripped is in nobody's way
+        if engaged >= KILLS_MAX and place not in kills and place != EVERYWHERE:
             return Refusal(Code.TOO_LARGE, f"{KILLS_MAX} stops are engaged: engage a wider one")
         return None
 
