@@ -33,6 +33,11 @@ EQUIVALENTS: Final[tuple[Equivalent, ...]] = (
         why="in every simulated world what was sent is shown by then; tests/core proves the rule itself",
     ),
     Equivalent(
+        id="end-told-before-its-executions",
+        what="an end that a question shows is told on before its executions are known",
+        why="it says how much was filled, and is not believed by an order that has less",
+    ),
+    Equivalent(
         id="absence-not-apart",
         what="two `no such order` count however close they are",
         why="in every simulated world what was sent is shown by then; tests/core proves the rule itself",

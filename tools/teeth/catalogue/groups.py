@@ -17,7 +17,8 @@ MUTATIONS: Final = (
         p0=True,
         what="the wanted leg is placed beside the one that is there",
         file=_STEPS,
-        find="    if wrong:\n        return recall_all(group, wrong, seen)\n    standing = sums.live_in(leg.role)",
+        find="    if wrong and seen.may_place:\n        return recall_all(group, wrong, seen)\n"
+        "    standing = (*sums.live_in(leg.role), *wrong)",
         put="    standing = sums.live_in(leg.role)",
     ),
     Mutation(

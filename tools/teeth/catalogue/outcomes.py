@@ -10,6 +10,7 @@ _DISPATCHER: Final = "engine/wire/dispatcher.py"
 _SENDINGS: Final = "engine/wire/sendings.py"
 _ABSENCES: Final = "engine/reconciling/absences.py"
 _MATCHING: Final = "engine/reconciling/order_matching.py"
+_ABSORB: Final = "core/orders/absorb.py"
 _RECONCILE: Final = "core/orders/reconcile.py"
 _AGES: Final = "engine/accounts/ages.py"
 _UNKNOWNS: Final = "engine/reconciling/unknowns.py"
@@ -149,10 +150,11 @@ MUTATIONS: Final = (
     ),
     Mutation(
         id="end-before-its-executions",
-        what="an end is taken from a question before its executions are known",
-        file=_RECONCILE,
-        find="    if order.cum_qty >= seen.cum_qty and (ending",
-        put="    if (ending",
+        p0=True,
+        what="an end is believed before its executions are known",
+        file=_ABSORB,
+        find="    if comes_before_executions(order, report):\n        return None",
+        put="    if False:\n        return None",
     ),
     Mutation(
         id="revived-order-ignored",
