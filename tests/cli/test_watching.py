@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from ordergate.cli.following import Event, News, Reset, silence_of
+from ordergate.cli.following import Event, Joined, News, Position, Reset, _news, silence_of
 from tests.cli.asking import Said, ordergate
 from tests.cli.scripted import stand_in
 
@@ -73,3 +73,14 @@ def test_an_order_that_ends_in_rejected_ends_the_watch_with_one(
 @pytest.mark.parametrize(("heartbeat_s", "seconds"), [(0.1, 5.0), (1.0, 5.0), (15.0, 75.0)])
 def test_a_stream_is_dead_after_five_heartbeats(heartbeat_s: float, seconds: float) -> None:
     assert silence_of({"type": "welcome", "heartbeat_s": heartbeat_s}) == seconds
+
+
+def test_a_stream_that_breaks_before_its_reset_has_told_nothing_yet() -> None:
+    """It goes on from where it was: what lies between is then missed, and said to be."""
+    position = Position("s", 5)
+    began = {"type": "subscribed", "account_id": "P-DEMO", "stream_id": "t", "seq": 90, "resumed": False}
+    assert list(_news(began, "P-DEMO", position, goes_on=True)) == [Joined()]
+    assert position == Position("s", 5)
+    reset = {**RESET, "stream_id": "t", "as_of_seq": 90}
+    assert list(_news(reset, "P-DEMO", position, goes_on=True)) == [Reset(reset, missed=True)]
+    assert position == Position("t", 90)

@@ -74,6 +74,13 @@ async def test_a_database_that_was_not_migrated_is_refused_with_what_to_do(empty
         await PostgresJournal.connect(empty_database, Env.PAPER)
 
 
+async def test_an_address_that_cannot_be_read_is_not_repeated() -> None:
+    with pytest.raises(JournalUnavailable) as refused:
+        await migrate("postgresql://u:Xk3SecretHalf/9zz=@h/x")
+    assert "Xk3" not in str(refused.value)
+    assert "%2F" in str(refused.value)
+
+
 async def test_each_step_has_a_time_of_its_own(empty_database: str) -> None:
     slow = [(501, "0501_slow", "select pg_sleep(0.5)"), (502, "0502_slow", "select pg_sleep(0.5)")]
     with pytest.raises(JournalUnavailable, match="TimeoutError"):

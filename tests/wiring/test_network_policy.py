@@ -164,3 +164,11 @@ def test_the_table_is_replaced_at_once() -> None:
     lines = rules(settings(brokers={}), [], uid=1, names=[], resolve=resolve).splitlines()
     table = network_policy.TABLE
     assert lines[1:4] == [f"table inet {table}", f"delete table inet {table}", f"table inet {table} {{"]
+
+
+def test_an_address_that_cannot_be_read_is_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the password was not escaped, what is wrong with the address is a part of it."""
+    monkeypatch.setenv("DATABASE", "postgresql://u:Xk3SecretHalf/9zz=@h/x")
+    with pytest.raises(CannotStart) as refused:
+        destinations(settings(database_url={"environment": "DATABASE"}))
+    assert str(refused.value) == "the address of the database cannot be read"

@@ -16,7 +16,7 @@ from starlette.types import Receive, Scope, Send
 
 from ordergate.api.protocols import server_options
 from ordergate.wiring.serving import _listening, _serve_all, _Server, free_port, kept_port
-from ordergate.wiring.settings import LOOPBACK, CannotStart
+from ordergate.wiring.settings import LOOPBACK, CannotStart, parse
 
 PATIENCE_S = 20.0
 
@@ -82,3 +82,10 @@ def test_a_port_that_is_kept_is_given_to_nobody_and_can_be_listened_on_by_its_nu
             accepted, _ = server.accept()
             with accepted:
                 assert accepted.getsockname()[1] == port
+
+
+@pytest.mark.parametrize("wrong", [{"port": 70_000}, {"admin_port": -1}, {"log_level": "warn"}], ids=str)
+def test_what_could_not_be_served_is_refused_with_its_name(wrong: dict[str, Any]) -> None:
+    plain = {"environment": "paper", "data_dir": "/d", "instruments": [], "brokers": {}, "accounts": {}}
+    with pytest.raises(CannotStart, match=next(iter(wrong))):
+        parse({**plain, **wrong}, "gateway.yaml")

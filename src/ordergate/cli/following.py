@@ -222,7 +222,8 @@ def _renew(client: GatewayClient, socket: ClientConnection) -> None:
 def _news(message: dict[str, Any], account: str, position: Position, *, goes_on: bool) -> Iterator[News]:
     match message["type"]:
         case "subscribed":
-            position.stream_id, position.seq = message["stream_id"], max(position.seq, message["seq"])
+            if message.get("resumed"):  # else a reset follows, and what it says is missed until then
+                position.stream_id, position.seq = message["stream_id"], max(position.seq, message["seq"])
             yield Joined()
         case "reset":
             position.stream_id, position.seq = message["stream_id"], message["as_of_seq"]

@@ -69,7 +69,14 @@ WIRE_FAULTS: Final = (
 
 
 def said(error: BaseException) -> str:
-    """What an exception says; its name when it says nothing."""
+    """What an exception says; its name when it says nothing.
+
+    What is wrong with an address is not repeated: where its password was not escaped it is a part of that.
+    """
+    if isinstance(error, asyncpg.ClientConfigurationError) or (
+        isinstance(error, ValueError) and not isinstance(error, WIRE_FAULTS)
+    ):
+        return "its address cannot be read: escape what is special in its password, as / is %2F"
     return str(error) or type(error).__name__
 
 

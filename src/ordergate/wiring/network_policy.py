@@ -135,12 +135,17 @@ def _databases(settings: Settings) -> Iterator[Destination]:
     for why, source in sources.items():
         if source is None:
             continue
-        asked = urlsplit(source.read().reveal())
-        named = [*asked.netloc.rpartition("@")[2].split(","), *parse_qs(asked.query).get("host", ())]
-        for each in filter(None, named):
-            place = urlsplit(f"//{each}")
-            if place.hostname:
-                yield Destination(place.hostname, place.port or POSTGRES, why)
+        try:
+            yield from _of_database(source.read().reveal(), why)
+        except ValueError:  # it may repeat a part of the password
+            raise CannotStart(f"the address of the {why} cannot be read") from None
+
+
+def _of_database(address: str, why: str) -> list[Destination]:
+    asked = urlsplit(address)
+    named = [*asked.netloc.rpartition("@")[2].split(","), *parse_qs(asked.query).get("host", ())]
+    places = [urlsplit(f"//{each}") for each in filter(None, named)]
+    return [Destination(one.hostname, one.port or POSTGRES, why) for one in places if one.hostname]
 
 
 def _aws(settings: Settings) -> Iterator[Destination]:

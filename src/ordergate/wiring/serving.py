@@ -12,7 +12,7 @@ import ssl
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, Final, Literal, Self, TextIO, cast
+from typing import Any, Final, Self, TextIO
 
 import uvicorn
 import uvloop
@@ -26,7 +26,6 @@ from ordergate.wiring.gateway import Gateway, gateway
 from ordergate.wiring.settings import LOOPBACK, CannotStart, Settings
 
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
-Level = Literal["debug", "info", "warning", "error", "critical"]
 Ready = Callable[[Gateway], Coroutine[Any, Any, None]]
 
 
@@ -41,7 +40,7 @@ def serve(
 
     Log lines go to standard error, or to `log_to`.
     """
-    log.configure(cast(Level, settings.log_level), log_to)
+    log.configure(settings.log_level, log_to)
     leave_no_core()
     arm(settings.environment, os.environ.get(failpoints.VARIABLE, ""))
     with (

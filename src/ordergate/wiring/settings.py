@@ -25,10 +25,13 @@ from ordergate.core.risk.limits import Limits, limits_of
 from ordergate.engine.stopping.trips import TripPolicy
 from ordergate.security.profile import FOREIGN_S_MAX, check_url, is_loopback
 from ordergate.security.sealing.ciphers import Cipher
+from ordergate.telemetry.log import Level
 from ordergate.wiring.client_settings import HookSettings, QuotaSettings, StreamSettings
 from ordergate.wiring.pins import PinSettings
 from ordergate.wiring.secret_sources import CannotStart as CannotStart  # noqa: PLC0414  # said by settings
 from ordergate.wiring.secret_sources import SecretSource as SecretSource  # noqa: PLC0414  # part of settings
+
+Port = Annotated[int, msgspec.Meta(ge=0, le=65_535)]
 
 LOOPBACK: Final = "127.0.0.1"
 CONTROL_STREAMS: Final = frozenset({"ACCESS", "AUDIT", "CONTROL", "LIMITS"})
@@ -271,10 +274,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     environment: Env
     data_dir: Path
     host: str = LOOPBACK
-    port: int = 8700
+    port: Port = 8700
     public_url: str | None = None
     admin_host: str = LOOPBACK
-    admin_port: int | None = None
+    admin_port: Port | None = None
     admin_public_url: str | None = None
     shown: tuple[OpenPage, ...] | None = None
     database_url: SecretSource | None = None
@@ -299,7 +302,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     hooks: dict[str, HookSettings] = {}
     keys: KeySettings = FileKeys()
     declaration: DeclarationSettings | None = None
-    log_level: str = "info"
+    log_level: Level = "info"
 
     def __post_init__(self) -> None:
         names_of(self.instruments)
