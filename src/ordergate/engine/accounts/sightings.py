@@ -7,6 +7,7 @@ monotonic clock: the wall clock, which dates them, may jump.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 
@@ -51,8 +52,15 @@ class Sightings:
         known.last_at, known.run = now, self._run
         return known if steady_s - known.first_s >= apart_s else None
 
+    def put_off(self, subjects: Iterable[str]) -> None:
+        """This run has no time to ask about these: that it does not see them says nothing."""
+        unasked = frozenset(subjects)
+        for (_, subject), seen in self._seen.items():
+            if subject in unasked:
+                seen.run = self._run
+
     def end(self) -> None:
-        """What this run did not see was news under way."""
+        """What this run did not see, and could have, was news under way."""
         self._seen = {key: seen for key, seen in self._seen.items() if seen.run == self._run}
 
 

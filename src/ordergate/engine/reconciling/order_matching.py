@@ -163,11 +163,13 @@ class OrderMatching:
             left = self._unsettled(seat, await self.durable(seat, left), picture)
         left += await self._in_breaks(seat, picture)
         most = self._rhythm.finds_per_run_max
-        for order in in_turn(seat, left)[:most]:
+        turns = in_turn(seat, left)
+        for order in turns[:most]:
             seat.asked_last = order.id
             tally.orders_asked += 1
             self._judge(seat, await self.find(seat, order, picture), picture)
-        if len(left) > most:
+        if len(turns) > most:
+            seat.sightings.put_off(order.id for order in turns[most:])
             seat.suspect("more orders to ask about")
         return picture
 
