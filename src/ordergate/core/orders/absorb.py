@@ -93,6 +93,8 @@ def absorb(order: Order, report: AnyReport, at: datetime) -> e.AnyOrderEvent | N
         case CancelRejectedReport():
             if order.status is not Status.PENDING_CANCEL and not order.cancel_requested:
                 return None
+            if order.replacement is not None or not is_of_order_itself(order, report):
+                return None  # what was replaced, or may have been, cannot be canceled: what follows it can
             return e.CancelRejected(order_id=order.id, at=at, reason=report.reason)
         case ReplaceRejectedReport():
             if order.replacement is None or is_of_some_replacement(order):

@@ -219,6 +219,7 @@ class Dispatcher:
         if order.broker_order_id is None and not seat.broker.capabilities.cancels_by_client_id:
             return  # remembered; asked as soon as the order is found
         sending, which = Sending(self._clock, committed_at, e.Asked.CANCEL), order.cancels_asked
+        version = order.version
         started = self._clock.monotonic()
         outcome = await seat.broker.cancel(order.cl_ord_id, order.broker_order_id, sending.timed(no_veto))
         self._metrics.broker.observe(self._clock.monotonic() - started)
@@ -229,7 +230,7 @@ class Dispatcher:
         self._early_cancels.asked(order)
         # The stream was quicker; and another cancel may have been asked since, which this is no answer to.
         told = order.is_final or not order.cancel_requested or order.cancels_asked != which
-        events = () if told else of_cancel(order, outcome, self._clock.now())
+        events = () if told else of_cancel(order, version, outcome, self._clock.now())
         self._record(seat, order, *events, sent=sending.sent(order_id, outcome))
 
     async def _replace(self, seat: Seat, order_id: OrderId, committed_at: float) -> None:

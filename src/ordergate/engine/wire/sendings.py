@@ -57,16 +57,18 @@ def _proven(order: Order, cl_ord: ClOrdId, outcome: Outcome, now: datetime) -> e
             return unknown(order, e.Asked.PLACE, why, now)
 
 
-def of_cancel(order: Order, outcome: Outcome, now: datetime) -> tuple[e.AnyOrderEvent, ...]:
-    """What the answer to a cancel proves by itself."""
+def of_cancel(order: Order, version: int, outcome: Outcome, now: datetime) -> tuple[e.AnyOrderEvent, ...]:
+    """What the answer to a cancel of this version proves by itself."""
     match outcome:
         case Acknowledged():
             return ()  # received; the stream or a query will prove the cancel
         case Rejected(reason=reason):
             # "No such order" about one that the broker never showed says nothing yet: the
-            # question for its place is still open, and is the reconciler's.
+            # question for its place is still open, and is the reconciler's. Nor does it about one that
+            # was replaced, or may have been: the cancel is asked again of what took its place.
             rejected = e.CancelRejected(order_id=order.id, at=now, reason=reason)
-            return (rejected,) if order.is_proven else ()
+            is_of_it = order.version == version and order.replacement is None
+            return (rejected,) if order.is_proven and is_of_it else ()
         case Unsent(why=why) | Unknown(why=why):
             return (unknown(order, e.Asked.CANCEL, why, now),)
 
