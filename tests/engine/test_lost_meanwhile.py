@@ -19,6 +19,7 @@ from ordergate.engine.accounts.runs import Tally
 from ordergate.engine.wire import ingest
 from ordergate.engine.wire.repeats import Repeat, repeat_of
 from ordergate.ports.broker import BrokerExecution, DedupClass, Outcome, Rejected
+from tests.engine.killing import engage_anyhow
 from tests.engine.stage import ES, Stage, let_run
 from tests.engine.test_egress import change
 from tests.engine.test_executions import tell, working
@@ -128,3 +129,17 @@ async def test_a_refused_repeat_ends_nothing_where_a_doubt_was_lost(
         await stage.node._dispatcher.place_again(stage.seat, order)
         assert "order_rejected" not in stage.listener.kinds
         assert stage.status(order) != "rejected"
+
+
+async def test_a_repeat_that_a_stop_holds_back_ends_nothing_where_a_doubt_was_lost() -> None:
+    """It was not sent again, and may have been sent before."""
+    async with Stage(fate=lost(fates.LostAnswer())) as stage:
+        stage.broker.stream.copies = lambda _: 0
+        order = await stage.accepted(quantity=3)
+        await stage.until(lambda: "outcome_unknown" in stage.listener.kinds)
+        change(stage, order, status=Status.ACCEPTED, unknown_since=None)
+        await engage_anyhow(stage)
+        await stage.node._dispatcher.place_again(stage.seat, order)
+        assert stage.placed_at_exchange() == 1
+        assert stage.status(order) == "accepted"
+        await stage.until(lambda: stage.status(order) == "working")  # found by asking

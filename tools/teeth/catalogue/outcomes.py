@@ -65,7 +65,7 @@ MUTATIONS: Final = (
         p0=True,
         what="the refusal of a repeated order ends the order, though the first may be alive",
         file=_DISPATCHER,
-        find="(again or order.unknown_since is not None) and isinstance(outcome, Rejected | Unsent):",
+        find="order.unknown_since is not None and isinstance(outcome, Rejected | Unsent):",
         put="order.is_final and isinstance(outcome, Rejected | Unsent):",
     ),
     Mutation(

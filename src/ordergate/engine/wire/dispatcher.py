@@ -34,7 +34,7 @@ from ordergate.engine.wire.early_cancels import EarlyCancels
 from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.engine.wire.holding import Held, until_free
 from ordergate.engine.wire.parity_breaks import break_parity
-from ordergate.engine.wire.sendings import answered, correlation_of, of_cancel, of_replacement
+from ordergate.engine.wire.sendings import answered, correlation_of, of_cancel, of_replacement, sent_before
 from ordergate.ports.broker import DedupClass, Outcome, Rejected, Unsent, no_veto
 from ordergate.ports.clock import Clock
 from ordergate.telemetry import failpoints
@@ -161,6 +161,7 @@ class Dispatcher:
         order = seat.lane.books.order(order_id)
         if order is None or order.is_final or _is_at_broker(order):
             return
+        order = sent_before(order) if again else order
         if order.waits_for and not await self._is_free(seat, order):
             return
         if seat.broker.capabilities.dedup is DedupClass.C:
@@ -176,8 +177,8 @@ class Dispatcher:
             return
         if outcome is None:
             return
-        if (again or order.unknown_since is not None) and isinstance(outcome, Rejected | Unsent):
-            # A refused repeat says nothing about the first, whose doubt a lost commit may have taken along.
+        if order.unknown_since is not None and isinstance(outcome, Rejected | Unsent):
+            # A refused repeat says nothing about the first.
             await self._until_ready(seat)
             self._record(seat, order, sent=sending.sent(order_id, outcome))
             return

@@ -22,6 +22,12 @@ from ordergate.telemetry.log import logger
 log = logger("dispatcher")
 
 
+def sent_before(order: Order) -> Order:
+    """As one that may have left before: a lost commit may have taken that doubt along."""
+    since = order.unknown_since or order.updated_at
+    return msgspec.structs.replace(order, unknown_since=since)
+
+
 def answered(
     order: Order, cl_ord: ClOrdId, outcome: Outcome, sent: e.OrderSent | None, now: datetime
 ) -> tuple[e.AnyOrderEvent, ...]:
