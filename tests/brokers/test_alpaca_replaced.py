@@ -134,3 +134,15 @@ async def test_a_chain_that_goes_in_circles_is_no_answer(server: ByteServer, swi
     with pytest.raises(BrokerUnavailable, match="circles"):
         await swift.find(cl_ord_id(our_order(1), 3))
     assert len(server.seen) == 4
+
+
+async def test_what_was_filled_before_an_edit_elsewhere_is_another_orders(
+    server: ByteServer, swift: Alpaca
+) -> None:
+    """Ours was edited in the broker's app, and what came of that was adopted, and replaced from here."""
+    chain = Chain(3)
+    edited, replaced = chain.versions[1:]
+    edited.update(client_order_id="by-hand-1")
+    replaced.update(client_order_id=cl_ord_id(our_order(2), 2))
+    server.play(chain.answer)
+    assert await filled(swift) == 2

@@ -141,11 +141,11 @@ class Queries:
         failed is kept as well: the next try goes on from there. An order from elsewhere is one of its
         own here, whatever it replaced.
         """
-        if orders.version(self._env, order.client_order_id) == 0:
-            return ZERO
         met, steps = {order.id}, []
         asked, in_list = 0, True
         while order.replaces is not None and order.id not in self._before:
+            if orders.version(self._env, order.client_order_id) == 0:
+                break
             replaced = self._replaced.get(order.replaces)
             if replaced is None and asked >= _REPLACED_ASKED_MAX and in_list:
                 replaced = await self._listed_before(order)
