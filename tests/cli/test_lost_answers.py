@@ -7,7 +7,8 @@ import pytest
 
 from ordergate.cli.client import GatewayClient
 from ordergate.cli.exits import Stopped
-from tests.cli.scripted import Answer, client, giving
+from tests.cli.asking import ordergate
+from tests.cli.scripted import Answer, client, giving, stand_in
 
 KEY = "the-key-of-this-test"
 AGAIN = f"it may have been done: ask again with --key {KEY}"
@@ -71,6 +72,24 @@ def test_a_key_that_was_made_up_is_the_one_that_was_sent() -> None:
         raise LOST
 
     assert {stopped(client(answers), key=None).told["idempotency_key"]} == sent
+
+
+@pytest.mark.parametrize("key", ["", " ", "too-short", "schlüssel-des-kunden"])
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(("orders", "place", "ESH4", "buy", "1"), id="place"),
+        pytest.param(("orders", "cancel", "ord-1"), id="cancel"),
+    ],
+)
+def test_no_other_key_is_made_up_for_one_that_is_none(
+    words: tuple[str, ...], key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--key "$KEY"` without the variable would be another order."""
+    asked = stand_in(monkeypatch, problem(500, "internal"))
+    said = ordergate(*words, "--key", key)
+    assert (said.code, asked) == (2, [])
+    assert said.err.startswith("ordergate: --key must be a key")
 
 
 def test_whoever_does_not_wait_for_the_answer_is_told_the_key(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,8 @@ from typing import Annotated, Final
 import typer
 
 from ordergate.cli.exits import ExitCode, Stopped
+from ordergate.core.idempotency import parse_key
+from ordergate.core.refusals import Refusal
 
 DATA_DIR: Final = Path(".ordergate")
 JSON_KEY: Final = "ordergate.json"
@@ -41,6 +43,18 @@ def an_id(param: typer.CallbackParam, value: str | None) -> str | None:
     if value is None or _ID.fullmatch(value):
         return value
     raise Stopped(ExitCode.USAGE, f"{_named(param)} is an id, not {value!r}")
+
+
+def a_key(value: str | None) -> str | None:
+    """The value as it was given, once it is a key. Raises Stopped.
+
+    An empty one, as of a variable that is not set, is no wish for a key that is made up: that would be
+    another order.
+    """
+    wrong = None if value is None else parse_key(value)
+    if isinstance(wrong, Refusal):
+        raise Stopped(ExitCode.USAGE, f"--key must be a key, not {value!r}: {wrong.detail}")
+    return value
 
 
 def _named(param: typer.CallbackParam) -> str:
@@ -88,7 +102,9 @@ OrderId = Annotated[str, typer.Argument(help="The order's id, as `place` showed 
 Key = Annotated[
     str | None,
     typer.Option(
-        "--key", help="Idempotency key: the same key and order never act twice. Made up if not given."
+        "--key",
+        help="Idempotency key: the same key and order never act twice. Made up if not given.",
+        callback=a_key,
     ),
 ]
 WaitFor = Annotated[
