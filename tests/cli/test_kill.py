@@ -152,6 +152,24 @@ def test_where_gateways_stop_together_another_may_have_what_this_one_has_not(con
     assert engaged_locally(config, "broker", "theirs").code == 0
 
 
+def test_local_stops_the_gateway_of_settings_that_somebody_has_just_spoilt(config: Path) -> None:
+    """It runs on what they were at its start: where its folder is they still say."""
+    config.write_text(config.read_text(encoding="utf-8") + "a_slip: 1\n", encoding="utf-8")
+    said = ordergate("kill", "engage", "--local", "--config", str(config), "--reason", "r", "--json")
+    assert said.code == 0, said.err
+    assert Path(said.json["file"]).parent == config.parent / "kill"
+    assert "a_slip" in said.json["row_trouble"]
+
+
+@pytest.mark.parametrize("text", ["- no mapping", "data_dir: 5", "environment: paper", "a: [1"])
+def test_local_beside_settings_that_name_no_folder_stops_nothing_and_says_so(text: str, config: Path) -> None:
+    config.write_text(text, encoding="utf-8")
+    said = ordergate("kill", "engage", "--local", "--config", str(config), "--reason", "r")
+    assert (said.code, said.out) == (5, "")
+    assert str(config) in said.err
+    assert [each.name for each in (config.parent / "kill").iterdir()] == ["taken"]
+
+
 def test_a_running_gateway_takes_what_was_raised_locally_and_folds_it_into_the_journal(desk: Desk) -> None:
     waiting = desk.place(*resting(), "--wait", "10")
     folder = desk.home.data_dir

@@ -14,14 +14,24 @@ from ordergate.core.risk.trading_state import Level
 from ordergate.journal.kill_rows import KillRows
 from ordergate.ports.kill_flags import Flag
 from ordergate.wiring import databases, kill_files
-from ordergate.wiring.settings import CannotStart, Settings
+from ordergate.wiring.settings import CannotStart, Settings, read_yaml
 
 
 def folder_of(config: Path | None, data_dir: Path) -> Path:
-    """The data folder of the settings; where they cannot be read, the one that was named."""
+    """The data folder of the settings, or the one that was named where no settings were. Raises CannotStart.
+
+    Settings in which something else is wrong still say it: the gateway runs on what they were at its start.
+    """
     if config is None:
         return data_dir.absolute()
-    return databases.settings_of(config, data_dir).data_dir.absolute()
+    try:
+        return databases.settings_of(config, data_dir).data_dir.absolute()
+    except CannotStart:
+        plain = read_yaml(config)
+        said = plain.get("data_dir") if isinstance(plain, dict) else None
+        if not isinstance(said, str):
+            raise
+        return Path(said).absolute()
 
 
 def misses(config: Path | None, data_dir: Path, level: Level, target: str) -> str | None:
