@@ -177,6 +177,7 @@ class _Signals:
                 server.should_exit = True
         elif self._starting is not None:
             self._starting.cancel()
+            self._starting = None  # another one would cancel the stopping
 
 
 def require_free(host: str, port: int, option: str) -> None:
