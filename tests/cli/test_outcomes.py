@@ -118,14 +118,41 @@ def test_what_is_no_id_asks_the_gateway_for_nothing(
     assert "is an id" in said.err
 
 
+def flattening(status: str = "active", reason: str | None = None) -> httpx.Response:
+    group = {**GROUP, "id": "PG-1", "type": "flatten", "status": status, "reason": reason}
+    return httpx.Response(202, json=group)
+
+
 def test_a_flatten_that_is_not_done_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    group: dict[str, Any] = {
-        "id": "PG-1", "type": "flatten", "status": "ended", "reason": "leg-refused", "symbol": None,
-        "quantity": None, "to_exit": None, "exited": None, "mark": None, "legs": [], "orders": [],
-    }  # fmt: skip
-    stand_in(monkeypatch, httpx.Response(202, json=group), module="groups")
+    stand_in(monkeypatch, flattening("ended", "leg-refused"), module="groups")
     said = ordergate("flatten", "--wait", "1")
     assert (said.code, said.err) == (1, "ordergate: the flatten is leg-refused\n")
+
+
+LIMITED = httpx.Response(429, json={"code": "rate-limited", "detail": "too many"})
+AWAY = httpx.ConnectError("refused")
+
+
+@pytest.mark.parametrize("trouble", [LIMITED, AWAY], ids=["too many questions", "a closed door"])
+def test_a_flatten_is_waited_for_past_a_look_that_was_refused(
+    trouble: httpx.Response | Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = flattening("ended", "completed")
+    asked = stand_in(monkeypatch, flattening(), trouble, done, module="groups")
+    said = ordergate("flatten", "--wait", "20", "--json")
+    assert (said.code, said.json["reason"]) == (0, "completed")
+    assert [request.method for request in asked] == ["POST", "GET", "GET"]
+
+
+def test_a_flatten_that_cannot_be_looked_at_is_shown_still(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is under way: a command that told of the look alone would be given again."""
+    monkeypatch.setattr("ordergate.cli.groups.LOOK_EVERY_S", 1.1)
+    stand_in(monkeypatch, flattening(), LIMITED, module="groups")
+    said = ordergate("flatten", "--wait", "1", "--json")
+    assert (said.code, said.json["id"], said.json["status"]) == (1, "PG-1", "active")
+    assert said.err == (
+        "ordergate: the flatten goes on, and was not seen to be done in 1 s: rate-limited: too many\n"
+    )
 
 
 def test_every_command_that_ends_by_itself_can_speak_to_programs() -> None:

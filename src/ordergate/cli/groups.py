@@ -142,20 +142,28 @@ def flatten(
         body = {} if symbol is None else {"symbol": symbol}
         group = client.command("POST", path, body, key=key)
         with waiting("waiting until nothing is left", quiet=as_json or not wait):
-            group = _until_ended(client, group, wait)
+            group, trouble = _until_ended(client, group, wait)
     _show(group, as_json)
     is_done = group["status"] == "ended" and group["reason"] == "completed"
-    how = f"not done in {wait} s, and goes on" if group["status"] == "active" else group["reason"]
-    outcomes.refuse_if(bool(wait) and not is_done, f"the flatten is {how}")
+    how = f"is not done in {wait} s, and goes on" if group["status"] == "active" else f"is {group['reason']}"
+    if trouble is not None:
+        how = f"goes on, and was not seen to be done in {wait} s: {trouble}"
+    outcomes.refuse_if(bool(wait) and not is_done, f"the flatten {how}")
 
 
-def _until_ended(client: GatewayClient, group: Any, wait_s: int) -> Any:
-    """The group once it is over, or as it is when that takes too long."""
-    patience = time.monotonic() + wait_s
+def _until_ended(client: GatewayClient, group: Any, wait_s: int) -> tuple[Any, str | None]:
+    """The group once it is over, or as it was last seen when that takes too long; why it was not seen since.
+
+    It goes on, whether it can be looked at or not: nothing that a look meets is an answer to the command.
+    """
+    patience, trouble = time.monotonic() + wait_s, None
     while group["status"] == "active" and time.monotonic() < patience:
         time.sleep(LOOK_EVERY_S)
-        group = client.get(f"/v1/order-groups/{group['id']}")
-    return group
+        try:
+            group, trouble = client.get(f"/v1/order-groups/{group['id']}"), None
+        except Stopped as stopped:
+            trouble = stopped.sentence
+    return group, trouble
 
 
 def _guard(
