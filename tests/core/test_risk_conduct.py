@@ -193,6 +193,17 @@ def test_r21_an_override_that_lifts_it_cancels_nothing() -> None:
     assert (len(spare.waits_for), lifted) == (3, ())
 
 
+@pytest.mark.parametrize("soft", [[], ["R21"]], ids=str)
+def test_r21_an_override_that_has_nothing_to_lift_of_it_leaves_no_own_order_in_the_way(
+    soft: list[str],
+) -> None:
+    yielding = {"self_match_refused": True, "self_match_cancels_oldest": True, "soft": soft}
+    seen = view(limits(yielding), orders=OWN_SELLS)
+    event, lifted = admit_overridden(place(terms(limit=105)), seen, ["R21"])
+    assert isinstance(event, OrderAccepted)
+    assert (len(event.waits_for), lifted) == (3, ())
+
+
 def test_an_order_under_an_old_name_rests_in_the_instrument() -> None:
     old = Symbol("OLD")
     named = by_any_name({SHARE: msgspec.structs.replace(share(), aliases=(old,))})

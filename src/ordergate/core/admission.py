@@ -73,7 +73,8 @@ def admit_overridden(
     if view.limits is not None:
         view.recent.remember(command.terms, view.now)
         _remember_price(answer, view)
-    waits_for = () if "R21" in controls else _waits_for(answer.what.terms, view)
+    meets_its_own = any(no.control == "R21" for no in answer.lifted)
+    waits_for = () if meets_its_own else _waits_for(answer.what.terms, view)
     return _accepted(answer, view, command, waits_for), answer.lifted
 
 
