@@ -152,6 +152,27 @@ def test_r13_a_future_needs_the_margin_of_the_worst_position(
     assert ("R13" not in failures(terms(side, quantity, 4800, symbol=FUTURE), seen)) is passes
 
 
+@pytest.mark.parametrize(
+    ("side", "quantity", "position", "cash", "passes"),
+    [
+        (Side.BUY, 2, 3, 35_000, True),  # 3 held at 5000, and 2 more at 10000
+        (Side.BUY, 2, 3, 34_999, False),
+        (Side.SELL, 3, 3, 0, True),
+        (Side.SELL, 4, 3, 0, True),  # what is freed is enough for the one
+        (Side.SELL, 6, 3, 30_000, True),  # as short as it was long, and all of that is new
+        (Side.SELL, 6, 3, 29_999, False),
+        (Side.BUY, 6, -3, 30_000, True),
+        (Side.BUY, 6, -3, 29_999, False),
+    ],
+)
+def test_r13_what_a_future_is_turned_over_into_needs_the_initial_margin(
+    side: Side, quantity: int, position: int, cash: int, passes: bool
+) -> None:
+    holding = account(cash, {FUTURE: (position, 4800)})
+    seen = view(limits(future={"maintenance_margin": "5000"}), symbol=FUTURE, price=4800, holding=holding)
+    assert ("R13" not in failures(terms(side, quantity, 4800, symbol=FUTURE), seen)) is passes
+
+
 def test_r13_a_brokers_silence_never_allows_more_than_its_last_word() -> None:
     seen = view(limits({"buying_power_max_age_s": "0"}), holding=funds(10_000), power=999, now=later(1))
     assert failures(terms(quantity=10, limit=100), seen)["R13"].limit == "999"

@@ -152,7 +152,8 @@ def needs_of(
 ) -> Needs:
     """A future needs its margin; a security needs its price, unless it closes what is there.
 
-    What is held needs the maintenance margin, where there is one; what would be added, the initial.
+    What is held needs the maintenance margin, where there is one; what would be added, the initial, and so
+    does all of what a position would be turned over into, less what it no longer needs itself.
     """
     if instrument.moves_cash_on_trade:
         native = _needs_of_security(position, opened, instrument)
@@ -160,11 +161,13 @@ def needs_of(
     its = limits.instruments.get(instrument.symbol)
     if its is None or its.initial_margin is None:
         raise InputMissing(Reason.NO_INITIAL_MARGIN, f"{instrument.symbol} has no initial margin")
-    quantity = position.quantity
-    held = abs(quantity)
-    worst = max(quantity + opened.buy_quantity, opened.sell_quantity - quantity)
-    kept = its.initial_margin if its.maintenance_margin is None else its.maintenance_margin
-    return Needs(kept * held, its.initial_margin * (worst - held))
+    initial, held = its.initial_margin, abs(position.quantity)
+    kept = initial if its.maintenance_margin is None else its.maintenance_margin
+    added, closing = opened.buy_quantity, opened.sell_quantity
+    if position.quantity < ZERO:
+        added, closing = closing, added
+    turned_over = initial * max(closing - held, ZERO) - min(kept, initial) * held
+    return Needs(kept * held, max(initial * added, turned_over))
 
 
 def _needs_of_security(position: Position, opened: OpenInterest, instrument: Instrument) -> Needs:
