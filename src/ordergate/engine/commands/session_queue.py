@@ -84,6 +84,11 @@ class SessionQueue:
         return self._judging.release(seat, order) if self._admits(seat, order) else None
 
     def _is_over(self, seat: Seat, order: Order, opened: datetime, now: datetime) -> bool:
-        """Whether the session that began then has ended. One that is not known any more has."""
-        session = self._judging.hours(seat.lane.books.present_name(order.terms.symbol), opened)
-        return session is None or not session.is_open or session.until is None or now >= session.until
+        """Whether the session that began then has ended. One that is not known any more has; where those of
+        now are not known either they were not read yet, as after a start, and nobody can tell.
+        """
+        symbol = seat.lane.books.present_name(order.terms.symbol)
+        session = self._judging.hours(symbol, opened)
+        if session is None:
+            return self._judging.hours(symbol, now) is not None
+        return not session.is_open or session.until is None or now >= session.until
