@@ -68,6 +68,21 @@ def test_another_instrument_loosens_and_a_margin_that_appears_does() -> None:
     assert looser([OWN], [without]) == []
 
 
+def test_a_maintenance_margin_that_appears_loosens_and_none_comes_of_a_rule_on_who_asks() -> None:
+    """Where nobody says one what is held needs the initial margin."""
+    said = {"maintenance_margin": "5"}
+    its = {**WHOLE["instruments"][FUTURE], **said}
+    own = rule(Reach.ACCOUNT, ACCOUNT, {**WHOLE, "instruments": {**WHOLE["instruments"], FUTURE: its}})
+    of_all = rule(Reach.INSTRUMENT, str(FUTURE), said)
+    for after in ([own], [OWN, of_all]):
+        assert looser([OWN], after) == [f"P-ONE instruments.{FUTURE}.maintenance_margin"]
+    higher = {"instruments": {FUTURE: {"maintenance_margin": "6"}}}
+    assert looser([own], [own, rule(Reach.FIRM, "", higher)]) == []
+    anna = rule(Reach.USER, "anna", {"instruments": {FUTURE: said}})
+    asking = msgspec.structs.replace(SUBJECT, user="anna")
+    assert limits_from(OWN, anna, asking=asking).instruments[FUTURE].maintenance_margin is None
+
+
 def test_another_owner_or_reason_loosens_nothing() -> None:
     assert looser([OWN], [msgspec.structs.replace(OWN, owner="somebody else")]) == []
 

@@ -200,7 +200,7 @@ OF_INSTRUMENT: Final[Mapping[str, Field]] = {
     "market_spread_percent": Field(Kind.ORDER, "the lowest", _lowest),
     "market_to_limit_percent": Field(Kind.ORDER, "the lowest", _lowest, any_change_loosens=True),
     "initial_margin": Field(Kind.SETTING, "the highest", _highest, absent_is_tightest=True),
-    "maintenance_margin": Field(Kind.SETTING, "the highest", _highest),
+    "maintenance_margin": Field(Kind.SETTING, "the highest", _highest, absent_is_tightest=True),
     "max_concentration_percent": Field(Kind.LEVEL, "the lowest", _lowest),
     "max_volume_percent": Field(Kind.LEVEL, "the lowest", _lowest),
     "max_open_orders": Field(Kind.LEVEL, "the lowest", _lowest),
