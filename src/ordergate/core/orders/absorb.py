@@ -9,8 +9,10 @@ is: `proven` does.
 from __future__ import annotations
 
 from datetime import datetime
+from decimal import Decimal
 from typing import Final, assert_never
 
+from ordergate.core.money import ZERO
 from ordergate.core.orders import events as e
 from ordergate.core.orders.executions import busted, corrected, executed
 from ordergate.core.orders.lifecycle import Status
@@ -170,7 +172,15 @@ def _shown_by_its_end(order: Order, report: Report, at: datetime) -> e.OrderAckn
 
 def comes_before_executions(order: Order, report: EndedReport) -> bool:
     """Whether the broker had filled more, as the order ended, than our executions add up to."""
-    return report.cum_qty is not None and report.cum_qty > order.cum_qty
+    if report.cum_qty is not None and report.cum_qty > order.cum_qty:
+        return True
+    return report.own_qty is not None and report.own_qty > _filled_by(order, report.broker_order_id)
+
+
+def _filled_by(order: Order, broker_order_id: str) -> Decimal:
+    """What one of the broker's orders, of those that this one has been, has filled of it."""
+    own = (it.quantity for it in order.executions.values() if it.broker_order_id == broker_order_id)
+    return sum(own, ZERO)
 
 
 def _rejected(order: Order, report: RejectedReport, at: datetime) -> e.AnyOrderEvent | None:

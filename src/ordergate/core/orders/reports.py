@@ -67,9 +67,13 @@ class CorrectedReport(Report, frozen=True, kw_only=True):
 
 
 class EndedReport(Report, frozen=True, kw_only=True):
-    """The order works no more. At least `cum_qty` of it was filled, if the broker says."""
+    """The order works no more. At least `cum_qty` of it was filled, if the broker says.
+
+    `own_qty` is what this broker order alone filled, where it replaced others that filled as well.
+    """
 
     cum_qty: Decimal | None = None
+    own_qty: Decimal | None = None
 
 
 class CanceledReport(EndedReport, frozen=True, kw_only=True): ...

@@ -26,6 +26,13 @@ class _Head(TypedDict):
     broker_at: datetime | None
 
 
+class _Sums(TypedDict):
+    """What the end of an order says of its executions."""
+
+    cum_qty: Decimal
+    own_qty: Decimal | None
+
+
 def report(update: wire.Update, env: Env) -> r.AnyReport | None:
     """What the news proves; None for steps on the way that prove nothing yet."""
     order, event = update.order, update.event
@@ -44,9 +51,9 @@ def report(update: wire.Update, env: Env) -> r.AnyReport | None:
         case "partial_fill" | "fill":
             return _executed(update, head)
         case "canceled":
-            return r.CanceledReport(**head, cum_qty=Decimal(order.filled_qty))
+            return r.CanceledReport(**head, **_sums(order, head))
         case "expired":
-            return r.ExpiredReport(**head, cum_qty=Decimal(order.filled_qty))
+            return r.ExpiredReport(**head, **_sums(order, head))
         case "rejected":
             return r.RejectedReport(**head, reason=REJECTED)
         case "replaced":
@@ -66,6 +73,13 @@ def report(update: wire.Update, env: Env) -> r.AnyReport | None:
             return None
         case _:
             assert_never(event)
+
+
+def _sums(order: wire.Order, head: _Head) -> _Sums:
+    """One that replaces another counts its own alone. Of those, one from elsewhere is an order of its own."""
+    filled = Decimal(order.filled_qty)
+    is_part = order.replaces is not None and head["version"] > 0
+    return _Sums(cum_qty=filled, own_qty=filled if is_part else None)
 
 
 def _executed(update: wire.Update, head: _Head) -> r.ExecutedReport:
