@@ -147,6 +147,31 @@ def test_a_restored_order_still_trades_and_a_restored_id_is_still_taken(tmp_path
     assert (found.status, found.filled_qty) == ("partially_filled", Decimal(2))
 
 
+def test_what_crosses_before_the_open_still_waits_for_it_after_a_restart() -> None:
+    log = Keeping()
+    before = Exchange([ES], log=log)
+    for account in ACCOUNTS:
+        before.open_account(account, Decimal(1_000_000), NOON)
+    before.play("ESH4", Packet(0, (), "pre_open"), NOON)
+    for account, side, price in (("ann", "buy", 4_800), ("bob", "sell", 4_790)):
+        ticket = Ticket(
+            client_order_id=side,
+            symbol="ESH4",
+            side=side,  # type: ignore[arg-type]  # one of the two
+            type="limit",
+            qty=Decimal(1),
+            limit_price=Decimal(price),
+        )
+        assert isinstance(before.submit(account, ticket, NOON), VenueOrder)
+    after = Exchange([ES])
+    after.restore(list(log.decisions), NOON)
+    assert the_same(before, after)
+    assert not after.is_open("ESH4")
+    after.play("ESH4", Packet(0, (), "pre_open"), NOON)
+    after.play("ESH4", Packet(1, (), "open"), NOON)
+    assert [len(after.executions(account)) for account in ACCOUNTS] == [1, 1]
+
+
 def test_a_torn_last_line_is_cut_off_and_the_log_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "decisions.jsonl"
     log = FileLog(path)

@@ -183,6 +183,8 @@ class Exchange:
     def restore(self, decisions: Iterable[Decision], now: datetime) -> None:
         """Be again what an earlier process was. Open orders go to the back of their queues, oldest first.
 
+        None of them meets another: those that cross stood so before an open, and wait for it again.
+
         Raises StateCorrupt for an open order that could not be taken now, because what is listed has changed.
         """
         if self._desks:
@@ -199,7 +201,9 @@ class Exchange:
             self._live.values(), key=lambda live: live[0].orders[live[1].tag or ""].created_at
         ):
             market = self._markets[desk.orders[entry.tag or ""].ticket.symbol]
+            market.book.open = False
             self._digest(market, market.enter(entry), now)
+            market.book.open = not market.book.crossed
             self._clerk.publish()
 
     # -- what can be asked
