@@ -34,7 +34,7 @@ class _Grant:
         self.client = client
         self.account = account
         self.refresh = ""
-        self.access: dict[str, float] = {}
+        self.access: set[str] = set()
         self.ended = False
 
 
@@ -139,11 +139,12 @@ class OAuthFace:
 
     def _issued(self, grant: _Grant) -> dict[str, Any]:
         access, grant.refresh = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-        grant.access[access] = self._monotonic() + self._token_s
+        grant.access.add(access)
         while len(self._refresh) >= KEPT_MAX:
             del self._refresh[next(iter(self._refresh))]
         self._refresh[grant.refresh] = grant
         self._doorkeeper.admit(access, grant.account)
+        asyncio.get_running_loop().call_later(self._token_s, self._over, grant, access)
         return {
             "access_token": access,
             "refresh_token": grant.refresh,
@@ -181,11 +182,10 @@ class OAuthFace:
         for code, kept in list(self._codes.items()):
             if kept.until <= now:
                 del self._codes[code]
-        for grant in set(self._refresh.values()):
-            for token, until in list(grant.access.items()):
-                if until <= now:
-                    del grant.access[token]
-                    self._close(token)
+
+    def _over(self, grant: _Grant, token: str) -> None:
+        grant.access.discard(token)
+        self._close(token)
 
     def _close(self, token: str) -> None:
         self._doorkeeper.dismiss(token)
