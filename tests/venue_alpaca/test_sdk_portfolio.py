@@ -77,6 +77,21 @@ def test_positions_are_closed_by_order(alice: Sdk, bob: Sdk) -> None:
     assert alice.get_all_positions() == []
 
 
+def test_what_open_orders_would_close_is_not_closed_a_second_time(venue: Venue, alice: Sdk, bob: Sdk) -> None:
+    offer(bob, "10.00", 100)
+    bid(alice, "10.00", 100)
+    bid(bob, "9.99", 200)
+    offer(alice, "12.00", 30)
+    with floor.http(venue.base_url) as client:
+        for asked in ("", "?qty=71", "?percentage=80"):
+            assert client.delete(f"/v2/positions/{ACME}{asked}").status_code == 403
+    [answer] = alice.close_all_positions(cancel_orders=False)
+    assert (answer.symbol, answer.status) == (ACME, 403)
+    assert alice.get_open_position(ACME).qty == "100"
+    alice.close_position(ACME, ClosePositionRequest(qty="70"))
+    assert alice.get_open_position(ACME).qty == "30"
+
+
 @pytest.mark.parametrize("asked", ["qty=", "percentage="])
 def test_how_much_to_close_is_not_all_of_it_when_it_is_left_empty(
     venue: Venue, alice: Sdk, bob: Sdk, asked: str

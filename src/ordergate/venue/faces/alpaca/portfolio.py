@@ -80,8 +80,8 @@ def close_position(counter: Counter, call: Call) -> Answer:
     if isinstance(qty, Denial):
         return denied(qty)
     outcome = _liquidate(counter, call, found, qty)
-    if isinstance(outcome, Refusal):
-        return denied(of_refusal(outcome))
+    if isinstance(outcome, Denial):
+        return denied(outcome)
     return answer(body_of(counter, outcome))
 
 
@@ -93,9 +93,8 @@ def close_positions(counter: Counter, call: Call) -> Answer:
 
 def _close_whole(counter: Counter, call: Call, found: Position) -> ClosedBody:
     outcome = _liquidate(counter, call, found, abs(found.qty))
-    if isinstance(outcome, Refusal):
-        denial = of_refusal(outcome)
-        return ClosedBody(found.symbol, denial.status, ErrorBody(denial.message, denial.code))
+    if isinstance(outcome, Denial):
+        return ClosedBody(found.symbol, outcome.status, ErrorBody(outcome.message, outcome.code))
     return ClosedBody(found.symbol, 200, body_of(counter, outcome))
 
 
@@ -116,12 +115,13 @@ def _qty_to_close(counter: Counter, call: Call, found: Position) -> Decimal | De
             qty = whole
     except InvalidOperation:
         return bad_field("qty and percentage must be numbers")
-    if not qty.is_finite() or not 0 < qty <= whole:
-        return Denial(403, 40310000, "insufficient qty available for order")
     return qty
 
 
-def _liquidate(counter: Counter, call: Call, found: Position, qty: Decimal) -> VenueOrder | Refusal:
+def _liquidate(counter: Counter, call: Call, found: Position, qty: Decimal) -> VenueOrder | Denial:
+    """What open orders would close is not available: to close it as well would open the other side."""
+    if not qty.is_finite() or not 0 < qty <= abs(found.qty) - _held(counter, call, found):
+        return Denial(403, 40310000, "insufficient qty available for order")
     ticket = Ticket(
         client_order_id=counter.new_id(),
         symbol=found.symbol,
@@ -130,7 +130,8 @@ def _liquidate(counter: Counter, call: Call, found: Position, qty: Decimal) -> V
         qty=qty,
         time_in_force="gtc" if found.asset_class == "crypto" else "day",
     )
-    return counter.exchange.submit(call.account, ticket, counter.now())
+    outcome = counter.exchange.submit(call.account, ticket, counter.now())
+    return of_refusal(outcome) if isinstance(outcome, Refusal) else outcome
 
 
 def activities(counter: Counter, call: Call) -> Answer:
