@@ -71,7 +71,8 @@ class Armed(msgspec.Struct):
     `there` are the orders and groups that they had just then, of each account whose books could be asked;
     those that had just ended are among them, for a refusal may turn out to be none. `connection` is the
     one on which the client armed or refreshed it last; None where it did so by requests alone. `disarmings`
-    are being written down: what is armed meanwhile comes behind them.
+    are being written down: what is armed meanwhile comes behind them. `left_over` is an earlier one that
+    canceled more than this one does, and was not done when this one expired.
     """
 
     armed: DeadManArmed
@@ -80,6 +81,7 @@ class Armed(msgspec.Struct):
     expired_at: datetime | None = None
     disarmings: int = 0
     there: dict[AccountId, frozenset[OrderId | GroupId]] = {}
+    left_over: Armed | None = None
 
 
 class DeadMan:
@@ -90,6 +92,7 @@ class DeadMan:
         self._clock = clock
         self._armed: dict[Key, Armed] = {}
         self._unnoted: deque[DeadManExpired] = deque(maxlen=ARMED_MAX)
+        self._sweeping: dict[str, Armed] = {}
         self._lingering: dict[str, float] = {}
         self._armings = 0
         self._arming: set[Key] = set()  # those that are being written down
@@ -267,15 +270,19 @@ class DeadMan:
         )
 
     def _begin(self, key: Key, found: Armed, at: datetime) -> None:
-        """What an earlier one left over is among what this one cancels."""
+        """What an earlier one left over is among what this one cancels, or is canceled beside it."""
         found.expired_at = at
+        name, earlier = _name(key), self._sweeping.get(_name(key))
+        if earlier is not None and found.armed.gtc is Remaining.KEEP:
+            found.left_over = earlier if earlier.armed.gtc is Remaining.CANCEL else earlier.left_over
         wanted = Wanted(
             actor=ACTOR,
             orders=partial(_wants, found),
             groups=partial(_wants_group, found),
         )
-        self._end(_name(key))
-        self._sweeps.begin(_name(key), wanted, partial(self._swept, key, found))
+        self._end(name)
+        self._sweeping[name] = found
+        self._sweeps.begin(name, wanted, partial(self._swept, key, found))
 
     def _swept(self, key: Key, found: Armed, cancels: int, took_s: float) -> None:
         """Nothing of it works by our books; the broker is asked whether it sees that so."""
@@ -290,6 +297,7 @@ class DeadMan:
 
     def _end(self, name: str) -> None:
         self._lingering.pop(name, None)
+        self._sweeping.pop(name, None)
         self._sweeps.end(name)
 
     def _no_room(self, key: Key) -> Refusal | None:
@@ -328,6 +336,8 @@ def _name(key: Key) -> str:
 
 def _wants(found: Armed, seat: Seat, order: Order) -> bool:
     """Never an order that came after: the client is back then."""
+    if found.left_over is not None and _wants(found.left_over, seat, order):
+        return True
     if order.actor != found.armed.user or not _was_there(found, seat, order.id, order.accepted_at):
         return False
     return found.armed.gtc is Remaining.CANCEL or order.terms.time_in_force is not TimeInForce.GTC
@@ -335,6 +345,8 @@ def _wants(found: Armed, seat: Seat, order: Order) -> bool:
 
 def _wants_group(found: Armed, seat: Seat, group: Group) -> bool:
     """One with a leg that is to stay goes on: it would take that leg back, and guard nothing any more."""
+    if found.left_over is not None and _wants_group(found.left_over, seat, group):
+        return True
     if group.actor != found.armed.user or not _was_there(found, seat, group.id, group.accepted_at):
         return False
     lasts = any(leg.time_in_force is TimeInForce.GTC for leg in group.terms.legs)

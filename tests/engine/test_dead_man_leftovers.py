@@ -1,0 +1,63 @@
+"""What a dead man's switch could not cancel yet when it was armed again otherwise, and expired again."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from ordergate.brokers.paper import fates
+from ordergate.core.ids import OrderId
+from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.risk.trading_state import Remaining
+from ordergate.engine.answering.answers import Answer, DeadManView
+from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
+
+
+async def lasting(stage: Stage, limit: str) -> OrderId:
+    terms = Terms(
+        account=ACCOUNT,
+        symbol=ES,
+        side=Side.BUY,
+        type=OrderType.LIMIT,
+        quantity=Decimal(1),
+        limit_price=Decimal(limit),
+        time_in_force=TimeInForce.GTC,
+    )
+    answer = await stage.gate.place(TRADER, terms, key=stage.key(), correlation="test")
+    assert isinstance(answer, Answer), answer
+    await stage.until(lambda: stage.status(answer.order_id) == "working")
+    return answer.order_id
+
+
+async def goes_away(stage: Stage, gtc: Remaining) -> None:
+    view = await stage.node.dead_man.arm(TRADER, "main", timeout_s=5, gtc=gtc, correlation="test")
+    assert isinstance(view, DeadManView), view
+    await stage.until(lambda: [one.state for one in stage.node.dead_man.of(TRADER)] != ["armed"], within_s=10)
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+@pytest.mark.parametrize("times", [1, 2])
+async def test_what_was_to_be_canceled_is_though_the_next_one_that_expired_keeps_such_orders(
+    times: int, restarts: bool
+) -> None:
+    refusing = False
+
+    def fate(call: fates.Call) -> fates.Fate:
+        if refusing and call is fates.Call.CANCEL:
+            return fates.TurnedAway("not now")
+        return fates.Delivered()
+
+    async with Stage(fate=fate) as stage:
+        order = await lasting(stage, "4700")
+        refusing = True
+        await goes_away(stage, Remaining.CANCEL)
+        await stage.clock.move(0.25)
+        after = await lasting(stage, "4600")
+        for _ in range(times):
+            await goes_away(stage, Remaining.KEEP)
+        if restarts:
+            await stage.restart()
+        refusing = False
+        await stage.until(lambda: stage.status(order) == "canceled", within_s=60)
+        assert stage.status(after) == "working"
