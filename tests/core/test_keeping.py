@@ -26,6 +26,7 @@ from ordergate.core.orders.events import (
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Side, TimeInForce
 from ordergate.core.risk.judge import OF_A_HELD, OF_A_RELEASE, PRECEDENCE
+from ordergate.core.risk.judge import WITHIN_US
 from ordergate.core.risk.keeping import NOT_YET, as_closed, kept_until, not_yet
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.trading_state import Grade, Stop
@@ -222,3 +223,8 @@ def test_the_opening_is_the_calendar_s_in_every_season(asked: datetime, opens: d
     session = hours(symbol, opens)
     assert session is not None
     assert session.is_open
+
+
+def test_a_kept_order_that_was_judged_too_slowly_waits_for_another_look() -> None:
+    slow = spoiled(closed(), hours=MarketHours(is_open=True), took_us=lambda: WITHIN_US + 1)
+    assert admit_release(place(terms()), slow) is None

@@ -39,6 +39,7 @@ NOT_YET: Final = frozenset(
         Reason.OPEN_BREAK,
         Reason.FRESHNESS_UNKNOWN,
         Reason.HOURS_UNKNOWN,
+        Reason.JUDGED_TOO_SLOWLY,
         Reason.MARKET_CLOSED,
     }
 )
