@@ -25,8 +25,7 @@ from ordergate.core.orders.events import (
 )
 from ordergate.core.orders.order import Order
 from ordergate.core.orders.terms import Side, TimeInForce
-from ordergate.core.risk.judge import OF_A_HELD, OF_A_RELEASE, PRECEDENCE
-from ordergate.core.risk.judge import WITHIN_US
+from ordergate.core.risk.judge import OF_A_HELD, OF_A_RELEASE, PRECEDENCE, WITHIN_US
 from ordergate.core.risk.keeping import NOT_YET, as_closed, kept_until, not_yet
 from ordergate.core.risk.reasons import Reason
 from ordergate.core.risk.trading_state import Grade, Stop
