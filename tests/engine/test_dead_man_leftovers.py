@@ -2,32 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
-
 import pytest
 
 from ordergate.brokers.paper import fates
-from ordergate.core.ids import OrderId
-from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.trading_state import Remaining
-from ordergate.engine.answering.answers import Answer, DeadManView
-from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
-
-
-async def lasting(stage: Stage, limit: str) -> OrderId:
-    terms = Terms(
-        account=ACCOUNT,
-        symbol=ES,
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        quantity=Decimal(1),
-        limit_price=Decimal(limit),
-        time_in_force=TimeInForce.GTC,
-    )
-    answer = await stage.gate.place(TRADER, terms, key=stage.key(), correlation="test")
-    assert isinstance(answer, Answer), answer
-    await stage.until(lambda: stage.status(answer.order_id) == "working")
-    return answer.order_id
+from ordergate.engine.answering.answers import DeadManView
+from tests.engine.stage import TRADER, Stage
+from tests.engine.test_dead_man import working
 
 
 async def goes_away(stage: Stage, gtc: Remaining) -> None:
@@ -49,11 +30,11 @@ async def test_what_was_to_be_canceled_is_though_the_next_one_that_expired_keeps
         return fates.Delivered()
 
     async with Stage(fate=fate) as stage:
-        order = await lasting(stage, "4700")
+        order = await working(stage, limit="4700")
         refusing = True
         await goes_away(stage, Remaining.CANCEL)
         await stage.clock.move(0.25)
-        after = await lasting(stage, "4600")
+        after = await working(stage, limit="4600")
         for _ in range(times):
             await goes_away(stage, Remaining.KEEP)
         if restarts:

@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final
 
 import msgspec
 
 from ordergate.core.access import Principal
-from ordergate.core.ids import OrderId
-from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.trading_state import Remaining
-from ordergate.engine.answering.answers import Answer, DeadManView
-from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
+from ordergate.engine.answering.answers import DeadManView
+from tests.engine.stage import TRADER, Stage
+from tests.engine.test_dead_man import working
 
 ADA: Final = msgspec.structs.replace(TRADER, client_id="program", subject="ada")
 BEN: Final = msgspec.structs.replace(TRADER, client_id="program", subject="ben")
-
-
-async def working(stage: Stage, who: Principal, limit: str) -> OrderId:
-    terms = Terms(
-        account=ACCOUNT,
-        symbol=ES,
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        quantity=Decimal(1),
-        limit_price=Decimal(limit),
-        time_in_force=TimeInForce.GTC,
-    )
-    answer = await stage.gate.place(who, terms, key=stage.key(), correlation="test")
-    assert isinstance(answer, Answer), answer
-    await stage.until(lambda: stage.status(answer.order_id) == "working")
-    return answer.order_id
 
 
 async def arm(stage: Stage, who: Principal) -> None:
@@ -41,7 +23,8 @@ async def arm(stage: Stage, who: Principal) -> None:
 
 async def test_two_people_whose_sessions_are_named_alike_have_a_switch_each() -> None:
     async with Stage() as stage:
-        of_ada, of_ben = await working(stage, ADA, "4700"), await working(stage, BEN, "4600")
+        of_ada = await working(stage, who=ADA, limit="4700")
+        of_ben = await working(stage, who=BEN, limit="4600")
         await arm(stage, ADA)
         await arm(stage, BEN)
         for _ in range(5):
@@ -54,7 +37,7 @@ async def test_two_people_whose_sessions_are_named_alike_have_a_switch_each() ->
 
 async def test_who_disarms_disarms_nobody_elses() -> None:
     async with Stage() as stage:
-        of_ada = await working(stage, ADA, "4700")
+        of_ada = await working(stage, who=ADA, limit="4700")
         await arm(stage, ADA)
         await arm(stage, BEN)
         await stage.node.dead_man.disarm(BEN, "main", correlation="test")
