@@ -1,6 +1,9 @@
 """The simulation has teeth: known mistakes, planted one at a time, are caught by its seeds."""
 
+import subprocess
+import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -8,7 +11,7 @@ from tests.dose import LONG, dose
 from tools.teeth.catalogue import MUTATIONS
 from tools.teeth.hunt import hunt
 from tools.teeth.known import known
-from tools.teeth.mutation import Mutation, NotThere, not_there
+from tools.teeth.mutation import SOURCE, Mutation, NotThere, not_there
 
 SEEDS = dose(30, 300)
 P0 = [one for one in MUTATIONS if one.p0]
@@ -18,6 +21,16 @@ OPEN: set[str] = set()
 
 def test_every_mutation_replaces_text_that_is_there_once() -> None:
     assert not_there(MUTATIONS) == []
+
+
+def test_every_mutation_names_only_what_is_there(tmp_path: Path) -> None:
+    """One that names something else fails whatever it does, and is caught for that alone."""
+    for one in MUTATIONS:
+        source = (SOURCE / "ordergate" / one.file).read_text(encoding="utf-8")
+        (tmp_path / f"{one.id}.py").write_text(one.planted(source), encoding="utf-8")
+    asked = [sys.executable, "-m", "ruff", "check", "--isolated", "--select", "F821,F823", str(tmp_path)]
+    looked = subprocess.run(asked, capture_output=True, text=True, timeout=60, check=False)
+    assert looked.returncode == 0, looked.stdout
 
 
 def test_the_catalogue_is_large_and_every_mutation_is_one_of_a_kind() -> None:

@@ -188,7 +188,7 @@ MUTATIONS: Final = (
         what="our own order, acknowledged while its news was asked about, is adopted as somebody else's",
         file=_INGEST,
         find="if (order := seat.lane.books.order_of_broker(report.broker_order_id)) is not None:",
-        put="if (order := seat.lane.books.order(adopted_id)) is not None:",
+        put="if (order := seat.lane.books.order(adopted_order_id(self._env, seat.lane.account, seen, self._clock.now()))) is not None:",
     ),
     Mutation(
         id="cursor-before-its-executions",

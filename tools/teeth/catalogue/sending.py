@@ -116,7 +116,8 @@ MUTATIONS: Final = (
             "            wait = max(outcome.retry_after_s"
         ),
         put=(
-            "            if isinstance(outcome, Acknowledged | Rejected) or attempt == pace.unsent_attempts_max:\n"
+            '            answered = isinstance(outcome, Rejected | Withheld) or hasattr(outcome, "broker_order_id")\n'
+            "            if answered or attempt == pace.unsent_attempts_max:\n"
             "                break\n"
             '            wait = max(getattr(outcome, "retry_after_s", 0.0)'
         ),
