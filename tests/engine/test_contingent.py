@@ -183,6 +183,9 @@ async def test_canceling_one_leg_ends_the_group() -> None:
         await stage.gate.cancel(TRADER, stop, key=stage.key(), correlation="test")
         await stage.until(lambda: has_ended(stage, group_id))
         assert group(stage, group_id).reason is End.LEG_CANCELED
+        account = stage.lane.books.account
+        assert account is not None
+        assert not account.alarms, "it was asked for here"
 
 
 async def test_cancel_all_ends_groups_that_have_nothing_at_the_broker() -> None:

@@ -1,4 +1,4 @@
-"""A group that ends with something left to exit says so, unless somebody here asked for its end."""
+"""A group that its broker ended, with something left to exit, says so."""
 
 from __future__ import annotations
 
@@ -7,13 +7,7 @@ import pytest
 from ordergate.core.contingent.events import End
 from ordergate.core.orders.terms import Side
 from tests.engine.groups import at_exchange, bracket, group, has_ended, placed
-from tests.engine.stage import TRADER, Stage
-
-
-def alarms(stage: Stage) -> set[str]:
-    account = stage.lane.books.account
-    assert account is not None
-    return set(account.alarms)
+from tests.engine.stage import Stage
 
 
 @pytest.mark.parametrize(("how", "reason"), [("cancel", End.LEG_CANCELED), ("expire", End.LEG_EXPIRED)])
@@ -25,14 +19,6 @@ async def test_an_exit_that_ends_at_the_broker_is_told_of(how: str, reason: End)
         getattr(stage.exchange, how)(stop.id)
         await stage.until(lambda: has_ended(stage, group_id))
         assert group(stage, group_id).reason is reason
-        assert f"group_gave_up:{group_id}" in alarms(stage)
-
-
-async def test_an_exit_that_its_client_canceled_alarms_nobody() -> None:
-    async with Stage() as stage:
-        group_id = await placed(stage, bracket())
-        await stage.until(lambda: at_exchange(stage, Side.SELL))
-        stop = group(stage, group_id).released[-1].order_id
-        await stage.gate.cancel(TRADER, stop, key=stage.key(), correlation="test")
-        await stage.until(lambda: has_ended(stage, group_id))
-        assert not alarms(stage)
+        account = stage.lane.books.account
+        assert account is not None
+        assert set(account.alarms) == {f"group_gave_up:{group_id}"}

@@ -27,6 +27,7 @@ from tests.engine.settling import natures, refused_controls, replaced
 from tests.engine.stage import ACCOUNT, ES, INSTRUMENT, LIMITS, TRADER, Stage
 from tests.engine.test_dead_man import refused_and_taken
 from tests.engine.test_flatten import hold
+from tests.engine.test_key_bounds import order
 from tests.engine.test_kill_flatten import reasons
 from tests.engine.test_quarantine import quarantined, resolved
 from tests.engine.test_session_queue import OPENS, SPANS, House
@@ -249,15 +250,7 @@ async def test_a_key_that_bought_an_order_under_the_old_name_tells_of_it_and_a_n
     wait_s: float,
 ) -> None:
     """Whoever was told that there is no such instrument would buy it once more under its new name."""
-    terms = Terms(
-        account=ACCOUNT,
-        symbol=ES,
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        quantity=Decimal(1),
-        limit_price=Decimal(4700),
-        time_in_force=TimeInForce.DAY,
-    )
+    terms = order()
     async with Stage(limits=BOTH) as stage:
         key = stage.key()
         first = await stage.gate.place(TRADER, terms, key=key, correlation="test")

@@ -8,12 +8,12 @@ from decimal import Decimal
 
 import pytest
 
-from ordergate.core.ids import OrderId, Symbol
-from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
+from ordergate.core.ids import Symbol
 from ordergate.core.risk.view import MarketHours
 from ordergate.engine.answering.answers import Answer
 from ordergate.wiring.market_hours import Sessions
-from tests.engine.stage import ACCOUNT, ES, START, TRADER, Stage
+from tests.engine.stage import ES, START, TRADER, Stage
+from tests.engine.test_key_bounds import order as a_day_order
 
 OPENS = START + timedelta(seconds=60)
 CLOSES = OPENS + timedelta(seconds=60)
@@ -29,22 +29,6 @@ def from_when_read(read: Callable[[], bool]) -> Callable[[Symbol, datetime], Mar
     return lambda symbol, now: sessions.at(now) if read() and symbol == ES else None
 
 
-async def kept(stage: Stage) -> OrderId:
-    terms = Terms(
-        account=ACCOUNT,
-        symbol=ES,
-        side=Side.BUY,
-        type=OrderType.LIMIT,
-        quantity=Decimal(1),
-        limit_price=Decimal("4700"),
-        time_in_force=TimeInForce.DAY,
-    )
-    answer = await stage.gate.place(TRADER, terms, key=stage.key(), correlation="test")
-    assert isinstance(answer, Answer), answer
-    assert stage.status(answer.order_id) == "held"
-    return answer.order_id
-
-
 @pytest.mark.parametrize(
     ("back", "becomes"), [(OPENS + timedelta(seconds=1), "working"), (CLOSES, "expired")], ids=str
 )
@@ -52,7 +36,10 @@ async def test_hours_that_are_not_read_yet_end_no_day_order(back: datetime, beco
     is_read = True
     limits = {"hours": "session", "outside_session": "queue", "reference_price_max_age_s": "60"}
     async with Stage(limits=limits, hours=from_when_read(lambda: is_read)) as stage:
-        order = await kept(stage)
+        answer = await stage.gate.place(TRADER, a_day_order(), key=stage.key(), correlation="test")
+        assert isinstance(answer, Answer), answer
+        order = answer.order_id
+        assert stage.status(order) == "held"
         await stage.crash()
         is_read = False
         await stage.clock.move((back - stage.clock.now()).total_seconds())
