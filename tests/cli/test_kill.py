@@ -41,6 +41,7 @@ async def test_any_file_there_stops_everything(tmp_path: Path, content: bytes) -
     (tmp_path / "kill" / "now").write_bytes(content)
     (flag,) = await flags.raised()
     assert (flag.level, flag.grade, flag.id) == (Level.GLOBAL, Grade.BLOCK_NEW, "now")
+    assert await flags.raised() == [flag]
 
 
 async def test_a_file_that_is_not_whole_yet_is_not_seen(tmp_path: Path) -> None:

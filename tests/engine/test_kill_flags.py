@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 from ordergate.core.faults import JournalUnavailable
 from ordergate.core.risk.trading_state import Grade, Level
@@ -14,16 +15,16 @@ from tests.engine.stage import START, Stage, let_run
 class Flags:
     """What somebody raised."""
 
-    name = "files"
     poll_s = 0.05
 
-    def __init__(self) -> None:
+    def __init__(self, name: str = "files") -> None:
+        self.name = name
         self.up: dict[str, Flag] = {}
         self.lowered: list[str] = []
         self.lost = False
 
-    def put(self, name: str, grade: Grade = Grade.BLOCK_NEW) -> None:
-        self.up[name] = Flag(id=name, grade=grade, actor="local:ops", reason="all else is down", at=START)
+    def put(self, name: str, grade: Grade = Grade.BLOCK_NEW, at: datetime = START) -> None:
+        self.up[name] = Flag(id=name, grade=grade, actor="local:ops", reason="all else is down", at=at)
 
     async def raised(self) -> Sequence[Flag]:
         if self.lost:
@@ -115,3 +116,27 @@ async def test_a_flag_that_is_raised_again_under_its_name_stops_again() -> None:
             assert await denied(stage, f"460{times}")
             await stage.node.kill_desk.lift((Level.GLOBAL, ""), "risk", "over", "test")
             assert not await denied(stage, f"461{times}")
+
+
+async def test_a_flag_that_is_up_in_two_ways_is_one_and_a_release_of_its_stop_is_final() -> None:
+    """Raised as a file and as a row: the row may be seen long after the file was taken, and released."""
+    files, rows = Flags(), Flags("rows")
+    async with Stage(kill_flags=[files, rows]) as stage:
+        files.put("one")
+        await stage.until(lambda: not files.up)
+        assert await denied(stage, "4600")
+        await stage.node.kill_desk.lift((Level.GLOBAL, ""), "risk", "over", "test")
+        rows.put("one")
+        await stage.until(lambda: not rows.up)
+        assert not await denied(stage, "4601")
+
+
+async def test_a_flag_of_the_same_name_from_another_time_is_another_one() -> None:
+    files, rows = Flags(), Flags("rows")
+    async with Stage(kill_flags=[files, rows]) as stage:
+        files.put("now")
+        await stage.until(lambda: not files.up)
+        await stage.node.kill_desk.lift((Level.GLOBAL, ""), "risk", "over", "test")
+        rows.put("now", at=START + timedelta(hours=1))
+        await stage.until(lambda: not rows.up)
+        assert await denied(stage, "4600")

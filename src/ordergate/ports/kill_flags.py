@@ -16,7 +16,10 @@ from ordergate.core.risk.trading_state import Grade, Level
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
-    """One stop that was asked for beside the API. `id` is unique for ever."""
+    """One stop that was asked for beside the API.
+
+    Two with the same `id` and `at` are one, in whatever ways they are seen.
+    """
 
     id: str
     level: Level = Level.GLOBAL

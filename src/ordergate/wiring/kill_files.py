@@ -109,8 +109,16 @@ def _read(path: Path) -> Flag:
             id=path.name,
             actor="local:unknown",
             reason=f"the file {path.name} is in the folder that stops everything",
-            at=datetime.now(UTC),
+            at=_made_at(path),
         )
+
+
+def _made_at(path: Path) -> datetime:
+    """The same at every look: by it a flag is known again."""
+    try:
+        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    except (OSError, OverflowError, ValueError):
+        return datetime.now(UTC)
 
 
 def _sync(folder: Path) -> None:

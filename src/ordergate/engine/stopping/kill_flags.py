@@ -28,6 +28,19 @@ SEEN_MAX: Final = 10_000
 ALONE: Final = frozenset({Level.ORDER, Level.ACCOUNT})
 """Of one gateway alone: nobody else has the order, or the account."""
 
+_Name = tuple[str, datetime]
+
+
+class _Seen:
+    """A flag that is in force here. It may be up in several ways, and is one flag in all of them."""
+
+    __slots__ = ("lowered", "place")
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.lowered: set[str] = set()
+        """Ways in which it was taken down: what is up there again was raised again."""
+
 
 class FlagWatch:
     """One for all ways. `look` is called before anything is served, and again and again after that."""
@@ -36,7 +49,7 @@ class FlagWatch:
         self._kill_switch = kill_switch
         self._kill_desk = kill_desk
         self._clock = clock
-        self._seen: dict[str, Place] = {}
+        self._seen: dict[_Name, _Seen] = {}
 
     async def keep(self, flags: KillFlags) -> None:
         """Nothing new before the first look."""
@@ -71,13 +84,14 @@ class FlagWatch:
     async def _take(self, flags: KillFlags, asked_at: float, at: Callable[[Flag], datetime] | None) -> None:
         raised = await flags.raised()
         for flag in raised:
-            if flag.id not in self._seen:
+            seen = self._seen.get(_name(flag))
+            if seen is None or flags.name in seen.lowered:
                 self._engage(flags, flag, self._clock.now() if at is None else at(flag))
         self._kill_switch.looked(flags.name, asked_at)
         lowered = await self._lower(flags, raised)
         if at is None:
-            for flag in lowered:
-                self._seen.pop(flag.id, None)  # what is raised under that name from now on is another one
+            for seen in lowered:
+                seen.lowered.add(flags.name)
 
     def _engage(self, flags: KillFlags, flag: Flag, at: datetime) -> None:
         event = KillEngaged(
@@ -95,23 +109,28 @@ class FlagWatch:
 
     def _remember(self, flag: Flag) -> None:
         """It is in force here."""
-        if flag.id not in self._seen and len(self._seen) >= SEEN_MAX:
+        name = _name(flag)
+        if name not in self._seen and len(self._seen) >= SEEN_MAX:
             del self._seen[next(iter(self._seen))]
-        self._seen[flag.id] = (flag.level, flag.target)
+        self._seen[name] = _Seen((flag.level, flag.target))
 
-    async def _lower(self, flags: KillFlags, raised: Sequence[Flag]) -> list[Flag]:
+    async def _lower(self, flags: KillFlags, raised: Sequence[Flag]) -> list[_Seen]:
         """Those that were taken down."""
-        unwritten, lowered = self._kill_switch.unwritten, list[Flag]()
+        unwritten, lowered = self._kill_switch.unwritten, list[_Seen]()
         for flag in raised:
-            place = self._seen.get(flag.id)
-            if place is None or place in unwritten or not self._kill_switch.is_known:
+            seen = self._seen.get(_name(flag))
+            if seen is None or seen.place in unwritten or not self._kill_switch.is_known:
                 continue
             try:
                 await flags.lower(flag)
-                lowered.append(flag)
+                lowered.append(seen)
             except Fault as fault:
                 log.error("kill_flag.stays", way=flags.name, flag=flag.id, why=str(fault))
         return lowered
+
+
+def _name(flag: Flag) -> _Name:
+    return flag.id, flag.at
 
 
 def concerning_others(kills: Iterable[Kill]) -> list[Flag]:
