@@ -84,13 +84,24 @@ def test_an_order_does_not_end_before_its_executions_are_in_the_books(status: r.
     assert proving(complete, seen).is_final
 
 
-@pytest.mark.parametrize("status", [r.BrokerStatus.CANCELED, r.BrokerStatus.EXPIRED, r.BrokerStatus.FILLED])
+@pytest.mark.parametrize(
+    "status",
+    [
+        r.BrokerStatus.CANCELED,
+        r.BrokerStatus.EXPIRED,
+        r.BrokerStatus.FILLED,
+        r.BrokerStatus.REJECTED,
+        r.BrokerStatus.REPLACED,
+    ],
+)
 def test_an_end_is_not_believed_of_an_order_that_has_lost_the_executions_it_was_compared_with(
     status: r.BrokerStatus,
 ) -> None:
     """Their commit was refused between the comparison and what follows from it."""
-    ended = proofs(evolve(working(), filled(4)), snapshot(status, cum=4))
+    complete = evolve(working(), filled(4))
+    ended = proofs(complete, snapshot(status, cum=4, replaced_by="by-hand"))
     assert not hearing(working(), ended).is_final
+    assert hearing(complete, ended).is_final
 
 
 def test_a_replaced_order_is_followed_to_its_replacement() -> None:

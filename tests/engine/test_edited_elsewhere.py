@@ -8,6 +8,7 @@ from typing import Any
 from ordergate.brokers.paper.orders import PaperOrder
 from ordergate.core.ids import OrderId
 from ordergate.core.orders.order import Replacement
+from ordergate.core.orders.reports import ExecutedReport
 from ordergate.ports.broker import Outcome, Rejected
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 from tests.engine.test_reconciliation import elsewhere
@@ -16,7 +17,7 @@ from tests.engine.test_reconciliation import elsewhere
 def edited(stage: Stage, order: PaperOrder, name: str, limit: int) -> PaperOrder:
     """What the broker's app does with an order: another one, under a name that is not ours."""
     other = Replacement(version=0, quantity=Decimal(3), limit_price=Decimal(limit), stop_price=None)
-    after = stage.exchange.replace(order.id, name, other)
+    after = stage.exchange.edit(order.id, name, other)
     assert isinstance(after, PaperOrder), after
     return after
 
@@ -48,6 +49,32 @@ async def test_an_order_of_ours_that_was_edited_elsewhere_ends_and_the_other_is_
         account = stage.lane.books.account
         assert account is not None
         assert not account.breaks
+
+
+async def test_what_it_had_filled_is_booked_before_it_ends_and_is_not_the_others() -> None:
+    async with Stage() as stage:
+        order = await stage.accepted(quantity=3)
+        await stage.until(lambda: stage.status(order) == "working")
+        (resting,) = stage.exchange.orders()
+        copies = stage.broker.stream.copies
+        stage.broker.stream.copies = lambda report: 0 if isinstance(report, ExecutedReport) else 1
+        stage.exchange.fill(resting.id, Decimal(1), Decimal(4700))
+        stage.broker.stream.copies = copies
+
+        after = edited(stage, resting, "by-hand-0001", 4690)
+
+        await stage.until(lambda: stage.status(order) == "canceled")
+        ours = stage.lane.books.order(order)
+        assert ours is not None
+        assert ours.cum_qty == 1
+        assert (int(stage.held(ES)), int(reserved(stage))) == (1, 2)
+        stage.exchange.fill(after.id, Decimal(2), Decimal(4690))
+        await stage.until(lambda: stage.lane.books.open_count == 0)
+        await passes(stage, 60)
+        account = stage.lane.books.account
+        assert account is not None
+        assert not account.breaks
+        assert stage.held(ES) == 3
 
 
 async def test_a_position_that_came_of_it_can_be_flattened() -> None:

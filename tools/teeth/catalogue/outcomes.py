@@ -153,8 +153,8 @@ MUTATIONS: Final = (
         p0=True,
         what="an end is believed before its executions are known",
         file=_ABSORB,
-        find="    if comes_before_executions(order, report):\n        return None",
-        put="    if False:\n        return None",
+        find="    if report.cum_qty is not None and report.cum_qty > order.cum_qty:\n        return True",
+        put="    if report.cum_qty is not None and report.own_qty is None:\n        return False",
     ),
     Mutation(
         id="revived-order-ignored",

@@ -96,6 +96,15 @@ class PaperExchange:
             self.cancel_all()
 
     def replace(self, order_id: str, new_cl_ord_id: str, asked: Replacement) -> PaperOrder | str:
+        return self._replace(order_id, new_cl_ord_id, asked, counts_before=True)
+
+    def edit(self, order_id: str, new_cl_ord_id: str, asked: Replacement) -> PaperOrder | str:
+        """Replace it in the broker's own app, by another that is not told as the same order."""
+        return self._replace(order_id, new_cl_ord_id, asked, counts_before=False)
+
+    def _replace(
+        self, order_id: str, new_cl_ord_id: str, asked: Replacement, *, counts_before: bool
+    ) -> PaperOrder | str:
         old = self._orders.get(order_id)
         if old is None:
             return "no such order"
@@ -112,7 +121,9 @@ class PaperExchange:
             limit_price=asked.limit_price,
             stop_price=asked.stop_price,
         )
-        new = self._enter(new_cl_ord_id, terms, filled_before=filled, replaces=old.id, kind=old.kind)
+        before = filled if counts_before else ZERO
+        new = self._enter(new_cl_ord_id, terms, filled_before=before, replaces=old.id, kind=old.kind)
+        new = self._orders[new.id] = _with(new, counts_before=counts_before)
         gone = _with(self._orders[old.id], replaced_by=new.id)
         self._end(gone, BrokerStatus.REPLACED, "replaced")
         return self._work(new)
@@ -295,6 +306,8 @@ class PaperExchange:
         """Orders that replaced this one count what it had filled: that has changed."""
         while order.replaced_by is not None:
             order = self._orders[order.replaced_by]
+            if not order.counts_before:
+                return
             order = _with(order, filled_before=order.filled_before + changed_by)
             self._orders[order.id] = order
 

@@ -163,17 +163,18 @@ def report_of(moved: Moved, env: Env, *, delta: bool = False) -> r.AnyReport:
         broker_order_id=order.id,
         broker_at=order.updated_at,
     )
+    filled = order.cum_qty + order.filled_before
     match moved.word:
         case "new":
             return r.AcknowledgedReport(**head)
         case "canceled":
-            return r.CanceledReport(**head, cum_qty=order.cum_qty + order.filled_before)
+            return r.CanceledReport(**head, cum_qty=filled)
         case "expired":
-            return r.ExpiredReport(**head, cum_qty=order.cum_qty + order.filled_before)
+            return r.ExpiredReport(**head, cum_qty=filled)
         case "rejected":
-            return r.RejectedReport(**head, reason=order.reason or "rejected")
+            return r.RejectedReport(**head, cum_qty=filled, reason=order.reason or "rejected")
         case "replaced":
-            return r.ReplacedReport(**head, replaced_by=order.replaced_by or "")
+            return r.ReplacedReport(**head, cum_qty=filled, replaced_by=order.replaced_by or "")
         case "partial_fill" | "fill":
             return executed(_existing(execution), env)
         case "busted":

@@ -28,8 +28,8 @@ class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
     """`terms.quantity` is what this order asked for when it came.
 
     Fills stay on the order they happened to: one that replaces a partly filled order asks for
-    what was left, and `filled_before` says what the orders before it had. What is of another `kind` trades
-    by `terms` all the same, and nobody is shown them whole.
+    what was left, and `filled_before` says what the orders before it had, unless it is told as an order of
+    its own. What is of another `kind` trades by `terms` all the same, and nobody is shown them whole.
     """
 
     id: str
@@ -42,6 +42,7 @@ class PaperOrder(msgspec.Struct, frozen=True, kw_only=True):
     cum_qty: Decimal = ZERO
     cum_notional: Decimal = ZERO
     filled_before: Decimal = ZERO
+    counts_before: bool = True
     triggered: bool = False
     replaces: str | None = None
     replaced_by: str | None = None

@@ -139,6 +139,8 @@ def _replaced(order: Order, report: ReplacedReport, at: datetime) -> e.AnyOrderE
         return replaced_by(order, report.replaced_by, at) if is_asked_alone(order) else None
     if by is not None and by.version > order.version:
         return replaced_by(order, report.replaced_by, at, by)
+    if comes_before_executions(order, report):
+        return None
     evidence = f"broker order {report.broker_order_id} was replaced elsewhere by {report.replaced_by}"
     return e.OrderCanceled(order_id=order.id, at=at, evidence=evidence)
 
@@ -189,6 +191,8 @@ def _rejected(order: Order, report: RejectedReport, at: datetime) -> e.AnyOrderE
         return None
     if order.broker_order_id is None:
         return _shown_by_its_end(order, report, at)
+    if comes_before_executions(order, report):
+        return None
     return e.OrderRejected(
         order_id=order.id,
         at=at,

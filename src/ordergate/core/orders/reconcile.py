@@ -105,6 +105,7 @@ def _ending(seen: r.OrderSnapshot) -> r.AnyReport | None:
                 version=seen.version,
                 broker_order_id=seen.broker_order_id,
                 broker_at=seen.broker_at,
+                cum_qty=seen.cum_qty,
                 reason=seen.reason or "rejected by the broker",
             )
         case r.BrokerStatus.REPLACED if seen.replaced_by is not None:
@@ -113,6 +114,7 @@ def _ending(seen: r.OrderSnapshot) -> r.AnyReport | None:
                 version=seen.version,
                 broker_order_id=seen.broker_order_id,
                 broker_at=seen.broker_at,
+                cum_qty=seen.cum_qty,
                 replaced_by=seen.replaced_by,
             )
         case r.BrokerStatus.FILLED:

@@ -86,7 +86,7 @@ class CompletedReport(EndedReport, frozen=True, kw_only=True):
     """The broker holds the order complete, whatever its terms ask for."""
 
 
-class RejectedReport(Report, frozen=True, kw_only=True):
+class RejectedReport(EndedReport, frozen=True, kw_only=True):
     reason: str
 
 
@@ -97,7 +97,7 @@ class Successor(msgspec.Struct, frozen=True, gc=False):
     terms: Terms
 
 
-class ReplacedReport(Report, frozen=True, kw_only=True):
+class ReplacedReport(EndedReport, frozen=True, kw_only=True):
     """The order was replaced; `replaced_by` is the broker's id of the new one, `by` what that shows."""
 
     replaced_by: str

@@ -204,13 +204,13 @@ class Ingest:
             return "an order was replaced, and by what is open" if is_open else None
         if is_of_one_given_up(order, report):
             return "a replacement shows that had been given up"
+        if isinstance(report, r.RejectedReport) and is_of_asked(order, report):
+            return "a replacement was refused, and may have been in force"
         if isinstance(report, r.EndedReport):
             early = not order.is_final and comes_before_executions(order, report)
             return "an order ended with executions that are not booked" if early else None
         if isinstance(report, r.ReplaceRejectedReport):
             return "a refusal may be of an earlier replacement" if is_of_some_replacement(order) else None
-        if isinstance(report, r.RejectedReport) and is_of_asked(order, report):
-            return "a replacement was refused, and may have been in force"
         return "a correction came before what it corrects" if is_out_of_turn(order, report) else None
 
     async def _order_of(
@@ -334,8 +334,6 @@ _LEAVES_OPEN: Final = (
     r.AcknowledgedReport,
     r.CorrectedReport,
     r.EndedReport,
-    r.RejectedReport,
-    r.ReplacedReport,
     r.ReplaceRejectedReport,
 )
 

@@ -55,9 +55,10 @@ def report(update: wire.Update, env: Env) -> r.AnyReport | None:
         case "expired":
             return r.ExpiredReport(**head, **_sums(order, head))
         case "rejected":
-            return r.RejectedReport(**head, reason=REJECTED)
+            return r.RejectedReport(**head, **_sums(order, head), reason=REJECTED)
         case "replaced":
-            return r.ReplacedReport(**head, replaced_by=_given(order.replaced_by, update, "replaced_by"))
+            by = _given(order.replaced_by, update, "replaced_by")
+            return r.ReplacedReport(**head, **_sums(order, head), replaced_by=by)
         case "order_cancel_rejected":
             return r.CancelRejectedReport(**head, reason="the broker refused the cancel")
         case "order_replace_rejected":
