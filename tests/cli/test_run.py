@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+import yaml
 
 from ordergate.wiring.serving import free_port
 from ordergate.wiring.settings import CannotStart, parse
@@ -208,6 +209,25 @@ def test_everything_is_found_again_after_a_restart_and_after_a_kill(tmp_path: Pa
             assert home.running["client_secret"] == token_of
             assert _state(desk, filled["id"], waiting["id"]) == before
         assert desk.get("orders", "cancel", waiting["id"], "--wait", "10")["status"] == "canceled"
+
+
+def test_a_house_whose_settings_no_longer_name_the_first_symbol_starts_with_the_next(tmp_path: Path) -> None:
+    with house(tmp_path, recorded=str(tmp_path)) as home:
+        home.stop()
+        file = home.data_dir / "gateway.yaml"
+        file.write_text(_without(file.read_text(encoding="utf-8"), "ESH4"), encoding="utf-8")
+        home.restart()
+        assert home.running["symbols"][0] == home.running["sample_symbol"] == "AAPL"
+        pasted = f"orders place AAPL sell 5 --limit {home.running['sample_price']}"
+        wait_until(lambda: pasted in home.said(), "the panel to show an order of what is left")
+
+
+def _without(settings: str, symbol: str) -> str:
+    plain = yaml.safe_load(settings)
+    plain["instruments"] = [one for one in plain["instruments"] if one["symbol"] != symbol]
+    plain["brokers"]["venue"]["prices"][0]["symbols"].remove(symbol)
+    del plain["accounts"]["P-DEMO"]["limits"]["instruments"][symbol]
+    return str(yaml.safe_dump(plain, sort_keys=False))
 
 
 def test_an_order_is_taken_directly_after_a_kill_and_a_start_on_other_ports(tmp_path: Path) -> None:

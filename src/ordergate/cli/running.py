@@ -137,10 +137,10 @@ def first_steps(running: house.Running, data_dir: Path) -> list[Text]:
     """Commands to paste: whole lines, whatever the width of the terminal."""
     ordergate, profile = called_as(), _profile_option(data_dir)
     price = f" --limit {running.sample_price}" if running.sample_price else ""
-    order = f"{ordergate} orders place {running.symbols[0]} sell 5{price}{profile}"
+    symbol = running.sample_symbol or next(iter(running.symbols), "SYMBOL")
     return [
         Text("place an order, in another terminal:"),
-        Text(f"  {order}", style="bold"),
+        Text(f"  {ordergate} orders place {symbol} sell 5{price}{profile}", style="bold"),
         Text("and see what happens to it:"),
         Text(f"  {ordergate} orders watch{profile}", style="bold"),
         Text("Ctrl-C stops everything.", style="dim"),

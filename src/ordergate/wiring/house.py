@@ -53,7 +53,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Running(msgspec.Struct, frozen=True, kw_only=True):
     """Where everything is, for people and scripts; also the content of the ready file.
 
-    `sample_price` is the best ask of the first symbol: who sells there joins a real queue.
+    `sample_price` is the best ask of `sample_symbol`: who sells there joins a real queue.
     """
 
     base_url: str
@@ -67,6 +67,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     client_secret: str
     account_id: str
     symbols: tuple[str, ...]
+    sample_symbol: str | None = None
     sample_price: str | None = None
 
 
@@ -233,19 +234,33 @@ async def _demo_client(gateway: Gateway, folder: Path) -> str:
     return secret.reveal()
 
 
+def _sampled(settings: Settings) -> Symbol | None:
+    """The first symbol that the settings have the venue quote; None where they are of others by now."""
+    listed = {one["symbol"] for one in demo.INSTRUMENTS}
+    fed = {symbol for feed in settings.brokers["venue"].prices for symbol in feed.symbols}
+    return next((symbol for symbol in settings.symbols if symbol in listed & fed), None)
+
+
 async def _until_ready(gateway: Gateway) -> None:
     give_up_at = time.monotonic() + READY_S_MAX
-    symbol = demo.INSTRUMENTS[0]["symbol"]
-    while gateway.node.gate.readiness() or gateway.node.prices.quote(Symbol(symbol)) is None:
+    while missing := _missing(gateway):
         if time.monotonic() > give_up_at:
-            reasons = "; ".join(f"{part}: {why}" for part, why in gateway.node.gate.readiness().items())
+            reasons = "; ".join(f"{part}: {why}" for part, why in missing.items())
             raise CannotStart(f"the gateway is not ready after {READY_S_MAX:.0f} s ({reasons})")
         await asyncio.sleep(POLL_S)
 
 
+def _missing(gateway: Gateway) -> dict[str, str]:
+    """What is yet to come before anybody is told to place an order, by part."""
+    reasons, symbol = gateway.node.gate.readiness(), _sampled(gateway.settings)
+    if symbol is not None and gateway.node.prices.quote(symbol) is None:
+        reasons["prices"] = f"no quote of {symbol} has come from the venue"
+    return reasons
+
+
 def _running(gateway: Gateway, venue_url: str, venue_login: tuple[str, str], client_secret: str) -> Running:
-    base_url = gateway.settings.base_url
-    quote = gateway.node.prices.quote(Symbol(demo.INSTRUMENTS[0]["symbol"]))
+    base_url, symbol = gateway.settings.base_url, _sampled(gateway.settings)
+    quote = None if symbol is None else gateway.node.prices.quote(symbol)
     return Running(
         base_url=base_url,
         stream_url=base_url.replace("http", "ws", 1) + "/v1/stream",
@@ -258,6 +273,7 @@ def _running(gateway: Gateway, venue_url: str, venue_login: tuple[str, str], cli
         client_secret=client_secret,
         account_id=demo.ACCOUNT,
         symbols=tuple(gateway.settings.symbols),
+        sample_symbol=symbol,
         sample_price=None if quote is None or quote.ask is None else text(quote.ask),
     )
 
