@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import pty
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +23,10 @@ from tests.cli.asking import Desk, Said, ended, process, resting, wait_until
 from tests.fixtures.house import STOP_S_MAX, House, house
 
 NO_RECORDINGS = Path(__file__).parent
+# A session's first process that takes its terminal for its own, as a terminal's window starts one.
+OF_A_TERMINAL = (
+    "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);os.execv(sys.argv[1], sys.argv[1:])"
+)
 READY_FIELDS = {
     "base_url",
     "stream_url",
@@ -243,7 +249,7 @@ def _state(desk: Desk, *orders: str) -> list[object]:
     return [shown, desk.get("positions"), desk.get("accounts"), desk.get("executions")]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_stops_everything_and_leaves_no_process(tmp_path: Path, number: signal.Signals) -> None:
     with house(tmp_path, recorded=str(tmp_path)) as home:
         assert home.process is not None
@@ -253,6 +259,26 @@ def test_a_signal_stops_everything_and_leaves_no_process(tmp_path: Path, number:
         assert home.leftovers() == []
         assert not home.ready_file.exists(), "it would be taken for the next start's"
         assert "Traceback" not in home.said()
+
+
+def test_a_terminal_that_is_closed_leaves_no_process(tmp_path: Path) -> None:
+    home = House(tmp_path, {})
+    ours, its = pty.openpty()
+    home.process = subprocess.Popen(
+        [sys.executable, "-c", OF_A_TERMINAL, *home.command()],
+        stdin=its, stdout=its, stderr=its, start_new_session=True,
+        env={**os.environ, "TERM": "dumb"},  # nobody reads what a spinner would say
+    )  # fmt: skip
+    os.close(its)
+    try:
+        wait_until(home.ready_file.exists, "the house to answer")
+        assert len(home.leftovers()) >= 3
+        os.close(ours)
+        home.process.wait(STOP_S_MAX)
+        assert home.leftovers() == []
+        assert not home.ready_file.exists()
+    finally:
+        home.clean_up()
 
 
 def test_a_signal_to_a_gateway_that_is_still_starting_leaves_no_process(tmp_path: Path) -> None:

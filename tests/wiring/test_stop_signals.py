@@ -38,3 +38,14 @@ async def test_a_second_signal_at_the_start_does_not_skip_the_stopping(number: s
         await asyncio.gather(start, return_exceptions=True)
     assert stopped.is_set()
     assert start.cancelled()
+
+
+async def test_whoever_starts_it_with_nohup_keeps_it_when_the_terminal_is_closed() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with _Signals():
+            assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

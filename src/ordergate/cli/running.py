@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
@@ -62,7 +63,7 @@ def run(
         ),
     ] = "",
 ) -> None:
-    """Start the gateway, its venue and its database on this machine, until Ctrl-C."""
+    """Start the gateway, its venue and its database here, until Ctrl-C or until the terminal is closed."""
     from ordergate.wiring import house
 
     tapes = recordings(recorded)
@@ -89,7 +90,8 @@ def run(
 
     with files.while_up(ready_file) as tell_scripts, complaints().status("starting") as starting:
         house.run(asked, tell=tell)
-    people().print(Text("stopped; everything is kept in " + str(data_dir), style="dim"))
+    with suppress(OSError):  # the terminal may have been closed, which is why everything has stopped
+        people().print(Text("stopped; everything is kept in " + str(data_dir), style="dim"))
 
 
 def _beside(port: int, asked: int | None, usual: int) -> int:

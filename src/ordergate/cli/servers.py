@@ -25,7 +25,7 @@ def serve(
     port: Port = None,
     ready_file: ReadyFile = None,
 ) -> None:
-    """Serve a gateway until SIGINT or SIGTERM. Logs are JSON lines on standard error."""
+    """Serve a gateway until SIGINT, SIGTERM or SIGHUP. Logs are JSON lines on standard error."""
     from ordergate.wiring import serving, settings
 
     asked = settings.load(config)

@@ -25,7 +25,7 @@ from ordergate.telemetry import failpoints, log
 from ordergate.wiring.gateway import Gateway, gateway
 from ordergate.wiring.settings import LOOPBACK, CannotStart, Settings
 
-STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 Ready = Callable[[Gateway], Coroutine[Any, Any, None]]
 
 
@@ -36,7 +36,7 @@ def serve(
     bounds: Bounds | None = None,
     log_to: TextIO | None = None,
 ) -> None:
-    """Serve until SIGINT or SIGTERM. `ready` runs once requests are answered. Raises CannotStart.
+    """Serve until SIGINT, SIGTERM or SIGHUP. `ready` runs once requests are answered. Raises CannotStart.
 
     Log lines go to standard error, or to `log_to`.
     """
@@ -146,7 +146,7 @@ class _Server(uvicorn.Server):
 
 
 class _Signals:
-    """SIGINT and SIGTERM stop what is running, in order, whatever stage it is in.
+    """SIGINT, SIGTERM and SIGHUP stop what is running, in order, whatever stage it is in.
 
     The second one does not wait for requests that are under way. Nothing skips the stopping.
     """
@@ -155,14 +155,17 @@ class _Signals:
         self._servers: Sequence[uvicorn.Server] = ()
         self._goodbye: Callable[[], None] | None = None
         self._starting = asyncio.current_task()
+        # Who ignores a closed terminal, as `nohup` has it, goes on. An ignored SIGINT is only a shell's `&`.
+        ignores = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        self._numbers = [one for one in STOP_SIGNALS if one is not signal.SIGHUP or not ignores]
 
     def __enter__(self) -> Self:
-        for number in STOP_SIGNALS:
+        for number in self._numbers:
             asyncio.get_running_loop().add_signal_handler(number, self._asked_to_stop)
         return self
 
     def __exit__(self, *_: object) -> None:
-        for number in STOP_SIGNALS:
+        for number in self._numbers:
             asyncio.get_running_loop().remove_signal_handler(number)
 
     def serves(self, servers: Sequence[uvicorn.Server], *, goodbye: Callable[[], None]) -> None:
