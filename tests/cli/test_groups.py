@@ -9,6 +9,8 @@ from tests.cli.asking import Desk, ordergate, wait_until
 SYMBOL = "AAPL"
 FLATTENED = "MSFT"  # nobody else here holds any
 GUARDED = "MSFT"
+OCO = ("oco", SYMBOL, "sell", "1", "--profit", "199", "--stop", "170")
+TRAIL = ("trailing_stop", SYMBOL, "sell", "1", "--trail", "2")
 
 
 def test_a_trailing_stop_is_placed_listed_shown_and_canceled(desk: Desk) -> None:
@@ -79,9 +81,13 @@ def test_a_filled_entry_is_guarded_at_the_broker_until_all_is_flattened(desk: De
         (("trailing_stop", SYMBOL, "sell", "1", "--stop", "170"), "a trailing_stop needs"),
         (("oto", SYMBOL, "buy", "1"), "an oto needs"),
         (("bracket", SYMBOL, "buy", "1", "--stop", "170", "--trail", "2"), "give one of"),
+        ((*OCO, "--limit", "190"), "an oco has no entry: take --limit out"),
+        ((*OCO, "--tif", "day"), "an oco has no entry: take --tif out"),
+        ((*TRAIL, "--limit", "190", "--tif", "gtc"), "a trailing_stop has no entry: take --limit, --tif out"),
     ],
 )
 def test_prices_that_make_no_group_are_a_usage_error(words: tuple[str, ...], said: str) -> None:
-    ended = ordergate("groups", "place", *words)
+    nowhere = ("--profile", "no-profile.json")  # nothing is asked of any gateway
+    ended = ordergate("groups", "place", *words, *nowhere)
     assert ended.code == 2
     assert said in ended.err

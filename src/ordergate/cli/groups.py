@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -30,6 +31,9 @@ class Kind(StrEnum):
     TRAILING_STOP = "trailing_stop"
 
 
+_WITH_ENTRY: Final = (Kind.BRACKET, Kind.OTO)
+
+
 @app.command()
 def place(
     kind: Annotated[Kind, typer.Argument(metavar="TYPE", case_sensitive=False, help=" | ".join(Kind))],
@@ -54,8 +58,9 @@ def place(
         str | None, typer.Option("--trail-percent", help="The same, in percent of the best price.")
     ] = None,
     tif: Annotated[
-        TimeInForce, typer.Option(case_sensitive=False, help="The entry's time in force.")
-    ] = TimeInForce.DAY,
+        TimeInForce | None,
+        typer.Option(case_sensitive=False, help="The entry's time in force; day if not given."),
+    ] = None,
     strategy: Annotated[str | None, typer.Option(help="Which strategy it belongs to.")] = None,
     strategy_version: Annotated[str | None, typer.Option(help="Which version of it decided.")] = None,
     user: Annotated[str | None, typer.Option(help="Who answers for it.")] = None,
@@ -67,7 +72,8 @@ def place(
     """Place a group: a bracket, one-cancels-other, one-triggers-other, or a trailing stop."""
     guard = _guard(stop, stop_limit, trail, trail_percent)
     takes = None if profit is None else {"type": "limit", "limit_price": profit}
-    legs = _legs(kind, side, {"limit": limit, "tif": tif.value}, takes, guard)
+    _refuse_what_only_an_entry_has(kind, {"--limit": limit, "--tif": tif})
+    legs = _legs(kind, side, {"limit": limit, "tif": (tif or TimeInForce.DAY).value}, takes, guard)
     with gateway(profile) as client:
         body = {
             "account_id": account or client.profile.account_id,
@@ -183,6 +189,15 @@ def _guard(
     if trail_percent is not None:
         return {"type": "trailing_stop", "trail_percent": trail_percent}
     return None
+
+
+def _refuse_what_only_an_entry_has(kind: Kind, options: Mapping[str, str | None]) -> None:
+    """To leave it out silently would place another group than the one that was meant."""
+    given = [option for option, value in options.items() if value is not None]
+    if given and kind not in _WITH_ENTRY:
+        article = "an" if kind is Kind.OCO else "a"
+        sentence = f"{article} {kind.value} has no entry: take {', '.join(given)} out"
+        raise Stopped(ExitCode.USAGE, sentence)
 
 
 def _legs(
