@@ -10,7 +10,11 @@ import httpx
 import pytest
 from joserfc.jwk import ECKey
 
+from ordergate.security.postgres import PostgresStore
+from ordergate.wiring import databases
+from ordergate.wiring.registry import on_store
 from tests.cli.asking import Desk, Said, ordergate, wait_until
+from tests.fixtures.house import house
 
 
 @pytest.fixture
@@ -97,6 +101,60 @@ def test_a_replaced_secret_serves_as_long_as_is_said(desk: Desk, name: str) -> N
     assert not is_let_in(second)
     assert not is_let_in(first)
     assert clients(desk, "add", name, "--account", "P-DEMO", "--replace", "--overlap", "86401").code == 2
+
+
+def test_a_profile_that_cannot_be_written_leaves_the_client_the_secret_it_has(
+    desk: Desk, name: str, tmp_path: Path
+) -> None:
+    profile = tmp_path / "profile.json"
+    assert clients(desk, "add", name, "--account", "P-DEMO", "--write-profile", str(profile)).code == 0
+    before = profile.read_bytes()
+    registered = kept(desk, name)
+    again = ("add", name, "--account", "P-DEMO", "--replace", "--write-profile")
+    (tmp_path / "taken").mkdir()
+    for place in (tmp_path / "no" / "folder.json", tmp_path / "taken"):
+        said = clients(desk, *again, str(place))
+        assert said.code == 5
+        assert f"cannot write {place}" in said.err
+        assert kept(desk, name) == registered
+    assert clients(desk, "add", name, "--account", "P-DEMO", "--write-profile", str(profile)).code == 1
+    assert clients(desk, "add", name, "--account", "P-NO", *again[4:], str(profile)).code == 1
+    assert profile.read_bytes() == before
+    assert sorted(tmp_path.iterdir()) == [profile, tmp_path / "taken"], "no draft is left"
+
+
+def kept(desk: Desk, name: str) -> str | None:
+    """The hash of the client's secret."""
+
+    async def ask(store: PostgresStore) -> str | None:
+        found = {client.client_id: client.secret_hash for client in (await store.load(0)).clients}
+        return found[name]
+
+    return on_store(databases.settings_of(None, desk.home.data_dir), ask)
+
+
+def test_a_profile_is_for_a_secret_and_none_is_asked_for_without_one(
+    desk: Desk, name: str, tmp_path: Path
+) -> None:
+    profile = tmp_path / "profile.json"
+    for words in (("--cli",), ("--public", "--redirect-uri", "https://desk.example/back")):
+        said = clients(desk, "add", name, "--account", "P-DEMO", *words, "--write-profile", str(profile))
+        assert said.code == 2
+        assert "--write-profile is for a client with a secret" in said.err
+    assert not profile.exists()
+    assert name not in clients(desk, "list").out
+
+
+def test_the_house_goes_on_with_another_secret_of_its_own_client(tmp_path: Path) -> None:
+    with house(tmp_path, recorded=str(tmp_path)) as home:
+        home.stop()
+        words = ("--account", "P-DEMO", "--replace", "--write-profile", str(home.profile))
+        replaced = clients(Desk(home), "add", "demo", *words)
+        assert replaced.code == 0, replaced.err
+        secret = json.loads(home.profile.read_text(encoding="utf-8"))["client_secret"]
+        home.restart()
+        assert home.running["client_secret"] == secret
+        assert Desk(home).ask("accounts").code == 0
 
 
 def test_what_cannot_be_registered_is_refused(desk: Desk, name: str) -> None:

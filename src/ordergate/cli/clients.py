@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -22,6 +23,10 @@ from ordergate.cli.profiles import Profile
 from ordergate.core.access import OF_ACCESS, SCOPES_OF, KeyBounds, Role, Scope, Sender
 from ordergate.core.ids import AccountId, Symbol
 from ordergate.core.programs import OVERLAP_S_MAX
+
+if TYPE_CHECKING:
+    from ordergate.telemetry.secret import Secret
+    from ordergate.wiring.settings import Settings
 
 DAY_S = 86_400
 
@@ -105,6 +110,8 @@ def add(
         redirect_uris=(*(redirect_uri or ()), *((REDIRECT,) if cli else ())),
         sender=Sender.DPOP if cli else sender,
     )
+    if write_profile is not None and (terms.keys is not None or terms.public):
+        raise Stopped(ExitCode.USAGE, "--write-profile is for a client with a secret, and this one has none")
     with _refusals(), waiting("registering"):
         secret = registry.add(
             settings,
@@ -117,6 +124,7 @@ def add(
                 instrument, strategy, notional_max, network, days, signed_requests=signed_requests
             ),
             overlap_s=overlap_s,
+            keeping=partial(_kept, settings, client_id, accounts[0], write_profile),
         )
     told: dict[str, Any] = {"client_id": client_id, "accounts": account}
     if secret is None:
@@ -125,17 +133,6 @@ def add(
     if write_profile is None:
         told["client_secret"] = secret.reveal()
     else:
-        files.write_json(
-            write_profile,
-            Profile(
-                base_url=settings.base_url,
-                stream_url=settings.base_url.replace("http", "ws", 1) + "/v1/stream",
-                token_url=settings.base_url + "/oauth/token",
-                client_id=client_id,
-                client_secret=secret.reveal(),
-                account=accounts[0],
-            ),
-        )
         told["profile"] = str(write_profile)
     if as_json:
         to_programs(told)
@@ -143,6 +140,30 @@ def add(
     people().print(tables.sheet({**told, "accounts": ", ".join(account)}), soft_wrap=True)
     if write_profile is None:
         people().print("The secret is not kept here and cannot be shown again.", style="dim")
+
+
+@contextmanager
+def _kept(
+    settings: Settings, client_id: str, account: AccountId, profile: Path | None, secret: Secret
+) -> Iterator[None]:
+    """The secret is where it is looked for once the client is registered, and nowhere if it is not."""
+    from ordergate.wiring import demo
+
+    with ExitStack() as stack:
+        if profile is not None:
+            whole = Profile(
+                base_url=settings.base_url,
+                stream_url=settings.base_url.replace("http", "ws", 1) + "/v1/stream",
+                token_url=settings.base_url + "/oauth/token",
+                client_id=client_id,
+                client_secret=secret.reveal(),
+                account=account,
+            )
+            stack.enter_context(files.written(profile, files.as_json(whole)))
+        its = settings.data_dir / demo.CLIENT_SECRET
+        if client_id == demo.CLIENT_ID and its.is_file():  # `run` goes by it, and would tell the old one
+            stack.enter_context(files.written(its, secret.reveal().encode()))
+        yield
 
 
 def _usual(*, acts_for_people: bool) -> list[Scope]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,10 +35,34 @@ def while_up(file: Path | None) -> Iterator[Callable[[Any], None]]:
 
 def write_json(file: Path, value: Any) -> None:
     """Raises Stopped."""
+    with written(file, as_json(value)):
+        pass
+
+
+def as_json(value: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+@contextmanager
+def written(file: Path, content: bytes) -> Iterator[None]:
+    """Once the block has ended well the file holds this; if it has not, the file is as it was.
+
+    All that can go wrong with writing does so before the block begins: what it does is often not undone.
+    Raises Stopped.
+    """
+    draft = _draft(file)
     with _sentences(file):
-        with os.fdopen(_open(_draft(file)), "wb") as output:
-            output.write(msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n")
-        _draft(file).replace(file)
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        with os.fdopen(_open(draft), "wb") as output:
+            output.write(content)
+    try:
+        yield
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    with _sentences(file, f"; what belongs there is in {draft}"):
+        draft.replace(file)
 
 
 def _draft(file: Path) -> Path:
@@ -49,8 +74,8 @@ def _open(file: Path) -> int:
 
 
 @contextmanager
-def _sentences(file: Path) -> Iterator[None]:
+def _sentences(file: Path, besides: str = "") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise Stopped(ExitCode.CANNOT_START, f"cannot write {file}: {error.strerror}") from error
+        raise Stopped(ExitCode.CANNOT_START, f"cannot write {file}: {error.strerror}{besides}") from error

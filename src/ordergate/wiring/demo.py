@@ -13,6 +13,8 @@ from ordergate.core.ids import AccountId
 
 ACCOUNT: Final = AccountId("P-DEMO")
 CLIENT_ID: Final = "demo"
+CLIENT_SECRET: Final = Path("secrets") / "demo-client"
+"""Where a data folder keeps it."""
 VENUE_ACCOUNT: Final = "demo"
 CASH: Final = "1000000"
 

@@ -223,7 +223,7 @@ def _await_venue(process: subprocess.Popen[bytes], ready: Path, log: Path) -> No
 
 async def _demo_client(gateway: Gateway, folder: Path) -> str:
     """The demo client's secret: kept in the folder, and registered again only when it is lost."""
-    file = folder / "secrets" / "demo-client"
+    file = folder / demo.CLIENT_SECRET
     registered = gateway.identity.directory.client(demo.CLIENT_ID) is not None
     if registered and file.exists():
         return file.read_text(encoding="utf-8").strip()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TypeVar
 
 import msgspec
@@ -58,10 +59,12 @@ def add(
     terms: Terms | None = None,
     bounds: KeyBounds | None = None,
     overlap_s: int = 0,
+    keeping: Callable[[Secret], AbstractContextManager[None]] | None = None,
 ) -> Secret | None:
     """A new client's secret, told this once; none where it has keys, or is public.
 
-    The secret of one that is replaced serves `overlap_s` more.
+    The secret of one that is replaced serves `overlap_s` more. The client is registered inside of `keeping`,
+    which may refuse: a secret that nobody could keep has then replaced none.
 
     Raises CannotRegister and CannotStart.
     """
@@ -95,7 +98,8 @@ def add(
             raise CannotRegister(f"there is a client {client_id}: --replace gives it a new secret")
         await store.put_client(_overlapping(client, standing, overlap_s))
 
-    on_store(settings, put)
+    with nullcontext() if secret is None or keeping is None else keeping(secret):
+        on_store(settings, put)
     return secret
 
 
