@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final
 from urllib.parse import urlsplit
@@ -32,7 +33,8 @@ _LOOKS: Final = {"good": "green", "doubtful": "yellow", "bad": "bold red"}
 def doctor(
     *,
     ready: Annotated[
-        bool, typer.Option("--ready", help="Say nothing; exit 0 if the gateway accepts orders, 1 if not.")
+        bool,
+        typer.Option("--ready", help="Only exit: 0 if the gateway accepts orders, 1 in every other case."),
     ] = False,
     url: Annotated[str | None, typer.Option(help="Where the gateway answers, if nothing else says.")] = None,
     config: ConfigFile = None,
@@ -42,16 +44,18 @@ def doctor(
     """Check Python, packages, folder, ports, database, clock, disk, gateway, its alarms and brokers' pins."""
     from ordergate.wiring import checkup, pin_checks
 
-    settings = _settings(config, data_dir)
-    subject = _subject(settings, data_dir, url)
-    if ready:
-        raise typer.Exit(ExitCode.OK if checkup.is_ready(subject.base_url) else ExitCode.REFUSED)
-    found: list[Finding] = []
-    with waiting("looking"):
-        found.extend(checkup.findings(subject))
-        if settings is not None:
-            found.extend(pin_checks.findings(settings))
-        found.extend(alarms(subject))
+    with _something_wrong():
+        if ready:
+            at = url or _base_url(_settings(config, data_dir))
+            raise typer.Exit(ExitCode.OK if checkup.is_ready(at) else ExitCode.REFUSED)
+        settings = _settings(config, data_dir)
+        subject = _subject(settings, data_dir, url)
+        found: list[Finding] = []
+        with waiting("looking"):
+            found.extend(checkup.findings(subject))
+            if settings is not None:
+                found.extend(pin_checks.findings(settings))
+            found.extend(alarms(subject))
     if as_json:
         to_programs({"findings": [msgspec.to_builtins(one) for one in found]})
     else:
@@ -59,6 +63,17 @@ def doctor(
         people().print(tables.plain(("", "part", ""), rows))
     if any(one.verdict is checkup.Verdict.BAD for one in found):
         raise typer.Exit(ExitCode.REFUSED)
+
+
+@contextmanager
+def _something_wrong() -> Iterator[None]:
+    """No server is to start here: what would keep one from starting is found, as anything else is."""
+    from ordergate.wiring.settings import CannotStart
+
+    try:
+        yield
+    except (CannotStart, OSError) as trouble:
+        raise Stopped(ExitCode.REFUSED, str(trouble)) from trouble
 
 
 def alarms(subject: Subject) -> list[Finding]:
@@ -114,11 +129,10 @@ def _subject(settings: Settings | None, data_dir: Path, url: str | None) -> Subj
     """A gateway by its settings; else what `run` has left in the folder; else what `run` would do."""
     from ordergate.wiring import checkup, databases
 
-    base_url, place = url or DEFAULT_URL, None
+    base_url, place = url or _base_url(settings), None
     ports: tuple[int, ...] = DEFAULT_PORTS
     if settings is not None:
-        data_dir, place = settings.data_dir, databases.of(settings)
-        base_url, ports = url or _served_at(data_dir) or settings.base_url, (settings.port,)
+        data_dir, place, ports = settings.data_dir, databases.of(settings), (settings.port,)
     port = urlsplit(base_url).port
     return checkup.Subject(
         data_dir=data_dir,
@@ -126,6 +140,12 @@ def _subject(settings: Settings | None, data_dir: Path, url: str | None) -> Subj
         ports=ports if port is None or port in ports else (port,),
         place=place,
     )
+
+
+def _base_url(settings: Settings | None) -> str:
+    if settings is None:
+        return DEFAULT_URL
+    return _served_at(settings.data_dir) or settings.base_url
 
 
 def _served_at(data_dir: Path) -> str | None:
