@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ordergate.security.code_grants import secret_hash
+from ordergate.security.passkeys import Passkey
 from ordergate.security.people.postgres import PostgresPeople
-from ordergate.security.persons import CODE_S, Grant
+from ordergate.security.persons import CODE_S, Grant, Person
 from ordergate.security.postgres import PostgresStore
 from ordergate.security.resets import RESET_S, Reset
 from ordergate.wiring import databases
@@ -90,8 +93,14 @@ def test_there_is_no_reset_for_who_could_not_show_who_they_are(desk: Desk, name:
     assert "has no second factor" in said.err
 
 
+def a_passkey(name: str) -> Passkey:
+    credential_id = secrets.token_urlsafe(16)
+    made: dict[str, Any] = {"credential_id": credential_id, "sign_count": 0, "backed_up": True, "made_at": 0}
+    return Passkey(user_id=name, label="laptop", user_handle=b"handle", public_key=b"public", **made)
+
+
 def with_a_login(desk: Desk, name: str) -> Any:
-    """Something that asks whether it stands."""
+    """Something that asks whether it stands. The person has a passkey as well."""
     settings = databases.settings_of(None, desk.home.data_dir)
     grant_id, now = secrets.token_hex(8), int(time.time())
 
@@ -101,6 +110,7 @@ def with_a_login(desk: Desk, name: str) -> Any:
         times = {"auth_time": now, "used_at": now, "code_expires_at": now + CODE_S}
         described |= {"redirect_uri": "https://desk.example/back", "code_hash": grant_id, **times}
         await people.put_grant(Grant(grant_id=grant_id, user_id=name, **described))
+        await people.put_passkey(a_passkey(name))
 
     async def stands(store: PostgresStore) -> bool:
         found = await PostgresPeople(settings.environment, store.pool).grant(grant_id)
@@ -111,6 +121,62 @@ def with_a_login(desk: Desk, name: str) -> Any:
 
     on_store(settings, put)
     return lambda: on_store(settings, stands)
+
+
+def test_a_replacement_that_fails_half_way_leaves_every_way_in_that_there_was(
+    desk: Desk, name: str, tmp_path: Path
+) -> None:
+    assert added(desk, name, "a password that is long", tmp_path).code == 0
+    stands = with_a_login(desk, name)
+    before = ways_in(desk, name)
+    assert before[1] == ["laptop"]
+
+    with logins_that_cannot_be_ended(desk, name):
+        said = added(desk, name, "a second one that is long", tmp_path, "--replace")
+
+    assert said.code == 5
+    assert "second_factor" not in said.out
+    assert (ways_in(desk, name), stands()) == (before, True)
+    again = added(desk, name, "a second one that is long", tmp_path, "--replace")
+    assert again.code == 0, again.err
+    after = ways_in(desk, name)
+    assert (after[0] != before[0], after[1], stands()) == (True, [], False)
+
+
+def ways_in(desk: Desk, name: str) -> tuple[Person, list[str]]:
+    """The person, and the labels of their passkeys."""
+    settings = databases.settings_of(None, desk.home.data_dir)
+
+    async def ask(store: PostgresStore) -> tuple[Person, list[str]]:
+        people = PostgresPeople(settings.environment, store.pool)
+        (person,) = (one for one in (await store.load(0)).people if one.user_id == name)
+        return person, [one.label for one in await people.passkeys_of(name)]
+
+    return on_store(settings, ask)
+
+
+@contextmanager
+def logins_that_cannot_be_ended(desk: Desk, name: str) -> Iterator[None]:
+    """The database refuses this one person's, as it may any statement on any day."""
+    settings = databases.settings_of(None, desk.home.data_dir)
+    its = f"unwilling_{secrets.token_hex(4)}"
+
+    def execute(*statements: str) -> None:
+        async def ask(store: PostgresStore) -> None:
+            for statement in statements:
+                await store.pool.execute(statement)
+
+        on_store(settings, ask)
+
+    execute(
+        f"create function {its}() returns trigger language plpgsql as $$ begin raise 'not now'; end $$",
+        f"create trigger {its} before update on oauth_grant for each row when (old.user_id = '{name}') "
+        f"execute function {its}()",
+    )
+    try:
+        yield
+    finally:
+        execute(f"drop trigger {its} on oauth_grant", f"drop function {its}()")
 
 
 def test_another_password_and_factor_end_the_logins_there_were_unless_it_is_said_otherwise(

@@ -11,7 +11,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from ordergate.core.ids import Env
+from ordergate.core.ids import AccountId, Env
 from ordergate.journal.migrate import migrate
 from ordergate.security import postgres
 from ordergate.security.memory import MemoryStore
@@ -19,7 +19,7 @@ from ordergate.security.migrations import identity_migrations
 from ordergate.security.passkeys import OF_ONE_MAX, Passkey, PeopleStore, is_label
 from ordergate.security.people.memory import MemoryPeople
 from ordergate.security.people.postgres import PostgresPeople
-from tests.security.test_people_stores import ALICE, NOW
+from tests.security.test_people_stores import ALICE, GRANT, NOW
 
 KEY = Passkey(
     credential_id="Y3JlZGVudGlhbA",
@@ -72,6 +72,33 @@ async def test_a_passkey_is_put_once_and_never_for_somebody_else(people: PeopleS
     assert not await people.put_passkey(another(1, label="laptop"))
     assert not await people.put_passkey(another(1, user_id="nobody"))
     assert await people.put_passkey(another(1, user_id="bob", label="laptop"))
+    assert await people.passkeys_of("alice") == (KEY,)
+
+
+async def test_who_is_replaced_has_no_passkey_left_and_no_login_unless_it_is_kept(
+    people: PeopleStore,
+) -> None:
+    await people.put_person(BOB)
+    his = another(2, user_id="bob")
+    assert await people.put_passkey(his)
+    await people.put_grant(msgspec.structs.replace(GRANT, grant_id="g2", code_hash="h2", user_id="bob"))
+    await people.put_grant(GRANT)
+    for ends_logins in (False, True):
+        assert await people.put_passkey(KEY)
+        await people.replace_person(ALICE, ends_logins=ends_logins, now=NOW)
+        found = await people.grant("g1")
+        assert found is not None
+        assert (await people.passkeys_of("alice"), found.revoked) == ((), ends_logins)
+    left = await people.grant("g2")
+    assert left is not None
+    assert (await people.passkeys_of("bob"), left.revoked) == ((his,), False)
+
+
+async def test_a_person_who_cannot_be_replaces_nobody_and_nothing(people: PeopleStore) -> None:
+    assert await people.put_passkey(KEY)
+    nowhere = msgspec.structs.replace(ALICE, accounts=frozenset({AccountId("L-alpha")}))
+    with pytest.raises(ValueError, match="not accounts of the paper environment"):
+        await people.replace_person(nowhere, ends_logins=True, now=NOW)
     assert await people.passkeys_of("alice") == (KEY,)
 
 

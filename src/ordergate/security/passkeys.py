@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 import msgspec
 
-from ordergate.security.persons import GrantStore
+from ordergate.security.persons import GrantStore, Person
 from ordergate.security.resets import PasswordStore
 
 OF_ONE_MAX: Final = 10
@@ -70,6 +70,10 @@ class PasskeyStore(Protocol):
 
 class PeopleStore(GrantStore, PasskeyStore, PasswordStore, Protocol):
     """Whoever keeps people keeps what they log in with, too."""
+
+    async def replace_person(self, person: Person, *, ends_logins: bool, now: int) -> None:
+        """As `put_person`, with no passkey left, nor any live grant if that is said: all of it or nothing."""
+        ...
 
 
 def check_passkey(passkey: Passkey) -> None:

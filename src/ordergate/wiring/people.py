@@ -82,12 +82,10 @@ def add(
             raise CannotRegister(f"there is a person {user_id}: --replace gives them a new password")
         sealed, told = await _factor(settings, store, user_id) if second_factor else (None, None)
         people = PostgresPeople(settings.environment, store.pool)
-        # Whoever knew the password before may have made one, and would be let in by it for ever.
-        for passkey in await people.passkeys_of(user_id):
-            await people.drop_passkey(user_id, passkey.label)
-        await people.put_person(msgspec.structs.replace(person, totp=sealed))
-        if end_logins:
-            await people.end_logins(user_id, keep=0, now=int(time.time()))
+        # Whoever knew the password before may have made a passkey, and would be let in by it for ever. All of
+        # it or nothing: a factor is told only at the end, and who has another one by then logs in no more.
+        whole = msgspec.structs.replace(person, totp=sealed)
+        await people.replace_person(whole, ends_logins=end_logins, now=int(time.time()))
         return told
 
     return on_store(settings, put)

@@ -28,6 +28,12 @@ class MemoryPeople:
             self.resets.pop(person.user_id, None)
         self._store.people[person.user_id] = person
 
+    async def replace_person(self, person: Person, *, ends_logins: bool, now: int) -> None:
+        await self.put_person(person)
+        self.passkeys = {name: one for name, one in self.passkeys.items() if one.user_id != person.user_id}
+        if ends_logins:
+            await self.end_logins(person.user_id, keep=0, now=now)
+
     async def reseal_factor(self, user_id: str, before: bytes, after: bytes) -> bool:
         person = self._store.people.get(user_id)
         if person is None or person.totp != before:

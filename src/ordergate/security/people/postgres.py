@@ -30,6 +30,7 @@ _PASSKEY: Final = sql("load_passkey")
 _PASSKEYS_OF: Final = sql("load_passkeys_of")
 _USE_PASSKEY: Final = sql("use_passkey")
 _DROP_PASSKEY: Final = sql("drop_passkey")
+_DROP_PASSKEYS_OF: Final = sql("drop_passkeys_of")
 _PUT_RESET: Final = sql("put_reset")
 _RESET: Final = sql("load_reset")
 _CHANGE_PASSWORD: Final = sql("change_password")
@@ -45,9 +46,21 @@ class PostgresPeople:
         self._pool = pool
 
     async def put_person(self, person: Person) -> None:
+        await self._value(_PUT_PERSON, *self._columns(person))
+
+    async def replace_person(self, person: Person, *, ends_logins: bool, now: int) -> None:
+        env, user_id, columns = self._env.value, person.user_id, self._columns(person)
+        with told_as_unavailable():
+            async with self._pool.acquire(timeout=TIMEOUT_S) as connection, connection.transaction():
+                await connection.execute(_PUT_PERSON, env, *columns, timeout=TIMEOUT_S)
+                await connection.execute(_DROP_PASSKEYS_OF, env, user_id, timeout=TIMEOUT_S)
+                if ends_logins:
+                    await connection.execute(_END_LOGINS, env, user_id, 0, now, IDLE_S, timeout=TIMEOUT_S)
+
+    def _columns(self, person: Person) -> tuple[object, ...]:
+        """ValueError where no person of this environment looks like that."""
         check_person(self._env, person)
-        await self._value(
-            _PUT_PERSON,
+        return (
             person.user_id,
             person.tenant,
             person.password_hash,

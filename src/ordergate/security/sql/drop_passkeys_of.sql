@@ -1,0 +1,1 @@
+delete from passkey where env = $1 and user_id = $2
