@@ -167,6 +167,15 @@ def test_waiting_counts_no_message_and_leaving_counts_one() -> None:
     assert admit_release(place(terms(), 1), free) is None  # the window is full: a little later
 
 
+def test_an_order_of_no_known_value_keeps_what_waits_waiting_and_refuses_it_not_for_good() -> None:
+    """It is another order that nobody can value, as a market order from elsewhere: it fills, or ends."""
+    unpriced = working_order(terms(limit=None), 1, reference=None)
+    open_now = MarketHours(is_open=True)
+    beside = spoiled(view(limits(QUEUE), orders=[unpriced]), hours=open_now)
+    assert admit_release(place(terms()), beside) is None
+    assert isinstance(admit_release(place(terms()), spoiled(closed(), hours=open_now)), OrderAccepted)
+
+
 SIZES = st.lists(st.tuples(st.sampled_from(list(Side)), st.integers(1, 50)), min_size=1, max_size=8)
 
 

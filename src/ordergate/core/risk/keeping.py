@@ -28,6 +28,7 @@ NOT_YET: Final = frozenset(
         Reason.STALE_REFERENCE_PRICE,
         Reason.NO_FX_RATE,
         Reason.STALE_FX_RATE,
+        Reason.UNPRICED_EXPOSURE,
         Reason.NO_QUOTE,
         Reason.STALE_QUOTE,
         Reason.CROSSED_QUOTE,
