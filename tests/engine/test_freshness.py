@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
 from decimal import Decimal
 
+import pytest
+
 from ordergate.core.orders.terms import Side
+from ordergate.ports.broker import BrokerNews
 from tests.engine.settling import drift, natures, only_break, refused_controls, shown, working
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
 from tests.engine.test_reconciliation import elsewhere
@@ -119,6 +124,41 @@ async def test_a_stream_that_keeps_back_an_execution_is_deaf_and_is_connected_an
         await stage.until(lambda: natures(stage) == [])
         assert shown(stage, item.id)["rule"] == "stream-heard"
         assert stage.seat.freshness.stale_since is None
+
+
+async def test_a_deaf_stream_that_is_slow_to_close_is_never_taken_for_caught_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async with Stage() as stage:
+        news, said_goodbye = stage.broker.news, asyncio.Event()
+        said_goodbye.set()
+
+        async def lingering() -> AsyncIterator[BrokerNews]:
+            try:
+                async for one in news():
+                    yield one
+            finally:
+                await said_goodbye.wait()
+
+        monkeypatch.setattr(stage.broker, "news", lingering)
+        stage.seat.deaf.set()  # connected anew, by the line above
+        await pass_time(stage, 3)
+        said_goodbye.clear()
+        _, theirs = await working(stage, quantity=3)
+        runs = stage.seat.runs.count
+        await stage.until(lambda: stage.seat.runs.count >= runs + 3)
+        stage.broker.stream.copies = lambda report: 0
+        stage.exchange.fill(theirs, Decimal(1), Decimal(4700))
+        await stage.until(lambda: natures(stage) == ["stream"])
+        generation, runs = stage.seat.watch.generation, stage.seat.runs.count
+        stage.seat.suspect("a person asks")
+        await stage.until(lambda: stage.seat.runs.count > runs)
+        assert stage.seat.watch.generation == generation, "the deaf one is still being closed"
+        assert stage.seat.freshness.stale_since is not None
+        said_goodbye.set()
+        await stage.until(lambda: stage.seat.freshness.stale_since is None)
+        assert stage.seat.watch.generation > generation
+        await stage.until(lambda: natures(stage) == [])
 
 
 async def test_an_execution_that_the_stream_told_before_it_was_read_is_not_owed_by_it() -> None:

@@ -166,6 +166,15 @@ class Seat(msgspec.Struct):
         self.watch.went_down()
         self.became_stale(at, f"the broker's stream is down: {why}")
 
+    @property
+    def listening(self) -> int | None:
+        """The connection that tells what happens; None while none does, or one that keeps things back.
+
+        That one stays up until it has been closed, which may take longer than a whole reconciliation.
+        """
+        tells = self.stream_up and self.watch.generation > self.deaf_generation
+        return self.watch.generation if tells else None
+
     def became_stale(self, since: datetime, why: str) -> None:
         if self.freshness.stale_since is None:
             self.freshness = Freshness(since, why)

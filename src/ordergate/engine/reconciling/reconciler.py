@@ -81,7 +81,7 @@ class Reconciler:
     async def run(self, seat: Seat, tally: Tally) -> RunResult:
         """One whole reconciliation. Raises BrokerUnavailable or Fault; safe to repeat at any time."""
         await seat.lane.ready.wait()
-        listening = seat.watch.generation if seat.stream_up else None
+        listening = seat.listening
         self._matching.forget_settled(seat)
         if seat.lane.books.account is None:
             await self._sync.open(seat)
@@ -101,7 +101,7 @@ class Reconciler:
         await self._books(seat, picture, tally, listening)
         seat.sightings.end()
         seat.synced = True
-        if listening is not None and listening == seat.watch.generation and seat.stream_up:
+        if listening is not None and listening == seat.listening:
             seat.became_fresh()
         return RunResult.COMPLETED
 
@@ -229,9 +229,7 @@ class Reconciler:
             shown=frozenset(picture.shown),
             complete=frozenset(picture.complete),
             listed_all=True,
-            stream_heard=listening == seat.watch.generation and listening > seat.deaf_generation
-            if listening is not None
-            else False,
+            stream_heard=listening is not None and listening == seat.listening,
         )
         self._breaks.note(seat, tally.sure, seen, tally)
 
