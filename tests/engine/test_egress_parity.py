@@ -18,12 +18,14 @@ from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order, Replacement, as_replaced
 from ordergate.core.orders.terms import Side
 from ordergate.core.refusals import Refusal
+from ordergate.engine.accounts.lanes import Seat
 from ordergate.engine.wire.egress import Egress, Withheld
 from ordergate.journal.memory import MemoryJournal
 from ordergate.ports.broker import Acknowledged, Outcome, no_veto
 from ordergate.ports.journal import Stored
+from tests.engine.settling import natures
 from tests.engine.stage import ACCOUNT, ES, TRADER, Stage
-from tests.engine.test_egress import FLIPS
+from tests.engine.test_egress import FLIPS, change_terms
 
 _replace = msgspec.structs.replace
 
@@ -145,6 +147,29 @@ async def test_a_replacement_that_cannot_be_compared_is_refused_and_may_be_asked
         await _replaced(stage, order_id)
         await stage.until(lambda: "order_replaced" in stage.listener.kinds)
         assert stage.lane.books.order(order_id).terms.quantity == 2  # type: ignore[union-attr]  # it is held
+
+
+async def test_a_replacement_is_held_against_its_approval_also_where_the_lane_stops_just_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The break waits for the books to be folded anew: in those that are distrusted it would be lost."""
+    compares = Egress.replace
+
+    async def stopped_by_then(egress: Egress, seat: Seat, *what: Any) -> Outcome | Withheld:
+        outcome = await compares(egress, seat, *what)
+        seat.lane.stop(JournalUnavailable("the connection is gone"))
+        return outcome
+
+    async with Stage() as stage:
+        order_id = await stage.accepted()
+        await stage.until(lambda: stage.status(order_id) == "working")
+        stage.listener.on("replace_requested", lambda: change_terms(stage, order_id, strategy="another"))
+        monkeypatch.setattr(Egress, "replace", stopped_by_then)
+        await _replaced(stage, order_id)
+        await stage.until(lambda: "replace_rejected" in stage.listener.kinds)
+        assert natures(stage) == ["egress"]
+        assert {"break_opened", "alarm_raised"} <= {*stage.listener.kinds}
+        assert next(stage.exchange.orders()).terms.quantity == 1
 
 
 async def _replaced(stage: Stage, order_id: OrderId) -> None:

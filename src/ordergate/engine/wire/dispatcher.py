@@ -242,11 +242,11 @@ class Dispatcher:
         asked = order.replacement
         sending = Sending(self._clock, committed_at, e.Asked.REPLACE, asked.version)
         outcome = await self._send_replacement(seat, order, asked, sending)
+        await self._until_ready(seat)
         if isinstance(outcome, Withheld):
             if not outcome.overtaken:
                 break_parity(seat, order_id, outcome, self._alarms, self._clock)
             outcome = Unsent(OVERTAKEN if outcome.overtaken else EGRESS_PARITY)
-        await self._until_ready(seat)
         order = seat.lane.books.order(order_id)
         if order is None:
             return
