@@ -252,7 +252,19 @@ def test_sums_kept_equal_sums_counted_anew(happened: list[tuple[int, int, bool]]
         assert sums.week.realised == sum(one[1] for one in week)
 
 
-def test_what_is_older_than_a_week_and_a_day_is_forgotten() -> None:
+@pytest.mark.parametrize("ahead", [timedelta(days=9), timedelta(days=400)], ids=str)
+def test_a_clock_that_ran_ahead_for_a_day_has_nothing_that_was_lost_forgotten(ahead: timedelta) -> None:
+    log, quarter = ProfitLog(), timedelta(minutes=15)
+    log.book(NOW - 3 * HOUR, Decimal(-400), began=True)
+    for number in range(96):
+        log.book(NOW + ahead + number * quarter, Decimal(0), began=False)
+        log.of(RULE, NOW + ahead)
+    log.book(NOW, Decimal(-100), began=True)
+    made = log.of(RULE, NOW).day
+    assert (made.realised, made.trades) == (Decimal(-500), 2)
+
+
+def test_no_more_is_kept_than_what_a_week_and_a_day_have() -> None:
     log = ProfitLog()
     for quarter in range(QUARTERS_KEPT + 50):
         log.book(NOW + quarter * timedelta(minutes=15), Decimal(1), began=True)

@@ -19,6 +19,7 @@ from ordergate.core.risk.limit_parts import Span, TradingDay
 
 QUARTER_S: Final = 900
 QUARTERS_KEPT: Final = 8 * 24 * 4
+"""So many have a week and a day. They are counted and not dated: a clock that ran ahead forgets none."""
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -57,9 +58,9 @@ class ProfitLog:
     def book(self, at: datetime, realised: Decimal, *, began: bool) -> None:
         """An execution realised this much; `began` when it was its order's first."""
         quarter, trades = _quarter(at), 1 if began else 0
-        if quarter not in self._quarters:
-            self._forget(quarter)
         self._quarters[quarter] = self._quarters.get(quarter, Made()).plus(realised, trades)
+        if len(self._quarters) > QUARTERS_KEPT:
+            del self._quarters[min(self._quarters)]
         if (kept := self._sums) is not None:
             day = kept.day.plus(realised, trades) if at >= kept.span.begins else kept.day
             week = kept.week.plus(realised, trades) if at >= kept.week_begins else kept.week
@@ -104,10 +105,6 @@ class ProfitLog:
             if quarter >= first:
                 total = total.plus(made.realised, made.trades)
         return total
-
-    def _forget(self, now: int) -> None:
-        for quarter in [one for one in self._quarters if one <= now - QUARTERS_KEPT]:
-            del self._quarters[quarter]
 
 
 _MOMENT: Final = timedelta(microseconds=1)
