@@ -54,6 +54,12 @@ class Breakers:
                 self._catch_up(seat)
                 await self._half_open(seat)
 
+    def look_again(self, seat: Seat) -> None:
+        """A stop of the account was lifted, which may have hidden that there are too many."""
+        if seat.lane.ready.is_set():
+            self._judge_errors(seat, "while another stop stood")
+            self._judge_executions(seat, None)
+
     def _catch_up(self, seat: Seat) -> None:
         """Once for each time that the account was folded: it may have ended before it could trip."""
         account, epoch = seat.lane.account, seat.lane.epoch

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from ordergate.core.ids import Env, Symbol
 from ordergate.core.instruments import Instrument
-from ordergate.core.risk.trading_state import AnyControlEvent
+from ordergate.core.risk.trading_state import AnyControlEvent, KillReleased
 from ordergate.engine.accounts.lanes import Lanes, Seat
 from ordergate.engine.stopping.breakers import Breakers
 from ordergate.engine.stopping.dead_man import DeadMan
@@ -128,3 +128,5 @@ class Stops:
         """What every event of the control stream starts, whoever wrote it."""
         self.desk.follow(event)
         self.dead_man.follow(event)
+        if isinstance(event, KillReleased):
+            self._watches.look_again(event.place)

@@ -18,6 +18,7 @@ from ordergate.core.risk.tally import COUNTED_FOR, COUNTED_MAX
 from ordergate.core.risk.trading_state import (
     GATEWAY,
     Grade,
+    Kill,
     KillEngaged,
     Level,
     Place,
@@ -35,6 +36,11 @@ from ordergate.telemetry.metrics import Metrics
 log = logger("trips")
 
 CORRELATION: Final = "trip"
+
+WATCHED: Final = frozenset(
+    {Trip.STALE_MARKET_DATA, Trip.STREAM_STALE, Trip.CLOCK_OFFSET, Trip.CONFIG_MISMATCH}
+)
+"""What is looked at for as long as it lasts, and engaged anew when what stood before it is lifted."""
 
 
 class TripPolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -107,11 +113,12 @@ class Trips:
     ) -> None:
         """In force when this returns, unless a stop there does as much already. Harmless to repeat.
 
+        What happens once takes the place of what is watched: it has a pause, or a person, to wait for.
         `since` is when that happened which it is for: it is not engaged before, whatever the clock says.
         """
         standing = self._kill_switch.state.kills.get(place)
-        if standing is not None and standing.grade in (harder(standing.grade, grade), Grade.FLATTEN):
-            return  # the closing orders of a flatten are all that it lets pass: nothing harder is meant
+        if standing is not None and _does_as_much(standing, trip, grade):
+            return
         level, target = place
         self._metrics.tripped(trip)
         log.error("trip.engaged", trip=trip, level=level, target=target, why=reason, lift=trip.lift)
@@ -156,3 +163,10 @@ class Trips:
         answered = past and (past[-1].lifted_at is None or lock.at <= past[-1].lifted_at)
         if self.are_known and not answered:
             self.engage(place, Trip.LOSS_LIMIT, Grade.CANCEL_ALL, detail, since=lock.at)
+
+
+def _does_as_much(standing: Kill, trip: Trip, grade: Grade) -> bool:
+    if standing.grade is grade and standing.trip in WATCHED:
+        return trip in WATCHED
+    # The closing orders of a flatten are all that it lets pass: nothing harder is meant.
+    return standing.grade in (harder(standing.grade, grade), Grade.FLATTEN)

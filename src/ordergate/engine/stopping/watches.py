@@ -1,7 +1,8 @@
 """Watches over what trading rests on: prices, brokers' streams, the clock, and nodes that agree.
 
-Each looks at how things are now, and trips or lifts by that alone: nothing is remembered but what stands in
-the control stream. What cannot be measured is unknown, and what unknown means is a setting.
+Each looks at how things are now, and trips or lifts by that alone. What is wrong by the latest look is
+remembered, for another stop at the same place may hide it until that one is lifted; whatever else there is
+stands in the control stream. What cannot be measured is unknown, and what unknown means is a setting.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Final
 
 from ordergate.core.faults import Fault
-from ordergate.core.ids import Env, Symbol
+from ordergate.core.ids import AccountId, Env, Symbol
 from ordergate.core.money import ZERO
 from ordergate.core.risk.trading_state import Grade, Level, Place, Trip
 from ordergate.engine.accounts.lanes import Lanes
@@ -66,6 +67,8 @@ class Watches:
         self._nodes = nodes
         self._ourselves = ourselves
         self._due: dict[str, float] = {}
+        self._wrong: dict[tuple[Place, Trip], str] = {}
+        self._over: list[tuple[Place, Trip]] = []
         self._clock_known = True
         watched = nodes is not None and ourselves is not None and policy.nodes_every_s
         self.nodes_differ: str | None = UNASKED if watched else None
@@ -76,12 +79,26 @@ class Watches:
             await self.look()
 
     async def look(self) -> None:
+        """All is looked at before anything is lifted: after a start nothing is known to be wrong yet."""
         policy = self._policy
-        await self._breakers.look()
-        await self._look_at_streams()
-        await self._look_at_prices()
+        self._over.clear()
+        self._look_at_streams()
+        self._look_at_prices()
         await self._when_due("clock", policy.clock_every_s, self._look_at_clock)
         await self._when_due("nodes", policy.nodes_every_s, self._look_at_nodes)
+        await self._breakers.look()
+        for place, trip in self._over:
+            await self._trips.lift(place, trip, "it is over")
+
+    def look_again(self, place: Place) -> None:
+        """A stop was lifted there: what it may have hidden is in force before anything passes."""
+        for (where, trip), trouble in tuple(self._wrong.items()):
+            if where == place:
+                self._trips.engage(place, trip, Grade.REDUCE_ONLY, trouble)
+        level, target = place
+        seat = self._lanes.get(AccountId(target)) if level is Level.ACCOUNT else None
+        if seat is not None:
+            self._breakers.look_again(seat)
 
     async def _when_due(self, what: str, every_s: float, look: Callable[[], Awaitable[None]]) -> None:
         now = self._clock.monotonic()
@@ -89,7 +106,7 @@ class Watches:
             self._due[what] = now + every_s
             await look()
 
-    async def _look_at_streams(self) -> None:
+    def _look_at_streams(self) -> None:
         most = self._policy.stale_stream_s
         if not most:
             return
@@ -97,24 +114,28 @@ class Watches:
         for seat in self._lanes:
             since = seat.freshness.stale_since
             age = None if since is None else (now - since).total_seconds()
-            await self._judge(
+            self._judge(
                 (Level.ACCOUNT, seat.lane.account),
                 Trip.STREAM_STALE,
                 None if age is None or 0 <= age <= most else f"behind its broker: {seat.freshness.why}",
                 over=age is None,
             )
 
-    async def _look_at_prices(self) -> None:
+    def _look_at_prices(self) -> None:
         most = self._policy.stale_prices_s
         if not most:
             return
         now = self._clock.now()
-        for symbol in sorted(set(self._at_stake())):
+        symbols = set(self._at_stake())
+        for place, trip in tuple(self._wrong):
+            if trip is Trip.STALE_MARKET_DATA and place[1] not in symbols:
+                del self._wrong[place, trip]  # nothing is at stake any more
+        for symbol in sorted(symbols):
             reference = self._prices.reference(symbol)
             age = None if reference is None else abs((now - reference.at).total_seconds())
             stale = age is None or age > most
             what = "no price is known" if age is None else f"no price for {most:g} s"
-            await self._judge(
+            self._judge(
                 (Level.INSTRUMENT, symbol), Trip.STALE_MARKET_DATA, what if stale else None, over=not stale
             )
 
@@ -136,7 +157,7 @@ class Watches:
         self._clock_known = offset is not None
         if not policy.clock_stops:
             trouble = None
-        await self._judge((Level.ENVIRONMENT, self._env), Trip.CLOCK_OFFSET, trouble, over=trouble is None)
+        self._judge((Level.ENVIRONMENT, self._env), Trip.CLOCK_OFFSET, trouble, over=trouble is None)
 
     async def _look_at_nodes(self) -> None:
         if self._nodes is None or self._ourselves is None:
@@ -152,14 +173,16 @@ class Watches:
         others = [node for node in living if (node.build, node.config) != (us.build, us.config)]
         said = ", ".join(f"{node.name} runs {node.build} with {node.config[:12]}" for node in others)
         trouble = f"{said}; we run {us.build} with {us.config[:12]}" if others else None
-        await self._judge((Level.ENVIRONMENT, self._env), Trip.CONFIG_MISMATCH, trouble, over=trouble is None)
+        self._judge((Level.ENVIRONMENT, self._env), Trip.CONFIG_MISMATCH, trouble, over=trouble is None)
         self.nodes_differ = trouble
 
-    async def _judge(self, place: Place, trip: Trip, trouble: str | None, *, over: bool) -> None:
+    def _judge(self, place: Place, trip: Trip, trouble: str | None, *, over: bool) -> None:
         if trouble is not None:
+            self._wrong[place, trip] = trouble
             self._trips.engage(place, trip, Grade.REDUCE_ONLY, trouble)
         elif over:
-            await self._trips.lift(place, trip, "it is over")
+            self._wrong.pop((place, trip), None)
+            self._over.append((place, trip))
 
     def _at_stake(self) -> Iterator[Symbol]:
         """Symbols in which something is open or held, and those that are stopped for want of a price.
