@@ -54,3 +54,30 @@ async def test_a_profit_rests_on_while_the_stop_that_was_reached_may_not_be_plac
         await release(stage)
         await stage.until(lambda: has_ended(stage, group_id))
         assert stage.held(ES) == 0
+
+
+async def test_a_stop_loss_rests_on_until_a_full_window_of_messages_has_room_for_the_profit() -> None:
+    async with Stage(limits={"message_windows": [[3, 60]]}) as stage:
+        group_id = await placed(stage, bracket())
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+        await stage.accepted(limit="4700")  # the last for twenty seconds
+        move_market(stage, "4820")
+        for _ in range(40):
+            await stage.clock.move(0.25)
+            assert at_exchange(stage, Side.SELL) == [("stop", Decimal(4))]
+        assert group(stage, group_id).triggered is Role.TAKE_PROFIT
+        await stage.until(lambda: has_ended(stage, group_id), within_s=30)
+        assert stage.held(ES) == 0
+        assert "order_denied" not in stage.listener.kinds
+
+
+async def test_a_stop_loss_makes_room_for_the_profit_on_an_account_that_may_only_reduce() -> None:
+    """The guard itself is not counted beside what takes its place: together they would do more."""
+    async with Stage() as stage:
+        await placed(stage, bracket())
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("stop", Decimal(4))])
+        stage.broker.stream.cut("maintenance")
+        await passes(stage, 15)
+        stage.price(Decimal(4820))  # the market is not there yet at the exchange: it rests
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("limit", Decimal(4))], within_s=30)
+        assert stage.seat.freshness.stale_since is not None

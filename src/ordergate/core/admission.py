@@ -151,6 +151,12 @@ def admit_leg(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenie
     return _accepted(answer, view, command)
 
 
+def would_put_off(command: PlaceOrder, view: RiskView) -> bool:
+    """Whether risk refuses an order of a group now for what passes by itself. Asking counts nothing."""
+    answer = judge_leg(command, view)
+    return isinstance(answer, Denied) and not_yet(answer.failed)
+
+
 def admit_leg_resize(
     order: Order, asked: Replacement, command: ReplaceOrder, view: RiskView
 ) -> ReplaceRequested | ReplaceDenied:

@@ -17,7 +17,8 @@ MUTATIONS: Final = (
         p0=True,
         what="the wanted leg is placed beside the one that is there",
         file=_STEPS,
-        find="    if wrong and seen.may_place:\n        return recall_all(group, wrong, seen)\n"
+        find="    if wrong and seen.may_place:\n"
+        "        return recall_all(group, wrong, seen, _terms_of(group, leg, sums.need, seen))\n"
         "    standing = (*sums.live_in(leg.role), *wrong)",
         put="    standing = sums.live_in(leg.role)",
     ),

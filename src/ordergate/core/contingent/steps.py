@@ -66,9 +66,10 @@ class Release(msgspec.Struct, frozen=True):
 
 
 class Recall(msgspec.Struct, frozen=True):
-    """Ask for the order's cancel."""
+    """Ask for the order's cancel. `instead` is what is to guard or exit in its place, where something is."""
 
     order_id: OrderId
+    instead: Terms | None = None
 
 
 class Resize(msgspec.Struct, frozen=True):
@@ -205,14 +206,15 @@ def _wanted(group: Group, seen: Situation) -> Leg | None:
 def _exit(group: Group, sums: Tally, seen: Situation) -> tuple[Step, ...]:
     """Make what lives at the broker the wanted leg, for exactly what is left to exit.
 
-    While nothing may be placed, what rests there stays: it would leave what is held unguarded.
+    While nothing may be placed, what rests there stays: it would leave what is held unguarded. So it does
+    while risk would put off what takes its place, which is known where the steps are taken.
     """
     leg = _wanted(group, seen)
     if leg is None:
         return ()
     wrong = tuple(order for role, order in sums.live if role not in (leg.role, Role.ENTRY))
     if wrong and seen.may_place:
-        return recall_all(group, wrong, seen)
+        return recall_all(group, wrong, seen, _terms_of(group, leg, sums.need, seen))
     standing = (*sums.live_in(leg.role), *wrong)
     surplus = sum(map(worst_leaves, standing), ZERO) - sums.need
     if surplus > ZERO:
@@ -240,9 +242,12 @@ def _grow(
         return (Resize(last.id, last.terms.quantity + lacking),)
     if (unsettled := _unsettled(group, seen)) is not None:
         return (Wait(unsettled),)
+    return _release(group, leg.role, _terms_of(group, leg, lacking, seen), seen)
+
+
+def _terms_of(group: Group, leg: Leg, quantity: Decimal, seen: Situation) -> Terms:
     as_it_is = as_it_stands(group, leg, seen.orders)
-    terms = order_terms(group.terms, as_it_is, lacking, triggered=group.triggered is leg.role)
-    return _release(group, leg.role, terms, seen)
+    return order_terms(group.terms, as_it_is, quantity, triggered=group.triggered is leg.role)
 
 
 def _even_out(group: Group, overrun: Decimal, seen: Situation) -> tuple[Step, ...]:
@@ -263,7 +268,9 @@ def _release(group: Group, role: Role, terms: Terms, seen: Situation) -> tuple[S
     return (Release(role, group.next_order_id(role, terms.symbol), terms),)
 
 
-def recall_all(group: Group, orders: Sequence[Order], seen: Situation) -> tuple[Step, ...]:
+def recall_all(
+    group: Group, orders: Sequence[Order], seen: Situation, instead: Terms | None = None
+) -> tuple[Step, ...]:
     """Ask for cancels; again, after a pause, where the broker refused; not where one is under way."""
     steps: list[Step] = []
     for order in orders:
@@ -271,7 +278,7 @@ def recall_all(group: Group, orders: Sequence[Order], seen: Situation) -> tuple[
             continue
         before = group.recalled.get(order.id)
         if before is None or has_passed(before.at, pause(before.times), seen.now):
-            steps.append(Recall(order.id))
+            steps.append(Recall(order.id, instead))
         else:
             steps.append(Wait(before.at + pause(before.times)))
     return tuple(steps)

@@ -145,7 +145,7 @@ class Books:
 
     @contextmanager
     def without(self, order: Order) -> Iterator[None]:
-        """For as long as it lasts nothing is reserved for one that is kept, as if it had not come yet."""
+        """For as long as it lasts nothing is reserved for an open order, as if it had not come yet."""
         self._reserve(order, msgspec.structs.replace(order, status=Status.CANCELED))
         self.profit.untraded.discard(order.id)
         try:

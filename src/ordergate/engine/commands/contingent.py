@@ -231,8 +231,8 @@ class Contingent:
         match step:
             case steps.Release():
                 events = release(self._judging, seat, group, step, now)
-            case steps.Recall(order_id=order_id):
-                events = self._recall(seat, group, order_id, now)
+            case steps.Recall():
+                events = self._recall(seat, group, step, now)
             case steps.Resize():
                 events = self._resize(seat, group, step)
             case steps.Trigger(role=role, price=price):
@@ -292,16 +292,19 @@ class Contingent:
             return
 
     def _recall(
-        self, seat: Seat, group: Group, order_id: OrderId, now: datetime
+        self, seat: Seat, group: Group, step: steps.Recall, now: datetime
     ) -> Sequence[e.AnyOrderEvent | g.AnyGroupEvent]:
-        order = seat.lane.books.order(order_id)
+        """Not while risk would put off what is to take its place: it guards what is held until then."""
+        order = seat.lane.books.order(step.order_id)
         if order is None:
             return ()
-        asked = decide_cancel(order, CancelOrder(order_id=order_id, actor=group.id, asked_at=now))
+        asked = decide_cancel(order, CancelOrder(order_id=order.id, actor=group.id, asked_at=now))
         if isinstance(asked, Refusal):
             return ()
+        if step.instead is not None and self._judging.puts_off(seat, order, step.instead, actor=group.actor):
+            return ()
         seat.buckets.cancel_sent(now)
-        told = g.LegRecalled(account=seat.lane.account, at=now, group_id=group.id, order_id=order_id)
+        told = g.LegRecalled(account=seat.lane.account, at=now, group_id=group.id, order_id=order.id)
         return [told, asked]
 
     def _resize(self, seat: Seat, group: Group, step: steps.Resize) -> Sequence[e.AnyOrderEvent]:

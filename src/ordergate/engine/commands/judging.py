@@ -174,6 +174,13 @@ class Judging:
         command = PlaceOrder(order_id=order_id, terms=terms, actor=actor, asked_at=view.now)
         return admission.admit_leg(command, view)
 
+    def puts_off(self, seat: Seat, order: Order, instead: Terms, *, actor: str) -> bool:
+        """Whether risk would keep an order of a group waiting that is to take the place of this one."""
+        command = PlaceOrder(order_id=order.id, terms=instead, actor=actor, asked_at=self._clock.now())
+        with seat.lane.books.without(order):
+            view = self.view(seat, instead.symbol, user=actor, strategy=instead.strategy)
+            return admission.would_put_off(command, view)
+
     def resize_leg(
         self, seat: Seat, order_id: OrderId, quantity: Decimal, *, actor: str
     ) -> ReplaceRequested | ReplaceDenied | Refusal:
