@@ -1,5 +1,6 @@
 """What every test may ask for: the recorded data's folder, and a dose."""
 
+import gc
 import signal
 from pathlib import Path
 from typing import Final
@@ -53,6 +54,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         return
     items[:], needy = split_by_need(items)
     config.stash[NOT_RUN] = len(needy)
+
+
+def pytest_collection_finish() -> None:
+    """Ten thousand tests are there until the end: to look through them for garbage takes a third of a run."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -49,12 +49,12 @@ async def test_folding_on_from_any_snapshot_is_folding_everything(
 
 
 def test_every_kind_of_event_is_in_the_pasts() -> None:
-    found = Counter(type(event) for seed in range(40) for event in past(Random(seed), LENGTH))
+    found = Counter(type(event) for seed in range(SEEDS) for event in past(Random(seed), LENGTH))
     assert not [kind.__name__ for kind in KINDS if not found[kind]]
 
 
 def test_a_picture_is_read_as_it_was_written() -> None:
-    for seed in range(20):
+    for seed in range(SEEDS):
         books = Books(LISTED)
         for event in past(Random(seed), LENGTH):
             books.fold(event)

@@ -22,7 +22,7 @@ from ordergate.simulation.plan import draw
 from ordergate.simulation.town import run
 from ordergate.telemetry import log
 log.configure("critical")
-print([run(draw(seed)).digest for seed in range(1, 21)])
+print([run(draw(seed)).digest for seed in range(1, 9)])
 """
 
 

@@ -17,7 +17,7 @@ from ordergate.simulation.plan import draw
 from ordergate.simulation.town import run
 from tests.dose import LONG, dose
 
-SEEDS = dose(120, 20_000)
+SEEDS = dose(60, 20_000)
 HITS_MIN = 50 if LONG else 1  # in the usual dose; a build then runs `make sim`, which asks for 50
 _PAGE = Path(__file__).parents[2] / "docs" / "simulation.md"
 
