@@ -75,6 +75,10 @@ async def test_what_an_owner_lets_go_as_it_wakes_is_there_once_and_found_by_the_
             await until_says(old, "FenceHeld")
             await at.it.until_ready()
             assert not await old.is_ready()
+            await until_says(old, "duty.rests")
+            by_the_old = checkpoints(old)
+            await until_signed(at.it, 2)
+            assert checkpoints(old) == by_the_old, "its successor signs alone"
 
 
 @asynccontextmanager
@@ -158,4 +162,15 @@ async def until_stopped(it: Floor) -> None:
 async def until_says(it: Floor, words: str) -> None:
     async with asyncio.timeout(WAIT_S_MAX):
         while words not in it.log("gateway", 1_000_000):
+            await PACE.sleep(0.05)
+
+
+def checkpoints(it: Floor) -> int:
+    return it.log("gateway", 1_000_000).count('"audit.checkpoint"')
+
+
+async def until_signed(it: Floor, more: int) -> None:
+    enough = checkpoints(it) + more
+    async with asyncio.timeout(WAIT_S_MAX):
+        while checkpoints(it) < enough:
             await PACE.sleep(0.05)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -252,6 +252,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
         self.connected.set()
         self.unproved: str | None = None
         self.registered: dict[str, Registered] = {}
+        self.duties: dict[str, Callable[[], Awaitable[None]]] = {}
         self._keys = count()
         self._pace = Pace(questions_max=questions_max)
         self._others = others
@@ -297,6 +298,7 @@ class Stage(AbstractAsyncContextManager["Stage"]):
             audit=lambda: self.unproved,
             hours=self.hours,
             strategies=self.registered.get,
+            duties=self.duties,
         )
         served = [Served(self.account, self.broker, self._limits, self._expected, login="paper-login")]
         for other in self._others:

@@ -211,11 +211,14 @@ async def test_a_gateway_that_lost_its_wire_must_not_write_beside_the_one_that_c
         with pytest.raises(JournalUnavailable):
             await asyncio.wait_for(first.append(old.place(1)), timeout=20)
         await asyncio.wait_for(refused_by_the_fence(first), timeout=20)
+        assert (first.displaced, second.displaced) == (True, False)
         await second.append(new.place(2))
         with pytest.raises(JournalUnavailable):
             await asyncio.wait_for(first.append(old.place(3)), timeout=20)
         assert [one.event for one in await read(second)] == [opened(ALICE), accepted(ALICE, 2)]
         await second.close()
+        await asyncio.wait_for(let_in(first), timeout=20)
+        assert not first.displaced
 
 
 async def test_who_finds_its_account_taken_and_the_taker_gone_lets_a_third_write_by_closing(
@@ -253,6 +256,16 @@ async def refused_by_the_fence(journal: PostgresJournal[Paper]) -> None:
         except JournalUnavailable:
             continue
         pytest.fail("two gateways own the account")
+
+
+async def let_in(journal: PostgresJournal[Paper]) -> None:
+    """Wait until whoever wrote instead is gone, and the account can be taken again."""
+    while True:
+        try:
+            await journal.take(ALICE)
+        except JournalUnavailable:
+            continue
+        return
 
 
 async def test_closing_while_the_server_is_away_ends_in_time_and_tells_who_waits(

@@ -48,7 +48,7 @@ class Alerting:
         self._chance = chance
         self._gone: set[str] = set()
 
-    def parts(self, targets: Sequence[Target]) -> dict[str, Callable[[], Awaitable[None]]]:
+    def duties(self, targets: Sequence[Target]) -> dict[str, Callable[[], Awaitable[None]]]:
         """What the node keeps running: one for each endpoint."""
         return {f"alerts-{one.name}": self._following(one) for one in targets}
 

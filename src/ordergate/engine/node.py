@@ -33,6 +33,7 @@ from ordergate.engine.commands.judging import Judging
 from ordergate.engine.commands.key_guard import KeyGuard
 from ordergate.engine.commands.resolving import Resolving
 from ordergate.engine.commands.session_queue import SessionQueue
+from ordergate.engine.duties import Duties
 from ordergate.engine.limits.recalling import recall
 from ordergate.engine.limits.room import desk_for
 from ordergate.engine.reconciling.account_sync import AccountSync
@@ -83,6 +84,7 @@ class Node:
         self._supervisor = Supervisor(world.clock)
         self._started_at = world.clock.now()
         self._gave_way = False
+        self._duties = Duties(lambda: not (self._gave_way or world.journal.displaced), world.clock)
         alarms, quarantine = Alarms(world.clock, world.metrics), Quarantine(world.clock)
         self._dispatcher = Dispatcher(
             self.lanes,
@@ -247,6 +249,8 @@ class Node:
         self._supervisor.keep("snapshots", self.snapshots.watch)
         for name, part in self._world.parts.items():
             self._supervisor.keep(name, part)
+        for name, duty in self._world.duties.items():
+            self._supervisor.keep(name, self._duties.kept(name, duty))
 
     async def stop(self) -> None:
         """Stop asking and listening; what is durable is carried on at the next start."""

@@ -53,7 +53,8 @@ class World(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     """Everything outside the engine, as the ports promise it: all of one environment.
 
     `rules` names the code and the instruments that events are folded by; snapshots of others are not used.
-    `audit` says why records cannot be proved now, or None. `parts` are run for as long as the node is.
+    `audit` says why records cannot be proved now, or None. `parts` are run for as long as the node is,
+    `duties` only while no other process is known to write the database.
     `strategies` are those that a tenant has registered.
     """
 
@@ -76,6 +77,7 @@ class World(msgspec.Struct, Generic[E], frozen=True, kw_only=True):
     audit: Callable[[], str | None] = lambda: None
     strategies: Callable[[str], Registered | None] = lambda _: None
     parts: Mapping[str, Callable[[], Awaitable[None]]] = {}
+    duties: Mapping[str, Callable[[], Awaitable[None]]] = {}
 
 
 AnyServed: TypeAlias = Served[Paper] | Served[Live]

@@ -42,6 +42,7 @@ class MemoryJournal(Generic[E]):
         self._waiting: deque[_Append] = deque()  # bounded by append
         self._held = False
         self.unreadable = False
+        self.displaced = False
         self._wake: asyncio.Handle | None = None
 
     @property

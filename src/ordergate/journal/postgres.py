@@ -90,6 +90,10 @@ class PostgresJournal(Generic[E]):
     def room(self) -> int:
         return self._writer.room
 
+    @property
+    def displaced(self) -> bool:
+        return self._writer.displaced
+
     async def take(self, account: AccountId) -> Taken:
         return await self._writer.take(account)
 

@@ -29,6 +29,7 @@ from ordergate.journal.session import (
     TRY_AGAIN,
     UNIQUE_VIOLATION,
     Backend,
+    FenceHeld,
     Lost,
     Refused,
     Session,
@@ -103,6 +104,7 @@ class Writer:
         self._backoff_s = 0.0
         self._lost_at: float | None = None
         self._fault: Exception | None = None
+        self.displaced = False
 
     @property
     def connected(self) -> bool:
@@ -347,6 +349,7 @@ class Writer:
         try:
             self._begin(await self._open(self._previous))
         except JournalUnavailable as fault:
+            self.displaced = self.displaced or isinstance(fault, FenceHeld)
             if self._is_out_of_patience():
                 self._abandon(fault)
             await self._wait()
@@ -371,7 +374,7 @@ class Writer:
         self._backoff_s = 0.0
 
     def _begin(self, session: Session) -> None:
-        self._session, self._previous = session, session.backend
+        self._session, self._previous, self.displaced = session, session.backend, False
         if not self._doubt:
             self._settled()
         session.on_end(self._wake.set)

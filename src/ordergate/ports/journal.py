@@ -170,6 +170,11 @@ class Journal(Protocol):
         """How many units more it would take now."""
         ...
 
+    @property
+    def displaced(self) -> bool:
+        """Whether another process was found to write instead, and this one could not since."""
+        ...
+
     def read(self, account: AccountId, *, after: int, upto: int | None = None) -> AsyncIterator[Stored]:
         """The account's events after a sequence number, in order, verified link by link."""
         ...

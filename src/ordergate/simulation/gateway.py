@@ -248,7 +248,7 @@ class Gateway:
             metrics=Metrics(),
             instruments=self._instruments,
             hours=hours_in(self._ground.plan.setting),
-            parts={"audit": self._checkpointer.run},
+            duties={"audit": self._checkpointer.run},
         )
         served = [
             Served(one.account, self._broker(one), self._limits, "paper:PAPER-1", login=LOGIN, tenant=TENANT)

@@ -185,13 +185,15 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
         strategies=identity.directory.strategies,
         parts={
             "access": access.keep,
-            "audit": checkpointer.run,
-            "audit-past": checkpointer.watch_past,
-            "identity-changes": lambda: record.follow(changes),
             "credentials": lambda: credentials.run(brokerages),
             "secret-ages": SecretAges(settings, keys, office.store, changes, metrics, clock=clock).run,
             **({"hooks": hooks.run} if settings.hooks else {}),
-            **watched.parts,
+        },
+        duties={
+            "audit": checkpointer.run,
+            "audit-past": checkpointer.watch_past,
+            "identity-changes": lambda: record.follow(changes),
+            **watched.duties,
         },
     )
     node = Node(

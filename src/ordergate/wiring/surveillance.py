@@ -30,11 +30,11 @@ BOTH: Final = 2
 
 
 class Surveillance(msgspec.Struct, frozen=True):
-    """`audience` hears everything, `drop_copy` shows it; `parts` are what the node keeps running."""
+    """`audience` hears everything, `drop_copy` shows it; `duties` are what the node keeps running."""
 
     audience: Watching
     drop_copy: DropCopy
-    parts: dict[str, Callable[[], Awaitable[None]]]
+    duties: dict[str, Callable[[], Awaitable[None]]]
 
 
 async def surveillance(
@@ -69,9 +69,9 @@ async def surveillance(
         retention=retention_of(settings),
     )
     alerting = Alerting(store, poster.post, clock, chance)
-    parts = {"surveillance": watching.run, "surveillance-house": watching.keep_house}
+    duties = {"surveillance": watching.run, "surveillance-house": watching.keep_house}
     drop_copy = DropCopy(fenced.copies(store.last_number), settings.environment, settings.accounts)
-    return Surveillance(watching, drop_copy, {**parts, **alerting.parts(targets)})
+    return Surveillance(watching, drop_copy, {**duties, **alerting.duties(targets)})
 
 
 def lacking(settings: Settings) -> str | None:
