@@ -77,6 +77,34 @@ async def test_records_are_signed_for_after_five_seconds(log: Log) -> None:
     assert log.made.trouble is None
 
 
+async def test_at_the_end_what_waits_is_signed_for_at_once_and_what_does_not_wait_is_not_signed_twice(
+    log: Log,
+) -> None:
+    await log.author.write(3)
+    await log.made.sign_off()
+    assert (log.made.size, len(log.sink.published)) == (5, 1)
+    await log.made.sign_off()
+    assert (log.made.size, len(log.sink.published)) == (5, 1)
+
+
+async def test_at_the_end_one_goes_on_from_what_was_kept_and_not_noted(log: Log) -> None:
+    """Stopped between the two, as every part of a gateway may be."""
+    await log.author.write(3)
+    other = checkpointer(log.log, log.sink, log.clock)
+    await other._begin()
+    await other.sign_off()
+    await log.author.write(2)
+    await log.made.sign_off()
+    assert log.made.size == 7
+
+
+async def test_what_contradicts_is_not_signed_for_at_the_end_either(log: Log) -> None:
+    await log.author.write(3)
+    log.made._contradicted = "the past is another"
+    await log.made.sign_off()
+    assert log.sink.published == []
+
+
 async def test_where_another_has_signed_further_its_head_is_gone_on_from(log: Log) -> None:
     other = checkpointer(log.log, log.sink, log.clock)
     await other._begin()

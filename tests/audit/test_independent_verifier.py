@@ -15,7 +15,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -24,23 +23,21 @@ from ordergate.audit.folder import EVERY, NEWEST, FolderSink
 from ordergate.core.ids import Env
 from ordergate.journal.audit_log import PostgresAuditLog
 from ordergate.journal.migrate import migrate
-from ordergate.journal.postgres import PostgresJournal
 from ordergate.journal.views import PostgresViews
 from ordergate.security.keys import notes as note_keys
 from ordergate.security.keys.local import open_keys
 from ordergate.security.migrations import identity_migrations
 from ordergate.security.postgres import connected
 from ordergate.wiring import proofs
-from ordergate.wiring.settings import Settings, parse
-from tests.audit.logs import Author, HandClock, checkpointer
+from ordergate.wiring.settings import Settings
+from tests.audit.kept import PIECES, WRITTEN, lose_the_newest, write_log
+from tests.audit.logs import ORIGIN, HandClock, checkpointer
 from tests.dose import dose
 from tests.journal.making import ALICE
 from tests.keeping import keep
 from verifier import ordergate_verifier as verifier
 
 VERIFIER: Final = Path(verifier.__file__)
-ORIGIN: Final = "ordergate.test/paper"
-PIECES: Final = (9, 14, 5, 12)
 
 
 class Export:
@@ -57,36 +54,6 @@ class Export:
 
     def verify(self, records: list[str], kept: list[str], trusted: list[str]) -> tuple[int, int]:
         return verifier.verify_log(records, kept, self.key, trusted, 0)
-
-
-@pytest.fixture
-def settings(database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    monkeypatch.setenv("AUDIT_TEST_DATABASE", database)
-    plain = {
-        "environment": "paper",
-        "data_dir": str(tmp_path / "data"),
-        "database_url": {"environment": "AUDIT_TEST_DATABASE"},
-        "instruments": [],
-        "brokers": {},
-        "accounts": {},
-        "audit": {"origin": ORIGIN},
-    }
-    return parse(plain, "test")
-
-
-async def write_log(settings: Settings, database: str) -> None:
-    """A few accounts' events, signed for in pieces."""
-    journal = await PostgresJournal.connect(database, Env.PAPER)
-    log = await PostgresAuditLog.connect(database)
-    keys = note_keys.KeptNoteKeys(open_keys(settings.data_dir / "keys", Env.PAPER, lambda: 0))
-    made = checkpointer(log, FolderSink(settings.data_dir / "audit"), HandClock(), keys=await keys.made())
-    await made._begin()
-    author = Author(journal)
-    for count in PIECES:
-        await author.write(count)
-        await made.checkpoint(await log.heads())
-    await log.close()
-    await journal.close()
 
 
 @pytest.fixture
@@ -309,25 +276,13 @@ async def test_the_log_is_proven_to_have_only_grown(export: Export, settings: Se
 
 async def test_our_own_verification_agrees(settings: Settings, database: str) -> None:
     await write_log(settings, database)
-    found = await asyncio.to_thread(proofs.verify, settings, lambda _: None)
+    found = await asyncio.to_thread(proofs.verify, settings, lambda _: None, WRITTEN)
     assert (found.records, found.signed, found.checkpoints, found.problems) == (42, 42, 4, ())
     every = settings.data_dir / "audit" / EVERY
     told = every.read_text(encoding="utf-8")
     every.write_text(told.replace("\\n42\\n", "\\n43\\n"), encoding="utf-8")
-    found = await asyncio.to_thread(proofs.verify, settings, lambda _: None)
+    found = await asyncio.to_thread(proofs.verify, settings, lambda _: None, WRITTEN)
     assert any("not signed by the key" in one for one in found.problems)
-
-
-async def lose_the_newest(database: str) -> None:
-    """As a backup from before the last checkpoint would."""
-    connection = await asyncpg.connect(database)
-    for table in ("audit_checkpoint", "audit_range"):
-        await connection.execute(f"alter table {table} disable trigger user")
-    signed = await connection.fetchval("select max(size) from audit_checkpoint")
-    await connection.execute("delete from audit_checkpoint where size = $1", signed)
-    before = await connection.fetchval("select max(size) from audit_checkpoint")
-    await connection.execute("delete from audit_range where first_index >= $1", before)
-    await connection.close()
 
 
 async def test_after_a_restore_a_person_lets_the_log_go_on_and_that_is_recorded(
@@ -400,7 +355,7 @@ async def test_a_published_line_that_cannot_be_read_is_said_in_a_sentence(
     every = settings.data_dir / "audit" / EVERY
     first, second, *others = every.read_bytes().splitlines(keepends=True)
     every.write_bytes(b"".join((first, second[:40], second, *others)))
-    (problem,) = (await asyncio.to_thread(proofs.verify, settings, lambda _: None)).problems
+    (problem,) = (await asyncio.to_thread(proofs.verify, settings, lambda _: None, WRITTEN)).problems
     assert problem.startswith(f"line 2 of {every} cannot be read")
 
 

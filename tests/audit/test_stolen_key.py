@@ -15,6 +15,7 @@ from ordergate.journal.audit_log import PostgresAuditLog
 from ordergate.journal.postgres import PostgresJournal
 from ordergate.wiring import proofs
 from ordergate.wiring.witnessing import WitnessKey
+from tests.audit.kept import PIECES
 from tests.audit.logs import (
     KEY,
     ORIGIN,
@@ -25,7 +26,7 @@ from tests.audit.logs import (
     MemorySink,
     checkpointer,
 )
-from tests.audit.test_independent_verifier import MUTATIONS, PIECES, _fork, _size
+from tests.audit.test_independent_verifier import MUTATIONS, _fork, _size
 from tests.dose import dose
 from verifier import ordergate_verifier as verifier
 

@@ -100,6 +100,13 @@ def test_a_stopped_gateway_is_checked_as_well_and_its_database_stopped_again(sto
     assert stopped.leftovers() == []
 
 
+def test_a_gateway_that_was_stopped_has_signed_for_everything_that_it_wrote(stopped: House) -> None:
+    """Or its last records could not be told from some whose checkpoints were cut off."""
+    said = ordergate("audit", "verify", "--json", "--data-dir", str(stopped.data_dir))
+    assert (said.code, said.json["problems"]) == (0, [])
+    assert said.json["signed"] == said.json["records"] > 0
+
+
 def test_replay_finds_every_kind_of_changed_row(stopped: House) -> None:
     for statement, back, words in (
         (

@@ -31,7 +31,8 @@ A_DAY_S: Final = 86_400.0
 class Pace(msgspec.Struct, frozen=True, kw_only=True):
     """A head is signed after `every_s` or `records`, whichever comes first, looked at every `look_s`.
 
-    Without a whole look for `patience_s` the audit counts as unavailable.
+    Without a whole look for `patience_s` the audit counts as unavailable: while all is well no record is
+    older than both together and under no head.
     """
 
     look_s: float = 1.0
@@ -41,6 +42,10 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     publish_s_max: float = 5.0
     keys_s: float = 10.0  # how often to ask whether there is a newer key
     seals_at_once: int = 500  # others have a turn after about a millisecond
+
+    @property
+    def unsigned_s_max(self) -> float:
+        return self.every_s + self.patience_s
 
 
 class Contradiction(Fault):
@@ -121,7 +126,13 @@ class Checkpointer:
                 await self._compare_past(head)
             await self._clock.sleep(A_DAY_S)
 
-    async def look(self) -> None:
+    async def sign_off(self) -> None:
+        """Sign for everything at once, as nothing comes after it. Raises Fault and OSError."""
+        if self._contradicted is None:
+            await self._begin()
+            await self.look(at_once=True)
+
+    async def look(self, *, at_once: bool = False) -> None:
         """One look: sign a new head if it is due. Raises Fault and OSError."""
         heads = await self._log.heads()
         for account, taken in self._taken.items():
@@ -136,7 +147,8 @@ class Checkpointer:
         else:
             self._since = now if self._since is None else self._since
             if (
-                pending >= self._pace.records
+                at_once
+                or pending >= self._pace.records
                 or now - self._since >= self._pace.every_s
                 or self._successor is not None
             ):

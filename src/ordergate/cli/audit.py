@@ -33,7 +33,7 @@ def verify(config: ConfigFile = None, data_dir: DataDir = DATA_DIR, as_json: AsJ
     with waiting("opening the journal"):
         total = proofs.size(settings)
     with progress("records", total) as ticks:
-        found = proofs.verify(settings, ticks.advance)
+        found = proofs.verify(settings, ticks.advance, datetime.now(UTC))
     if as_json:
         to_programs({"clean": not found.problems, **msgspec.to_builtins(found)})
     else:

@@ -5,9 +5,11 @@ And writes down what the process is: started with which limits, and which powerf
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -29,6 +31,8 @@ from ordergate.wiring.settings import Settings
 from ordergate.wiring.system import SystemClock
 
 log = logger("audit")
+
+SIGN_OFF_S_MAX: Final = 5.0
 
 
 def folder_of(settings: Settings) -> Path:
@@ -53,9 +57,13 @@ async def checkpointer(
 
 
 async def begin(
-    settings: Settings, record: PrivilegedRecord, clock: SystemClock, stack: AsyncExitStack
+    settings: Settings,
+    record: PrivilegedRecord,
+    signing: Checkpointer,
+    clock: SystemClock,
+    stack: AsyncExitStack,
 ) -> None:
-    """The process is in the record before it serves. Raises Fault."""
+    """The process is in the record before it serves, and its end is signed for. Raises Fault."""
     whole = msgspec.json.encode(settings, enc_hook=str)
     started = GatewayStarted(
         at=clock.now(),
@@ -66,7 +74,7 @@ async def begin(
         limits={account: config_hash(its.parsed_limits()) for account, its in settings.accounts.items()},
     )
     await record.record(started, "start")
-    stack.push_async_callback(_end, record, clock)
+    stack.push_async_callback(_end, record, signing, clock)
 
 
 async def note_token(record: PrivilegedRecord, clock: SystemClock, principal: Principal) -> None:
@@ -88,8 +96,15 @@ async def note_signed(record: PrivilegedRecord, clock: SystemClock, held: Held, 
     await record.record(RequestSigned(at=clock.now(), **msgspec.structs.asdict(held)), correlation)
 
 
-async def _end(record: PrivilegedRecord, clock: SystemClock) -> None:
+async def _end(record: PrivilegedRecord, signing: Checkpointer, clock: SystemClock) -> None:
+    """Whoever could not write that it ended may not be the one who signs."""
     try:
         await record.record(GatewayStopped(at=clock.now(), version=ordergate.__version__), "stop")
     except Fault as fault:
         log.warning("privileged.unrecorded", kind="gateway_stopped", why=str(fault))
+        return
+    try:
+        async with asyncio.timeout(SIGN_OFF_S_MAX):
+            await signing.sign_off()
+    except (Fault, OSError) as fault:
+        log.warning("audit.unsigned_at_end", why=f"{type(fault).__name__}: {fault}")

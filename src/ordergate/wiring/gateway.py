@@ -153,7 +153,7 @@ async def _build(env: E, settings: Settings, bounds: Bounds, stack: AsyncExitSta
     )
     identity, changes = await _identity(settings, dsn, keys, record, clock=clock, stack=stack)
     checkpointer = await auditing.checkpointer(settings, dsn, keys, clock, stack)
-    await auditing.begin(settings, record, clock, stack)
+    await auditing.begin(settings, record, checkpointer, clock, stack)
     access = AccessDesk(
         env,
         identity.directory,

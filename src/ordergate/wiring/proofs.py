@@ -17,6 +17,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from ordergate.audit import notes
+from ordergate.audit.checkpointer import Pace
 from ordergate.audit.folder import EVERY, NEWEST
 from ordergate.audit.keychain import KeyChain, NotOurs
 from ordergate.audit.notes import Checkpoint
@@ -105,9 +106,14 @@ def size(settings: Settings) -> int:
     return _on(settings, ask)
 
 
-def verify(settings: Settings, told: Told) -> Found:
-    """Every seal, every signed head, and what was published of them. Raises CannotStart."""
+def verify(settings: Settings, told: Told, now: datetime) -> Found:
+    """Every seal, every signed head, what was published of them, and whether one is missing at the end.
+
+    `now` is from before anything is read: what is signed meanwhile is not held against anybody. Raises
+    CannotStart.
+    """
     keys = keys_of(settings)
+    tail = _Tail()
 
     async def ask(log: PostgresAuditLog) -> Found:
         problems: list[str] = []
@@ -116,21 +122,46 @@ def verify(settings: Settings, told: Told) -> Found:
         for kept in (heads, _published(settings, problems)):
             for checkpoint in _opened(kept, keys, problems):
                 wanted.setdefault(checkpoint.size, set()).add(checkpoint.root)
-        tree = Frontier()
-        problems += await _walk(log, tree, wanted, told)
-        signed = max(wanted, default=0)
+        tree, signed = Frontier(), max(wanted, default=0)
+        problems += await _walk(log, tree, wanted, told, tail)
         if signed > tree.size:
             problems.append(f"{signed} records were signed for, and there are {tree.size}")
+        elif (late := tail.late(now, settings.audit.every_s)) is not None:
+            problems.append(late)
         return Found(records=tree.size, signed=signed, checkpoints=len(heads), problems=tuple(problems))
 
     return _on(settings, ask)
 
 
+class _Tail:
+    """The records that no head is of, and when the oldest of them happened."""
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._oldest: datetime | None = None
+
+    def add(self, record: Record) -> None:
+        self._count += 1
+        self._oldest = record.at if self._oldest is None else min(self._oldest, record.at)
+
+    def late(self, now: datetime, every_s: float) -> str | None:
+        """Why one of them should have been signed for by now, if so."""
+        within = Pace(every_s=every_s).unsigned_s_max
+        if self._oldest is None or now - self._oldest <= timedelta(seconds=within):
+            return None
+        return (
+            f"{self._count} records are under no signed checkpoint, the oldest of"
+            f" {self._oldest:%Y-%m-%d %H:%M:%S} UTC, and a gateway signs within {within:g} s:"
+            " checkpoints were cut off, or no gateway was there to sign since"
+        )
+
+
 async def _walk(
-    log: PostgresAuditLog, tree: Frontier, wanted: dict[int, set[bytes]], told: Told
+    log: PostgresAuditLog, tree: Frontier, wanted: dict[int, set[bytes]], told: Told, tail: _Tail
 ) -> list[str]:
     """Grow the tree over every record; what does not hold on the way, the first of each account."""
     problems: list[str] = []
+    signed = max(wanted, default=0)
     last: dict[AccountId, bytes] = {}
     async for one in log.whole():
         if one.first != tree.size:
@@ -141,6 +172,8 @@ async def _walk(
             if record.sealed_after(prior) != record.seal:
                 problems.append(f"{one.account}: the chain breaks at event {record.seq}")
             last[one.account] = record.seal
+            if tree.size >= signed:
+                tail.add(record)
             tree.add(record.seal)
             if tree.size in wanted and wanted[tree.size] != {tree.root()}:
                 problems.append(f"the first {tree.size} records are not those that were signed for")

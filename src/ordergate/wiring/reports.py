@@ -26,7 +26,7 @@ STATEMENT_S_MAX: Final = 60.0
 
 def write_day(settings: Settings, day: date, file: Path, now: datetime) -> Tally:
     """The report of a day (UTC) of every account and of the house's own streams. Raises CannotStart."""
-    found = proofs.verify(settings, lambda _: None)
+    found = proofs.verify(settings, lambda _: None, now)
     try:
         tally = asyncio.run(_tally(settings, day))
     except (Fault, OSError) as error:
