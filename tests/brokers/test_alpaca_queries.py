@@ -77,7 +77,8 @@ async def test_a_replaced_chain_is_counted_whole(server: ByteServer, broker: Alp
 async def test_open_orders_are_read_page_by_page(server: ByteServer, broker: Alpaca) -> None:
     first = [documents.order(f"label-{n}", id=f"id-{n}") for n in range(500)]
     server.play(says(200, first), says(200, [first[-1], documents.order("label-500", id="id-500")]))
-    assert len(await broker.open_orders()) == 501
+    shown = await broker.open_orders()
+    assert (len(shown), shown.is_whole) == (501, True)
     assert server.paths()[1].endswith("&after_order_id=id-499")
 
 
@@ -151,7 +152,8 @@ async def test_an_order_that_cannot_be_read_hides_no_other(
 ) -> None:
     other = documents.order(our_id(2), id="b")
     server.play(says(200, [order, other]), says(200, order) if order["replaces"] == "a" else ABSENT)
-    assert [seen.broker_order_id for seen in await broker.open_orders()] == ["b"]
+    shown = await broker.open_orders()
+    assert ([seen.broker_order_id for seen in shown], shown.is_whole) == (["b"], False)
 
 
 async def test_a_list_that_what_is_not_there_follows_from_leaves_nothing_out(

@@ -8,6 +8,7 @@ from ordergate.core.orders.lifecycle import Status
 from ordergate.core.orders.order import Order
 from tests.engine import stage as stages
 from tests.engine.alpaca_stage import AlpacaAccount, AlpacaAsked
+from tests.engine.settling import canceled_news, natures, only_break, shown
 from tests.engine.stage import ES, Stage
 from tests.engine.test_foreign_kinds import a_while
 
@@ -62,3 +63,25 @@ async def test_fills_of_an_order_that_cannot_be_read_are_booked(alpaca: AlpacaAc
         await shown_unreadable(stage, alpaca)
         alpaca.fill(alpaca.orders[-1], 1, done=True)
         await stage.until(lambda: stage.held(ES) == 1)
+
+
+async def test_an_order_that_cannot_be_read_is_not_taken_for_gone(alpaca: AlpacaAccount) -> None:
+    """It ended with us, and lives at the broker: only a list that left nothing out shows that it does not."""
+    async with Stage() as stage:
+        await stage.place()
+        await stage.until(lambda: all(one.broker_order_id for one in stage.lane.books.open_orders()))
+        (ours,) = stage.lane.books.open_orders()
+        assert ours.broker_order_id is not None
+        alive = alpaca.order(ours.cl_ord_id, qty="1", limit_price="4700")
+        alive["id"] = ours.broker_order_id
+        stage.broker.stream._say(canceled_news(ours.id, ours.broker_order_id))
+        await stage.until(lambda: natures(stage) == ["order_status"])
+        item = only_break(stage)
+
+        alive["type"] = "trailing_stop"
+        await a_while(stage)
+        assert natures(stage) == ["order_status"]
+
+        alive["status"] = "canceled"
+        await stage.until(lambda: natures(stage) == [])
+        assert shown(stage, item.id)["rule"] == "order-gone"

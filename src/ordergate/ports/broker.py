@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -143,6 +143,14 @@ def no_veto() -> None:
     """Nothing speaks against it."""
 
 
+class OpenOrders(list[OrderSnapshot]):
+    """What a broker shows open. `is_whole` says that nothing was left out: what is not on it is not there."""
+
+    def __init__(self, shown: Iterable[OrderSnapshot] = (), *, is_whole: bool = True) -> None:
+        super().__init__(shown)
+        self.is_whole = is_whole
+
+
 class Broker(Protocol[E]):
     """One brokerage account, of one environment.
 
@@ -186,7 +194,7 @@ class Broker(Protocol[E]):
 
     async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound: ...
 
-    async def open_orders(self) -> list[OrderSnapshot]:
+    async def open_orders(self) -> OpenOrders:
         """Every order that is open. One that cannot be read is left out, so that it hides no other."""
         ...
 

@@ -11,7 +11,7 @@ import msgspec
 
 from ordergate.core.ids import Symbol
 from ordergate.core.orders.reports import OrderSnapshot
-from ordergate.ports.broker import BrokerExecution, BrokerNews, Holding, News
+from ordergate.ports.broker import BrokerExecution, BrokerNews, Holding, News, OpenOrders
 from ordergate.simulation.listing import SPY, SPY_RENAMED
 
 _with = msgspec.structs.replace
@@ -21,7 +21,10 @@ def renamed(told: Any) -> tuple[Any, bool]:
     """An answer under the new name, and whether the instrument was in it."""
     if isinstance(told, list):
         each = [renamed(one) for one in told]
-        return [one for one, _ in each], any(changed for _, changed in each)
+        under_new = [one for one, _ in each]
+        if isinstance(told, OpenOrders):
+            under_new = OpenOrders(under_new, is_whole=told.is_whole)
+        return under_new, any(changed for _, changed in each)
     if isinstance(told, dict) and SPY in told:
         return _held_under_both(told), True
     if isinstance(told, OrderSnapshot) and told.terms.symbol == SPY:

@@ -45,6 +45,7 @@ from ordergate.ports.broker import (
     DedupClass,
     Holding,
     NotFound,
+    OpenOrders,
     Outcome,
     Rejected,
     StreamDown,
@@ -261,7 +262,7 @@ class AlpacaBroker(Generic[E]):
     async def find(self, cl_ord_id: ClOrdId) -> OrderSnapshot | NotFound:
         return await self._queries.find(cl_ord_id)
 
-    async def open_orders(self) -> list[OrderSnapshot]:
+    async def open_orders(self) -> OpenOrders:
         return await self._queries.open_orders()
 
     async def recent_orders(self, since: datetime) -> list[OrderSnapshot]:

@@ -30,6 +30,7 @@ from ordergate.ports.broker import (
     BrokerUnavailable,
     Holding,
     NotFound,
+    OpenOrders,
     OrderUnreadable,
     Unknown,
     Unsent,
@@ -94,13 +95,14 @@ class Queries:
             raise BrokerUnavailable("asked about one order, answered about another")
         return order
 
-    async def open_orders(self) -> list[OrderSnapshot]:
+    async def open_orders(self) -> OpenOrders:
         """Of an order that is left out the log says why, and so does `find`."""
-        seen = []
+        seen = OpenOrders()
         async for order in self._listed("open", ""):
             try:
                 seen.append(await self._snapshot(order))
             except OrderUnreadable as fault:
+                seen.is_whole = False
                 log.error("broker.order_unreadable", order=order.id, why=str(fault))
         return seen
 

@@ -31,6 +31,7 @@ from ordergate.ports.broker import (
     DedupClass,
     Holding,
     NotFound,
+    OpenOrders,
     Outcome,
     Rejected,
     Veto,
@@ -164,15 +165,15 @@ class PaperBroker(Generic[E]):
             return NotFound()
         return self._shown(order)
 
-    async def open_orders(self) -> list[OrderSnapshot]:
+    async def open_orders(self) -> OpenOrders:
         return await self._carrier.ask("open orders", self._open_orders)
 
-    def _open_orders(self) -> list[OrderSnapshot]:
-        return [
+    def _open_orders(self) -> OpenOrders:
+        return OpenOrders(
             self._shown(order)
             for order in self._exchange.orders()
             if order.is_open and not self._hides(order)
-        ]
+        )
 
     async def recent_orders(self, since: datetime) -> list[OrderSnapshot]:
         return await self._carrier.ask("recent orders", lambda: self._recent_orders(since))

@@ -26,7 +26,7 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     keys that could be compared like with like; `all_compared` natures were compared whole, save
     the keys in `moving`. `orders` are our orders that breaks are about, as they are now.
     `shown` are the orders that the broker showed open, `complete` those of which it counts no more
-    executed than we do; `listed_all` says that it listed every open one.
+    executed than we do; `listed_all` says that it listed every open one, and each could be read.
     `stream_heard` says that the broker's stream came up anew and that everything was read since.
     """
 

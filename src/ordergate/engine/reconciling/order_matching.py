@@ -50,7 +50,7 @@ _CLOCKS_APART: Final = timedelta(minutes=15)
 class Picture:
     """What one pass saw: `shown` are the orders that the broker holds open, `complete` those of which it
 
-    counts no more executed than we do.
+    counts no more executed than we do. `listed_all` says that its list left none out.
     """
 
     def __init__(self) -> None:
@@ -58,6 +58,7 @@ class Picture:
         self.unsure: list[Difference] = []
         self.shown: set[OrderId] = set()
         self.complete: set[OrderId] = set()
+        self.listed_all = False
         self.lacking = False
 
     @property
@@ -152,6 +153,7 @@ class OrderMatching:
         picture = Picture()
         theirs = await seat.broker.open_orders()
         tally.orders_listed += len(theirs)
+        picture.listed_all = theirs.is_whole
         for seen in theirs:
             self._judge(seat, await self._prove(seat, seen, picture), picture)
         told = (order for order in seat.lane.books.open_orders() if order.status is not Status.HELD)

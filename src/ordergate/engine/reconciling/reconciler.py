@@ -228,7 +228,7 @@ class Reconciler:
             orders=await self._orders_in_question(seat),
             shown=frozenset(picture.shown),
             complete=frozenset(picture.complete),
-            listed_all=True,
+            listed_all=picture.listed_all,
             stream_heard=listening is not None and listening == seat.listening,
         )
         self._breaks.note(seat, tally.sure, seen, tally)

@@ -27,6 +27,7 @@ from ordergate.ports.broker import (
     Holding,
     News,
     NotFound,
+    OpenOrders,
     Outcome,
     Veto,
     no_veto,
@@ -65,8 +66,9 @@ class Renamed(Generic[E]):
         found = await self._broker.find(cl_ord_id)
         return found if isinstance(found, NotFound) else self._named(found)
 
-    async def open_orders(self) -> list[OrderSnapshot]:
-        return [self._named(seen) for seen in await self._broker.open_orders()]
+    async def open_orders(self) -> OpenOrders:
+        theirs = await self._broker.open_orders()
+        return OpenOrders(map(self._named, theirs), is_whole=theirs.is_whole)
 
     async def recent_orders(self, since: datetime) -> list[OrderSnapshot]:
         return [self._named(seen) for seen in await self._broker.recent_orders(since)]
