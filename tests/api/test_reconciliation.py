@@ -11,6 +11,7 @@ import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator
 
+from ordergate.api import schemas
 from ordergate.api.app import create_app
 from ordergate.api.stream.hub import Hub
 from ordergate.core.accounts.breaks import Action
@@ -89,7 +90,23 @@ async def test_an_open_break_is_listed_shown_and_on_the_account(
     shown = (await client.get(f"{BREAKS}/{broken}")).json()
     fits(app, "AgedBreak", shown)
     assert shown == item
-    assert (await client.get(f"/v1/accounts/{ACCOUNT}")).json()["breaks"] == [item]
+    account = (await client.get(f"/v1/accounts/{ACCOUNT}")).json()
+    assert (account["breaks"], account["breaks_next"]) == ([item], None)
+
+
+async def test_an_account_with_more_breaks_than_it_shows_says_where_the_others_are(
+    client: httpx.AsyncClient, app: FastAPI, stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await split(stage)
+    drift(stage, 2)
+    await stage.until(lambda: natures(stage) == ["order_status", "position"])
+    every = (await client.get(f"{BREAKS}?open=true")).json()["breaks"]
+    monkeypatch.setattr(schemas, "PAGE_MAX", 1)
+    account = (await client.get(f"/v1/accounts/{ACCOUNT}")).json()
+    fits(app, "Account", account)
+    where = {"account_id": ACCOUNT, "open": "true", "cursor": account["breaks_next"]}
+    others = (await client.get(BREAKS, params=where)).json()
+    assert (account["breaks"], others["breaks"], others["next"]) == (every[:1], every[1:], None)
 
 
 @pytest.mark.parametrize(

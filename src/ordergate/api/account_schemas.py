@@ -155,6 +155,8 @@ class Appraisal(BaseModel):
 class Account(Appraisal):
     """`seq` and `stream_id` are where the account's event stream stood at this moment.
 
+    `breaks` are the newest open ones. `breaks_next` is null where these are all; else it is the `cursor` by
+    which `GET /v1/reconciliation/breaks` goes on with the others, asked with `account_id` and `open=true`.
     From `as_of` on it is what that is worth at the last prices. What is not known is null.
     """
 
@@ -165,6 +167,7 @@ class Account(Appraisal):
     open_orders: int
     balances: list[Balance]
     breaks: list[AgedBreak]
+    breaks_next: str | None
 
 
 class BreaksQuery(Asked):
@@ -176,6 +179,10 @@ class BreaksQuery(Asked):
     open: bool | None = None
     limit: Annotated[int, Field(ge=1, le=PAGE_MAX)] = 100
     cursor: Annotated[str | None, Field(max_length=CURSOR_LENGTH_MAX)] = None
+
+    def listing(self) -> str:
+        """What a cursor is bound to."""
+        return "breaks?" + self.model_dump_json(exclude={"limit", "cursor"})
 
 
 class RunsQuery(Asked):

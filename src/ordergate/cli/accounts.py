@@ -46,7 +46,10 @@ def show_(
     }
     found = tables.breaks(told["breaks"]) if told["breaks"] else Text("no open breaks", style="dim")
     held = tables.worth(told["positions"])
-    show(told, as_json, Group(tables.sheet(facts | worth), tables.balances(told["balances"]), held, found))
+    shown = [tables.sheet(facts | worth), tables.balances(told["balances"]), held, found]
+    if told["breaks_next"] is not None:
+        shown.append(Text("there are more open breaks: ordergate breaks list", style="yellow"))
+    show(told, as_json, Group(*shown))
 
 
 def positions(account: Account = None, profile: ProfileFile = None, as_json: AsJson = False) -> None:

@@ -108,6 +108,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
         if snapshot is None:
             raise Refused(NO_SUCH_ACCOUNT)
         breaks = await views.breaks(BreakQuery(accounts=(account,), limit=schemas.PAGE_MAX, open=True))
+        every = account_schemas.BreaksQuery(account_id=account_id, open=True)
         now, worth = deps.clock.now(), deps.worth.of(account, snapshot)
         if not principal.may(Scope.MARKET_DATA_READ):
             worth = worth.without_prices()
@@ -119,6 +120,7 @@ def account_listings(deps: Deps, door: Door) -> APIRouter:
             named("open_orders", len(snapshot.orders)),
             listed("balances", snapshot.balances),
             listed("breaks", [aged(body, now) for body in breaks.bodies]),
+            named("breaks_next", None if breaks.next is None else cursor_of(every.listing(), breaks.next)),
             *(named(name, value) for name, value in asdict(worth).items()),
         )
         return json_reply(body)

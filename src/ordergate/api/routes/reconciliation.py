@@ -157,7 +157,7 @@ def reconciliation_listings(deps: Deps, door: Door) -> APIRouter:
     async def list_breaks(
         query: Annotated[account_schemas.BreaksQuery, Query()], principal: Principal = entered
     ) -> Response:
-        listing = "breaks?" + query.model_dump_json(exclude={"limit", "cursor"})
+        listing = query.listing()
         found = await seen(deps, principal).breaks(
             BreakQuery(
                 accounts=owned(principal, query.account_id),
