@@ -8,7 +8,7 @@ import pytest
 
 from ordergate.audit import notes
 from ordergate.audit.checkpointer import Contradiction
-from ordergate.audit.keychain import KeyChain, NotOurs
+from ordergate.audit.keychain import KeyChain, NotOurs, Reigns
 from ordergate.audit.notes import Checkpoint
 from ordergate.core.ids import Env
 from ordergate.journal.memory import MemoryJournal
@@ -136,6 +136,29 @@ async def test_a_head_of_a_stolen_old_key_is_never_taken(log: Log) -> None:
         with pytest.raises(Contradiction, match="does not have it"):
             await log.begin()
         log.sink.published.pop()
+
+
+async def test_after_a_successor_that_is_no_key_of_the_log_its_owner_follows_nothing(log: Log) -> None:
+    await log.rotated()
+    await log.sign()
+    thief = WitnessKey(bytes(range(4, 36)))
+    reigns = Reigns([VERIFIER_KEY, notes.verifier_key(ORIGIN, NEXT.public)])
+    reigns.open(log.sink.published[0])
+    reigns.open(await signed(6, KEY, notes.verifier_key(ORIGIN, thief.public), thief))
+    with pytest.raises(NotOurs):
+        reigns.open(log.sink.published[-1])
+
+
+async def test_where_heads_were_lost_a_later_key_begins_anew_and_none_comes_back(log: Log) -> None:
+    await log.rotated()
+    await log.sign()
+    first, _, last = log.sink.published
+    new = notes.verifier_key(ORIGIN, NEXT.public)
+    reigns = Reigns([VERIFIER_KEY, new])
+    assert [reigns.open(note).size for note in (first, last)] == [5, 11]
+    assert reigns.anew == [new]
+    with pytest.raises(NotOurs):
+        reigns.open(first)
 
 
 async def test_a_key_that_did_not_sign_what_names_it_is_no_successor() -> None:

@@ -216,29 +216,39 @@ class Checkpointer:
     async def _begin(self) -> None:
         """Go on from the newest head. Another may sign further meanwhile: what was published is asked for
         first, as it was kept before that, and of the records only those under this head.
+
+        A head from before the key was changed is gone on from where nothing is published: a person has set
+        that aside. It is not published anew, so that what is begins with a head of the key in force.
         """
         published, head = await self._sink.newest(), await self._log.newest()
         self._tree, self._key, self._keys_at = Frontier(), None, None
+        is_of_past_key = False
         if head is not None:
-            self._tree = await self._trusted(head)
+            self._tree, is_of_past_key = await self._trusted(head, is_set_aside=published is None)
         told = 0 if published is None else await self._check_published(published)
-        if head is not None and head.note != published:
+        if head is not None and head.note != published and not is_of_past_key:
             await self._sink.publish(head.note, told, await self._proof_since(told))
         self._taken = dict(await self._log.taken(self._tree.size))
         if sum(self._taken.values()) != self._tree.size:
             raise Contradiction(f"{sum(self._taken.values())} records are in a tree of {self._tree.size}")
 
-    async def _trusted(self, head: Head) -> Frontier:
-        """The tree to go on from, if it is what we signed, and the key to go on with."""
-        versions = await self._keys.versions()
-        signed, public = self._opened(head.note, [one.public for one in versions])
-        self._key = next(one for one in versions if one.public == public)
+    async def _trusted(self, head: Head, *, is_set_aside: bool) -> tuple[Frontier, bool]:
+        """The tree to go on from, if it is what we signed; whether by a key that was changed since."""
+        versions, past = await self._keys.versions(), await self._keys.past()
+        signed, public = self._opened(head.note, [*(one.public for one in versions), *past])
+        is_of_past_key = public in past
+        if is_of_past_key and not is_set_aside:
+            raise Contradiction(
+                "the newest checkpoint of the database is signed by a key that was changed since:"
+                " it was put back to an earlier state, or changed"
+            )
+        self._key = versions[-1] if is_of_past_key else next(one for one in versions if one.public == public)
         tree = Frontier(head.size, head.frontier)
         if (signed.size, signed.root) != (head.size, head.root) or tree.root() != head.root:
             raise Contradiction(f"the head of {head.size} records is not the one that was signed")
         for older in versions[versions.index(self._key) + 1 :]:
             await self._keys.retire(older)  # the process died in the middle of changing keys
-        return tree
+        return tree, is_of_past_key
 
     async def _check_published(self, published: str) -> int:
         """How many records it is of."""

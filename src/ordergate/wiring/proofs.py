@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -17,9 +17,8 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from ordergate.audit import notes
-from ordergate.audit.checkpointer import Pace
 from ordergate.audit.folder import EVERY, NEWEST
-from ordergate.audit.keychain import KeyChain, NotOurs
+from ordergate.audit.keychain import Reigns
 from ordergate.audit.notes import Checkpoint
 from ordergate.audit.tree import Frontier, consistency_proof, inclusion_proof
 from ordergate.core.faults import Fault
@@ -31,6 +30,7 @@ from ordergate.security.postgres import connected
 from ordergate.wiring import key_service
 from ordergate.wiring.auditing import folder_of
 from ordergate.wiring.databases import of, reached
+from ordergate.wiring.seen_records import Seen
 from ordergate.wiring.settings import CannotStart, Settings
 
 RECORDS: Final = "records.jsonl"
@@ -113,51 +113,34 @@ def verify(settings: Settings, told: Told, now: datetime) -> Found:
     CannotStart.
     """
     keys = keys_of(settings)
-    tail = _Tail()
+    seen = Seen()
 
     async def ask(log: PostgresAuditLog) -> Found:
         problems: list[str] = []
         heads = [note async for note in log.notes()]
         wanted: dict[int, set[bytes]] = {}
+        begun_anew: set[str] = set()
         for kept in (heads, _published(settings, problems)):
-            for checkpoint in _opened(kept, keys, problems):
+            reigns = Reigns(keys)
+            for checkpoint in _opened(kept, reigns, problems):
                 wanted.setdefault(checkpoint.size, set()).add(checkpoint.root)
+            begun_anew |= set(reigns.anew)
         tree, signed = Frontier(), max(wanted, default=0)
-        problems += await _walk(log, tree, wanted, told, tail)
+        problems += await _walk(log, tree, wanted, told, seen)
+        problems += [
+            f"the log went on under {key}, and nobody let it" for key in sorted(begun_anew - seen.let_go_on)
+        ]
         if signed > tree.size:
             problems.append(f"{signed} records were signed for, and there are {tree.size}")
-        elif (late := tail.late(now, settings.audit.every_s)) is not None:
+        elif (late := seen.late(now, settings.audit.every_s)) is not None:
             problems.append(late)
         return Found(records=tree.size, signed=signed, checkpoints=len(heads), problems=tuple(problems))
 
     return _on(settings, ask)
 
 
-class _Tail:
-    """The records that no head is of, and when the oldest of them happened."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._oldest: datetime | None = None
-
-    def add(self, record: Record) -> None:
-        self._count += 1
-        self._oldest = record.at if self._oldest is None else min(self._oldest, record.at)
-
-    def late(self, now: datetime, every_s: float) -> str | None:
-        """Why one of them should have been signed for by now, if so."""
-        within = Pace(every_s=every_s).unsigned_s_max
-        if self._oldest is None or now - self._oldest <= timedelta(seconds=within):
-            return None
-        return (
-            f"{self._count} records are under no signed checkpoint, the oldest of"
-            f" {self._oldest:%Y-%m-%d %H:%M:%S} UTC, and a gateway signs within {within:g} s:"
-            " checkpoints were cut off, or no gateway was there to sign since"
-        )
-
-
 async def _walk(
-    log: PostgresAuditLog, tree: Frontier, wanted: dict[int, set[bytes]], told: Told, tail: _Tail
+    log: PostgresAuditLog, tree: Frontier, wanted: dict[int, set[bytes]], told: Told, seen: Seen
 ) -> list[str]:
     """Grow the tree over every record; what does not hold on the way, the first of each account."""
     problems: list[str] = []
@@ -172,8 +155,7 @@ async def _walk(
             if record.sealed_after(prior) != record.seal:
                 problems.append(f"{one.account}: the chain breaks at event {record.seq}")
             last[one.account] = record.seal
-            if tree.size >= signed:
-                tail.add(record)
+            seen.add(record, is_signed=tree.size < signed)
             tree.add(record.seal)
             if tree.size in wanted and wanted[tree.size] != {tree.root()}:
                 problems.append(f"the first {tree.size} records are not those that were signed for")
@@ -189,11 +171,9 @@ def export(settings: Settings, folder: Path, told: Told) -> Exported:
     folder.mkdir(parents=True, exist_ok=True)
 
     async def ask(log: PostgresAuditLog) -> Exported:
-        written = checkpoints = 0
+        written, heads = 0, _followable([note async for note in log.notes()], keys)
         with (folder / CHECKPOINTS).open("w", encoding="utf-8") as file:
-            async for note in log.notes():
-                file.write(json.dumps({"note": note}, ensure_ascii=False) + "\n")
-                checkpoints += 1
+            file.writelines(json.dumps({"note": note}, ensure_ascii=False) + "\n" for note in heads)
         with (folder / RECORDS).open("w", encoding="utf-8") as file:
             async for one in log.whole():
                 async for record in log.records(one.account, one.after, one.upto):
@@ -204,7 +184,7 @@ def export(settings: Settings, folder: Path, told: Told) -> Exported:
                         told(TELL_EVERY)
         told(written % TELL_EVERY)
         (folder / KEY).write_text("\n".join(keys) + "\n", encoding="utf-8")
-        return Exported(records=written, checkpoints=checkpoints, folder=str(folder))
+        return Exported(records=written, checkpoints=len(heads), folder=str(folder))
 
     return _on(settings, ask)
 
@@ -256,14 +236,18 @@ def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]
     """Let all go on from what the database has, that was put back to an earlier state on purpose.
 
     Every stream begins anew, so that clients start over with a snapshot. Where more was published than the
-    database has, that is set aside, not deleted: the files. Who decided it is recorded like a change of
-    identity. Raises CannotStart.
+    database has, or the log's key was changed since, that is set aside, not deleted: the files. Who decided
+    it is recorded like a change of identity. Raises CannotStart.
     """
     folder = folder_of(settings)
     newest = _newest_published(folder)
-    is_lost = newest is not None and not _on(settings, lambda log: _grew_from(log, newest))
+    key = _on(settings, lambda log: _key_to_go_on_with(settings, log))
+    is_lost = newest is not None and (
+        key is not None or not _on(settings, lambda log: _grew_from(log, newest))
+    )
     said = "nothing" if newest is None else f"{newest.size} records, {newest.root.hex()}"
     facts = {"reason": reason, "who": who, "published": said, "set_aside": "yes" if is_lost else "no"}
+    facts |= {} if key is None else {"key": key}
 
     async def note() -> None:
         async with reached(of(settings)) as dsn, connected(settings.environment, dsn) as store:
@@ -275,6 +259,21 @@ def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]
         return list(_set_aside(folder, now)) if is_lost else []
     except (Fault, OSError) as error:
         raise CannotStart(str(error)) from error
+
+
+async def _key_to_go_on_with(settings: Settings, log: PostgresAuditLog) -> str | None:
+    """The log's key of now, where that of its newest head was changed since."""
+    head = await log.newest()
+    async with key_service.opened(settings) as service:
+        keys = note_keys.KeptNoteKeys(service)
+        past, origin = await keys.past(), settings.log_origin
+        if head is None or not past:
+            return None
+        usable = [one.public for one in await keys.versions()]
+    signed = notes.parse_note(head.note)
+    if any(notes.is_signed_by(signed, origin, public) for public in usable):
+        return None
+    return notes.verifier_key(origin, usable[-1])
 
 
 def _newest_published(folder: Path) -> Checkpoint | None:
@@ -345,26 +344,26 @@ def _published(settings: Settings, problems: list[str]) -> list[str]:
     return found
 
 
-def _opened(kept: Sequence[str], keys: Sequence[str], problems: list[str]) -> Iterator[Checkpoint]:
+def _opened(kept: Sequence[str], reigns: Reigns, problems: list[str]) -> Iterator[Checkpoint]:
     """The checkpoints, in their order, each signed by the key of its time; what is not is a problem."""
-    chain: KeyChain | None = None
     for note in kept:
         try:
-            chain = chain or _begun(note, keys)
-            yield chain.open(note)
+            yield reigns.open(note)
         except notes.Malformed:
             problems.append(f"a checkpoint is not signed by the key of its time: {note.splitlines()[:2]}")
 
 
-def _begun(note: str, keys: Sequence[str]) -> KeyChain:
-    """With the key that signed the first: what is published may begin later than the log."""
-    for key in keys:
-        try:
-            KeyChain(key).open(note)
-        except notes.Malformed:
-            continue
-        return KeyChain(key)
-    raise NotOurs("not signed by any key of the log")
+def _followable(heads: list[str], keys: Sequence[str]) -> list[str]:
+    """Those that a stranger can follow to the newest: all, or from where a person let the log go on under a
+    later key. Each is of everything before it.
+    """
+    reigns, first = Reigns(keys), 0
+    for number, note in enumerate(heads):
+        before = len(reigns.anew)
+        with suppress(notes.Malformed):
+            reigns.open(note)
+        first = number if len(reigns.anew) > before else first
+    return heads[first:]
 
 
 @asynccontextmanager
