@@ -7,9 +7,13 @@ import json
 import sys
 from pathlib import Path
 
-BENCH_S_MAX = 100.0
+import pytest
+
+# Most of it is to start servers: on a machine a third as fast, and beside others, that takes minutes.
+BENCH_S_MAX = 280.0
 
 
+@pytest.mark.timeout(BENCH_S_MAX + 20)
 async def test_a_short_run_writes_ratios_latencies_and_the_machine(tmp_path: Path) -> None:
     command = ["-m", "bench", "--rounds", "1", "--seconds", "0.5", "--only", "rates", "latency", "risk"]
     process = await asyncio.create_subprocess_exec(
