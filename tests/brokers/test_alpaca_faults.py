@@ -30,8 +30,11 @@ from tests.brokers.conformance import asked, listening, placed
 from tests.brokers.venue_floor import TUNED, VenueFloor, venue_floor
 from tests.brokers.world import our_id, terms
 
-QUICK = HttpLimits(connect_s=0.5, total_s=0.6)
-WATCHFUL = Patience(retry_first_s=0.1, retry_s_max=0.1, silence_s=0.2, probe_answer_s=0.2)
+# Every answer that does come has this time as well, and a busy machine may need much of it.
+QUICK = HttpLimits(connect_s=2.0, total_s=2.0)
+WATCHFUL = Patience(retry_first_s=0.1, retry_s_max=0.1, silence_s=0.2, probe_answer_s=2.0)
+HELD_S = 60.0
+"""Of what is held: our own time is over first."""
 
 
 @pytest.fixture
@@ -62,7 +65,7 @@ async def test_every_fault_of_a_placement_is_told_for_what_it_is(
     floor: VenueFloor, kind: RequestKind, outcome: type[Outcome], arrives: bool
 ) -> None:
     """The venue, asked afterwards, is the judge: a definite outcome is true, an unknown one is resolved."""
-    strike(floor, Fault(kind=kind, scope="place", count=1, retry_after=0))
+    strike(floor, Fault(kind=kind, scope="place", count=1, seconds=HELD_S, retry_after=0))
     told = await floor.broker.place(our_id(1), terms(), no_veto)
     assert isinstance(told, outcome), told
     seen = await floor.broker.find(our_id(1))
@@ -73,7 +76,7 @@ async def test_every_fault_of_a_placement_is_told_for_what_it_is(
 async def test_asking_again_after_a_lost_answer_finds_the_first_order(
     floor: VenueFloor, kind: RequestKind
 ) -> None:
-    strike(floor, Fault(kind=kind, scope="place", count=1))
+    strike(floor, Fault(kind=kind, scope="place", count=1, seconds=HELD_S))
     assert isinstance(await floor.broker.place(our_id(1), terms(), no_veto), Unknown)
     again = await floor.broker.place(our_id(1), terms(), no_veto)
     assert isinstance(again, Acknowledged)
@@ -83,7 +86,7 @@ async def test_asking_again_after_a_lost_answer_finds_the_first_order(
 @pytest.mark.parametrize("kind", ["timeout_after", "error_after"])
 async def test_a_cancel_whose_answer_is_lost_is_unknown(floor: VenueFloor, kind: RequestKind) -> None:
     broker_order_id = await placed(floor.broker)
-    strike(floor, Fault(kind=kind, scope="cancel", count=1))
+    strike(floor, Fault(kind=kind, scope="cancel", count=1, seconds=HELD_S))
     assert isinstance(await floor.broker.cancel(our_id(1), broker_order_id), Unknown)
     assert await floor.broker.open_orders() == []
 
@@ -93,7 +96,7 @@ async def test_a_replacement_whose_answer_is_lost_is_found_by_asking_again(
     floor: VenueFloor, kind: RequestKind
 ) -> None:
     broker_order_id = await placed(floor.broker)
-    strike(floor, Fault(kind=kind, scope="replace", count=1))
+    strike(floor, Fault(kind=kind, scope="replace", count=1, seconds=HELD_S))
     change = asked(2, 10, "9.00")
     assert isinstance(
         await floor.broker.replace(broker_order_id, our_id(1, 2), terms(), change, no_veto), Unknown
@@ -106,7 +109,7 @@ async def test_a_replacement_whose_answer_is_lost_is_found_by_asking_again(
 @pytest.mark.parametrize("kind", ["timeout_before", "error_before", "truncated", "malformed"])
 async def test_a_query_without_an_answer_is_no_fact(floor: VenueFloor, kind: RequestKind) -> None:
     await placed(floor.broker)
-    strike(floor, Fault(kind=kind, scope="query", count=1))
+    strike(floor, Fault(kind=kind, scope="query", count=1, seconds=HELD_S))
     with pytest.raises(BrokerUnavailable):
         await floor.broker.find(our_id(1))
     assert not isinstance(await floor.broker.find(our_id(1)), NotFound)
