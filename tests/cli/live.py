@@ -22,7 +22,7 @@ from ordergate.security.people.totp import Totp
 from ordergate.security.persons import Person
 from ordergate.telemetry.secret import Secret
 from ordergate.wiring.gateway import mounted
-from ordergate.wiring.serving import free_port
+from ordergate.wiring.serving import kept_port
 from tests.api.served import serving
 from tests.cli.asking import Said, ordergate
 from tests.cli.browser import PASSWORD, Browser
@@ -99,9 +99,10 @@ def _with_logins(here: Floor) -> ApiDeps:
 
 @asynccontextmanager
 async def live_desk(folder: Path) -> AsyncIterator[LiveDesk]:
-    port, clock = free_port(), Now()
-    async with (
-        floor(Env.LIVE, base_url=f"http://127.0.0.1:{port}", clock=clock) as here,
-        serving(_with_logins(here), port=port),
-    ):
-        yield LiveDesk(here, clock, folder)
+    clock = Now()
+    with kept_port() as port:
+        async with (
+            floor(Env.LIVE, base_url=f"http://127.0.0.1:{port}", clock=clock) as here,
+            serving(_with_logins(here), port=port),
+        ):
+            yield LiveDesk(here, clock, folder)

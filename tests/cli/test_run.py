@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from ordergate.wiring.serving import free_port
+from ordergate.wiring.serving import kept_port
 from ordergate.wiring.settings import CannotStart, parse
 from tests.cli.asking import Desk, Said, ended, process, resting, wait_until
 from tests.fixtures.house import STOP_S_MAX, House, house
@@ -82,7 +82,7 @@ def test_two_houses_run_beside_each_other_when_each_has_a_port_of_its_own(tmp_pa
         homes = [House(tmp_path / name, {}) for name in ("one", "other")]
         for home in homes:
             home.folder.mkdir()
-            home.options = {"port": str(free_port()), "recorded": str(home.folder)}
+            home.options = {"port": str(street.enter_context(kept_port())), "recorded": str(home.folder)}
             street.callback(home.clean_up)
             home.start()
         urls = [str(home.running[each]) for home in homes for each in ("base_url", "venue_url", "admin_url")]

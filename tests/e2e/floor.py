@@ -10,12 +10,11 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -28,6 +27,7 @@ from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.venue.faces.admin import AccountLedger
 from ordergate.venue.faults import Fault, FaultState
 from ordergate.wiring import demo
+from ordergate.wiring.serving import kept_port
 from tests.dose import dose
 from tests.e2e.pacing import PACE
 
@@ -81,12 +81,15 @@ RHYTHM: Final = {"interval_s": 3.0, "suspicion_s": 0.3, "unanswered_s_min": 1.0,
 class Floor:
     """`door` and `venue_door` are the ports by which clients reach the gateway and it the venue, where
     something stands between; `environment` and `program` are what the gateway is started with.
+
+    Its ports are its own until it is stopped: while a gateway is away no other test is given them.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = self.door = free_port()
-        self.venue_port = self.venue_door = free_port()
+        self._kept = ExitStack()
+        self.port = self.door = self.own_port()
+        self.venue_port = self.venue_door = self.own_port()
         self.environment: dict[str, str] = {}
         self.program = [sys.executable, "-m", "ordergate"]
         self.kills = 0
@@ -103,6 +106,10 @@ class Floor:
     @property
     def venue_url(self) -> str:
         return f"http://127.0.0.1:{self.venue_port}"
+
+    def own_port(self) -> int:
+        """One more port that nobody else is given, whether or not somebody listens on it."""
+        return self._kept.enter_context(kept_port())
 
     # The processes
 
@@ -206,6 +213,7 @@ class Floor:
             # The gateway was killed and never started again: its database server is still there.
             async with EmbeddedPostgres(self.folder / "postgres"):
                 pass
+        self._kept.close()
 
     def log(self, role: str, lines: int = 15) -> str:
         """The last lines that a process wrote."""
@@ -359,13 +367,6 @@ SYNTHETIC: Final = [
     synthetic("MSFT", "370.00", seed=3),
     synthetic("BTC/USD", "43000.00", seed=4),
 ]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

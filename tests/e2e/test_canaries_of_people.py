@@ -28,10 +28,11 @@ from ordergate.journal.embedded import EmbeddedPostgres
 from ordergate.security.credentials.documents import OAuthTokens
 from ordergate.security.credentials.slots import State
 from ordergate.wiring import credentials_desk
+from ordergate.wiring.serving import free_port
 from ordergate.wiring.settings import load
 from tests.cli.browser import Browser
 from tests.e2e.canaries import found_in, names_in
-from tests.e2e.floor import ACCOUNT, COMMAND_S_MAX, LOGIN_EVERY_S, Floor, floor, free_port
+from tests.e2e.floor import ACCOUNT, COMMAND_S_MAX, LOGIN_EVERY_S, Floor, floor
 from tests.e2e.ground import STORED, with_password
 from tests.e2e.pacing import PACE
 

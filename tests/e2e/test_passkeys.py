@@ -24,7 +24,7 @@ from ordergate.security.people.pages import WRONG
 from ordergate.security.people.passkey_login import MADE, NOT_ACCEPTED
 from ordergate.security.people.password_change import CHANGED
 from ordergate.wiring import demo
-from ordergate.wiring.serving import free_port
+from ordergate.wiring.serving import kept_port
 from tests.cli.asking import ordergate
 from tests.e2e.browser import Browser, browser, find
 from tests.e2e.pacing import PACE
@@ -41,13 +41,14 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     if find() is None:
         pytest.skip("passkeys were not tried in a browser: there is no chromium on this machine")
     folder = tmp_path_factory.mktemp("named-house")
-    data_dir, port = folder / "data", free_port()
+    data_dir = folder / "data"
     data_dir.mkdir(mode=0o700)
-    plain = demo.gateway_plain(data_dir, port=port, venue_url="http://127.0.0.1:1")
-    plain["public_url"] = f"http://localhost:{port}"
-    (data_dir / "gateway.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
-    with house(folder, port=str(port), recorded=str(folder)) as running:
-        yield running
+    with kept_port() as port:
+        plain = demo.gateway_plain(data_dir, port=port, venue_url="http://127.0.0.1:1")
+        plain["public_url"] = f"http://localhost:{port}"
+        (data_dir / "gateway.yaml").write_text(yaml.safe_dump(plain), encoding="utf-8")
+        with house(folder, port=str(port), recorded=str(folder)) as running:
+            yield running
 
 
 class Desk:
@@ -130,8 +131,8 @@ async def desk(home: House, tmp_path: Path) -> AsyncIterator[Desk]:
     app.router.add_get("/back", back)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", port := free_port())
-    await site.start()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    port = runner.addresses[0][1]
     desk = Desk(home, f"http://127.0.0.1:{port}/back")
     made.append(desk)
     await desk.register(tmp_path)

@@ -16,10 +16,11 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from ordergate.wiring.serving import kept_port
 from tests.dose import dose
 from tests.e2e.books import check_journal, until_agreed
 from tests.e2e.client import clients
-from tests.e2e.floor import ACCOUNT, Floor, floor, free_port, repeatable
+from tests.e2e.floor import ACCOUNT, Floor, floor, repeatable
 from tests.e2e.load import PRICES
 
 # A request may fit the shape and still be impossible (a price off its tick, an unlisted symbol).
@@ -44,8 +45,7 @@ SAID_MAX: Final = 20_000
 
 @pytest.mark.timeout(1_500)
 async def test_schemathesis_finds_no_server_error_and_no_mismatch_with_the_document(tmp_path: Path) -> None:
-    with repeatable("schemathesis") as seed:
-        apart = free_port()
+    with repeatable("schemathesis") as seed, kept_port() as apart:
         async with floor(tmp_path, gateway={"admin_port": apart}) as it, clients(it) as (rest, stream):
             await stream.watch_quotes(list(PRICES))
             token = await it.token()

@@ -20,7 +20,7 @@ from schemathesis import GenerationMode
 
 from ordergate.core.ids import Env
 from ordergate.wiring.gateway import mounted
-from ordergate.wiring.serving import free_port
+from ordergate.wiring.serving import kept_port
 from tests.api.served import serving
 from tests.dose import dose
 from tests.security.floor import Floor, floor
@@ -76,15 +76,15 @@ def asked() -> Iterator[Asked]:
     found: dict[str, Any] = {}
 
     async def run() -> None:
-        port = free_port()
-        async with floor(Env.PAPER, base_url=f"http://127.0.0.1:{port}") as here:
-            endpoints = tuple(mounted(endpoint) for endpoint in here.security.endpoints())
-            deps = msgspec.structs.replace(here.deps, authorization=endpoints)
-            async with serving(deps, port=port) as served:
-                found.update(asked=Asked(here, served.base_url, served.admin_url))
-                found.update(loop=asyncio.get_running_loop(), ended=asyncio.Event())
-                started.set()
-                await found["ended"].wait()
+        with kept_port() as port:
+            async with floor(Env.PAPER, base_url=f"http://127.0.0.1:{port}") as here:
+                endpoints = tuple(mounted(endpoint) for endpoint in here.security.endpoints())
+                deps = msgspec.structs.replace(here.deps, authorization=endpoints)
+                async with serving(deps, port=port) as served:
+                    found.update(asked=Asked(here, served.base_url, served.admin_url))
+                    found.update(loop=asyncio.get_running_loop(), ended=asyncio.Event())
+                    started.set()
+                    await found["ended"].wait()
 
     thread = threading.Thread(target=asyncio.run, args=(run(),))
     thread.start()
