@@ -29,6 +29,7 @@ from tests.e2e.floor import ACCOUNT, Floor, floor
 from tests.e2e.pacing import PACE
 
 RATE_HZ: Final = 100
+ASKED_AT_ONCE: Final = 100
 FILLED_EVERY: Final = 10
 LOGIN_S_MAX: Final = 300.0
 SETTLE_S_MAX: Final = 60.0
@@ -53,12 +54,17 @@ STORED: Final[dict[str, Any]] = {
 
 
 class Load:
-    """An open loop: an order every ten milliseconds, whether or not the ones before were answered."""
+    """An open loop: an order every ten milliseconds, whether or not the ones before were answered.
+
+    A machine that cannot keep up is asked for no more than `ASKED_AT_ONCE` at a time: an answer that came
+    after our own patience would look like an order that failed.
+    """
 
     def __init__(self, rest: Rest) -> None:
         self._rest = rest
         self._under_way: set[asyncio.Task[None]] = set()
         self._logging_in = asyncio.Lock()
+        self._asking = asyncio.Semaphore(ASKED_AT_ONCE)
         self.answers: Counter[str] = Counter()
         self.orders: list[str] = []
         self.logins = 0
@@ -99,7 +105,8 @@ class Load:
         while True:
             async with self._logging_in:
                 token = self._rest.headers
-            answer = await self._rest.place(order, key=key)
+            async with self._asking:
+                answer = await self._rest.place(order, key=key)
             if answer.status not in (401, 429) or time.monotonic() > give_up_at:
                 return answer
             await self._log_in_instead_of(token)

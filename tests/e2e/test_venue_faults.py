@@ -22,7 +22,7 @@ from tests.e2e.load import PRICES, Crowd
 from tests.e2e.watcher import Watcher
 
 CLIENTS: Final = 6
-STRIKES_S_MAX: Final = 20.0
+STRIKES_S_MAX: Final = 60.0
 
 # A request that is held is held for less long than the gateway waits, then the connection is cut.
 FAULTS: Final[dict[str, list[Fault]]] = {
