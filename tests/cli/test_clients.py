@@ -13,7 +13,7 @@ from joserfc.jwk import ECKey
 from ordergate.security.postgres import PostgresStore
 from ordergate.wiring import databases
 from ordergate.wiring.registry import on_store
-from tests.cli.asking import Desk, Said, ordergate, wait_until
+from tests.cli.asking import COMMAND_S_MAX, Desk, Said, ordergate, wait_until
 from tests.fixtures.house import house
 
 
@@ -89,7 +89,8 @@ def test_a_replaced_secret_serves_as_long_as_is_said(desk: Desk, name: str) -> N
 
     def is_let_in(told: str) -> bool:
         asked = {"grant_type": "client_credentials"}
-        answer = httpx.post(desk.home.running["token_url"], data=asked, auth=(name, told))
+        url = desk.home.running["token_url"]
+        answer = httpx.post(url, data=asked, auth=(name, told), timeout=COMMAND_S_MAX)
         return answer.status_code == 200
 
     first = secret()
@@ -211,7 +212,8 @@ def test_keys_are_rotated_beside_a_running_gateway(desk: Desk) -> None:
     jwks = desk.home.running["base_url"] + "/.well-known/jwks.json"
 
     def published() -> set[str]:
-        return {key["kid"] for key in httpx.get(jwks, trust_env=False).json()["keys"]}
+        answer = httpx.get(jwks, trust_env=False, timeout=COMMAND_S_MAX)
+        return {key["kid"] for key in answer.json()["keys"]}
 
     before = published()
     planned = ordergate("keys", "rotate", "tokens", "--json", "--data-dir", str(desk.home.data_dir))

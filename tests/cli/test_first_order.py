@@ -22,7 +22,7 @@ def tape(home: House, **command: Any) -> None:
         f"{home.running['venue_url']}/_admin/tape",
         json={"symbol": "ESH4", **command},
         headers={"authorization": f"Bearer {home.venue_admin_token}"},
-        timeout=30,
+        timeout=60,
     )
     told.raise_for_status()
 
@@ -33,7 +33,7 @@ def best_ask(home: House) -> str:
         "APCA-API-SECRET-KEY": home.running["venue_secret"],
     }
     url = f"{home.running['venue_url']}/v2/stocks/quotes/latest"
-    quote = httpx.get(url, params={"symbols": "ESH4"}, headers=keys, timeout=30).json()["quotes"]["ESH4"]
+    quote = httpx.get(url, params={"symbols": "ESH4"}, headers=keys, timeout=60).json()["quotes"]["ESH4"]
     return str(quote["ap"])
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.cli.asking import Desk, Said, ordergate, resting, wait_until
+from tests.cli.asking import COMMAND_S_MAX, Desk, Said, ordergate, resting, wait_until
 from tests.fixtures.house import house
 
 RESTING = {
@@ -93,7 +93,8 @@ def test_a_running_gateway_refuses_the_orders_of_others(tmp_path: Path) -> None:
             named = {} if strategy is None else {"strategy": strategy}
             order = {**RESTING, "limit_price": resting()[4], **named}
             headers = {"authorization": f"Bearer {token}", "idempotency-key": secrets.token_hex(16)}
-            answer = httpx.post(home.running["base_url"] + "/v1/orders", json=order, headers=headers)
+            url = home.running["base_url"] + "/v1/orders"
+            answer = httpx.post(url, json=order, headers=headers, timeout=COMMAND_S_MAX)
             return "placed" if answer.status_code == 201 else str(answer.json()["code"])
 
         assert place("anything") == "placed"

@@ -19,7 +19,7 @@ import yaml
 
 from ordergate.wiring.serving import kept_port
 from ordergate.wiring.settings import CannotStart, parse
-from tests.cli.asking import Desk, Said, ended, process, resting, wait_until
+from tests.cli.asking import COMMAND_S_MAX, Desk, Said, ended, process, resting, wait_until
 from tests.fixtures.house import STOP_S_MAX, House, house
 
 NO_RECORDINGS = Path(__file__).parent
@@ -199,7 +199,8 @@ def test_the_panel_shows_an_order_to_paste_and_no_secret(shared_house: House) ->
 
 def test_public_documents_say_once_for_how_long_they_may_be_kept(shared_house: House) -> None:
     for name in ("jwks.json", "oauth-authorization-server"):
-        answer = httpx.get(f"{shared_house.running['base_url']}/.well-known/{name}", trust_env=False)
+        url = f"{shared_house.running['base_url']}/.well-known/{name}"
+        answer = httpx.get(url, trust_env=False, timeout=COMMAND_S_MAX)
         assert answer.headers.get_list("cache-control") == ["public, max-age=300"]
 
 

@@ -12,7 +12,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.cli.asking import Said, ended, ordergate, process, wait_until
+from tests.cli.asking import COMMAND_S_MAX, Said, ended, ordergate, process, wait_until
 from tests.fixtures.house import house
 
 
@@ -63,9 +63,10 @@ def test_the_parts_run_by_themselves_and_stop_at_sigterm(settings: Path) -> None
 
             wait_until(ready, "the gateway to accept orders")
             admin_url = _read(settings / "gateway.ready")["admin_url"]
-            asked = ("/livez", "/v1/access/tenant")
-            assert [httpx.get(url + path).status_code for path in asked] == [200, 404]
-            assert [httpx.get(admin_url + path).status_code for path in asked] == [404, 401]
+            for base, statuses in ((url, [200, 404]), (admin_url, [404, 401])):
+                with httpx.Client(base_url=base, timeout=COMMAND_S_MAX) as http:
+                    found = [http.get(path).status_code for path in ("/livez", "/v1/access/tenant")]
+                    assert found == statuses
         assert (settings / "kept" / "decisions.jsonl").exists()
     assert (gateway_end[0].code, venue_end[0].code) == (0, 0)
     assert "Traceback" not in gateway_end[0].err + venue_end[0].err

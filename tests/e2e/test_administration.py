@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.cli.asking import ordergate, wait_until
+from tests.cli.asking import COMMAND_S_MAX, ordergate, wait_until
 from tests.fixtures.house import House
 
 BOUNDS = {"scopes": ["orders:read", "accounts:read"], "accounts": ["P-DEMO"], "reason": "an end-to-end test"}
@@ -20,7 +20,8 @@ class Desk:
 
     def token(self, client_id: str, secret: str) -> str | None:
         asked = {"grant_type": "client_credentials"}
-        answer = httpx.post(self.told["token_url"], data=asked, auth=(client_id, secret))
+        url, login = self.told["token_url"], (client_id, secret)
+        answer = httpx.post(url, data=asked, auth=login, timeout=COMMAND_S_MAX)
         return str(answer.json()["access_token"]) if answer.status_code == 200 else None
 
     def administer(
@@ -28,11 +29,13 @@ class Desk:
     ) -> httpx.Response:
         token = self.token(self.told["client_id"], self.told["client_secret"])
         headers = {"authorization": f"Bearer {token}"}
-        return httpx.request(method, self.told[place] + path, json=body, headers=headers)
+        url = self.told[place] + path
+        return httpx.request(method, url, json=body, headers=headers, timeout=COMMAND_S_MAX)
 
     def sees(self, token: str | None, path: str) -> int:
         headers = {"authorization": f"Bearer {token}"}
-        return httpx.get(self.told["base_url"] + path, headers=headers).status_code
+        url = self.told["base_url"] + path
+        return httpx.get(url, headers=headers, timeout=COMMAND_S_MAX).status_code
 
 
 @pytest.fixture
