@@ -38,13 +38,16 @@ class Said(msgspec.Struct, frozen=True):
 def resting(quantity: int = 10) -> tuple[str, ...]:
     """An order that waits: inside the collar of a made-up market around 190.00, and never reached.
 
-    Every one has another price, or risk would take the second for a duplicate of the first.
+    Every one has another price, or risk would take the second for a duplicate of the first. It is good for
+    longer than the day: midnight may come while a test runs.
     """
     cents = next(_numbers) % 200
     return (
         "AAPL",
         "buy",
         str(quantity),
+        "--tif",
+        "gtc",
         "--limit",
         f"183.{cents:02}" if cents < 100 else f"184.{cents - 100:02}",
     )

@@ -56,7 +56,7 @@ def test_the_type_follows_from_the_prices(desk: Desk) -> None:
 
 
 def test_an_order_may_work_outside_the_regular_session_and_is_previewed_so(desk: Desk) -> None:
-    terms = (*resting(), "--tif", "gtc", "--extended-hours")
+    terms = (*resting(), "--extended-hours")
     assert desk.get("orders", "preview", *terms)["would_be_accepted"]
     order = desk.place(*terms)
     assert (order["extended_hours"], order["time_in_force"]) == (True, "gtc")

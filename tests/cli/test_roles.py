@@ -17,7 +17,7 @@ RESTING = {
     "side": "buy",
     "type": "limit",
     "quantity": "1",
-    "time_in_force": "day",
+    "time_in_force": "gtc",
 }
 
 
@@ -91,7 +91,7 @@ def test_a_running_gateway_refuses_the_orders_of_others(tmp_path: Path) -> None:
 
         def place(strategy: str | None) -> str:
             named = {} if strategy is None else {"strategy": strategy}
-            order = {**RESTING, "limit_price": resting()[4], **named}
+            order = {**RESTING, "limit_price": resting()[-1], **named}
             headers = {"authorization": f"Bearer {token}", "idempotency-key": secrets.token_hex(16)}
             url = home.running["base_url"] + "/v1/orders"
             answer = httpx.post(url, json=order, headers=headers, timeout=COMMAND_S_MAX)

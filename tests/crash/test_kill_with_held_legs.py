@@ -96,7 +96,7 @@ AT_ONCE: Final = {"type": "market", "time_in_force": "day"}
 KINDS: Final = {
     "long": bracket("buy", AT_ONCE, "220"),
     "short": bracket("sell", AT_ONCE, "160"),
-    "waiting": bracket("buy", {"type": "limit", "limit_price": "165", "time_in_force": "day"}, "220"),
+    "waiting": bracket("buy", {"type": "limit", "limit_price": "165", "time_in_force": "gtc"}, "220"),
 }
 
 

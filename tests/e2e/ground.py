@@ -24,7 +24,7 @@ from aiohttp import web
 
 from ordergate.core.webhook_signatures import is_signed, secret_of
 from ordergate.journal.embedded import EmbeddedPostgres
-from tests.e2e.client import Answer, Rest
+from tests.e2e.client import Answer, Rest, Stream
 from tests.e2e.floor import ACCOUNT, Floor, floor
 from tests.e2e.pacing import PACE
 
@@ -90,7 +90,7 @@ class Load:
             "type": "limit",
             "quantity": "1",
             "limit_price": "170.00" if number % FILLED_EVERY else "210.00",
-            "time_in_force": "day",
+            "time_in_force": "gtc",  # midnight ends those of the day
         }
         began = time.monotonic()
         answer = await self._insisted(order, f"rotation-order-{number:08d}")
@@ -210,8 +210,7 @@ async def ground(base: Path) -> AsyncIterator[Ground]:
             await it.command("credentials", "begin", "venue", "--from", first)
 
         async with floor(base / "floor", plan=plan, before=begin, gateway=gateway) as it:
-            rest = Rest(it)
-            await rest.log_in()
+            rest = await logged_in(it)
             load, stop = Load(rest), asyncio.Event()
             loading = asyncio.create_task(load.run(stop))
             try:
@@ -225,6 +224,16 @@ async def ground(base: Path) -> AsyncIterator[Ground]:
                 stop.set()
                 loading.cancel()
                 await asyncio.gather(loading, return_exceptions=True)
+
+
+async def logged_in(it: Floor) -> Rest:
+    """A client of its own, once there is a price to judge its orders by."""
+    rest = Rest(it)
+    await rest.log_in()
+    stream = Stream(it, rest)
+    await stream.watch_quotes(["AAPL"])
+    await stream.close()
+    return rest
 
 
 @asynccontextmanager

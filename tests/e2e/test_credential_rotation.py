@@ -15,9 +15,8 @@ import msgspec
 import pytest
 
 from ordergate.wiring import demo
-from tests.e2e.client import Rest
 from tests.e2e.floor import Floor, floor
-from tests.e2e.ground import STORED, Load, pair, unsettled
+from tests.e2e.ground import STORED, Load, logged_in, pair, unsettled
 from tests.e2e.pacing import PACE
 
 LEAST_S: Final = 2.0
@@ -37,8 +36,7 @@ async def test_sec_5_no_order_fails_while_credentials_are_rotated_twice(tmp_path
         broker["url"] = f"http://127.0.0.1:{it.venue_port}"
 
     async with floor(tmp_path, plan=plan, before=begin, gateway={"brokers": {"venue": broker}}) as it:
-        rest = Rest(it)
-        await rest.log_in()
+        rest = await logged_in(it)
         load, stop = Load(rest), asyncio.Event()
         loading = asyncio.create_task(load.run(stop))
         try:
