@@ -62,11 +62,12 @@ async def test_a_client_that_does_not_read_keeps_neither_its_stream_nor_its_sock
 ) -> None:
     monkeypatch.setattr(protocols, "CLOSE_TIMEOUT_S", 0.1)
     deps = deps_of(books)
-    async with serving(deps, ws_ping_interval=1.0, ws_ping_timeout=0.2) as served:
+    # It never answers a ping, and has until the first one to log in and to be frozen.
+    async with serving(deps, ws_ping_interval=3.0, ws_ping_timeout=0.2) as served:
         deaf, line = await a_frozen_client(served, books)
         if last_words is not None:
             deaf.socket.sendall(last_words)
-        for _ in range(500):
+        for _ in range(3_000):
             if line.disconnected and not deps.hub.sessions:
                 break
             await asyncio.sleep(0.01)

@@ -90,7 +90,10 @@ class Desk:
             "code_challenge": base64.urlsafe_b64encode(digest).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
-        async with httpx.AsyncClient(trust_env=False) as http, asyncio.timeout(WAIT_S_MAX):
+        async with (
+            httpx.AsyncClient(trust_env=False, timeout=WAIT_S_MAX) as http,
+            asyncio.timeout(WAIT_S_MAX),
+        ):
             pushed = await http.post(f"{self.issuer}/oauth/par", data=asked)
             # A running gateway reads every two seconds who there is.
             while pushed.status_code == 401:
@@ -111,7 +114,7 @@ class Desk:
             "redirect_uri": self.back,
             "code_verifier": self.verifier,
         }
-        async with httpx.AsyncClient(trust_env=False) as http:
+        async with httpx.AsyncClient(trust_env=False, timeout=WAIT_S_MAX) as http:
             answer = await http.post(f"{self.issuer}/oauth/token", data=asked)
         assert answer.status_code == 200, answer.text
         part = answer.json()["access_token"].split(".")[1]

@@ -19,7 +19,7 @@ import pytest
 from ordergate.wiring.serving import kept_port
 from tests.dose import dose
 from tests.e2e.books import check_journal, until_agreed
-from tests.e2e.client import clients
+from tests.e2e.client import Rest, clients
 from tests.e2e.floor import ACCOUNT, Floor, floor, repeatable
 from tests.e2e.load import PRICES
 
@@ -41,6 +41,9 @@ expected-statuses = [
 """
 SYMBOLS: Final = ["AAPL", "MSFT"]
 SAID_MAX: Final = 20_000
+ORDERS_MIN: Final = 5
+ROUNDS_MAX: Final = 5
+"""A machine with much else to do asks little in its seconds, and is let ask again."""
 
 
 @pytest.mark.timeout(1_500)
@@ -54,15 +57,25 @@ async def test_schemathesis_finds_no_server_error_and_no_mismatch_with_the_docum
             await ask(it, token, here, seed=seed, mode="all", seconds=dose(12, 400))
 
             await release(it, token)
-            await ask(it, token, narrowed(here), seed=seed, mode="positive", seconds=dose(12, 400))
+            for again in range(ROUNDS_MAX):
+                await ask(
+                    it, token, narrowed(here), seed=seed + again, mode="positive", seconds=dose(12, 400)
+                )
+                if await has_traded(it, rest):
+                    break
             await ask(it, token, readings(here), seed=seed, mode="positive", seconds=dose(8, 200))
             mine, theirs = await settled(it, rest)
-            assert len(theirs.orders) > 5, "the narrowed document bought next to nothing"
+            assert len(theirs.orders) > ORDERS_MIN, "the narrowed document bought next to nothing"
             assert any(order["cancel_requested"] for order in mine.orders)
             await check_journal(it, rest)
             # Last, since it may end whoever asks.
             admin = f"http://127.0.0.1:{apart}"
             await ask(it, token, there, seed=seed, mode="all", seconds=dose(12, 400), url=admin)
+
+
+async def has_traded(it: Floor, rest: Rest) -> bool:
+    orders = await rest.every(f"/v1/orders?account_id={ACCOUNT}", "orders")
+    return len((await it.ledger()).orders) > ORDERS_MIN and any(one["cancel_requested"] for one in orders)
 
 
 async def settled(it: Floor, rest: Any) -> Any:
