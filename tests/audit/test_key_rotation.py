@@ -89,6 +89,29 @@ async def test_one_head_names_the_next_key_both_sign_it_and_the_old_one_is_gone(
     assert [chain.open(note).size for note in log.sink.published] == [5, 8, 11]
 
 
+@pytest.mark.parametrize("waits", range(5))
+async def test_the_head_that_covers_what_was_recorded_of_a_change_names_the_next_key(
+    log: Log, waits: int
+) -> None:
+    """Where little happens there is no other for a minute. The change comes while a head is waited for."""
+
+    async def look() -> None:
+        log.clock.moved += 1
+        await log.made.look()
+
+    await log.author.write(1)
+    for _ in range(1 + waits):
+        await look()
+    assert len(log.sink.published) == 1
+    log.keys.usable.insert(0, NEXT)
+    await log.author.write(1)
+    for _ in range(5 - waits):
+        await look()
+    (_, handing_over) = log.sink.published
+    assert verifier.open_checkpoint(handing_over, NEW).size == 7
+    assert log.keys.usable == [NEXT]
+
+
 @pytest.mark.parametrize("after", ["kept", "published"])
 async def test_a_process_that_dies_while_the_key_is_changed_goes_on_with_the_new_one(
     log: Log, after: str

@@ -40,7 +40,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     records: int = 1_000
     patience_s: float = 10.0
     publish_s_max: float = 5.0
-    keys_s: float = 10.0  # how often to ask whether there is a newer key
+    keys_s: float = 10.0  # how often to ask whether there is a newer key, besides before a head
     seals_at_once: int = 500  # others have a turn after about a millisecond
 
     @property
@@ -139,20 +139,18 @@ class Checkpointer:
             if heads.get(account, 0) < taken:
                 raise Contradiction(f"{account} had {taken} records and has {heads.get(account, 0)}")
         now = self._clock.monotonic()
-        if self._keys_at is None or now - self._keys_at >= self._pace.keys_s:
-            self._newest, self._keys_at = (await self._keys.versions())[0], now
         pending = sum(heads.values()) - sum(self._taken.values())
         if pending == 0:
             self._since = None
-        else:
-            self._since = now if self._since is None else self._since
-            if (
-                at_once
-                or pending >= self._pace.records
-                or now - self._since >= self._pace.every_s
-                or self._successor is not None
-            ):
-                await self.checkpoint(heads)
+        elif self._since is None:
+            self._since = now
+        is_late = at_once or (self._since is not None and now - self._since >= self._pace.every_s)
+        # A new key is made before that is recorded. Whoever signed over the record without having asked would
+        # name the key with the next one, and where little happens that is far away.
+        if is_late or self._keys_at is None or now - self._keys_at >= self._pace.keys_s:
+            self._newest, self._keys_at = (await self._keys.versions())[0], now
+        if pending and (is_late or pending >= self._pace.records or self._successor is not None):
+            await self.checkpoint(heads)
         self._whole_at, self._failed = now, None
 
     async def checkpoint(self, heads: Mapping[AccountId, int]) -> None:
