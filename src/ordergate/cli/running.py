@@ -82,11 +82,11 @@ def run(
         plain = msgspec.to_builtins(running)
         known = {name: plain[name] for name in Profile.__struct_encode_fields__ if name in plain}
         files.write_json(data_dir / FILE_NAME, known)
-        tell_scripts(running)
         starting.stop()
         people().print(welcome(running, data_dir))
         for line in first_steps(running, data_dir):
             people().print(line, soft_wrap=True)
+        tell_scripts(running)  # the last of all: whoever waits for the file finds everything told
 
     with files.while_up(ready_file) as tell_scripts, complaints().status("starting") as starting:
         house.run(asked, tell=tell)
