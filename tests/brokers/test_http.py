@@ -27,7 +27,7 @@ from tests.brokers.world import WAIT_S, HandClock
 
 LIMITS = HttpLimits(connect_s=2.0, total_s=5.0, body_bytes_max=2_000)
 # Only the tests that wait for a timeout want a short one.
-SHORT = HttpLimits(connect_s=0.1, total_s=0.3, body_bytes_max=2_000)
+SHORT = HttpLimits(connect_s=1.0, total_s=1.0, body_bytes_max=2_000)
 OK = {"id": "1"}
 
 
@@ -272,7 +272,7 @@ def test_it_works_on_the_loop_that_serves() -> None:
 
 async def test_no_free_connection_sent_nothing(server: ByteServer, clock: HandClock) -> None:
     server.play(hangs)
-    limits = HttpLimits(connect_s=0.1, total_s=0.5, connections_max=1)
+    limits = HttpLimits(connect_s=1.0, total_s=1.0, connections_max=1)
     http = client_of(server.url, clock, limits)
     replies = await asyncio.gather(ask(http), ask(http))
     assert [type(reply) for reply in replies] == [Unknown, Unsent]

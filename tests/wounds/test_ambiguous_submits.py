@@ -29,7 +29,7 @@ UNCLEAR: dict[str, Act] = {
     "429": says(429, documents.error("too many requests.")),
     "404": says(404, documents.error("endpoint not found.")),
 }
-QUICK = HttpLimits(connect_s=0.3, total_s=0.3)
+QUICK = HttpLimits(connect_s=1.0, total_s=1.0)
 PLACES_MAX = 6
 
 
