@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Final
 
 import pytest
@@ -125,6 +126,22 @@ async def test_errors_that_a_harder_stop_hid_are_counted_when_it_is_lifted() -> 
             TRADER, reason="understood", correlation="test", level="account", target=ACCOUNT
         )
         assert after == [["error-rate"]]
+
+
+async def test_what_was_lifted_is_not_stopped_again_by_errors_that_a_clock_dated_ahead() -> None:
+    async with Stage(trips=POLICY, fate=Answering()) as stage:
+        await passes(stage, 2)
+        for _ in range(3):
+            stage.lane.books.tally.failed(stage.clock.now() + timedelta(hours=1))
+        await rejected(stage)
+        assert trips(stage) == [("error-rate", "reduce_only")]
+        await stage.until(lambda: stops(stage)[0].durable)
+        view = await stage.gate.release_kill(
+            TRADER, reason="understood", correlation="test", level="account", target=ACCOUNT
+        )
+        assert isinstance(view, KillView)
+        await passes(stage, 2)
+        assert trips(stage) == []
 
 
 async def test_after_a_restart_nothing_is_lifted_before_all_was_looked_at() -> None:

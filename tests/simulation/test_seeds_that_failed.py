@@ -83,6 +83,9 @@ from ordergate.simulation.town import run
         (1313073, "an exit was held back as a break when an execution of the one before was taken back"),
         (1306103, "a client that went late from a stream begun anew took those along who had come back"),
         (1416839, "an end was believed of an order folded anew, by the executions that it had had before"),
+        (1601358, "a stop that was lifted was engaged again by executions that a clock had dated ahead"),
+        (1603066, "the same, again and again, so that nothing came to rest"),
+        (1604175, "the checker took a stop of one process for one that another had heard of at once"),
         (401784, "a cancel that overtook its order on a slow line was not asked again when it was found"),
     ],
 )

@@ -115,16 +115,17 @@ class Account(msgspec.Struct, kw_only=True):
 
 
 class Kill(msgspec.Struct):
-    """What stands at one place as it is written down: since when, and from when on how hard."""
+    """What stands at one place as it is written down: since when and how hard, and by which process."""
 
     since: float
+    by: str
     blocks_since: float | None = None
     cancels_since: float | None = None
 
-    def engage(self, grade: Grade, now: float) -> None:
+    def engage(self, grade: Grade, now: float, by: str) -> None:
         """A harder one makes it harder; a milder one changes nothing."""
         if grade is not Grade.REDUCE_ONLY and self.blocks_since is None:
-            self.blocks_since = now
+            self.blocks_since, self.by = now, by
         if grade is Grade.CANCEL_ALL and self.cancels_since is None:
             self.cancels_since = now
 
@@ -165,8 +166,8 @@ class Audit:
         }
         return [kill for (level, target), kill in self.kills.items() if names.get(level) == target]
 
-    def fold(self, linked: Linked, now: float) -> None:
-        """One committed unit."""
+    def fold(self, linked: Linked, now: float, by: str) -> None:
+        """One committed unit, of that process."""
         unit = linked.unit
         account = self.account(unit.account)
         account.epoch = unit.epoch
@@ -174,7 +175,13 @@ class Audit:
             self.governance.fold([entry.event for entry in unit.entries], now)
             return
         for entry in unit.entries:
+            if isinstance(entry.event, KillEngaged):
+                self._stopped(entry.event, now, by)
             self._fold(account, unit.account, entry.event, entry.correlation, now)
+
+    def _stopped(self, event: KillEngaged, now: float, by: str) -> None:
+        self.kills.setdefault(event.place, Kill(now, by)).engage(event.grade, now, by)
+        self.stopped_s[event.place] = now
 
     def _fold(
         self, account: Account, account_id: AccountId, event: Any, correlation: str, now: float
@@ -186,9 +193,6 @@ class Audit:
                 self._begin(account, account_id, event, correlation, now)
             case e.OrderEvent():
                 self._order(account, account.orders[event.order_id], event, now)
-            case KillEngaged():
-                self.kills.setdefault(event.place, Kill(now)).engage(event.grade, now)
-                self.stopped_s[event.place] = now
             case KillReleased():
                 self.kills.pop(event.place, None)
             case g.GroupEvent():

@@ -268,11 +268,12 @@ class Town:
         self.ground.witness.ticked()
 
     def _committed(self, linked: Linked) -> None:
-        self.sight.audit.fold(linked, self.ground.loop.time())
+        by = self.server.owners.get(linked.unit.account, "")
+        self.sight.audit.fold(linked, self.ground.loop.time(), by)
         for brokerage in self.brokerages:
             if brokerage.account == linked.unit.account:
                 brokerage.note_mass_cancel(linked)
-        self.ground.witness.committed(linked, self.server.owners.get(linked.unit.account, ""))
+        self.ground.witness.committed(linked, by)
 
     def _tell_prices(self) -> None:
         for gateway in self.gateways:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from itertools import chain, islice
+from itertools import chain
 from typing import Final, NamedTuple
 
 from ordergate.core.orders import events as e
@@ -17,8 +17,7 @@ from ordergate.core.orders.lifecycle import NEVER_SENT
 
 COUNTED_MAX: Final = 10_000
 COUNTED_FOR: Final = timedelta(hours=1)
-AGREED: Final = 100
-"""So many in a row have to say that an hour is over: a clock may have run ahead, and been set back."""
+
 
 Nth = Callable[[int], datetime | None]
 """When the nth latest of something was; None where there were not as many."""
@@ -33,10 +32,9 @@ class Executed(NamedTuple):
 
 
 class Tally:
-    """Of errors and of each strategy's executions the latest ten thousand, and for an hour at least.
+    """Of errors and of each strategy's executions the latest ten thousand, for an hour at most.
 
-    Nothing is let go by the date of a few: one that is days ahead says nothing of how late it is. Orders that
-    name no strategy are counted together, as one.
+    Orders that name no strategy are counted together, as one.
     """
 
     __slots__ = ("_errors", "_executions")
@@ -46,24 +44,18 @@ class Tally:
         self._executions: dict[str | None, deque[Executed]] = {}
 
     def failed(self, at: datetime) -> None:
-        errors = self._errors
-        errors.append(at)
-        if errors[0] < at - COUNTED_FOR:
-            oldest = min(islice(reversed(errors), AGREED)) - COUNTED_FOR
-            while errors[0] < oldest:
-                errors.popleft()
+        self._errors.append(at)
+        while self._errors[0] < at - COUNTED_FOR:
+            self._errors.popleft()
 
     def executed(self, one: Executed) -> None:
         """Whose latest execution is too old is let go whole: they are in the order of their latest."""
+        oldest = one.at - COUNTED_FOR
         row = self._executions.pop(one.strategy, None) or deque(maxlen=COUNTED_MAX)
         row.append(one)
-        self._executions[one.strategy] = row
-        first = next(iter(self._executions.values()))
-        if len(row) < AGREED or min(row[0].at, first[-1].at) >= one.at - COUNTED_FOR:
-            return
-        oldest = min(latest.at for latest in islice(reversed(row), AGREED)) - COUNTED_FOR
         while row[0].at < oldest:
             row.popleft()
+        self._executions[one.strategy] = row
         while (first := next(iter(self._executions.values())))[-1].at < oldest:
             del self._executions[first[-1].strategy]
 

@@ -54,11 +54,21 @@ class Breakers:
                 self._catch_up(seat)
                 await self._half_open(seat)
 
-    def look_again(self, seat: Seat) -> None:
-        """A stop of the account was lifted, which may have hidden that there are too many."""
-        if seat.lane.ready.is_set():
+    def look_again(self, seat: Seat, lifted_at: datetime) -> None:
+        """A stop of the account was lifted, which may have hidden that there are too many.
+
+        What was lifted itself is not judged by the same again: a clock may have dated it ahead of now.
+        """
+        if not seat.lane.ready.is_set():
+            return
+        if not self._was_lifted(seat, Trip.ERROR_RATE, lifted_at):
             self._judge_errors(seat, "while another stop stood")
+        if not self._was_lifted(seat, Trip.REPEATED_EXECUTION, lifted_at):
             self._judge_executions(seat, None)
+
+    def _was_lifted(self, seat: Seat, trip: Trip, at: datetime) -> bool:
+        past = self._trips.past(_place(seat), trip)
+        return bool(past) and past[-1].lifted_at == at
 
     def _catch_up(self, seat: Seat) -> None:
         """Once for each time that the account was folded: it may have ended before it could trip."""

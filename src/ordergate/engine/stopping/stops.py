@@ -129,4 +129,4 @@ class Stops:
         self.desk.follow(event)
         self.dead_man.follow(event)
         if isinstance(event, KillReleased):
-            self._watches.look_again(event.place)
+            self._watches.look_again(event.place, event.at)

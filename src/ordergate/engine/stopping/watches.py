@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from datetime import datetime
 from typing import Final
 
 from ordergate.core.faults import Fault
@@ -90,7 +91,7 @@ class Watches:
         for place, trip in self._over:
             await self._trips.lift(place, trip, "it is over")
 
-    def look_again(self, place: Place) -> None:
+    def look_again(self, place: Place, lifted_at: datetime) -> None:
         """A stop was lifted there: what it may have hidden is in force before anything passes."""
         for (where, trip), trouble in tuple(self._wrong.items()):
             if where == place:
@@ -98,7 +99,7 @@ class Watches:
         level, target = place
         seat = self._lanes.get(AccountId(target)) if level is Level.ACCOUNT else None
         if seat is not None:
-            self._breakers.look_again(seat)
+            self._breakers.look_again(seat, lifted_at)
 
     async def _when_due(self, what: str, every_s: float, look: Callable[[], Awaitable[None]]) -> None:
         now = self._clock.monotonic()

@@ -26,6 +26,7 @@ KILL_PROPAGATES_S: Final = 1.0
 # A slow line holds what was sent before the calm for so long, and until it has arrived no cancel finds it.
 SWEPT_S_MAX: Final = LATE_S_MAX + 5.0
 COMMITTED_S_MAX: Final = 5.0
+_HEARD_S_MAX: Final = KILL_PROPAGATES_S + COMMITTED_S_MAX
 _SETTLED_S: Final = 3.0
 
 
@@ -38,18 +39,24 @@ class Killed(SightedChecker):
     id = "I17"
 
     def committed(self, linked: Linked, by: str) -> None:
-        """Whatever was decided before the switch was thrown was queued, and so committed, before it."""
+        """Whatever was decided before the switch was thrown was queued, and so committed, before it.
+
+        By the process that threw it: another hears of it, and has until then approved what it then commits.
+        """
         if not self.sight.audit.kills:
             return
         for entry in linked.unit.entries:
             event, order = entry.event, self.sight.audit.order(entry.order_id)
             if order is None or not isinstance(event, e.OrderAccepted | e.ReplaceRequested):
                 continue
-            stops = self.sight.audit.stops_of(order)
+            stops = [kill for kill in self.sight.audit.stops_of(order) if self._was_heard(kill, by)]
             if any(kill.blocks_since is not None for kill in stops):
                 self.violated(f"{order.id} was approved while the kill switch was engaged")
             elif stops and opens(self.sight.audit.account(order.account), order, event):
                 self.violated(f"{order.id} was approved and reduces nothing, which alone was allowed")
+
+    def _was_heard(self, kill: Kill, by: str) -> bool:
+        return kill.by == by or self._is_older(kill.blocks_since or kill.since, _HEARD_S_MAX)
 
     def sent(self, sent: Sent) -> None:
         if sent.call is Call.CANCEL or not self.sight.audit.kills:
