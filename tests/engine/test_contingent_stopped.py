@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import pytest
 
+from ordergate.brokers.paper import fates
 from ordergate.core.contingent.terms import Role
 from ordergate.core.orders.terms import Side
 from tests.engine.groups import at_exchange, bracket, group, has_ended, move_market, placed
@@ -79,5 +80,25 @@ async def test_a_stop_loss_makes_room_for_the_profit_on_an_account_that_may_only
         stage.broker.stream.cut("maintenance")
         await passes(stage, 15)
         stage.price(Decimal(4820))  # the market is not there yet at the exchange: it rests
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("limit", Decimal(4))], within_s=30)
+        assert stage.seat.freshness.stale_since is not None
+
+
+async def test_two_stop_losses_make_room_for_the_profit_on_an_account_that_may_only_reduce() -> None:
+    """Each is asked about by what it leaves itself: the whole exit beside the other one would do more."""
+
+    def fate(call: fates.Call) -> fates.Fate:
+        return fates.TurnedAway("no replacements today") if call is fates.Call.REPLACE else fates.DELIVERED
+
+    async with Stage(fate=fate) as stage:
+        await placed(stage, bracket(entry="4790"))
+        await stage.until(lambda: at_exchange(stage, Side.BUY))
+        for _ in range(2):
+            stage.exchange.fill(next(stage.exchange.orders()).id, Decimal(2), Decimal(4790))
+            await passes(stage, 10)
+        assert at_exchange(stage, Side.SELL) == [("stop", Decimal(2))] * 2
+        stage.broker.stream.cut("maintenance")
+        await passes(stage, 15)
+        stage.price(Decimal(4820))
         await stage.until(lambda: at_exchange(stage, Side.SELL) == [("limit", Decimal(4))], within_s=30)
         assert stage.seat.freshness.stale_since is not None

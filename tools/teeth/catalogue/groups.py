@@ -18,7 +18,7 @@ MUTATIONS: Final = (
         what="the wanted leg is placed beside the one that is there",
         file=_STEPS,
         find="    if wrong and seen.may_place:\n"
-        "        return recall_all(group, wrong, seen, _terms_of(group, leg, sums.need, seen))\n"
+        "        return _make_room(group, leg, wrong, sums.need, seen)\n"
         "    standing = (*sums.live_in(leg.role), *wrong)",
         put="    standing = sums.live_in(leg.role)",
     ),

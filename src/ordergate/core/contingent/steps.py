@@ -214,12 +214,24 @@ def _exit(group: Group, sums: Tally, seen: Situation) -> tuple[Step, ...]:
         return ()
     wrong = tuple(order for role, order in sums.live if role not in (leg.role, Role.ENTRY))
     if wrong and seen.may_place:
-        return recall_all(group, wrong, seen, _terms_of(group, leg, sums.need, seen))
+        return _make_room(group, leg, wrong, sums.need, seen)
     standing = (*sums.live_in(leg.role), *wrong)
     surplus = sum(map(worst_leaves, standing), ZERO) - sums.need
     if surplus > ZERO:
         return _shrink(group, standing[-1], surplus, seen)
     return _grow(group, leg, standing, -surplus, seen) if surplus < ZERO else ()
+
+
+def _make_room(
+    group: Group, leg: Leg, wrong: Sequence[Order], need: Decimal, seen: Situation
+) -> tuple[Step, ...]:
+    """Each for as much as it leaves itself: the whole of it beside the others would be more than there is."""
+    found: list[Step] = []
+    for order in wrong:
+        leaves = min(worst_leaves(order), need)
+        terms = _terms_of(group, leg, leaves if leaves > ZERO else need, seen)
+        found += recall_all(group, (order,), seen, terms)
+    return tuple(found)
 
 
 def _shrink(group: Group, order: Order, surplus: Decimal, seen: Situation) -> tuple[Step, ...]:
