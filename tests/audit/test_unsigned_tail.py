@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
+import asyncpg
+import pytest
+
 from ordergate.audit.folder import EVERY, NEWEST
 from ordergate.core.ids import Env
 from ordergate.journal.postgres import PostgresJournal
@@ -15,6 +18,7 @@ from ordergate.wiring.proofs import Found
 from ordergate.wiring.settings import Settings
 from tests.audit.kept import WRITTEN, lose_the_newest, write_log
 from tests.audit.logs import Author
+from tests.journal.making import ALICE
 
 LONG = timedelta(hours=1)
 
@@ -58,3 +62,17 @@ async def test_what_is_younger_than_the_interval_is_only_counted(settings: Setti
     await journal.close()
     found = await verified(settings, timedelta(seconds=10))
     assert (found.records - found.signed, found.problems) == (2, ())
+
+
+@pytest.mark.parametrize("body", ['{"what": 3}', "no JSON", '{"facts": ["go_on"]}'])
+async def test_a_record_that_was_made_one_of_identity_breaks_its_chain_and_not_the_verification(
+    settings: Settings, database: str, body: str
+) -> None:
+    await write_log(settings, database)
+    connection = await asyncpg.connect(database)
+    await connection.execute("alter table event disable trigger user")
+    changed = "update event set kind = 'identity_changed', body = $1 where account = $2 and seq = 2"
+    await connection.execute(changed, body, ALICE)
+    await connection.close()
+    problems = (await verified(settings, timedelta(seconds=10))).problems
+    assert f"{ALICE}: the chain breaks at event 2" in problems
