@@ -102,3 +102,23 @@ async def test_two_stop_losses_make_room_for_the_profit_on_an_account_that_may_o
         stage.price(Decimal(4820))
         await stage.until(lambda: at_exchange(stage, Side.SELL) == [("limit", Decimal(4))], within_s=30)
         assert stage.seat.freshness.stale_since is not None
+
+
+async def test_a_stop_that_was_reached_and_is_put_off_for_long_is_somebodys_to_know() -> None:
+    """Nothing is placed that could be refused: the profit that rests is no guard, and nobody sees it wait."""
+    async with Stage(limits={"message_windows": [[3, 600]]}) as stage:
+        group_id = await placed(stage, bracket(trails=True))
+        await stage.until(lambda: at_exchange(stage, Side.SELL) == [("limit", Decimal(4))])
+        await stage.until(lambda: group(stage, group_id).mark)
+        await stage.accepted(limit="4700")  # the last for minutes
+        move_market(stage, "4779")
+        await passes(stage, 100)
+        assert group(stage, group_id).triggered is Role.STOP_LOSS
+        account = stage.lane.books.account
+        assert account is not None
+        assert not account.alarms
+        await passes(stage, 60)
+        account = stage.lane.books.account
+        assert account is not None
+        assert "message-rate" in account.alarms[f"group_put_off:{group_id}"].detail
+        assert at_exchange(stage, Side.SELL) == [("limit", Decimal(4))]

@@ -151,10 +151,10 @@ def admit_leg(command: PlaceOrder, view: RiskView) -> OrderAccepted | OrderDenie
     return _accepted(answer, view, command)
 
 
-def would_put_off(command: PlaceOrder, view: RiskView) -> bool:
-    """Whether risk refuses an order of a group now for what passes by itself. Asking counts nothing."""
+def would_put_off(command: PlaceOrder, view: RiskView) -> tuple[FailedControl, ...]:
+    """What risk refuses an order of a group by now, if all of it passes by itself. Asking counts nothing."""
     answer = judge_leg(command, view)
-    return isinstance(answer, Denied) and not_yet(answer.failed)
+    return answer.failed if isinstance(answer, Denied) and not_yet(answer.failed) else ()
 
 
 def admit_leg_resize(

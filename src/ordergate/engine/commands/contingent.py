@@ -56,6 +56,8 @@ STEPS_MAX: Final = 64
 LOOK_AGAIN_S: Final = 1.0
 _LATER_MAX: Final = timedelta(seconds=PAUSE_S_MAX)
 """Nothing waits for longer: what does was put off by a clock that has been set back since."""
+PUT_OFF_S_MAX: Final = 120.0
+"""As long as eight tries take, of which somebody is told where there are tries."""
 
 
 class Place(NamedTuple):
@@ -88,6 +90,7 @@ class Contingent:
         self._later: dict[Place, datetime] = {}
         self._watching: dict[Symbol, dict[Place, None]] = {}
         self._fixed: set[OrderId] = set()
+        self._put_off_since: dict[Place, float] = {}
         self._running: asyncio.Handle | None = None
         self._stopped = False
         prices.watch(self._watching, self._on_price)
@@ -286,10 +289,19 @@ class Contingent:
             times, _ = setbacks(group, groups.orders, self._clock.now())
             if order is None or times < SETBACKS_MAX or not was_put_off(order):
                 continue
-            refused = ", ".join(f"{no.control} {no.reason}" for no in order.failed) or order.reason
+            refused = _said(order.failed) or order.reason
             detail = f"put off {times} times in a row, by {refused}: it is tried once a minute"
             self._alarms.sound(seat, AlarmNature.GROUP_PUT_OFF, group.id, detail, {"order_id": order_id})
             return
+
+    def _tell_of_rest(self, seat: Seat, group: Group, order: Order, by: Sequence[e.FailedControl]) -> None:
+        """What is to take an order's place is put off for long, and nothing was placed that would say so."""
+        place, now = Place(seat.lane.account, group.id), self._clock.monotonic()
+        if not by:
+            self._put_off_since.pop(place, None)
+        elif now - self._put_off_since.setdefault(place, now) >= PUT_OFF_S_MAX:
+            detail = f"put off for {PUT_OFF_S_MAX:g} s, by {_said(by)}: {order.id} rests until then"
+            self._alarms.sound(seat, AlarmNature.GROUP_PUT_OFF, group.id, detail, {"order_id": order.id})
 
     def _recall(
         self, seat: Seat, group: Group, step: steps.Recall, now: datetime
@@ -301,8 +313,11 @@ class Contingent:
         asked = decide_cancel(order, CancelOrder(order_id=order.id, actor=group.id, asked_at=now))
         if isinstance(asked, Refusal):
             return ()
-        if step.instead is not None and self._judging.puts_off(seat, order, step.instead, actor=group.actor):
-            return ()
+        if step.instead is not None:
+            kept_by = self._judging.puts_off(seat, order, step.instead, actor=group.actor)
+            self._tell_of_rest(seat, group, order, kept_by)
+            if kept_by:
+                return ()
         seat.buckets.cancel_sent(now)
         told = g.LegRecalled(account=seat.lane.account, at=now, group_id=group.id, order_id=order.id)
         return [told, asked]
@@ -326,6 +341,7 @@ class Contingent:
             self._watching.setdefault(symbol, {})[place] = None
             return
         self._fixed.difference_update(one.order_id for one in group.released)
+        self._put_off_since.pop(place, None)
         if symbol in self._watching:
             self._watching[symbol].pop(place, None)
             if not self._watching[symbol]:
@@ -357,6 +373,10 @@ class Contingent:
             self.advance(seat, place.group)
         except Fault as fault:
             log.error("group.unrecorded", group=place.group, why=str(fault))
+
+
+def _said(failed: Iterable[e.FailedControl]) -> str:
+    return ", ".join(f"{no.control} {no.reason}" for no in failed)
 
 
 def _symbol_of(seat: Seat, group: Group) -> Symbol | None:

@@ -174,8 +174,8 @@ class Judging:
         command = PlaceOrder(order_id=order_id, terms=terms, actor=actor, asked_at=view.now)
         return admission.admit_leg(command, view)
 
-    def puts_off(self, seat: Seat, order: Order, instead: Terms, *, actor: str) -> bool:
-        """Whether risk would keep an order of a group waiting that is to take the place of this one."""
+    def puts_off(self, seat: Seat, order: Order, instead: Terms, *, actor: str) -> tuple[FailedControl, ...]:
+        """What risk would keep an order of a group waiting by that is to take the place of this one."""
         command = PlaceOrder(order_id=order.id, terms=instead, actor=actor, asked_at=self._clock.now())
         with seat.lane.books.without(order):
             view = self.view(seat, instead.symbol, user=actor, strategy=instead.strategy)
