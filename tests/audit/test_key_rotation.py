@@ -112,6 +112,18 @@ async def test_the_head_that_covers_what_was_recorded_of_a_change_names_the_next
     assert log.keys.usable == [NEXT]
 
 
+async def test_so_does_the_head_that_is_due_because_of_how_many_there_are(log: Log) -> None:
+    await log.author.write(1)
+    await log.made.look()  # asks for the keys, and will not again for ten seconds
+    log.keys.usable.insert(0, NEXT)
+    await log.author.write(1_000)
+    log.clock.moved += 1
+    await log.made.look()
+    (handing_over,) = log.sink.published[-1:]
+    assert verifier.open_checkpoint(handing_over, NEW).size == 1_006
+    assert log.keys.usable == [NEXT]
+
+
 @pytest.mark.parametrize("after", ["kept", "published"])
 async def test_a_process_that_dies_while_the_key_is_changed_goes_on_with_the_new_one(
     log: Log, after: str

@@ -144,12 +144,13 @@ class Checkpointer:
             self._since = None
         elif self._since is None:
             self._since = now
-        is_late = at_once or (self._since is not None and now - self._since >= self._pace.every_s)
+        is_late = self._since is not None and now - self._since >= self._pace.every_s
+        is_due = at_once or is_late or pending >= self._pace.records
         # A new key is made before that is recorded. Whoever signed over the record without having asked would
         # name the key with the next one, and where little happens that is far away.
-        if is_late or self._keys_at is None or now - self._keys_at >= self._pace.keys_s:
+        if is_due or self._keys_at is None or now - self._keys_at >= self._pace.keys_s:
             self._newest, self._keys_at = (await self._keys.versions())[0], now
-        if pending and (is_late or pending >= self._pace.records or self._successor is not None):
+        if pending and (is_due or self._successor is not None):
             await self.checkpoint(heads)
         self._whole_at, self._failed = now, None
 
