@@ -77,6 +77,23 @@ async def test_records_are_signed_for_after_five_seconds(log: Log) -> None:
     assert log.made.trouble is None
 
 
+async def test_what_a_dead_process_left_is_signed_for_as_soon_as_the_next_one_looks(log: Log) -> None:
+    """Whoever verifies then finds it: it may have waited for hours."""
+    await log.author.write(3)
+    looked = asyncio.Event()
+
+    class OneLook(HandClock):
+        async def sleep(self, seconds: float) -> None:
+            looked.set()
+            await asyncio.Event().wait()
+
+    run = asyncio.create_task(checkpointer(log.log, log.sink, OneLook()).run())
+    await looked.wait()
+    run.cancel()
+    await asyncio.gather(run, return_exceptions=True)
+    assert len(log.sink.published) == 1
+
+
 async def test_at_the_end_what_waits_is_signed_for_at_once_and_what_does_not_wait_is_not_signed_twice(
     log: Log,
 ) -> None:

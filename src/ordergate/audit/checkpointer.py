@@ -92,8 +92,10 @@ class Checkpointer:
         """Begin where the last head ends, and go on until cancelled. Raises Fault and OSError."""
         try:
             await self._begin()
+            at_once = True  # what a process left that died may have waited for hours
             while self._contradicted is None:
-                await self._look_again()
+                await self._look_again(at_once=at_once)
+                at_once = False
                 await self._clock.sleep(self._pace.look_s)
             await asyncio.Event().wait()  # the past was found to be another: nothing more is signed
         except Contradiction as fault:
@@ -108,12 +110,12 @@ class Checkpointer:
             log.error("audit.unavailable", why=self._failed)
             raise
 
-    async def _look_again(self) -> None:
+    async def _look_again(self, *, at_once: bool = False) -> None:
         """One look; where another has signed further meanwhile, as an owner that is just being replaced
         may, nothing is unproved: its head is looked at, and gone on from.
         """
         try:
-            await self.look()
+            await self.look(at_once=at_once)
         except AppendConflict as passed:
             log.warning("audit.overtaken", why=str(passed))
             await self._begin()
