@@ -7,6 +7,7 @@ from typing import Final
 
 import pytest
 
+from ordergate.core.risk.tally import Executed
 from ordergate.core.risk.trading_state import AnyControlEvent, Grade, KillReleased, Level, Trip
 from ordergate.engine.answering.answers import KillView
 from ordergate.engine.stopping.trips import TripPolicy
@@ -157,3 +158,19 @@ async def test_after_a_restart_nothing_is_lifted_before_all_was_looked_at() -> N
         after = watched(stage)
         await passes(stage, 3)
         assert after == [["config-mismatch"]]
+
+
+async def test_executions_of_a_strategy_that_a_stop_of_it_hid_are_counted_when_that_is_lifted() -> None:
+    place = (Level.STRATEGY, "trend")
+    async with Stage(trips=TripPolicy(executions=3, executions_window_s=60)) as stage:
+        await stage.gate.engage_kill(
+            RISK, grade="block_new", reason="a look", correlation="test", level="strategy", target="trend"
+        )
+        for _ in range(3):
+            stage.lane.books.tally.executed(Executed(stage.clock.now(), "trend", "anna"))
+        after = watched(stage)
+        await stage.gate.release_kill(
+            TRADER, reason="looked at", correlation="test", level="strategy", target="trend"
+        )
+        assert after == [["repeated-execution"]]
+        assert stage.node.kill_switch.state.kills[place].concerns == "anna"

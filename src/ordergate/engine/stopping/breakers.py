@@ -61,13 +61,21 @@ class Breakers:
         """
         if not seat.lane.ready.is_set():
             return
-        if not self._was_lifted(seat, Trip.ERROR_RATE, lifted_at):
+        if not self._was_lifted(_place(seat), Trip.ERROR_RATE, lifted_at):
             self._judge_errors(seat, "while another stop stood")
-        if not self._was_lifted(seat, Trip.REPEATED_EXECUTION, lifted_at):
+        if not self._was_lifted(_place(seat), Trip.REPEATED_EXECUTION, lifted_at):
             self._judge_executions(seat, None)
 
-    def _was_lifted(self, seat: Seat, trip: Trip, at: datetime) -> bool:
-        past = self._trips.past(_place(seat), trip)
+    def look_again_at(self, strategy: str, lifted_at: datetime) -> None:
+        """The same of a stop of a strategy, wherever it trades."""
+        if self._was_lifted((Level.STRATEGY, strategy), Trip.REPEATED_EXECUTION, lifted_at):
+            return
+        for seat in self._lanes:
+            if seat.lane.ready.is_set() and seat.lane.books.tally.latest(strategy) is not None:
+                self._judge_executions(seat, strategy)
+
+    def _was_lifted(self, place: Place, trip: Trip, at: datetime) -> bool:
+        past = self._trips.past(place, trip)
         return bool(past) and past[-1].lifted_at == at
 
     def _catch_up(self, seat: Seat) -> None:

@@ -100,6 +100,8 @@ class Watches:
         seat = self._lanes.get(AccountId(target)) if level is Level.ACCOUNT else None
         if seat is not None:
             self._breakers.look_again(seat, lifted_at)
+        elif level is Level.STRATEGY:
+            self._breakers.look_again_at(target, lifted_at)
 
     async def _when_due(self, what: str, every_s: float, look: Callable[[], Awaitable[None]]) -> None:
         now = self._clock.monotonic()
