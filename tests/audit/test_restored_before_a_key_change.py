@@ -13,7 +13,7 @@ import pytest
 
 from ordergate.audit import notes
 from ordergate.audit.checkpointer import Checkpointer, Contradiction
-from ordergate.audit.folder import NEWEST, FolderSink
+from ordergate.audit.folder import EVERY, NEWEST, FolderSink
 from ordergate.core.ids import Env
 from ordergate.core.privileged import IdentityChanged
 from ordergate.engine.desks.privileged import PrivilegedRecord
@@ -160,3 +160,22 @@ async def test_where_the_folder_was_put_back_with_the_database_the_same_command_
         assert gateway.size == BEFORE
         await gateway.sign_off()
         assert gateway.size > BEFORE
+
+
+async def test_where_the_folder_was_lost_as_well_a_person_may_let_it_go_on_afterwards(
+    settings: Settings, database: str, restored: str
+) -> None:
+    """Nothing published says that anything is wrong, so the gateway starts: the command still has its say."""
+    for name in (NEWEST, EVERY):
+        (settings.data_dir / "audit" / name).unlink()
+    async with signing(settings, database) as gateway:
+        await gateway.sign_off()
+        await write(database, 2)
+        await gateway.sign_off()
+    (problem,) = await problems(settings)
+    assert "nobody" in problem
+    assert await go_on(settings) == []
+    facts = await noted(database)
+    assert facts["key"] == restored
+    await record(database, facts)
+    assert await problems(settings) == ()

@@ -241,10 +241,8 @@ def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]
     """
     folder = folder_of(settings)
     newest = _newest_published(folder)
-    key = _on(settings, lambda log: _key_to_go_on_with(settings, log))
-    is_lost = newest is not None and (
-        key is not None or not _on(settings, lambda log: _grew_from(log, newest))
-    )
+    key, is_to_come = _on(settings, lambda log: _key_to_go_on_with(settings, log))
+    is_lost = newest is not None and (is_to_come or not _on(settings, lambda log: _grew_from(log, newest)))
     said = "nothing" if newest is None else f"{newest.size} records, {newest.root.hex()}"
     facts = {"reason": reason, "who": who, "published": said, "set_aside": "yes" if is_lost else "no"}
     facts |= {} if key is None else {"key": key}
@@ -261,19 +259,26 @@ def go_on(settings: Settings, who: str, reason: str, now: datetime) -> list[str]
         raise CannotStart(str(error)) from error
 
 
-async def _key_to_go_on_with(settings: Settings, log: PostgresAuditLog) -> str | None:
-    """The log's key of now, where that of its newest head was changed since."""
+async def _key_to_go_on_with(settings: Settings, log: PostgresAuditLog) -> tuple[str | None, bool]:
+    """The key that the log goes on with and that no head names; whether its first head is still to come.
+
+    It may have gone on already: where nothing was published either, a gateway finds nothing wrong.
+    """
     head = await log.newest()
     async with key_service.opened(settings) as service:
         keys = note_keys.KeptNoteKeys(service)
         past, origin = await keys.past(), settings.log_origin
         if head is None or not past:
-            return None
+            return None, False
         usable = [one.public for one in await keys.versions()]
     signed = notes.parse_note(head.note)
-    if any(notes.is_signed_by(signed, origin, public) for public in usable):
-        return None
-    return notes.verifier_key(origin, usable[-1])
+    if not any(notes.is_signed_by(signed, origin, public) for public in usable):
+        return notes.verifier_key(origin, usable[-1]), True
+    reigns = Reigns([notes.verifier_key(origin, public) for public in (*past, usable[-1])])
+    async for note in log.notes():
+        with suppress(notes.Malformed):
+            reigns.open(note)
+    return (reigns.anew[-1] if reigns.anew else None), False
 
 
 def _newest_published(folder: Path) -> Checkpoint | None:
