@@ -44,6 +44,26 @@ async def test_any_file_there_stops_everything(tmp_path: Path, content: bytes) -
     assert await flags.raised() == [flag]
 
 
+async def test_a_file_that_cannot_even_be_looked_at_is_one_flag_at_every_look(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would be raised anew at each of them, also when a person has released what it stopped."""
+    flags = KillFiles(tmp_path)
+    (tmp_path / "kill" / "now").symlink_to(tmp_path / "nothing")
+    first = await flags.raised()
+    assert len(first) == 1
+    assert await flags.raised() == first
+
+    def refused(*_: object, **__: object) -> object:
+        raise PermissionError(13, "Permission denied")
+
+    for look in ("open", "stat", "lstat"):  # as in a folder that may be listed and not searched
+        monkeypatch.setattr(Path, look, refused)
+    unseen = await flags.raised()
+    assert len(unseen) == 1
+    assert await flags.raised() == unseen
+
+
 async def test_a_file_that_is_not_whole_yet_is_not_seen(tmp_path: Path) -> None:
     flags = KillFiles(tmp_path)
     (tmp_path / "kill" / ".half.json").write_bytes(b"{")

@@ -114,11 +114,11 @@ def _read(path: Path) -> Flag:
 
 
 def _made_at(path: Path) -> datetime:
-    """The same at every look: by it a flag is known again."""
+    """The same at every look, also where nothing can be seen of it: by it a flag is known again."""
     try:
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        return datetime.fromtimestamp(path.lstat().st_mtime, UTC)
     except (OSError, OverflowError, ValueError):
-        return datetime.now(UTC)
+        return datetime.fromtimestamp(0, UTC)
 
 
 def _sync(folder: Path) -> None:
