@@ -6,6 +6,7 @@ from decimal import Decimal
 
 import msgspec
 
+from ordergate.brokers.paper import fates
 from ordergate.core.ids import AccountId, OrderId
 from ordergate.core.orders.terms import OrderType, Side, Terms, TimeInForce
 from ordergate.core.risk.trading_state import Grade, Level
@@ -13,6 +14,17 @@ from ordergate.engine.answering.answers import Answer, KillView
 from tests.engine.stage import ACCOUNT, ES, RISK, TRADER, Stage
 
 CONTROL = AccountId("P-CONTROL")
+
+
+class NoCancels:
+    """The fate of calls to a broker that turns away cancels for as long as it is `refusing`."""
+
+    def __init__(self) -> None:
+        self.refusing = False
+
+    def __call__(self, call: fates.Call) -> fates.Fate:
+        refused = self.refusing and call is fates.Call.CANCEL
+        return fates.TurnedAway("not now") if refused else fates.DELIVERED
 
 
 async def placed(stage: Stage, side: Side = Side.BUY, quantity: int = 1, limit: str = "4700") -> Answer:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from ordergate.brokers.paper import fates
 from ordergate.core.risk.trading_state import Remaining
 from ordergate.engine.answering.answers import DeadManView
+from tests.engine.killing import NoCancels
 from tests.engine.stage import TRADER, Stage
 from tests.engine.test_dead_man import working
 
@@ -22,16 +22,10 @@ async def goes_away(stage: Stage, gtc: Remaining) -> None:
 async def test_what_was_to_be_canceled_is_though_the_next_one_that_expired_keeps_such_orders(
     times: int, restarts: bool
 ) -> None:
-    refusing = False
-
-    def fate(call: fates.Call) -> fates.Fate:
-        if refusing and call is fates.Call.CANCEL:
-            return fates.TurnedAway("not now")
-        return fates.Delivered()
-
-    async with Stage(fate=fate) as stage:
+    cancels = NoCancels()
+    async with Stage(fate=cancels) as stage:
         order = await working(stage, limit="4700")
-        refusing = True
+        cancels.refusing = True
         await goes_away(stage, Remaining.CANCEL)
         await stage.clock.move(0.25)
         after = await working(stage, limit="4600")
@@ -39,6 +33,6 @@ async def test_what_was_to_be_canceled_is_though_the_next_one_that_expired_keeps
             await goes_away(stage, Remaining.KEEP)
         if restarts:
             await stage.restart()
-        refusing = False
+        cancels.refusing = False
         await stage.until(lambda: stage.status(order) == "canceled", within_s=60)
         assert stage.status(after) == "working"

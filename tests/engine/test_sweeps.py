@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from ordergate.brokers.paper import fates
 from ordergate.core.risk.trading_state import Grade, Level
-from tests.engine.killing import control, engage, kinds, working
+from tests.engine.killing import NoCancels, control, engage, kinds, working
 from tests.engine.stage import ACCOUNT, Stage
 
 
@@ -21,22 +21,16 @@ async def test_what_was_swept_is_written_down() -> None:
 
 
 async def test_what_cannot_be_canceled_is_asked_again_and_named() -> None:
-    refusing = False
-
-    def fate(call: fates.Call) -> fates.Fate:
-        if refusing and call is fates.Call.CANCEL:
-            return fates.TurnedAway("not now")
-        return fates.Delivered()
-
-    async with Stage(fate=fate) as stage:
+    cancels = NoCancels()
+    async with Stage(fate=cancels) as stage:
         order = await working(stage)
-        refusing = True
+        cancels.refusing = True
         await engage(stage, Level.GLOBAL, "", Grade.CANCEL_ALL)
         await stage.until(lambda: bool(stage.gate.kill_state().stops[0].failing))
         left = stage.gate.kill_state().stops[0].failing[0]
         assert (left.order_id, left.account_id) == (order, ACCOUNT)
         assert left.cancels_asked > 1
-        refusing = False
+        cancels.refusing = False
         await stage.until(lambda: stage.status(order) == "canceled")
         assert stage.gate.kill_state().stops[0].failing == ()
 
